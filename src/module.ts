@@ -1,0 +1,40 @@
+import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import type { ModuleOptions } from './options'
+import { resolveOptions } from './options'
+
+export type { ModuleOptions } from './options'
+
+/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. */
+const SERVER_IMPORTS = [
+  ['defineSSEHandler', 'define-sse-handler'],
+  ['useSSEChannel', 'use-sse-channel'],
+  ['sseMessage', 'sse-message'],
+  ['getSSEPosition', 'get-sse-position'],
+  ['createSSEConnection', 'create-sse-connection'],
+] as const
+
+export default defineNuxtModule<ModuleOptions>({
+  meta: {
+    name: 'nuxt-sse',
+    configKey: 'sse',
+    // Tested with Nuxt 4.5 on nitropack 2.13 and h3 1.15.
+    compatibility: { nuxt: '^4.0.0' },
+  },
+  setup(options, nuxt) {
+    const { resolve } = createResolver(import.meta.url)
+    const { handler } = resolveOptions(options)
+
+    // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
+    const { runtimeConfig } = nuxt.options
+    runtimeConfig.sse = { ...handler, ...runtimeConfig.sse } as typeof runtimeConfig.sse
+
+    for (const [name, file] of SERVER_IMPORTS) {
+      addServerImports([{ name, from: resolve(`./runtime/server/utils/${file}`) }])
+    }
+    addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
+    nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
+    addServerPlugin(resolve('./runtime/server/plugins/sse'))
+
+    addImports({ name: 'useSSE', from: resolve('./runtime/app/composables/use-sse') })
+  },
+})

@@ -1,0 +1,19 @@
+import type { StartPosition } from './connection'
+import type { SSERequest } from './request'
+
+const asked = new WeakMap<object, SSERequest['position']>()
+
+/** Remembers that a hand-written source wants to know where to go on: it is resumable then. */
+export function rememberAsked(event: object, position: SSERequest['position']): void {
+  asked.set(event, position)
+}
+
+/**
+ * What the preamble says of a hand-written source. A stream that begins without an `id` makes the browser forget the
+ * one it had at the first blank line; so what the source was asked for is said back to it.
+ */
+export function startOfHandwritten(event: object): StartPosition {
+  const position = asked.get(event)
+  if (!position || position.text === 'start' || position.text === 'now') return {}
+  return { position: position.text, resumed: true }
+}

@@ -1,0 +1,108 @@
+import { formatPosition } from '../shared/position'
+import type { PositionRequest } from '../shared/position'
+import { SSEError } from '../shared/errors'
+import type { SSEGap } from '../shared/protocol'
+import type { SSEMessage } from '../shared/types'
+import type { SSEReadResult } from './channel'
+import type { LogDriver, LogEntry } from './drivers/types'
+import type { ChannelReader } from './hub'
+import { locate } from './replay'
+
+const DEFAULT_READ_MESSAGES = 1_000
+/** A batch is held in memory as a whole, and so is the answer made of it. */
+const READ_BYTES = 1_048_576
+
+/** One page behind a position, without waiting and without a subscription. */
+export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
+  const pageLimit = { messages: limit, bytes: READ_BYTES }
+  // Most who ask have an offset of the present epoch, and one read is all they need.
+  const guess = typeof request === 'object' && 'offset' in request ? request.offset : 0
+  let page = await driver.read(name, guess, pageLimit)
+  let start = locate(request, from, page)
+  while (start.offset !== guess) {
+    const { epoch } = page
+    page = await driver.read(name, start.offset, pageLimit)
+    if (page.epoch === epoch && page.first <= start.offset + 1) break
+    start = locate(request, from, page)
+  }
+  const last = page.entries.at(-1)?.offset ?? start.offset
+  const ended = page.closing !== null && last >= page.last
+  return {
+    messages: page.entries.map(entry => toMessage<T>(page.epoch, entry)),
+    position: formatPosition(page.epoch, last),
+    ended,
+    gap: start.gap,
+    ...ended && page.closing?.error && { error: page.closing.error },
+  }
+}
+
+/** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
+  return {
+    [Symbol.asyncIterator]() {
+      const left = new AbortController()
+      const messages = pull<T>(open, anySignal(left, signal), onGap)
+      return {
+        next: () => messages.next(),
+        return: () => {
+          // A generator that waits for news would take note of its return() only when some come.
+          left.abort()
+          return messages.return()
+        },
+      }
+    },
+  }
+}
+
+/** As `AbortSignal.any`, which leaks its sources' listeners on older Nodes. */
+function anySignal(controller: AbortController, signal?: AbortSignal): AbortSignal {
+  if (signal?.aborted) controller.abort()
+  signal?.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal })
+  return controller.signal
+}
+
+async function* pull<T>(open: () => Promise<ChannelReader>, signal: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+  if (signal.aborted) return
+  const reader = await open()
+  let news = Promise.withResolvers<void>()
+  const stop = () => news.resolve()
+  signal.addEventListener('abort', stop)
+  reader.wake = stop
+  try {
+    while (!signal.aborted) {
+      const step = await reader.step()
+      switch (step?.type) {
+        case undefined:
+          await news.promise
+          news = Promise.withResolvers()
+          break
+        case 'messages':
+          for (const entry of step.run.entries) {
+            if (signal.aborted) return
+            yield toMessage<T>(step.run.epoch, entry)
+          }
+          break
+        case 'gap':
+          if (!onGap) throw gapError(step.gap)
+          onGap(step.gap)
+          break
+        case 'error':
+          throw new SSEError(step.error.code, step.error.message, step.error)
+        case 'end':
+          return
+      }
+    }
+  }
+  finally {
+    signal.removeEventListener('abort', stop)
+    reader.close()
+  }
+}
+
+function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
+  return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(data) as T }
+}
+
+function gapError(gap: SSEGap): SSEError {
+  return new SSEError('GAP', `[nuxt-sse] Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
+}

@@ -1,0 +1,209 @@
+import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/position'
+import { SSEError, printValue } from '../shared/errors'
+import type { SSEPublicError } from '../shared/errors'
+import type { SSEGap } from '../shared/protocol'
+import type { SSEMessage, SSEStream } from '../shared/types'
+import type { SSEContext } from './context'
+import type { SSERetention } from './options'
+import type { TaggedMessage } from './message'
+import type { SSEIterableSource } from './stream-source'
+import { encodeItem } from './message'
+import { resolveRetention } from './options'
+import { isPrivateError, publicError } from './public-error'
+import { iterate, release } from './stream-source'
+import { byteLength } from './wire'
+import { readChannel, subscribeChannel } from './channel-read'
+
+const MAX_NAME_BYTES = 512
+
+export interface SSEPublishOptions {
+  /** The SSE `event` field. `sse` is reserved. */
+  event?: string
+  /** Makes a retry idempotent: while a message with this key is kept, publishing it again resolves with the id it has. */
+  key?: string
+}
+
+export interface SSEReadOptions {
+  /** Where to begin, behind it: `start`, `now`, an id, or a number of messages already had. Default `start`. */
+  after?: string | number
+  /** At most so many messages. Default 1000. */
+  limit?: number
+}
+
+export interface SSEReadResult<T> {
+  messages: SSEMessage<T>[]
+  /** After the last of `messages`: what to pass as `after` next. */
+  position: string
+  /** The channel has ended, and nothing follows `messages`. */
+  ended: boolean
+  /** What was missed before `messages`. */
+  gap: SSEGap | null
+  /** Why the channel failed, if it did. */
+  error?: SSEPublicError
+}
+
+export interface SSESubscribeOptions {
+  /** As for `read`. Default: the channel's `from`. */
+  after?: string | number
+  /** Ends the iteration. */
+  signal?: AbortSignal
+  /** Told of messages that were missed; the iteration goes on. Without it a gap is thrown: `SSEError` with code `GAP`. */
+  onGap?: (gap: SSEGap) => void
+}
+
+export interface SSEChannelInfo {
+  name: string
+  epoch: string
+  /** Where the channel ends now. */
+  position: string
+  /** Messages kept. */
+  messages: number
+  /** The oldest offset kept; `lastOffset + 1` when nothing is. */
+  firstOffset: number
+  /** Messages ever published in this epoch. */
+  lastOffset: number
+  ended: boolean
+  error?: SSEPublicError
+}
+
+/** The data that a source's items carry. */
+export type SSEItem<T> = T | TaggedMessage<T>
+
+/**
+ * A named log of messages, endless (a feed) or ended (a job), kept by the driver. This is only a handle: making one
+ * costs nothing and touches nothing.
+ */
+export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
+  readonly name: string
+  /**
+   * Appends a message. Resolves with its id once the driver has it. Rejects with `CHANNEL_ENDED`, `INVALID_DATA`,
+   * `MESSAGE_TOO_LARGE`, `INVALID_EVENT`, `RESERVED_EVENT` or `DRIVER_UNAVAILABLE`; nothing was appended then.
+   */
+  publish(data: T, options?: SSEPublishOptions): Promise<string>
+  /**
+   * Publishes each item of a source, then ends the channel; fails it when the source throws, or with `ABORTED` when `signal`
+   * does. Goes on without any reader. Rejects with what made it fail; that need not be awaited, it is logged.
+   */
+  pipe(source: SSEIterableSource<SSEItem<T>>, options?: { signal?: AbortSignal }): Promise<void>
+  /** Completes the channel: readers are told, and go. A second call does nothing. */
+  end(): Promise<void>
+  /**
+   * Completes the channel with an error, which readers get behind the last message. Only the text of an `SSEError` or of
+   * h3's `createError` is shown. Rejects with `CHANNEL_ENDED` when it has ended.
+   */
+  fail(error: unknown): Promise<void>
+  /** The messages behind a position, as a poll would get them. Does not wait. */
+  read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
+  /** The messages behind a position, and then those to come, until the channel ends. Throws the error of a failed channel. */
+  subscribe(options?: SSESubscribeOptions): AsyncIterable<SSEMessage<T>>
+  info(): Promise<SSEChannelInfo>
+  /** Forgets all messages and begins a new epoch: readers are told of a gap. */
+  delete(): Promise<void>
+}
+
+/** The implementation, which the rest of the server recognises a channel by. */
+export class Channel<T = unknown> implements SSEChannel<T> {
+  declare readonly __sse: SSEMessage<T>
+  readonly retention: SSERetention
+
+  constructor(private readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
+    if (typeof name !== 'string' || name === '' || byteLength(name) > MAX_NAME_BYTES) {
+      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
+    }
+    this.retention = resolveRetention(options.retention, context.options.retention)
+  }
+
+  async publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
+    return this.#append(data, event, key)
+  }
+
+  async pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const piped = this.#pipe(source, signal)
+    piped.catch(error => isPrivateError(error) && this.context.report(error))
+    return piped
+  }
+
+  async end(): Promise<void> {
+    await this.context.driver.finish(this.name, {}, this.retention)
+  }
+
+  async fail(error: unknown): Promise<void> {
+    if (isPrivateError(error)) this.context.report(error)
+    // Whoever comes back gets the same end again.
+    const closing = { error: { ...publicError(error), retry: false } }
+    if (await this.context.driver.finish(this.name, closing, this.retention)) return
+    throw new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${this.name}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+  }
+
+  async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
+    return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
+  }
+
+  subscribe({ after, signal, onGap }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
+    const request = after === undefined ? undefined : parseAfter(after)
+    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), signal, onGap)
+  }
+
+  async info(): Promise<SSEChannelInfo> {
+    const { epoch, first, last, closing } = await this.context.driver.state(this.name)
+    return {
+      name: this.name,
+      epoch,
+      position: formatPosition(epoch, last),
+      messages: last - first + 1,
+      firstOffset: first,
+      lastOffset: last,
+      ended: closing !== null,
+      ...closing?.error && { error: closing.error },
+    }
+  }
+
+  async delete(): Promise<void> {
+    await this.context.driver.remove(this.name)
+  }
+
+  async #append(item: unknown, event?: string, key?: string): Promise<string> {
+    const message = encodeItem(item, this.context.options.maxMessageBytes, event === undefined ? undefined : { event })
+    if (message.id !== undefined) {
+      throw new SSEError('INVALID_ID', '[nuxt-sse] Expected a message without an id: a channel gives its messages ids of its own.')
+    }
+    if (key !== undefined && (typeof key !== 'string' || key === '')) {
+      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a text, got ${printValue(key)}.`)
+    }
+    const { epoch, offsets } = await this.context.driver.append(this.name, [{ event: message.event, data: message.data, key }], this.retention)
+    return formatPosition(epoch, offsets[0]!)
+  }
+
+  async #pipe(source: SSEIterableSource<SSEItem<T>>, signal?: AbortSignal): Promise<void> {
+    const iterator = iterate(source)
+    const stopped = Promise.withResolvers<never>()
+    stopped.promise.catch(() => {})
+    const stop = () => stopped.reject(new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause: signal?.reason, retry: false }))
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted) stop()
+    try {
+      while (true) {
+        // A source that hangs must not outlive its abort.
+        const { done, value } = await Promise.race([stopped.promise, iterator.next()])
+        if (done) break
+        await this.#append(value)
+      }
+      await this.end()
+    }
+    catch (error) {
+      void release(iterator, error => this.context.report(error))
+      await this.context.driver.finish(this.name, { error: { ...publicError(error), retry: false } }, this.retention).catch(this.context.report)
+      throw error
+    }
+    finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+}
+
+function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
+  const request = parsePositionRequest(String(after))
+  if (request) return request
+  throw new SSEError('INVALID_POSITION', `[nuxt-sse] Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
+}
+

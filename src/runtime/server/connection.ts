@@ -1,0 +1,363 @@
+import type { SSEPublicError } from '../shared/errors'
+import type { SSEControl } from '../shared/protocol'
+import type { Heartbeats } from './heartbeat'
+import type { SSEMessageFields, TaggedMessage } from './message'
+import type { ResolvedHandlerOptions } from './options'
+import { encodeItem } from './message'
+import { afterTick } from './tick'
+import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble } from './wire'
+
+/** Where the bytes go: Node's response, or a web stream. Made by `response.ts`, the one file that knows the difference. */
+export interface ResponseSink {
+  /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
+  watch(events: SinkEvents): void
+  /** Sends status and headers with whatever is written next. */
+  open(): void
+  /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
+  write(chunk: string | Uint8Array): boolean
+  /** Ends the response behind what was written. */
+  end(): void
+  /** Gives up what was written and cuts. */
+  destroy(): void
+  /** Bytes accepted and not yet taken by the peer's side of the socket. */
+  readonly bufferedBytes: number
+}
+
+export interface SinkEvents {
+  onDrain(): void
+  /** The response is over: sent, cut, or left by the peer. */
+  onClose(): void
+}
+
+/**
+ * Why a connection is over: its source is complete, failed, the server asked the client to come back (shutdown,
+ * lifetime, slow reader), the client left, or the handler threw and the answer is an ordinary HTTP error.
+ */
+export type SSECloseReason = 'end' | 'error' | 'leave' | 'disconnect' | 'refused'
+
+export interface ConnectionContext {
+  heartbeats: Heartbeats
+  /** Every open connection of the process. */
+  connections: Set<Connection>
+  /** Where errors go that nobody awaits. */
+  report(error: unknown): void
+}
+
+/** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
+const HIGH_WATER_BYTES = 65_536
+/** How long a reader that does not read may take to collect the `leave` that ends its connection. */
+const LINGER_MS = 10_000
+
+const ACCEPTED = Promise.resolve(true)
+const REFUSED = Promise.resolve(false)
+
+/** What the preamble says of a resumable source. */
+export interface StartPosition {
+  position?: string
+  resumed?: boolean
+}
+
+/** One open response, as handlers see it. `T` is what its messages' data holds. */
+export interface SSEConnection<T = unknown> {
+  /**
+   * Sends one message on this connection only: `data` as JSON, or a message made by `sseMessage`.
+   *
+   * Resolves with `true` when there is room for more (await it, and a slow reader slows the source), with `false` when
+   * the connection is over, in which case nothing was sent. Pushes that nobody awaits may queue up to `maxBufferedBytes`;
+   * then the connection ends with a `leave`. Rejects with `INVALID_DATA`, `MESSAGE_TOO_LARGE`, `INVALID_EVENT`,
+   * `RESERVED_EVENT` or `INVALID_ID`: nothing was sent, and the connection goes on.
+   */
+  push(data: T | TaggedMessage<T>, fields?: SSEMessageFields): Promise<boolean>
+  /** Sends comment lines, which every client skips but for taking them as a sign of life. */
+  comment(text: string): Promise<boolean>
+  /** The source is complete: sends `end`, and clients do not come back. Resolves when the last byte has left. */
+  close(): Promise<void>
+  /**
+   * Asks the client to come back after `retryMs`, and ends the response. Default: a random part of the option
+   * `retryMs`, so that those who leave together do not return together.
+   */
+  leave(retryMs?: number): void
+  /**
+   * Calls `callback` once, when the connection is over for whatever reason; at once when it is already. Returns what
+   * takes it back. Callbacks run in the order they were given; one that throws does not keep the others from running.
+   */
+  onClosed(callback: () => unknown): () => void
+  /** Aborted when the connection is over, for whatever reason: hand it to `fetch` or a database driver. */
+  readonly signal: AbortSignal
+  readonly closed: boolean
+  /** Why it is over; `undefined` while it is not. */
+  readonly closeReason: SSECloseReason | undefined
+}
+
+/**
+ * One open response: what is pushed, back pressure, and how it ends. Knows neither h3 nor channels.
+ *
+ * It opens with the first write, one turn of the event loop later: a handler may still fail with an ordinary HTTP
+ * error in the turn in which it pushed. Everything of one turn is one write.
+ */
+export class Connection implements SSEConnection {
+  #state: 'pending' | 'open' | 'closed' = 'pending'
+  #reason?: SSECloseReason
+  #start: StartPosition = {}
+  #queue: string[] = []
+  #queuedBytes = 0
+  #flushing = false
+  #blocked = false
+  #sentAt = 0
+  #leaveAt = Infinity
+  #linger?: ReturnType<typeof setTimeout>
+  #drained?: PromiseWithResolvers<boolean>
+  #abort?: AbortController
+  readonly #cleanups = new Set<() => unknown>()
+  readonly #done = Promise.withResolvers<void>()
+
+  /** Called when there is room again, for whoever pulls its source. */
+  onRoom: () => void = () => {}
+
+  constructor(
+    readonly options: ResolvedHandlerOptions,
+    private readonly context: ConnectionContext,
+    private readonly sink: ResponseSink,
+  ) {
+    sink.watch({ onDrain: () => this.#onDrain(), onClose: () => this.#onSinkClosed() })
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  get closeReason(): SSECloseReason | undefined {
+    return this.#reason
+  }
+
+  get done(): Promise<void> {
+    return this.#done.promise
+  }
+
+  /** Made when first asked for: most handlers never do. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.closed) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** Whether a pulled source should produce more. */
+  get hasRoom(): boolean {
+    return this.#state === 'open' && !this.#blocked && this.bufferedBytes < HIGH_WATER_BYTES
+  }
+
+  get bufferedBytes(): number {
+    return this.#queuedBytes + (this.isOpen ? this.sink.bufferedBytes : 0)
+  }
+
+  /** Sends headers and preamble now, and what was pushed before. */
+  open(start: StartPosition = {}): void {
+    if (this.#state !== 'pending') return
+    this.#start = start
+    this.#flush()
+  }
+
+  push(item: unknown, fields?: SSEMessageFields): Promise<boolean> {
+    try {
+      return this.send(item, fields)
+    }
+    catch (error) {
+      return this.refuse(error)
+    }
+  }
+
+  /** As `push`, but throws: for a caller that certainly looks. */
+  send(item: unknown, fields?: SSEMessageFields): Promise<boolean> {
+    if (this.closed) return REFUSED
+    return this.write(encodeMessage(encodeItem(item, this.options.maxMessageBytes, fields)))
+  }
+
+  comment(text: string): Promise<boolean> {
+    return this.write(encodeComment(text))
+  }
+
+  /** A rejected promise that does not end the process when nobody awaits it, but is never silent either. */
+  refuse(error: unknown): Promise<boolean> {
+    const refused = Promise.reject<boolean>(error)
+    refused.catch(() => this.context.report(error))
+    return refused
+  }
+
+  /** Takes text that is already encoded. */
+  write(text: string): Promise<boolean> {
+    if (this.closed) return REFUSED
+    const size = byteLength(text)
+    const buffered = this.bufferedBytes
+    if (buffered > 0 && buffered + size > this.options.maxBufferedBytes) {
+      this.leave()
+      return REFUSED
+    }
+    this.#queue.push(text)
+    this.#queuedBytes += size
+    const full = this.#queuedBytes >= HIGH_WATER_BYTES
+    if (full) this.#flush()
+    else this.#flushLater()
+    if (this.#blocked) return (this.#drained ??= Promise.withResolvers<boolean>()).promise
+    // A loop of awaited pushes is microtasks only: without a turn of the event loop nobody else would be served.
+    return full ? new Promise(resolve => afterTick(() => resolve(!this.closed))) : ACCEPTED
+  }
+
+  /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
+  writeShared(bytes: Uint8Array): void {
+    if (this.closed) return
+    this.#flush()
+    this.#sentAt = performance.now()
+    if (!this.sink.write(bytes)) this.#blocked = true
+  }
+
+  control(control: SSEControl, id?: string): void {
+    void this.write(encodeControl(control, id))
+  }
+
+  close(): Promise<void> {
+    this.#finish('end', { type: 'end' })
+    return this.done
+  }
+
+  fail(error: SSEPublicError): void {
+    const { code, statusCode, message, retry } = error
+    this.#finish('error', { type: 'error', code, statusCode, message, retry })
+  }
+
+  leave(retryMs = Math.ceil(Math.random() * this.options.retryMs)): void {
+    this.#finish('leave', { type: 'leave', retryMs })
+  }
+
+  /** Ends before it opened: what is answered is an ordinary HTTP response, an error most likely. */
+  refuseToOpen(): void {
+    if (this.#state === 'pending') this.#close('refused')
+  }
+
+  onClosed(callback: () => unknown): () => void {
+    if (this.closed) {
+      runSafely(callback, this.context.report)
+      return () => {}
+    }
+    const cleanup = () => callback()
+    this.#cleanups.add(cleanup)
+    return () => void this.#cleanups.delete(cleanup)
+  }
+
+  dueAt(): number {
+    if (this.#state !== 'open') return Infinity
+    const { heartbeatMs } = this.options
+    return Math.min(heartbeatMs === false ? Infinity : this.#sentAt + heartbeatMs, this.#leaveAt)
+  }
+
+  fire(now: number): void {
+    if (now >= this.#leaveAt) return this.leave()
+    // Bytes wait already: they find out whether the peer is there as well as a heartbeat does.
+    if (this.#blocked) this.#sentAt = now
+    else this.writeShared(HEARTBEAT_BYTES)
+  }
+
+  #flushLater(): void {
+    if (this.#flushing || this.#blocked) return
+    this.#flushing = true
+    afterTick(() => {
+      this.#flushing = false
+      if (!this.#blocked) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.closed) return
+    if (this.#state === 'pending') this.#open()
+    if (this.#queue.length === 0 || this.#blocked) return
+    const text = this.#queue.length === 1 ? this.#queue[0]! : this.#queue.join('')
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#sentAt = performance.now()
+    if (!this.sink.write(text)) this.#blocked = true
+  }
+
+  #open(): void {
+    const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
+    this.#state = 'open'
+    this.sink.open()
+    const { position, resumed } = this.#start
+    this.#sentAt = performance.now()
+    if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
+    this.context.connections.add(this)
+    this.context.heartbeats.add(this)
+    const retry = Math.round(retryMs * (0.5 + Math.random()))
+    const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
+    if (!this.sink.write(encodePreamble(retry, open, position))) this.#blocked = true
+  }
+
+  #onDrain(): void {
+    if (this.closed) return
+    this.#blocked = false
+    this.#flush()
+    if (this.#blocked) return
+    this.#settleDrained(true)
+    this.onRoom()
+  }
+
+  #onSinkClosed(): void {
+    clearTimeout(this.#linger)
+    this.#close('disconnect')
+    this.#done.resolve()
+  }
+
+  #finish(reason: SSECloseReason, control: SSEControl): void {
+    if (this.closed) return
+    if (this.#state === 'pending') this.#open()
+    this.#queue.push(encodeControl(control))
+    const { sink } = this
+    // Written even to a full socket: nothing of what was accepted is dropped, and nothing more will come.
+    sink.write(this.#queue.join(''))
+    this.#queue = []
+    this.#queuedBytes = 0
+    sink.end()
+    this.#linger = setTimeout(() => sink.destroy(), LINGER_MS)
+    ;(this.#linger as { unref?: () => void }).unref?.()
+    this.#close(reason)
+  }
+
+  #close(reason: SSECloseReason): void {
+    if (this.closed) return
+    this.#state = 'closed'
+    this.#reason = reason
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.onRoom = () => {}
+    this.context.connections.delete(this)
+    this.context.heartbeats.delete(this)
+    this.#settleDrained(false)
+    this.#abort?.abort()
+    const cleanups = [...this.#cleanups]
+    this.#cleanups.clear()
+    for (const cleanup of cleanups) runSafely(cleanup, this.context.report)
+  }
+
+  #settleDrained(accepted: boolean): void {
+    this.#drained?.resolve(accepted)
+    this.#drained = undefined
+  }
+
+}
+
+/** One clean-up that throws, or rejects, does not keep the others from running. */
+export function runSafely(cleanup: () => unknown, report: (error: unknown) => void): void {
+  try {
+    const result = cleanup()
+    if (result instanceof Promise) result.catch(report)
+  }
+  catch (error) {
+    report(error)
+  }
+}
+
+const HEARTBEAT_BYTES = new TextEncoder().encode(HEARTBEAT)

@@ -1,0 +1,181 @@
+import { createEpoch } from '../../shared/position'
+import { SSEError } from '../../shared/errors'
+import type { SSERetention } from '../options'
+import type { LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
+
+/** How often what is older than its retention is removed from channels that nobody touches. */
+const SWEEP_MS = 10_000
+/** Removed entries wait at the front of the array until there are so many, and half of it: a shift each costs O(n). */
+const COMPACT_AT = 256
+
+interface StoredEntry extends LogEntry {
+  at: number
+  key?: string
+}
+
+interface Log {
+  epoch: string
+  /** `entries[head]` is the oldest one kept. */
+  entries: (StoredEntry | undefined)[]
+  head: number
+  last: number
+  keys: Map<string, number>
+  closing: LogClosing | null
+  maxAgeMs: number
+  touchedAt: number
+}
+
+/**
+ * The memory driver: logs of this process only. They end with it, and a client that comes back to another
+ * process is told so by a gap with reason `epoch`.
+ *
+ * A log is forgotten when nobody subscribes to it and nothing has touched it for twice its `maxAgeMs`: a reader that
+ * returns later than that finds a new epoch.
+ */
+export function createMemoryDriver(defaults: SSERetention): LogDriver {
+  const logs = new Map<string, Log>()
+  const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
+  let sweeper: ReturnType<typeof setInterval> | undefined
+
+  function open(channel: string, retention?: SSERetention): Log {
+    let log = logs.get(channel)
+    if (!log) {
+      log = { epoch: createEpoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0 }
+      logs.set(channel, log)
+      sweeper ??= unref(setInterval(sweep, SWEEP_MS))
+    }
+    if (retention) log.maxAgeMs = retention.maxAgeMs
+    log.touchedAt = performance.now()
+    trimByAge(log)
+    return log
+  }
+
+  function notify(channel: string, notice: LogNotice): void {
+    for (const listener of listeners.get(channel) ?? []) listener(notice)
+  }
+
+  function sweep(): void {
+    const now = performance.now()
+    for (const [channel, log] of logs) {
+      trimByAge(log)
+      if (!listeners.has(channel) && log.touchedAt + 2 * log.maxAgeMs < now) logs.delete(channel)
+    }
+    if (logs.size === 0) {
+      clearInterval(sweeper)
+      sweeper = undefined
+    }
+  }
+
+  return {
+    name: 'memory',
+
+    async append(channel, entries, retention) {
+      const log = open(channel, retention)
+      if (log.closing) throw channelEnded(channel)
+      const added: LogEntry[] = []
+      const offsets = entries.map((entry) => {
+        const known = entry.key === undefined ? undefined : log.keys.get(entry.key)
+        return known ?? store(log, entry, added)
+      })
+      trim(log, kept(log) - retention.maxMessages)
+      if (added.length) notify(channel, { type: 'append', epoch: log.epoch, entries: added })
+      return { epoch: log.epoch, offsets }
+    },
+
+    async finish(channel, closing, retention) {
+      const log = open(channel, retention)
+      if (log.closing) return false
+      log.closing = closing
+      notify(channel, { type: 'changed' })
+      return true
+    },
+
+    async state(channel) {
+      return stateOf(open(channel))
+    },
+
+    async read(channel, after, limit): Promise<LogPage> {
+      const log = open(channel)
+      return { ...stateOf(log), entries: page(log, after, limit) }
+    },
+
+    async subscribe(channel, listener) {
+      let set = listeners.get(channel)
+      if (!set) listeners.set(channel, set = new Set())
+      set.add(listener)
+      return () => {
+        set.delete(listener)
+        if (set.size === 0 && listeners.get(channel) === set) listeners.delete(channel)
+      }
+    },
+
+    async remove(channel) {
+      if (!logs.delete(channel)) return
+      notify(channel, { type: 'changed' })
+    },
+
+    async close() {
+      clearInterval(sweeper)
+      sweeper = undefined
+      logs.clear()
+      listeners.clear()
+    },
+  }
+}
+
+function store(log: Log, { event, data, key }: LogAppend, added: LogEntry[]): number {
+  const entry: StoredEntry = { offset: ++log.last, event, data, key, at: performance.now() }
+  log.entries.push(entry)
+  if (key !== undefined) log.keys.set(key, entry.offset)
+  added.push(entry)
+  return entry.offset
+}
+
+function kept(log: Log): number {
+  return log.entries.length - log.head
+}
+
+function stateOf(log: Log): LogState {
+  return { epoch: log.epoch, first: log.last - kept(log) + 1, last: log.last, closing: log.closing }
+}
+
+function trim(log: Log, count: number): void {
+  for (; count > 0; count--) {
+    const { key } = log.entries[log.head]!
+    if (key !== undefined) log.keys.delete(key)
+    log.entries[log.head++] = undefined
+  }
+  if (log.head >= COMPACT_AT && log.head * 2 >= log.entries.length) {
+    log.entries.splice(0, log.head)
+    log.head = 0
+  }
+}
+
+function trimByAge(log: Log): void {
+  const oldest = performance.now() - log.maxAgeMs
+  let count = 0
+  while (log.head + count < log.entries.length && log.entries[log.head + count]!.at < oldest) count++
+  trim(log, count)
+}
+
+function page(log: Log, after: number, limit: LogPageLimit): LogEntry[] {
+  const entries: LogEntry[] = []
+  const skipped = Math.max(0, after - (log.last - kept(log)))
+  let bytes = 0
+  for (let index = log.head + skipped; index < log.entries.length && entries.length < limit.messages && bytes < limit.bytes; index++) {
+    const entry = log.entries[index]!
+    entries.push(entry)
+    bytes += entry.data.length
+  }
+  return entries
+}
+
+function channelEnded(channel: string): SSEError {
+  return new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${channel}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
+}
+
+/** A timer must not keep a process alive; on runtimes without `unref` none does. */
+function unref<T>(timer: T): T {
+  (timer as { unref?: () => void }).unref?.()
+  return timer
+}

@@ -1,0 +1,88 @@
+/** What has something to do at a point in time that moves: a heartbeat moves whenever a message is sent. */
+export interface Due {
+  /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
+  dueAt(): number
+  fire(now: number): void
+}
+
+/** A timer is late by at most one slot; a 15 s heartbeat by less than 1 %. */
+const SLOT_MS = 100
+/** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
+const FINE_BELOW_MS = 2_000
+const FINE_SLOT_MS = 10
+
+/**
+ * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,
+ * Varghese and Lauck 1987, with a map for a wheel: only slots in use exist).
+ *
+ * Nothing is done when a message is sent. A slot that comes up looks at its members, fires what is due, and puts the
+ * rest where they belong by now. The timer runs only while there is something in it, and keeps no process alive.
+ */
+export class Heartbeats {
+  readonly #slots = new Map<number, Set<Due>>()
+  readonly #slotOf = new Map<Due, number>()
+  #timer?: ReturnType<typeof setTimeout>
+  #timerAt = Infinity
+
+  /** Members: 0 when nothing is left. */
+  get size(): number {
+    return this.#slotOf.size
+  }
+
+  add(due: Due): void {
+    const now = performance.now()
+    const at = due.dueAt()
+    if (at === Infinity) return
+    const width = at - now < FINE_BELOW_MS ? FINE_SLOT_MS : SLOT_MS
+    const slot = Math.ceil(at / width) * width
+    let members = this.#slots.get(slot)
+    if (!members) this.#slots.set(slot, members = new Set())
+    members.add(due)
+    this.#slotOf.set(due, slot)
+    this.#arm(slot, now)
+  }
+
+  delete(due: Due): void {
+    const slot = this.#slotOf.get(due)
+    if (slot === undefined) return
+    this.#slotOf.delete(due)
+    const members = this.#slots.get(slot)!
+    members.delete(due)
+    if (members.size === 0) this.#slots.delete(slot)
+    if (this.#slotOf.size === 0) this.#disarm()
+  }
+
+  #arm(slot: number, now: number): void {
+    if (slot >= this.#timerAt) return
+    this.#disarm()
+    this.#timerAt = slot
+    this.#timer = setTimeout(() => this.#turn(), Math.max(0, slot - now))
+    ;(this.#timer as { unref?: () => void }).unref?.()
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Infinity
+  }
+
+  #turn(): void {
+    this.#disarm()
+    // Timers may fire up to a millisecond early by this clock.
+    const now = performance.now() + 1
+    for (const slot of [...this.#slots.keys()].filter(slot => slot <= now)) {
+      const members = this.#slots.get(slot) ?? []
+      this.#slots.delete(slot)
+      for (const due of members) {
+        if (this.#slotOf.get(due) !== slot) continue
+        this.#slotOf.delete(due)
+        if (due.dueAt() <= now) due.fire(now)
+        // A member may have been removed, or have removed itself, while it fired: `dueAt` is Infinity then.
+        this.add(due)
+      }
+    }
+    let next = Infinity
+    for (const slot of this.#slots.keys()) next = Math.min(next, slot)
+    if (next !== Infinity) this.#arm(next, performance.now())
+  }
+}

@@ -1,0 +1,31 @@
+import { assertEvent, encodeData, encodeId } from './wire'
+
+export interface SSEMessageFields<E extends string | undefined = string | undefined> {
+  /** The SSE `event` field. `sse` is reserved. */
+  event?: E
+  /**
+   * The SSE `id` field, for sources that can be asked to go on behind it (see `getSSEPosition`). An empty one resets what
+   * the client remembers. A channel gives its messages ids of its own and refuses this.
+   */
+  id?: string | number
+}
+
+/** A message with a name or an id, as made by `sseMessage`. A class, so that no plain data can be taken for one. */
+export class TaggedMessage<T = unknown, E extends string | undefined = string | undefined> {
+  constructor(readonly data: T, readonly fields: SSEMessageFields<E>) {}
+}
+
+/** The fields of a message, checked, its data as JSON. */
+export interface EncodedMessage {
+  id?: string
+  event?: string
+  data: string
+}
+
+/** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}. */
+export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): EncodedMessage {
+  const tagged = item instanceof TaggedMessage
+  const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
+  assertEvent(event)
+  return { id: encodeId(id), event, data: encodeData(tagged ? item.data : item, maxMessageBytes) }
+}

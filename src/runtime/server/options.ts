@@ -1,0 +1,107 @@
+import { invalidOption } from '../shared/errors'
+
+/** What a channel keeps. Whichever bound is reached first removes the oldest messages. */
+export interface SSERetention {
+  /** Messages kept. Default 1000. At least 1. */
+  maxMessages: number
+  /** Age of the oldest message kept, in milliseconds. Default 3,600,000 (one hour). At least 1. */
+  maxAgeMs: number
+}
+
+/** Options of one handler. Each is also a module option under `sse` in `nuxt.config`, which the handler's own overrides. */
+export interface SSEHandlerOptions {
+  /**
+   * The longest silence on a stream, in milliseconds: a comment line is sent when nothing else was.
+   * Stay below the idle limit of whatever stands in between (nginx and AWS load balancers: 60 s).
+   * @default 15000. `false` sends none; a peer that vanished is then only noticed by the next message.
+   */
+  heartbeatMs?: number | false
+  /** What a client is told to wait before it reconnects, in milliseconds, with ±50 % jitter per connection. @default 2000 */
+  retryMs?: number
+  /**
+   * Ends a stream after this many milliseconds (jittered down to 80 %) with a `leave`, so that the client comes back.
+   * For platforms with a maximum duration. @default false: no limit
+   */
+  maxLifetimeMs?: number | false
+  /**
+   * Memory that one slow reader may cost, in bytes. A generator is not pulled, `push()` waits, and un-awaited pushes
+   * beyond it end the connection with a `leave`. A channel needs none of it: its log is the buffer. @default 1048576 (1 MiB)
+   */
+  maxBufferedBytes?: number
+  /** Size of one message's data as JSON, in bytes of UTF-8. Larger ones are refused: `MESSAGE_TOO_LARGE`. @default 1048576 (1 MiB) */
+  maxMessageBytes?: number
+  /** Where a newcomer without a position starts on a channel: at the oldest message kept, or with what comes next. @default 'start' */
+  from?: 'start' | 'now'
+  /** What a channel keeps. `useSSEChannel(name, { retention })` overrides it. @default { maxMessages: 1000, maxAgeMs: 3600000 } */
+  retention?: Partial<SSERetention>
+  /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
+  pollWaitMs?: number
+}
+
+/** The same with nothing left open: what the rest of the server works with. */
+export interface ResolvedHandlerOptions extends Required<Omit<SSEHandlerOptions, 'retention'>> {
+  retention: SSERetention
+}
+
+export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
+  heartbeatMs: 15_000,
+  retryMs: 2_000,
+  maxLifetimeMs: false,
+  maxBufferedBytes: 1_048_576,
+  maxMessageBytes: 1_048_576,
+  from: 'start',
+  retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 },
+  pollWaitMs: 20_000,
+}
+
+// setTimeout takes a signed 32-bit number of milliseconds and fires at once for more.
+const MAX_TIMER_MS = 2_147_483_647
+
+type Rule = [test: (value: unknown) => boolean, expected: string]
+
+const milliseconds: Rule = [value => isInteger(value, 1, MAX_TIMER_MS), `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`]
+const millisecondsOrFalse: Rule = [value => value === false || milliseconds[0](value), `${milliseconds[1]}, or \`false\``]
+const bytes: Rule = [value => isInteger(value, 1), 'a whole number of bytes, at least 1']
+
+const RULES: Record<keyof SSEHandlerOptions, Rule> = {
+  heartbeatMs: millisecondsOrFalse,
+  retryMs: milliseconds,
+  maxLifetimeMs: millisecondsOrFalse,
+  maxBufferedBytes: bytes,
+  maxMessageBytes: bytes,
+  from: [value => value === 'start' || value === 'now', '`"start"` or `"now"`'],
+  retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs }`'],
+  pollWaitMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
+}
+
+const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
+  maxMessages: [value => isInteger(value, 1), 'a whole number, at least 1'],
+  maxAgeMs: [value => isInteger(value, 1), 'a whole number of milliseconds, at least 1'],
+}
+
+/** Lays `options` over `base`. Throws `INVALID_OPTION` for a value that makes no sense and for a name that is no option. */
+export function resolveHandlerOptions(options: SSEHandlerOptions = {}, base = DEFAULT_HANDLER_OPTIONS): ResolvedHandlerOptions {
+  const resolved = overlay(options, base, RULES, '')
+  return { ...resolved, retention: resolveRetention(options.retention, base.retention) }
+}
+
+export function resolveRetention(retention: Partial<SSERetention> | undefined, base: SSERetention): SSERetention {
+  return overlay(retention ?? {}, base, RETENTION_RULES, 'retention.')
+}
+
+function overlay<T extends object>(options: object, base: T, rules: Record<string, Rule>, path: string): T {
+  if (typeof options !== 'object' || options === null) throw invalidOption(path.slice(0, -1) || 'options', 'an object', options)
+  const resolved = { ...base } as Record<string, unknown>
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const rule = rules[name]
+    if (!rule) throw invalidOption(path + name, `one of ${Object.keys(rules).map(key => `\`${key}\``).join(', ')}`, name)
+    if (!rule[0](value)) throw invalidOption(path + name, rule[1], value)
+    resolved[name] = value
+  }
+  return resolved as T
+}
+
+function isInteger(value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+}

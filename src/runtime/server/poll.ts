@@ -1,0 +1,65 @@
+import type { PositionRequest } from '../shared/position'
+import type { SSEBatch } from '../shared/protocol'
+import { SSEError } from '../shared/errors'
+import type { SSEContext } from './context'
+import type { Channel } from './channel'
+import type { ResolvedHandlerOptions } from './options'
+import { parsePosition } from '../shared/position'
+import { readChannel } from './channel-read'
+
+/** Messages of one answer; the rest is there for the next poll, at once. */
+const BATCH_MESSAGES = 1_000
+
+export interface PollRequest {
+  position: PositionRequest | 'malformed' | undefined
+  /** How long to wait for news; capped by `pollWaitMs`, which is also the default. */
+  waitMs: number | undefined
+  /** Aborted when the client leaves. */
+  signal: AbortSignal
+}
+
+/** One answer of the poll transport: what lies behind the position, or, if there is nothing, what comes within the wait. */
+export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, waitMs, signal }: PollRequest): Promise<SSEBatch> {
+  const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
+  const first = await readChannel(driver, channel.name, position, options.from, BATCH_MESSAGES)
+  if (wait === 0 || first.messages.length || first.ended || first.gap) return toBatch(first, options)
+
+  const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
+  // The reader begins where the page ended, so that what came in between is not missed.
+  const reader = await hub.reader(channel.name, here, 'now')
+  try {
+    await news(reader, wait, [signal, closing])
+  }
+  finally {
+    reader.close()
+  }
+  return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
+}
+
+/** Why a source cannot be polled: what was sent is kept nowhere, so that there is nothing to come back to. */
+export function notPollable(): SSEError {
+  return new SSEError('NOT_POLLABLE', '[nuxt-sse] This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, or ask for `text/event-stream`.', { statusCode: 406 })
+}
+
+/** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */
+function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, signals: AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      for (const signal of signals) signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, waitMs)
+    for (const signal of signals) signal.addEventListener('abort', done)
+    reader.wake = () => {
+      if (reader.hasNews) done()
+    }
+    if (reader.hasNews || signals.some(signal => signal.aborted)) done()
+  })
+}
+
+function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {
+  // A server that does not wait must say how long the client should, or it would ask again at once, for ever.
+  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(retryMs * (0.5 + Math.random())) : 0
+  return { type: 'batch', ...result, pollMs }
+}

@@ -1,0 +1,135 @@
+import { formatPosition } from '../shared/position'
+import type { PositionRequest } from '../shared/position'
+import type { SSEGap, SSEGapReason } from '../shared/protocol'
+import type { LogEntry, LogState } from './drivers/types'
+import { encodeMessage, encodeText } from './wire'
+
+/**
+ * How live messages and the log become one ordered sequence. Pure: no timers, no driver, no connection.
+ *
+ * Everything is addressed by offset, and offsets have no holes; so "what comes next" is always a question with one
+ * answer, and nobody has to remember what was sent.
+ */
+
+/** Where a reader begins, and what it must be told first. */
+export interface ReplayStart {
+  /** The reader has everything up to here, this one included. */
+  offset: number
+  /** It goes on from the position that it asked for. */
+  resumed: boolean
+  gap: SSEGap | null
+}
+
+/**
+ * Answers a request for a position. `'malformed'` is one that could not be parsed and may not be refused, because it
+ * came from a browser that would never ask again.
+ */
+export function locate(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', state: LogState): ReplayStart {
+  const oldest = state.first - 1
+  const missing = (reason: SSEGapReason, missed: number | null): ReplayStart =>
+    ({ offset: oldest, resumed: false, gap: { reason, missed, position: formatPosition(state.epoch, oldest) } })
+
+  if (request === 'malformed') return missing('invalid', null)
+  const kind = request?.kind ?? from
+  if (kind === 'start') return { offset: oldest, resumed: false, gap: null }
+  if (kind === 'now') return { offset: state.last, resumed: false, gap: null }
+
+  const { offset, epoch } = { epoch: state.epoch, ...request as Extract<PositionRequest, { offset: number }> }
+  if (epoch !== state.epoch) return missing('epoch', null)
+  if (offset > state.last) return missing('invalid', null)
+  if (offset < oldest) return missing('trimmed', oldest - offset)
+  return { offset, resumed: true, gap: null }
+}
+
+/** The gap of a reader at `position`, if the log no longer keeps what follows it. */
+export function gapBehind(position: { epoch: string, offset: number }, state: LogState): SSEGap | null {
+  const { gap } = locate({ kind: 'at', ...position }, 'start', state)
+  return gap
+}
+
+/** Adjacent messages of one channel: encoded when the first reader asks, and once for all of them. */
+export class Run {
+  #bytes?: Uint8Array
+
+  constructor(readonly epoch: string, readonly entries: readonly LogEntry[]) {}
+
+  get last(): number {
+    return this.entries.at(-1)!.offset
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes ??= encodeText(this.entries.map(({ offset, event, data }) =>
+      encodeMessage({ id: formatPosition(this.epoch, offset), event, data })).join(''))
+  }
+}
+
+export interface RecentLimit {
+  messages: number
+  bytes: number
+}
+
+/** The newest messages of a channel, without holes: what readers at or near its head are given without asking the log. */
+export class RecentMessages {
+  #entries: LogEntry[] = []
+  #head = 0
+  #bytes = 0
+  #shared?: { after: number, run: Run }
+
+  constructor(readonly epoch: string, private last: number, private readonly limit: RecentLimit) {}
+
+  get size(): number {
+    return this.#entries.length - this.#head
+  }
+
+  /**
+   * Takes what follows the newest message; what is already had is dropped. `false` when there is a hole before
+   * `entries`: nothing is taken then, and the log must be read.
+   */
+  push(entries: readonly LogEntry[]): boolean {
+    if (entries.length && entries[0]!.offset > this.last + 1) return false
+    for (const entry of entries) {
+      if (entry.offset <= this.last) continue
+      this.#entries.push(entry)
+      this.#bytes += entry.data.length
+      this.last = entry.offset
+    }
+    this.#shared = undefined
+    this.#trim()
+    return true
+  }
+
+  /** Forgets everything: the next message is expected behind `last`. */
+  reset(last: number): void {
+    this.#entries = []
+    this.#head = this.#bytes = 0
+    this.last = last
+    this.#shared = undefined
+  }
+
+  /** What follows `after`, at most about `maxBytes` of it, or `undefined` where only the log knows. */
+  runAfter(after: number, maxBytes: number): Run | undefined {
+    if (this.#shared?.after === after) return this.#shared.run
+    const first = this.last - this.size + 1
+    if (after >= this.last || after + 1 < first) return undefined
+    const entries: LogEntry[] = []
+    let bytes = 0
+    for (let index = this.#head + after + 1 - first; index < this.#entries.length && bytes < maxBytes; index++) {
+      entries.push(this.#entries[index]!)
+      bytes += this.#entries[index]!.data.length
+    }
+    const run = new Run(this.epoch, entries)
+    this.#shared = { after, run }
+    return run
+  }
+
+  #trim(): void {
+    while (this.size > 1 && (this.size > this.limit.messages || this.#bytes > this.limit.bytes)) {
+      this.#bytes -= this.#entries[this.#head++]!.data.length
+    }
+    // Moving the whole array for each message that leaves would cost O(n) a message.
+    if (this.#head > this.limit.messages) {
+      this.#entries.splice(0, this.#head)
+      this.#head = 0
+    }
+  }
+}

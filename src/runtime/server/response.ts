@@ -1,0 +1,208 @@
+import type { ServerResponse } from 'node:http'
+import type { H3Event } from 'h3'
+import { createError, getQuery, getRequestHeader, sendStream, setResponseHeader, setResponseHeaders, setResponseStatus } from 'h3'
+import { STREAM_CONTENT_TYPE } from '../shared/protocol'
+import type { SSEPending } from '../shared/protocol'
+import { SSEError } from '../shared/errors'
+import type { ResponseSink, SinkEvents } from './connection'
+import type { RawRequest } from './request'
+import { encodeText } from './wire'
+
+/**
+ * The only file that knows h3's response, Node's socket and web streams.
+ */
+
+const STREAM_HEADERS = {
+  'content-type': STREAM_CONTENT_TYPE,
+  // no-transform keeps compressing middleware away, which would hold messages back.
+  'cache-control': 'no-cache, no-transform',
+  // nginx and those who copied it buffer a response unless told otherwise.
+  'x-accel-buffering': 'no',
+  'vary': 'accept',
+} as const
+
+/** A web stream is pulled again while it holds less than this. */
+const WEB_HIGH_WATER_BYTES = 65_536
+
+export interface SSEResponse extends ResponseSink {
+  /** Resolves when the response has begun. */
+  readonly opened: Promise<void>
+  readonly isOpen: boolean
+  /** Whether the framework must be kept waiting until the response is over. */
+  readonly holdsRequest: boolean
+}
+
+export function readRawRequest(event: H3Event): RawRequest {
+  return {
+    method: event.method,
+    accept: getRequestHeader(event, 'accept'),
+    lastEventId: getRequestHeader(event, 'last-event-id'),
+    query: getQuery(event),
+  }
+}
+
+/**
+ * Node's own response where there is one; a web stream elsewhere: on other runtimes, and for requests that a server
+ * makes to itself (`event.fetch`), Nitro's response is only a record without a socket.
+ */
+export function createResponse(event: H3Event): SSEResponse {
+  const { res } = event.node
+  return res.socket || isGone(res) ? new NodeResponse(res) : new WebResponse(event)
+}
+
+/** Headers without a body: the answer to HEAD. */
+export function sendHead(event: H3Event): string {
+  setResponseHeaders(event, STREAM_HEADERS)
+  return ''
+}
+
+export function sendNothing(event: H3Event): null {
+  setResponseStatus(event, 204)
+  return null
+}
+
+export function sendJson<T>(event: H3Event, body: T): T {
+  setResponseHeaders(event, { 'content-type': 'application/json', 'cache-control': 'no-store', 'vary': 'accept' })
+  return body
+}
+
+/** 503 with the delay twice: as the header that every client knows, in seconds, and exactly. */
+export function sendPending(event: H3Event, message: string, retryMs: number): SSEPending {
+  setResponseStatus(event, 503)
+  setResponseHeader(event, 'retry-after', Math.ceil(retryMs / 1000))
+  return sendJson(event, { type: 'pending', message, retryMs })
+}
+
+/** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */
+export function toHttpError(error: unknown): unknown {
+  if (!(error instanceof SSEError)) return error
+  const { statusCode, message, code, cause } = error
+  return createError({ statusCode, message, data: { code }, cause })
+}
+
+function isGone(res: ServerResponse): boolean {
+  // HTTP/2's response has a stream, and tells of its end only there.
+  return res.destroyed || (res as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
+}
+
+class NodeResponse implements SSEResponse {
+  readonly holdsRequest = true
+  readonly #opened = Promise.withResolvers<void>()
+  isOpen = false
+  #events!: SinkEvents
+  #gone = false
+
+  constructor(private readonly res: ServerResponse) {}
+
+  get opened(): Promise<void> {
+    return this.#opened.promise
+  }
+
+  get bufferedBytes(): number {
+    return this.res.writableLength ?? 0
+  }
+
+  /** Not `req` close, as h3 has it: after the body of a POST was read, that event has been and gone. */
+  watch(events: SinkEvents): void {
+    this.#events = events
+    if (isGone(this.res)) return this.#onClose()
+    this.res.once('close', () => this.#onClose())
+  }
+
+  open(): void {
+    const { res } = this
+    // A response that ends by closing needs no chunk framing, which is a third of the cost of a short message.
+    // HTTP/2 has neither, and does not know these two.
+    res.shouldKeepAlive = false
+    res.useChunkedEncodingByDefault = false
+    for (const [name, value] of Object.entries(STREAM_HEADERS)) res.setHeader(name, value)
+    res.on('drain', () => this.#events.onDrain())
+    // A peer that resets is an ordinary end: `close` follows.
+    res.on('error', () => {})
+    this.isOpen = true
+    this.#opened.resolve()
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    return this.#gone || this.res.write(chunk)
+  }
+
+  end(): void {
+    this.res.end()
+  }
+
+  destroy(): void {
+    this.res.destroy()
+  }
+
+  #onClose(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#events.onClose()
+  }
+}
+
+class WebResponse implements SSEResponse {
+  readonly holdsRequest = false
+  readonly #opened = Promise.withResolvers<void>()
+  isOpen = false
+  #events!: SinkEvents
+  #controller!: ReadableStreamDefaultController<Uint8Array>
+  #over = false
+
+  constructor(private readonly event: H3Event) {}
+
+  get opened(): Promise<void> {
+    return this.#opened.promise
+  }
+
+  get bufferedBytes(): number {
+    return this.#over ? 0 : WEB_HIGH_WATER_BYTES - (this.#controller.desiredSize ?? 0)
+  }
+
+  watch(events: SinkEvents): void {
+    this.#events = events
+  }
+
+  open(): void {
+    setResponseHeaders(this.event, STREAM_HEADERS)
+    const stream = new ReadableStream<Uint8Array>({
+      start: controller => void (this.#controller = controller),
+      pull: () => {
+        if (!this.#over) this.#events.onDrain()
+      },
+      cancel: () => this.#onClose(),
+    }, new ByteLengthQueuingStrategy({ highWaterMark: WEB_HIGH_WATER_BYTES }))
+    // Resolves at once: without a socket, h3 hands the stream on to whoever called it.
+    void sendStream(this.event, stream)
+    this.isOpen = true
+    this.#opened.resolve()
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    if (this.#over) return true
+    // A consumer may transfer what it is given, and shared bytes must stay readable for the others.
+    this.#controller.enqueue(typeof chunk === 'string' ? encodeText(chunk) : chunk.slice())
+    return this.#controller.desiredSize! > 0
+  }
+
+  end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#controller.close()
+    queueMicrotask(() => this.#events.onClose())
+  }
+
+  destroy(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#controller.error(new Error('[nuxt-sse] The stream was cut.'))
+    this.#events.onClose()
+  }
+
+  #onClose(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#events.onClose()
+  }
+}

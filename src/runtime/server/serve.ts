@@ -1,0 +1,139 @@
+import type { H3Event } from 'h3'
+import { SSEError } from '../shared/errors'
+import { startOfHandwritten } from './asked-position'
+import { Channel } from './channel'
+import type { ResponseSink, SSEConnection } from './connection'
+import { Connection, runSafely } from './connection'
+import type { SSEContext } from './context'
+import type { ResolvedHandlerOptions } from './options'
+import { notPollable, pollChannel } from './poll'
+import { isPrivateError, publicError } from './public-error'
+import type { SSERequest } from './request'
+import { channelPosition, readSSERequest } from './request'
+import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
+import { streamChannel } from './stream-channel'
+import { isIterableSource, iterate, release, streamSource } from './stream-source'
+
+interface Served {
+  event: H3Event
+  handler: (event: H3Event, connection: SSEConnection) => unknown
+  options: ResolvedHandlerOptions
+  context: SSEContext
+  request: SSERequest
+}
+
+/**
+ * One request, from the handler's own checks to the last byte. What is thrown before the response has begun becomes an
+ * ordinary HTTP error; later, an `error` control message.
+ */
+export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
+  const pending = (message: string) => sendPending(event, message, Math.round(options.retryMs * (0.5 + Math.random())))
+  try {
+    const request = readSSERequest(readRawRequest(event))
+    if (context.closing.aborted) return pending('The server shuts down: come back in a moment.')
+    const served = { event, handler, options, context, request }
+    if (request.headOnly) return await answerHead(served)
+    return request.transport === 'poll' ? await answerPoll(served) : await answerStream(served)
+  }
+  catch (error) {
+    if (error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE') return pending(error.message)
+    throw toHttpError(error)
+  }
+}
+
+async function answerStream(served: Served): Promise<unknown> {
+  const response = createResponse(served.event)
+  const connection = new Connection(served.options, served.context, response)
+  // A handler may push for as long as it likes before it returns: the response is under way then.
+  const answer = await Promise.race([startStream(served, connection), response.opened])
+  if (!response.isOpen) return answer
+  // Elsewhere than on Node the framework has the stream, and waits for the handler before it looks at it.
+  if (response.holdsRequest) await connection.done
+}
+
+/** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
+async function startStream({ event, handler, context, request }: Served, connection: Connection): Promise<unknown> {
+  const report = context.report
+  let result: unknown
+  try {
+    result = await handler(event, connection)
+    if (result instanceof Channel && !connection.closed) return await startChannel(result, connection, context, request, event)
+  }
+  catch (error) {
+    if (!connection.isOpen && !connection.closed) {
+      connection.refuseToOpen()
+      throw error
+    }
+    if (isPrivateError(error)) report(error)
+    if (connection.isOpen) connection.fail(publicError(error))
+    return null
+  }
+  // The client left, or the handler closed, before there was a source: nothing may start now.
+  if (connection.closed) dispose(result, report)
+  else if (typeof result === 'function') connection.onClosed(result as () => unknown)
+  else if (isIterableSource(result)) void streamSource(connection, result, report, () => connection.open(startOfHandwritten(event)))
+  else if (result !== undefined) {
+    connection.refuseToOpen()
+    throw invalidSource(result)
+  }
+  if (!connection.closed) connection.open(startOfHandwritten(event))
+  return null
+}
+
+async function startChannel(channel: Channel, connection: Connection, context: SSEContext, request: SSERequest, event: H3Event): Promise<unknown> {
+  const reader = await context.hub.reader(channel.name, channelPosition(request.position), connection.options.from)
+  if (connection.closed) return reader.close()
+  // Read to its end: 204 is what stops a browser's EventSource. A failed channel must still say why.
+  if (reader.complete && !reader.closing?.error) {
+    reader.close()
+    connection.refuseToOpen()
+    return sendNothing(event)
+  }
+  // Before a gap the reader stands where it stood: cut in between, it must ask for that position again, and be told again.
+  const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
+  connection.open({ position, resumed: reader.resumed })
+  streamChannel(connection, reader, context.report)
+  return null
+}
+
+function askedId({ position }: SSERequest): string | undefined {
+  return position && channelPosition(position) !== 'malformed' ? position.text : undefined
+}
+
+async function answerPoll({ event, handler, options, context, request }: Served): Promise<unknown> {
+  const left = new AbortController()
+  createResponse(event).watch({ onDrain() {}, onClose: () => left.abort() })
+  const result = await handler(event, new Connection(options, context, CLOSED_SINK))
+  if (!(result instanceof Channel)) {
+    dispose(result, context.report)
+    throw notPollable()
+  }
+  const batch = await pollChannel(context, result, options, { position: channelPosition(request.position), waitMs: request.waitMs, signal: left.signal })
+  return left.signal.aborted ? null : sendJson(event, batch)
+}
+
+async function answerHead({ event, handler, options, context }: Served): Promise<unknown> {
+  dispose(await handler(event, new Connection(options, context, CLOSED_SINK)), context.report)
+  return sendHead(event)
+}
+
+/** What is pushed where there is no stream goes nowhere, as after a disconnect. */
+const CLOSED_SINK: ResponseSink = {
+  watch: events => events.onClose(),
+  open() {},
+  write: () => true,
+  end() {},
+  destroy() {},
+  bufferedBytes: 0,
+}
+
+/** Releases what a handler returned when it will not be streamed. */
+function dispose(result: unknown, report: (error: unknown) => void): void {
+  if (typeof result === 'function') runSafely(result as () => unknown, report)
+  else if (!(result instanceof Channel) && isIterableSource(result)) void release(iterate(result), report)
+}
+
+function invalidSource(result: unknown): SSEError {
+  const got = typeof result === 'object' ? Object.prototype.toString.call(result) : typeof result
+  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${got}.`)
+}

@@ -1,0 +1,57 @@
+import type { Connection } from './connection'
+import type { ChannelReader, ReaderStep } from './hub'
+
+/** How long a reader waits before it asks a driver again that could not be reached. */
+const RETRY_MS = 500
+
+/**
+ * Streams a channel: what the reader has next is written while the socket takes it. A reader whose socket is full keeps
+ * its position and nothing else; it goes on from there when the socket drains.
+ */
+export function streamChannel(connection: Connection, reader: ChannelReader, report: (error: unknown) => void): void {
+  let busy = false
+  let retry: ReturnType<typeof setTimeout> | undefined
+
+  function pump(): void {
+    while (!busy && connection.hasRoom) {
+      const step = reader.step()
+      if (!step) return
+      if (step instanceof Promise) return ask(step)
+      send(step)
+    }
+  }
+
+  function ask(step: Promise<ReaderStep | undefined>): void {
+    busy = true
+    step.then((next) => {
+      busy = false
+      if (connection.closed) return
+      if (next) send(next)
+      pump()
+    }, (error) => {
+      report(error)
+      // Open connections stay open while the driver is away; the position has not moved.
+      retry = setTimeout(() => {
+        busy = false
+        pump()
+      }, RETRY_MS)
+    })
+  }
+
+  function send(step: ReaderStep): void {
+    switch (step.type) {
+      case 'messages': return connection.writeShared(step.run.bytes)
+      case 'gap': return connection.control({ ...step.gap, type: 'gap' }, step.gap.position)
+      case 'error': return connection.fail(step.error)
+      case 'end': return void connection.close()
+    }
+  }
+
+  reader.wake = pump
+  connection.onRoom = pump
+  connection.onClosed(() => {
+    clearTimeout(retry)
+    reader.close()
+  })
+  pump()
+}

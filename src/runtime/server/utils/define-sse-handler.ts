@@ -1,0 +1,54 @@
+import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
+import { defineEventHandler } from 'h3'
+import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEChannel } from '../channel'
+import type { SSEConnection } from '../connection'
+import type { TaggedMessage } from '../message'
+import type { ResolvedHandlerOptions, SSEHandlerOptions } from '../options'
+import { resolveHandlerOptions } from '../options'
+import { useSSEContext } from '../nitro'
+import { serve } from '../serve'
+
+/** What one item of a source is to its reader. */
+type MessageOfItem<Item> = Item extends TaggedMessage<infer T, infer E> ? SSEMessage<T, E> : SSEMessage<Item, undefined>
+
+/** What a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
+type MessageOfResult<Result, Pushed>
+  = Result extends SSEChannel<infer T> ? SSEMessage<T>
+    : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+      : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+        : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+          : SSEMessage<Pushed>
+
+export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
+
+/**
+ * A route that answers with an event stream (WHATWG HTML, section 9.2), or, where its source is a channel and the client
+ * asks for JSON, with a batch of messages. For GET and POST alike.
+ *
+ * The handler gets `(event, connection)` and returns, or resolves to,
+ * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads,
+ *   and released (`finally`, `cancel`) when the client leaves;
+ * - a channel: resumable and pollable;
+ * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push`
+ *   (annotate it as `SSEConnection<T>` to type the route);
+ * - nothing: as before, without a clean-up.
+ *
+ * What it throws before its source starts is an ordinary HTTP error. A source that throws later ends the stream with an
+ * `error` control message; its text reaches the client only if it is an `SSEError` or made by h3's `createError`.
+ *
+ * @throws `INVALID_OPTION` at once, for options that make no sense.
+ */
+export function defineSSEHandler<Result, Pushed = unknown>(
+  handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
+  options: SSEHandlerOptions = {},
+): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
+  // At once, and not with the first request: a mistake in an option should be seen when the server starts.
+  resolveHandlerOptions(options)
+  let resolved: ResolvedHandlerOptions | undefined
+  return defineEventHandler((event) => {
+    const context = useSSEContext()
+    resolved ??= resolveHandlerOptions(options, context.options)
+    return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
+  }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
+}

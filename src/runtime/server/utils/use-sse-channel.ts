@@ -1,0 +1,21 @@
+import type { SSEChannel } from '../channel'
+import { Channel } from '../channel'
+import type { SSERetention } from '../options'
+import { useSSEContext } from '../nitro'
+
+export interface SSEChannelOptions {
+  /** What is kept; the module's `retention` for what is left out. Applies with the next message that is published here. */
+  retention?: Partial<SSERetention>
+}
+
+/**
+ * A handle on the channel of this name, in any handler, task or plugin: publish to it, read it, or return it from
+ * `defineSSEHandler`. Making a handle costs nothing; the channel begins with its first message or reader.
+ *
+ * @param name 1 to 512 bytes of UTF-8. Whoever knows a name cannot do anything with it: clients only reach channels
+ * that a handler returns to them.
+ * @throws `INVALID_CHANNEL`, `INVALID_OPTION`
+ */
+export function useSSEChannel<T = unknown>(name: string, options: SSEChannelOptions = {}): SSEChannel<T> {
+  return new Channel<T>(useSSEContext(), name, options)
+}

@@ -1,0 +1,121 @@
+import { CONTROL_EVENT } from '../shared/protocol'
+import type { SSEControl } from '../shared/protocol'
+import { SSEError, printValue } from '../shared/errors'
+
+/**
+ * Bytes of an event stream (WHATWG HTML, 9.2.5 "Parsing an event stream"): pure functions from values to text.
+ *
+ * A line ends at CR, LF or CRLF. Whatever goes into a field is therefore checked here, at run time and not by its
+ * type: a line break in it would begin a field, or a message, that nobody meant to send.
+ */
+
+/** A comment line and a blank one: the fewest bytes that no client reports. */
+export const HEARTBEAT = ':\n\n'
+
+const LINE_BREAK = /\r\n|\r|\n/
+// A NUL makes the standard's parser ignore the whole id field.
+const NOT_IN_ID = /[\r\n\0]/
+const NOT_IN_EVENT = /[\r\n\0]/
+
+const encoder = new TextEncoder()
+
+export function encodeText(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** Length in bytes of UTF-8. */
+export function byteLength(text: string): number {
+  return typeof Buffer === 'undefined' ? encoder.encode(text).length : Buffer.byteLength(text)
+}
+
+/** One message. `data` is text that is already encoded (JSON, or raw text for a moved `createEventStream`). */
+export function encodeMessage(message: { id?: string, event?: string, data: string }): string {
+  let block = ''
+  if (message.id !== undefined) block += `id: ${message.id}\n`
+  if (message.event !== undefined) block += `event: ${message.event}\n`
+  return `${block}${dataLines(message.data)}\n`
+}
+
+export function encodeControl(control: SSEControl, id?: string): string {
+  return encodeMessage({ id, event: CONTROL_EVENT, data: JSON.stringify(control) })
+}
+
+/** The first block: how long to wait before a reconnect, where the reader stands, and the `open` control message. */
+export function encodePreamble(retryMs: number, open: SSEControl, id?: string): string {
+  return `retry: ${retryMs}\n${encodeControl(open, id)}`
+}
+
+/** Lines that every client skips. Text of several lines becomes several comments. */
+export function encodeComment(text: string): string {
+  return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
+}
+
+export function encodeRetry(retryMs: number): string {
+  if (!Number.isSafeInteger(retryMs) || retryMs < 0) {
+    throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`retry\` to be a whole number of milliseconds, got ${printValue(retryMs)}.`)
+  }
+  return `retry: ${retryMs}\n\n`
+}
+
+/** The data of a message as JSON. Throws `INVALID_DATA` for what JSON cannot hold, `MESSAGE_TOO_LARGE` beyond the limit. */
+export function encodeData(data: unknown, maxMessageBytes: number): string {
+  let json: string | undefined
+  let cause: unknown
+  try {
+    json = holdsNothing(data) ? undefined : JSON.stringify(data)
+  }
+  catch (error) {
+    cause = error
+  }
+  if (json === undefined) {
+    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected the data of a message to be something that JSON can hold, got ${describe(data)}.`, { cause })
+  }
+  assertSize(json, maxMessageBytes)
+  return json
+}
+
+export function assertSize(text: string, maxMessageBytes: number): void {
+  // A UTF-16 unit takes three bytes at most, so that short messages need no count.
+  if (text.length * 3 <= maxMessageBytes) return
+  const bytes = byteLength(text)
+  if (bytes <= maxMessageBytes) return
+  throw new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
+}
+
+/** Throws `RESERVED_EVENT` for the name of control messages, `INVALID_EVENT` for what a field cannot hold. */
+export function assertEvent(event: unknown): asserts event is string | undefined {
+  if (event === undefined) return
+  if (event === CONTROL_EVENT) {
+    throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
+  }
+  if (typeof event !== 'string' || event === '' || NOT_IN_EVENT.test(event)) {
+    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a text without line breaks, got ${printValue(event)}.`)
+  }
+}
+
+/** The text of an id; numbers are taken too, 0 among them. Throws `INVALID_ID` for what the field cannot hold. */
+export function encodeId(id: unknown): string | undefined {
+  if (id === undefined) return undefined
+  const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
+  if (typeof text !== 'string' || NOT_IN_ID.test(text)) {
+    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a text without line breaks and NUL, got ${printValue(id)}.`)
+  }
+  return text
+}
+
+function dataLines(data: string): string {
+  // JSON never has a raw line break, so that nearly everything takes the short way.
+  if (!LINE_BREAK.test(data)) return `data: ${data}\n`
+  return data.split(LINE_BREAK).map(line => `data: ${line}\n`).join('')
+}
+
+/** What `JSON.stringify` turns into `null` or `{}` without a word, looked at where it costs nothing: at the top. */
+function holdsNothing(data: unknown): boolean {
+  return (typeof data === 'number' && !Number.isFinite(data))
+    || data instanceof Map || data instanceof Set || data instanceof ArrayBuffer || ArrayBuffer.isView(data)
+}
+
+function describe(data: unknown): string {
+  if (typeof data === 'object' && data !== null) return `an instance of ${data.constructor?.name ?? 'an unknown class'}`
+  return printValue(data)
+}

@@ -1,0 +1,76 @@
+/**
+ * Every code that this package itself uses. Codes are stable: programs may compare them.
+ * An application may throw an `SSEError` with a code of its own.
+ */
+export type SSEErrorCode
+  // Refused input (server)
+  = | 'INVALID_OPTION' | 'INVALID_CHANNEL' | 'INVALID_DATA' | 'INVALID_EVENT' | 'INVALID_ID' | 'RESERVED_EVENT'
+    | 'MESSAGE_TOO_LARGE' | 'INVALID_POSITION' | 'INVALID_QUERY' | 'INVALID_SOURCE'
+  // What a request is told (server)
+    | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'SHUTTING_DOWN'
+  // What happened to a channel or a source (server)
+    | 'CHANNEL_ENDED' | 'CHANNEL_DELETED' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED'
+  // What ended or troubles a client
+    | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
+    | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED'
+    | (string & {})
+
+export interface SSEErrorOptions {
+  /** HTTP status that fits. Default 500. */
+  statusCode?: number
+  /** Whether trying again may help. Default: what the status says, see {@link isRetryableStatus}. */
+  retry?: boolean
+  /** What it was made of: kept for logs, never sent. */
+  cause?: unknown
+  /** Anything else that a program may want to read, such as the gap of a `GAP`. */
+  details?: Record<string, unknown>
+}
+
+/** The part of an error that may be shown to a stranger: what an `error` control message carries. */
+export interface SSEPublicError {
+  code: string
+  statusCode: number
+  message: string
+  retry: boolean
+}
+
+/** The one error class of this package. Its message is meant to be shown: it reaches clients as it is. */
+export class SSEError extends Error {
+  override readonly name = 'SSEError'
+  /** Stable, for programs. */
+  readonly code: SSEErrorCode
+  readonly statusCode: number
+  /** Whether trying again may help. */
+  readonly retry: boolean
+  readonly details: Record<string, unknown>
+
+  constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.statusCode = options.statusCode ?? 500
+    this.retry = options.retry ?? isRetryableStatus(this.statusCode)
+    this.details = options.details ?? {}
+  }
+}
+
+/** RFC 9110: a 4xx says that the same request will fail again, except for the four that are about time. */
+export function isRetryableStatus(statusCode: number): boolean {
+  return statusCode >= 500 || statusCode < 400 || statusCode === 408 || statusCode === 425 || statusCode === 429
+}
+
+/** One sentence shape for refused options, with both values printed. */
+export function invalidOption(name: string, expected: string, got: unknown): SSEError {
+  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
+}
+
+export function printValue(value: unknown): string {
+  if (typeof value === 'string') return `\`${JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)}\``
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return `\`${String(value)}\``
+  try {
+    return `\`${JSON.stringify(value).slice(0, 80)}\``
+  }
+  catch {
+    return 'an object'
+  }
+}

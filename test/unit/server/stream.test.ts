@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TestServer } from '../../support/sse-server'
+import { startSSEServer } from '../../support/sse-server'
+import { SSEReader } from '../../support/read-sse'
+
+let server: TestServer
+beforeEach(async () => {
+  server = await startSSEServer()
+})
+afterEach(() => server.close())
+
+describe('the stream transport', () => {
+  it('streams a generator: preamble, messages, end', async () => {
+    server.route('/', async function* () {
+      yield { n: 1 }
+      yield { n: 2 }
+    })
+    const reader = await SSEReader.open(server.url)
+    await reader.finished
+    expect(reader.response.headers.get('content-type')).toBe('text/event-stream')
+    expect(reader.response.headers.get('cache-control')).toBe('no-cache, no-transform')
+    expect(reader.response.headers.get('x-accel-buffering')).toBe('no')
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000 }, { type: 'end' }])
+    expect(reader.data).toEqual([{ n: 1 }, { n: 2 }])
+    expect(reader.retry).toBeGreaterThanOrEqual(1_000)
+    expect(reader.retry).toBeLessThanOrEqual(3_000)
+  })
+
+  it('streams a channel from its start, then live', async () => {
+    const channel = server.channel<number>('c')
+    await channel.publish(1)
+    server.route('/', () => server.channel('c'))
+    await using reader = await SSEReader.open(server.url)
+    await reader.until(r => r.data.length === 1)
+    const id = await channel.publish(2)
+    await reader.until(r => r.data.length === 2)
+    expect(reader.messages[1]!.id).toBe(id)
+    await channel.end()
+    await reader.finished
+    expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+    const again = await SSEReader.open(server.url, { headers: { 'last-event-id': id } })
+    expect(again.status).toBe(204)
+  })
+})
