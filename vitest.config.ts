@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          globalSetup: ['test/e2e/build-fixtures.ts'],
+          globalSetup: process.env.SSE_NO_BUILD ? [] : ['./test/e2e/build-fixtures.ts'],
           testTimeout: 30_000,
           hookTimeout: 120_000,
         },

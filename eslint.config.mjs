@@ -1,0 +1,75 @@
+import { createConfigForNuxt } from '@nuxt/eslint-config/flat'
+import { createNodeResolver, importX } from 'eslint-plugin-import-x'
+
+const runtime = './src/runtime'
+const server = `${runtime}/server`
+
+/**
+ * The import arrows: shared ← drivers ← replay ← hub ← connection ← response ← utils, and shared ← client ← app.
+ * Each zone says what the files of `target` may not import.
+ */
+const arrows = [
+  { target: `${runtime}/shared`, from: runtime, except: ['./shared'], message: 'shared/ imports nothing outside shared/.' },
+  { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
+  { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
+  { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
+  ...layers([
+    ['drivers', 'options', 'wire', 'tick'],
+    ['message', 'public-error'],
+    ['replay'],
+    ['hub'],
+    ['heartbeat', 'connection'],
+    ['stream-source', 'stream-channel', 'request'],
+    ['channel', 'channel-read', 'context', 'poll', 'asked-position'],
+    ['response', 'nitro'],
+    ['serve', 'raw-connection'],
+    ['utils', 'plugins'],
+  ]),
+]
+
+/** No layer imports a later one. */
+function layers(order) {
+  return order.slice(0, -1).flatMap((layer, index) => layer.map(name => ({
+    target: at(name),
+    from: order.slice(index + 1).flat().map(at),
+    message: `Against the arrows: ${name} may only import what comes before it.`,
+  })))
+}
+
+function at(name) {
+  return ['drivers', 'utils', 'plugins'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
+}
+
+export default createConfigForNuxt({
+  features: { tooling: true, stylistic: true },
+  dirs: { src: ['./playground/app', './playground', './test/fixtures/basic/app'] },
+})
+  .append({
+    files: ['**/*.ts', '**/*.vue'],
+    // It knows `Promise<void>`, but not `Promise.withResolvers<void>()`.
+    rules: { '@typescript-eslint/no-invalid-void-type': 'off' },
+  })
+  .append({
+    files: ['src/**/*.ts'],
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.js', '.mjs'] })] },
+    rules: { 'import-x/no-restricted-paths': ['error', { zones: arrows }] },
+  })
+  .append({
+    files: ['src/runtime/client/**', 'src/runtime/shared/**'],
+    rules: {
+      'no-restricted-imports': ['error', {
+        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client runs without Vue, Nuxt and Node.' }],
+      }],
+    },
+  })
+  .append({
+    files: ['src/runtime/server/**'],
+    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins}/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', {
+        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/ and plugins/ know the framework.' }],
+      }],
+    },
+  })

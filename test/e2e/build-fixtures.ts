@@ -1,0 +1,10 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { projects, rootDir } from '../support/projects'
+
+/** Builds each application once: a build a test file would be most of the time of a run. */
+export default async function setup(): Promise<void> {
+  for (const dir of Object.values(projects)) {
+    await promisify(execFile)(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', dir], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
+  }
+}

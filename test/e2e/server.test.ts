@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { SSEReader } from '../support/read-sse'
+
+let server: BuiltServer
+beforeAll(async () => {
+  server = await startBuiltServer('basic')
+})
+afterAll(stopBuiltServers)
+
+const open = (path: string, init?: RequestInit) => SSEReader.open(server.url + path, init)
+const post = (path: string, body: unknown) => fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+const stats = async ({ url } = server) => await (await fetch(`${url}/api/stats`)).json() as { connections: number, heartbeats: number, channels: number }
+
+describe('auto-imported utilities in a built server', () => {
+  it('streams a generator and ends it', async () => {
+    const reader = await open('/api/count')
+    await reader.finished
+    expect(reader.data).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+    expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'end'])
+  })
+
+  it('streams the answer to a POST after reading its body', async () => {
+    const reader = await open('/api/chat', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: 'one two' }) })
+    await reader.finished
+    expect(reader.messages).toMatchObject([{ data: { text: 'one ' } }, { data: { text: 'two ' } }, { event: 'usage', data: { words: 2 } }])
+  })
+
+  it('lets the handler refuse with an ordinary HTTP error, on either transport', async () => {
+    for (const accept of ['text/event-stream', 'application/json']) {
+      const response = await fetch(`${server.url}/api/private`, { headers: { accept } })
+      expect(response.status).toBe(401)
+      expect(await response.json()).toMatchObject({ message: 'Sign in first.' })
+    }
+    const refused = await post('/api/chat', {})
+    expect(refused.status).toBe(422)
+  })
+
+  it('serves a channel over both transports from the same positions', async () => {
+    await using reader = await open('/api/channel/both')
+    await reader.until(r => r.controls.length === 1)
+    for (const n of [1, 2, 3]) await post('/api/publish/both', { n })
+    await reader.until(r => r.data.length === 3)
+    const [first] = reader.messages
+    const batch = await (await fetch(`${server.url}/api/channel/both?transport=poll&position=${first!.id}`)).json()
+    expect(batch).toEqual({ type: 'batch', messages: reader.messages.slice(1).map(({ id, data }) => ({ id, data })), position: reader.messages[2]!.id, ended: false, gap: null, pollMs: 0 })
+  })
+
+  it('keeps the surface of createEventStream under another name', async () => {
+    const reader = await open('/api/raw')
+    await reader.finished
+    expect(reader.events.filter(({ event }) => event !== 'sse').map(({ id, event, data }) => [id, event, data])).toEqual([
+      [undefined, undefined, 'tick 1'], ['1', 'named', '{"n":1}'],
+      [undefined, undefined, 'tick 2'], ['2', 'named', '{"n":2}'],
+      [undefined, undefined, 'tick 3'], ['3', 'named', '{"n":3}'],
+    ])
+    expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+  })
+
+  it('gives a hand-written source the position asked for, and confirms it', async () => {
+    const first = await open('/api/resume')
+    await first.finished
+    expect(first.messages.map(({ id }) => id)).toEqual(['row-1', 'row-2'])
+    expect(first.controls[0]).toEqual({ type: 'open', heartbeatMs: 15_000 })
+    const second = await open('/api/resume', { headers: { 'last-event-id': 'row-2' } })
+    await second.finished
+    expect(second.messages.map(({ id }) => id)).toEqual(['row-3', 'row-4'])
+    expect(second.controls[0]).toEqual({ type: 'open', heartbeatMs: 15_000, position: 'row-2', resumed: true })
+    expect(second.raw).toMatch(/^retry: \d+\nid: row-2\nevent: sse\n/)
+  })
+
+  it('answers a request of the server to itself with a web stream', async () => {
+    const reader = await open('/api/inner')
+    await reader.finished
+    expect(reader.data).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+    expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+  })
+
+  it('leaves nothing behind when clients go', async () => {
+    const readers = await Promise.all(['/api/push', '/api/channel/gone', '/api/count?to=100000&everyMs=20'].map(path => open(path)))
+    await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
+    expect(await stats()).toEqual({ connections: 3, heartbeats: 3, channels: 1 })
+    await Promise.all(readers.map(reader => reader.close()))
+    await vi.waitFor(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
+  })
+
+  it('trap 18: HEAD ends', async () => {
+    const response = await fetch(`${server.url}/api/any`, { method: 'HEAD' })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    await vi.waitFor(async () => expect((await stats()).connections).toBe(0))
+  })
+})
+
+describe('a server that goes', () => {
+  it('trap 16: exits at once on SIGTERM while streams are open, and asks their clients to come back', async () => {
+    const leaving = await startBuiltServer('basic')
+    const readers = await Promise.all(['/api/channel/x', '/api/push', '/api/count?to=100000&everyMs=50'].map(path => SSEReader.open(leaving.url + path)))
+    await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
+    const poll = fetch(`${leaving.url}/api/channel/polled?transport=poll&waitMs=20000`)
+    await vi.waitFor(async () => expect(await stats(leaving)).toMatchObject({ channels: 2 }))
+    const { code, ms } = await leaving.stop('SIGTERM')
+    expect(code).toBe(0)
+    // Nitro looks every 250 ms; 30 s is what it takes without us.
+    expect(ms).toBeLessThan(5_000)
+    for (const reader of readers) {
+      await reader.finished
+      expect(reader.controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
+    }
+    expect(await (await poll).json()).toMatchObject({ type: 'batch', messages: [], ended: false })
+  })
+
+  it('takes options from the environment, and refuses there what makes no sense', async () => {
+    const quick = await startBuiltServer('basic', { env: { NUXT_SSE_HEARTBEAT_MS: '50' } })
+    await using reader = await SSEReader.open(`${quick.url}/api/now/env`)
+    // The handler's own option wins over the module's.
+    await reader.until(r => r.controls[0]?.heartbeatMs === 200)
+    await using other = await SSEReader.open(`${quick.url}/api/count?to=2&everyMs=60000`)
+    await other.until(r => r.controls[0]?.heartbeatMs === 50 && r.comments.length > 2)
+    await expect(startBuiltServer('basic', { env: { NUXT_SSE_HEARTBEAT_MS: '-1' } })).rejects.toThrow('Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.')
+  })
+
+  it('survives half a request, and a peer that resets', async () => {
+    for (const bytes of ['GET /api/count HT', 'GET /api/channel/x HTTP/1.1\r\nHost: x\r\n\r\n', 'POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{']) {
+      const socket = createConnection(server.port, '127.0.0.1')
+      await once(socket, 'connect')
+      socket.write(bytes)
+      socket.resetAndDestroy()
+      await once(socket, 'close')
+    }
+    await vi.waitFor(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
+    expect(server.output()).not.toMatch(/unhandled|uncaught/i)
+  })
+})

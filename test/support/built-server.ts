@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { projects } from './projects'
+
+export interface BuiltServer {
+  url: string
+  port: number
+  pid: number
+  /** All that was written to stdout and stderr. */
+  output(): string
+  /** Sends the signal and resolves with how the process ended. */
+  stop(signal?: NodeJS.Signals): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const running = new Set<BuiltServer>()
+
+/** Starts a built application as its owner would, and waits until it listens. */
+export async function startBuiltServer(project: keyof typeof projects, { port, env = {} }: { port?: number, env?: Record<string, string> } = {}): Promise<BuiltServer> {
+  port ??= await freePort()
+  const child = spawn(process.execPath, [join(projects[project], '.output/server/index.mjs')], {
+    env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  await new Promise<void>((resolve, reject) => {
+    const collect = (chunk: Buffer) => {
+      output += chunk
+      if (output.includes('Listening on')) resolve()
+    }
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
+    void exited.then(([code]) => reject(new Error(`The server ended with ${code} before it listened:\n${output}`)))
+  })
+  const server: BuiltServer = {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    pid: child.pid!,
+    output: () => output,
+    async stop(signal = 'SIGKILL') {
+      const started = performance.now()
+      child.kill(signal)
+      const [code, endedBy] = await exited
+      running.delete(server)
+      return { code, signal: endedBy, ms: performance.now() - started }
+    },
+  }
+  running.add(server)
+  return server
+}
+
+/** For afterEach and afterAll: nothing that a test started may outlive it. */
+export async function stopBuiltServers(): Promise<void> {
+  await Promise.all([...running].map(server => server.stop()))
+}
