@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { defineVitestProject } from '@nuxt/test-utils/config'
 import { defineConfig } from 'vitest/config'
 
@@ -5,6 +6,7 @@ export default defineConfig({
   test: {
     // Two cores: more workers than that only make timers late.
     maxWorkers: 2,
+    reporters: process.env.VITEST_JSON ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]] : ['default'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'] } },
