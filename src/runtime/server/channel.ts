@@ -206,4 +206,3 @@ function parseAfter(after: string | number): NonNullable<ReturnType<typeof parse
   if (request) return request
   throw new SSEError('INVALID_POSITION', `[nuxt-sse] Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }
-

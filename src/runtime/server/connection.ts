@@ -193,8 +193,9 @@ export class Connection implements SSEConnection {
   write(text: string): Promise<boolean> {
     if (this.closed) return REFUSED
     const size = byteLength(text)
-    const buffered = this.bufferedBytes
-    if (buffered > 0 && buffered + size > this.options.maxBufferedBytes) {
+    // What was only gathered for this turn is not the reader's slowness: it is handed over before it counts.
+    if (this.#overflows(size)) this.#flush()
+    if (this.#overflows(size)) {
       this.leave()
       return REFUSED
     }
@@ -236,7 +237,9 @@ export class Connection implements SSEConnection {
 
   /** Ends before it opened: what is answered is an ordinary HTTP response, an error most likely. */
   refuseToOpen(): void {
-    if (this.#state === 'pending') this.#close('refused')
+    if (this.#state !== 'pending') return
+    this.#close('refused')
+    this.#done.resolve()
   }
 
   onClosed(callback: () => unknown): () => void {
@@ -260,6 +263,12 @@ export class Connection implements SSEConnection {
     // Bytes wait already: they find out whether the peer is there as well as a heartbeat does.
     if (this.#blocked) this.#sentAt = now
     else this.writeShared(HEARTBEAT_BYTES)
+  }
+
+  /** A message that is larger than the bound all by itself must still be possible to send. */
+  #overflows(size: number): boolean {
+    const buffered = this.bufferedBytes
+    return buffered > 0 && buffered + size > this.options.maxBufferedBytes
   }
 
   #flushLater(): void {
@@ -346,7 +355,6 @@ export class Connection implements SSEConnection {
     this.#drained?.resolve(accepted)
     this.#drained = undefined
   }
-
 }
 
 /** One clean-up that throws, or rejects, does not keep the others from running. */
