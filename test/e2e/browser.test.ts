@@ -1,0 +1,114 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+
+let browser: Browser
+let server: BuiltServer
+let page: Page
+const problems: string[] = []
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+})
+afterAll(() => browser.close())
+
+beforeEach(async () => {
+  server = await startBuiltServer('basic')
+  page = await browser.newPage()
+  problems.length = 0
+  page.on('pageerror', error => problems.push(String(error)))
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(message.text())
+  })
+})
+afterEach(async () => {
+  await page.close()
+  await stopBuiltServers()
+})
+
+const text = (id: string) => page.locator(`#${id}`).textContent()
+const publish = (channel: string, body: unknown, query = '') => fetch(`${server.url}/api/publish/${channel}${query}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
+
+describe('useSSE in Chromium', () => {
+  it('shows what is published, without a hydration mismatch or a word in the console', async () => {
+    await publish('page', { n: 1 })
+    await page.goto(server.url)
+    await eventually(async () => expect(await text('all')).toBe('1'))
+    await publish('page', { n: 2 })
+    await eventually(async () => expect(await text('all')).toBe('1,2'))
+    expect(await text('status')).toBe('connected')
+    expect(await text('transport')).toBe('stream')
+    expect(problems).toEqual([])
+  })
+
+  it('goes on without a reload when the server is killed and started again, and says what was lost', async () => {
+    await publish('page', { n: 1 })
+    await page.goto(server.url)
+    await eventually(async () => expect(await text('all')).toBe('1'))
+
+    await server.stop('SIGKILL')
+    await eventually(async () => expect(await text('status')).toBe('reconnecting'))
+    server = await startBuiltServer('basic', { port: server.port })
+    await publish('page', { n: 2 })
+    await eventually(async () => expect(await text('all')).toBe('1,2'))
+    // The memory driver ends with its process: another epoch, and the page knows it.
+    expect(await text('gap')).toBe('epoch')
+    expect(await text('status')).toBe('connected')
+    await publish('page', { n: 3 })
+    await eventually(async () => expect(await text('all')).toBe('1,2,3'))
+  })
+
+  it('comes back by itself when the server leaves politely', async () => {
+    await page.goto(server.url)
+    await eventually(async () => expect(await text('status')).toBe('connected'))
+    const { code } = await server.stop('SIGTERM')
+    expect(code).toBe(0)
+    server = await startBuiltServer('basic', { port: server.port })
+    await publish('page', { n: 1 })
+    await eventually(async () => expect(await text('all')).toBe('1'))
+  })
+
+  it('loses nothing when the network is away for a while', async () => {
+    await page.goto(server.url)
+    await eventually(async () => expect(await text('status')).toBe('connected'))
+    const numbers = Array.from({ length: 30 }, (_, index) => index + 1)
+    for (const n of numbers) {
+      await page.context().setOffline(n % 10 > 5)
+      await publish('page', { n })
+    }
+    await page.context().setOffline(false)
+    await eventually(async () => expect(await text('all')).toBe(numbers.join(',')))
+    expect(await text('gap')).toBe('')
+  })
+})
+
+describe('clients that are not ours, in Chromium', () => {
+  it('reads the same route with EventSource and VueUse, without a stray message', async () => {
+    await page.goto(`${server.url}/peers`)
+    await eventually(async () => expect(await text('status')).toBe('OPEN'))
+    await publish('peers', { n: 1 })
+    // A named message is none for `onmessage`; nor is what controls the stream, or a heartbeat (every 200 ms here).
+    await publish('peers', { n: 2 }, '?event=other')
+    await publish('peers', { n: 3 })
+    await eventually(async () => expect(await text('native')).toBe('{"n":1}|{"n":3}'))
+    await eventually(async () => expect(await text('vueuse')).toBe('{"n":1}|{"n":3}'))
+    expect(problems).toEqual([])
+  })
+
+  it('resumes a native EventSource after the server has left, and stops it when the channel has ended', async () => {
+    await page.goto(`${server.url}/peers`)
+    const ids = page.evaluate(() => new Promise<string[]>((resolve) => {
+      const source = new EventSource('/api/channel/native')
+      const seen: string[] = []
+      source.onmessage = ({ data }) => seen.push(data)
+      source.onerror = () => source.readyState === EventSource.CLOSED && resolve(seen)
+    }))
+    await publish('native', { n: 1 })
+    await publish('native', { n: 2 }, '?end')
+    // `end` closes the stream, EventSource comes back with its last id, and 204 tells it not to come again.
+    expect(await ids).toEqual(['{"n":1}', '{"n":2}'])
+  })
+})
