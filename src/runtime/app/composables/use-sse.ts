@@ -1,0 +1,154 @@
+import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
+import { shallowRef, toValue, watch } from 'vue'
+import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
+import { useRuntimeConfig } from '#imports'
+import { SSEClient, initialState } from '../../client/client'
+import { resolveClientOptions } from '../../client/options'
+import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
+import { SSEError } from '../../shared/errors'
+import type { SSEGap } from '../../shared/protocol'
+import type { SSEMessage, SSETransport } from '../../shared/types'
+import type { MessageOfRoute, SSERoute } from '../types'
+
+/** Stands for "whatever the route sends" where no type argument is given. */
+export interface FromRoute { readonly __fromRoute: never }
+
+export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
+
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
+  method?: Method | Uppercase<Method>
+  /** Connect when the component is mounted. Default `true`; otherwise `connect()` does. */
+  immediate?: boolean
+  /** What `data` is before the first message, and what `reduce` begins with. */
+  initial?: State
+  /** Folds every message into `data`. Without it, `data` is the data of the last one. */
+  reduce?: (state: State, message: M) => State
+  /** How many messages `messages` keeps. Default 0. */
+  keep?: number
+  /** Callbacks by name, as with the returned `on`. */
+  on?: Record<string, SSECallback<M>>
+}
+
+export interface UseSSEReturn<M extends SSEMessage, State> {
+  /** The last message's data, or what `reduce` made of all. */
+  data: Readonly<ShallowRef<State>>
+  /** The last message. */
+  message: Readonly<ShallowRef<M | undefined>>
+  /** The last `keep` messages. */
+  messages: Readonly<ShallowRef<readonly M[]>>
+  status: Readonly<Ref<SSEStatus>>
+  /** What went wrong last, with a stable `code` and a `statusCode`. */
+  error: Readonly<Ref<SSEError | undefined>>
+  /** Behind the last message: where a reconnect goes on. */
+  position: Readonly<Ref<string | undefined>>
+  transport: Readonly<Ref<SSETransport>>
+  /** Failures in a row. */
+  attempt: Readonly<Ref<number>>
+  /** The source is complete. */
+  ended: Readonly<Ref<boolean>>
+  /** What was missed for good, last. */
+  gap: Readonly<Ref<SSEGap | undefined>>
+  /** Goes on from the position; with a url, drops data and position and begins there. */
+  connect: (url?: string) => void
+  stop: () => void
+  /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
+  on: (event: string, callback: SSECallback<M>) => () => void
+}
+
+/**
+ * Live messages of a route: connects when the component is mounted, reconnects, resumes, falls back to polling, and ends
+ * with the component. On the server nothing opens, and `status` is `idle`.
+ *
+ * The type of the messages comes from the route; a type argument says it instead: `useSSE<Notice>('/api/notices')`.
+ *
+ * Every message reaches callbacks and `reduce`, ten in one tick and equal ones too; the refs show the last.
+ *
+ * @param url may be a ref or a getter: a change drops data and position, and connects anew. One that begins with `/` is
+ * below the application's `baseURL`.
+ * @throws `INVALID_OPTION`
+ */
+export function useSSE<T = FromRoute, State = T | undefined>(
+  url: [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>,
+  options?: UseSSEOptions<SSEMessage<T>, State>,
+): UseSSEReturn<SSEMessage<T>, State>
+export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+  url: MaybeRefOrGetter<Url>,
+  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
+): UseSSEReturn<MessageOfRoute<Url, Method>, State>
+export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
+  const { initial, reduce, keep = 0, immediate = true, on: named = {} } = options
+  const resolved = resolveClientOptions(options)
+  const { baseURL } = useRuntimeConfig().app
+
+  const callbacks = new Map<string, Set<SSECallback>>()
+  const refs = Object.fromEntries(Object.entries(initialState(resolved.transports[0]!)).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
+  const data = shallowRef(initial as State)
+  const message = shallowRef<SSEMessage>()
+  const messages = shallowRef<readonly SSEMessage[]>([])
+
+  function resolveUrl(): string {
+    const path = toValue(url)
+    return path.startsWith('/') && !path.startsWith('//') ? baseURL.replace(/\/$/, '') + path : path
+  }
+
+  function reset(): void {
+    data.value = initial as State
+    message.value = undefined
+    messages.value = []
+  }
+
+  /** A callback that throws is reported, and keeps neither the others nor later messages from arriving. */
+  function attempt(task: () => void): void {
+    try {
+      task()
+    }
+    catch (cause) {
+      console.error('[nuxt-sse]', cause)
+      refs.error.value = new SSEError('CALLBACK_FAILED', 'A callback threw.', { cause, retry: true })
+    }
+  }
+
+  const client = new SSEClient('', resolved, {
+    onMessage(next) {
+      attempt(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+      message.value = next
+      if (keep) messages.value = [...messages.value, next].slice(-keep)
+      for (const name of [next.event ?? 'message', '*']) {
+        for (const callback of callbacks.get(name) ?? []) attempt(() => callback(next))
+      }
+    },
+    onState(change) {
+      for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+    },
+  })
+
+  function on(event: string, callback: SSECallback): () => void {
+    let set = callbacks.get(event)
+    if (!set) callbacks.set(event, set = new Set())
+    set.add(callback)
+    return () => void set.delete(callback)
+  }
+
+  let started = false
+  function connect(to?: string): void {
+    if (import.meta.server) return
+    if (to !== undefined) reset()
+    client.connect(to ?? (started ? undefined : resolveUrl()))
+    started = true
+  }
+
+  for (const [event, callback] of Object.entries(named)) on(event, callback)
+  if (import.meta.client) {
+    // After mount, so that the first render in the browser is what the server rendered.
+    if (immediate) tryOnMounted(() => connect())
+    watch(() => toValue(url), () => {
+      if (started) {
+        reset()
+        client.connect(resolveUrl())
+      }
+    })
+    tryOnScopeDispose(() => client.stop())
+  }
+
+  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on }
+}

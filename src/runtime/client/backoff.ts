@@ -1,0 +1,28 @@
+/** A `Retry-After` beyond this is not believed. */
+const MAX_RETRY_AFTER_MS = 3_600_000
+
+export interface Backoff {
+  minDelayMs: number
+  maxDelayMs: number
+  /** The server's `retry` field, if it sent one. */
+  retryMs?: number
+}
+
+/**
+ * Milliseconds before the next attempt: full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015). A random part of a bound
+ * that doubles with every failure in a row, so that clients which lost a server together do not come back together.
+ *
+ * `failures` counts those in a row, 1 after the first. `floorMs` is what `Retry-After` asked for: a floor, also above
+ * `maxDelayMs`, up to one hour.
+ */
+export function backoffDelay({ minDelayMs, maxDelayMs, retryMs = 0 }: Backoff, failures: number, floorMs = 0, random = Math.random): number {
+  const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.max(0, failures - 1))
+  return Math.max(random() * bound, Math.min(floorMs, MAX_RETRY_AFTER_MS))
+}
+
+/** The `Retry-After` header in milliseconds: seconds or a date (RFC 9110, 10.2.3). `undefined` when absent or neither. */
+export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
+  if (!value) return undefined
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
+}

@@ -1,0 +1,110 @@
+import { SSEError } from '../shared/errors'
+import type { SSEGap } from '../shared/protocol'
+import type { SSEMessage, SSETransport } from '../shared/types'
+import { SSEClient } from './client'
+import { resolveClientOptions } from './options'
+import type { SSEClientOptions, SSEStatus } from './types'
+
+/** Messages that wait for the loop; beyond, nothing is read until one is taken. */
+const MAX_QUEUED = 64
+
+export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M> {
+  /** Ends the loop, and closes the connection. */
+  close(): void
+  readonly status: SSEStatus
+  /** Behind the last message that the loop was given. */
+  readonly position: string | undefined
+  readonly transport: SSETransport
+  readonly gap: SSEGap | undefined
+  readonly error: SSEError | undefined
+}
+
+/**
+ * A stream of messages as an async iterable, which reconnects and resumes by itself. Needs nothing but `fetch`: runs in
+ * browsers, Node, Bun, Deno and workers. Connects at once; is to be iterated once.
+ *
+ * The loop ends when the source is complete. `close()` and `break` end it, and close the connection. What cannot be mended is thrown out
+ * of it: an {@link SSEError} with `code` and `statusCode`.
+ *
+ * @throws `INVALID_OPTION`
+ */
+export function openSSE<T = unknown>(url: string | URL, options: SSEClientOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
+  const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
+  let position: string | undefined
+  let news = Promise.withResolvers<void>()
+  let room: PromiseWithResolvers<void> | undefined
+  let taken = false
+
+  const client = new SSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
+    onMessage(message) {
+      queue.push({ message: message as SSEMessage<T>, position: client.state.position })
+      news.resolve()
+      if (queue.length >= MAX_QUEUED) return (room ??= Promise.withResolvers<void>()).promise
+    },
+    onState: () => news.resolve(),
+  })
+  client.connect()
+
+  const close = () => {
+    client.stop()
+    queue.length = 0
+    room?.resolve()
+    news.resolve()
+  }
+
+  async function* iterate(): AsyncGenerator<SSEMessage<T>, void> {
+    try {
+      while (true) {
+        const next = queue.shift()
+        if (next) {
+          if (queue.length < MAX_QUEUED) room = void room?.resolve()
+          position = next.position
+          yield next.message
+        }
+        else if (client.state.status === 'closed') {
+          if (client.state.error) throw client.state.error
+          return
+        }
+        else {
+          await news.promise
+          news = Promise.withResolvers()
+        }
+      }
+    }
+    finally {
+      close()
+    }
+  }
+
+  return {
+    close,
+    get status() {
+      return client.state.status
+    },
+    get position() {
+      return queue.length ? position : client.state.position
+    },
+    get transport() {
+      return client.state.transport
+    },
+    get gap() {
+      return client.state.gap
+    },
+    get error() {
+      return client.state.error
+    },
+    [Symbol.asyncIterator]() {
+      if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated once: open another.')
+      taken = true
+      const messages = iterate()
+      return {
+        next: () => messages.next(),
+        return: () => {
+          // A generator that waits takes note of its return() only afterwards.
+          close()
+          return messages.return()
+        },
+      }
+    },
+  }
+}
