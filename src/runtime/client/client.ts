@@ -1,9 +1,9 @@
-import { SSEError } from '../shared/errors'
+import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
+import { delay, follow } from './abort'
 import { backoffDelay } from './backoff'
-import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
-import { networkError } from './response'
+import { clientError } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
 import type { MaybeFresh, Outcome, SSEClientState, TransportEvents, TransportRequest } from './types'
@@ -24,6 +24,13 @@ export interface SSEClientEvents {
   onState(change: Partial<SSEClientState>): void
 }
 
+export interface SSEClient {
+  readonly state: SSEClientState
+  /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
+  connect(url?: string): void
+  stop(): void
+}
+
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
 }
@@ -31,186 +38,158 @@ export function initialState(transport: SSETransport): SSEClientState {
 /**
  * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework.
  *
- * What runs between `connect()` and the end is one life, with one abort signal. Whatever belongs to an earlier life finds
+ * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
  * its signal aborted, and nothing of it reaches the state or the callbacks.
  */
-export class SSEClient {
-  state: SSEClientState
-  #life?: AbortController
-  #retryMs?: number
-  #pollable = true
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents): SSEClient {
+  const { method, transports, reconnect, until } = options
+  let state = initialState(transports[0]!)
+  let current: AbortController | undefined
+  let retryMs: number | undefined
+  let pollable = true
 
-  constructor(private url: string, private readonly options: ResolvedClientOptions, private readonly events: SSEClientEvents) {
-    this.state = initialState(options.transports[0]!)
+  function set(change: Partial<SSEClientState>): void {
+    state = { ...state, ...change }
+    onState(change)
   }
 
-  /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
-  connect(url?: string): void {
-    this.#life?.abort()
-    if (url !== undefined) {
-      this.url = url
-      this.#pollable = true
-      this.#set({ ...initialState(this.options.transports[0]!) })
-    }
-    this.#life = new AbortController()
-    this.#set({ status: 'connecting', error: undefined, attempt: 0, ended: false })
-    void this.#live(this.#life.signal)
+  function close(change: Partial<SSEClientState>): void {
+    current?.abort()
+    current = undefined
+    set({ status: 'closed', ...change })
   }
 
-  stop(): void {
-    this.#life?.abort()
-    if (this.#life) this.#set({ status: 'closed' })
-    this.#life = undefined
-  }
+  const backoff = (failures: number, floorMs?: number) => backoffDelay({ ...reconnect, retryMs }, failures, floorMs)
 
-  async #live(life: AbortSignal): Promise<void> {
+  async function live(life: AbortSignal): Promise<void> {
     let mute = 0
-    while (true) {
-      const outcome = await this.#attempt(life)
+    while (!life.aborted) {
+      const outcome = await attempt(life)
       if (life.aborted) return
-      switch (outcome.type) {
-        case 'ended':
-          return this.#set({ status: 'closed', ended: true, error: undefined })
-        case 'leave':
-        case 'pending':
-          // Neither is a failure: the server asked for it. A leave was jittered by the server, a Retry-After was not.
-          this.#set({ status: this.#statusWhileWaiting })
-          await delay(outcome.type === 'leave' ? outcome.retryMs : outcome.retryMs + this.#delay(1), life, outcome.type === 'pending')
-          break
-        case 'unpollable':
-          this.#pollable = false
-          if (this.state.transport !== 'poll' || !this.options.transports.includes('stream')) return this.#fail(outcome.error)
-          this.#set({ transport: 'stream' })
-          break
-        case 'failed': {
-          const { error, retryAfterMs, refused } = outcome
-          if (!error.retry) return this.#fail(error)
-          // Nobody knows how much of it was done: what is not safe is not repeated.
-          if (this.options.method !== 'GET' && this.state.position === undefined && !refused) {
-            return this.#fail(error.code === 'NETWORK' || error.code === 'SILENCE' ? networkError('INTERRUPTED', 'The connection was lost, and the request cannot be repeated safely.', error, { retry: false }) : error)
-          }
-          const attempt = this.state.attempt + 1
-          if (attempt >= this.options.reconnect.maxAttempts) {
-            this.#set({ attempt })
-            return this.#fail(new SSEError('GAVE_UP', `Gave up after ${attempt} attempts.`, { statusCode: error.statusCode, retry: false, cause: error }))
-          }
-          mute = outcome.mute ? mute + 1 : 0
-          if (mute >= MUTE_ATTEMPTS && this.#canPoll) this.#set({ transport: 'poll' })
-          this.#set({ status: this.#statusWhileWaiting, error, attempt })
-          await delay(this.#delay(attempt, retryAfterMs), life, true)
-        }
+      if (outcome.type === 'ended') return close({ ended: true, error: undefined })
+      if (outcome.type === 'unpollable') {
+        pollable = false
+        if (!transports.includes('stream')) return close({ error: outcome.error })
+        set({ transport: 'stream' })
       }
-      if (life.aborted) return
+      else if (outcome.type === 'leave') {
+        // Not a failure: the server asked for it, and has jittered the delay.
+        if (outcome.retryMs) set({ status: 'reconnecting' })
+        await delay(outcome.retryMs, life)
+      }
+      else if (outcome.type === 'pending') {
+        set({ status: 'reconnecting' })
+        await delay(backoff(1, outcome.retryMs), life, true)
+      }
+      else {
+        const final = finalErrorOf(outcome)
+        const failures = state.attempt + 1
+        if (final) return close({ error: final })
+        if (failures >= reconnect.maxAttempts) {
+          return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, outcome.error, outcome.error.statusCode) })
+        }
+        mute = outcome.mute ? mute + 1 : 0
+        if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) set({ transport: 'poll' })
+        set({ status: 'reconnecting', error: outcome.error, attempt: failures })
+        await delay(backoff(failures, outcome.retryAfterMs), life, true)
+      }
     }
   }
 
-  get #statusWhileWaiting(): 'connecting' | 'reconnecting' {
-    return 'reconnecting'
-  }
-
-  get #canPoll(): boolean {
-    return this.#pollable && this.options.transports.includes('poll')
+  function finalErrorOf({ error, refused }: Outcome & { type: 'failed' }): SSEError | undefined {
+    if (!error.retry) return error
+    // How much of it the server has done is unknown: only what it has refused, or what has a position, is repeated.
+    if (method === 'GET' || state.position !== undefined || refused) return undefined
+    return error.statusCode ? error : clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', error)
   }
 
   /** One stream, or polling for as long as it goes well. */
-  async #attempt(life: AbortSignal): Promise<Outcome> {
-    const polling = this.state.transport === 'poll'
-    // The attempt's own end: the stream may take over from a poll that is going well.
-    const own = new AbortController()
-    const onLifeEnd = () => own.abort()
-    life.addEventListener('abort', onLifeEnd)
-    let request: TransportRequest
+  async function attempt(life: AbortSignal): Promise<Outcome> {
+    const own = follow(life)
     try {
-      request = await this.#request(own.signal)
-    }
-    catch (cause) {
-      return { type: 'failed', error: networkError('REQUEST_FAILED', 'The request could not be made: a function of its options threw.', cause), refused: true }
-    }
-    if (life.aborted) return { type: 'ended' }
-    const events = this.#eventsOf(own.signal)
-    try {
-      if (!polling) return await streamTransport(request, events)
-      const probe = this.options.transports.includes('stream') && this.options.transports[0] === 'stream' ? this.#probe(own.signal) : undefined
+      const request = await prepare(own.signal)
+      const events = eventsOf(own.signal)
+      if (life.aborted || state.transport === 'stream') return await streamTransport(request, events)
       const polled = pollTransport(request, events)
-      // A probe that succeeded aborts the poll, which then settles before the stream begins: one of the two is live.
-      const switched = await Promise.race([polled.then(() => false), probe ?? new Promise<never>(() => {})])
-      if (!switched) return await polled
+      if (transports[0] !== 'stream') return await polled
+      const outcome = await Promise.race([polled, probe(own.signal)])
+      if (outcome) return outcome
+      // The poll is over before the stream begins: exactly one of the two is live.
       own.abort()
       await polled
-      if (!life.aborted) this.#set({ transport: 'stream' })
+      if (!life.aborted) set({ transport: 'stream' })
       return { type: 'leave', retryMs: 0 }
+    }
+    catch (cause) {
+      return { type: 'failed', error: clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true), refused: true }
     }
     finally {
       own.abort()
-      life.removeEventListener('abort', onLifeEnd)
     }
   }
 
-  /** Resolves with `true` when an event stream gives its first bytes. Delivers nothing: the stream begins anew then. */
-  async #probe(signal: AbortSignal): Promise<boolean> {
-    for (let wait = PROBE_MIN_MS; ; wait = Math.min(wait * 2, PROBE_MAX_MS)) {
+  /** Resolves when an event stream gives its first bytes. It delivers nothing: the stream begins anew then. */
+  async function probe(signal: AbortSignal): Promise<void> {
+    let alive = false
+    for (let wait = PROBE_MIN_MS; !alive; wait = Math.min(wait * 2, PROBE_MAX_MS)) {
       await delay(wait, signal, true)
-      if (signal.aborted) return false
-      const own = new AbortController()
-      const stop = () => own.abort()
-      signal.addEventListener('abort', stop)
-      let alive = false
-      const none = () => {}
-      const first = () => {
+      const own = follow(signal)
+      const ignore = () => {}
+      const onOpen = () => {
         alive = true
         own.abort()
       }
-      await streamTransport(await this.#request(own.signal), { onOpen: first, onMessage: none, onPosition: none, onGap: none, onRetry: none })
-      signal.removeEventListener('abort', stop)
-      if (alive || signal.aborted) return alive && !signal.aborted
+      await streamTransport(await prepare(own.signal), { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })
+      own.abort()
+      // Nobody waits any longer.
+      if (signal.aborted) return new Promise(() => {})
     }
   }
 
-  #eventsOf(signal: AbortSignal): TransportEvents {
-    let good: ReturnType<typeof setTimeout> | undefined
+  function eventsOf(signal: AbortSignal): TransportEvents {
+    let good: ReturnType<typeof setTimeout>
     const isGood = () => {
       clearTimeout(good)
-      if (this.state.attempt) this.#set({ attempt: 0 })
+      if (state.attempt) set({ attempt: 0 })
     }
     signal.addEventListener('abort', () => clearTimeout(good))
     return {
-      onOpen: (heartbeatMs) => {
+      onOpen(heartbeatMs) {
         if (signal.aborted) return
-        this.#set({ status: 'connected', error: undefined })
+        if (state.status !== 'connected') set({ status: 'connected', error: undefined })
         clearTimeout(good)
         // A 200 that dies at once is no success: the count goes on, and so does the delay.
-        good = setTimeout(isGood, this.options.silenceTimeoutMs || (heartbeatMs ? heartbeatMs * 2.5 : GOOD_AFTER_MS))
+        good = setTimeout(isGood, options.silenceTimeoutMs || (heartbeatMs ? heartbeatMs * 2.5 : GOOD_AFTER_MS))
       },
-      onMessage: (message) => {
+      onMessage(message) {
         if (signal.aborted) return
         isGood()
-        const busy = this.events.onMessage(message)
-        if (this.options.until?.(message)) {
-          this.stop()
-          this.#set({ ended: true })
-        }
+        const busy = onMessage(message)
+        if (!signal.aborted && until?.(message)) close({ ended: true })
         return busy
       },
-      onPosition: position => !signal.aborted && position !== (this.state.position ?? '') && this.#set({ position: position || undefined }),
-      onGap: gap => !signal.aborted && this.#set({ gap, position: gap.position }),
-      onRetry: retryMs => void (this.#retryMs = retryMs),
+      onPosition(position) {
+        if (!signal.aborted && position !== (state.position ?? '')) set({ position: position || undefined })
+      },
+      onGap(gap) {
+        if (!signal.aborted) set({ gap, position: gap.position })
+      },
+      onRetry(ms) {
+        retryMs = ms
+      },
     }
   }
 
-  async #request(signal: AbortSignal): Promise<TransportRequest> {
-    const { options } = this
-    const [query, headers, body] = await Promise.all([fresh(options.query), fresh(options.headers), fresh(options.body)])
-    const init: RequestInit = { method: options.method, headers: new Headers(headers), credentials: options.credentials, cache: 'no-store' }
-    if (body !== undefined && body !== null) {
-      const json = Array.isArray(body) || Object.getPrototypeOf(body) === Object.prototype
-      init.body = (json ? JSON.stringify(body) : body) as BodyInit
-      if (json) (init.headers as Headers).set('content-type', 'application/json')
-    }
-    const { position } = this.state
+  async function prepare(signal: AbortSignal): Promise<TransportRequest> {
+    const [query, headersInit, body] = await Promise.all([options.query, options.headers, options.body].map(fresh)) as [Record<string, string>, HeadersInit, unknown]
+    const headers = new Headers(headersInit)
+    const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
+    if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
+    const { position } = state
     return {
       // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-      url: addQuery(this.url, { ...query, position: position === undefined ? options.position : undefined }),
-      init,
+      url: addQuery(url, { ...query, position: position === undefined ? options.position : undefined }),
+      init: { method, credentials: options.credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
       position,
       connectTimeoutMs: options.connectTimeoutMs,
       silenceTimeoutMs: options.silenceTimeoutMs,
@@ -218,21 +197,28 @@ export class SSEClient {
     }
   }
 
-  #delay(failures: number, floorMs?: number): number {
-    const { minDelayMs, maxDelayMs } = this.options.reconnect
-    return backoffDelay({ minDelayMs, maxDelayMs, retryMs: this.#retryMs }, failures, floorMs)
-  }
-
-  #fail(error: SSEError): void {
-    this.#set({ status: 'closed', error })
-  }
-
-  #set(change: Partial<SSEClientState>): void {
-    this.state = { ...this.state, ...change }
-    this.events.onState(change)
+  return {
+    get state() {
+      return state
+    },
+    connect(to) {
+      current?.abort()
+      if (to !== undefined) {
+        url = to
+        pollable = true
+        retryMs = undefined
+        state = initialState(transports[0]!)
+      }
+      current = new AbortController()
+      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
+      void live(current.signal)
+    },
+    stop() {
+      if (current) close({ error: undefined })
+    },
   }
 }
 
-function fresh<T>(value: MaybeFresh<T> | undefined): T | Promise<T> | undefined {
-  return typeof value === 'function' ? (value as () => T | Promise<T>)() : value
+async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
+  return typeof value === 'function' ? value() : value
 }

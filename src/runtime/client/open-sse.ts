@@ -1,7 +1,7 @@
 import { SSEError } from '../shared/errors'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
-import { SSEClient } from './client'
+import { createSSEClient } from './client'
 import { resolveClientOptions } from './options'
 import type { SSEClientOptions, SSEStatus } from './types'
 
@@ -35,7 +35,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
   let room: PromiseWithResolvers<void> | undefined
   let taken = false
 
-  const client = new SSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
+  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
       news.resolve()

@@ -17,18 +17,18 @@ export interface ResolvedClientOptions extends SSEClientOptions {
 
 /** Throws `INVALID_OPTION` for what makes no sense. */
 export function resolveClientOptions(options: SSEClientOptions = {}): ResolvedClientOptions {
-  const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
-  const { method = 'GET', transports = DEFAULT_TRANSPORTS, connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS, silenceTimeoutMs } = options
-  const check = (name: string, value: unknown, least: number) => {
-    if (typeof value !== 'number' || !(value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
+  const resolved = {
+    ...options,
+    method: (options.method ?? 'GET').toUpperCase(),
+    transports: options.transports ?? DEFAULT_TRANSPORTS,
+    connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    reconnect: { minDelayMs: DEFAULT_MIN_DELAY_MS, maxDelayMs: DEFAULT_MAX_DELAY_MS, maxAttempts: Infinity, ...options.reconnect },
   }
-  check('reconnect.minDelayMs', minDelayMs, 0)
-  check('reconnect.maxDelayMs', maxDelayMs, 0)
-  check('reconnect.maxAttempts', maxAttempts, 1)
-  check('connectTimeoutMs', connectTimeoutMs, 1)
-  if (silenceTimeoutMs !== undefined && silenceTimeoutMs !== false) check('silenceTimeoutMs', silenceTimeoutMs, 1)
-  if (!transports.length || transports.some(name => name !== 'stream' && name !== 'poll')) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
-  const resolved = { ...options, method: method.toUpperCase(), transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts } }
-  if (options.body !== undefined && resolved.method === 'GET') throw invalidOption('method', 'one that may have a body', resolved.method)
+  const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
+  for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs || 0, ...reconnect })) {
+    if (!(typeof value === 'number' && value >= 0)) throw invalidOption(name, 'a number of at least 0', value)
+  }
+  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
+  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
 }

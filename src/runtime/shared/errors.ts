@@ -63,14 +63,16 @@ export function invalidOption(name: string, expected: string, got: unknown): SSE
   return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
 }
 
+/** A value as it is best recognised in a sentence: its JSON where it has one, and not too much of it. */
 export function printValue(value: unknown): string {
-  if (typeof value === 'string') return `\`${JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)}\``
-  if (typeof value === 'function') return 'a function'
-  if (typeof value !== 'object' || value === null) return `\`${String(value)}\``
+  let text: string | undefined
   try {
-    return `\`${JSON.stringify(value).slice(0, 80)}\``
+    text = JSON.stringify(value)
   }
   catch {
-    return 'an object'
+    // Circular, or a BigInt.
   }
+  // `NaN` and `Infinity` are `null` in JSON, and a function nothing.
+  if (text === undefined || typeof value === 'number') text = typeof value === 'function' ? 'a function' : String(value)
+  return `\`${text.length > 80 ? `${text.slice(0, 80)}…` : text}\``
 }

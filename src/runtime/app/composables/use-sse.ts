@@ -2,7 +2,7 @@ import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
 import { shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
 import { useRuntimeConfig } from '#imports'
-import { SSEClient, initialState } from '../../client/client'
+import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
 import { SSEError } from '../../shared/errors'
@@ -108,7 +108,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     }
   }
 
-  const client = new SSEClient('', resolved, {
+  const client = createSSEClient('', resolved, {
     onMessage(next) {
       attempt(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
       message.value = next

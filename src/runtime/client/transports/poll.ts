@@ -1,11 +1,11 @@
 import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
-import { networkError, refusalOf } from '../response'
+import { delay } from '../abort'
+import { clientError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
-import { delay } from '../delay'
-import { Watchdog } from '../watchdog'
 import { addQuery } from '../url'
+import { createWatchdog } from '../watchdog'
 
 /** How long the server is asked to wait for news; it may have a lower limit of its own. */
 const WAIT_MS = 25_000
@@ -17,7 +17,7 @@ export async function pollTransport({ url, init, position, connectTimeoutMs, sig
   while (true) {
     // Who has no position yet asks for one at once: it could not say what it missed while it waited.
     const waitMs = position === undefined ? 0 : WAIT_MS
-    const watchdog = new Watchdog(signal, connectTimeoutMs + waitMs)
+    const watchdog = createWatchdog(signal, connectTimeoutMs + waitMs)
     let batch: SSEBatch
     try {
       const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, headers, signal: watchdog.signal })
@@ -26,14 +26,13 @@ export async function pollTransport({ url, init, position, connectTimeoutMs, sig
       batch = await response.json()
     }
     catch (cause) {
-      const error = watchdog.barked ? networkError('CONNECT_TIMEOUT', 'No answer to a poll.', cause) : networkError('NETWORK', 'The poll failed.', cause)
-      return { type: 'failed', error }
+      return { type: 'failed', error: clientError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause, 0, true) }
     }
     finally {
       watchdog.stop()
     }
     if (signal.aborted) return aborted
-    if (batch?.type !== 'batch') return { type: 'unpollable', error: new SSEError('INVALID_BATCH', `Expected a batch from ${url}.`, { retry: false }) }
+    if (batch?.type !== 'batch') return { type: 'unpollable', error: clientError('INVALID_BATCH', `Expected a batch from ${url}`) }
 
     events.onOpen()
     if (batch.gap) events.onGap(batch.gap)

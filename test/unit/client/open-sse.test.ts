@@ -1,0 +1,450 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { openSSE } from '../../../src/runtime/client'
+import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
+import { SSEError } from '../../../src/runtime/shared/errors'
+import type { ScriptedServer } from '../../support/scripted-server'
+import { control, message, startScriptedServer } from '../../support/scripted-server'
+
+let server: ScriptedServer
+const sources: SSESource[] = []
+const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
+
+beforeEach(async () => {
+  server = await startScriptedServer()
+})
+afterEach(async () => {
+  for (const source of sources.splice(0)) source.close()
+  vi.unstubAllGlobals()
+  await server.close()
+})
+
+function open(options: SSEClientOptions = {}): SSESource {
+  const source = openSSE(server.url, { ...QUICK, ...options }) as SSESource
+  sources.push(source)
+  return source
+}
+
+async function all(source: SSESource): Promise<SSEMessage[]> {
+  const messages: SSEMessage[] = []
+  for await (const one of source) messages.push(one)
+  return messages
+}
+
+async function failure(source: SSESource): Promise<SSEError> {
+  const error = await all(source).then(() => undefined, error => error)
+  expect(error).toBeInstanceOf(SSEError)
+  return error
+}
+
+/** Node has no window: what listens to it gets this one. */
+function stubBrowser(): EventTarget {
+  const target = new EventTarget()
+  vi.stubGlobal('addEventListener', target.addEventListener.bind(target))
+  vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target))
+  return target
+}
+
+const data = (messages: SSEMessage[]) => messages.map(one => one.data)
+const END = control({ type: 'end' })
+
+describe('messages', () => {
+  it('gives each once, in order, with id, name and data; control messages are none', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(`:\n\n${message({ a: 1 }, 'e1.1')}${message('two', 'e1.2', 'named')}`).end(END))
+    expect(await all(open())).toEqual([{ id: 'e1.1', data: { a: 1 } }, { id: 'e1.2', event: 'named', data: 'two' }])
+    expect(server.exchanges).toHaveLength(1)
+    expect(server.exchanges[0]!.request.headers.accept).toBe('text/event-stream')
+  })
+
+  it('gives data that is no JSON as the text that it was, and takes foreign ids as they are', async () => {
+    server.script(
+      x => x.stream('id: größe/7\ndata: plain text\n\nevent: sse\ndata: {"type":"theirs"}\n\n').end(),
+      x => x.stream().end(END),
+    )
+    expect(await all(open())).toEqual([{ id: 'größe/7', data: 'plain text' }, { event: 'sse', data: { type: 'theirs' } }])
+    expect(Buffer.from(server.exchanges[1]!.position!, 'latin1').toString()).toBe('größe/7')
+  })
+
+  it('trap 5: bytes split anywhere, CRLF, BOM, many bytes a character', async () => {
+    const bytes = Buffer.from('\uFEFFretry: 1\r\nid: 1\r\ndata: "grüße 🎈"\r\n\r\n: comment\r\rid: 2\rdata: [1,\rdata: 2]\r\rdata: "\u2028"\n\n')
+    await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 12 }), async (cuts) => {
+      const chunks: Buffer[] = []
+      let from = 0
+      for (const to of [...new Set(cuts)].sort((a, b) => a - b).concat(bytes.length)) chunks.push(bytes.subarray(from, from = to))
+      server.script(async (x) => {
+        x.stream()
+        for (const chunk of chunks) {
+          x.write(chunk)
+          await new Promise(setImmediate)
+        }
+        x.end(END)
+      })
+      expect(await all(open())).toEqual([{ id: '1', data: 'grüße 🎈' }, { id: '2', data: [1, 2] }, { data: '\u2028' }])
+    }), { numRuns: 40 })
+  })
+
+  it('trap 5: an endless line does not fill the memory', async () => {
+    server.script(async (x) => {
+      x.stream('data: ')
+      const chunk = 'x'.repeat(1_000_000)
+      while (!x.closed) await new Promise<void>(resolve => x.response.write(chunk, () => resolve()))
+    })
+    expect(await failure(open())).toMatchObject({ code: 'MESSAGE_TOO_LARGE', retry: false })
+  })
+
+  it('trap 6 and 2: an id without data moves the position and gives no message; an empty one resets it', async () => {
+    server.script(
+      x => x.stream('id: 5\n\n').write(message(1)).end(),
+      x => x.stream(message(2)).write('id\n\n').end(),
+      x => x.stream().end(END),
+    )
+    expect(data(await all(open()))).toEqual([1, 2])
+    expect(server.exchanges.map(x => x.position)).toEqual([undefined, '5', undefined])
+  })
+
+  it('reads no further than a loop that is slow', async () => {
+    let written = 0
+    server.script(async (x) => {
+      x.stream()
+      while (!x.closed && written < 100_000_000) await new Promise<void>(resolve => x.response.write(message('x'.repeat(10_000)), () => (written += 10_000, resolve())))
+    })
+    const source = open()
+    await vi.waitFor(async () => {
+      const before = written
+      await new Promise(resolve => setTimeout(resolve, 50))
+      expect(written).toBe(before)
+    }, { timeout: 5_000 })
+    expect(written).toBeLessThan(50_000_000)
+    const iterator = source[Symbol.asyncIterator]()
+    for (let n = 0; n < 500; n++) expect((await iterator.next()).done).toBe(false)
+    await iterator.return!()
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+  })
+})
+
+describe('reconnects', () => {
+  it('trap 36: come back with the position, over a cut, an end without `end`, and a leave', async () => {
+    server.script(
+      async (x) => {
+        x.open({ position: 'e1.0' }).write(message(1, 'e1.1'))
+        await vi.waitFor(() => expect(sources[0]!.position).toBe('e1.1'))
+        x.cut()
+      },
+      x => x.open({ position: 'e1.1', resumed: true }).write(message(2, 'e1.2')).end(),
+      x => x.open({ position: 'e1.2', resumed: true }).end(control({ type: 'leave', retryMs: 5 })),
+      x => x.open({ position: 'e1.2', resumed: true }).write(message(3, 'e1.3')).end(END),
+    )
+    const source = open()
+    expect(data(await all(source))).toEqual([1, 2, 3])
+    expect(server.exchanges.map(x => x.position)).toEqual([undefined, 'e1.1', 'e1.2', 'e1.2'])
+    expect(source).toMatchObject({ status: 'closed', position: 'e1.3', error: undefined })
+  })
+
+  it('asks for the initial position until it has learned one', async () => {
+    server.script(x => x.cut(), x => x.open({ position: 'e1.7' }).end(), x => x.stream().end(END))
+    await all(open({ position: 7 }))
+    expect(server.exchanges.map(x => [x.query.position, x.request.headers['last-event-id']])).toEqual([['7', undefined], ['7', undefined], [undefined, 'e1.7']])
+  })
+
+  it('adopts the position of a gap, and shows it', async () => {
+    const gap = { reason: 'trimmed', missed: 3, position: 'e2.4' }
+    server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', ...gap }, 'e2.4')).end(), x => x.stream().end(END))
+    const source = open()
+    await all(source)
+    expect(source.gap).toEqual(gap)
+    expect(server.exchanges[1]!.position).toBe('e2.4')
+  })
+
+  it('trap 39: asks for fresh headers, query and body at every attempt', async () => {
+    let token = 0
+    server.script(x => x.status(503), x => x.status(503), x => x.stream().end(END))
+    await all(open({ method: 'POST', headers: async () => ({ authorization: `t${++token}` }), query: () => ({ n: token, none: undefined }), body: () => ({ token }) }))
+    expect(server.exchanges.map(x => x.request.headers.authorization)).toEqual(['t1', 't2', 't3'])
+    expect(server.exchanges.map(x => JSON.parse(x.body))).toEqual([{ token: 1 }, { token: 2 }, { token: 3 }])
+    expect(server.exchanges[0]!.request.headers['content-type']).toBe('application/json')
+  })
+
+  it('trap 39: waits for Retry-After', async () => {
+    let refusedAt = 0
+    server.script((x) => {
+      refusedAt = performance.now()
+      x.status(429, '', { 'retry-after': '1' })
+    }, x => x.stream().end(END))
+    await all(open())
+    expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(990)
+  })
+
+  it.each([400, 401, 403, 404, 405, 406, 410, 422])('trap 39: %i is final', async (status) => {
+    server.script(x => x.status(status, { message: 'No.', data: { code: 'THEIR_CODE' } }))
+    expect(await failure(open({ transports: ['stream'] }))).toMatchObject({ statusCode: status, code: 'THEIR_CODE', message: 'No.', retry: false })
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it.each([408, 425, 429, 500, 502, 503, 504])('trap 41: %i is tried again', async (status) => {
+    server.script(x => x.status(status, '<html>'), x => x.stream().end(END))
+    await all(open())
+    expect(server.exchanges).toHaveLength(2)
+  })
+
+  it('trap 39: 204 is the end, without an error', async () => {
+    server.script(x => x.status(204))
+    const source = open()
+    expect(await all(source)).toEqual([])
+    expect(source).toMatchObject({ status: 'closed', error: undefined })
+  })
+
+  it('says it when a route is no event stream', async () => {
+    server.script(x => x.status(200, { hello: 'world' }))
+    expect(await failure(open())).toMatchObject({ code: 'NOT_EVENT_STREAM', message: expect.stringContaining('application/json') })
+  })
+
+  it('an `error` control message says itself whether to come back', async () => {
+    server.script(x => x.open().end(control({ type: 'error', code: 'BUSY', statusCode: 500, message: 'Later.', retry: true })), x => x.open().end(control({ type: 'error', code: 'BROKEN', statusCode: 500, message: 'Never.', retry: false })))
+    expect(await failure(open())).toMatchObject({ code: 'BROKEN', message: 'Never.' })
+    expect(server.exchanges).toHaveLength(2)
+  })
+
+  it('503 pending is waited for, and counts for nothing', async () => {
+    const pending = { type: 'pending', message: 'away', retryMs: 1 }
+    server.script(...Array.from({ length: 5 }, () => (x: any) => x.status(503, pending)), x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })))).toEqual([1])
+  })
+
+  it('trap 38: a 200 that dies at once does not set the count back', async () => {
+    server.script(x => x.open().cut())
+    expect(await failure(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))).toMatchObject({ code: 'GAVE_UP', cause: { code: 'NETWORK' } })
+    expect(server.exchanges).toHaveLength(3)
+  })
+
+  it('trap 38: a message sets the count back', async () => {
+    let n = 0
+    server.script(x => ++n < 10 ? x.stream(message(n)).end() : x.stream().end(END))
+    expect(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toHaveLength(9)
+  })
+
+  it('trap 38: so does a connection that holds', async () => {
+    server.script(async (x) => {
+      x.open()
+      await new Promise(resolve => setTimeout(resolve, 60))
+      x.cut()
+    }, x => x.cut(), async (x) => {
+      x.open()
+      await new Promise(resolve => setTimeout(resolve, 60))
+      x.cut()
+    }, x => x.stream().end(END))
+    // Two failures in a row would be one too many; between the second and the third the stream has held.
+    await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 5 } }))
+    expect(server.exchanges).toHaveLength(4)
+  })
+
+  it('trap 40: a finished stream is no drop, and a POST is not repeated', async () => {
+    server.script(x => x.open().write(message(1)).end(END))
+    expect(data(await all(open({ method: 'POST', body: { prompt: 'hi' } })))).toEqual([1])
+    expect(server.exchanges).toHaveLength(1)
+
+    server.script(x => x.open().write(message(1)).end())
+    expect(await failure(open({ method: 'POST', body: 'x' }))).toMatchObject({ code: 'INTERRUPTED' })
+    expect(server.exchanges).toHaveLength(2)
+  })
+
+  it('trap 40: a POST with a position goes on', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.stream(message(2, 'e1.2')).end(END))
+    expect(data(await all(open({ method: 'POST', body: {} })))).toEqual([1, 2])
+    expect(server.exchanges[1]!.position).toBe('e1.1')
+  })
+
+  it('stops at the message that `until` names', async () => {
+    server.script(x => x.stream('data: 1\n\ndata: [DONE]\n\ndata: 2\n\n'))
+    expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual([1, '[DONE]'])
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+  })
+})
+
+describe('silence', () => {
+  it('trap 42: an answer without first bytes is given up', async () => {
+    server.script(x => x.stream(), x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: 50 })))).toEqual([1])
+  })
+
+  it('a stream that falls silent is given up after 2.5 heartbeats', async () => {
+    server.script(x => x.open({ heartbeatMs: 20 }), x => x.stream(message(1)).end(END))
+    expect(data(await all(open()))).toEqual([1])
+  })
+
+  it('heartbeats are a sign of life', async () => {
+    server.script(async (x) => {
+      x.open({ heartbeatMs: 50 })
+      for (let n = 0; n < 8; n++) {
+        await new Promise(resolve => setTimeout(resolve, 40))
+        x.write(':\n\n')
+      }
+      x.end(message(1) + END)
+    })
+    expect(data(await all(open()))).toEqual([1])
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('trap 42: two mute attempts in a row hand over to polling, at the same position', async () => {
+    server.script(
+      x => x.open({ position: 'e1.4' }).write(message(5, 'e1.5')).end(),
+      x => x.stream(),
+      () => {},
+      x => x.batch([{ id: 'e1.6', data: 6 }]),
+      x => x.batch([{ id: 'e1.7', data: 7 }], { ended: true }),
+    )
+    const source = open({ connectTimeoutMs: 50 })
+    expect(data(await all(source))).toEqual([5, 6, 7])
+    expect(source.transport).toBe('poll')
+    expect(server.exchanges.map(x => [x.isPoll, x.position])).toEqual([[false, undefined], [false, 'e1.5'], [false, 'e1.5'], [true, 'e1.5'], [true, 'e1.6']])
+    expect(server.exchanges[3]!.request.headers['last-event-id']).toBeUndefined()
+  })
+
+  it('trap 42: goes back to the stream when a source cannot be polled', async () => {
+    server.script(x => x.stream(), x => x.stream(), x => x.status(406, { message: 'no' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1])
+    expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
+  })
+
+  it('trap 42: the stream is tried again while polling, and takes over without a loss', async () => {
+    const browser = stubBrowser()
+    let waiting: (() => void) | undefined
+    server.script(
+      x => x.stream(), x => x.stream(),
+      x => x.batch([], { position: 'e1.1' }),
+      x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }])),
+      x => x.open({ position: 'e1.1' }),
+      x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')).end(END),
+    )
+    const source = open({ connectTimeoutMs: 30 })
+    const messages = all(source)
+    await vi.waitFor(() => expect(waiting).toBeDefined())
+    // Back on line: the browser's own sign that a network may be another one.
+    browser.dispatchEvent(new Event('online'))
+    expect(data(await messages)).toEqual([2])
+    expect(source.transport).toBe('stream')
+    expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, true, false, false])
+    await vi.waitFor(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true))
+  })
+
+  it('a stream that is still mute leaves the poll as it is', async () => {
+    const browser = stubBrowser()
+    let waiting: (() => void) | undefined
+    server.script(
+      x => x.stream(), x => x.stream(),
+      x => x.batch([], { position: 'e1.1' }),
+      x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
+      x => x.stream(),
+    )
+    const source = open({ connectTimeoutMs: 30 })
+    const messages = all(source)
+    await vi.waitFor(() => expect(waiting).toBeDefined())
+    browser.dispatchEvent(new Event('online'))
+    await vi.waitFor(() => expect(server.exchanges[4]?.closed).toBe(true))
+    expect(source).toMatchObject({ status: 'connected', transport: 'poll' })
+    waiting!()
+    expect(data(await messages)).toEqual([2])
+  })
+})
+
+describe('polling only', () => {
+  it('asks for a position at once, then waits, and honours pollMs, gaps and ends', async () => {
+    const gap = { reason: 'epoch', missed: null, position: 'e2.0' }
+    server.script(
+      x => x.batch([], { position: 'e1.3' }),
+      x => x.batch([{ id: 'e2.1', event: 'named', data: 1 }], { gap, pollMs: 1 }),
+      x => x.status(503, { type: 'pending', retryMs: 1 }),
+      x => x.cut(),
+      x => x.batch([{ id: 'e2.2', data: 2 }], { ended: true }),
+    )
+    const source = open({ transports: ['poll'] })
+    expect(await all(source)).toEqual([{ id: 'e2.1', event: 'named', data: 1 }, { id: 'e2.2', data: 2 }])
+    expect(source.gap).toEqual(gap)
+    expect(server.exchanges.map(x => x.query.waitMs === '0')).toEqual([true, false, false, false, false])
+    expect(server.exchanges.map(x => x.query.position)).toEqual([undefined, 'e1.3', 'e2.1', 'e2.1', 'e2.1'])
+    expect(server.exchanges.every(x => x.request.headers.accept === 'application/json')).toBe(true)
+  })
+
+  it('throws the error of a failed channel behind its last message', async () => {
+    server.script(x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true, error: { code: 'BROKEN', statusCode: 500, message: 'It broke.', retry: false } }))
+    const seen: unknown[] = []
+    const source = open({ transports: ['poll'] })
+    await expect((async () => {
+      for await (const one of source) seen.push(one.data)
+    })()).rejects.toMatchObject({ code: 'BROKEN' })
+    expect(seen).toEqual([1])
+  })
+
+  it('406 is final', async () => {
+    server.script(x => x.status(406, { message: 'Not this one.' }))
+    expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ statusCode: 406, message: 'Not this one.' })
+  })
+})
+
+describe('in a browser', () => {
+  it('`online` cuts a wait short', async () => {
+    const browser = stubBrowser()
+    server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.stream(message(1)).end(END))
+    const source = open()
+    const messages = all(source)
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    browser.dispatchEvent(new Event('online'))
+    expect(data(await messages)).toEqual([1])
+  })
+})
+
+describe('the life of a source', () => {
+  it('trap 37: close() during a wait ends it, and nothing follows', async () => {
+    server.script(x => x.status(503, '', { 'retry-after': '30' }))
+    const source = open()
+    const messages = all(source)
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    source.close()
+    expect(await messages).toEqual([])
+    expect(source.status).toBe('closed')
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('break ends it and closes the connection', async () => {
+    server.script(x => x.stream(message(1) + message(2)))
+    for await (const one of open()) {
+      expect(one.data).toBe(1)
+      break
+    }
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+  })
+
+  it('return() during a wait for news settles', async () => {
+    server.script(x => x.open())
+    const iterator = open()[Symbol.asyncIterator]()
+    const next = iterator.next()
+    await vi.waitFor(() => expect(server.exchanges).toHaveLength(1))
+    await iterator.return!()
+    expect(await next).toEqual({ done: true, value: undefined })
+  })
+
+  it('counts as its position only what the loop was given', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
+    const source = open()
+    const iterator = source[Symbol.asyncIterator]()
+    await iterator.next()
+    await vi.waitFor(() => expect(source.position).toBe('e1.1'))
+    await iterator.next()
+    expect(source.position).toBe('e1.2')
+  })
+
+  it('can be iterated once', async () => {
+    server.script(x => x.open())
+    const source = open()
+    source[Symbol.asyncIterator]()
+    expect(() => source[Symbol.asyncIterator]()).toThrow(SSEError)
+  })
+
+  it.each([
+    [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 0, got `-1`.'],
+    [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
+    [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
+    [{ body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+  ])('refuses %j', (options, sentence) => {
+    expect(() => openSSE(server.url, options)).toThrow(sentence)
+  })
+})
