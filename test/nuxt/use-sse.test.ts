@@ -1,0 +1,199 @@
+import { mountSuspended } from '@nuxt/test-utils/runtime'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { KeepAlive, defineComponent, h, nextTick, ref } from 'vue'
+import { useSSE } from '../../src/runtime/app/composables/use-sse'
+import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
+import type { SSEMessage } from '../../src/runtime/shared/types'
+import type { ScriptedServer } from '../support/scripted-server'
+import { control, message, startScriptedServer } from '../support/scripted-server'
+
+type Options = UseSSEOptions<SSEMessage<number>, any>
+const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies Options
+const END = control({ type: 'end' })
+
+let server: ScriptedServer
+const mounted: { unmount(): void }[] = []
+
+beforeEach(async () => {
+  server = await startScriptedServer()
+})
+afterEach(async () => {
+  for (const wrapper of mounted.splice(0)) wrapper.unmount()
+  await server.close()
+})
+
+async function mount(options: Options = {}, url: Parameters<typeof useSSE>[0] = server.url) {
+  let sse!: UseSSEReturn<SSEMessage<number>, any>
+  const wrapper = await mountSuspended(defineComponent({
+    setup() {
+      sse = useSSE<number, any>(url as string, { ...QUICK, ...options })
+      return () => h('p', sse.status.value)
+    },
+  }))
+  mounted.push(wrapper)
+  return { sse, wrapper }
+}
+
+describe('useSSE', () => {
+  it('maps the client to refs', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1') + message(2, 'e1.2', 'named')))
+    const { sse, wrapper } = await mount({ keep: 10 })
+    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    expect(sse.message.value).toEqual({ id: 'e1.2', event: 'named', data: 2 })
+    expect(sse.messages.value.map(one => one.data)).toEqual([1, 2])
+    expect([sse.status.value, sse.position.value, sse.transport.value, sse.attempt.value, sse.ended.value, sse.error.value, sse.gap.value]).toEqual(['connected', 'e1.2', 'stream', 0, false, undefined, undefined])
+    expect(wrapper.text()).toBe('connected')
+  })
+
+  it('trap 45: ten messages in one tick and equal ones reach callbacks and reduce; the refs show the last', async () => {
+    server.script(x => x.stream(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
+    const seen: number[] = []
+    const others: number[] = []
+    const every: number[] = []
+    const { sse } = await mount({ initial: 0, reduce: (sum, one) => sum + one.data, keep: 3, on: { message: one => seen.push(one.data), other: one => others.push(one.data) } })
+    sse.on('*', one => every.push(one.data))
+    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    expect(seen).toEqual(Array.from({ length: 10 }).fill(7))
+    expect(others).toEqual([8])
+    expect(every).toHaveLength(11)
+    expect(sse.data.value).toBe(78)
+    expect(sse.messages.value.map(one => one.data)).toEqual([7, 7, 8])
+    expect(sse.status.value).toBe('closed')
+  })
+
+  it('takes a callback back', async () => {
+    server.script(x => x.stream(message(1)))
+    const { sse } = await mount({ immediate: false })
+    const seen: string[] = []
+    const off = sse.on('*', () => seen.push('off'))
+    sse.on('*', () => seen.push('on'))
+    off()
+    sse.connect()
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    expect(seen).toEqual(['on'])
+  })
+
+  it('a callback, or a reduce, that throws is reported and loses nothing', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
+    server.script(x => x.stream(message(1) + message(2) + message(3)).end(END))
+    const seen: number[] = []
+    const { sse } = await mount({
+      initial: 0,
+      reduce: (sum, one) => {
+        if (one.data === 2) throw new Error('reduce')
+        return sum + one.data
+      },
+      on: { message: () => {
+        throw new Error('callback')
+      } },
+    })
+    sse.on('*', one => seen.push(one.data))
+    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    expect(seen).toEqual([1, 2, 3])
+    expect(sse.data.value).toBe(4)
+    expect(reported).toHaveBeenCalledTimes(4)
+    reported.mockRestore()
+  })
+
+  it('does not connect before it is asked to, if not immediate', async () => {
+    server.script(x => x.open())
+    const { sse } = await mount({ immediate: false })
+    expect(sse.status.value).toBe('idle')
+    expect(server.exchanges).toHaveLength(0)
+    sse.connect()
+    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+  })
+
+  it('trap 37: stop() during a wait stops it; connect() during it makes no second connection', async () => {
+    server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.open())
+    const { sse } = await mount()
+    await vi.waitFor(() => expect(sse.status.value).toBe('reconnecting'))
+    expect(sse.error.value).toMatchObject({ statusCode: 503 })
+    sse.connect()
+    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    expect(sse.error.value).toBeUndefined()
+    expect(server.exchanges).toHaveLength(2)
+    sse.stop()
+    expect(sse.status.value).toBe('closed')
+    await vi.waitFor(() => expect(server.exchanges[1]!.closed).toBe(true))
+  })
+
+  it('trap 37: bytes of an old connection never reach the new state', async () => {
+    server.script(x => x.stream(message(1)), x => x.stream(message(2)))
+    const { sse } = await mount({ keep: 10 })
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    sse.connect()
+    server.exchanges[0]!.write(message(99))
+    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    expect(sse.messages.value.map(one => one.data)).toEqual([1, 2])
+  })
+
+  it('connect() goes on from the position, connect(url) begins anew', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(END), x => x.status(204), x => x.open({ position: 'e9.0' }))
+    const { sse } = await mount({ keep: 10 })
+    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    sse.connect()
+    await vi.waitFor(() => expect(server.exchanges).toHaveLength(2))
+    expect(server.exchanges[1]!.position).toBe('e1.1')
+    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
+    expect(sse.data.value).toBe(1)
+    sse.connect(`${server.url}other`)
+    expect([sse.data.value, sse.messages.value, sse.position.value]).toEqual([undefined, [], undefined])
+    await vi.waitFor(() => expect(sse.position.value).toBe('e9.0'))
+    expect(server.exchanges[2]!.url.pathname).toBe('/other')
+    expect(server.exchanges[2]!.position).toBeUndefined()
+  })
+
+  it('a url that changes drops data and position and connects anew', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e2.0' }))
+    const url = ref(`${server.url}a`)
+    const { sse } = await mount({}, url)
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    url.value = `${server.url}b`
+    await nextTick()
+    expect(sse.data.value).toBeUndefined()
+    await vi.waitFor(() => expect(sse.position.value).toBe('e2.0'))
+    expect(server.exchanges.map(x => [x.url.pathname, x.position])).toEqual([['/a', undefined], ['/b', undefined]])
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+  })
+
+  it('ends with its component', async () => {
+    server.script(x => x.open())
+    const { sse, wrapper } = await mount()
+    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    wrapper.unmount()
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    expect(sse.status.value).toBe('closed')
+  })
+
+  it('trap 44: KeepAlive keeps the connection of a component that is out of sight', async () => {
+    server.script(x => x.open())
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const visible = ref(true)
+    const Child = defineComponent({
+      setup() {
+        sse = useSSE<number>(server.url)
+        return () => h('p')
+      },
+    })
+    const wrapper = await mountSuspended(defineComponent(() => () => h(KeepAlive, null, { default: () => visible.value ? h(Child) : h('b') })))
+    mounted.push(wrapper)
+    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    visible.value = false
+    await nextTick()
+    server.exchanges[0]!.write(message(1))
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    visible.value = true
+    await nextTick()
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('gives up after maxAttempts, and says why', async () => {
+    server.script(x => x.status(500))
+    const { sse } = await mount({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })
+    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
+    expect(sse.error.value).toMatchObject({ code: 'GAVE_UP', statusCode: 500, cause: { code: 'HTTP_ERROR' } })
+    expect(sse.attempt.value).toBe(2)
+  })
+})

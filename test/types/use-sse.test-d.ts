@@ -1,0 +1,66 @@
+import { describe, expectTypeOf, it } from 'vitest'
+import type { SSEStream, SSEMessage } from '../../src/runtime/shared/types'
+import { useSSE } from '../../src/runtime/app/composables/use-sse'
+
+interface Token { text: string }
+interface Usage { words: number }
+
+/** As Nitro writes it for an application's routes: serialized, and so without what the types extend. */
+declare module 'nitropack/types' {
+  interface InternalApi {
+    '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, event?: undefined, data: Token } | { id?: string, event?: 'usage', data: Usage } } }
+    '/api/jobs/:id/stream': { get: { __sse: { id?: string, event?: string, data: { percent: number } } } }
+    '/api/jobs/:id': { get: { state: string } }
+    '/files/**:path': { get: { __sse: { data: { line: string } } } }
+    '/live': { default: { __sse: { data: number } } }
+  }
+}
+
+describe('the messages of a route', () => {
+  it('come from the route, for every way to write its url', () => {
+    expectTypeOf(useSSE('/live').data.value).toEqualTypeOf<number | undefined>()
+    expectTypeOf(useSSE('/live?x=1').data.value).toEqualTypeOf<number | undefined>()
+    expectTypeOf(useSSE('/api/jobs/42/stream').data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    const id = '42' as string
+    expectTypeOf(useSSE(`/api/jobs/${id}/stream`).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    expectTypeOf(useSSE(() => `/api/jobs/${id}/stream` as const).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    expectTypeOf(useSSE('/files/a/b.txt').data.value).toEqualTypeOf<{ line: string } | undefined>()
+  })
+
+  it('depend on the method', () => {
+    expectTypeOf(useSSE('/api/chat', { method: 'POST', body: {} }).data.value).toEqualTypeOf<Token | Usage | undefined>()
+    expectTypeOf(useSSE('/api/chat', { method: 'post', body: {} }).data.value).toEqualTypeOf<Token | Usage | undefined>()
+  })
+
+  it('are told apart by their names', () => {
+    const { message } = useSSE('/api/chat', { method: 'POST', body: {} })
+    if (message.value?.event === 'usage') expectTypeOf(message.value.data).toEqualTypeOf<Usage>()
+  })
+
+  it('are unknown where there is no such route', () => {
+    expectTypeOf(useSSE('https://example.com/feed').data.value).toEqualTypeOf<unknown>()
+    expectTypeOf(useSSE('/api/jobs/42' as string).data.value).toEqualTypeOf<unknown>()
+  })
+
+  it('are what a type argument says', () => {
+    expectTypeOf(useSSE<{ own: true }>('/live').data.value).toEqualTypeOf<{ own: true } | undefined>()
+    expectTypeOf(useSSE<string>('/live').data.value).toEqualTypeOf<string | undefined>()
+    expectTypeOf(useSSE<string>('https://example.com').message.value).toEqualTypeOf<SSEMessage<string> | undefined>()
+  })
+
+  it('reach reduce, whose state is that of `initial`', () => {
+    const { data } = useSSE('/api/jobs/1/stream', {
+      initial: [] as number[],
+      reduce: (all, message) => {
+        expectTypeOf(message.data).toEqualTypeOf<{ percent: number }>()
+        return [...all, message.data.percent]
+      },
+    })
+    expectTypeOf(data.value).toEqualTypeOf<number[]>()
+    const { data: text } = useSSE('/api/jobs/1/stream', { initial: '', reduce: (text, message) => `${text}${message.data.percent}` })
+    expectTypeOf(text.value).toEqualTypeOf<string>()
+  })
+})
+
+declare const stream: SSEStream<SSEMessage<number, 'n'>>
+expectTypeOf(stream.__sse.data).toEqualTypeOf<number>()
