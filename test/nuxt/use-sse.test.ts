@@ -7,7 +7,7 @@ import type { SSEMessage } from '../../src/runtime/shared/types'
 import type { ScriptedServer } from '../support/scripted-server'
 import { control, message, startScriptedServer } from '../support/scripted-server'
 
-type Options = UseSSEOptions<SSEMessage<number>, any>
+type Options = UseSSEOptions<SSEMessage<number>, number | undefined>
 const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies Options
 const END = control({ type: 'end' })
 
@@ -23,10 +23,10 @@ afterEach(async () => {
 })
 
 async function mount(options: Options = {}, url: Parameters<typeof useSSE>[0] = server.url) {
-  let sse!: UseSSEReturn<SSEMessage<number>, any>
+  let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
   const wrapper = await mountSuspended(defineComponent({
     setup() {
-      sse = useSSE<number, any>(url as string, { ...QUICK, ...options })
+      sse = useSSE<number>(url as string, { ...QUICK, ...options })
       return () => h('p', sse.status.value)
     },
   }))
@@ -50,7 +50,7 @@ describe('useSSE', () => {
     const seen: number[] = []
     const others: number[] = []
     const every: number[] = []
-    const { sse } = await mount({ initial: 0, reduce: (sum, one) => sum + one.data, keep: 3, on: { message: one => seen.push(one.data), other: one => others.push(one.data) } })
+    const { sse } = await mount({ initial: 0, reduce: (sum = 0, one) => sum + one.data, keep: 3, on: { message: one => seen.push(one.data), other: one => others.push(one.data) } })
     sse.on('*', one => every.push(one.data))
     await vi.waitFor(() => expect(sse.ended.value).toBe(true))
     expect(seen).toEqual(Array.from({ length: 10 }).fill(7))
@@ -79,7 +79,7 @@ describe('useSSE', () => {
     const seen: number[] = []
     const { sse } = await mount({
       initial: 0,
-      reduce: (sum, one) => {
+      reduce: (sum = 0, one) => {
         if (one.data === 2) throw new Error('reduce')
         return sum + one.data
       },

@@ -33,7 +33,8 @@ export class SSEReader implements AsyncDisposable {
     })
     const decoder = new TextDecoder()
     try {
-      for await (const chunk of this.response.body ?? []) {
+      // The DOM's types do not know that a stream can be iterated, which Node's can.
+      for await (const chunk of (this.response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
         const text = decoder.decode(chunk, { stream: true })
         this.raw += text
         parser.feed(text)

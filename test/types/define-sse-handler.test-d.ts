@@ -6,26 +6,26 @@ type Sent<Handler extends (...args: never[]) => unknown> = Awaited<ReturnType<Ha
 
 describe('what a handler sends', () => {
   it('of a generator, named messages apart', () => {
-    const handler = defineSSEHandler(async function* () {
+    const _handler = defineSSEHandler(async function* () {
       yield { n: 1 }
       yield sseMessage({ percent: 5 }, { event: 'progress' })
     })
-    expectTypeOf<Sent<typeof handler>>().toEqualTypeOf<SSEMessage<{ n: number }, undefined> | SSEMessage<{ percent: number }, 'progress'>>()
+    expectTypeOf<Sent<typeof _handler>>().toEqualTypeOf<SSEMessage<{ n: number }, undefined> | SSEMessage<{ percent: number }, 'progress'>>()
   })
 
   it('of a channel, of a promise of one, and of a choice', () => {
-    const channel = defineSSEHandler(() => useSSEChannel<{ title: string }>('x'))
-    expectTypeOf<Sent<typeof channel>>().toEqualTypeOf<SSEMessage<{ title: string }>>()
-    const later = defineSSEHandler(async () => useSSEChannel<number>('x'))
-    expectTypeOf<Sent<typeof later>>().toEqualTypeOf<SSEMessage<number>>()
+    const _channel = defineSSEHandler(() => useSSEChannel<{ title: string }>('x'))
+    expectTypeOf<Sent<typeof _channel>>().toEqualTypeOf<SSEMessage<{ title: string }>>()
+    const _later = defineSSEHandler(async () => useSSEChannel<number>('x'))
+    expectTypeOf<Sent<typeof _later>>().toEqualTypeOf<SSEMessage<number>>()
   })
 
   it('of a stream, and of an annotated connection', () => {
-    const stream = defineSSEHandler(() => new ReadableStream<'a' | 'b'>())
-    expectTypeOf<Sent<typeof stream>['data']>().toEqualTypeOf<'a' | 'b'>()
-    const pushed = defineSSEHandler((_, connection: SSEConnection<number>) => {
+    const _stream = defineSSEHandler(() => new ReadableStream<'a' | 'b'>())
+    expectTypeOf<Sent<typeof _stream>['data']>().toEqualTypeOf<'a' | 'b'>()
+    const _pushed = defineSSEHandler((_, connection: SSEConnection<number>) => {
       void connection.push(1)
     })
-    expectTypeOf<Sent<typeof pushed>>().toEqualTypeOf<SSEMessage<number>>()
+    expectTypeOf<Sent<typeof _pushed>>().toEqualTypeOf<SSEMessage<number>>()
   })
 })

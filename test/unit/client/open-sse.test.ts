@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
-import type { ScriptedServer } from '../../support/scripted-server'
+import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message, startScriptedServer } from '../../support/scripted-server'
 
 let server: ScriptedServer
@@ -206,7 +206,7 @@ describe('reconnects', () => {
 
   it('503 pending is waited for, and counts for nothing', async () => {
     const pending = { type: 'pending', message: 'away', retryMs: 1 }
-    server.script(...Array.from({ length: 5 }, () => (x: any) => x.status(503, pending)), x => x.stream(message(1)).end(END))
+    server.script(...Array.from({ length: 5 }, () => (x: Exchange) => x.status(503, pending)), x => x.stream(message(1)).end(END))
     expect(data(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })))).toEqual([1])
   })
 
