@@ -6,18 +6,25 @@ export function follow(parent: AbortSignal): AbortController {
   return controller
 }
 
-/** Resolves after `ms`, or at once when the signal is aborted or, if `wakeOnline`, when the browser is back on line. */
-export function delay(ms: number, signal: AbortSignal, wakeOnline?: boolean): Promise<void> {
+/**
+ * Resolves after `ms`, or at once when the signal is aborted or, if `wakeOnline`, when the browser is back on line: only
+ * then with `true`.
+ */
+export function delay(ms: number, signal: AbortSignal, wakeOnline?: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const own = follow(signal)
-    const done = () => own.abort()
     const timer = setTimeout(done, ms)
-    const finish = () => {
+    let online = false
+    function done(): void {
+      own.abort()
       clearTimeout(timer)
-      resolve()
+      resolve(online)
     }
-    if (own.signal.aborted) return finish()
-    own.signal.addEventListener('abort', finish)
-    if (wakeOnline) globalThis.addEventListener?.('online', done, { signal: own.signal })
+    if (own.signal.aborted) return done()
+    own.signal.addEventListener('abort', done)
+    if (wakeOnline) globalThis.addEventListener?.('online', () => {
+      online = true
+      done()
+    }, { signal: own.signal })
   })
 }

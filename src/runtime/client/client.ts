@@ -47,6 +47,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let current: AbortController | undefined
   let retryMs: number | undefined
   let pollable = true
+  let probeWaitMs = PROBE_MIN_MS
+  let probeAt = 0
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
@@ -60,6 +62,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   const backoff = (failures: number, floorMs?: number) => backoffDelay({ ...reconnect, retryMs }, failures, floorMs)
+
+  /** A browser that is back on line may be in another network: whatever was put off is tried at once. */
+  async function wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (await delay(ms, signal, true)) probeAt = 0
+  }
 
   async function live(life: AbortSignal): Promise<void> {
     let mute = 0
@@ -79,7 +86,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       else if (outcome.type === 'pending') {
         set({ status: 'reconnecting' })
-        await delay(backoff(1, outcome.retryMs), life, true)
+        await wait(backoff(1, outcome.retryMs), life)
       }
       else {
         const final = finalErrorOf(outcome)
@@ -89,9 +96,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, outcome.error, outcome.error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
-        if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) set({ transport: 'poll' })
+        if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
+          probeAt = performance.now() + (probeWaitMs = PROBE_MIN_MS)
+          set({ transport: 'poll' })
+        }
         set({ status: 'reconnecting', error: outcome.error, attempt: failures })
-        await delay(backoff(failures, outcome.retryAfterMs), life, true)
+        await wait(backoff(failures, outcome.retryAfterMs), life)
       }
     }
   }
@@ -131,8 +141,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   /** Resolves when an event stream gives its first bytes. It delivers nothing: the stream begins anew then. */
   async function probe(signal: AbortSignal): Promise<void> {
     let alive = false
-    for (let wait = PROBE_MIN_MS; !alive; wait = Math.min(wait * 2, PROBE_MAX_MS)) {
-      await delay(wait, signal, true)
+    while (!alive) {
+      await wait(Math.max(0, probeAt - performance.now()), signal)
       const own = follow(signal)
       const ignore = () => {}
       const onOpen = () => {
@@ -141,8 +151,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       await streamTransport(await prepare(own.signal), { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })
       own.abort()
-      // Nobody waits any longer.
+      // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
       if (signal.aborted) return new Promise(() => {})
+      probeAt = performance.now() + (probeWaitMs = Math.min(probeWaitMs * 2, PROBE_MAX_MS))
     }
   }
 
