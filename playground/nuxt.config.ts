@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url'
+
+const favicon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#0b7a5b" stroke-width="3.5" stroke-linecap="round"><path d="M6 22h14M6 16h20M6 10h9"/></svg>')
+
+export default defineNuxtConfig({
+  modules: ['../src/module'],
+  devtools: { enabled: false },
+  app: {
+    head: {
+      title: 'nuxt-sse playground',
+      htmlAttrs: { lang: 'en' },
+      meta: [{ name: 'viewport', content: 'width=device-width, initial-scale=1' }],
+      link: [{ rel: 'icon', href: favicon }],
+    },
+  },
+  css: ['~/assets/css/main.css'],
+  // As an application has it that installed the package.
+  alias: { 'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)) },
+  compatibilityDate: '2026-11-01',
+  telemetry: false,
+  // A second is long enough to see a reconnect, and short enough not to wait for it.
+  sse: { retryMs: 1_000, heartbeatMs: 5_000 },
+})

@@ -1,0 +1,10 @@
+import { randomUUID } from 'node:crypto'
+
+/** Starts a job and answers at once; the job goes on by itself. */
+export default defineEventHandler(async (event) => {
+  const id = randomUUID()
+  const channel = jobChannel(id)
+  await channel.publish({ kind: 'progress', percent: 0, step: 'Starting' }, { event: 'progress' })
+  event.waitUntil(channel.pipe(runJob()))
+  return { id }
+})

@@ -1,0 +1,3 @@
+import type { FeedEntry } from '#shared/types/feed'
+
+export const feedChannel = () => useSSEChannel<FeedEntry>('feed')

@@ -1,0 +1,163 @@
+import { mkdirSync } from 'node:fs'
+import process from 'node:process'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+
+/** Where screenshots go, for whoever wants to look: `SSE_SHOTS=dir npx vitest run --project e2e`. */
+const SHOTS = process.env.SSE_SHOTS
+
+let browser: Browser
+let server: BuiltServer
+let page: Page
+const problems: string[] = []
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+  server = await startBuiltServer('playground')
+  if (SHOTS) mkdirSync(SHOTS, { recursive: true })
+})
+afterAll(async () => {
+  await browser.close()
+  await stopBuiltServers()
+})
+
+beforeEach(async () => {
+  problems.length = 0
+  page = await open()
+})
+afterEach(async () => {
+  await Promise.all(browser.contexts().map(context => context.close()))
+})
+
+async function open(): Promise<Page> {
+  const one = await browser.newPage({ viewport: { width: 1180, height: 800 } })
+  one.on('pageerror', error => problems.push(String(error)))
+  one.on('console', (message) => {
+    // A connection that is cut is in the console whatever a page does.
+    if (['error', 'warning'].includes(message.type()) && !/net::ERR_|Failed to load resource/.test(message.text())) problems.push(message.text())
+  })
+  return one
+}
+
+const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
+const status = (of = page) => of.getByRole('complementary').getByRole('status').innerText()
+const shot = (name: string) => SHOTS && page.screenshot({ path: `${SHOTS}/${name}.png` })
+
+describe('the chat', () => {
+  it('is answered token by token', async () => {
+    await page.goto(`${server.url}/chat`)
+    await page.getByLabel('Your question').fill('How are slow readers handled?')
+    await page.getByRole('button', { name: 'Ask' }).click()
+    const answer = page.getByTestId('answer')
+    const lengths = new Set<number>()
+    await eventually(async () => {
+      lengths.add((await answer.innerText()).length)
+      expect(lengths.size).toBeGreaterThan(8)
+    })
+    await shot('chat')
+    await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
+    expect(await answer.innerText()).toContain('Back pressure is what keeps a fast source from drowning a slow reader.')
+    expect(await status()).toBe('closed')
+    expect(problems).toEqual([])
+  })
+
+  it('says truthfully that an answer was interrupted, and asks again only when told to', async () => {
+    await page.goto(`${server.url}/chat`)
+    await page.getByRole('button', { name: 'What are server-sent events?' }).click()
+    await eventually(async () => expect((await page.getByTestId('answer').innerText()).length).toBeGreaterThan(20))
+    await page.getByRole('button', { name: 'Cut the connection' }).click()
+    await eventually(async () => expect(await page.getByRole('alert').innerText()).toContain('INTERRUPTED'))
+    await shot('chat-interrupted')
+    await page.getByRole('button', { name: 'Ask again' }).click()
+    await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
+    expect(await page.getByTestId('answer').count()).toBe(1)
+    expect(problems).toEqual([])
+  })
+})
+
+describe('the job', () => {
+  it('goes on over a cut, a reload and another transport', async () => {
+    await page.goto(`${server.url}/job`)
+    await page.getByRole('button', { name: 'Start a job' }).click()
+    const percent = async () => Number.parseFloat(await page.getByTestId('percent').innerText())
+    await eventually(async () => expect(await percent()).toBeGreaterThan(3))
+
+    const positionBefore = await page.getByTestId('position').innerText()
+    await page.getByRole('button', { name: 'Cut the connection' }).click()
+    await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(1))
+    await eventually(async () => expect(await percent()).toBeGreaterThan(8))
+    await shot('job')
+    expect((await page.getByTestId('position').innerText()).split('.')[0]).toBe(positionBefore.split('.')[0])
+
+    await page.reload()
+    await eventually(async () => expect(await percent()).toBeGreaterThan(8))
+    await page.getByLabel('Use').selectOption('poll only')
+    await eventually(async () => expect(await page.getByTestId('transport').innerText()).toBe('poll'))
+    const polled = await percent()
+    await eventually(async () => expect(await percent()).toBeGreaterThan(polled))
+    await page.getByLabel('Use').selectOption('stream, else poll')
+
+    await vi.waitFor(async () => expect(await page.getByTestId('result').innerText()).toMatch(/\d+ pages and [\d,]+ words/), { timeout: 60_000 })
+    expect(await percent()).toBe(100)
+    expect(await status()).toBe('closed')
+    await shot('job-done')
+    expect(problems).toEqual([])
+  }, 90_000)
+
+  it('says that a job is not there', async () => {
+    await page.goto(`${server.url}/job?id=gone`)
+    await eventually(async () => expect(await page.getByRole('alert').innerText()).toContain('There is no such job here.'))
+  })
+})
+
+describe('the feed', () => {
+  it('is seen in every tab, by those who were cut off too, and once', async () => {
+    const other = await open()
+    await Promise.all([page, other].map(one => one.goto(`${server.url}/feed`)))
+    await eventually(async () => expect([await status(page), await status(other)]).toEqual(['connected', 'connected']))
+    await page.getByLabel('Your name').fill('Ada')
+    for (const text of ['First news', 'Second news', 'Third news']) {
+      await page.getByLabel('News').fill(text)
+      await page.getByRole('button', { name: 'Publish' }).click()
+      await eventually(async () => expect(await page.getByText(text, { exact: true }).count()).toBe(1))
+      await other.getByRole('button', { name: 'Cut the connection' }).click().catch(() => {})
+    }
+    await shot('feed')
+    await eventually(async () => expect(await other.locator('.entries .text').allInnerTexts()).toEqual(['Third news', 'Second news', 'First news']))
+    expect(problems).toEqual([])
+  })
+
+  it('goes on without a reload when the server is killed and started again', async () => {
+    await page.goto(`${server.url}/feed`)
+    await eventually(async () => expect(await status()).toBe('connected'))
+    await server.stop('SIGKILL')
+    await eventually(async () => expect(await status()).toContain('reconnecting'))
+    await shot('feed-reconnecting')
+    server = await startBuiltServer('playground', { port: server.port })
+    await eventually(async () => expect(await status()).toBe('connected'))
+    await page.getByLabel('News').fill('Back again')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await eventually(async () => expect(await page.locator('.entries .text').allInnerTexts()).toEqual(['Back again']))
+    expect(problems).toEqual([])
+  })
+})
+
+describe('every page', () => {
+  it.each(['/', '/chat', '/job', '/feed'])('%s has a name for each control, and nothing to say in the console', async (path) => {
+    await page.goto(server.url + path, { waitUntil: 'load' })
+    const tree = await page.locator('body').ariaSnapshot()
+    expect(tree).not.toMatch(/^\s*- (?:button|link|textbox|combobox)(?:\s*\[[^\]]*\])*:?\s*$/m)
+    expect(problems).toEqual([])
+    if (!SHOTS) return
+    const name = path.slice(1) || 'index'
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      await shot(`${name}-${colorScheme}`)
+    }
+    await page.setViewportSize({ width: 390, height: 844 })
+    await shot(`${name}-phone`)
+  })
+})
