@@ -1,0 +1,36 @@
+import { loadNuxt } from '@nuxt/kit'
+import type { Nuxt } from '@nuxt/schema'
+import { afterEach, describe, expect, it } from 'vitest'
+import { resolveOptions } from '../../src/options'
+import { projects } from '../support/projects'
+
+let nuxt: Nuxt | undefined
+afterEach(() => nuxt?.close())
+
+const load = (sse: object) => loadNuxt({ cwd: projects.basic, overrides: { sse } as object, ready: true })
+
+describe('the module', () => {
+  it('passes its options on, with the defaults, to where the environment may override them', async () => {
+    nuxt = await load({ heartbeatMs: 7_000, retention: { maxMessages: 5 } })
+    expect(nuxt.options.runtimeConfig.sse).toEqual({
+      heartbeatMs: 7_000,
+      retryMs: 100,
+      maxLifetimeMs: false,
+      maxBufferedBytes: 1_048_576,
+      maxMessageBytes: 1_048_576,
+      from: 'start',
+      retention: { maxMessages: 5, maxAgeMs: 3_600_000 },
+      pollWaitMs: 20_000,
+    })
+    expect(nuxt.options.alias['#sse/server']).toMatch(/runtime\/server\/utils\/index$/)
+  })
+
+  it.each([
+    [{ heartbeatMs: -1 }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.'],
+    [{ retention: { maxMessages: 0 } }, 'Expected `retention.maxMessages` to be a whole number, at least 1, got `0`.'],
+    [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"`, got `"kafka"`.'],
+  ])('refuses %j in nuxt.config with one sentence', async (sse, sentence) => {
+    await expect(load(sse).then(loaded => nuxt = loaded)).rejects.toThrow(sentence)
+    expect(() => resolveOptions(sse as never)).toThrow(sentence)
+  })
+})
