@@ -71,6 +71,13 @@ describe('useSSE in Chromium', () => {
     await eventually(async () => expect(await text('all')).toBe('1'))
   })
 
+  it('finds its routes below the application\'s baseURL', async () => {
+    await server.stop()
+    server = await startBuiltServer('basic', { env: { NUXT_APP_BASE_URL: '/below/' } })
+    await page.goto(`${server.url}/below/`)
+    await eventually(async () => expect(await text('status')).toBe('connected'))
+  })
+
   it('loses nothing when the network is away for a while', async () => {
     await page.goto(server.url)
     await eventually(async () => expect(await text('status')).toBe('connected'))

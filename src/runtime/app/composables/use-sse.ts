@@ -86,8 +86,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   const message = shallowRef<SSEMessage>()
   const messages = shallowRef<readonly SSEMessage[]>([])
 
-  function resolveUrl(): string {
-    const path = toValue(url)
+  function withBase(path: string): string {
     return path.startsWith('/') && !path.startsWith('//') ? baseURL.replace(/\/$/, '') + path : path
   }
 
@@ -133,7 +132,8 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   function connect(to?: string): void {
     if (import.meta.server) return
     if (to !== undefined) reset()
-    client.connect(to ?? (started ? undefined : resolveUrl()))
+    const next = to ?? (started ? undefined : toValue(url))
+    client.connect(next === undefined ? undefined : withBase(next))
     started = true
   }
 
@@ -144,7 +144,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     watch(() => toValue(url), () => {
       if (started) {
         reset()
-        client.connect(resolveUrl())
+        client.connect(withBase(toValue(url)))
       }
     })
     tryOnScopeDispose(() => client.stop())
