@@ -1,6 +1,5 @@
-import type { Socket } from 'node:net'
+import type { Socket, AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 
 export interface Proxy {
   url: string

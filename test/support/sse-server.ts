@@ -1,21 +1,25 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
-import type { EventHandler, H3Event } from 'h3'
-import { createApp, createRouter, defineEventHandler, toNodeListener } from 'h3'
+import type { App, EventHandler, H3Event } from 'h3'
+import { createApp, createRouter, defineEventHandler, send, setResponseHeader, setResponseStatus, toNodeListener } from 'h3'
 import { createSSEContext } from '../../src/runtime/server/context'
 import type { SSEContext } from '../../src/runtime/server/context'
 import { Channel } from '../../src/runtime/server/channel'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection'
+import { Connection } from '../../src/runtime/server/connection'
 import type { SSEHandlerOptions } from '../../src/runtime/server/options'
 import { resolveHandlerOptions } from '../../src/runtime/server/options'
+import { RawConnection } from '../../src/runtime/server/raw-connection'
+import { createResponse } from '../../src/runtime/server/response'
 import { serve } from '../../src/runtime/server/serve'
 
 type Handler = (event: H3Event, connection: SSEConnection) => unknown
 
 export interface TestServer {
   url: string
+  app: App
   server: Server
   context: SSEContext
   /** What went to `report`: errors that nobody awaited. */
@@ -25,6 +29,8 @@ export interface TestServer {
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** A route as `defineSSEHandler` makes it, on this server's context. */
   route(path: string, handler: Handler, options?: SSEHandlerOptions): void
+  /** As `createSSEConnection`, on this server's context. */
+  raw(event: H3Event, options?: SSEHandlerOptions): RawConnection
   /** Any other h3 route. */
   use(path: string, handler: EventHandler): void
   close(): Promise<void>
@@ -35,7 +41,15 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
   const context = createSSEContext({ options: resolved, driver, report: error => reported.push(error) })
-  const app = createApp()
+  const app = createApp({
+    // As Nitro answers: the text of an error is shown only where somebody made it to be shown.
+    async onError({ statusCode, message, data, unhandled }, event) {
+      if (event.node.res.headersSent) return
+      setResponseStatus(event, statusCode)
+      setResponseHeader(event, 'content-type', 'application/json')
+      await send(event, JSON.stringify({ error: true, statusCode, message: unhandled ? 'Server Error' : message, data }))
+    },
+  })
   const router = createRouter()
   app.use(router)
   const server = createServer(toNodeListener(app))
@@ -47,6 +61,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    app,
     server,
     context,
     reported,
@@ -55,6 +70,10 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     route(path, handler, handlerOptions) {
       const own = resolveHandlerOptions(handlerOptions, resolved)
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))
+    },
+    raw(event, rawOptions) {
+      const response = createResponse(event)
+      return new RawConnection(event, response, new Connection(resolveHandlerOptions(rawOptions, resolved), context, response))
     },
     use: (path, handler) => void router.use(path, handler),
     async close() {

@@ -1,6 +1,7 @@
 import { formatPosition } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import { SSEError } from '../shared/errors'
+import { abortWith } from './abort'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
 import type { SSEReadResult } from './channel'
@@ -16,14 +17,15 @@ const READ_BYTES = 1_048_576
 export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
   const pageLimit = { messages: limit, bytes: READ_BYTES }
   // Most who ask have an offset of the present epoch, and one read is all they need.
-  const guess = typeof request === 'object' && 'offset' in request ? request.offset : 0
-  let page = await driver.read(name, guess, pageLimit)
+  let after = typeof request === 'object' && 'offset' in request ? request.offset : 0
+  let page = await driver.read(name, after, pageLimit)
   let start = locate(request, from, page)
-  while (start.offset !== guess) {
+  while (start.offset !== after) {
     const { epoch } = page
-    page = await driver.read(name, start.offset, pageLimit)
-    if (page.epoch === epoch && page.first <= start.offset + 1) break
-    start = locate(request, from, page)
+    after = start.offset
+    page = await driver.read(name, after, pageLimit)
+    // Trimmed, or begun anew, between the two reads: what was located is not there any more.
+    if (page.epoch !== epoch || page.first > after + 1) start = locate(request, from, page)
   }
   const last = page.entries.at(-1)?.offset ?? start.offset
   const ended = page.closing !== null && last >= page.last
@@ -40,8 +42,8 @@ export async function readChannel<T>(driver: LogDriver, name: string, request: P
 export function subscribeChannel<T>(open: () => Promise<ChannelReader>, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
-      const left = new AbortController()
-      const messages = pull<T>(open, anySignal(left, signal), onGap)
+      const left = abortWith(signal)
+      const messages = pull<T>(open, left, onGap)
       return {
         next: () => messages.next(),
         return: () => {
@@ -54,21 +56,16 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, signal?:
   }
 }
 
-/** As `AbortSignal.any`, which leaks its sources' listeners on older Nodes. */
-function anySignal(controller: AbortController, signal?: AbortSignal): AbortSignal {
-  if (signal?.aborted) controller.abort()
-  signal?.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal })
-  return controller.signal
-}
-
-async function* pull<T>(open: () => Promise<ChannelReader>, signal: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
-  if (signal.aborted) return
-  const reader = await open()
+async function* pull<T>(open: () => Promise<ChannelReader>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+  const { signal } = left
+  let reader: ChannelReader | undefined
   let news = Promise.withResolvers<void>()
   const stop = () => news.resolve()
   signal.addEventListener('abort', stop)
-  reader.wake = stop
   try {
+    if (signal.aborted) return
+    reader = await open()
+    reader.wake = stop
     while (!signal.aborted) {
       const step = await reader.step()
       switch (step?.type) {
@@ -94,8 +91,9 @@ async function* pull<T>(open: () => Promise<ChannelReader>, signal: AbortSignal,
     }
   }
   finally {
-    signal.removeEventListener('abort', stop)
-    reader.close()
+    reader?.close()
+    // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
+    left.abort()
   }
 }
 

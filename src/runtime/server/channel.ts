@@ -1,12 +1,13 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/position'
-import { SSEError, printValue } from '../shared/errors'
+import { SSEError, invalidOption, printValue } from '../shared/errors'
 import type { SSEPublicError } from '../shared/errors'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSEStream } from '../shared/types'
 import type { SSEContext } from './context'
 import type { SSERetention } from './options'
 import type { TaggedMessage } from './message'
-import type { SSEIterableSource } from './stream-source'
+import type { SSEIterableSource, SourceIterator } from './stream-source'
+import { unlessAborted } from './abort'
 import { encodeItem } from './message'
 import { resolveRetention } from './options'
 import { isPrivateError, publicError } from './public-error'
@@ -26,7 +27,7 @@ export interface SSEPublishOptions {
 export interface SSEReadOptions {
   /** Where to begin, behind it: `start`, `now`, an id, or a number of messages already had. Default `start`. */
   after?: string | number
-  /** At most so many messages. Default 1000. */
+  /** At most so many messages. Default 1000. At least 1. */
   limit?: number
 }
 
@@ -117,7 +118,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     return this.#append(data, event, key)
   }
 
-  async pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
+  pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const piped = this.#pipe(source, signal)
     piped.catch(error => isPrivateError(error) && this.context.report(error))
     return piped
@@ -136,6 +138,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
+    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit)
     return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
   }
 
@@ -175,28 +178,32 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async #pipe(source: SSEIterableSource<SSEItem<T>>, signal?: AbortSignal): Promise<void> {
-    const iterator = iterate(source)
-    const stopped = Promise.withResolvers<never>()
-    stopped.promise.catch(() => {})
-    const stop = () => stopped.reject(new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause: signal?.reason, retry: false }))
-    signal?.addEventListener('abort', stop, { once: true })
-    if (signal?.aborted) stop()
+    // What is complete, or has failed, has released itself.
+    let held: SourceIterator | undefined
     try {
+      const iterator = held = iterate(source)
+      const next = async () => {
+        try {
+          return await iterator.next()
+        }
+        catch (error) {
+          held = undefined
+          throw error
+        }
+      }
       while (true) {
         // A source that hangs must not outlive its abort.
-        const { done, value } = await Promise.race([stopped.promise, iterator.next()])
+        const { done, value } = await unlessAborted(signal, next)
         if (done) break
         await this.#append(value)
       }
+      held = undefined
       await this.end()
     }
     catch (error) {
-      void release(iterator, error => this.context.report(error))
+      if (held) void release(held, this.context.report)
       await this.context.driver.finish(this.name, { error: { ...publicError(error), retry: false } }, this.retention).catch(this.context.report)
       throw error
-    }
-    finally {
-      signal?.removeEventListener('abort', stop)
     }
   }
 }

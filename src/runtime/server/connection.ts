@@ -11,8 +11,8 @@ import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, enc
 export interface ResponseSink {
   /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
   watch(events: SinkEvents): void
-  /** Sends status and headers with whatever is written next. */
-  open(): void
+  /** Sends status and headers with whatever is written next. `false` when somebody else has answered the request. */
+  open(): boolean
   /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
   write(chunk: string | Uint8Array): boolean
   /** Ends the response behind what was written. */
@@ -39,6 +39,8 @@ export interface ConnectionContext {
   heartbeats: Heartbeats
   /** Every open connection of the process. */
   connections: Set<Connection>
+  /** Aborted when the process begins to shut down. */
+  readonly closing: AbortSignal
   /** Where errors go that nobody awaits. */
   report(error: unknown): void
 }
@@ -103,6 +105,7 @@ export class Connection implements SSEConnection {
   #queuedBytes = 0
   #flushing = false
   #blocked = false
+  #handingOver = false
   #sentAt = 0
   #leaveAt = Infinity
   #linger?: ReturnType<typeof setTimeout>
@@ -149,7 +152,8 @@ export class Connection implements SSEConnection {
 
   /** Whether a pulled source should produce more. */
   get hasRoom(): boolean {
-    return this.#state === 'open' && !this.#blocked && this.bufferedBytes < HIGH_WATER_BYTES
+    // Nothing else is asked than what the sink says, because nothing else is followed by a call of `onDrain`.
+    return this.#state === 'open' && !this.#blocked
   }
 
   get bufferedBytes(): number {
@@ -179,7 +183,12 @@ export class Connection implements SSEConnection {
   }
 
   comment(text: string): Promise<boolean> {
-    return this.write(encodeComment(text))
+    try {
+      return this.write(encodeComment(text))
+    }
+    catch (error) {
+      return this.refuse(error)
+    }
   }
 
   /** A rejected promise that does not end the process when nobody awaits it, but is never silent either. */
@@ -195,13 +204,19 @@ export class Connection implements SSEConnection {
     const size = byteLength(text)
     // What was only gathered for this turn is not the reader's slowness: it is handed over before it counts.
     if (this.#overflows(size)) this.#flush()
+    if (this.closed) return REFUSED
     if (this.#overflows(size)) {
-      this.leave()
-      return REFUSED
+      if (this.#blocked || this.#handingOver) {
+        this.leave()
+        return REFUSED
+      }
+      // The socket has not said that it is full, and sends what it has at the end of this turn.
+      this.#handingOver = true
+      afterTick(() => this.#handingOver = false)
     }
     this.#queue.push(text)
     this.#queuedBytes += size
-    const full = this.#queuedBytes >= HIGH_WATER_BYTES
+    const full = this.#handingOver || this.#queuedBytes >= HIGH_WATER_BYTES
     if (full) this.#flush()
     else this.#flushLater()
     if (this.#blocked) return (this.#drained ??= Promise.withResolvers<boolean>()).promise
@@ -210,15 +225,16 @@ export class Connection implements SSEConnection {
   }
 
   /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
-  writeShared(bytes: Uint8Array): void {
+  writeShared(chunk: Uint8Array | string): void {
     if (this.closed) return
     this.#flush()
+    if (this.closed) return
     this.#sentAt = performance.now()
-    if (!this.sink.write(bytes)) this.#blocked = true
+    if (!this.sink.write(chunk)) this.#blocked = true
   }
 
   control(control: SSEControl, id?: string): void {
-    void this.write(encodeControl(control, id))
+    this.writeShared(encodeControl(control, id))
   }
 
   close(): Promise<void> {
@@ -283,7 +299,8 @@ export class Connection implements SSEConnection {
   #flush(): void {
     if (this.closed) return
     if (this.#state === 'pending') this.#open()
-    if (this.#queue.length === 0 || this.#blocked) return
+    // Closed: the response was somebody else's.
+    if (this.closed || this.#queue.length === 0 || this.#blocked) return
     const text = this.#queue.length === 1 ? this.#queue[0]! : this.#queue.join('')
     this.#queue = []
     this.#queuedBytes = 0
@@ -293,8 +310,8 @@ export class Connection implements SSEConnection {
 
   #open(): void {
     const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
+    if (!this.sink.open()) return this.refuseToOpen()
     this.#state = 'open'
-    this.sink.open()
     const { position, resumed } = this.#start
     this.#sentAt = performance.now()
     if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
@@ -303,6 +320,8 @@ export class Connection implements SSEConnection {
     const retry = Math.round(retryMs * (0.5 + Math.random()))
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
     if (!this.sink.write(encodePreamble(retry, open, position))) this.#blocked = true
+    // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
+    if (this.context.closing.aborted) afterTick(() => this.leave())
   }
 
   #onDrain(): void {
@@ -323,12 +342,15 @@ export class Connection implements SSEConnection {
   #finish(reason: SSECloseReason, control: SSEControl): void {
     if (this.closed) return
     if (this.#state === 'pending') this.#open()
-    this.#queue.push(encodeControl(control))
+    if (this.closed) return
     const { sink } = this
-    // Written even to a full socket: nothing of what was accepted is dropped, and nothing more will come.
-    sink.write(this.#queue.join(''))
+    const text = this.#queue.join('') + encodeControl(control)
+    // Before the write: a web stream may ask for more while it is being written to.
     this.#queue = []
     this.#queuedBytes = 0
+    this.onRoom = () => {}
+    // Written even to a full socket: nothing of what was accepted is dropped, and nothing more will come.
+    sink.write(text)
     sink.end()
     this.#linger = setTimeout(() => sink.destroy(), LINGER_MS)
     ;(this.#linger as { unref?: () => void }).unref?.()

@@ -10,6 +10,8 @@ const SLOT_MS = 100
 /** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
 const FINE_BELOW_MS = 2_000
 const FINE_SLOT_MS = 10
+/** setTimeout fires at once for more. */
+const MAX_TIMER_MS = 2_147_483_647
 
 /**
  * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,
@@ -46,9 +48,10 @@ export class Heartbeats {
     const slot = this.#slotOf.get(due)
     if (slot === undefined) return
     this.#slotOf.delete(due)
-    const members = this.#slots.get(slot)!
-    members.delete(due)
-    if (members.size === 0) this.#slots.delete(slot)
+    // The slot is taken out before its members fire, and one of them may remove another.
+    const members = this.#slots.get(slot)
+    members?.delete(due)
+    if (members?.size === 0) this.#slots.delete(slot)
     if (this.#slotOf.size === 0) this.#disarm()
   }
 
@@ -56,7 +59,7 @@ export class Heartbeats {
     if (slot >= this.#timerAt) return
     this.#disarm()
     this.#timerAt = slot
-    this.#timer = setTimeout(() => this.#turn(), Math.max(0, slot - now))
+    this.#timer = setTimeout(() => this.#turn(), Math.min(MAX_TIMER_MS, Math.max(0, slot - now)))
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
 

@@ -12,6 +12,8 @@ const RECENT_LIMIT = { messages: 1_024, bytes: 1_048_576 }
 /** About what one reader is handed at a time: the most that a reader which stops reading has in its socket. */
 const RUN_BYTES = 65_536
 const PAGE_LIMIT = { messages: 1_000, bytes: RUN_BYTES }
+/** How long until a driver that could not be reached is asked again. */
+const RETRY_MS = 500
 
 export type ReaderStep
   = | { type: 'messages', run: Run }
@@ -81,6 +83,7 @@ class HubChannel {
   #refreshing?: Promise<void>
   #again = false
   #waking = false
+  #retry?: ReturnType<typeof setTimeout>
 
   constructor(readonly name: string, readonly driver: LogDriver) {
     this.ready = this.#start()
@@ -98,6 +101,7 @@ class HubChannel {
 
   stop(): void {
     this.#stopped = true
+    clearTimeout(this.#retry)
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }
@@ -110,21 +114,38 @@ class HubChannel {
       return this.#wake()
     }
     // A hole, another epoch, an ending: the log knows.
-    this.refresh().catch(() => {})
+    this.#reread()
+  }
+
+  /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
+  #reread(): void {
+    this.refresh().catch(() => {
+      if (this.#stopped) return
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => this.#reread(), RETRY_MS)
+      ;(this.#retry as { unref?: () => void }).unref?.()
+    })
   }
 
   /** Reads what the log has behind the newest message known here. One read at a time, and one more if asked meanwhile. */
   refresh(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
     this.#again = true
-    return this.#refreshing ??= this.#refresh().finally(() => this.#refreshing = undefined)
+    return this.#refreshing ??= this.#refresh()
   }
 
   async #refresh(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false
-      const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT)
-      if (page.epoch !== this.state.epoch) this.#adopt(page)
-      else this.#merge(page)
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false
+        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT)
+        if (page.epoch !== this.state.epoch) this.#adopt(page)
+        else this.#merge(page)
+      }
+    }
+    finally {
+      // In one breath with the last look at `#again`: who asks a moment later must get a read of their own.
+      this.#refreshing = undefined
     }
     this.#wake()
   }

@@ -94,7 +94,7 @@ function overlay<T extends object>(options: object, base: T, rules: Record<strin
   const resolved = { ...base } as Record<string, unknown>
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const rule = rules[name]
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (!rule) throw invalidOption(path + name, `one of ${Object.keys(rules).map(key => `\`${key}\``).join(', ')}`, name)
     if (!rule[0](value)) throw invalidOption(path + name, rule[1], value)
     resolved[name] = value

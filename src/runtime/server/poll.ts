@@ -33,6 +33,8 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
   finally {
     reader.close()
   }
+  // The driver goes with the process: what it would say now is not about this channel any more.
+  if (closing.aborted) return toBatch(first, options)
   return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
 }
 

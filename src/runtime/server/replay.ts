@@ -70,7 +70,8 @@ export interface RecentLimit {
 
 /** The newest messages of a channel, without holes: what readers at or near its head are given without asking the log. */
 export class RecentMessages {
-  #entries: LogEntry[] = []
+  /** `#entries[#head]` is the oldest one kept; those before it have been let go of. */
+  #entries: (LogEntry | undefined)[] = []
   #head = 0
   #bytes = 0
   #shared?: { after: number, run: Run }
@@ -114,8 +115,9 @@ export class RecentMessages {
     const entries: LogEntry[] = []
     let bytes = 0
     for (let index = this.#head + after + 1 - first; index < this.#entries.length && bytes < maxBytes; index++) {
-      entries.push(this.#entries[index]!)
-      bytes += this.#entries[index]!.data.length
+      const entry = this.#entries[index]!
+      entries.push(entry)
+      bytes += entry.data.length
     }
     const run = new Run(this.epoch, entries)
     this.#shared = { after, run }
@@ -124,7 +126,8 @@ export class RecentMessages {
 
   #trim(): void {
     while (this.size > 1 && (this.size > this.limit.messages || this.#bytes > this.limit.bytes)) {
-      this.#bytes -= this.#entries[this.#head++]!.data.length
+      this.#bytes -= this.#entries[this.#head]!.data.length
+      this.#entries[this.#head++] = undefined
     }
     // Moving the whole array for each message that leaves would cost O(n) a message.
     if (this.#head > this.limit.messages) {

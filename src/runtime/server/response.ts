@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { H3Event } from 'h3'
 import { createError, getQuery, getRequestHeader, sendStream, setResponseHeader, setResponseHeaders, setResponseStatus } from 'h3'
 import { STREAM_CONTENT_TYPE } from '../shared/protocol'
@@ -20,6 +20,9 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
   'vary': 'accept',
 } as const
+
+/** Of the statuses that requests are refused with (RFC 9110). */
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 500: 'Internal Server Error' }
 
 /** A web stream is pulled again while it holds less than this. */
 const WEB_HIGH_WATER_BYTES = 65_536
@@ -46,8 +49,9 @@ export function readRawRequest(event: H3Event): RawRequest {
  * makes to itself (`event.fetch`), Nitro's response is only a record without a socket.
  */
 export function createResponse(event: H3Event): SSEResponse {
-  const { res } = event.node
-  return res.socket || isGone(res) ? new NodeResponse(res) : new WebResponse(event)
+  const { req, res } = event.node
+  // A request behind another one on its socket (pipelining) gets the socket when that one is over, but has Node's response.
+  return res.socket || isGone(req, res) || 'outputData' in res ? new NodeResponse(req, res) : new WebResponse(event)
 }
 
 /** Headers without a body: the answer to HEAD. */
@@ -77,12 +81,15 @@ export function sendPending(event: H3Event, message: string, retryMs: number): S
 export function toHttpError(error: unknown): unknown {
   if (!(error instanceof SSEError)) return error
   const { statusCode, message, code, cause } = error
-  return createError({ statusCode, message, data: { code }, cause })
+  // Without one, Nitro's status line says "Server Error" for a 400 too.
+  return createError({ statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code }, cause })
 }
 
-function isGone(res: ServerResponse): boolean {
-  // HTTP/2's response has a stream, and tells of its end only there.
-  return res.destroyed || (res as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
+function isGone(req: IncomingMessage, res: ServerResponse): boolean {
+  return res.destroyed
+    // HTTP/2's response has a stream, and tells of its end only there.
+    || (res as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
+    || (!res.socket && req.socket?.destroyed)
 }
 
 class NodeResponse implements SSEResponse {
@@ -90,9 +97,10 @@ class NodeResponse implements SSEResponse {
   readonly #opened = Promise.withResolvers<void>()
   isOpen = false
   #events!: SinkEvents
+  #behind = false
   #gone = false
 
-  constructor(private readonly res: ServerResponse) {}
+  constructor(private readonly req: IncomingMessage, private readonly res: ServerResponse) {}
 
   get opened(): Promise<void> {
     return this.#opened.promise
@@ -105,12 +113,17 @@ class NodeResponse implements SSEResponse {
   /** Not `req` close, as h3 has it: after the body of a POST was read, that event has been and gone. */
   watch(events: SinkEvents): void {
     this.#events = events
-    if (isGone(this.res)) return this.#onClose()
-    this.res.once('close', () => this.#onClose())
+    const { req, res } = this
+    if (isGone(req, res)) return this.#onClose()
+    res.once('close', this.#onClose)
+    // One that waits behind another request is told nothing by Node 20.
+    this.#behind = !res.socket
+    if (this.#behind) req.socket.once('close', this.#onClose)
   }
 
-  open(): void {
+  open(): boolean {
     const { res } = this
+    if (res.headersSent) return false
     // A response that ends by closing needs no chunk framing, which is a third of the cost of a short message.
     // HTTP/2 has neither, and does not know these two.
     res.shouldKeepAlive = false
@@ -121,6 +134,7 @@ class NodeResponse implements SSEResponse {
     res.on('error', () => {})
     this.isOpen = true
     this.#opened.resolve()
+    return true
   }
 
   write(chunk: string | Uint8Array): boolean {
@@ -135,9 +149,10 @@ class NodeResponse implements SSEResponse {
     this.res.destroy()
   }
 
-  #onClose(): void {
+  readonly #onClose = (): void => {
     if (this.#gone) return
     this.#gone = true
+    if (this.#behind) this.req.socket.off('close', this.#onClose)
     this.#events.onClose()
   }
 }
@@ -164,7 +179,8 @@ class WebResponse implements SSEResponse {
     this.#events = events
   }
 
-  open(): void {
+  open(): boolean {
+    if (this.event.handled) return false
     setResponseHeaders(this.event, STREAM_HEADERS)
     const stream = new ReadableStream<Uint8Array>({
       start: controller => void (this.#controller = controller),
@@ -177,6 +193,7 @@ class WebResponse implements SSEResponse {
     void sendStream(this.event, stream)
     this.isOpen = true
     this.#opened.resolve()
+    return true
   }
 
   write(chunk: string | Uint8Array): boolean {

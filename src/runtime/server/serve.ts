@@ -12,7 +12,7 @@ import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
 import { streamChannel } from './stream-channel'
-import { isIterableSource, iterate, release, streamSource } from './stream-source'
+import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
 
 interface Served {
   event: H3Event
@@ -52,31 +52,35 @@ async function answerStream(served: Served): Promise<unknown> {
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
-async function startStream({ event, handler, context, request }: Served, connection: Connection): Promise<unknown> {
-  const report = context.report
-  let result: unknown
+async function startStream(served: Served, connection: Connection): Promise<unknown> {
+  const { event, handler, context: { report } } = served
   try {
-    result = await handler(event, connection)
-    if (result instanceof Channel && !connection.closed) return await startChannel(result, connection, context, request, event)
+    const result = await handler(event, connection)
+    if (!connection.closed) return await startSource(served, connection, result)
+    // The client left, or the handler closed, before there was a source: nothing may start now.
+    dispose(result, report)
   }
   catch (error) {
     if (!connection.isOpen && !connection.closed) {
       connection.refuseToOpen()
       throw error
     }
-    if (isPrivateError(error)) report(error)
+    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error)
     if (connection.isOpen) connection.fail(publicError(error))
+  }
+  return null
+}
+
+async function startSource({ event, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
+  const open = () => connection.open(startOfHandwritten(event))
+  if (result instanceof Channel) return startChannel(result, connection, context, request, event)
+  if (isIterableSource(result)) {
+    void streamSource(connection, iterate(result), context.report, open)
     return null
   }
-  // The client left, or the handler closed, before there was a source: nothing may start now.
-  if (connection.closed) dispose(result, report)
-  else if (typeof result === 'function') connection.onClosed(result as () => unknown)
-  else if (isIterableSource(result)) void streamSource(connection, result, report, () => connection.open(startOfHandwritten(event)))
-  else if (result !== undefined) {
-    connection.refuseToOpen()
-    throw invalidSource(result)
-  }
-  if (!connection.closed) connection.open(startOfHandwritten(event))
+  if (typeof result === 'function') connection.onClosed(result as () => unknown)
+  else if (result !== undefined) throw invalidSource(result)
+  open()
   return null
 }
 
@@ -120,7 +124,7 @@ async function answerHead({ event, handler, options, context }: Served): Promise
 /** What is pushed where there is no stream goes nowhere, as after a disconnect. */
 const CLOSED_SINK: ResponseSink = {
   watch: events => events.onClose(),
-  open() {},
+  open: () => false,
   write: () => true,
   end() {},
   destroy() {},
@@ -130,7 +134,7 @@ const CLOSED_SINK: ResponseSink = {
 /** Releases what a handler returned when it will not be streamed. */
 function dispose(result: unknown, report: (error: unknown) => void): void {
   if (typeof result === 'function') runSafely(result as () => unknown, report)
-  else if (!(result instanceof Channel) && isIterableSource(result)) void release(iterate(result), report)
+  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), report), report)
 }
 
 function invalidSource(result: unknown): SSEError {

@@ -10,6 +10,7 @@ const RETRY_MS = 500
  */
 export function streamChannel(connection: Connection, reader: ChannelReader, report: (error: unknown) => void): void {
   let busy = false
+  let failing = false
   let retry: ReturnType<typeof setTimeout> | undefined
 
   function pump(): void {
@@ -24,12 +25,15 @@ export function streamChannel(connection: Connection, reader: ChannelReader, rep
   function ask(step: Promise<ReaderStep | undefined>): void {
     busy = true
     step.then((next) => {
-      busy = false
+      busy = failing = false
       if (connection.closed) return
       if (next) send(next)
       pump()
     }, (error) => {
-      report(error)
+      if (connection.closed) return
+      // Once for all attempts: a driver that is away for an hour would fill the log.
+      if (!failing) report(error)
+      failing = true
       // Open connections stay open while the driver is away; the position has not moved.
       retry = setTimeout(() => {
         busy = false
@@ -41,7 +45,7 @@ export function streamChannel(connection: Connection, reader: ChannelReader, rep
   function send(step: ReaderStep): void {
     switch (step.type) {
       case 'messages': return connection.writeShared(step.run.bytes)
-      case 'gap': return connection.control({ ...step.gap, type: 'gap' }, step.gap.position)
+      case 'gap': return connection.control({ type: 'gap', ...step.gap }, step.gap.position)
       case 'error': return connection.fail(step.error)
       case 'end': return void connection.close()
     }

@@ -4,7 +4,7 @@ import { isPrivateError, publicError } from './public-error'
 /** What a handler may return to be streamed item by item. */
 export type SSEIterableSource<Item = unknown> = AsyncIterable<Item> | Iterable<Item> | ReadableStream<Item>
 
-type SourceIterator = AsyncIterator<unknown> | Iterator<unknown>
+export type SourceIterator = AsyncIterator<unknown> | Iterator<unknown>
 
 export function isIterableSource(value: unknown): value is SSEIterableSource {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
@@ -34,13 +34,27 @@ export async function release(iterator: SourceIterator, report: (error: unknown)
  * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
  * Never rejects.
  */
-export async function streamSource(connection: Connection, source: SSEIterableSource, report: (error: unknown) => void, open: () => void): Promise<void> {
-  const iterator = iterate(source)
-  // Not awaited: a generator that hangs in an await of its own must not hold back the end of the response.
-  connection.onClosed(() => void release(iterator, report))
+export async function streamSource(connection: Connection, iterator: SourceIterator, report: (error: unknown) => void, open: () => void): Promise<void> {
+  let over = false
+  const advance = async (step: () => ReturnType<SourceIterator['next']>) => {
+    try {
+      const result = await step()
+      over = result.done === true
+      return result
+    }
+    catch (error) {
+      over = true
+      throw error
+    }
+  }
+  connection.onClosed(() => {
+    // As `for await` has it, what is complete or has failed has released itself. Not awaited: a generator that hangs in an
+    // await of its own must not hold back the end of the response.
+    if (!over) void release(iterator, report)
+  })
   try {
     // A generator runs up to its first await before the preamble is sent, so that it can still look at the request.
-    let step = iterator.next()
+    let step = advance(() => iterator.next())
     open()
     while (true) {
       const { done, value } = await step
@@ -48,7 +62,9 @@ export async function streamSource(connection: Connection, source: SSEIterableSo
       if (done) return void connection.close()
       const refusal = await refusalOf(connection, value)
       if (connection.closed) return
-      step = refusal === undefined ? iterator.next() : refuse(iterator, refusal)
+      // Without a throw() there is nobody to tell but the client.
+      if (refusal !== undefined && !iterator.throw) throw refusal
+      step = advance(() => refusal === undefined ? iterator.next() : iterator.throw!(refusal))
     }
   }
   catch (error) {
@@ -66,13 +82,8 @@ async function refusalOf(connection: Connection, value: unknown): Promise<unknow
   }
 }
 
-function refuse(iterator: SourceIterator, refusal: unknown): ReturnType<SourceIterator['next']> {
-  if (!iterator.throw) throw refusal
-  return iterator.throw(refusal)
-}
-
-/** A source that listens to `connection.signal` is meant to fail like this when the client leaves. */
-function isAbort(error: unknown): boolean {
+/** A source or a handler that listens to `connection.signal` is meant to fail like this when the client leaves. */
+export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }
 

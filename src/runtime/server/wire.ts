@@ -47,6 +47,9 @@ export function encodePreamble(retryMs: number, open: SSEControl, id?: string): 
 
 /** Lines that every client skips. Text of several lines becomes several comments. */
 export function encodeComment(text: string): string {
+  if (typeof text !== 'string') {
+    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a text, got ${describe(text)}.`)
+  }
   return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
 }
 
@@ -112,7 +115,7 @@ function dataLines(data: string): string {
 /** What `JSON.stringify` turns into `null` or `{}` without a word, looked at where it costs nothing: at the top. */
 function holdsNothing(data: unknown): boolean {
   return (typeof data === 'number' && !Number.isFinite(data))
-    || data instanceof Map || data instanceof Set || data instanceof ArrayBuffer || ArrayBuffer.isView(data)
+    || data instanceof Promise || data instanceof Map || data instanceof Set || data instanceof ArrayBuffer || ArrayBuffer.isView(data)
 }
 
 function describe(data: unknown): string {

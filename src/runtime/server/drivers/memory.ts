@@ -36,13 +36,15 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
   const logs = new Map<string, Log>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
+  let closed = false
 
   function open(channel: string, retention?: SSERetention): Log {
     let log = logs.get(channel)
     if (!log) {
       log = { epoch: createEpoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0 }
       logs.set(channel, log)
-      sweeper ??= unref(setInterval(sweep, SWEEP_MS))
+      // Whoever still publishes while the process goes must not start it again.
+      if (!closed) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
     if (retention) log.maxAgeMs = retention.maxAgeMs
     log.touchedAt = performance.now()
@@ -115,6 +117,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     },
 
     async close() {
+      closed = true
       clearInterval(sweeper)
       sweeper = undefined
       logs.clear()

@@ -1,6 +1,6 @@
 /** What `#sse/server` gives: the names that are auto-imported in `server/`, and their types. */
 export { createSSEConnection } from './create-sse-connection'
-export type { RawSSEConnection, RawSSEMessage } from './create-sse-connection'
+export type { RawSSEConnection, RawSSEMessage } from '../raw-connection'
 export { defineSSEHandler } from './define-sse-handler'
 export type { SSEEventHandler } from './define-sse-handler'
 export { getSSEPosition } from './get-sse-position'

@@ -1,0 +1,23 @@
+import { SSEError } from '../shared/errors'
+
+/**
+ * What `run` resolves with; rejects with `ABORTED` when `signal` aborts first.
+ * Not a race with one promise that lives as long as the signal: that would hold on to every result until then.
+ */
+export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  if (!signal) return run()
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause: signal.reason, retry: false }))
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    run().then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}
+
+/** A controller that aborts with `signal`, and takes its listener off when it aborts by itself. As `AbortSignal.any`, which leaks on older Nodes. */
+export function abortWith(signal?: AbortSignal): AbortController {
+  const controller = new AbortController()
+  if (signal?.aborted) controller.abort()
+  else signal?.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal })
+  return controller
+}

@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
+import { describeDriver } from './suite'
+
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+
+describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
+
+describe('the memory driver: time', () => {
+  beforeEach(() => vi.useFakeTimers())
+  afterEach(() => vi.useRealTimers())
+
+  it('has no timer while it has no log, and none after close, whatever is still asked of it', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    expect(vi.getTimerCount()).toBe(0)
+    await driver.append('c', [{ data: '1' }], RETENTION)
+    expect(vi.getTimerCount()).toBe(1)
+    await driver.close()
+    expect(vi.getTimerCount()).toBe(0)
+    await driver.state('c')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('trap 32: forgets a log that nobody reads, touches or follows, and then has no timer', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
+    await vi.advanceTimersByTimeAsync(130_000)
+    expect(vi.getTimerCount()).toBe(0)
+    expect((await driver.state('c')).epoch).not.toBe(epoch)
+    await driver.close()
+  })
+
+  it('keeps the epoch of a log that somebody follows, and drops its old messages by itself', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
+    const off = await driver.subscribe('c', () => {})
+    await vi.advanceTimersByTimeAsync(1_000_000)
+    expect(await driver.state('c')).toEqual({ epoch, first: 2, last: 1, closing: null })
+    off()
+    await driver.close()
+  })
+
+  it('keeps the retention that a channel was given', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000 })
+    await vi.advanceTimersByTimeAsync(500_000)
+    expect((await driver.state('c')).first).toBe(1)
+    await vi.advanceTimersByTimeAsync(200_000)
+    expect((await driver.state('c')).first).toBe(2)
+    await driver.close()
+  })
+})

@@ -1,0 +1,321 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
+import { eventually } from '../support/conditions'
+
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 3_600_000 }
+const ALL = { messages: 100_000, bytes: 100_000_000 }
+const message = (data: unknown, key?: string, event?: string) => ({ data: JSON.stringify(data), key, event })
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+let names = 0
+
+export interface DriverUnderTest {
+  driver: LogDriver
+  /** Releases what the test itself made for it, after `driver.close()`. */
+  dispose?(): Promise<void>
+}
+
+/**
+ * What every driver must do, and nothing about how. `create` is called for each test. Two drivers may share a store:
+ * every test uses channels of its own.
+ */
+export function describeDriver(name: string, create: () => DriverUnderTest | Promise<DriverUnderTest>): void {
+  describe(`the ${name} driver`, () => {
+    let under: DriverUnderTest
+    let driver: LogDriver
+    let channel: string
+    beforeEach(async () => {
+      under = await create()
+      driver = under.driver
+      channel = `channel ${process.pid} ${++names}`
+    })
+    afterEach(async () => {
+      await driver.close()
+      await under.dispose?.()
+    })
+
+    const all = async (after = 0) => driver.read(channel, after, ALL)
+    const offsets = (entries: LogEntry[]) => entries.map(({ offset }) => offset)
+    const dataOf = (entries: LogEntry[]) => entries.map(({ data }) => JSON.parse(data))
+
+    it('has a name', () => {
+      expect(driver.name).toBe(name)
+    })
+
+    describe('append', () => {
+      it('gives offsets 1, 2, 3, … and keeps what it was given, byte for byte', async () => {
+        const nasty = ['', 0, false, null, '\r\n\0\uFEFF\u2028 😀', { a: ['é'] }]
+        const first = await driver.append(channel, [message(nasty[0])], RETENTION)
+        const rest = await driver.append(channel, nasty.slice(1).map(data => message(data, undefined, ' näme:')), RETENTION)
+        expect(first.offsets).toEqual([1])
+        expect(rest).toEqual({ epoch: first.epoch, offsets: [2, 3, 4, 5, 6] })
+        const page = await all()
+        expect(page).toMatchObject({ epoch: first.epoch, first: 1, last: 6, closing: null })
+        expect(page.entries.map(({ data }) => data)).toEqual(nasty.map(data => JSON.stringify(data)))
+        expect(page.entries.map(({ event }) => event)).toEqual([undefined, ...range(2, 6).map(() => ' näme:')])
+      })
+
+      it('trap 27: leaves no holes and repeats nothing under concurrent appends, and batches stay adjacent', async () => {
+        const results = await Promise.all(range(1, 200).map(i => driver.append(channel, range(1, 1 + i % 4).map(j => message([i, j])), RETENTION)))
+        const { entries, last } = await all()
+        expect(last).toBe(results.reduce((sum, result) => sum + result.offsets.length, 0))
+        expect(offsets(entries)).toEqual(range(1, last))
+        results.forEach((result, index) => {
+          expect(result.offsets).toEqual(range(result.offsets[0]!, result.offsets[0]! + result.offsets.length - 1))
+          expect(result.offsets.map(offset => JSON.parse(entries[offset - 1]!.data))).toEqual(range(1, result.offsets.length).map(j => [index + 1, j]))
+        })
+      })
+
+      it('keeps the order in which one caller asked', async () => {
+        const results = await Promise.all(range(1, 100).map(i => driver.append(channel, [message(i)], RETENTION)))
+        expect(results.map(result => result.offsets[0])).toEqual(range(1, 100))
+        expect(dataOf((await all()).entries)).toEqual(range(1, 100))
+      })
+
+      it('gives a key that is kept the offset that it has, also within one batch', async () => {
+        const { offsets: first } = await driver.append(channel, [message('a', 'A'), message('b', 'B'), message('again', 'A')], RETENTION)
+        expect(first).toEqual([1, 2, 1])
+        expect((await driver.append(channel, [message('other', 'B'), message('c', 'C')], RETENTION)).offsets).toEqual([2, 3])
+        const many = await Promise.all(range(1, 20).map(() => driver.append(channel, [message('d', 'D')], RETENTION)))
+        expect(new Set(many.map(result => result.offsets[0]))).toEqual(new Set([4]))
+        expect(dataOf((await all()).entries)).toEqual(['a', 'b', 'c', 'd'])
+      })
+
+      it('forgets a key with its message', async () => {
+        const retention = { ...RETENTION, maxMessages: 2 }
+        for (const key of ['A', 'B', 'C']) await driver.append(channel, [message(key, key)], retention)
+        expect((await driver.append(channel, [message('A', 'A')], retention)).offsets).toEqual([4])
+        expect((await driver.append(channel, [message('A', 'A')], retention)).offsets).toEqual([4])
+      })
+
+      it('keeps channels apart', async () => {
+        await driver.append(channel, [message(1, 'key')], RETENTION)
+        expect((await driver.append(`${channel} other`, [message(2, 'key')], RETENTION)).offsets).toEqual([1])
+        await driver.finish(channel, {}, RETENTION)
+        expect((await driver.state(`${channel} other`)).closing).toBeNull()
+      })
+
+      it('takes a name of 512 bytes of any text', async () => {
+        const odd = `${channel} é😀 {x} * ? [a] \u0001`
+        channel = odd + 'x'.repeat(512 - Buffer.byteLength(odd))
+        await driver.append(channel, [message(1)], RETENTION)
+        expect((await all()).last).toBe(1)
+      })
+    })
+
+    describe('retention', () => {
+      it('by count: removes the oldest, and says so in `first`', async () => {
+        const retention = { ...RETENTION, maxMessages: 3 }
+        for (const i of range(1, 10)) await driver.append(channel, [message(i)], retention)
+        const page = await all()
+        expect(page).toMatchObject({ first: 8, last: 10 })
+        expect(offsets(page.entries)).toEqual([8, 9, 10])
+        expect(dataOf(page.entries)).toEqual([8, 9, 10])
+      })
+
+      it('by count: a batch that is larger than all that is kept', async () => {
+        const result = await driver.append(channel, range(1, 10).map(i => message(i)), { ...RETENTION, maxMessages: 3 })
+        expect(result.offsets).toEqual(range(1, 10))
+        expect(await all()).toMatchObject({ first: 8, last: 10, entries: [{ offset: 8 }, { offset: 9 }, { offset: 10 }] })
+      })
+
+      it('by age: removes what is older, and goes on counting', async () => {
+        const retention = { maxMessages: 1_000, maxAgeMs: 300 }
+        const { epoch } = await driver.append(channel, [message(1), message(2)], retention)
+        expect(offsets((await all()).entries)).toEqual([1, 2])
+        await eventually(async () => expect(await all()).toMatchObject({ epoch, first: 3, last: 2, entries: [] }))
+        expect((await driver.append(channel, [message(3)], retention)).offsets).toEqual([3])
+        expect(await all()).toMatchObject({ epoch, first: 3, last: 3 })
+      })
+    })
+
+    describe('finish', () => {
+      it('ends a log: nothing is appended any more, and what is kept can be read', async () => {
+        await driver.append(channel, [message(1)], RETENTION)
+        expect(await driver.finish(channel, {}, RETENTION)).toBe(true)
+        await expect(driver.append(channel, [message(2), message(3)], RETENTION)).rejects.toMatchObject({ name: 'SSEError', code: 'CHANNEL_ENDED' })
+        expect(await all()).toMatchObject({ last: 1, closing: {}, entries: [{ offset: 1 }] })
+      })
+
+      it('the first ending stands', async () => {
+        const error = { code: 'NO', statusCode: 500, message: 'No.', retry: false }
+        const answers = await Promise.all([driver.finish(channel, { error }, RETENTION), ...range(1, 5).map(() => driver.finish(channel, {}, RETENTION))])
+        expect(answers).toEqual([true, false, false, false, false, false])
+        expect((await driver.state(channel)).closing).toEqual({ error })
+        expect((await all()).closing).toEqual({ error })
+      })
+
+      it('ends a log that nobody wrote to', async () => {
+        expect(await driver.finish(channel, {}, RETENTION)).toBe(true)
+        expect(await driver.state(channel)).toMatchObject({ first: 1, last: 0, closing: {} })
+      })
+    })
+
+    describe('state and epoch', () => {
+      it('begins a log for who asks, and the epoch stays', async () => {
+        const { epoch, ...state } = await driver.state(channel)
+        expect(state).toEqual({ first: 1, last: 0, closing: null })
+        expect(epoch).toMatch(/^(?=.*[a-z])[a-z0-9]{1,64}$/i)
+        expect((await all()).epoch).toBe(epoch)
+        expect((await driver.append(channel, [message(1)], RETENTION)).epoch).toBe(epoch)
+        expect(await driver.state(channel)).toEqual({ epoch, first: 1, last: 1, closing: null })
+      })
+
+      it('everybody who asks first gets the same epoch', async () => {
+        const epochs = await Promise.all([...range(1, 20).map(() => driver.state(channel)), ...range(1, 20).map(() => driver.append(channel, [message(1)], RETENTION))])
+        expect(new Set(epochs.map(({ epoch }) => epoch)).size).toBe(1)
+      })
+
+      it('remove begins another epoch, at offset 1, open, without keys', async () => {
+        const before = await driver.append(channel, [message(1, 'key'), message(2)], RETENTION)
+        await driver.finish(channel, {}, RETENTION)
+        await driver.remove(channel)
+        const after = await driver.append(channel, [message(3, 'key')], RETENTION)
+        expect(after.offsets).toEqual([1])
+        expect(after.epoch).not.toBe(before.epoch)
+        expect(await all()).toMatchObject({ epoch: after.epoch, first: 1, last: 1, closing: null })
+        await driver.remove(`${channel} that never was`)
+      })
+    })
+
+    describe('read', () => {
+      it('pages without holes, whatever the limits', async () => {
+        await driver.append(channel, range(1, 50).map(i => message('x'.repeat(i))), RETENTION)
+        for (const limit of [{ messages: 7, bytes: 1e9 }, { messages: 1e9, bytes: 100 }, { messages: 3, bytes: 1 }]) {
+          const seen: number[] = []
+          for (let after = 0; after < 50;) {
+            const { entries, last } = await driver.read(channel, after, limit)
+            expect(last).toBe(50)
+            expect(entries.length).toBeGreaterThan(0)
+            expect(entries.length).toBeLessThanOrEqual(limit.messages)
+            const bytes = entries.map(({ data }) => data.length)
+            // Stops behind the one that reaches the limit.
+            expect(bytes.slice(0, -1).reduce((sum, size) => sum + size, 0)).toBeLessThan(limit.bytes)
+            if (entries.length < limit.messages && entries.at(-1)!.offset < 50) expect(bytes.reduce((sum, size) => sum + size, 0)).toBeGreaterThanOrEqual(limit.bytes)
+            seen.push(...offsets(entries))
+            after = entries.at(-1)!.offset
+          }
+          expect(seen).toEqual(range(1, 50))
+        }
+      })
+
+      it('begins with the oldest kept for who asks before it, and gives nothing to who asks behind the end', async () => {
+        await driver.append(channel, range(1, 10).map(i => message(i)), { ...RETENTION, maxMessages: 4 })
+        expect(offsets((await driver.read(channel, 0, ALL)).entries)).toEqual([7, 8, 9, 10])
+        expect(offsets((await driver.read(channel, 8, ALL)).entries)).toEqual([9, 10])
+        expect(offsets((await driver.read(channel, 10, ALL)).entries)).toEqual([])
+        expect(offsets((await driver.read(channel, 1_000_000, ALL)).entries)).toEqual([])
+      })
+
+      it('trap 25: reads 5,000 messages without cutting any', async () => {
+        const retention = { ...RETENTION, maxMessages: 5_000 }
+        for (let i = 0; i < 50; i++) await driver.append(channel, range(i * 100 + 1, i * 100 + 100).map(n => message(n)), retention)
+        expect(dataOf((await all()).entries)).toEqual(range(1, 5_000))
+      })
+
+      it('a page that was given is not changed by what comes later', async () => {
+        await driver.append(channel, [message(1), message(2)], RETENTION)
+        const page = await all()
+        const copy = structuredClone(page)
+        await driver.append(channel, [message(3)], { ...RETENTION, maxMessages: 1 })
+        await driver.finish(channel, {}, RETENTION)
+        expect(page).toEqual(copy)
+      })
+    })
+
+    describe('subscribe', () => {
+      /** What a subscriber knows from notices alone, and what they leave to be read. */
+      async function subscribed(): Promise<{ notices: LogNotice[], seen: () => Promise<unknown[]>, off: () => void }> {
+        const notices: LogNotice[] = []
+        const off = await driver.subscribe(channel, notice => void notices.push(notice))
+        return {
+          notices,
+          off,
+          async seen() {
+            // `changed` stands for anything: it says that the log is to be read.
+            if (notices.some(({ type }) => type === 'changed')) return dataOf((await all()).entries)
+            const entries = new Map(notices.flatMap(notice => notice.type === 'append' ? notice.entries : []).map(entry => [entry.offset, entry]))
+            return dataOf([...entries.values()].sort((a, b) => a.offset - b.offset))
+          },
+        }
+      }
+
+      it('trap 24: everything that is appended behind the acknowledgement is noticed', async () => {
+        const subscription = await subscribed()
+        await Promise.all(range(1, 50).map(i => driver.append(channel, [message(i)], RETENTION)))
+        await eventually(async () => expect(await subscription.seen()).toEqual(range(1, 50)))
+        subscription.off()
+      })
+
+      it('notices name the epoch and hold adjacent messages', async () => {
+        const subscription = await subscribed()
+        const { epoch } = await driver.append(channel, range(1, 5).map(i => message(i, undefined, 'named')), RETENTION)
+        await eventually(() => expect(subscription.notices.length).toBeGreaterThan(0))
+        for (const notice of subscription.notices) {
+          if (notice.type === 'changed') continue
+          expect(notice.epoch).toBe(epoch)
+          expect(offsets(notice.entries)).toEqual(range(notice.entries[0]!.offset, notice.entries.at(-1)!.offset))
+          expect(notice.entries.every(({ event }) => event === 'named')).toBe(true)
+        }
+        subscription.off()
+      })
+
+      it('endings and removals are noticed', async () => {
+        const subscription = await subscribed()
+        await driver.finish(channel, {}, RETENTION)
+        await eventually(() => expect(subscription.notices.map(({ type }) => type)).toContain('changed'))
+        subscription.notices.length = 0
+        await driver.remove(channel)
+        await eventually(() => expect(subscription.notices.map(({ type }) => type)).toContain('changed'))
+        subscription.off()
+      })
+
+      it('a message that was there under its key is not a second one', async () => {
+        await driver.append(channel, [message(1, 'key')], RETENTION)
+        const subscription = await subscribed()
+        await driver.append(channel, [message(1, 'key')], RETENTION)
+        await driver.append(channel, [message(2)], RETENTION)
+        await eventually(async () => expect(await subscription.seen()).toContain(2))
+        expect(subscription.notices.flatMap(notice => notice.type === 'append' ? offsets(notice.entries) : []).filter(offset => offset !== 2)).toEqual([])
+        subscription.off()
+      })
+
+      it('trap 29: one that ends takes nothing from the others, and ending twice does nothing', async () => {
+        const staying = await subscribed()
+        const leaving = await subscribed()
+        leaving.off()
+        leaving.off()
+        const newcomer = await subscribed()
+        leaving.off()
+        await driver.append(channel, [message(1)], RETENTION)
+        await eventually(async () => expect([await staying.seen(), await newcomer.seen()]).toEqual([[1], [1]]))
+        expect(leaving.notices).toEqual([])
+        staying.off()
+        newcomer.off()
+        await driver.append(channel, [message(2)], RETENTION)
+        const again = await subscribed()
+        await driver.append(channel, [message(3)], RETENTION)
+        await eventually(() => expect(again.notices.length).toBeGreaterThan(0))
+        expect(staying.notices.flatMap(notice => notice.type === 'append' ? offsets(notice.entries) : [])).not.toContain(2)
+        again.off()
+      })
+
+      it('tells nothing of other channels', async () => {
+        const subscription = await subscribed()
+        await driver.append(`${channel} other`, [message('other')], RETENTION)
+        await driver.append(channel, [message(1)], RETENTION)
+        await eventually(async () => expect(await subscription.seen()).toEqual([1]))
+        subscription.off()
+      })
+    })
+
+    it('close can be called twice, and ends subscriptions', async () => {
+      const notices: LogNotice[] = []
+      const off = await driver.subscribe(channel, notice => void notices.push(notice))
+      await driver.close()
+      await driver.close()
+      off()
+      expect(notices).toEqual([])
+    })
+  })
+}

@@ -1,0 +1,384 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
+import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/types'
+import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub'
+import { Hub } from '../../../src/runtime/server/hub'
+import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
+import type { ChaosDriver } from '../../support/drivers'
+import { chaosDriver, outageDriver } from '../../support/drivers'
+import { collected } from '../../support/garbage'
+import { createRandom, turns } from '../../support/random'
+import { Client, Truth } from '../../support/reader-model'
+
+const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000 }
+const keep = (maxMessages: number) => ({ maxMessages, maxAgeMs: 3_600_000 })
+
+/** One reader as a connection uses it: pulled until there is nothing, and again when it is woken. */
+class Pulled {
+  reader?: ChannelReader
+  busy = false
+  closed = false
+  failed?: unknown
+
+  constructor(readonly client: Client, readonly onStep?: () => void) {}
+
+  async open(hub: Hub, asked: string | undefined, from: 'start' | 'now', lastBefore: { epoch: string, offset: number }): Promise<void> {
+    const reader = await hub.reader('c', asked === undefined ? undefined : parsePositionRequest(asked), from)
+    if (this.closed) return reader.close()
+    this.reader = reader
+    if (asked === undefined || asked === 'start' || asked === 'now') this.client.begin(reader.position, (asked ?? from) as 'start', lastBefore)
+    else if (!reader.gap && reader.position !== asked) this.client.fail(`asked for ${asked}, got ${reader.position}`)
+    reader.wake = () => this.pump()
+    this.pump()
+  }
+
+  pump(): void {
+    while (!this.busy && !this.closed && this.reader) {
+      const step = this.reader.step()
+      if (!step) return
+      if (!(step instanceof Promise)) {
+        this.take(step)
+        continue
+      }
+      this.busy = true
+      step.then((next) => {
+        this.busy = false
+        if (this.closed) return
+        if (next) this.take(next)
+        this.pump()
+      }).catch(error => this.failed = error)
+    }
+  }
+
+  take(step: ReaderStep): void {
+    try {
+      if (step.type === 'messages') {
+        for (const { offset, data } of step.run.entries) this.client.message(formatPosition(step.run.epoch, offset), JSON.parse(data))
+      }
+      else if (step.type === 'gap') {
+        this.client.gap(step.gap)
+      }
+      else {
+        this.client.end()
+        this.close()
+      }
+    }
+    catch (error) {
+      this.failed = error
+      this.close()
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    this.reader?.close()
+  }
+}
+
+type Op
+  = | { op: 'publish', count: number, key: boolean }
+    | { op: 'delete' }
+    | { op: 'end' }
+    | { op: 'come', from: 'start' | 'now' }
+    | { op: 'cut', who: number }
+    | { op: 'back', who: number }
+    | { op: 'deliver' }
+    | { op: 'wait', turns: number, microtasks: number }
+
+const op: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ op: fc.constant('publish' as const), count: fc.integer({ min: 1, max: 6 }), key: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ op: 'delete' as const }) },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant('come' as const), from: fc.constantFrom('start' as const, 'now' as const) }) },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant('cut' as const), who: fc.nat(9) }) },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant('back' as const), who: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.constant({ op: 'deliver' as const }) },
+  { weight: 6, arbitrary: fc.record({ op: fc.constant('wait' as const), turns: fc.nat(3), microtasks: fc.nat(6) }) },
+)
+
+/** Runs one interleaving and checks that everybody has seen everything. */
+async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps: number, messages: number }> {
+  const random = createRandom(seed)
+  const memory = createMemoryDriver(DEFAULTS)
+  const driver: ChaosDriver = chaosDriver(memory, random)
+  const hub = new Hub(driver)
+  const truth = new Truth()
+  const clients: { client: Client, pulled: Pulled }[] = []
+  const opening: Promise<void>[] = []
+  let published = 0
+  let ended = false
+  // The first to know, and in the same breath as the append.
+  await memory.subscribe('c', (notice) => {
+    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(data), maxMessages)
+  })
+
+  const open = async (entry: { client: Client, pulled: Pulled }, asked: string | undefined, from: 'start' | 'now') => {
+    const { epoch, last } = await memory.state('c')
+    const { pulled } = entry
+    opening.push(pulled.open(hub, asked, from, { epoch, offset: last }).catch(error => void (pulled.failed = error)))
+  }
+  for (const step of ops) {
+    switch (step.op) {
+      case 'publish': {
+        if (ended) break
+        // Some are so large that a page, or what a reader is handed at a time, has room for only a few.
+        const pad = random.chance(0.1) ? 'x'.repeat(30_000) : ''
+        const entries = Array.from({ length: step.count }, () => ({ data: JSON.stringify(`${++published}${pad}`), key: step.key ? `k${published % 7}` : undefined }))
+        await driver.append('c', entries, keep(maxMessages))
+        break
+      }
+      case 'delete':
+        ended = false
+        await driver.remove('c')
+        break
+      case 'end':
+        ended = true
+        await driver.finish('c', {}, keep(maxMessages))
+        break
+      case 'come': {
+        const client = new Client(truth, `client ${clients.length}`)
+        const entry = { client, pulled: new Pulled(client) }
+        clients.push(entry)
+        await open(entry, random.chance(0.5) ? undefined : step.from, step.from)
+        break
+      }
+      case 'cut':
+        clients[step.who % clients.length]?.pulled.close()
+        break
+      case 'back': {
+        const entry = clients[step.who % clients.length]
+        if (!entry?.pulled.closed || entry.client.epoch === '' || entry.client.ended) break
+        const { failed } = entry.pulled
+        if (failed) throw failed
+        entry.pulled = new Pulled(entry.client)
+        await open(entry, entry.client.position, 'start')
+        break
+      }
+      case 'deliver':
+        driver.deliver()
+        break
+      case 'wait':
+        await turns(step.turns, step.microtasks)
+    }
+  }
+  await Promise.all(opening)
+  // Everybody comes back, and the connection to the store is whole again.
+  for (const entry of clients) {
+    if (entry.pulled.failed) throw entry.pulled.failed
+    if (!entry.pulled.closed || entry.client.ended) continue
+    const again = entry.client.epoch === '' ? undefined : entry.client.position
+    entry.pulled = new Pulled(entry.client)
+    await open(entry, again, 'start')
+  }
+  await Promise.all(opening)
+  driver.settle()
+  const { epoch, last, closing } = await memory.state('c')
+  const behind = () => clients.filter(({ client, pulled }) => !pulled.failed && !(closing ? client.ended : client.epoch === epoch && client.offset === last))
+  for (let i = 0; i < 200 && behind().length > 0; i++) await turns(1)
+  for (const { pulled } of clients) if (pulled.failed) throw pulled.failed
+  for (const { client } of behind()) client.fail(`stands at ${client.position}, but the log reaches ${epoch}.${last}${closing ? ' and has ended' : ''}`)
+  for (const { pulled } of clients) pulled.close()
+  if (hub.size !== 0) throw new Error(`${hub.size} channels are left in the hub`)
+  await driver.close()
+  return { gaps: clients.reduce((sum, { client }) => sum + client.gaps, 0), messages: clients.reduce((sum, { client }) => sum + client.seen.length, 0) }
+}
+
+describe('hub: every interleaving', () => {
+  it('traps 24, 25, 26, 29, promise 1: each message once and in order, or an exact gap, whatever the notices do', { timeout: 120_000 }, async () => {
+    let gaps = 0
+    let messages = 0
+    await fc.assert(fc.asyncProperty(fc.array(op, { minLength: 20, maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 12 }), fc.nat(), async (ops, maxMessages, seed) => {
+      const result = await run(ops, maxMessages, seed)
+      gaps += result.gaps
+      messages += result.messages
+    }), { numRuns: 3_000 })
+    // The runs were of the kind that the test is about.
+    expect(gaps).toBeGreaterThan(2_000)
+    expect(messages).toBeGreaterThan(2_000)
+  })
+
+  it('trap 31, promise 1: the end reaches everybody, behind the last message, also when its notice is lost', { timeout: 120_000 }, async () => {
+    await fc.assert(fc.asyncProperty(fc.array(op.filter(({ op }) => op !== 'delete'), { minLength: 10, maxLength: 40, size: 'max' }), fc.array(op.filter(({ op }) => op !== 'delete' && op !== 'publish'), { maxLength: 20, size: 'max' }), fc.integer({ min: 3, max: 12 }), fc.nat(), async (before, after, maxMessages, seed) => {
+      await run([...before, { op: 'end' }, ...after], maxMessages, seed)
+    }), { numRuns: 1_000 })
+  })
+})
+
+/** Everything that the reader has now. */
+async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
+  const steps: ReaderStep[] = []
+  for (let step = await reader.step(); step; step = await reader.step()) {
+    steps.push(step)
+    if (step.type === 'end' || step.type === 'error') break
+  }
+  return steps
+}
+
+const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(data)) : [step])
+
+describe('hub: subscriptions', () => {
+  function counted(): { driver: LogDriver, active: () => number, made: () => number } {
+    const inner = createMemoryDriver(DEFAULTS)
+    let active = 0
+    let made = 0
+    const driver: LogDriver = {
+      ...inner,
+      async subscribe(channel, listener) {
+        made++
+        await turns(1)
+        const off = await inner.subscribe(channel, listener)
+        active++
+        return () => {
+          active--
+          off()
+        }
+      },
+    }
+    return { driver, active: () => active, made: () => made }
+  }
+
+  it('trap 29: one driver subscription a channel, however many readers come at once, and none when they have gone', async () => {
+    const { driver, active, made } = counted()
+    const hub = new Hub(driver)
+    const readers = await Promise.all(Array.from({ length: 50 }, () => hub.reader('c', undefined, 'start')))
+    expect([made(), active(), hub.size]).toEqual([1, 1, 1])
+    for (const reader of readers) {
+      reader.close()
+      reader.close()
+    }
+    expect([active(), hub.size]).toEqual([0, 0])
+  })
+
+  it('trap 29: a last one that leaves takes nothing from a newcomer', async () => {
+    const { driver, active } = counted()
+    const hub = new Hub(driver)
+    for (let i = 0; i < 20; i++) {
+      const first = await hub.reader('c', undefined, 'now')
+      const coming = hub.reader('c', undefined, 'now')
+      if (i % 2) await turns(0, i)
+      first.close()
+      const second = await coming
+      const woken = new Promise<void>(resolve => second.wake = resolve)
+      await driver.append('c', [{ data: `${i}` }], keep(10))
+      await woken
+      expect(dataOf(await drain(second))).toEqual([i])
+      second.close()
+    }
+    expect([active(), hub.size]).toEqual([0, 0])
+  })
+
+  it('trap 33: a first subscription that failed is not remembered', async () => {
+    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const hub = new Hub(driver)
+    driver.down = true
+    const failed = await Promise.allSettled([1, 2, 3].map(() => hub.reader('c', undefined, 'start')))
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect(hub.size).toBe(0)
+    driver.down = false
+    const reader = await hub.reader('c', undefined, 'start')
+    await driver.append('c', [{ data: '1' }], keep(10))
+    expect(dataOf(await drain(reader))).toEqual([1])
+    reader.close()
+    expect(hub.size).toBe(0)
+  })
+
+  it('releases a subscription whose state could not be read', async () => {
+    const { driver, active } = counted()
+    const hub = new Hub({ ...driver, state: () => Promise.reject(new Error('down')) })
+    await expect(hub.reader('c', undefined, 'start')).rejects.toThrow('down')
+    expect([active(), hub.size]).toEqual([0, 0])
+  })
+})
+
+describe('hub: a driver that goes away and comes back', () => {
+  it.each(['end', 'hole', 'epoch'] as const)('trap 31: what a notice told while the log could not be read is read later: %s', async (what) => {
+    const inner = createMemoryDriver(DEFAULTS)
+    const driver = outageDriver(inner)
+    let notify!: (notice: LogNotice) => void
+    const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
+      notify = listener
+      return () => {}
+    } })
+    await inner.append('c', [{ data: '1' }], keep(10))
+    const reader = await hub.reader('c', undefined, 'start')
+    expect(dataOf(await drain(reader))).toEqual([1])
+    const woken = new Promise<void>(resolve => reader.wake = () => {
+      if (reader.hasNews) resolve()
+    })
+    driver.down = true
+    if (what === 'end') await inner.finish('c', {}, keep(10))
+    if (what === 'epoch') await inner.remove('c')
+    if (what !== 'end') await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
+    const { epoch } = await inner.state('c')
+    notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
+    await turns(2)
+    expect(driver.refused).toBeGreaterThan(0)
+    driver.down = false
+    await woken
+    const steps = await drain(reader)
+    if (what === 'end') expect(steps).toEqual([{ type: 'end' }])
+    else if (what === 'epoch') expect(dataOf(steps)).toEqual([{ type: 'gap', gap: expect.objectContaining({ reason: 'epoch', missed: null }) }, 2, 3])
+    else expect(dataOf(steps)).toEqual([2, 3])
+    reader.close()
+    expect(hub.size).toBe(0)
+  })
+
+  it('keeps the position of a reader whose read failed', async () => {
+    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const hub = new Hub(driver)
+    for (let i = 1; i <= 3; i++) await driver.append('c', [{ data: `${i}` }], keep(10))
+    const reader = await hub.reader('c', { kind: 'count', offset: 1 }, 'start')
+    expect(reader.resumed).toBe(true)
+    driver.down = true
+    await expect(reader.step()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    expect(reader.offset).toBe(1)
+    driver.down = false
+    expect(dataOf(await drain(reader))).toEqual([2, 3])
+    reader.close()
+  })
+})
+
+describe('hub: memory and length', () => {
+  it('trap 25: a reader far behind what is held in memory gets all of it, from the log', async () => {
+    const driver = createMemoryDriver(DEFAULTS)
+    const hub = new Hub(driver)
+    const early = await hub.reader('c', undefined, 'start')
+    for (let i = 1; i <= 5_000; i++) await driver.append('c', [{ data: `${i}` }], keep(10_000))
+    const late = await hub.reader('c', { kind: 'count', offset: 100 }, 'start')
+    expect(dataOf(await drain(early))).toEqual(Array.from({ length: 5_000 }, (_, i) => i + 1))
+    expect(dataOf(await drain(late))).toEqual(Array.from({ length: 4_900 }, (_, i) => i + 101))
+    early.close()
+    late.close()
+  })
+
+  it('encodes a message once for all readers at the same place', async () => {
+    const driver = createMemoryDriver(DEFAULTS)
+    const hub = new Hub(driver)
+    const readers = await Promise.all([1, 2, 3].map(() => hub.reader('c', undefined, 'start')))
+    await driver.append('c', [{ data: '1' }, { data: '2' }], keep(10))
+    const runs = readers.map(reader => (reader.step() as Extract<ReaderStep, { type: 'messages' }>).run)
+    expect(new Set(runs).size).toBe(1)
+    expect(new Set(runs.map(run => run.bytes)).size).toBe(1)
+    for (const reader of readers) reader.close()
+  })
+
+  it('promise 4: lets go of messages that it no longer holds for readers', async () => {
+    const driver = createMemoryDriver(DEFAULTS)
+    let notify!: (notice: LogNotice) => void
+    const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
+      notify = listener
+      return () => {}
+    } })
+    const reader = await hub.reader('c', undefined, 'start')
+    const { epoch } = await driver.state('c')
+    const watch = collected()
+    for (let offset = 1; offset <= 100; offset++) {
+      const entry = { offset, data: JSON.stringify('x'.repeat(100_000)) }
+      watch.add(entry)
+      notify({ type: 'append', epoch, entries: [entry] })
+    }
+    // 1 MiB of them is held, which is ten.
+    await watch.atLeast(85)
+    reader.close()
+  })
+})
