@@ -15,11 +15,11 @@ const arrows = [
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick'],
+    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
     ['message', 'public-error'],
     ['replay'],
     ['hub'],
-    ['heartbeat', 'connection'],
+    ['heartbeat', 'sse-connection', 'connection'],
     ['stream-source', 'stream-channel', 'request'],
     ['channel', 'channel-read', 'context', 'poll', 'asked-position'],
     ['response', 'nitro'],
@@ -49,6 +49,11 @@ export default createConfigForNuxt({
     files: ['**/*.ts', '**/*.vue'],
     // It knows `Promise<void>`, but not `Promise.withResolvers<void>()`.
     rules: { '@typescript-eslint/no-invalid-void-type': 'off' },
+  })
+  .append({
+    files: ['test/e2e/**'],
+    // Playwright's innerText() is not the DOM's.
+    rules: { 'unicorn/prefer-dom-node-text-content': 'off' },
   })
   .append({
     files: ['src/**/*.ts'],

@@ -1,6 +1,9 @@
 /** A `Retry-After` beyond this is not believed. */
 const MAX_RETRY_AFTER_MS = 3_600_000
 
+/** 2 to the 1,024 is Infinity, and nothing times that is NaN. */
+const MAX_DOUBLINGS = 40
+
 export interface Backoff {
   minDelayMs: number
   maxDelayMs: number
@@ -16,7 +19,7 @@ export interface Backoff {
  * `maxDelayMs`, up to one hour.
  */
 export function backoffDelay({ minDelayMs, maxDelayMs, retryMs = 0 }: Backoff, failures: number, floorMs = 0, random = Math.random): number {
-  const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.max(0, failures - 1))
+  const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.min(failures - 1, MAX_DOUBLINGS))
   return Math.max(random() * bound, Math.min(floorMs, MAX_RETRY_AFTER_MS))
 }
 

@@ -1,6 +1,7 @@
+import { follow } from '../shared/abort'
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
-import { delay, follow } from './abort'
+import { delay } from './delay'
 import { backoffDelay } from './backoff'
 import type { ResolvedClientOptions } from './options'
 import { clientError } from './response'

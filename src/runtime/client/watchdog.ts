@@ -1,4 +1,4 @@
-import { follow } from './abort'
+import { follow } from '../shared/abort'
 
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */

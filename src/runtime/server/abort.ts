@@ -13,11 +13,3 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Pro
     run().then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
-
-/** A controller that aborts with `signal`, and takes its listener off when it aborts by itself. As `AbortSignal.any`, which leaks on older Nodes. */
-export function abortWith(signal?: AbortSignal): AbortController {
-  const controller = new AbortController()
-  if (signal?.aborted) controller.abort()
-  else signal?.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal })
-  return controller
-}

@@ -1,7 +1,7 @@
 import { formatPosition } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import { SSEError } from '../shared/errors'
-import { abortWith } from './abort'
+import { follow } from '../shared/abort'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
 import type { SSEReadResult } from './channel'
@@ -16,8 +16,7 @@ const READ_BYTES = 1_048_576
 /** One page behind a position, without waiting and without a subscription. */
 export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
   const pageLimit = { messages: limit, bytes: READ_BYTES }
-  // Most who ask have an offset of the present epoch, and one read is all they need.
-  let after = typeof request === 'object' && 'offset' in request ? request.offset : 0
+  let after = firstGuess(request, from)
   let page = await driver.read(name, after, pageLimit)
   let start = locate(request, from, page)
   while (start.offset !== after) {
@@ -38,12 +37,20 @@ export async function readChannel<T>(driver: LogDriver, name: string, request: P
   }
 }
 
+/** Where to read before the state of the log is known: for most who ask it is right, and one read is all they need. */
+function firstGuess(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
+  if (typeof request === 'object' && 'offset' in request) return request.offset
+  const kind = request === 'malformed' ? 'start' : request?.kind ?? from
+  // Behind everything, so that a page of what nobody asked for is not fetched only to learn where the end is.
+  return kind === 'now' ? Number.MAX_SAFE_INTEGER : 0
+}
+
 /** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
-export function subscribeChannel<T>(open: () => Promise<ChannelReader>, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
-      const left = abortWith(signal)
-      const messages = pull<T>(open, left, onGap)
+      const left = follow(signal)
+      const messages = pull<T>(open, closing, left, onGap)
       return {
         next: () => messages.next(),
         return: () => {
@@ -56,17 +63,20 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, signal?:
   }
 }
 
-async function* pull<T>(open: () => Promise<ChannelReader>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
   const { signal } = left
   let reader: ChannelReader | undefined
   let news = Promise.withResolvers<void>()
   const stop = () => news.resolve()
   signal.addEventListener('abort', stop)
+  closing.addEventListener('abort', stop, { signal })
   try {
     if (signal.aborted) return
     reader = await open()
     reader.wake = stop
     while (!signal.aborted) {
+      // To end as a complete channel does would be a lie.
+      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `[nuxt-sse] The server shuts down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
       const step = await reader.step()
       switch (step?.type) {
         case undefined:

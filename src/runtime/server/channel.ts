@@ -95,7 +95,10 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
   fail(error: unknown): Promise<void>
   /** The messages behind a position, as a poll would get them. Does not wait. */
   read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
-  /** The messages behind a position, and then those to come, until the channel ends. Throws the error of a failed channel. */
+  /**
+   * The messages behind a position, and then those to come, until the channel ends. Throws the error of a failed channel,
+   * and `SHUTTING_DOWN` when the server goes.
+   */
   subscribe(options?: SSESubscribeOptions): AsyncIterable<SSEMessage<T>>
   info(): Promise<SSEChannelInfo>
   /** Forgets all messages and begins a new epoch: readers are told of a gap. */
@@ -144,7 +147,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   subscribe({ after, signal, onGap }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
     const request = after === undefined ? undefined : parseAfter(after)
-    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), signal, onGap)
+    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), this.context.closing, signal, onGap)
   }
 
   async info(): Promise<SSEChannelInfo> {

@@ -1,39 +1,15 @@
 import type { SSEPublicError } from '../shared/errors'
+import { invalidOption } from '../shared/errors'
 import type { SSEControl } from '../shared/protocol'
 import type { Heartbeats } from './heartbeat'
-import type { SSEMessageFields, TaggedMessage } from './message'
+import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
+import type { ResponseSink } from './sink'
+import type { SSECloseReason, SSEConnection } from './sse-connection'
+import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
 import { afterTick } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble } from './wire'
-
-/** Where the bytes go: Node's response, or a web stream. Made by `response.ts`, the one file that knows the difference. */
-export interface ResponseSink {
-  /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
-  watch(events: SinkEvents): void
-  /** Sends status and headers with whatever is written next. `false` when somebody else has answered the request. */
-  open(): boolean
-  /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
-  write(chunk: string | Uint8Array): boolean
-  /** Ends the response behind what was written. */
-  end(): void
-  /** Gives up what was written and cuts. */
-  destroy(): void
-  /** Bytes accepted and not yet taken by the peer's side of the socket. */
-  readonly bufferedBytes: number
-}
-
-export interface SinkEvents {
-  onDrain(): void
-  /** The response is over: sent, cut, or left by the peer. */
-  onClose(): void
-}
-
-/**
- * Why a connection is over: its source is complete, failed, the server asked the client to come back (shutdown,
- * lifetime, slow reader), the client left, or the handler threw and the answer is an ordinary HTTP error.
- */
-export type SSECloseReason = 'end' | 'error' | 'leave' | 'disconnect' | 'refused'
 
 export interface ConnectionContext {
   heartbeats: Heartbeats
@@ -59,38 +35,6 @@ export interface StartPosition {
   resumed?: boolean
 }
 
-/** One open response, as handlers see it. `T` is what its messages' data holds. */
-export interface SSEConnection<T = unknown> {
-  /**
-   * Sends one message on this connection only: `data` as JSON, or a message made by `sseMessage`.
-   *
-   * Resolves with `true` when there is room for more (await it, and a slow reader slows the source), with `false` when
-   * the connection is over, in which case nothing was sent. Pushes that nobody awaits may queue up to `maxBufferedBytes`;
-   * then the connection ends with a `leave`. Rejects with `INVALID_DATA`, `MESSAGE_TOO_LARGE`, `INVALID_EVENT`,
-   * `RESERVED_EVENT` or `INVALID_ID`: nothing was sent, and the connection goes on.
-   */
-  push(data: T | TaggedMessage<T>, fields?: SSEMessageFields): Promise<boolean>
-  /** Sends comment lines, which every client skips but for taking them as a sign of life. */
-  comment(text: string): Promise<boolean>
-  /** The source is complete: sends `end`, and clients do not come back. Resolves when the last byte has left. */
-  close(): Promise<void>
-  /**
-   * Asks the client to come back after `retryMs`, and ends the response. Default: a random part of the option
-   * `retryMs`, so that those who leave together do not return together.
-   */
-  leave(retryMs?: number): void
-  /**
-   * Calls `callback` once, when the connection is over for whatever reason; at once when it is already. Returns what
-   * takes it back. Callbacks run in the order they were given; one that throws does not keep the others from running.
-   */
-  onClosed(callback: () => unknown): () => void
-  /** Aborted when the connection is over, for whatever reason: hand it to `fetch` or a database driver. */
-  readonly signal: AbortSignal
-  readonly closed: boolean
-  /** Why it is over; `undefined` while it is not. */
-  readonly closeReason: SSECloseReason | undefined
-}
-
 /**
  * One open response: what is pushed, back pressure, and how it ends. Knows neither h3 nor channels.
  *
@@ -111,7 +55,7 @@ export class Connection implements SSEConnection {
   #linger?: ReturnType<typeof setTimeout>
   #drained?: PromiseWithResolvers<boolean>
   #abort?: AbortController
-  readonly #cleanups = new Set<() => unknown>()
+  readonly #cleanups: Cleanups
   readonly #done = Promise.withResolvers<void>()
 
   /** Called when there is room again, for whoever pulls its source. */
@@ -122,6 +66,7 @@ export class Connection implements SSEConnection {
     private readonly context: ConnectionContext,
     private readonly sink: ResponseSink,
   ) {
+    this.#cleanups = new Cleanups(context.report)
     sink.watch({ onDrain: () => this.#onDrain(), onClose: () => this.#onSinkClosed() })
   }
 
@@ -248,6 +193,7 @@ export class Connection implements SSEConnection {
   }
 
   leave(retryMs = Math.ceil(Math.random() * this.options.retryMs)): void {
+    if (!(Number.isFinite(retryMs) && retryMs >= 0)) throw invalidOption('retryMs', 'a number of milliseconds, at least 0', retryMs)
     this.#finish('leave', { type: 'leave', retryMs })
   }
 
@@ -259,13 +205,7 @@ export class Connection implements SSEConnection {
   }
 
   onClosed(callback: () => unknown): () => void {
-    if (this.closed) {
-      runSafely(callback, this.context.report)
-      return () => {}
-    }
-    const cleanup = () => callback()
-    this.#cleanups.add(cleanup)
-    return () => void this.#cleanups.delete(cleanup)
+    return this.#cleanups.add(callback)
   }
 
   dueAt(): number {
@@ -368,25 +308,12 @@ export class Connection implements SSEConnection {
     this.context.heartbeats.delete(this)
     this.#settleDrained(false)
     this.#abort?.abort()
-    const cleanups = [...this.#cleanups]
-    this.#cleanups.clear()
-    for (const cleanup of cleanups) runSafely(cleanup, this.context.report)
+    this.#cleanups.run()
   }
 
   #settleDrained(accepted: boolean): void {
     this.#drained?.resolve(accepted)
     this.#drained = undefined
-  }
-}
-
-/** One clean-up that throws, or rejects, does not keep the others from running. */
-export function runSafely(cleanup: () => unknown, report: (error: unknown) => void): void {
-  try {
-    const result = cleanup()
-    if (result instanceof Promise) result.catch(report)
-  }
-  catch (error) {
-    report(error)
   }
 }
 

@@ -37,7 +37,7 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
     closing: closing.signal,
     close() {
       closing.abort()
-      return closed ??= closeAll(connections, driver)
+      return closed ??= closeAll(connections, driver).catch(report)
     },
   }
 }

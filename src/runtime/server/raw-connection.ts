@@ -1,6 +1,7 @@
 import type { H3Event } from 'h3'
 import { startOfHandwritten } from './asked-position'
-import type { Connection, SSECloseReason, SSEConnection } from './connection'
+import type { SSECloseReason, SSEConnection } from './sse-connection'
+import type { Connection } from './connection'
 import { TaggedMessage } from './message'
 import type { SSEResponse } from './response'
 import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from './wire'

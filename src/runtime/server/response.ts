@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { H3Event } from 'h3'
 import { createError, getQuery, getRequestHeader, sendStream, setResponseHeader, setResponseHeaders, setResponseStatus } from 'h3'
-import { STREAM_CONTENT_TYPE } from '../shared/protocol'
+import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../shared/protocol'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
-import type { ResponseSink, SinkEvents } from './connection'
+import type { SSETransport } from '../shared/types'
+import type { ResponseSink, SinkEvents } from './sink'
 import type { RawRequest } from './request'
 import { encodeText } from './wire'
 
@@ -20,6 +21,8 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
   'vary': 'accept',
 } as const
+
+const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
 
 /** Of the statuses that requests are refused with (RFC 9110). */
 const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 500: 'Internal Server Error' }
@@ -55,8 +58,8 @@ export function createResponse(event: H3Event): SSEResponse {
 }
 
 /** Headers without a body: the answer to HEAD. */
-export function sendHead(event: H3Event): string {
-  setResponseHeaders(event, STREAM_HEADERS)
+export function sendHead(event: H3Event, transport: SSETransport): string {
+  setResponseHeaders(event, transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS)
   return ''
 }
 
@@ -66,7 +69,7 @@ export function sendNothing(event: H3Event): null {
 }
 
 export function sendJson<T>(event: H3Event, body: T): T {
-  setResponseHeaders(event, { 'content-type': 'application/json', 'cache-control': 'no-store', 'vary': 'accept' })
+  setResponseHeaders(event, BATCH_HEADERS)
   return body
 }
 

@@ -2,8 +2,10 @@ import type { H3Event } from 'h3'
 import { SSEError } from '../shared/errors'
 import { startOfHandwritten } from './asked-position'
 import { Channel } from './channel'
-import type { ResponseSink, SSEConnection } from './connection'
-import { Connection, runSafely } from './connection'
+import type { ResponseSink } from './sink'
+import type { SSEConnection } from './sse-connection'
+import { runSafely } from './cleanups'
+import { Connection } from './connection'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
@@ -116,9 +118,9 @@ async function answerPoll({ event, handler, options, context, request }: Served)
   return left.signal.aborted ? null : sendJson(event, batch)
 }
 
-async function answerHead({ event, handler, options, context }: Served): Promise<unknown> {
+async function answerHead({ event, handler, options, context, request }: Served): Promise<unknown> {
   dispose(await handler(event, new Connection(options, context, CLOSED_SINK)), context.report)
-  return sendHead(event)
+  return sendHead(event, request.transport)
 }
 
 /** What is pushed where there is no stream goes nowhere, as after a disconnect. */

@@ -9,7 +9,8 @@ describe('backoffDelay', () => {
   it('is a random part of a bound that doubles, up to the larger of maxDelayMs and the server\'s retry', () => {
     fc.assert(fc.property(fc.record(times), fc.integer({ min: 1, max: 2_000 }), random, (backoff, failures, part) => {
       const base = Math.max(backoff.minDelayMs, backoff.retryMs ?? 0)
-      const bound = Math.min(Math.max(backoff.maxDelayMs, backoff.retryMs ?? 0), base * 2 ** (failures - 1))
+      const doubled = base === 0 ? 0 : base * 2 ** (failures - 1)
+      const bound = Math.min(Math.max(backoff.maxDelayMs, backoff.retryMs ?? 0), doubled)
       expect(backoffDelay(backoff, failures, 0, () => part)).toBeCloseTo(part * bound, 5)
     }))
   })

@@ -254,6 +254,15 @@ describe('subscribe', () => {
     expect(seen).toEqual([1])
   })
 
+  it('throws that the server shuts down, which is not the end of the channel', async () => {
+    const channel = server.channel<number>('c')
+    await channel.publish(1)
+    const collecting = collect(channel.subscribe())
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    await server.context.close()
+    expect(await code(collecting)).toBe('SHUTTING_DOWN')
+  })
+
   it('throws a gap, or tells `onGap` and goes on', async () => {
     const channel = server.channel<number>('c', { retention: { maxMessages: 2 } })
     for (let i = 1; i <= 5; i++) await channel.publish(i)

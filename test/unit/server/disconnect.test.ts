@@ -1,6 +1,6 @@
 import { defineEventHandler, readBody } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SSEConnection } from '../../../src/runtime/server/connection'
+import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'

@@ -1,6 +1,6 @@
 import { createError, defineEventHandler, readBody } from 'h3'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { SSEConnection } from '../../../src/runtime/server/connection'
+import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { eventually } from '../../support/conditions'
 import { collected } from '../../support/garbage'
 import { RawSocket } from '../../support/raw-http'

@@ -1,6 +1,6 @@
 import { createError, sendRedirect } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SSEConnection } from '../../../src/runtime/server/connection'
+import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { TaggedMessage } from '../../../src/runtime/server/message'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
@@ -34,6 +34,19 @@ async function whole(path = '/'): Promise<SSEReader> {
   return reader
 }
 const types = (reader: SSEReader) => reader.controls.map(({ type }) => type)
+
+describe('leave', () => {
+  it.each([-1, Number.NaN, Infinity])('refuses %d, and the connection goes on', async (retryMs) => {
+    let connection!: SSEConnection
+    server.route('/leave', (_, own) => void (connection = own))
+    await using reader = await SSEReader.open(`${server.url}/leave`)
+    await reader.until(r => r.controls.length === 1)
+    expect(() => connection.leave(retryMs)).toThrow('Expected `retryMs` to be a number of milliseconds, at least 0')
+    connection.leave(7)
+    await reader.finished
+    expect(reader.controls.at(-1)).toEqual({ type: 'leave', retryMs: 7 })
+  })
+})
 
 describe('every kind of source', () => {
   it('a generator, with named messages and ids', async () => {

@@ -1,7 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
-import { delay } from '../abort'
+import { delay } from '../delay'
 import { clientError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'

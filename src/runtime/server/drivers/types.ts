@@ -47,7 +47,8 @@ export interface LogPageLimit {
 
 /**
  * What a driver tells its subscribers. `append` may come late, twice, or never (a lost connection), and the hub copes;
- * `changed` says that something happened which is not told here: read again.
+ * `changed` says that something happened which is not told here: read again. A driver that may have missed notices (a
+ * connection that was away) must send one to every subscriber when it is back.
  */
 export type LogNotice
   = | { type: 'append', epoch: string, entries: LogEntry[] }

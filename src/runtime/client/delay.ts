@@ -1,10 +1,4 @@
-/** A controller that is aborted with its parent. Abort it when it is done with: that takes it off the parent's list. */
-export function follow(parent: AbortSignal): AbortController {
-  const controller = new AbortController()
-  if (parent.aborted) controller.abort()
-  parent.addEventListener('abort', () => controller.abort(), { signal: controller.signal })
-  return controller
-}
+import { follow } from '../shared/abort'
 
 /**
  * Resolves after `ms`, or at once when the signal is aborted or, if `wakeOnline`, when the browser is back on line: only

@@ -1,0 +1,21 @@
+/** Where the bytes go: Node's response, or a web stream. Made by `response.ts`, the one file that knows the difference. */
+export interface ResponseSink {
+  /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
+  watch(events: SinkEvents): void
+  /** Sends status and headers with whatever is written next. `false` when somebody else has answered the request. */
+  open(): boolean
+  /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
+  write(chunk: string | Uint8Array): boolean
+  /** Ends the response behind what was written. */
+  end(): void
+  /** Gives up what was written and cuts. */
+  destroy(): void
+  /** Bytes accepted and not yet taken by the peer's side of the socket. */
+  readonly bufferedBytes: number
+}
+
+export interface SinkEvents {
+  onDrain(): void
+  /** The response is over: sent, cut, or left by the peer. */
+  onClose(): void
+}

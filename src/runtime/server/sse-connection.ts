@@ -1,0 +1,39 @@
+import type { SSEMessageFields, TaggedMessage } from './message'
+
+/**
+ * Why a connection is over: its source is complete, failed, the server asked the client to come back (shutdown,
+ * lifetime, slow reader), the client left, or the handler threw and the answer is an ordinary HTTP error.
+ */
+export type SSECloseReason = 'end' | 'error' | 'leave' | 'disconnect' | 'refused'
+
+/** One open response, as handlers see it. `T` is what its messages' data holds. */
+export interface SSEConnection<T = unknown> {
+  /**
+   * Sends one message on this connection only: `data` as JSON, or a message made by `sseMessage`.
+   *
+   * Resolves with `true` when there is room for more (await it, and a slow reader slows the source), with `false` when
+   * the connection is over, in which case nothing was sent. Pushes that nobody awaits may queue up to `maxBufferedBytes`;
+   * then the connection ends with a `leave`. Rejects with `INVALID_DATA`, `MESSAGE_TOO_LARGE`, `INVALID_EVENT`,
+   * `RESERVED_EVENT` or `INVALID_ID`: nothing was sent, and the connection goes on.
+   */
+  push(data: T | TaggedMessage<T>, fields?: SSEMessageFields): Promise<boolean>
+  /** Sends comment lines, which every client skips but for taking them as a sign of life. */
+  comment(text: string): Promise<boolean>
+  /** The source is complete: sends `end`, and clients do not come back. Resolves when the last byte has left. */
+  close(): Promise<void>
+  /**
+   * Asks the client to come back after `retryMs`, and ends the response. Default: a random part of the option
+   * `retryMs`, so that those who leave together do not return together.
+   */
+  leave(retryMs?: number): void
+  /**
+   * Calls `callback` once, when the connection is over for whatever reason; at once when it is already. Returns what
+   * takes it back. Callbacks run in the order they were given; one that throws does not keep the others from running.
+   */
+  onClosed(callback: () => unknown): () => void
+  /** Aborted when the connection is over, for whatever reason: hand it to `fetch` or a database driver. */
+  readonly signal: AbortSignal
+  readonly closed: boolean
+  /** Why it is over; `undefined` while it is not. */
+  readonly closeReason: SSECloseReason | undefined
+}
