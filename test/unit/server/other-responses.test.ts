@@ -10,21 +10,16 @@ import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import type { TestServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
 import { startSSEServer } from '../../support/sse-server'
 
 let server: TestServer
-const unhandled: unknown[] = []
-const onUnhandled = (error: unknown) => void unhandled.push(error)
+failOnUnhandledRejections()
 beforeEach(async () => {
-  unhandled.length = 0
-  process.on('unhandledRejection', onUnhandled)
   server = await startSSEServer({ retryMs: 100 })
 })
 afterEach(async () => {
   await server.close()
-  await turns(3)
-  process.off('unhandledRejection', onUnhandled)
-  expect(unhandled).toEqual([])
 })
 const nothingLeft = () => eventually(() => expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0]))
 

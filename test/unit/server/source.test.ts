@@ -8,22 +8,17 @@ import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { streamOf } from '../../support/streams'
 import type { TestServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
 import { startSSEServer } from '../../support/sse-server'
 
 const PRIVATE = 'secret-table-name'
 let server: TestServer
-let unhandled: unknown[]
-const onUnhandled = (error: unknown) => void unhandled.push(error)
+failOnUnhandledRejections()
 beforeEach(async () => {
-  unhandled = []
-  process.on('unhandledRejection', onUnhandled)
   server = await startSSEServer({ retryMs: 100 })
 })
 afterEach(async () => {
   await server.close()
-  await turns(3)
-  process.off('unhandledRejection', onUnhandled)
-  expect(unhandled).toEqual([])
   expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0])
 })
 
