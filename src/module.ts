@@ -1,4 +1,5 @@
-import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import process from 'node:process'
+import { addImports, addServerImports, addServerPlugin, addServerTemplate, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
 
@@ -22,11 +23,18 @@ export default defineNuxtModule<ModuleOptions>({
   },
   setup(options, nuxt) {
     const { resolve } = createResolver(import.meta.url)
-    const { handler } = resolveOptions(options)
+    const { driver, redis, handler } = resolveOptions(options)
 
     // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
     const { runtimeConfig } = nuxt.options
-    runtimeConfig.sse = { ...handler, ...runtimeConfig.sse } as typeof runtimeConfig.sse
+    runtimeConfig.sse = { ...handler, driver, redis, ...runtimeConfig.sse as object } as typeof runtimeConfig.sse
+
+    // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
+    const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
+    addServerTemplate({
+      filename: '#sse/ioredis',
+      getContents: () => `export const loadIoredis = () => import(${wantsRedis ? `'ioredis'` : `/* @vite-ignore */ ['io', 'redis'].join('')`})\n`,
+    })
 
     for (const [name, file] of SERVER_IMPORTS) {
       addServerImports([{ name, from: resolve(`./runtime/server/utils/${file}`) }])

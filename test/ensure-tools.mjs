@@ -4,6 +4,7 @@ import process from 'node:process'
 
 const TOOLS = [
   { command: process.env.CHROMIUM_PATH || 'chromium', package: 'chromium' },
+  { command: 'redis-server', package: 'redis-server' },
 ]
 
 const missing = TOOLS.filter(({ command }) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command]).status !== 0)

@@ -84,6 +84,7 @@ class HubChannel {
   #again = false
   #waking = false
   #retry?: ReturnType<typeof setTimeout>
+  #recheck?: ReturnType<typeof setTimeout>
 
   constructor(readonly name: string, readonly driver: LogDriver) {
     this.ready = this.#start()
@@ -97,11 +98,13 @@ class HubChannel {
     if (this.#stopped) return unsubscribe()
     this.#unsubscribe = unsubscribe
     this.#adopt(await this.driver.state(this.name))
+    this.#recheckLater()
   }
 
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#recheck)
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }
@@ -115,6 +118,16 @@ class HubChannel {
     }
     // A hole, another epoch, an ending: the log knows.
     this.#reread()
+  }
+
+  /** A notice that was lost with nothing behind it would be missed by nobody. Jittered, so that channels do not ask together. */
+  #recheckLater(): void {
+    if (this.#stopped || !this.driver.recheckMs) return
+    this.#recheck = setTimeout(() => {
+      this.#reread()
+      this.#recheckLater()
+    }, this.driver.recheckMs * (0.5 + Math.random()))
+    ;(this.#recheck as { unref?: () => void }).unref?.()
   }
 
   /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
@@ -138,7 +151,7 @@ class HubChannel {
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false
-        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT)
+        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state.epoch)
         if (page.epoch !== this.state.epoch) this.#adopt(page)
         else this.#merge(page)
       }

@@ -1,14 +1,25 @@
 import { useRuntimeConfig } from 'nitropack/runtime'
+import { loadIoredis } from '#sse/ioredis'
+import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
-import type { SSEHandlerOptions } from './options'
+import { createMemoryDriver } from './drivers/memory'
+import { createRedisDriver } from './drivers/redis'
+import type { LogDriver } from './drivers/types'
+import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveHandlerOptions } from './options'
+
+/** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
+interface RuntimeOptions extends SSEHandlerOptions {
+  driver?: string
+  redis?: { url: string, keyPrefix: string, timeoutMs: number }
+}
 
 let context: SSEContext | undefined
 
 /** The context of this process, made when first asked for: another plugin may publish before ours has run. */
 export function useSSEContext(): SSEContext {
-  return context ??= createSSEContext({ options: resolveHandlerOptions(readOptions()) })
+  return context ??= createContext()
 }
 
 /** Ends what {@link useSSEContext} began, if anything did. */
@@ -16,7 +27,25 @@ export async function closeSSEContext(): Promise<void> {
   await context?.close()
 }
 
-/** Environment variables (`NUXT_SSE_HEARTBEAT_MS`) have been laid over what the module resolved at build time. */
-function readOptions(): SSEHandlerOptions {
-  return (useRuntimeConfig() as { sse?: SSEHandlerOptions }).sse ?? {}
+function createContext(): SSEContext {
+  const { driver, redis, ...handler } = (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
+  const options = resolveHandlerOptions(handler)
+  return createSSEContext({ options, driver: createDriver(driver, redis, options) })
+}
+
+function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {
+  // A url alone selects redis.
+  switch (name || (redis?.url ? 'redis' : 'memory')) {
+    case 'memory': return createMemoryDriver(retention)
+    case 'redis': return createRedisDriver({
+      ...redis,
+      createClient: async (settings) => {
+        const { Redis } = await loadIoredis().catch((cause) => {
+          throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+        })
+        return redis?.url ? new Redis(redis.url, settings) : new Redis(settings)
+      },
+    }, retention)
+    default: throw invalidOption('sse.driver', '`"memory"` or `"redis"`', name)
+  }
 }

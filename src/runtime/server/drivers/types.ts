@@ -60,6 +60,8 @@ export type LogNotice
  */
 export interface LogDriver {
   readonly name: string
+  /** How often readers should look at the log although they were told of nothing, in milliseconds. Default: never. */
+  readonly recheckMs?: number
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
    * Rejects with `CHANNEL_ENDED` on an ended log.
@@ -69,8 +71,11 @@ export interface LogDriver {
   finish(channel: string, closing: LogClosing, retention: SSERetention): Promise<boolean>
   /** A log that does not exist begins, empty, so that its epoch can be given to a reader. */
   state(channel: string): Promise<LogState>
-  /** The entries behind `after` that are kept. */
-  read(channel: string, after: number, limit: LogPageLimit): Promise<LogPage>
+  /**
+   * The entries behind `after` that are kept. With `epoch` the caller says that it has certainly seen `after` in that epoch
+   * (never what a client claims): a log that ends before it has gone back, and must begin a new epoch.
+   */
+  read(channel: string, after: number, limit: LogPageLimit, epoch?: string): Promise<LogPage>
   /** Resolves when every later append will be noticed, with what ends the subscription. */
   subscribe(channel: string, listener: (notice: LogNotice) => void): Promise<() => void>
   /** Forgets the log. What comes next begins a new epoch. */

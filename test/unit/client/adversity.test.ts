@@ -1,0 +1,209 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { Exchange } from '../../support/scripted-server'
+import { control, message } from '../../support/scripted-server'
+import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
+
+const harness = useHarness()
+const open = harness.open
+
+describe('a request that must not be repeated', () => {
+  it('trap 40: a POST without a position is not repeated when the server asks to come back', async () => {
+    harness.server.script(x => x.open().write(message('a')).end(control({ type: 'leave', retryMs: 1 })), x => x.open().write(message('a')).end(END))
+    expect(await failure(open({ method: 'POST', body: { prompt: 'hi' } }))).toMatchObject({ code: 'INTERRUPTED' })
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('trap 40: one with a position comes back when asked to', async () => {
+    harness.server.script(x => x.open({ position: 'e1.0' }).write(message('a', 'e1.1')).end(control({ type: 'leave', retryMs: 1 })), x => x.open({ position: 'e1.1' }).write(message('b', 'e1.2')).end(END))
+    expect(data(await all(open({ method: 'POST', body: { prompt: 'hi' } })))).toEqual(['a', 'b'])
+  })
+})
+
+describe('polling', () => {
+  it('trap 39: asks for a fresh token at every poll, not once for all of them', async () => {
+    let token = 0
+    harness.server.script(
+      x => x.batch([], { position: 'e1.0' }),
+      x => x.batch([{ id: 'e1.1', data: 1 }]),
+      x => x.batch([{ id: 'e1.2', data: 2 }], { ended: true }),
+    )
+    await all(open({ transports: ['poll'], headers: () => ({ authorization: `t${++token}` }) }))
+    expect(harness.server.exchanges.map(x => x.request.headers.authorization)).toEqual(['t1', 't2', 't3'])
+  })
+
+  it('is `connected` as soon as polling works, also when there is nothing new', async () => {
+    harness.server.script(
+      x => x.open({ position: 'e1.4' }).write(message(4, 'e1.4')).end(),
+      x => x.stream(), x => x.stream(),
+      (x) => {
+        // As a server of ours: it waits for news only as long as it was asked to.
+        if (x.query.waitMs === '0') x.batch([])
+      },
+    )
+    const source = open({ connectTimeoutMs: 30 })
+    const read = all(source)
+    await vi.waitFor(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }))
+    await vi.waitFor(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'))
+    source.close()
+    expect(data(await read)).toEqual([4])
+  })
+
+  it('trap 38: polling that holds sets the count back, although every batch is short', async () => {
+    let polls = 0
+    harness.server.script(x => x.status(500), x => x.status(500), async (x) => {
+      polls++
+      await new Promise(resolve => setTimeout(resolve, 10))
+      if (!x.closed) x.batch([])
+    })
+    const states: number[] = []
+    const source = open({ transports: ['poll'], silenceTimeoutMs: 60, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } })
+    const read = all(source)
+    await vi.waitFor(() => expect(polls).toBeGreaterThan(12), { timeout: 3_000 })
+    // A third failure in a row would be the end.
+    harness.server.script(x => x.status(500), x => x.status(500), x => x.batch([], { ended: true }))
+    await read
+    expect(states).toEqual([])
+    expect(source).toMatchObject({ status: 'closed', ended: true, error: undefined })
+  })
+
+  it('does not hammer a server, or a cache, that answers at once with nothing', async () => {
+    harness.server.script(x => x.batch([], { position: 'e1.0' }))
+    const source = open({ transports: ['poll'], reconnect: { minDelayMs: 100 } })
+    void all(source)
+    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(4), { timeout: 3_000 })
+    const startedAt = performance.now()
+    const before = harness.server.exchanges.length
+    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(before + 3), { timeout: 3_000 })
+    expect(performance.now() - startedAt).toBeGreaterThan(150)
+  })
+
+  it('a page where a batch was expected is said, and not asked for for ever', async () => {
+    harness.server.script(x => x.status(200, '<html>'))
+    expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ retry: false, statusCode: 200 })
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('a batch that is cut in the middle is asked for again', async () => {
+    harness.server.script((x) => {
+      x.response.writeHead(200, { 'content-type': 'application/json', 'connection': 'close' })
+      x.response.write('{"type":"batch","messages":[{"id":"e1.1",', () => x.response.socket!.end())
+    }, x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
+    expect(data(await all(open({ transports: ['poll'] })))).toEqual([1])
+  })
+
+  it('asks nothing of the options once it is closed', async () => {
+    stubBrowser()
+    let asked = 0
+    harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
+    const source = open({ connectTimeoutMs: 30, headers: () => {
+      asked++
+      return {}
+    } })
+    const read = all(source)
+    await vi.waitFor(() => expect(harness.server.exchanges).toHaveLength(4))
+    const before = asked
+    source.close()
+    await read
+    await vi.waitFor(() => expect(harness.server.exchanges[3]!.closed).toBe(true))
+    expect(asked).toBe(before)
+  })
+})
+
+describe('a server that lies', () => {
+  it.each(['99999999999', '9'.repeat(400)])('a `retry` of %.20s does not make the client hammer it', async (retry) => {
+    harness.server.script(x => x.stream(`retry: ${retry}\n\n`).end())
+    const source = open({ reconnect: { minDelayMs: 1, maxDelayMs: 2 } })
+    const read = all(source)
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
+    expect(harness.server.exchanges).toHaveLength(1)
+    source.close()
+    await read
+  })
+
+  it('nor does a `leave` or a heartbeat of a year', async () => {
+    harness.server.script(x => x.open({ heartbeatMs: 31_536_000_000 }).write(message(1)).end(control({ type: 'leave', retryMs: 31_536_000_000 })))
+    const source = open()
+    const read = all(source)
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
+    expect(harness.server.exchanges).toHaveLength(1)
+    source.close()
+    expect(data(await read)).toEqual([])
+  })
+
+  it('a content type is compared without regard to case', async () => {
+    harness.server.script((x: Exchange) => x.stream(message(1), { 'content-type': 'Text/Event-Stream; charset=UTF-8' }).end(END))
+    expect(data(await all(open()))).toEqual([1])
+  })
+
+  it('a control message that nobody knows is an ordinary message', async () => {
+    harness.server.script(x => x.open().write(control({ type: 'of the future' })).write('event: sse\ndata: null\n\n').end(END))
+    expect(await all(open())).toEqual([{ event: 'sse', data: { type: 'of the future' } }, { event: 'sse', data: null }])
+  })
+})
+
+describe('a position', () => {
+  it('stays behind the last message that the loop was given, also when it breaks off', async () => {
+    harness.server.script(x => x.open({ position: 'e1.0' }).write([1, 2, 3].map(n => message(n, `e1.${n}`)).join('')))
+    const source = open()
+    for await (const one of source) {
+      expect(one.data).toBe(1)
+      await vi.waitFor(() => expect(source.position).toBe('e1.1'))
+      break
+    }
+    expect(source.position).toBe('e1.1')
+  })
+
+  it('and when it is closed', async () => {
+    harness.server.script(x => x.open({ position: 'e1.0' }).write([1, 2, 3].map(n => message(n, `e1.${n}`)).join('')))
+    const source = open()
+    const iterator = source[Symbol.asyncIterator]()
+    await iterator.next()
+    source.close()
+    expect(source.position).toBe('e1.1')
+    expect(await iterator.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('that a query asks for is not lost', async () => {
+    harness.server.script(x => x.stream().end(END))
+    await all(open({ query: { position: 'now' } }))
+    expect(harness.server.exchanges[0]!.query.position).toBe('now')
+  })
+})
+
+describe('functions of the user', () => {
+  it('`until` that throws is reported, and neither breaks the connection nor loses a message', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
+    harness.server.script(x => x.stream(message(1, '1') + message(2, '2') + message(3, '3')).end(END))
+    const read = all(open({ until: (one) => {
+      if (one.data === 2) throw new Error('until')
+      return false
+    } }))
+    expect(data(await read)).toEqual([1, 2, 3])
+    expect(harness.server.exchanges).toHaveLength(1)
+    expect(reported).toHaveBeenCalledTimes(1)
+    reported.mockRestore()
+  })
+
+  it('headers that throw are an attempt that failed, and are asked again', async () => {
+    let n = 0
+    harness.server.script(x => x.stream(message(1)).end(END))
+    const source = open({ headers: () => {
+      if (!n++) throw new Error('no token')
+      return {}
+    } })
+    expect(data(await all(source))).toEqual([1])
+    expect(n).toBe(2)
+  })
+
+  it.each([
+    [{ connectTimeoutMs: 0 }],
+    [{ silenceTimeoutMs: 0 }],
+    [{ reconnect: { maxAttempts: 0 } }],
+    [{ reconnect: { maxAttempts: 1.5 } }],
+    [{ method: '' }],
+  ])('refuses %j, which makes no sense', (options) => {
+    expect(() => open(options)).toThrow('[nuxt-sse] Expected')
+  })
+})

@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, vi } from 'vitest'
+import { openSSE } from '../../../src/runtime/client'
+import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
+import { SSEError } from '../../../src/runtime/shared/errors'
+import type { ScriptedServer } from '../../support/scripted-server'
+import { control, startScriptedServer } from '../../support/scripted-server'
+
+export const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
+export const END = control({ type: 'end' })
+
+export interface Harness {
+  /** Another one for each test. */
+  readonly server: ScriptedServer
+  /** Those that `open` has opened in this test. */
+  readonly sources: SSESource[]
+  open(options?: SSEClientOptions): SSESource
+}
+
+/** A scripted server for each test of the file, and sources that are closed behind it. */
+export function useHarness(): Harness {
+  let server: ScriptedServer
+  const sources: SSESource[] = []
+  beforeEach(async () => {
+    server = await startScriptedServer()
+  })
+  afterEach(async () => {
+    for (const source of sources.splice(0)) source.close()
+    vi.unstubAllGlobals()
+    await server.close()
+  })
+  return {
+    get server() {
+      return server
+    },
+    sources,
+    open(options = {}) {
+      const source = openSSE(server.url, { ...QUICK, ...options }) as SSESource
+      sources.push(source)
+      return source
+    },
+  }
+}
+
+export async function all(source: SSESource): Promise<SSEMessage[]> {
+  const messages: SSEMessage[] = []
+  for await (const one of source) messages.push(one)
+  return messages
+}
+
+export async function failure(source: SSESource): Promise<SSEError> {
+  const error = await all(source).then(() => undefined, error => error)
+  expect(error).toBeInstanceOf(SSEError)
+  return error
+}
+
+export const data = (messages: SSEMessage[]) => messages.map(one => one.data)
+
+/** Node has no window: what listens to it gets this one. */
+export function stubBrowser(): EventTarget {
+  const target = new EventTarget()
+  vi.stubGlobal('addEventListener', target.addEventListener.bind(target))
+  vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target))
+  return target
+}
