@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { addImports, addServerImports, addServerPlugin, addServerTemplate, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
 
@@ -31,10 +31,7 @@ export default defineNuxtModule<ModuleOptions>({
 
     // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
     const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
-    addServerTemplate({
-      filename: '#sse/ioredis',
-      getContents: () => `export const loadIoredis = () => import(${wantsRedis ? `'ioredis'` : `/* @vite-ignore */ ['io', 'redis'].join('')`})\n`,
-    })
+    nuxt.options.alias['#sse/ioredis'] = resolve(`./runtime/server/drivers/ioredis-${wantsRedis ? 'bundled' : 'found'}`)
 
     for (const [name, file] of SERVER_IMPORTS) {
       addServerImports([{ name, from: resolve(`./runtime/server/utils/${file}`) }])
