@@ -1,6 +1,7 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { KeepAlive, defineComponent, h, nextTick, ref } from 'vue'
+import { useRuntimeConfig } from '#imports'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
 import type { SSEMessage } from '../../src/runtime/shared/types'
@@ -195,5 +196,102 @@ describe('useSSE', () => {
     await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
     expect(sse.error.value).toMatchObject({ code: 'GAVE_UP', statusCode: 500, cause: { code: 'HTTP_ERROR' } })
     expect(sse.attempt.value).toBe(2)
+  })
+})
+
+describe('before, and below', () => {
+  it('connect() in setup is the connection, and mounting makes no second one', async () => {
+    server.script(x => x.open())
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    mounted.push(await mountSuspended(defineComponent(() => {
+      sse = useSSE<number>(server.url)
+      sse.connect()
+      return () => h('p')
+    })))
+    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
+    server.script(x => x.open())
+    const rendered: string[] = []
+    mounted.push(await mountSuspended(defineComponent(() => {
+      const { status } = useSSE<number>(server.url)
+      return () => {
+        rendered.push(status.value)
+        return h('p', status.value)
+      }
+    })))
+    await vi.waitFor(() => expect(rendered.at(-1)).toBe('connected'))
+    expect(rendered[0]).toBe('idle')
+  })
+
+  it('is below the baseURL, once', async () => {
+    const asked: string[] = []
+    // A url without a host leads nowhere in this environment: it is enough to see it. Over real HTTP: test/e2e/browser.test.ts.
+    vi.stubGlobal('fetch', async (url: string) => {
+      asked.push(url)
+      return new Response(null, { status: 204 })
+    })
+    const config = useRuntimeConfig()
+    const { baseURL } = config.app
+    try {
+      for (const base of ['/below/', '/below']) {
+        config.app.baseURL = base
+        for (const url of ['/api/x', '/below/api/x', '//other.test/x', 'http://other.test/x', 'api/x']) {
+          const { sse } = await mount({}, url)
+          await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+        }
+      }
+    }
+    finally {
+      config.app.baseURL = baseURL
+      vi.unstubAllGlobals()
+    }
+    const once = ['/below/api/x', '/below/api/x', '//other.test/x', 'http://other.test/x', 'api/x']
+    expect(asked).toEqual([...once, ...once])
+  })
+
+  it('`until` that throws is reported like any callback', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
+    server.script(x => x.stream(message(1) + message(2)))
+    const { sse } = await mount({ until: () => {
+      throw new Error('until')
+    } })
+    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    expect(sse.error.value).toMatchObject({ code: 'CALLBACK_FAILED', cause: { message: 'until' } })
+    expect(sse.status.value).toBe('connected')
+    expect(server.exchanges).toHaveLength(1)
+    reported.mockRestore()
+  })
+
+  it('a callback may stop it, and gets nothing after that', async () => {
+    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
+    const seen: number[] = []
+    const { sse } = await mount({ immediate: false })
+    sse.on('*', (one) => {
+      seen.push(one.data)
+      if (one.data === 2) sse.stop()
+    })
+    sse.connect()
+    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    expect(seen).toEqual([1, 2])
+    expect([sse.data.value, sse.position.value, sse.error.value]).toEqual([2, 'e1.2', undefined])
+  })
+
+  it('a callback may connect elsewhere, and nothing of the old place follows', async () => {
+    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2')), x => x.stream(message(9, 'e9.1')))
+    const seen: number[] = []
+    const { sse } = await mount({ immediate: false })
+    sse.on('*', (one) => {
+      seen.push(one.data)
+      if (one.data === 1) sse.connect(`${server.url}other`)
+    })
+    sse.connect()
+    await vi.waitFor(() => expect(sse.data.value).toBe(9))
+    expect(seen).toEqual([1, 9])
+    expect(sse.position.value).toBe('e9.1')
+    expect(server.exchanges[1]!.position).toBeUndefined()
   })
 })

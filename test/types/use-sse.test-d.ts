@@ -46,6 +46,12 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE<{ own: true }>('/live').data.value).toEqualTypeOf<{ own: true } | undefined>()
     expectTypeOf(useSSE<string>('/live').data.value).toEqualTypeOf<string | undefined>()
     expectTypeOf(useSSE<string>('https://example.com').message.value).toEqualTypeOf<SSEMessage<string> | undefined>()
+    expectTypeOf(useSSE<unknown>('/live').data.value).toEqualTypeOf<unknown>()
+    expectTypeOf(useSSE<'a' | 'b'>('/live').data.value).toEqualTypeOf<'a' | 'b' | undefined>()
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any
+    expectTypeOf(useSSE<any>('/live', { on: { '*': ({ data }) => data.whatever } }).data.value).toBeAny()
+    const url = '/live' as string
+    expectTypeOf(useSSE<number>(() => url).data.value).toEqualTypeOf<number | undefined>()
   })
 
   it('reach reduce, whose state is that of `initial`', () => {

@@ -1,13 +1,13 @@
 import { follow } from '../shared/abort'
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
-import { delay } from './delay'
 import { backoffDelay } from './backoff'
+import { MAX_TIMER_MS, delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import { clientError } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
-import type { MaybeFresh, Outcome, SSEClientState, TransportEvents, TransportRequest } from './types'
+import type { MaybeFresh, Outcome, SSEClientState, SSEQuery, TransportEvents, TransportRequest } from './types'
 import { addQuery } from './url'
 
 /** Attempts in a row in which nothing came before polling takes over. */
@@ -15,7 +15,7 @@ const MUTE_ATTEMPTS = 2
 /** While polling, the stream is tried again after this long, then after twice as long, up to the maximum. */
 const PROBE_MIN_MS = 60_000
 const PROBE_MAX_MS = 900_000
-/** How long a connection must hold to count as a good one when it announces no heartbeats. */
+/** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
 
 export interface SSEClientEvents {
@@ -30,6 +30,8 @@ export interface SSEClient {
   /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
   connect(url?: string): void
   stop(): void
+  /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
+  guard<T>(task: () => T): T | undefined
 }
 
 export function initialState(transport: SSETransport): SSEClientState {
@@ -48,6 +50,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let current: AbortController | undefined
   let retryMs: number | undefined
   let pollable = true
+  let mute = 0
   let probeWaitMs = PROBE_MIN_MS
   let probeAt = 0
 
@@ -62,6 +65,16 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     set({ status: 'closed', ...change })
   }
 
+  function guard<T>(task: () => T): T | undefined {
+    try {
+      return task()
+    }
+    catch (cause) {
+      console.error('[nuxt-sse]', cause)
+      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause, 0, true) })
+    }
+  }
+
   const backoff = (failures: number, floorMs?: number) => backoffDelay({ ...reconnect, retryMs }, failures, floorMs)
 
   /** A browser that is back on line may be in another network: whatever was put off is tried at once. */
@@ -70,58 +83,56 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   async function live(life: AbortSignal): Promise<void> {
-    let mute = 0
     while (!life.aborted) {
       const outcome = await attempt(life)
       if (life.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
-      if (outcome.type === 'unpollable') {
-        pollable = false
-        if (!transports.includes('stream')) return close({ error: outcome.error })
-        set({ transport: 'stream' })
-      }
-      else if (outcome.type === 'leave') {
+      if (outcome.type === 'leave') {
+        if (!isRepeatable()) return close({ error: interrupted() })
         // Not a failure: the server asked for it, and has jittered the delay.
-        if (outcome.retryMs) set({ status: 'reconnecting' })
+        set({ status: 'reconnecting' })
         await delay(outcome.retryMs, life)
       }
       else if (outcome.type === 'pending') {
         set({ status: 'reconnecting' })
         await wait(backoff(1, outcome.retryMs), life)
       }
-      else {
-        const final = finalErrorOf(outcome)
+      else if (outcome.type === 'failed') {
+        const { error, refused, retryAfterMs } = outcome
+        if (outcome.unpollable && transports.includes('stream')) {
+          pollable = false
+          set({ transport: 'stream' })
+          continue
+        }
+        if (!error.retry) return close({ error })
+        if (!refused && !isRepeatable()) return close({ error: error.statusCode ? error : interrupted(error) })
         const failures = state.attempt + 1
-        if (final) return close({ error: final })
         if (failures >= reconnect.maxAttempts) {
-          return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, outcome.error, outcome.error.statusCode) })
+          return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, error, error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
         if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
           probeAt = performance.now() + (probeWaitMs = PROBE_MIN_MS)
           set({ transport: 'poll' })
         }
-        set({ status: 'reconnecting', error: outcome.error, attempt: failures })
-        await wait(backoff(failures, outcome.retryAfterMs), life)
+        set({ status: 'reconnecting', error, attempt: failures })
+        await wait(backoff(failures, retryAfterMs), life)
       }
     }
   }
 
-  function finalErrorOf({ error, refused }: Outcome & { type: 'failed' }): SSEError | undefined {
-    if (!error.retry) return error
-    // How much of it the server has done is unknown: only what it has refused, or what has a position, is repeated.
-    if (method === 'GET' || state.position !== undefined || refused) return undefined
-    return error.statusCode ? error : clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', error)
+  /** How much of it the server has done is unknown: only what has a position is repeated. */
+  function isRepeatable(): boolean {
+    return method === 'GET' || state.position !== undefined
   }
 
   /** One stream, or polling for as long as it goes well. */
   async function attempt(life: AbortSignal): Promise<Outcome> {
     const own = follow(life)
     try {
-      const request = await prepare(own.signal)
       const events = eventsOf(own.signal)
-      if (life.aborted || state.transport === 'stream') return await streamTransport(request, events)
-      const polled = pollTransport(request, events)
+      if (state.transport === 'stream') return await streamTransport(await prepare(own.signal), events)
+      const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, events)
       if (transports[0] !== 'stream') return await polled
       const outcome = await Promise.race([polled, probe(own.signal)])
       if (outcome) return outcome
@@ -129,7 +140,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       own.abort()
       await polled
       if (!life.aborted) set({ transport: 'stream' })
-      return { type: 'leave', retryMs: 0 }
+      return { type: 'again' }
     }
     catch (cause) {
       return { type: 'failed', error: clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true), refused: true }
@@ -150,7 +161,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         alive = true
         own.abort()
       }
-      await streamTransport(await prepare(own.signal), { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })
+      if (!signal.aborted) {
+        // What makes it fail is met by the poll too, and reported there.
+        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore }), ignore)
+      }
       own.abort()
       // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
       if (signal.aborted) return new Promise(() => {})
@@ -159,25 +173,28 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function eventsOf(signal: AbortSignal): TransportEvents {
-    let good: ReturnType<typeof setTimeout>
+    let good: ReturnType<typeof setTimeout> | undefined
     const isGood = () => {
       clearTimeout(good)
       if (state.attempt) set({ attempt: 0 })
     }
     signal.addEventListener('abort', () => clearTimeout(good))
     return {
-      onOpen(heartbeatMs) {
+      onOpen(silenceMs) {
         if (signal.aborted) return
+        mute = 0
         if (state.status !== 'connected') set({ status: 'connected', error: undefined })
+        // Each batch of a poll says so again, and must not put it off.
+        if (good && !silenceMs) return
         clearTimeout(good)
         // A 200 that dies at once is no success: the count goes on, and so does the delay.
-        good = setTimeout(isGood, options.silenceTimeoutMs || (heartbeatMs ? heartbeatMs * 2.5 : GOOD_AFTER_MS))
+        good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
       },
       onMessage(message) {
         if (signal.aborted) return
         isGood()
         const busy = onMessage(message)
-        if (!signal.aborted && until?.(message)) close({ ended: true })
+        if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
         return busy
       },
       onPosition(position) {
@@ -187,20 +204,20 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!signal.aborted) set({ gap, position: gap.position })
       },
       onRetry(ms) {
-        retryMs = ms
+        if (!signal.aborted) retryMs = ms
       },
     }
   }
 
   async function prepare(signal: AbortSignal): Promise<TransportRequest> {
-    const [query, headersInit, body] = await Promise.all([options.query, options.headers, options.body].map(fresh)) as [Record<string, string>, HeadersInit, unknown]
+    const [query, headersInit, body] = await Promise.all([options.query, options.headers, options.body].map(fresh)) as [SSEQuery, HeadersInit, unknown]
     const headers = new Headers(headersInit)
     const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
     if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
     const { position } = state
     return {
       // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-      url: addQuery(url, { ...query, position: position === undefined ? options.position : undefined }),
+      url: addQuery(url, { position: position === undefined ? options.position : undefined, ...query }),
       init: { method, credentials: options.credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
       position,
       connectTimeoutMs: options.connectTimeoutMs,
@@ -221,6 +238,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         retryMs = undefined
         state = initialState(transports[0]!)
       }
+      mute = 0
       current = new AbortController()
       set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
       void live(current.signal)
@@ -228,7 +246,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     stop() {
       if (current) close({ error: undefined })
     },
+    guard,
   }
+}
+
+function interrupted(cause?: SSEError): SSEError {
+  return clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', cause)
 }
 
 async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {

@@ -31,25 +31,29 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
 export function openSSE<T = unknown>(url: string | URL, options: SSEClientOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
   let position: string | undefined
-  let news = Promise.withResolvers<void>()
-  let room: PromiseWithResolvers<void> | undefined
+  // Set while somebody waits, and harmless afterwards. (Node 20 has no `Promise.withResolvers`.)
+  let wakeLoop = () => {}
+  let wakeTransport = () => {}
   let taken = false
+  let dropped = false
 
   const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
-      news.resolve()
-      if (queue.length >= MAX_QUEUED) return (room ??= Promise.withResolvers<void>()).promise
+      wakeLoop()
+      if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
-    onState: () => news.resolve(),
+    onState: () => wakeLoop(),
   })
   client.connect()
 
   const close = () => {
     client.stop()
+    // What the loop was not given stays ahead of the position, and can be asked for again.
+    dropped ||= queue.length > 0
     queue.length = 0
-    room?.resolve()
-    news.resolve()
+    wakeTransport()
+    wakeLoop()
   }
 
   async function* iterate(): AsyncGenerator<SSEMessage<T>, void> {
@@ -57,7 +61,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
       while (true) {
         const next = queue.shift()
         if (next) {
-          if (queue.length < MAX_QUEUED) room = void room?.resolve()
+          if (queue.length < MAX_QUEUED) wakeTransport()
           position = next.position
           yield next.message
         }
@@ -66,8 +70,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
           return
         }
         else {
-          await news.promise
-          news = Promise.withResolvers()
+          await new Promise<void>(resolve => wakeLoop = resolve)
         }
       }
     }
@@ -82,7 +85,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
       return client.state.status
     },
     get position() {
-      return queue.length ? position : client.state.position
+      return queue.length || dropped ? position : client.state.position
     },
     get transport() {
       return client.state.transport

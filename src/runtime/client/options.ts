@@ -19,14 +19,17 @@ export interface ResolvedClientOptions extends SSEClientOptions {
 export function resolveClientOptions(options: SSEClientOptions = {}): ResolvedClientOptions {
   const resolved = {
     ...options,
-    method: (options.method ?? 'GET').toUpperCase(),
+    method: (options.method || 'GET').toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     reconnect: { minDelayMs: DEFAULT_MIN_DELAY_MS, maxDelayMs: DEFAULT_MAX_DELAY_MS, maxAttempts: Infinity, ...options.reconnect },
   }
   const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
-  for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs || 0, ...reconnect })) {
-    if (!(typeof value === 'number' && value >= 0)) throw invalidOption(name, 'a number of at least 0', value)
+  for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs ?? false, ...reconnect })) {
+    if (value === false && name === 'silenceTimeoutMs') continue
+    // A delay of nothing is a choice; a limit of nothing would end every attempt as it begins.
+    const least = name.endsWith('DelayMs') ? 0 : 1
+    if (!(typeof value === 'number' && value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)

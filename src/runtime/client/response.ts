@@ -7,11 +7,18 @@ export function clientError(code: string, message: string, cause?: unknown, stat
   return new SSEError(code, message, { statusCode, retry, cause })
 }
 
-/** What an answer other than 200 means; `undefined` for a 200. */
-export async function refusalOf(response: Response): Promise<Outcome | undefined> {
+/**
+ * What an answer means that is not what was asked for; `undefined` if it is: a 200 of that content type. Another type is
+ * `code`, and final: this is some other route, or a page in place of one.
+ */
+export async function refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined> {
   const { status, headers } = response
   if (status === 204) return { type: 'ended' }
-  if (response.ok) return undefined
+  if (response.ok) {
+    const got = headers.get('content-type')
+    if (got?.toLowerCase().startsWith(contentType)) return undefined
+    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${response.url} a route of defineSSEHandler?`, undefined, status) }
+  }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
   const body = await response.json().catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: string } } | undefined

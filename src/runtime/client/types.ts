@@ -21,12 +21,18 @@ export interface SSEReconnectOptions {
   minDelayMs?: number
   /** The delay doubles up to this, in milliseconds, or up to the server's `retry` if that is larger. Default 20,000. */
   maxDelayMs?: number
-  /** Failures in a row after which to give up (`GAVE_UP`). A message, or staying open for a while, sets it back. Default: never. */
+  /**
+   * Failures in a row after which to give up (`GAVE_UP`), at least 1. A message, or staying open for a while, sets it back.
+   * Default: never.
+   */
   maxAttempts?: number
 }
 
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
-  /** HTTP method. Default `GET`. Any other is repeated only when that is safe: with a position, or when it was refused. */
+  /**
+   * HTTP method. Default `GET`. Any other is repeated only when that is safe: with a position, or when it was refused. Otherwise
+   * a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
+   */
   method?: string
   /** Added to the url. `null` and `undefined` are left out. */
   query?: MaybeFresh<SSEQuery>
@@ -42,11 +48,11 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
   transports?: SSETransport[]
   reconnect?: SSEReconnectOptions
-  /** How long an attempt may take until its headers and first bytes are here, in milliseconds. Default 10,000. */
+  /** How long an attempt may take until its headers and first bytes are here, in milliseconds, at least 1. Default 10,000. */
   connectTimeoutMs?: number
   /**
    * After so many milliseconds without a byte the connection counts as dead. Default: 2.5 heartbeats as the server announces
-   * them; without an announcement nobody knows, and there is no limit. `false`: no limit.
+   * them; without an announcement nobody knows, and there is no limit. At least 1; `false`: no limit.
    */
   silenceTimeoutMs?: number | false
 }
@@ -69,8 +75,8 @@ export interface SSEClientState {
 
 /** What a transport tells while it is open. It tells in the order of the bytes, and waits where a promise is returned. */
 export interface TransportEvents {
-  /** The first bytes are here. `heartbeatMs` if the server announced it. */
-  onOpen(heartbeatMs?: number): void
+  /** The first bytes are here. `silenceMs`: how long a silence counts as death, if that is known. */
+  onOpen(silenceMs?: number | false): void
   onMessage(message: SSEMessage): void | Promise<void>
   /** An empty one resets (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
@@ -79,17 +85,32 @@ export interface TransportEvents {
   onRetry(retryMs: number): void
 }
 
-/** How an attempt ended. A transport never rejects. */
+export interface Failure {
+  type: 'failed'
+  error: SSEError
+  /** What `Retry-After` asked for, in milliseconds. */
+  retryAfterMs?: number
+  /** Nothing came, not even an error. */
+  mute?: boolean
+  /** The server has refused, so that it has done nothing. */
+  refused?: boolean
+  /** The route answers, but not with batches. */
+  unpollable?: boolean
+}
+
+/** How an attempt ended. */
 export type Outcome
   = | { type: 'ended' }
     | { type: 'leave', retryMs: number }
     | { type: 'pending', retryMs: number }
-    | { type: 'unpollable', error: SSEError }
-    | { type: 'failed', error: SSEError, retryAfterMs?: number, /** Nothing came, not even an error. */ mute?: boolean, /** The server has refused, so that it has done nothing. */ refused?: boolean }
+    /** Nothing went wrong: the other transport takes over. */
+    | { type: 'again' }
+    | Failure
 
 export interface TransportRequest {
   url: string
-  init: RequestInit
+  /** Its own: a transport adds its headers. */
+  init: RequestInit & { headers: Headers }
   position: string | undefined
   connectTimeoutMs: number
   /** `undefined`: 2.5 heartbeats, if announced. */

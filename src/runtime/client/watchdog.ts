@@ -1,4 +1,5 @@
 import { follow } from '../shared/abort'
+import { MAX_TIMER_MS } from './delay'
 
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
@@ -25,7 +26,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
   function arm(): void {
     clearTimeout(timer)
     if (limitMs === false || own.signal.aborted) return
-    const leftMs = limitMs - (performance.now() - touchedAt)
+    const leftMs = Math.min(limitMs - (performance.now() - touchedAt), MAX_TIMER_MS)
     timer = setTimeout(() => {
       if (performance.now() - touchedAt < (limitMs as number) - 1) return arm()
       barked = true

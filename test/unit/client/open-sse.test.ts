@@ -1,52 +1,17 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
-import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
-import { control, message, startScriptedServer } from '../../support/scripted-server'
+import { control, message } from '../../support/scripted-server'
+import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
 
+const harness = useHarness()
+const { sources, open } = harness
 let server: ScriptedServer
-const sources: SSESource[] = []
-const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
-
-beforeEach(async () => {
-  server = await startScriptedServer()
+beforeEach(() => {
+  server = harness.server
 })
-afterEach(async () => {
-  for (const source of sources.splice(0)) source.close()
-  vi.unstubAllGlobals()
-  await server.close()
-})
-
-function open(options: SSEClientOptions = {}): SSESource {
-  const source = openSSE(server.url, { ...QUICK, ...options }) as SSESource
-  sources.push(source)
-  return source
-}
-
-async function all(source: SSESource): Promise<SSEMessage[]> {
-  const messages: SSEMessage[] = []
-  for await (const one of source) messages.push(one)
-  return messages
-}
-
-async function failure(source: SSESource): Promise<SSEError> {
-  const error = await all(source).then(() => undefined, error => error)
-  expect(error).toBeInstanceOf(SSEError)
-  return error
-}
-
-/** Node has no window: what listens to it gets this one. */
-function stubBrowser(): EventTarget {
-  const target = new EventTarget()
-  vi.stubGlobal('addEventListener', target.addEventListener.bind(target))
-  vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target))
-  return target
-}
-
-const data = (messages: SSEMessage[]) => messages.map(one => one.data)
-const END = control({ type: 'end' })
 
 describe('messages', () => {
   it('gives each once, in order, with id, name and data; control messages are none', async () => {
@@ -359,7 +324,7 @@ describe('polling only', () => {
     const source = open({ transports: ['poll'] })
     expect(await all(source)).toEqual([{ id: 'e2.1', event: 'named', data: 1 }, { id: 'e2.2', data: 2 }])
     expect(source.gap).toEqual(gap)
-    expect(server.exchanges.map(x => x.query.waitMs === '0')).toEqual([true, false, false, false, false])
+    expect(server.exchanges.map(x => x.query.waitMs === '0')).toEqual([true, false, false, true, true])
     expect(server.exchanges.map(x => x.query.position)).toEqual([undefined, 'e1.3', 'e2.1', 'e2.1', 'e2.1'])
     expect(server.exchanges.every(x => x.request.headers.accept === 'application/json')).toBe(true)
   })
@@ -440,7 +405,7 @@ describe('the life of a source', () => {
   })
 
   it.each([
-    [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 0, got `-1`.'],
+    [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
     [{ body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],

@@ -5,13 +5,16 @@ import { useRuntimeConfig } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
-import { SSEError } from '../../shared/errors'
+import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
 import type { MessageOfRoute, SSERoute } from '../types'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
+
+/** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
+type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
 
 export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
@@ -68,7 +71,7 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
  * @throws `INVALID_OPTION`
  */
 export function useSSE<T = FromRoute, State = T | undefined>(
-  url: [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>,
+  url: UrlIfTyped<T>,
   options?: UseSSEOptions<SSEMessage<T>, State>,
 ): UseSSEReturn<SSEMessage<T>, State>
 export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
@@ -78,7 +81,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = 0, immediate = true, on: named = {} } = options
   const resolved = resolveClientOptions(options)
-  const { baseURL } = useRuntimeConfig().app
+  const base = useRuntimeConfig().app.baseURL.replace(/\/?$/, '/')
 
   const callbacks = new Map<string, Set<SSECallback>>()
   const refs = Object.fromEntries(Object.entries(initialState(resolved.transports[0]!)).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
@@ -86,8 +89,9 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   const message = shallowRef<SSEMessage>()
   const messages = shallowRef<readonly SSEMessage[]>([])
 
+  /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
-    return path.startsWith('/') && !path.startsWith('//') ? baseURL.replace(/\/$/, '') + path : path
+    return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
   function reset(): void {
@@ -96,24 +100,13 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     messages.value = []
   }
 
-  /** A callback that throws is reported, and keeps neither the others nor later messages from arriving. */
-  function attempt(task: () => void): void {
-    try {
-      task()
-    }
-    catch (cause) {
-      console.error('[nuxt-sse]', cause)
-      refs.error.value = new SSEError('CALLBACK_FAILED', 'A callback threw.', { cause, retry: true })
-    }
-  }
-
   const client = createSSEClient('', resolved, {
     onMessage(next) {
-      attempt(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+      client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
       message.value = next
       if (keep) messages.value = [...messages.value, next].slice(-keep)
       for (const name of [next.event ?? 'message', '*']) {
-        for (const callback of callbacks.get(name) ?? []) attempt(() => callback(next))
+        for (const callback of callbacks.get(name) ?? []) client.guard(() => callback(next))
       }
     },
     onState(change) {
@@ -140,7 +133,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   for (const [event, callback] of Object.entries(named)) on(event, callback)
   if (import.meta.client) {
     // After mount, so that the first render in the browser is what the server rendered.
-    if (immediate) tryOnMounted(() => connect())
+    if (immediate) tryOnMounted(() => started || connect())
     watch(() => toValue(url), () => {
       if (started) {
         reset()

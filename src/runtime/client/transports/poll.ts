@@ -10,19 +10,24 @@ import { createWatchdog } from '../watchdog'
 /** How long the server is asked to wait for news; it may have a lower limit of its own. */
 const WAIT_MS = 25_000
 
-/** Batch after batch, until the source is complete or one fails. */
-export async function pollTransport({ url, init, position, connectTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
-  const headers = new Headers(init.headers)
-  headers.set('accept', POLL_CONTENT_TYPE)
+/**
+ * Batch after batch, until the source is complete or one fails. `prepare` is asked for each: polling may go on for hours, and
+ * a token does not. Batches with nothing in them are at least `minDelayMs` apart, whatever answers at once instead of waiting.
+ */
+export async function pollTransport(prepare: () => Promise<TransportRequest>, minDelayMs: number, events: TransportEvents): Promise<Outcome> {
+  // The first answer is asked for at once. Who has no position could not say what it missed while it waited, and who has one
+  // does not know yet whether polling works.
+  let waitMs = 0
   while (true) {
-    // Who has no position yet asks for one at once: it could not say what it missed while it waited.
-    const waitMs = position === undefined ? 0 : WAIT_MS
+    const { url, init, position, connectTimeoutMs, signal } = await prepare()
+    const startedAt = performance.now()
     const watchdog = createWatchdog(signal, connectTimeoutMs + waitMs)
     let batch: SSEBatch
     try {
-      const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, headers, signal: watchdog.signal })
-      const refusal = await refusalOf(response)
-      if (refusal) return refusal.type === 'failed' && refusal.error.statusCode === 406 ? { type: 'unpollable', error: refusal.error } : refusal
+      init.headers.set('accept', POLL_CONTENT_TYPE)
+      const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, signal: watchdog.signal })
+      const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
+      if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
       batch = await response.json()
     }
     catch (cause) {
@@ -31,8 +36,8 @@ export async function pollTransport({ url, init, position, connectTimeoutMs, sig
     finally {
       watchdog.stop()
     }
-    if (signal.aborted) return aborted
-    if (batch?.type !== 'batch') return { type: 'unpollable', error: clientError('INVALID_BATCH', `Expected a batch from ${url}`) }
+    if (signal.aborted) return again
+    if (batch?.type !== 'batch') return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${url}`, undefined, 200), unpollable: true }
 
     events.onOpen()
     if (batch.gap) events.onGap(batch.gap)
@@ -40,14 +45,17 @@ export async function pollTransport({ url, init, position, connectTimeoutMs, sig
       if (message.id !== undefined) events.onPosition(message.id)
       const busy = events.onMessage(message)
       if (busy) await busy
-      if (signal.aborted) return aborted
+      if (signal.aborted) return again
     }
-    events.onPosition(position = batch.position)
+    events.onPosition(batch.position)
     if (batch.error) return { type: 'failed', error: new SSEError(batch.error.code, batch.error.message, { ...batch.error, retry: false }) }
     if (batch.ended) return { type: 'ended' }
-    if (batch.pollMs) await delay(batch.pollMs, signal)
-    if (signal.aborted) return aborted
+    const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
+    if (batch.pollMs > 0 || restMs > 0) await delay(Math.max(batch.pollMs, restMs), signal)
+    if (signal.aborted) return again
+    waitMs = WAIT_MS
   }
 }
 
-const aborted: Outcome = { type: 'leave', retryMs: 0 }
+/** Nobody asks any more how it ended. */
+const again: Outcome = { type: 'again' }

@@ -29,24 +29,19 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
   })
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
 
-  function begin(heartbeatMs?: number): void {
+  function begin(heartbeatMs = 0): void {
     open = true
-    silenceMs = silenceTimeoutMs ?? (heartbeatMs ? heartbeatMs * SILENT_HEARTBEATS : false)
+    silenceMs = silenceTimeoutMs ?? (heartbeatMs > 0 && heartbeatMs * SILENT_HEARTBEATS)
     watchdog.limit(silenceMs)
-    events.onOpen(heartbeatMs)
+    events.onOpen(silenceMs)
   }
 
   try {
-    const headers = new Headers(init.headers)
-    headers.set('accept', STREAM_CONTENT_TYPE)
-    if (position) headers.set('last-event-id', toHeader(position))
-    const response = await fetch(url, { ...init, headers, signal: watchdog.signal })
-    const refusal = await refusalOf(response)
+    init.headers.set('accept', STREAM_CONTENT_TYPE)
+    if (position) init.headers.set('last-event-id', toHeader(position))
+    const response = await fetch(url, { ...init, signal: watchdog.signal })
+    const refusal = await refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
     if (refusal) return refusal
-    const type = response.headers.get('content-type')
-    if (!type?.startsWith(STREAM_CONTENT_TYPE)) {
-      return failed(clientError('NOT_EVENT_STREAM', `Expected ${STREAM_CONTENT_TYPE} from ${url}, got ${type}`, undefined, response.status))
-    }
     const decoder = new TextDecoder()
     const reader = response.body!.getReader()
     while (true) {
