@@ -107,6 +107,64 @@ describe('polling', () => {
   })
 })
 
+describe('falling back', () => {
+  it('trap 42: mute attempts with a good connection between them are not in a row', async () => {
+    harness.server.script(
+      x => x.stream(),
+      x => x.open().write(message(1)).end(control({ type: 'leave', retryMs: 1 })),
+      x => x.stream(),
+      x => x.open().write(message(2)).end(END),
+    )
+    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1, 2])
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, false, false])
+  })
+
+  it('trap 42: a probe whose headers throw leaves the poll as it is', async () => {
+    const browser = stubBrowser()
+    let waiting: (() => void) | undefined
+    let probes = 0
+    let online = false
+    harness.server.script(
+      x => x.stream(), x => x.stream(),
+      x => x.batch([], { position: 'e1.1' }),
+      x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
+    )
+    const source = open({ connectTimeoutMs: 30, headers: () => {
+      if (online && ++probes) throw new Error('no token')
+      return {}
+    } })
+    const read = all(source)
+    await vi.waitFor(() => expect(waiting).toBeDefined())
+    online = true
+    browser.dispatchEvent(new Event('online'))
+    await vi.waitFor(() => expect(probes).toBe(1))
+    expect(source).toMatchObject({ status: 'connected', transport: 'poll', error: undefined })
+    waiting!()
+    expect(data(await read)).toEqual([2])
+    expect(harness.server.exchanges).toHaveLength(4)
+  })
+
+  it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
+    harness.server.script(x => x.stream(), x => x.stream(), x => x.status(200, { hello: 'world' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1])
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
+  })
+
+  it('begins with what is preferred: polling first, and the stream where a source cannot be polled', async () => {
+    harness.server.script(x => x.status(406, { message: 'no' }), x => x.stream(message(1)).end(END))
+    const source = open({ transports: ['poll', 'stream'] })
+    expect(source.transport).toBe('poll')
+    expect(data(await all(source))).toEqual([1])
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true, false])
+  })
+
+  it('never polls if it may not', async () => {
+    harness.server.script(x => x.stream(), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: 20 })))).toEqual([1])
+    expect(harness.server.exchanges.some(x => x.isPoll)).toBe(false)
+  })
+})
+
 describe('a server that lies', () => {
   it.each(['99999999999', '9'.repeat(400)])('a `retry` of %.20s does not make the client hammer it', async (retry) => {
     harness.server.script(x => x.stream(`retry: ${retry}\n\n`).end())
