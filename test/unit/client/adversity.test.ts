@@ -40,10 +40,10 @@ describe('polling', () => {
         if (x.query.waitMs === '0') x.batch([])
       },
     )
-    const source = open({ connectTimeoutMs: 30 })
+    const source = open({ connectTimeoutMs: 200 })
     const read = all(source)
-    await vi.waitFor(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }))
-    await vi.waitFor(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'))
+    await vi.waitFor(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }), { timeout: 5_000 })
+    await vi.waitFor(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'), { timeout: 5_000 })
     source.close()
     expect(data(await read)).toEqual([4])
   })
@@ -93,16 +93,16 @@ describe('polling', () => {
     stubBrowser()
     let asked = 0
     harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
-    const source = open({ connectTimeoutMs: 30, headers: () => {
+    const source = open({ connectTimeoutMs: 200, headers: () => {
       asked++
       return {}
     } })
     const read = all(source)
-    await vi.waitFor(() => expect(harness.server.exchanges).toHaveLength(4))
+    await vi.waitFor(() => expect(harness.server.exchanges).toHaveLength(4), { timeout: 5_000 })
     const before = asked
     source.close()
     await read
-    await vi.waitFor(() => expect(harness.server.exchanges[3]!.closed).toBe(true))
+    await vi.waitFor(() => expect(harness.server.exchanges[3]!.closed).toBe(true), { timeout: 5_000 })
     expect(asked).toBe(before)
   })
 })
@@ -115,7 +115,7 @@ describe('falling back', () => {
       x => x.stream(),
       x => x.open().write(message(2)).end(END),
     )
-    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1, 2])
+    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1, 2])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, false, false])
   })
 
@@ -129,12 +129,12 @@ describe('falling back', () => {
       x => x.batch([], { position: 'e1.1' }),
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
     )
-    const source = open({ connectTimeoutMs: 30, headers: () => {
+    const source = open({ connectTimeoutMs: 200, headers: () => {
       if (online && ++probes) throw new Error('no token')
       return {}
     } })
     const read = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined())
+    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
     online = true
     browser.dispatchEvent(new Event('online'))
     await vi.waitFor(() => expect(probes).toBe(1))
@@ -146,7 +146,7 @@ describe('falling back', () => {
 
   it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
     harness.server.script(x => x.stream(), x => x.stream(), x => x.status(200, { hello: 'world' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -165,12 +165,52 @@ describe('falling back', () => {
   })
 })
 
+describe('a loop that is slow', () => {
+  it('promise 3: a hand-over waits until the poll has settled, and neither loses nor repeats what was in flight', async () => {
+    const browser = stubBrowser()
+    const messages = Array.from({ length: 200 }, (_, index) => ({ id: `e1.${index + 1}`, data: index + 1 }))
+    harness.server.script(
+      x => x.stream(), x => x.stream(),
+      x => x.batch(messages),
+      x => x.open({ position: 'e1.0' }),
+      (x) => {
+        const from = Number(x.position!.split('.')[1])
+        x.open({ position: x.position }).write(messages.slice(from).map(one => message(one.data, one.id)).join('')).end(END)
+      },
+    )
+    const source = open({ connectTimeoutMs: 200 })
+    await vi.waitFor(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }), { timeout: 5_000 })
+    browser.dispatchEvent(new Event('online'))
+    // The stream is there, and has shown its first bytes; but nobody has read what the poll has brought.
+    await vi.waitFor(() => expect(harness.server.exchanges[3]?.closed).toBe(true), { timeout: 5_000 })
+    expect([source.transport, harness.server.exchanges.length]).toEqual(['poll', 4])
+    expect(data(await all(source))).toEqual(messages.map(one => one.data))
+    expect([source.transport, harness.server.exchanges.length]).toEqual(['stream', 5])
+  })
+
+  it('is not taken for a silent server', async () => {
+    harness.server.script((x) => {
+      x.open().write(Array.from({ length: 100 }, (_, n) => message(n)).join(''))
+    })
+    const source = open({ silenceTimeoutMs: 30 })
+    const iterator = source[Symbol.asyncIterator]()
+    await vi.waitFor(() => expect(source.status).toBe('connected'), { timeout: 5_000 })
+    // Many times the limit, in which nothing is read.
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect([source.status, harness.server.exchanges.length, harness.server.exchanges[0]!.closed]).toEqual(['connected', 1, false])
+    for (let n = 0; n < 100; n++) expect((await iterator.next()).value?.data).toBe(n)
+    // Whereas now it is silent.
+    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThan(1), { timeout: 5_000 })
+    await iterator.return!()
+  })
+})
+
 describe('a server that lies', () => {
   it.each(['99999999999', '9'.repeat(400)])('a `retry` of %.20s does not make the client hammer it', async (retry) => {
     harness.server.script(x => x.stream(`retry: ${retry}\n\n`).end())
     const source = open({ reconnect: { minDelayMs: 1, maxDelayMs: 2 } })
     const read = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
     for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
     expect(harness.server.exchanges).toHaveLength(1)
     source.close()
@@ -181,7 +221,7 @@ describe('a server that lies', () => {
     harness.server.script(x => x.open({ heartbeatMs: 31_536_000_000 }).write(message(1)).end(control({ type: 'leave', retryMs: 31_536_000_000 })))
     const source = open()
     const read = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
     for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
     expect(harness.server.exchanges).toHaveLength(1)
     source.close()
@@ -205,7 +245,7 @@ describe('a position', () => {
     const source = open()
     for await (const one of source) {
       expect(one.data).toBe(1)
-      await vi.waitFor(() => expect(source.position).toBe('e1.1'))
+      await vi.waitFor(() => expect(source.position).toBe('e1.1'), { timeout: 5_000 })
       break
     }
     expect(source.position).toBe('e1.1')
@@ -219,6 +259,21 @@ describe('a position', () => {
     source.close()
     expect(source.position).toBe('e1.1')
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('is that of a gap, also where the gap has no id', async () => {
+    harness.server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.4' })).end(), x => x.stream().end(END))
+    await all(open())
+    expect(harness.server.exchanges[1]!.position).toBe('e2.4')
+  })
+
+  it('of a gap is adopted from a batch too, when nothing follows it', async () => {
+    const gap = { reason: 'trimmed', missed: 2, position: 'e1.7' }
+    harness.server.script(x => x.batch([], { gap, position: 'e1.7' }), x => x.batch([], { ended: true }))
+    const source = open({ transports: ['poll'], position: 5 })
+    await all(source)
+    expect(source.gap).toEqual(gap)
+    expect(harness.server.exchanges.map(x => x.query.position)).toEqual(['5', 'e1.7'])
   })
 
   it('that a query asks for is not lost', async () => {

@@ -56,7 +56,7 @@ describe('nothing is left', () => {
         server.script(x => x.status(503, '', { 'retry-after': '60' }))
         const source = open()
         const read = all(source)
-        await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+        await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
         source.close()
         await read
       },
@@ -65,7 +65,7 @@ describe('nothing is left', () => {
         server.script(x => x.open().end(control({ type: 'leave', retryMs: 60_000 })))
         const source = open()
         const read = all(source)
-        await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+        await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
         source.close()
         await read
       },
@@ -75,16 +75,16 @@ describe('nothing is left', () => {
         const source = open()
         const read = all(source)
         const before = server.exchanges.length
-        await vi.waitFor(() => expect(server.exchanges.length).toBeGreaterThan(before))
+        await vi.waitFor(() => expect(server.exchanges.length).toBeGreaterThan(before), { timeout: 5_000 })
         source.close()
         await read
       },
       // While it polls, and waits to try the stream again.
       async () => {
         server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
-        const source = open({ connectTimeoutMs: 20 })
+        const source = open({ connectTimeoutMs: 200 })
         const read = all(source)
-        await vi.waitFor(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
+        await vi.waitFor(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }), { timeout: 5_000 })
         source.close()
         await read
       },
@@ -92,14 +92,14 @@ describe('nothing is left', () => {
       async () => {
         server.script(x => x.stream(message(1).repeat(500)))
         const source = open()
-        await vi.waitFor(() => expect(source.status).toBe('connected'))
+        await vi.waitFor(() => expect(source.status).toBe('connected'), { timeout: 5_000 })
         source.close()
       },
     ]
     for (let round = 0; round < 3; round++) {
       for (const end of ends) await end()
     }
-    await vi.waitFor(() => expect([timers.size, listening.size]).toEqual([0, 0]))
-    await vi.waitFor(() => expect(server.exchanges.filter(x => !x.closed)).toEqual([]))
+    await vi.waitFor(() => expect([timers.size, listening.size]).toEqual([0, 0]), { timeout: 5_000 })
+    await vi.waitFor(() => expect(server.exchanges.filter(x => !x.closed)).toEqual([]), { timeout: 5_000 })
   })
 })

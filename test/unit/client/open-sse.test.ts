@@ -83,7 +83,7 @@ describe('messages', () => {
     const iterator = source[Symbol.asyncIterator]()
     for (let n = 0; n < 500; n++) expect((await iterator.next()).done).toBe(false)
     await iterator.return!()
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
   })
 })
 
@@ -92,7 +92,7 @@ describe('reconnects', () => {
     server.script(
       async (x) => {
         x.open({ position: 'e1.0' }).write(message(1, 'e1.1'))
-        await vi.waitFor(() => expect(sources[0]!.position).toBe('e1.1'))
+        await vi.waitFor(() => expect(sources[0]!.position).toBe('e1.1'), { timeout: 5_000 })
         x.cut()
       },
       x => x.open({ position: 'e1.1', resumed: true }).write(message(2, 'e1.2')).end(),
@@ -221,14 +221,14 @@ describe('reconnects', () => {
   it('stops at the message that `until` names', async () => {
     server.script(x => x.stream('data: 1\n\ndata: [DONE]\n\ndata: 2\n\n'))
     expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual([1, '[DONE]'])
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
   })
 })
 
 describe('silence', () => {
   it('trap 42: an answer without first bytes is given up', async () => {
     server.script(x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 50 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
   })
 
   it('a stream that falls silent is given up after 2.5 heartbeats', async () => {
@@ -238,9 +238,9 @@ describe('silence', () => {
 
   it('heartbeats are a sign of life', async () => {
     server.script(async (x) => {
-      x.open({ heartbeatMs: 50 })
+      x.open({ heartbeatMs: 200 })
       for (let n = 0; n < 8; n++) {
-        await new Promise(resolve => setTimeout(resolve, 40))
+        await new Promise(resolve => setTimeout(resolve, 80))
         x.write(':\n\n')
       }
       x.end(message(1) + END)
@@ -257,7 +257,7 @@ describe('silence', () => {
       x => x.batch([{ id: 'e1.6', data: 6 }]),
       x => x.batch([{ id: 'e1.7', data: 7 }], { ended: true }),
     )
-    const source = open({ connectTimeoutMs: 50 })
+    const source = open({ connectTimeoutMs: 200 })
     expect(data(await all(source))).toEqual([5, 6, 7])
     expect(source.transport).toBe('poll')
     expect(server.exchanges.map(x => [x.isPoll, x.position])).toEqual([[false, undefined], [false, 'e1.5'], [false, 'e1.5'], [true, 'e1.5'], [true, 'e1.6']])
@@ -266,7 +266,7 @@ describe('silence', () => {
 
   it('trap 42: goes back to the stream when a source cannot be polled', async () => {
     server.script(x => x.stream(), x => x.stream(), x => x.status(406, { message: 'no' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 30 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -280,15 +280,15 @@ describe('silence', () => {
       x => x.open({ position: 'e1.1' }),
       x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')).end(END),
     )
-    const source = open({ connectTimeoutMs: 30 })
+    const source = open({ connectTimeoutMs: 200 })
     const messages = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined())
+    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
     // Back on line: the browser's own sign that a network may be another one.
     browser.dispatchEvent(new Event('online'))
     expect(data(await messages)).toEqual([2])
     expect(source.transport).toBe('stream')
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, true, false, false])
-    await vi.waitFor(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true))
+    await vi.waitFor(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true), { timeout: 5_000 })
   })
 
   it('a stream that is still mute leaves the poll as it is', async () => {
@@ -300,11 +300,11 @@ describe('silence', () => {
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
       x => x.stream(),
     )
-    const source = open({ connectTimeoutMs: 30 })
+    const source = open({ connectTimeoutMs: 200 })
     const messages = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined())
+    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
     browser.dispatchEvent(new Event('online'))
-    await vi.waitFor(() => expect(server.exchanges[4]?.closed).toBe(true))
+    await vi.waitFor(() => expect(server.exchanges[4]?.closed).toBe(true), { timeout: 5_000 })
     expect(source).toMatchObject({ status: 'connected', transport: 'poll' })
     waiting!()
     expect(data(await messages)).toEqual([2])
@@ -351,7 +351,7 @@ describe('in a browser', () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.stream(message(1)).end(END))
     const source = open()
     const messages = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
     browser.dispatchEvent(new Event('online'))
     expect(data(await messages)).toEqual([1])
   })
@@ -362,7 +362,7 @@ describe('the life of a source', () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }))
     const source = open()
     const messages = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'))
+    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
     source.close()
     expect(await messages).toEqual([])
     expect(source.status).toBe('closed')
@@ -375,14 +375,14 @@ describe('the life of a source', () => {
       expect(one.data).toBe(1)
       break
     }
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
   })
 
   it('return() during a wait for news settles', async () => {
     server.script(x => x.open())
     const iterator = open()[Symbol.asyncIterator]()
     const next = iterator.next()
-    await vi.waitFor(() => expect(server.exchanges).toHaveLength(1))
+    await vi.waitFor(() => expect(server.exchanges).toHaveLength(1), { timeout: 5_000 })
     await iterator.return!()
     expect(await next).toEqual({ done: true, value: undefined })
   })
@@ -392,7 +392,7 @@ describe('the life of a source', () => {
     const source = open()
     const iterator = source[Symbol.asyncIterator]()
     await iterator.next()
-    await vi.waitFor(() => expect(source.position).toBe('e1.1'))
+    await vi.waitFor(() => expect(source.position).toBe('e1.1'), { timeout: 5_000 })
     await iterator.next()
     expect(source.position).toBe('e1.2')
   })
