@@ -2,6 +2,9 @@ import { fileURLToPath } from 'node:url'
 
 const favicon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#0b7a5b" stroke-width="3.5" stroke-linecap="round"><path d="M6 22h14M6 16h20M6 10h9"/></svg>')
 
+// Before the first paint: who has chosen a theme should not see the other one flash by.
+const theme = `const t = localStorage.getItem('sse-theme'); if (t === 'light' || t === 'dark') document.documentElement.dataset.theme = t`
+
 export default defineNuxtConfig({
   modules: ['../src/module'],
   devtools: { enabled: false },
@@ -9,8 +12,14 @@ export default defineNuxtConfig({
     head: {
       title: 'nuxt-sse playground',
       htmlAttrs: { lang: 'en' },
-      meta: [{ name: 'viewport', content: 'width=device-width, initial-scale=1' }],
+      meta: [
+        { name: 'viewport', content: 'width=device-width, initial-scale=1' },
+        { name: 'description', content: 'A chat, a job and a feed on server-sent events that lose nothing.' },
+        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#fafaf8' },
+        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#101312' },
+      ],
       link: [{ rel: 'icon', href: favicon }],
+      script: [{ innerHTML: theme }],
     },
   },
   css: ['~/assets/css/main.css'],

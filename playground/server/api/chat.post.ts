@@ -1,4 +1,6 @@
 const MAX_PROMPT_LENGTH = 500
+/** About 40 tokens a second, unevenly, as people know it from a model. */
+const TOKEN_MS = 25
 
 /** One answer, token by token. The checks come first, and answer with a status; then the generator is streamed. */
 export default defineSSEHandler(async (event) => {
@@ -12,7 +14,7 @@ async function* answer(prompt: string) {
   const startedAt = Date.now()
   let tokens = 0
   for (const text of generateTokens(prompt)) {
-    await pause(15 + Math.random() * 45)
+    await pause(TOKEN_MS * (0.4 + Math.random() * 1.2))
     tokens++
     yield { text }
   }

@@ -1,21 +1,21 @@
 import type { JobNews } from '#shared/types/job'
 
-const STEPS = ['Collecting pages', 'Reading text', 'Building the index', 'Checking links', 'Writing the report']
 const TICKS_PER_STEP = 24
+const TICK_MS = 200
 const PATHS = ['guide/getting-started', 'guide/channels', 'guide/polling', 'reference/options', 'reference/errors', 'reference/wire', 'deploy/nginx', 'deploy/node', 'about']
 
 export const jobChannel = (id: string) => useSSEChannel<JobNews>(`job:${id}`, { retention: { maxMessages: 2_000 } })
 
-/** Half a minute of honest work, told as it goes. Nobody needs to watch. */
+/** Some 25 seconds of honest work, told as it goes. Nobody needs to watch. */
 export async function* runJob() {
   const startedAt = Date.now()
   let words = 0
   let pages = 0
-  for (const [index, step] of STEPS.entries()) {
+  for (const [index, step] of JOB_STEPS.entries()) {
     yield log(`${step} …`)
     for (let tick = 1; tick <= TICKS_PER_STEP; tick++) {
-      await pause(120 + Math.random() * 160)
-      const percent = Math.round(1000 * (index * TICKS_PER_STEP + tick) / (STEPS.length * TICKS_PER_STEP)) / 10
+      await pause(TICK_MS * (0.5 + Math.random()))
+      const percent = Math.round(1000 * (index * TICKS_PER_STEP + tick) / (JOB_STEPS.length * TICKS_PER_STEP)) / 10
       yield sseMessage<JobNews, 'progress'>({ kind: 'progress', percent, step }, { event: 'progress' })
       if (tick % 6 === 0) {
         pages++

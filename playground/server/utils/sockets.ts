@@ -1,20 +1,24 @@
 import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 
-const sockets = new Map<string, Set<Socket>>()
+const responses = new Map<string, Set<ServerResponse>>()
 
-export function rememberSocket(tab: string, socket: Socket, response: ServerResponse): void {
-  const open = sockets.get(tab) ?? new Set()
-  sockets.set(tab, open.add(socket))
+/** Until it is closed, the response is among those that {@link cutSockets} cuts for this tab. */
+export function rememberResponse(tab: string, response: ServerResponse): void {
+  const open = responses.get(tab) ?? new Set()
+  responses.set(tab, open.add(response))
   response.once('close', () => {
-    open.delete(socket)
-    if (open.size === 0) sockets.delete(tab)
+    open.delete(response)
+    if (open.size === 0 && responses.get(tab) === open) responses.delete(tab)
   })
 }
 
 /** Cuts what is open, as a network does: without a word. Returns how many connections that were. */
 export function cutSockets(tab: string): number {
-  const open = sockets.get(tab) ?? new Set()
-  for (const socket of open) socket.destroy()
-  return open.size
+  const open = [...responses.get(tab) ?? []]
+  for (const response of open) {
+    // The proxy of `nuxt dev` passes a cut on only once it has seen headers; a poll that still waits for news would hang in it.
+    if (import.meta.dev && !response.headersSent) response.flushHeaders()
+    setImmediate(() => response.socket?.destroy())
+  }
+  return open.length
 }

@@ -1,4 +1,5 @@
 export interface FeedEntry {
+  title?: string
   author: string
   text: string
   /** ISO 8601. */

@@ -1,5 +1,5 @@
 export default defineEventHandler(async (event) => {
-  const { tab } = await readBody<{ tab?: unknown }>(event)
+  const { tab } = await readBody<{ tab?: unknown } | undefined>(event) ?? {}
   if (typeof tab !== 'string') throw createError({ statusCode: 400, message: 'Expected `tab` to be a text.' })
   return { cut: cutSockets(tab) }
 })

@@ -1,10 +1,20 @@
-const MAX_TEXT_LENGTH = 280
-const MAX_AUTHOR_LENGTH = 40
-
 export default defineEventHandler(async (event) => {
-  const { author, text } = await readBody<{ author?: unknown, text?: unknown }>(event) ?? {}
-  if (typeof text !== 'string' || !text.trim() || text.length > MAX_TEXT_LENGTH) throw createError({ statusCode: 422, message: `Please write 1 to ${MAX_TEXT_LENGTH} characters.` })
-  if (typeof author !== 'string' || author.length > MAX_AUTHOR_LENGTH) throw createError({ statusCode: 422, message: `Please use a name of at most ${MAX_AUTHOR_LENGTH} characters.` })
-  const id = await feedChannel().publish({ author: author.trim() || 'Somebody', text: text.trim(), at: new Date().toISOString() })
+  const body = await readBody<Record<string, unknown> | undefined>(event)
+  const text = read(body, 'text')
+  if (!text) throw refuse('Please write something.')
+  const title = read(body, 'title')
+  const id = await feedChannel().publish({ ...(title && { title }), author: read(body, 'author') || 'Somebody', text, at: new Date().toISOString() })
   return { id }
 })
+
+/** The field without the space around it, or nothing if it was left out. */
+function read(body: Record<string, unknown> | undefined, field: keyof typeof FEED_LIMITS): string {
+  const value = body?.[field] ?? ''
+  if (typeof value !== 'string') throw refuse(`Expected \`${field}\` to be a text.`)
+  if (value.length > FEED_LIMITS[field]) throw refuse(`Expected \`${field}\` to have at most ${FEED_LIMITS[field]} characters, got ${value.length}.`)
+  return value.trim()
+}
+
+function refuse(message: string) {
+  return createError({ statusCode: 422, message })
+}

@@ -1,6 +1,10 @@
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
+
 export default defineSSEHandler(async (event) => {
-  const channel = jobChannel(getRouterParam(event, 'id')!)
-  const { lastOffset } = await channel.info()
-  if (lastOffset === 0) throw createError({ statusCode: 404, message: 'There is no such job here. It may have run in a server that has gone since.' })
+  const id = getRouterParam(event, 'id') ?? ''
+  const channel = UUID.test(id) && jobChannel(id)
+  if (!channel || (await channel.info()).lastOffset === 0) {
+    throw createError({ statusCode: 404, message: 'There is no such job here. It may have run in a server that has gone since.' })
+  }
   return channel
 })
