@@ -17,7 +17,8 @@ const arrows = [
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
     ['message', 'public-error'],
-    ['replay'],
+    ['replay', 'page-limit'],
+    ['channel-reader', 'hub-channel'],
     ['hub'],
     ['heartbeat', 'sse-connection', 'connection'],
     ['stream-source', 'stream-channel', 'request'],

@@ -6,7 +6,7 @@ import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
 import type { SSEReadResult } from './channel'
 import type { LogDriver, LogEntry } from './drivers/types'
-import type { ChannelReader } from './hub'
+import type { ChannelReader } from './channel-reader'
 import { locate } from './replay'
 
 const DEFAULT_READ_MESSAGES = 1_000

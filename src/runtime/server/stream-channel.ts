@@ -1,5 +1,5 @@
 import type { Connection } from './connection'
-import type { ChannelReader, ReaderStep } from './hub'
+import type { ChannelReader, ReaderStep } from './channel-reader'
 
 /** How long a reader waits before it asks a driver again that could not be reached. */
 const RETRY_MS = 500

@@ -1,5 +1,5 @@
 import { createEpoch } from '../../shared/position'
-import { SSEError } from '../../shared/errors'
+import { channelEnded } from './channel-ended'
 import type { SSERetention } from '../options'
 import type { LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
 
@@ -171,10 +171,6 @@ function page(log: Log, after: number, limit: LogPageLimit): LogEntry[] {
     bytes += entry.data.length
   }
   return entries
-}
-
-function channelEnded(channel: string): SSEError {
-  return new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${channel}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
 }
 
 /** A timer must not keep a process alive; on runtimes without `unref` none does. */

@@ -1,6 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { createEpoch } from '../../shared/position'
-import { SSEError, invalidOption } from '../../shared/errors'
+import { channelEnded } from './channel-ended'
+import { invalidOption } from '../../shared/errors'
 import type { SSERetention } from '../options'
 import { afterTick } from '../tick'
 import type { LogAppend, LogDriver, LogEntry, LogNotice } from './types'
@@ -194,10 +195,6 @@ function isReply(error: unknown, code = ''): boolean {
 
 function rethrow(error: unknown): never {
   throw unavailable(error)
-}
-
-function channelEnded(channel: string): SSEError {
-  return new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${channel}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
 }
 
 function reportToConsole(message: string, cause?: unknown): void {

@@ -1,0 +1,109 @@
+import { SSEError } from '../shared/errors'
+import type { SSEPublicError } from '../shared/errors'
+import { formatPosition } from '../shared/position'
+import type { SSEGap } from '../shared/protocol'
+import type { LogState } from './drivers/types'
+import type { HubChannel } from './hub-channel'
+import { PAGE_LIMIT } from './page-limit'
+import { Run, gapBehind } from './replay'
+import type { locate } from './replay'
+
+export type ReaderStep
+  = | { type: 'messages', run: Run }
+    | { type: 'gap', gap: SSEGap }
+    | { type: 'end' }
+    | { type: 'error', error: SSEPublicError }
+
+/** One reader's place in a channel. It is pulled, and keeps nothing but its position. */
+export class ChannelReader {
+  epoch = ''
+  offset = 0
+  /** Whether it goes on from the position that was asked for. */
+  resumed = false
+  /** What it must be told before its first message. */
+  gap: SSEGap | null = null
+  /** Called when {@link step} may have something again after it had nothing. */
+  wake: () => void = () => {}
+
+  #closed = false
+
+  constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
+
+  get position(): string {
+    return formatPosition(this.epoch, this.offset)
+  }
+
+  /** Everything was read, and nothing will follow. */
+  get complete(): boolean {
+    const { state } = this.channel
+    return !this.gap && state.closing !== null && state.epoch === this.epoch && this.offset >= state.last
+  }
+
+  /** Whether {@link step} has something. */
+  get hasNews(): boolean {
+    const { state } = this.channel
+    return this.gap !== null || this.epoch !== state.epoch || this.offset < state.last || state.closing !== null
+  }
+
+  /** How the channel ended, if it has. */
+  get closing(): LogState['closing'] {
+    return this.channel.state.closing
+  }
+
+  begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
+    this.epoch = this.channel.state.epoch
+    this.offset = offset
+    this.resumed = resumed
+    this.gap = gap
+  }
+
+  /**
+   * What comes next: now, or after the log was asked, or nothing (`wake` is called then). The position has moved behind
+   * it when this returns. Rejects when the driver cannot be reached; the position has not moved then.
+   */
+  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
+    const { state, recent } = this.channel
+    if (!this.gap && this.epoch !== state.epoch) this.gap = gapBehind(this, state)
+    if (this.gap) return this.#tell(this.gap)
+    if (this.offset < state.last) {
+      const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes)
+      return run ? this.#take(run) : this.#ask()
+    }
+    if (!this.complete) return undefined
+    return state.closing!.error ? { type: 'error', error: state.closing!.error } : { type: 'end' }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.wake = () => {}
+    this.channel.readers.delete(this)
+    this.onClose()
+  }
+
+  async #ask(): Promise<ReaderStep | undefined> {
+    const page = await this.channel.driver.read(this.channel.name, this.offset, PAGE_LIMIT)
+    if (page.epoch !== this.epoch) {
+      await this.channel.refresh()
+      return this.step()
+    }
+    const gap = gapBehind(this, page)
+    if (gap) return this.#tell(gap)
+    if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
+    if (this.offset >= this.channel.state.last) return undefined
+    // Asking again at once would go on for ever.
+    throw new SSEError('DRIVER_UNAVAILABLE', `[nuxt-sse] Channel \`${this.channel.name}\`: the log has nothing behind ${this.position}, although newer messages were announced.`, { statusCode: 503 })
+  }
+
+  #take(run: Run): ReaderStep {
+    this.offset = run.last
+    return { type: 'messages', run }
+  }
+
+  #tell(gap: SSEGap): ReaderStep {
+    this.gap = null
+    this.epoch = gap.position.slice(0, gap.position.lastIndexOf('.'))
+    this.offset = Number(gap.position.slice(this.epoch.length + 1))
+    return { type: 'gap', gap }
+  }
+}

@@ -1,0 +1,132 @@
+import type { ChannelReader } from './channel-reader'
+import type { LogDriver, LogNotice, LogPage, LogState } from './drivers/types'
+import { PAGE_LIMIT } from './page-limit'
+import { RecentMessages } from './replay'
+import { afterTick } from './tick'
+
+/** What is kept of a channel that somebody reads, so that readers at its head need not ask the log. */
+const RECENT_LIMIT = { messages: 1_024, bytes: 1_048_576 }
+/** How long until a driver that could not be reached is asked again. */
+const RETRY_MS = 500
+
+/** One channel that somebody in this process reads: its subscription, its state, its recent messages. */
+export class HubChannel {
+  readonly readers = new Set<ChannelReader>()
+  /** Resolves when the driver has acknowledged the subscription and the state is known. */
+  readonly ready: Promise<void>
+  state!: LogState
+  recent!: RecentMessages
+
+  #stopped = false
+  #unsubscribe?: () => void
+  #refreshing?: Promise<void>
+  #again = false
+  #waking = false
+  #retry?: ReturnType<typeof setTimeout>
+  #recheck?: ReturnType<typeof setTimeout>
+
+  constructor(readonly name: string, readonly driver: LogDriver) {
+    this.ready = this.#start()
+    // Every reader awaits it; when all have gone, nobody does.
+    this.ready.catch(() => {})
+  }
+
+  /** Subscribe first, then read: what is published in between is in one of the two, or in both. */
+  async #start(): Promise<void> {
+    const unsubscribe = await this.driver.subscribe(this.name, notice => this.#onNotice(notice))
+    if (this.#stopped) return unsubscribe()
+    this.#unsubscribe = unsubscribe
+    this.#adopt(await this.driver.state(this.name))
+    this.#recheckLater()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#retry)
+    clearTimeout(this.#recheck)
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+  }
+
+  #onNotice(notice: LogNotice): void {
+    // What comes before the state is known lies in the log, which every reader asks before it begins.
+    if (!this.state) return
+    if (notice.type === 'append' && notice.epoch === this.state.epoch && this.recent.push(notice.entries)) {
+      this.state.last = Math.max(this.state.last, notice.entries.at(-1)?.offset ?? 0)
+      return this.#wake()
+    }
+    // A hole, another epoch, an ending: the log knows.
+    this.#reread()
+  }
+
+  /** A notice that was lost with nothing behind it would be missed by nobody. Jittered, so that channels do not ask together. */
+  #recheckLater(): void {
+    if (this.#stopped || !this.driver.recheckMs) return
+    this.#recheck = setTimeout(() => {
+      this.#reread()
+      this.#recheckLater()
+    }, this.driver.recheckMs * (0.5 + Math.random()))
+    ;(this.#recheck as { unref?: () => void }).unref?.()
+  }
+
+  /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
+  #reread(): void {
+    this.refresh().catch(() => {
+      if (this.#stopped) return
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => this.#reread(), RETRY_MS)
+      ;(this.#retry as { unref?: () => void }).unref?.()
+    })
+  }
+
+  /** Reads what the log has behind the newest message known here. One read at a time, and one more if asked meanwhile. */
+  refresh(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
+    this.#again = true
+    return this.#refreshing ??= this.#refresh()
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false
+        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state.epoch)
+        if (page.epoch !== this.state.epoch) this.#adopt(page)
+        else this.#merge(page)
+      }
+    }
+    finally {
+      // In one breath with the last look at `#again`: who asks a moment later must get a read of their own.
+      this.#refreshing = undefined
+    }
+    this.#wake()
+  }
+
+  #adopt({ epoch, first, last, closing }: LogState): void {
+    this.state = { epoch, first, last, closing }
+    this.recent = new RecentMessages(epoch, last, RECENT_LIMIT)
+  }
+
+  #merge(page: LogPage): void {
+    if (!this.recent.push(page.entries)) {
+      // The log itself has lost what lay between: whoever stood there is told when it reads on.
+      this.recent.reset(page.first - 1)
+      this.recent.push(page.entries)
+    }
+    const reached = page.entries.at(-1)?.offset ?? (page.first > page.last ? page.last : 0)
+    this.state.last = Math.max(this.state.last, reached)
+    this.state.first = Math.max(this.state.first, page.first)
+    // An ending counts only for who has read everything before it.
+    if (this.state.last >= page.last) this.state.closing = page.closing
+    else this.#again = true
+  }
+
+  #wake(): void {
+    if (this.#waking) return
+    this.#waking = true
+    afterTick(() => {
+      this.#waking = false
+      for (const reader of this.readers) reader.wake()
+    })
+  }
+}
