@@ -99,6 +99,23 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
+  it('rejects at once when there can be no client, and works as soon as there is one', async () => {
+    let installed = false
+    let asked = 0
+    const driver = createRedisDriver({ createClient: (options) => {
+      asked++
+      if (!installed) throw new Error('Cannot find package')
+      return new Redis(redis.url, options)
+    } }, RETENTION)
+    await expect(driver.append('c', [{ data: '1' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    expect(asked).toBe(2)
+    // Trap 33: a failed first attempt is not remembered.
+    installed = true
+    expect((await driver.append('later', [{ data: '1' }], RETENTION)).offsets).toEqual([1])
+    await driver.close()
+  })
+
   it('says once that Redis is away, and once that it is back', async () => {
     const own = await startRedis()
     const said: string[] = []

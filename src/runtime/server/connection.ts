@@ -8,7 +8,7 @@ import type { ResponseSink } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
-import { afterTick } from './tick'
+import { afterTick, unref } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble } from './wire'
 
 export interface ConnectionContext {
@@ -293,7 +293,7 @@ export class Connection implements SSEConnection {
     sink.write(text)
     sink.end()
     this.#linger = setTimeout(() => sink.destroy(), LINGER_MS)
-    ;(this.#linger as { unref?: () => void }).unref?.()
+    unref(this.#linger)
     this.#close(reason)
   }
 

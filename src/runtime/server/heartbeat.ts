@@ -1,3 +1,5 @@
+import { unref } from './tick'
+
 /** What has something to do at a point in time that moves: a heartbeat moves whenever a message is sent. */
 export interface Due {
   /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
@@ -60,7 +62,7 @@ export class Heartbeats {
     this.#disarm()
     this.#timerAt = slot
     this.#timer = setTimeout(() => this.#turn(), Math.min(MAX_TIMER_MS, Math.max(0, slot - now)))
-    ;(this.#timer as { unref?: () => void }).unref?.()
+    unref(this.#timer)
   }
 
   #disarm(): void {

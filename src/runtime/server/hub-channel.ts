@@ -2,7 +2,7 @@ import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogNotice, LogPage, LogState } from './drivers/types'
 import { PAGE_LIMIT } from './page-limit'
 import { RecentMessages } from './replay'
-import { afterTick } from './tick'
+import { afterTick, unref } from './tick'
 
 /** What is kept of a channel that somebody reads, so that readers at its head need not ask the log. */
 const RECENT_LIMIT = { messages: 1_024, bytes: 1_048_576 }
@@ -66,7 +66,7 @@ export class HubChannel {
       this.#reread()
       this.#recheckLater()
     }, this.driver.recheckMs * (0.5 + Math.random()))
-    ;(this.#recheck as { unref?: () => void }).unref?.()
+    unref(this.#recheck)
   }
 
   /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
@@ -75,7 +75,7 @@ export class HubChannel {
       if (this.#stopped) return
       clearTimeout(this.#retry)
       this.#retry = setTimeout(() => this.#reread(), RETRY_MS)
-      ;(this.#retry as { unref?: () => void }).unref?.()
+      unref(this.#retry)
     })
   }
 

@@ -5,3 +5,9 @@
 export const afterTick: (task: () => void) => void = typeof setImmediate === 'function'
   ? setImmediate
   : task => setTimeout(task, 0)
+
+/** A timer must not keep a process alive; on runtimes without `unref` none does. */
+export function unref<T>(timer: T): T {
+  (timer as { unref?: () => void }).unref?.()
+  return timer
+}

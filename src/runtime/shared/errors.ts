@@ -9,10 +9,10 @@ export type SSEErrorCode
   // What a request is told (server)
     | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'SHUTTING_DOWN'
   // What happened to a channel or a source (server)
-    | 'CHANNEL_ENDED' | 'CHANNEL_DELETED' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED'
+    | 'CHANNEL_ENDED' | 'ABORTED' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED'
   // What ended or troubles a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
-    | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED'
+    | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED'
     | (string & {})
 
 export interface SSEErrorOptions {

@@ -1,6 +1,7 @@
 import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
 import type { SSERetention } from '../options'
+import { unref } from '../tick'
 import type { LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
 
 /** How often what is older than its retention is removed from channels that nobody touches. */
@@ -171,10 +172,4 @@ function page(log: Log, after: number, limit: LogPageLimit): LogEntry[] {
     bytes += entry.data.length
   }
   return entries
-}
-
-/** A timer must not keep a process alive; on runtimes without `unref` none does. */
-function unref<T>(timer: T): T {
-  (timer as { unref?: () => void }).unref?.()
-  return timer
 }

@@ -1,5 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { SSEError } from '../../shared/errors'
+import { unref } from '../tick'
 
 /** How often the subscriber connection is asked for a sign of life: it can look alive and be dead. */
 const PROBE_MS = 3_000
@@ -67,7 +68,7 @@ export function createRedisLink({ timeoutMs, createClient, report }: RedisLinkOp
   function commandClient(): Promise<Redis> {
     return commands ??= connect({}).catch((error) => {
       commands = undefined
-      throw error
+      throw unavailable(error)
     })
   }
 
@@ -82,12 +83,11 @@ export function createRedisLink({ timeoutMs, createClient, report }: RedisLinkOp
         if (!first) void resubscribe(client)
         first = false
       })
-      probe = setInterval(() => void ask(client), PROBE_MS)
-      probe.unref?.()
+      probe = unref(setInterval(() => void ask(client), PROBE_MS))
       return client
     }).catch((error) => {
       subscriber = undefined
-      throw error
+      throw unavailable(error)
     })
   }
 

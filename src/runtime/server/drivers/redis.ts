@@ -1,7 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
-import { invalidOption } from '../../shared/errors'
+import { SSEError, invalidOption } from '../../shared/errors'
 import type { SSERetention } from '../options'
 import { afterTick } from '../tick'
 import type { LogAppend, LogDriver, LogEntry, LogNotice } from './types'
@@ -14,6 +14,8 @@ const DEFAULT_TIMEOUT_MS = 2_000
 const MAX_BATCH_MESSAGES = 500
 /** Messages that wait for Redis in this process; beyond, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
+/** How long until an append whose answer was lost is asked about. */
+const RETRY_MS = 20
 /** Notices are at most once: now and then readers look at the log themselves. */
 const RECHECK_MS = 5_000
 /** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
@@ -110,7 +112,9 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       }
       catch (error) {
         if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
-        if (isReply(error) || Date.now() >= until) throw unavailable(error)
+        // An error of ours says that nothing was sent, and that it is no use to try.
+        if (error instanceof SSEError || isReply(error) || Date.now() >= until) throw unavailable(error)
+        await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       }
     }
   }
