@@ -12,6 +12,7 @@ const SERVER_IMPORTS = [
   ['sseMessage', 'sse-message'],
   ['getSSEPosition', 'get-sse-position'],
   ['createSSEConnection', 'create-sse-connection'],
+  ['setSSERedisClient', 'set-sse-redis-client'],
 ] as const
 
 export default defineNuxtModule<ModuleOptions>({

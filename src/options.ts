@@ -1,10 +1,20 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server/options'
 import { invalidOption } from './runtime/shared/errors'
+import { redisConnector } from './runtime/server/drivers/redis-connect'
 import { resolveHandlerOptions } from './runtime/server/options'
 
 export interface RedisOptions {
-  /** `redis://` or `rediss://`, with user, password and database. At run time `NUXT_SSE_REDIS_URL`. */
+  /**
+   * `redis://` or `rediss://`, with user, password and database. Several, separated by commas, for a cluster or for
+   * Sentinels. At run time `NUXT_SSE_REDIS_URL`.
+   */
   url?: string
+  /** `url` names nodes of a Redis Cluster (7 or newer). At run time `NUXT_SSE_REDIS_CLUSTER`. @default false */
+  cluster?: boolean
+  /** `url` names Sentinels, and this is what they call the primary. At run time `NUXT_SSE_REDIS_SENTINEL`. @default '' */
+  sentinel?: string
+  /** What the Sentinels themselves ask for. At run time `NUXT_SSE_REDIS_SENTINEL_PASSWORD`. @default '' */
+  sentinelPassword?: string
   /** Before every key. @default 'sse:' */
   keyPrefix?: string
   /** How long an operation may take until it rejects with `DRIVER_UNAVAILABLE`, in milliseconds. @default 2000 */
@@ -30,10 +40,13 @@ export interface ResolvedModuleOptions {
 }
 
 const DRIVERS = ['memory', 'redis']
-const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
+const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 /** Resolves what the user wrote into something complete. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions({ driver, redis, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
-  return { driver: driver ?? '', redis: { ...DEFAULT_REDIS_OPTIONS, ...redis }, handler: resolveHandlerOptions(handler) }
+  const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
+  // The url may come at run time; what is there now is looked at now.
+  redisConnector(redisOptions)
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveHandlerOptions(handler) }
 }

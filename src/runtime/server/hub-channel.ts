@@ -1,5 +1,5 @@
 import type { ChannelReader } from './channel-reader'
-import type { LogDriver, LogNotice, LogPage, LogState } from './drivers/types'
+import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from './drivers/types'
 import { PAGE_LIMIT } from './page-limit'
 import { RecentMessages } from './replay'
 import { afterTick, unref } from './tick'
@@ -51,12 +51,28 @@ export class HubChannel {
   #onNotice(notice: LogNotice): void {
     // What comes before the state is known lies in the log, which every reader asks before it begins.
     if (!this.state) return
-    if (notice.type === 'append' && notice.epoch === this.state.epoch && this.recent.push(notice.entries)) {
-      this.state.last = Math.max(this.state.last, notice.entries.at(-1)?.offset ?? 0)
-      return this.#wake()
-    }
-    // A hole, another epoch, an ending: the log knows.
+    if (notice.type === 'append' && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
+    // A hole, another epoch, another message where one was, an ending: the log knows.
     this.#reread()
+  }
+
+  /**
+   * Whether the message before the first is the one that is known here. Otherwise the log went back, and grew again to
+   * where it was, while nobody heard of it: the offsets alone would fit.
+   */
+  #follows({ entries, follows }: Extract<LogNotice, { type: 'append' }>): boolean {
+    return follows === undefined || entries[0]?.offset !== this.state.last + 1 || follows === this.state.mark
+  }
+
+  /** `false` when the entries do not go on from what is known here. */
+  #take(entries: readonly LogEntry[]): boolean {
+    if (!this.recent.push(entries)) return false
+    const newest = entries.at(-1)
+    if (newest && newest.offset > this.state.last) {
+      this.state.last = newest.offset
+      this.state.mark = newest.mark
+    }
+    return true
   }
 
   /** A notice that was lost with nothing behind it would be missed by nobody. Jittered, so that channels do not ask together. */
@@ -90,7 +106,7 @@ export class HubChannel {
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false
-        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state.epoch)
+        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state)
         if (page.epoch !== this.state.epoch) this.#adopt(page)
         else this.#merge(page)
       }
@@ -102,19 +118,20 @@ export class HubChannel {
     this.#wake()
   }
 
-  #adopt({ epoch, first, last, closing }: LogState): void {
-    this.state = { epoch, first, last, closing }
+  #adopt({ epoch, first, last, closing, mark }: LogState): void {
+    this.state = { epoch, first, last, closing, mark }
     this.recent = new RecentMessages(epoch, last, RECENT_LIMIT)
   }
 
   #merge(page: LogPage): void {
-    if (!this.recent.push(page.entries)) {
+    if (!this.#take(page.entries)) {
+      // Another message where one is known: one of the two is of a log that went back. Who says which one is known is told.
+      if (page.entries[0]!.offset <= this.state.last) return void (this.#again = true)
       // The log itself has lost what lay between: whoever stood there is told when it reads on.
       this.recent.reset(page.first - 1)
-      this.recent.push(page.entries)
+      this.#take(page.entries)
     }
-    const reached = page.entries.at(-1)?.offset ?? (page.first > page.last ? page.last : 0)
-    this.state.last = Math.max(this.state.last, reached)
+    if (page.first > page.last && page.last > this.state.last) Object.assign(this.state, { last: page.last, mark: page.mark })
     this.state.first = Math.max(this.state.first, page.first)
     // An ending counts only for who has read everything before it.
     if (this.state.last >= page.last) this.state.closing = page.closing

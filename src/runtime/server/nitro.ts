@@ -5,6 +5,9 @@ import type { SSEContext } from './context'
 import { createSSEContext } from './context'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
+import type { CreateRedisClient } from './drivers/redis-client'
+import { redisConnector } from './drivers/redis-connect'
+import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveHandlerOptions } from './options'
@@ -12,14 +15,24 @@ import { resolveHandlerOptions } from './options'
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
   driver?: string
-  redis?: { url: string, keyPrefix: string, timeoutMs: number }
+  redis?: RedisConnectOptions & { keyPrefix: string, timeoutMs: number }
 }
 
 let context: SSEContext | undefined
+let createClient: CreateRedisClient | undefined
+let clientsMade = false
 
 /** The context of this process, made when first asked for: another plugin may publish before ours has run. */
 export function useSSEContext(): SSEContext {
   return context ??= createContext()
+}
+
+/** Has the redis driver make its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or of no use. */
+export function useRedisClientFactory(factory: CreateRedisClient): void {
+  const { driver } = useSSEContext()
+  if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
+  if (clientsMade) throw new SSEError('INVALID_OPTION', '[nuxt-sse] [redis] Expected the client factory before the first channel is used: set it in a server plugin.')
+  createClient = factory
 }
 
 /** Ends what {@link useSSEContext} began, if anything did. */
@@ -37,15 +50,20 @@ function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], 
   // A url alone selects redis.
   switch (name || (redis?.url ? 'redis' : 'memory')) {
     case 'memory': return createMemoryDriver(retention)
-    case 'redis': return createRedisDriver({
-      ...redis,
-      createClient: async (settings) => {
-        const { Redis } = await loadIoredis().catch((cause) => {
-          throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
-        })
-        return redis?.url ? new Redis(redis.url, settings) : new Redis(settings)
-      },
-    }, retention)
+    case 'redis': return createRedisDriver({ ...redis, createClient: redisClients(redis ?? {}) }, retention)
     default: throw invalidOption('sse.driver', '`"memory"` or `"redis"`', name)
+  }
+}
+
+/** What makes no sense is said now, when the server starts; ioredis is loaded when somebody needs it. */
+function redisClients(options: RedisConnectOptions): CreateRedisClient {
+  const connect = redisConnector(options)
+  return async (settings, role) => {
+    clientsMade = true
+    if (createClient) return createClient(settings, role)
+    const ioredis = await loadIoredis().catch((cause) => {
+      throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+    })
+    return connect(ioredis, settings)
   }
 }

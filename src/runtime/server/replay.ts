@@ -84,10 +84,14 @@ export class RecentMessages {
 
   /**
    * Takes what follows the newest message; what is already had is dropped. `false` when there is a hole before
-   * `entries`: nothing is taken then, and the log must be read.
+   * `entries`, or perhaps another message where one was: nothing is taken then, and the log must be read.
    */
   push(entries: readonly LogEntry[]): boolean {
     if (entries.length && entries[0]!.offset > this.last + 1) return false
+    const before = this.last - this.size
+    for (const { offset, mark } of entries) {
+      if (mark !== undefined && offset <= this.last && this.#entries[this.#head + offset - before - 1]?.mark !== mark) return false
+    }
     for (const entry of entries) {
       if (entry.offset <= this.last) continue
       this.#entries.push(entry)

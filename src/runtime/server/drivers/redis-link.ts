@@ -1,23 +1,31 @@
-import type { Redis, RedisOptions } from 'ioredis'
-import { SSEError } from '../../shared/errors'
-import { unref } from '../tick'
+import type { Cluster, Redis } from 'ioredis'
+import type { CreateRedisClient, RedisClient, RedisRole } from './redis-client'
+import { isCluster, ready, redisSettings } from './redis-client'
+import { isReply, unavailable } from './redis-errors'
+import { RedisOutage } from './redis-outage'
+import { RedisShards } from './redis-shards'
+import { RedisSubscriber } from './redis-subscriber'
+import { within } from './within'
 
-/** How often the subscriber connection is asked for a sign of life: it can look alive and be dead. */
-const PROBE_MS = 3_000
-const MAX_RECONNECT_MS = 500
+/** A cluster has recovered when none of its nodes has failed for so long. */
+const CLUSTER_QUIET_MS = 5_000
 
 export interface RedisLinkOptions {
   timeoutMs: number
-  /** Makes a client that connects as `options` say. */
-  createClient: (options: RedisOptions) => Redis | Promise<Redis>
+  createClient: CreateRedisClient
   /** Told once when Redis goes away, and once when it is back. */
   report(message: string, cause?: unknown): void
+  /** Redis, or a part of it, may be another one than before: what was written last may be gone. */
+  onReturn(): void
 }
 
-/** The two connections of a process: one for commands, one for subscriptions. */
+/**
+ * What connects a process with Redis: one connection for commands and one for subscriptions, or in a cluster as many to
+ * each primary that it needs.
+ */
 export interface RedisLink {
-  /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached in time. */
-  run<T>(command: (client: Redis) => Promise<T>): Promise<T>
+  /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached by `until`, in `Date.now()` time. */
+  run<T>(until: number, command: (client: RedisClient) => Promise<T>): Promise<T>
   /** Resolves when Redis has acknowledged. `onMessage` gets every message; `undefined` when some may have been missed. */
   subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
   close(): Promise<void>
@@ -25,118 +33,89 @@ export interface RedisLink {
 
 interface Subscription {
   listeners: Set<(message: string | undefined) => void>
-  acknowledged: Promise<unknown>
+  acknowledged: Promise<void>
 }
 
-export function createRedisLink({ timeoutMs, createClient, report }: RedisLinkOptions): RedisLink {
+export function createRedisLink({ timeoutMs, createClient, report, onReturn }: RedisLinkOptions): RedisLink {
   const subscriptions = new Map<string, Subscription>()
-  let commands: Promise<Redis> | undefined
-  let subscriber: Promise<Redis> | undefined
-  let probe: ReturnType<typeof setInterval> | undefined
+  let commands: Promise<RedisClient> | undefined
+  let subscribers: Promise<RedisSubscriber | RedisShards> | undefined
+  let clustered = false
   let closed = false
-  let down = false
+  const outage = new RedisOutage(report, () => clustered ? CLUSTER_QUIET_MS : 0)
 
-  async function connect(options: RedisOptions): Promise<Redis> {
-    const settings: RedisOptions = {
-      lazyConnect: true,
-      // Whoever waits for Redis waits in ready(), for a bounded time, and not in a queue of ioredis.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: timeoutMs,
-      retryStrategy: attempt => closed ? null : Math.min(MAX_RECONNECT_MS, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2),
-      // After a failover the old primary may be a replica, which refuses to write.
-      reconnectOnError: error => error.message.startsWith('READONLY'),
-      ...options,
-    }
-    const client = await createClient(settings)
+  async function connect(role: RedisRole): Promise<RedisClient> {
+    const client = await createClient(redisSettings(timeoutMs, role), role)
     // One listener for each that waits, and any number may.
     client.setMaxListeners(0)
-    client.on('error', (error) => {
-      if (!down) report('Redis cannot be reached: what is published is refused until it can be.', error)
-      down = true
-    })
-    client.on('ready', () => {
-      if (down) report('Redis is back.')
-      down = false
-    })
+    client.on('error', error => outage.failed(error))
+    client.on('ready', () => outage.worked())
     // It goes on trying by itself.
     if (client.status === 'wait') client.connect().catch(() => {})
     return client
   }
 
   /** A failed first attempt is not remembered: a package that is missing now may be installed later. */
-  function commandClient(): Promise<Redis> {
-    return commands ??= connect({}).catch((error) => {
+  function commandClient(): Promise<RedisClient> {
+    return commands ??= connect('commands').then((client) => {
+      clustered = isCluster(client)
+      watch(client)
+      return client
+    }).catch((error) => {
       commands = undefined
       throw unavailable(error)
     })
   }
 
-  function subscriberClient(): Promise<Redis> {
-    return subscriber ??= connect({ autoResubscribe: false }).then((client) => {
-      let first = true
-      client.on('message', (channel, message) => {
-        for (const listener of subscriptions.get(channel)?.listeners ?? []) listener(message)
-      })
-      client.on('ready', () => {
-        // The first time, whoever has asked is about to subscribe.
-        if (!first) void resubscribe(client)
-        first = false
-      })
-      probe = unref(setInterval(() => void ask(client), PROBE_MS))
-      return client
+  function watch(client: RedisClient): void {
+    let first = true
+    client.on('ready', () => {
+      if (!first) onReturn()
+      first = false
+    })
+    // Nodes of a cluster come and go without the whole being away.
+    if (isCluster(client)) client.on('+node', () => !first && onReturn())
+    // Whoever made it has told it not to reconnect: another one must.
+    client.on('end', () => {
+      if (!closed) commands = undefined
+    })
+  }
+
+  function subscriberClients(): Promise<RedisSubscriber | RedisShards> {
+    return subscribers ??= commandClient().then(async (client) => {
+      const events = { onMessage: deliver, onMissed: (channels: string[]) => channels.forEach(channel => deliver(channel)) }
+      if (isCluster(client)) return new RedisShards(await ready<Cluster>(client, Date.now() + timeoutMs), timeoutMs, events)
+      return new RedisSubscriber(await connect('subscriptions') as Redis, timeoutMs, events)
     }).catch((error) => {
-      subscriber = undefined
+      subscribers = undefined
       throw unavailable(error)
     })
   }
 
-  /** What was published while the connection was away has reached nobody: everybody is told to look at the log. */
-  async function resubscribe(client: Redis): Promise<void> {
-    const all = [...subscriptions]
-    if (all.length === 0) return
-    const acknowledged = client.subscribe(...all.map(([channel]) => channel))
-    for (const [, subscription] of all) subscription.acknowledged = acknowledged
-    try {
-      await acknowledged
-      for (const [, { listeners }] of all) for (const listener of listeners) listener(undefined)
-    }
-    catch {
-      // Cut again: the next `ready` does it anew.
-      client.disconnect(true)
-    }
-  }
-
-  async function ask(client: Redis): Promise<void> {
-    if (client.status !== 'ready') return
-    await client.ping().catch(() => client.disconnect(true))
-  }
-
-  async function ready(client: Redis): Promise<Redis> {
-    if (client.status === 'ready') return client
-    return new Promise((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer)
-        client.off('ready', done)
-        if (client.status === 'ready') resolve(client)
-        else reject(unavailable(new Error(`The connection is ${client.status}.`)))
-      }
-      const timer = setTimeout(done, timeoutMs)
-      client.on('ready', done)
-    })
+  function deliver(channel: string, message?: string): void {
+    for (const listener of subscriptions.get(channel)?.listeners ?? []) listener(message)
   }
 
   return {
-    async run(command) {
+    async run(until, command) {
       if (closed) throw unavailable(new Error('The driver is closed.'))
-      return command(await ready(await commandClient()))
+      const client = await commandClient()
+      try {
+        const answer = await within(until, command(await ready(client, until)))
+        outage.worked()
+        return answer
+      }
+      catch (error) {
+        if (!isReply(error)) outage.failed(error)
+        throw error
+      }
     },
 
     async subscribe(channel, onMessage) {
       if (closed) throw unavailable(new Error('The driver is closed.'))
       let subscription = subscriptions.get(channel)
       if (!subscription) {
-        subscription = { listeners: new Set(), acknowledged: subscriberClient().then(ready).then(client => client.subscribe(channel)) }
+        subscription = { listeners: new Set(), acknowledged: subscriberClients().then(clients => clients.add(channel, Date.now() + timeoutMs)) }
         subscriptions.set(channel, subscription)
       }
       subscription.listeners.add(onMessage)
@@ -144,8 +123,7 @@ export function createRedisLink({ timeoutMs, createClient, report }: RedisLinkOp
         if (!subscription.listeners.delete(onMessage) || subscription.listeners.size > 0) return
         if (subscriptions.get(channel) !== subscription) return
         subscriptions.delete(channel)
-        // In order on one connection: who subscribes again a moment later is behind this, and stays subscribed.
-        void subscriber?.then(client => client.status === 'ready' && client.unsubscribe(channel)).catch(() => {})
+        void subscribers?.then(clients => clients.delete(channel)).catch(() => {})
       }
       try {
         await subscription.acknowledged
@@ -159,15 +137,10 @@ export function createRedisLink({ timeoutMs, createClient, report }: RedisLinkOp
 
     async close() {
       closed = true
-      clearInterval(probe)
       subscriptions.clear()
-      const clients = await Promise.allSettled([commands, subscriber])
-      for (const client of clients) if (client.status === 'fulfilled') client.value?.disconnect()
+      const [commanding, subscribed] = await Promise.allSettled([commands, subscribers])
+      if (subscribed.status === 'fulfilled') subscribed.value?.close()
+      if (commanding.status === 'fulfilled') commanding.value?.disconnect()
     },
   }
-}
-
-export function unavailable(cause: unknown): SSEError {
-  if (cause instanceof SSEError) return cause
-  return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause })
 }

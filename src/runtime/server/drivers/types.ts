@@ -8,6 +8,11 @@ export interface LogEntry {
   event?: string
   /** JSON text. */
   data: string
+  /**
+   * Tells this message from any other that is ever given the same offset: a store that lost its newest messages (an
+   * asynchronous failover) gives their offsets out again. Only compared. Drivers that cannot lose a part need none.
+   */
+  mark?: string
 }
 
 /** One message to append. */
@@ -31,6 +36,14 @@ export interface LogState {
   /** The newest offset given out; 0 when there was none yet. */
   last: number
   closing: LogClosing | null
+  /** Of the newest message. */
+  mark?: string
+}
+
+/** What a caller has certainly seen, which is never what a client claims: the message at an offset, by its mark. */
+export interface LogSeen {
+  epoch: string
+  mark?: string
 }
 
 export interface LogPage extends LogState {
@@ -51,7 +64,7 @@ export interface LogPageLimit {
  * connection that was away) must send one to every subscriber when it is back.
  */
 export type LogNotice
-  = | { type: 'append', epoch: string, entries: LogEntry[] }
+  = | { type: 'append', epoch: string, entries: LogEntry[], /** Mark of the message before the first. */ follows?: string }
     | { type: 'changed' }
 
 /**
@@ -72,10 +85,10 @@ export interface LogDriver {
   /** A log that does not exist begins, empty, so that its epoch can be given to a reader. */
   state(channel: string): Promise<LogState>
   /**
-   * The entries behind `after` that are kept. With `epoch` the caller says that it has certainly seen `after` in that epoch
-   * (never what a client claims): a log that ends before it has gone back, and must begin a new epoch.
+   * The entries behind `after` that are kept. With `seen` the caller says that it has certainly seen the message at `after`:
+   * a log that ends before it, or has another one there, has gone back and must begin a new epoch.
    */
-  read(channel: string, after: number, limit: LogPageLimit, epoch?: string): Promise<LogPage>
+  read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage>
   /** Resolves when every later append will be noticed, with what ends the subscription. */
   subscribe(channel: string, listener: (notice: LogNotice) => void): Promise<() => void>
   /** Forgets the log. What comes next begins a new epoch. */

@@ -1,0 +1,143 @@
+import { createEpoch } from '../../shared/position'
+import { SSEError } from '../../shared/errors'
+import type { SSERetention } from '../options'
+import { afterTick } from '../tick'
+import { channelEnded } from './channel-ended'
+import type { ChannelKeys, ServerClock } from './redis-commands'
+import { runScript } from './redis-commands'
+import { isReply, isTransient, unavailable } from './redis-errors'
+import type { RedisLink } from './redis-link'
+import type { LogAppend } from './types'
+
+/** Messages of one script call: while it runs, Redis does nothing else. */
+const MAX_BATCH_MESSAGES = 500
+/** Messages that wait for Redis in this process; beyond, publishing is refused at once. */
+const MAX_QUEUED_MESSAGES = 10_000
+/** How long until an append whose answer was lost is asked about. */
+const RETRY_MS = 20
+/** Redis remembers a writer's last append for so many times the longest that it may ask about it. */
+const REMEMBER_FACTOR = 10
+/** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
+const MAX_ANSWERED_CHANNELS = 10_000
+/** Larger appends reach subscribers as a wake-up only, and they read the log. */
+const MAX_NOTICE_LENGTH = 16_384
+
+interface Append {
+  entries: LogAppend[]
+  retention: SSERetention
+  until: number
+  resolve(result: AppendResult): void
+  reject(error: unknown): void
+}
+
+export interface AppendResult {
+  epoch: string
+  offsets: number[]
+}
+
+/** The newest message of a channel as this process was told of it. */
+export interface Answered {
+  epoch: string
+  offset: number
+  mark: string
+}
+
+const NONE: Answered = { epoch: '', offset: 0, mark: '' }
+
+export interface RedisAppendsInit {
+  link: RedisLink
+  clock: ServerClock
+  timeoutMs: number
+  keysOf(channel: string, writer: string): ChannelKeys
+}
+
+/**
+ * What this process publishes: appends to a channel in one tick are one call, one call of a channel is under way at a
+ * time, and each happens once or not at all.
+ */
+export class RedisAppends {
+  /** For each channel that this process has published to: what Redis must not fall behind. */
+  readonly answered = new Map<string, Answered>()
+  readonly #queues = new Map<string, Append[]>()
+  readonly #writer = createEpoch()
+  #number = 0
+  #queued = 0
+
+  constructor(private readonly init: RedisAppendsInit) {}
+
+  append(channel: string, entries: LogAppend[], retention: SSERetention): Promise<AppendResult> {
+    if (this.#queued + entries.length > MAX_QUEUED_MESSAGES) return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already.`)))
+    this.#queued += entries.length
+    return new Promise((resolve, reject) => {
+      let queue = this.#queues.get(channel)
+      if (!queue) {
+        const fresh: Append[] = queue = []
+        this.#queues.set(channel, fresh)
+        afterTick(() => void this.#drain(channel, fresh))
+      }
+      queue.push({ entries, retention, until: Date.now() + this.init.timeoutMs, resolve, reject })
+    })
+  }
+
+  /** Batches of a channel go one after the other: what is asked while one is under way is the next. */
+  async #drain(channel: string, queue: Append[]): Promise<void> {
+    while (queue.length) {
+      const batch = this.#take(queue)
+      try {
+        const { epoch, offsets } = await this.#appendOnce(channel, batch)
+        let index = 0
+        for (const { entries, resolve } of batch) resolve({ epoch, offsets: offsets.slice(index, index += entries.length) })
+      }
+      catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#queues.delete(channel)
+  }
+
+  #take(queue: Append[]): Append[] {
+    let messages = 0
+    let count = 0
+    while (count < queue.length && (count === 0 || messages + queue[count]!.entries.length <= MAX_BATCH_MESSAGES)) messages += queue[count++]!.entries.length
+    this.#queued -= messages
+    return queue.splice(0, count)
+  }
+
+  /**
+   * One append, and only one: when its answer is lost, it is asked again under the same number, and Redis says what became of
+   * it. When the time is up it has a deadline in Redis too, so that what was rejected here does not happen there later.
+   */
+  async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
+    const { link, clock, timeoutMs, keysOf } = this.init
+    const { until, retention: { maxMessages, maxAgeMs } } = batch.at(-1)!
+    const entries = batch.flatMap(({ entries }) => entries)
+    const number = ++this.#number
+    const known = this.answered.get(channel) ?? NONE
+    const text = JSON.stringify(entries.map(({ event, data }) => event === undefined ? [data] : [data, event]))
+    const args = [
+      createEpoch(), maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, text.length > MAX_NOTICE_LENGTH ? '' : text,
+      known.epoch, known.offset, known.mark,
+      ...entries.flatMap(({ event = '', data, key = '' }) => [event, data, key]),
+    ]
+    while (true) {
+      try {
+        const [now, epoch, last, mark, ...offsets] = await runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), args)
+        clock.set(Number(now))
+        this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
+        return { epoch: epoch!, offsets: offsets.map(Number) }
+      }
+      catch (error) {
+        if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
+        const expected = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
+        if (!expected || Date.now() >= until) throw unavailable(error)
+        await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  #remember(channel: string, answered: Answered): void {
+    this.answered.delete(channel)
+    this.answered.set(channel, answered)
+    if (this.answered.size > MAX_ANSWERED_CHANNELS) this.answered.delete(this.answered.keys().next().value!)
+  }
+}

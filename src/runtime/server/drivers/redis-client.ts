@@ -1,0 +1,57 @@
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { unavailable } from './redis-errors'
+
+export type RedisClient = Redis | Cluster
+
+/** Commands and subscriptions have a connection each: one that is subscribed takes no other commands. */
+export type RedisRole = 'commands' | 'subscriptions'
+
+/**
+ * Makes a client that connects as `settings` say, which suit what it is for: in short, that nothing waits in a queue of
+ * ioredis. Called once for commands; and once for subscriptions, unless the first one is a `Cluster`, which knows its nodes.
+ */
+export type CreateRedisClient = (settings: RedisOptions, role: RedisRole) => RedisClient | Promise<RedisClient>
+
+const MAX_RECONNECT_MS = 500
+
+/** How every connection behaves, whoever makes it. */
+export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions {
+  return {
+    lazyConnect: true,
+    connectTimeout: timeoutMs,
+    // Whoever waits for Redis waits in ready(), for a bounded time, and not in a queue of ioredis.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    // A peer that vanished without a word is found by whoever waits for its answer.
+    socketTimeout: timeoutMs,
+    retryStrategy: reconnectDelayMs,
+    // After a failover the old primary may be a replica, which refuses to write.
+    reconnectOnError: error => error.message.startsWith('READONLY'),
+    // Who subscribes again must also tell the readers that something may have been missed.
+    ...role === 'subscriptions' && { autoResubscribe: false },
+  }
+}
+
+/** Exponential, at most half a second, jittered, so that the processes of an application do not come back together. */
+export function reconnectDelayMs(attempt: number): number {
+  return Math.min(MAX_RECONNECT_MS, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+}
+
+export function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster
+}
+
+/** Resolves when the client can be used; rejects with `DRIVER_UNAVAILABLE` when it cannot by `until`. */
+export async function ready<T extends RedisClient>(client: T, until: number): Promise<T> {
+  if (client.status === 'ready') return client
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      clearTimeout(timer)
+      client.off('ready', done)
+      if (client.status === 'ready') resolve(client)
+      else reject(unavailable(new Error(`The connection is ${client.status}.`)))
+    }
+    const timer = setTimeout(done, Math.max(0, until - Date.now()))
+    client.on('ready', done)
+  })
+}

@@ -1,0 +1,76 @@
+import type { RedisClient } from './redis-client'
+import { isReply } from './redis-errors'
+import type { RedisLink } from './redis-link'
+import { APPEND, FINISH, READ, REMOVE } from './redis-scripts'
+
+/** The scripts as commands of a client, which sends their text only when Redis does not know it. */
+type Script = (...args: (string | number)[]) => Promise<string[]>
+type Scripted = RedisClient & Record<'sseAppend' | 'sseFinish' | 'sseRead' | 'sseRemove', Script>
+type ScriptName = 'sseAppend' | 'sseFinish' | 'sseRead' | 'sseRemove'
+
+const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
+  sseAppend: { lua: APPEND, numberOfKeys: 4 },
+  sseFinish: { lua: FINISH, numberOfKeys: 3 },
+  sseRead: { lua: READ, numberOfKeys: 3 },
+  sseRemove: { lua: REMOVE, numberOfKeys: 3 },
+}
+
+/** What Redis knows a channel by. All in one slot: the channel's name is the hash tag of each. */
+export interface ChannelKeys {
+  log: string
+  meta: string
+  keys: string
+  /** Of this writer's last append. */
+  writer: string
+  /** Where notices are published. */
+  live: string
+}
+
+export function channelKeys(prefix: string, channel: string, writer: string): ChannelKeys {
+  const tagged = `${prefix}{${channel.replace(/[%{}]/g, encodeURIComponent)}}`
+  return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, live: `${tagged}:live` }
+}
+
+/** Runs one of the scripts. `deadline` is in the server's time, in milliseconds. */
+export function runScript(link: RedisLink, until: number, name: ScriptName, { log, meta, keys, writer, live }: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
+  return link.run(until, client => withScripts(client)[name](
+    ...[log, meta, keys, writer].slice(0, SCRIPTS[name].numberOfKeys),
+    // Within a script, too, what is published to the nodes of one slot stays there.
+    live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
+    ...args,
+  ))
+}
+
+/** The server's clock as the callers of a script need it: what they give as a deadline is looked at there. */
+export class ServerClock {
+  #aheadMs?: number
+
+  constructor(private readonly link: RedisLink) {}
+
+  /** `until` in `Date.now()` time, as the server has it. Asks for the time once, if it was never told. */
+  async at(until: number): Promise<number> {
+    if (this.#aheadMs === undefined) {
+      const [seconds, micros] = await this.link.run(until, client => client.time())
+      this.set(Number(seconds) * 1_000 + Number(micros) / 1_000)
+    }
+    return Math.floor(until + this.#aheadMs!)
+  }
+
+  set(now: number): void {
+    this.#aheadMs = now - Date.now()
+  }
+
+  /** Takes the time from an error that says that a deadline was over. `false` for every other error. */
+  learn(error: unknown): boolean {
+    if (!isReply(error, 'EXPIRED')) return false
+    this.set(Number(/EXPIRED (\d+)/.exec(error.message)?.[1]))
+    return true
+  }
+}
+
+function withScripts(client: RedisClient): Scripted {
+  if (!('sseAppend' in client)) {
+    for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition)
+  }
+  return client as Scripted
+}

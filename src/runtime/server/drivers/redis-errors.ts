@@ -1,0 +1,20 @@
+import { SSEError } from '../../shared/errors'
+
+/** What every method of the driver rejects with when Redis cannot do it now. */
+export function unavailable(cause: unknown): SSEError {
+  if (cause instanceof SSEError) return cause
+  return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause })
+}
+
+/** An answer of Redis that is an error, and begins with `code`, if one is given. */
+export function isReply(error: unknown, ...codes: string[]): error is Error {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return false
+  return codes.length === 0 || codes.some(code => error.message.includes(code))
+}
+
+/** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
+const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY ']
+
+export function isTransient(error: unknown): boolean {
+  return isReply(error, ...TRANSIENT)
+}

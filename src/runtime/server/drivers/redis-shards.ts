@@ -1,0 +1,133 @@
+import type { Cluster } from 'ioredis'
+import { unref } from '../tick'
+import { redisSettings } from './redis-client'
+import { unavailable } from './redis-errors'
+import type { RedisSubscriberEvents } from './redis-subscriber'
+import { RedisSubscriber } from './redis-subscriber'
+import { within } from './within'
+
+/** How long until the cluster is asked again who has which slots, while something is not where it should be. */
+const REFRESH_MS = 250
+
+interface Place {
+  slot: number
+  /** The node that has acknowledged, or is about to; `undefined` when none has. */
+  node?: string
+}
+
+/**
+ * Subscriptions in a cluster: one connection to each primary that has a channel, since sharded pub/sub stays on the
+ * node of the slot. They move with their slots.
+ */
+export class RedisShards {
+  readonly #nodes = new Map<string, RedisSubscriber>()
+  readonly #places = new Map<string, Place>()
+  #refresh?: ReturnType<typeof setTimeout>
+  #closed = false
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly timeoutMs: number,
+    private readonly events: RedisSubscriberEvents,
+  ) {
+    // ioredis has new slots: it was told of a move, or a node was lost.
+    cluster.on('refresh', () => this.#rebalance())
+  }
+
+  /** Resolves when the node that has the channel's slot has acknowledged. */
+  async add(channel: string, until: number): Promise<void> {
+    const slot = await within(until, this.cluster.cluster('KEYSLOT', channel))
+    const place: Place = { slot: Number(slot) }
+    this.#places.set(channel, place)
+    while (true) {
+      try {
+        return await this.#subscribe(channel, place, until)
+      }
+      catch (error) {
+        if (Date.now() + REFRESH_MS >= until || this.#closed) throw error
+        await this.#slots(until)
+      }
+    }
+  }
+
+  delete(channel: string): void {
+    const node = this.#places.get(channel)?.node
+    this.#places.delete(channel)
+    if (node) this.#leave(node, channel)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#refresh)
+    this.#places.clear()
+    for (const subscriber of this.#nodes.values()) subscriber.close()
+    this.#nodes.clear()
+  }
+
+  async #subscribe(channel: string, place: Place, until: number): Promise<void> {
+    const owner = this.#ownerOf(place.slot)
+    if (!owner) throw unavailable(new Error(`No node of the cluster has slot ${place.slot}.`))
+    if (place.node && place.node !== owner) this.#leave(place.node, channel)
+    place.node = owner
+    try {
+      await this.#subscriberAt(owner).add(channel, until)
+    }
+    catch (error) {
+      if (place.node === owner) place.node = undefined
+      throw error
+    }
+  }
+
+  #ownerOf(slot: number): string | undefined {
+    return this.cluster.slots[slot]?.[0]
+  }
+
+  #subscriberAt(node: string): RedisSubscriber {
+    let subscriber = this.#nodes.get(node)
+    if (subscriber) return subscriber
+    const known = this.cluster.nodes('all').find(({ options }) => `${options.host}:${options.port}` === node)
+    if (!known) throw unavailable(new Error(`The cluster does not know ${node} any more.`))
+    const client = known.duplicate({ ...redisSettings(this.timeoutMs, 'subscriptions'), readOnly: false })
+    // Lost, like all of them, with `close`.
+    client.on('error', () => {})
+    subscriber = new RedisSubscriber(client, this.timeoutMs, { ...this.events, onLost: () => this.#refreshSoon() }, true)
+    this.#nodes.set(node, subscriber)
+    client.connect().catch(() => {})
+    return subscriber
+  }
+
+  #leave(node: string, channel: string): void {
+    const subscriber = this.#nodes.get(node)
+    subscriber?.delete(channel)
+    if (!subscriber || subscriber.channels.size > 0) return
+    subscriber.close()
+    this.#nodes.delete(node)
+  }
+
+  /** Moves what is not where its slot is now. */
+  #rebalance(): void {
+    for (const [channel, place] of this.#places) {
+      if (place.node === this.#ownerOf(place.slot) && place.node) continue
+      this.#subscribe(channel, place, Date.now() + this.timeoutMs)
+        .then(() => this.events.onMissed([channel]), () => this.#refreshSoon())
+    }
+  }
+
+  /** A node that went away may be back soon, or may have been replaced: asked for as long as it is not clear. */
+  #refreshSoon(): void {
+    if (this.#closed || this.#refresh) return
+    this.#refresh = unref(setTimeout(async () => {
+      await this.#slots(Date.now() + this.timeoutMs)
+      this.#refresh = undefined
+      const settled = [...this.#places.values()].every(({ node }) => node && this.#nodes.get(node)?.client.status === 'ready')
+      if (!settled) this.#refreshSoon()
+    }, REFRESH_MS * (0.5 + Math.random())))
+  }
+
+  /** Asks who has which slots. Resolves also when nobody knows. */
+  async #slots(until: number): Promise<void> {
+    const asked = new Promise<void>(resolve => this.cluster.refreshSlotsCache(() => resolve()))
+    await within(until, asked).catch(() => {})
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}

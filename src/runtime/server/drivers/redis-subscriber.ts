@@ -1,0 +1,94 @@
+import type { Redis } from 'ioredis'
+import { unref } from '../tick'
+import { ready } from './redis-client'
+import { within } from './within'
+
+/** How often the connection is asked for a sign of life: it can look alive and be dead. */
+const PROBE_MS = 3_000
+
+export interface RedisSubscriberEvents {
+  onMessage(channel: string, message: string): void
+  /** What was published on these while the connection was away has reached nobody. */
+  onMissed(channels: string[]): void
+  /** The connection is gone, or does not have some of its channels: perhaps they are elsewhere now. */
+  onLost?(): void
+}
+
+/** One connection that is subscribed to channels, and is so again whenever it was away. */
+export class RedisSubscriber {
+  readonly channels = new Set<string>()
+  readonly #probe: ReturnType<typeof setInterval>
+  #first = true
+
+  constructor(
+    readonly client: Redis,
+    private readonly timeoutMs: number,
+    private readonly events: RedisSubscriberEvents,
+    /** Sharded pub/sub (Redis 7): a message stays on the node that has the channel's slot. */
+    private readonly sharded = false,
+  ) {
+    // One listener for each that waits, and any number may.
+    client.setMaxListeners(0)
+    client.on(sharded ? 'smessage' : 'message', (channel, message) => {
+      if (this.channels.has(channel)) events.onMessage(channel, message)
+    })
+    client.on('ready', () => {
+      // The first time, whoever has asked is about to subscribe.
+      if (!this.#first) void this.#resubscribe()
+      this.#first = false
+    })
+    client.on('close', () => events.onLost?.())
+    // A node that gives a slot away ends its subscriptions unasked; ioredis takes that for the answer to something else.
+    if (sharded) client.on('error', () => client.status === 'ready' && client.disconnect(true))
+    this.#probe = unref(setInterval(() => void this.#ask(), PROBE_MS))
+  }
+
+  /** Resolves when Redis has acknowledged. */
+  async add(channel: string, until: number): Promise<void> {
+    this.channels.add(channel)
+    await ready(this.client, until)
+    if (!this.channels.has(channel)) throw new Error(`Nobody wants \`${channel}\` any more.`)
+    await within(until, this.#subscribe(channel))
+  }
+
+  /** In order on one connection: who subscribes again a moment later is behind this, and stays subscribed. */
+  delete(channel: string): void {
+    if (!this.channels.delete(channel) || this.client.status !== 'ready') return
+    const done: Promise<unknown> = this.sharded ? this.client.sunsubscribe(channel) : this.client.unsubscribe(channel)
+    done.catch(() => {})
+  }
+
+  close(): void {
+    clearInterval(this.#probe)
+    this.channels.clear()
+    this.client.disconnect()
+  }
+
+  #subscribe(channel: string): Promise<unknown> {
+    const { client } = this
+    if (!this.sharded) return client.subscribe(channel)
+    return new Promise((resolve, reject) => {
+      // ioredis says so on the client, and leaves the command without an answer.
+      const onMoved = () => reject(new Error(`The slot of \`${channel}\` has moved.`))
+      client.once('moved', onMoved)
+      void client.ssubscribe(channel).then(resolve, reject).finally(() => client.off('moved', onMoved))
+    })
+  }
+
+  async #resubscribe(): Promise<void> {
+    const channels = [...this.channels]
+    const answers = await Promise.allSettled(channels.map(channel => within(Date.now() + this.timeoutMs, this.#subscribe(channel))))
+    const done = channels.filter((_, index) => answers[index]!.status === 'fulfilled')
+    if (done.length) this.events.onMissed(done)
+    const failed = answers.find(answer => answer.status === 'rejected')
+    if (!failed) return
+    this.events.onLost?.()
+    // Cut again: the next `ready` does it anew. A node of a cluster may have refused, because it has the slot no more.
+    if (!this.sharded) this.client.disconnect(true)
+  }
+
+  async #ask(): Promise<void> {
+    if (this.client.status !== 'ready') return
+    await within(Date.now() + this.timeoutMs, this.client.ping()).catch(() => this.client.disconnect(true))
+  }
+}

@@ -1,0 +1,4 @@
+import { describeRedis } from '../support/redis-checks'
+import { startCluster } from '../support/redis'
+
+describeRedis('a cluster of three', startCluster)

@@ -1,0 +1,237 @@
+import process from 'node:process'
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { BuiltServer } from './built-server'
+import { startBuiltServer, stopBuiltServers } from './built-server'
+import { SSEReader } from './read-sse'
+import type { TestTopology } from './redis'
+import { Roamer } from './roamer'
+
+const READERS = 50
+/** `SSE_RUNS=20` repeats what is a matter of luck. */
+const RUNS = Number(process.env.SSE_RUNS ?? 1)
+const RECOVERY_MS = 3_000
+
+/** Publishes through a server. Resolves with the id, or `undefined` when it was refused. */
+export async function publish(server: BuiltServer, channel: string, n: number): Promise<string | undefined> {
+  try {
+    const response = await fetch(`${server.url}/api/publish/${channel}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
+    return response.ok ? (await response.json() as { id: string }).id : undefined
+  }
+  catch {
+    return undefined
+  }
+}
+
+/** Publishes as soon as it is possible again. */
+export async function publishAgain(server: BuiltServer, channel: string, n: number): Promise<string> {
+  return vi.waitFor(async () => {
+    const id = await publish(server, channel, n)
+    if (!id) throw new Error('It was refused.')
+    return id
+  }, { timeout: 15_000, interval: 10 })
+}
+
+/** What must hold of two built servers on one Redis, however that is run. */
+export function describeRedis(name: string, start: () => Promise<TestTopology>): void {
+  describe(`two servers and ${name}`, () => {
+    let redis: TestTopology
+    let servers: BuiltServer[]
+    let channel: string
+    let names = 0
+    beforeAll(async () => {
+      redis = await start()
+    }, 60_000)
+    afterAll(() => redis.stop())
+    beforeEach(async () => {
+      channel = `c${++names}`
+      const run = () => startBuiltServer('basic', { env: redis.env })
+      servers = await Promise.all([run(), run()])
+    })
+    afterEach(stopBuiltServers)
+
+    const urlOf = (server: BuiltServer, name = channel) => `${server.url}/api/channel/${name}`
+    const numbers = (reader: SSEReader) => reader.data.map(data => (data as { n: number }).n)
+    async function onEveryNode<T>(ask: (admin: Redis) => Promise<T>): Promise<T[]> {
+      return Promise.all(redis.nodes.map(async ({ url }) => {
+        const admin = new Redis(url)
+        try {
+          return await ask(admin)
+        }
+        finally {
+          admin.disconnect()
+        }
+      }))
+    }
+
+    it.each(Array.from({ length: RUNS }, (_, index) => index + 1))('promises 1 and 2: kill -9 of one server costs nobody a message (run %i)', async () => {
+      const roamers = Array.from({ length: READERS }, (_, index) => new Roamer(() => servers.map(server => urlOf(server)), index))
+      const running = roamers.map(roamer => roamer.run())
+      const acknowledged: string[] = []
+      let n = 0
+      const publishing = servers.map(async (server) => {
+        for (let i = 0; i < 150; i++) {
+          const id = await publish(server, channel, ++n)
+          if (!id) break
+          acknowledged.push(id)
+        }
+      })
+      await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(100), { timeout: 20_000, interval: 5 })
+      await servers[0]!.stop('SIGKILL')
+      servers.splice(0, 1)
+      await Promise.all(publishing)
+      const last = await publish(servers[0]!, channel, ++n)
+      await vi.waitFor(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS), { timeout: 20_000, interval: 20 })
+      await Promise.all(roamers.map(roamer => roamer.stop()))
+      await Promise.all(running)
+
+      const ids = roamers[0]!.seen.map(({ id }) => id)
+      expect(ids.map(id => Number(id.split('.')[1]))).toEqual(ids.map((_, index) => index + 1))
+      for (const { seen, gaps } of roamers) {
+        expect(seen.map(({ id }) => id)).toEqual(ids)
+        expect(gaps).toEqual([])
+      }
+      expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
+      expect(new Set(roamers[0]!.seen.map(one => one.n)).size).toBe(ids.length)
+    }, 60_000)
+
+    it('trap 29: 1,000 readers over 200 channels are two connections a process, and leave no subscription', async () => {
+      const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => SSEReader.open(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
+      await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0, 20_000)))
+      const connections = async () => Math.max(...await onEveryNode(async (admin) => {
+        const clients = (await admin.client('LIST') as string).trim().split('\n')
+        // Not this one, nor replicas, nor those that ioredis asks a cluster for its slots with, which come and go.
+        return clients.filter(line => !/cmd=client|flags=S|ioredis-cluster\(refresher\)/.test(line)).length
+      }))
+      const channels = async () => (await onEveryNode(async admin => [...await admin.pubsub('CHANNELS') as string[], ...await admin.call('PUBSUB', 'SHARDCHANNELS') as string[]]))
+        .flat().filter(name => name.startsWith('sse:')).length
+      expect(await connections()).toBe(2 * servers.length)
+      expect(await channels()).toBe(200)
+      await Promise.all(readers.map(reader => reader.close()))
+      await vi.waitFor(async () => expect(await channels()).toBe(0), { timeout: 10_000 })
+      expect(await connections()).toBeLessThanOrEqual(2 * servers.length)
+    }, 60_000)
+
+    it('trap 32: every key has a TTL', async () => {
+      await Promise.all(servers.map((server, index) => publish(server, channel, index)))
+      await using reader = await SSEReader.open(urlOf(servers[0]!, `${channel}-empty`))
+      await reader.until(r => r.controls.length > 0)
+      const ttls = (await onEveryNode(async admin => Promise.all((await admin.keys('*')).map(async key => [key, await admin.pttl(key)] as const)))).flat()
+      expect(ttls.length).toBeGreaterThan(3)
+      expect(ttls.filter(([, ttl]) => ttl <= 0)).toEqual([])
+    })
+
+    it('stopped for 5 s: open streams stay and miss nothing, newcomers are told to wait, publishing is refused in time, and it is logged once', async () => {
+      const [server] = servers as [BuiltServer]
+      await using reader = await SSEReader.open(urlOf(server))
+      await reader.until(r => r.controls.length > 0)
+      const first = await publish(server, channel, 1)
+      await reader.until(r => r.data.length === 1)
+
+      for (const node of redis.nodes) node.pause()
+      const stopped = performance.now()
+      try {
+        const [refused, newcomer] = await Promise.all([publish(server, channel, 2), fetch(urlOf(server))])
+        expect(performance.now() - stopped).toBeLessThan(5_000)
+        expect(refused).toBeUndefined()
+        expect(newcomer.status).toBe(503)
+        expect(newcomer.headers.get('retry-after')).toMatch(/^\d+$/)
+        expect(await newcomer.json()).toMatchObject({ type: 'pending', retryMs: expect.any(Number) })
+        while (performance.now() - stopped < 5_000) expect(await publish(server, channel, 2)).toBeUndefined()
+      }
+      finally {
+        for (const node of redis.nodes) node.resume()
+      }
+      const back = performance.now()
+      const third = await publishAgain(server, channel, 3)
+      await reader.until(r => numbers(r).includes(3))
+      const tookMs = performance.now() - back
+      console.log(`${name}: recovered ${Math.round(tookMs)} ms after it was stopped`)
+      expect(tookMs).toBeLessThan(RECOVERY_MS)
+      // What was refused has not happened behind everybody's back.
+      expect(reader.messages.map(({ id, data }) => [id, (data as { n: number }).n])).toEqual([[first, 1], [third, 3]])
+      expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
+      expect(server.output().match(/what is published is refused/g)).toHaveLength(1)
+    }, 30_000)
+
+    it.each([['with', true], ['without', false]])('killed and started again %s its data, under open streams and a publisher', async (_, keepsData) => {
+      const [one, two] = servers as [BuiltServer, BuiltServer]
+      await using reader = await SSEReader.open(urlOf(two))
+      const before = await publish(one, channel, 1)
+      await publish(one, channel, 2)
+      await reader.until(r => r.data.length === 2)
+
+      await Promise.all(redis.nodes.map(node => node.kill()))
+      await Promise.all(redis.nodes.map(async (node) => {
+        if (!keepsData) await node.wipe()
+        await node.start()
+      }))
+      await redis.ready()
+      const back = performance.now()
+      await publishAgain(one, channel, 3)
+      await reader.until(r => numbers(r).includes(3))
+      const tookMs = performance.now() - back
+      console.log(`${name}: recovered ${Math.round(tookMs)} ms after it was killed and started again`)
+      expect(tookMs).toBeLessThan(RECOVERY_MS)
+      expect(numbers(reader)).toEqual([1, 2, 3])
+      expect(reader.controls.map(({ type, reason }) => [type, reason])).toEqual([['open', undefined], ...keepsData ? [] : [['gap', 'epoch']]])
+      // Who comes back is told the same.
+      await using returned = await SSEReader.open(urlOf(one), { headers: { 'last-event-id': before! } })
+      await returned.until(r => numbers(r).includes(3))
+      expect(numbers(returned)).toEqual(keepsData ? [2, 3] : [3])
+      expect(returned.controls.map(({ reason }) => reason)).toEqual([undefined, ...keepsData ? [] : ['epoch']])
+      for (const server of servers) expect(server.output()).not.toMatch(/unhandled|uncaught/i)
+    }, 30_000)
+
+    it('trap 28: its connections killed, again and again: nothing is lost or repeated', async () => {
+      const [one, two] = servers as [BuiltServer, BuiltServer]
+      await using reader = await SSEReader.open(urlOf(two))
+      await reader.until(r => r.controls.length > 0)
+      const acknowledged: string[] = []
+      for (let n = 1; n <= 120; n++) {
+        if (n % 15 === 0) await onEveryNode(admin => admin.client('KILL', 'TYPE', n % 30 ? 'normal' : 'pubsub', 'SKIPME', 'yes'))
+        const id = await publish(one, channel, n)
+        if (id) acknowledged.push(id)
+      }
+      const last = await publishAgain(one, channel, 121)
+      await reader.until(r => r.messages.at(-1)?.id === last, 10_000)
+      const ids = reader.messages.map(({ id }) => id)
+      expect(ids).toEqual([...new Set(ids)])
+      expect(acknowledged.length).toBeGreaterThan(60)
+      expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
+      expect(new Set(numbers(reader)).size).toBe(ids.length)
+      expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
+    }, 30_000)
+
+    it('emptied, or with one of its keys evicted: a gap, and never a wrong message', async () => {
+      const [one, two] = servers as [BuiltServer, BuiltServer]
+      const admin = await redis.admin(channel)
+      const poll = async (position: string) => (await fetch(`${urlOf(one)}?transport=poll&waitMs=0&position=${position}`)).json()
+      await using reader = await SSEReader.open(urlOf(two))
+      for (let n = 1; n <= 3; n++) await publish(one, channel, n)
+      await reader.until(r => r.data.length === 3)
+      const last = reader.messages.at(-1)!.id!
+
+      // The log without its meta data is a log whose epoch is lost.
+      await admin.del(`sse:{${channel}}:meta`)
+      await publish(one, channel, 4)
+      await reader.until(r => r.data.length === 4)
+      expect(reader.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch' })
+
+      // The meta data without the log knows exactly what is missing.
+      const before = reader.messages.at(-1)!.id!
+      for (let n = 5; n <= 7; n++) await publish(one, channel, n)
+      await reader.until(r => r.data.length === 7)
+      await admin.del(`sse:{${channel}}:log`)
+      expect(await poll(before)).toMatchObject({ messages: [], gap: { reason: 'trimmed', missed: 3 } })
+
+      await onEveryNode(admin => admin.flushall())
+      await publish(two, channel, 8)
+      await reader.until(r => r.data.length === 8)
+      expect(reader.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch' })
+      expect(numbers(reader)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+      expect((await poll(last)).gap).toMatchObject({ reason: 'epoch' })
+      admin.disconnect()
+    }, 30_000)
+  })
+}
