@@ -1,0 +1,9 @@
+// One built Nitro server with every peer as a route, so that the framework around them is the same. A process of it
+// serves one peer only: what one does to the heap, or to the JIT, is nobody else's cost.
+export default defineNuxtConfig({
+  modules: ['../../src/module'],
+  ssr: false,
+  devtools: { enabled: false },
+  compatibilityDate: '2026-11-01',
+  telemetry: false,
+})

@@ -1,0 +1,3 @@
+import { peers } from '../../peers'
+
+export default defineEventHandler(event => peers[getRouterParam(event, 'peer')!]!.fast!(event))

@@ -1,0 +1,168 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import process from 'node:process'
+
+/**
+ * The readers, in a process of their own: raw sockets that count marks and look at nothing else, so that 10,000 of them
+ * cost less than the server that is measured.
+ */
+
+/** What the parent asks for; each is answered with a {@link LoadState}, `wait` when it came true. */
+export type LoadRequest
+  = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean }
+    /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
+    | { type: 'wait', group: string, each: number, timeoutMs: number }
+    | { type: 'reset', measure?: boolean }
+    | { type: 'state', group: string }
+    | { type: 'resume', group: string }
+    | { type: 'close' }
+
+export interface LoadState {
+  readers: number
+  /** Marks counted by the group since the last `reset`: together, and by the one with the fewest. */
+  total: number
+  fewest: number
+  bytes: number
+  /** Readers whose connection ended. */
+  ended: number
+  /** Microseconds from publish to receipt, sorted, where `reset` asked to measure. */
+  latencies?: number[]
+  timedOut?: boolean
+}
+
+const MARK = '~'.charCodeAt(0)
+const OPEN_AT_ONCE = 200
+/** One buffer for all sockets: what was read is looked at before the next one reads. */
+const buffer = Buffer.allocUnsafe(1_048_576)
+
+class Reader {
+  marks = 0
+  bytes = 0
+  ended = false
+  socket!: Socket
+
+  open(port: number, path: string, paused: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let headed = false
+      const socket = this.socket = connect({
+        host: '127.0.0.1',
+        port,
+        onread: {
+          buffer,
+          callback: (length) => {
+            this.take(length)
+            if (headed) return true
+            headed = true
+            resolve()
+            return !paused
+          },
+        },
+      })
+      socket.on('error', reject)
+      socket.on('close', () => this.ended = true)
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n`)
+    })
+  }
+
+  take(length: number): void {
+    this.bytes += length
+    // The view of the part that was read: what lies behind it is another socket's.
+    const read = length === buffer.length ? buffer : buffer.subarray(0, length)
+    for (let at = read.indexOf(MARK); at !== -1; at = read.indexOf(MARK, at + 1)) {
+      this.marks++
+      marked++
+      if (latencies) measure(read, at)
+    }
+    if (waiting && marked >= waiting.least) waiting.check()
+  }
+}
+
+const groups = new Map<string, Reader[]>()
+let marked = 0
+let latencies: number[] | undefined
+let waiting: { least: number, check(): void } | undefined
+
+/** The message says when it was published, by a clock that all processes of a machine share. */
+function measure(read: Buffer, mark: number): void {
+  const from = read.lastIndexOf('"at":', mark)
+  if (from === -1) return
+  const at = Number.parseInt(read.latin1Slice(from + 5, from + 25), 10)
+  latencies!.push(Number(process.hrtime.bigint() / 1_000n) - at)
+}
+
+function state(group: string): LoadState {
+  const readers = groups.get(group) ?? []
+  let total = 0
+  let fewest = Infinity
+  let bytes = 0
+  let ended = 0
+  for (const reader of readers) {
+    total += reader.marks
+    fewest = Math.min(fewest, reader.marks)
+    bytes += reader.bytes
+    if (reader.ended) ended++
+  }
+  return { readers: readers.length, total, fewest, bytes, ended }
+}
+
+async function open({ count, port, path, group, paused = false }: Extract<LoadRequest, { type: 'open' }>): Promise<void> {
+  const readers = groups.get(group) ?? []
+  groups.set(group, readers)
+  for (let left = count; left > 0; left -= OPEN_AT_ONCE) {
+    const some = Array.from({ length: Math.min(left, OPEN_AT_ONCE) }, () => new Reader())
+    await Promise.all(some.map(reader => reader.open(port, path, paused)))
+    readers.push(...some)
+  }
+}
+
+function wait(group: string, each: number, timeoutMs: number): Promise<boolean> {
+  const readers = groups.get(group) ?? []
+  return new Promise((resolve) => {
+    const finish = (done: boolean) => {
+      clearTimeout(timer)
+      waiting = undefined
+      resolve(done)
+    }
+    const check = () => {
+      if (readers.every(reader => reader.marks >= each)) finish(true)
+    }
+    const timer = setTimeout(() => finish(false), timeoutMs)
+    waiting = { least: each * readers.length, check }
+    check()
+  })
+}
+
+async function answer(request: LoadRequest): Promise<LoadState | object> {
+  switch (request.type) {
+    case 'open':
+      await open(request)
+      return state(request.group)
+    case 'wait':
+      return { ...await wait(request.group, request.each, request.timeoutMs).then(done => ({ ...state(request.group), timedOut: !done })), latencies: latencies?.sort((a, b) => a - b) }
+    case 'reset':
+      for (const readers of groups.values()) for (const reader of readers) reader.marks = reader.bytes = 0
+      marked = 0
+      latencies = request.measure ? [] : undefined
+      return {}
+    case 'state':
+      return state(request.group)
+    case 'resume':
+      for (const { socket } of groups.get(request.group) ?? []) socket.resume()
+      return {}
+    case 'close':
+      // A reset leaves no TIME_WAIT: tens of thousands of them would use up the ports.
+      for (const readers of groups.values()) for (const { socket } of readers) socket.resetAndDestroy()
+      groups.clear()
+      return {}
+  }
+}
+
+process.on('message', async ({ id, request }: { id: number, request: LoadRequest }) => {
+  try {
+    process.send!({ id, result: await answer(request) })
+  }
+  catch (error) {
+    process.send!({ id, error: String(error) })
+  }
+})
+process.on('disconnect', () => process.exit(0))
