@@ -27,6 +27,8 @@ export interface BenchServer {
   port: number
   usage(options?: { gc?: boolean }): Promise<Usage>
   publish(options: Publishing): Promise<{ ms: number }>
+  /** Whatever else a row asks the app for. */
+  post<T>(path: string, body: object): Promise<T>
   stop(): Promise<void>
 }
 
@@ -55,6 +57,7 @@ export async function startServer(env: Record<string, string> = {}): Promise<Ben
   return {
     port,
     usage: ({ gc } = {}) => ask(`/usage${gc ? '?gc=1' : ''}`),
+    post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body) }),
     publish: options => ask('/publish', { method: 'POST', body: JSON.stringify(options) }),
     async stop() {
       if (BENCH_PROFILE) await ask('/exit', { method: 'POST' })
@@ -64,7 +67,7 @@ export async function startServer(env: Record<string, string> = {}): Promise<Ben
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -60,6 +60,8 @@ export class RedisAppends {
   readonly answered = new Map<string, Answered>()
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
+  /** The epoch of the next log that begins with an append of this process. */
+  #candidate = createEpoch()
   #number = 0
   #queued = 0
 
@@ -113,20 +115,24 @@ export class RedisAppends {
     const entries = batch.flatMap(({ entries }) => entries)
     const number = ++this.#number
     const known = this.answered.get(channel) ?? NONE
-    const text = JSON.stringify(entries.map(({ event, data }) => event === undefined ? [data] : [data, event]))
+    const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
     const args = [
-      createEpoch(), maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, text.length > MAX_NOTICE_LENGTH ? '' : text,
-      known.epoch, known.offset, known.mark,
-      ...entries.flatMap(({ event = '', data, key = '' }) => [event, data, key]),
+      this.#candidate, maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
+      known.epoch, known.offset, known.mark, plain ? 1 : 3,
+      ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     while (true) {
       try {
         const [now, epoch, last, mark, ...offsets] = await runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), args)
         clock.set(Number(now))
+        if (epoch === this.#candidate) this.#candidate = createEpoch()
         this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
-        return { epoch: epoch!, offsets: offsets.map(Number) }
+        const first = Number(offsets[0])
+        return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
       }
       catch (error) {
+        // It may have begun a log before its answer was lost. The same append asks with the same candidate.
+        this.#candidate = createEpoch()
         if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
         const expected = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
         if (!expected || Date.now() >= until) throw unavailable(error)
@@ -140,4 +146,10 @@ export class RedisAppends {
     this.answered.set(channel, answered)
     if (this.answered.size > MAX_ANSWERED_CHANNELS) this.answered.delete(this.answered.keys().next().value!)
   }
+}
+
+/** Whether subscribers get the messages with the notice; JSON as this package writes it has no line breaks. */
+function fitsNotice(entries: LogAppend[]): boolean {
+  let length = 0
+  return entries.every(({ data, event = '' }) => (length += data.length + event.length) <= MAX_NOTICE_LENGTH && !data.includes('\n'))
 }

@@ -44,16 +44,25 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
 /** The server's clock as the callers of a script need it: what they give as a deadline is looked at there. */
 export class ServerClock {
   #aheadMs?: number
+  #asked?: Promise<void>
 
   constructor(private readonly link: RedisLink) {}
 
   /** `until` in `Date.now()` time, as the server has it. Asks for the time once, if it was never told. */
   async at(until: number): Promise<number> {
-    if (this.#aheadMs === undefined) {
+    // One question for all, so that those who ask together go on in the order in which they came.
+    if (this.#aheadMs === undefined) await (this.#asked ??= this.#ask(until))
+    return Math.floor(until + this.#aheadMs!)
+  }
+
+  async #ask(until: number): Promise<void> {
+    try {
       const [seconds, micros] = await this.link.run(until, client => client.time())
       this.set(Number(seconds) * 1_000 + Number(micros) / 1_000)
     }
-    return Math.floor(until + this.#aheadMs!)
+    finally {
+      this.#asked = undefined
+    }
   }
 
   set(now: number): void {

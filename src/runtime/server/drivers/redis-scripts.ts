@@ -4,7 +4,8 @@
  *
  * KEYS of every script, in one slot (the channel's name is their hash tag):
  *   1 log   stream; entry `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key)
- *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `closing` (JSON) once it has ended
+ *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `touched` (ms, when it was last given its expiry),
+ *           `closing` (JSON) once it has ended
  *   3 keys  hash: key of a message → its offset, while that is kept
  *   4       APPEND only: the writer's last append, for as long as it may ask again what became of it
  *
@@ -31,13 +32,13 @@ local function markOf(entry) return string.match(entry[1], '%d+$') end
 
 -- The life of the log; a new one begins where there is none, or where the meta data was lost.
 local function open(candidate, age)
-  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age')
+  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched')
   if not found[1] then
     redis.call('DEL', log, keys)
     redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
-    found = { candidate, '0', '0', false, age }
+    found = { candidate, '0', '0', false, age, false }
   end
-  return { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], age = tonumber(found[5]) }
+  return { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0) }
 end
 
 -- A failover, or a restart, may have lost what somebody has certainly seen: the same offsets must not come to mean other
@@ -87,11 +88,14 @@ local function dropOld(age)
   end
 end
 
--- Entries go when the youngest is too old; the epoch and the end are remembered twice as long.
-local function expire(age)
-  redis.call('PEXPIRE', log, int(age))
-  redis.call('PEXPIRE', keys, int(age))
-  redis.call('PEXPIRE', meta, int(age * 2))
+-- Entries go when the youngest is too old; the epoch and the end are remembered twice as long. Whoever appends does this now
+-- and then, and adds what may pass until the next time; whoever reads drops what is old first.
+local function touch(age)
+  dropOld(age)
+  redis.call('HSET', meta, 'touched', int(now))
+  redis.call('PEXPIRE', log, int(age * 1.1))
+  redis.call('PEXPIRE', keys, int(age * 1.1))
+  redis.call('PEXPIRE', meta, int(age * 2.2))
 end
 
 -- Whoever asked has given up: what was told to have failed must not happen now.
@@ -102,12 +106,16 @@ end
 
 /**
  * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms),
- * 9 payload for subscribers ('': too large), 10-12 epoch, offset and mark of the last answer that the writer had ('', 0, '':
- * none), then event, data and key of each message ('': none).
- * Returns the server's time (ms), epoch, last offset, its mark, and the offsets. Error: CHANNEL_ENDED.
+ * 9 whether subscribers get the messages (1) or only a wake-up (0), 10-12 epoch, offset and mark of the last answer that the
+ * writer had ('', 0, '': none), 13 fields of a message: 1 (data) or 3 (data, event, key; '': none), then the messages.
+ * Returns the server's time (ms), epoch, last offset, its mark, and the offsets: the first where all were added, else each.
+ * Error: CHANNEL_ENDED.
+ *
+ * A notice is "<epoch> <first offset> <mark before it> <mark> <fields>", and where subscribers get the messages, a line for
+ * each field (data, or data and event): JSON has no line breaks, nor have names of events.
  */
 export const APPEND = `${PRELUDE}
-local candidate, maxMessages, age, sequence, payload = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[9]
+local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[13])
 local expired = late()
 if expired then return expired end
 
@@ -125,46 +133,74 @@ end
 notBack(life, ARGV[10], tonumber(ARGV[11]), ARGV[12], candidate)
 if life.closing then return redis.error_reply('CHANNEL_ENDED') end
 
-dropOld(age)
-local first, follows, mark, offsets, repeated = life.last + 1, life.mark, int(micros), {}, false
-for i = 13, #ARGV, 3 do
-  local event, data, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local known = key ~= '' and redis.call('HGET', keys, key)
-  if known then
-    repeated = true
-    offsets[#offsets + 1] = known
-  else
-    life.last, life.mark = life.last + 1, mark
-    local offset = int(life.last)
-    local entry = { 'XADD', log, offset .. '-' .. mark, 'd', data }
-    if event ~= '' then entry[#entry + 1] = 'e'; entry[#entry + 1] = event end
-    if key ~= '' then
-      entry[#entry + 1] = 'k'; entry[#entry + 1] = key
-      redis.call('HSET', keys, key, offset)
-    end
-    local added = redis.pcall(unpack(entry))
-    if added.err then
-      if not string.find(added.err, 'smaller') then return added end
-      -- A stream that is ahead of its meta data is not of this life.
-      redis.call('DEL', log, keys)
-      life.epoch = candidate
-      redis.call('HSET', meta, 'epoch', candidate)
-      redis.call(unpack(entry))
-      if key ~= '' then redis.call('HSET', keys, key, offset) end
+local first, follows, mark = life.last + 1, life.mark, int(micros)
+local suffix = '-' .. mark
+
+-- A stream that is ahead of its meta data is not of this life.
+local function add(offset, data, event, key)
+  local added
+  if event == '' and key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data)
+  elseif key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event)
+  elseif event == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'k', key)
+  else added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event, 'k', key) end
+  if type(added) ~= 'table' then return end
+  if not string.find(added.err, 'smaller') then return added end
+  redis.call('DEL', log, keys)
+  life.epoch = candidate
+  redis.call('HSET', meta, 'epoch', candidate)
+  return add(offset, data, event, key)
+end
+
+local lines, offsets, repeated, keyed, fresh = {}, {}, false, false, false
+if fields == 1 then
+  local failed = add(int(first), ARGV[14], '', '')
+  if failed then return failed end
+  local call, format, id = redis.call, string.format, '%.0f' .. suffix
+  for i = 15, #ARGV do call('XADD', log, format(id, first + i - 14), 'd', ARGV[i]) end
+  life.last = life.last + #ARGV - 13
+else
+  for i = 14, #ARGV, 3 do
+    local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local offset = key ~= '' and redis.call('HGET', keys, key)
+    if offset then
+      repeated = true
+    else
+      life.last = life.last + 1
+      offset = int(life.last)
+      local failed = add(offset, data, event, key)
+      if failed then return failed end
+      if key ~= '' then
+        redis.call('HSET', keys, key, offset)
+        keyed = true
+      end
+      lines[#lines + 1] = data
+      lines[#lines + 1] = event
     end
     offsets[#offsets + 1] = offset
   end
 end
-drop(redis.call('XLEN', log) - maxMessages)
-redis.call('HSET', meta, 'last', int(life.last), 'mark', life.mark, 'age', ARGV[6])
-redis.call('SET', KEYS[4], sequence .. ' ' .. int(life.last) .. ' ' .. life.mark .. ' ' .. table.concat(offsets, ' '), 'PX', ARGV[8])
-expire(age)
+if not repeated then offsets = { int(first) } end
+
 if life.last >= first then
-  if repeated then payload = '' end
-  redis.call(publish, live, life.epoch .. ' ' .. int(first) .. ' ' .. follows .. ' ' .. mark .. ' ' .. payload)
+  life.mark = mark
+  local length = redis.call('XLEN', log)
+  -- A log that was empty, or gone, has no expiry yet.
+  fresh = length <= life.last - first + 1
+  drop(length - maxMessages)
+  redis.call('HSET', meta, 'last', int(life.last), 'mark', mark, 'age', ARGV[6])
+  local head = life.epoch .. ' ' .. int(first) .. ' ' .. follows .. ' ' .. mark .. ' ' .. math.min(fields, 2)
+  if ARGV[9] == '1' then
+    head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 14) or table.concat(lines, '\\n'))
+  end
+  redis.call(publish, live, head)
 end
-local answer = { int(now), life.epoch, int(life.last), life.mark }
-for _, offset in ipairs(offsets) do answer[#answer + 1] = offset end
+if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
+if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(age) end
+local said = { int(life.last), life.mark }
+for _, offset in ipairs(offsets) do said[#said + 1] = offset end
+redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', ARGV[8])
+local answer = { int(now), life.epoch }
+for _, field in ipairs(said) do answer[#answer + 1] = field end
 return answer
 `
 

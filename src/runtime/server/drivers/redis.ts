@@ -124,11 +124,15 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   }
 }
 
-/** `<epoch> <first offset> <mark before it> <mark> <messages>`; whatever is shorter says only that there is something to read. */
-function parseNotice(message: string | undefined): LogNotice {
-  const [, epoch, first, follows, mark, text] = /^(\S+) (\d+) (\d+) (\d+) (.+)$/s.exec(message ?? '') ?? []
-  if (!text) return { type: 'changed' }
-  const entries = (JSON.parse(text) as [string, string?][]).map(([data, event], index) => ({ offset: Number(first) + index, mark, event, data }))
+/** As {@link APPEND} writes it. Whatever has no messages says only that there is something to read. */
+function parseNotice(notice: string | undefined): LogNotice {
+  const [head, ...lines] = notice?.split('\n') ?? ['']
+  if (lines.length === 0) return { type: 'changed' }
+  const [epoch, first, follows, mark, fields] = head!.split(' ')
+  const entries: LogEntry[] = []
+  for (let index = 0; index < lines.length; index += Number(fields)) {
+    entries.push({ offset: Number(first) + entries.length, mark, event: Number(fields) > 1 ? lines[index + 1] || undefined : undefined, data: lines[index]! })
+  }
   return { type: 'append', epoch: epoch!, follows, entries }
 }
 

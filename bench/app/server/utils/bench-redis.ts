@@ -1,0 +1,108 @@
+import type { ServerResponse } from 'node:http'
+import process from 'node:process'
+import { Redis } from 'ioredis'
+import { createResumableStreamContext } from 'resumable-stream/ioredis'
+import type { H3Event } from 'h3'
+import { defineSSEHandler, useSSEChannel } from '#sse/server'
+import { message } from './bench-messages'
+
+/** Entries of one XRANGE, as somebody would write it. */
+const PAGE = 1_000
+const FILL_AT_ONCE = 500
+const RETENTION = { maxMessages: 1_000_000, maxAgeMs: 3_600_000 }
+
+const url = process.env.NUXT_SSE_REDIS_URL!
+let client: Redis | undefined
+const bareClient = () => client ??= new Redis(url, { enableAutoPipelining: true })
+let plain: Redis | undefined
+const pipeliningClient = () => plain ??= new Redis(url)
+const replayed = useSSEChannel('replay', { retention: RETENTION })
+const published = useSSEChannel('published', { retention: RETENTION })
+
+export interface RedisPeer {
+  /** Publishes one message. */
+  publish?(data: unknown): Promise<unknown>
+  /** Has Redis keep `count` messages. */
+  fill(count: number): Promise<void>
+  replay(event: H3Event): unknown
+}
+
+let waiting: { data: unknown, done: () => void }[] = []
+
+/** One pipeline of all that is published in a tick: the least that ioredis does for it. */
+function pipelined(data: unknown): Promise<void> {
+  if (waiting.length === 0) {
+    setImmediate(async () => {
+      const batch = waiting
+      waiting = []
+      const pipeline = pipeliningClient().pipeline()
+      for (const { data } of batch) pipeline.xadd('bare:published', '*', 'd', JSON.stringify(data))
+      await pipeline.exec()
+      for (const { done } of batch) done()
+    })
+  }
+  return new Promise(done => waiting.push({ data, done }))
+}
+
+/** A reader that has just come, and gets all that there is. */
+export const redisPeers: Record<string, RedisPeer> = {
+  'ours': {
+    publish: data => published.publish(data),
+    async fill(count) {
+      for (let n = 0; n < count; n += FILL_AT_ONCE) await Promise.all(Array.from({ length: FILL_AT_ONCE }, (_, i) => replayed.publish(message(n + i))))
+    },
+    replay: defineSSEHandler(() => replayed),
+  },
+  'bare': {
+    publish: data => pipelined(data),
+    async fill(count) {
+      for (let n = 0; n < count; n++) await bareClient().xadd('bare:replay', '*', 'd', JSON.stringify(message(n)))
+    },
+    async replay(event) {
+      const res = begin(event)
+      let after = '-'
+      while (true) {
+        const entries = await bareClient().xrange('bare:replay', after, '+', 'COUNT', PAGE)
+        for (const [id, fields] of entries) res.write(`id: ${id}\ndata: ${fields[1]}\n\n`)
+        if (entries.length < PAGE) return
+        after = `(${entries.at(-1)![0]}`
+      }
+    },
+  },
+  'bare, automatic': {
+    publish: data => bareClient().xadd('bare:published', '*', 'd', JSON.stringify(data)),
+    fill: async () => {},
+    replay: () => {},
+  },
+  'resumable-stream': {
+    async fill(count) {
+      const { promise: filled, resolve } = Promise.withResolvers<void>()
+      const stream = await resumable().createNewResumableStream('replay', () => new ReadableStream<string>({
+        start(controller) {
+          for (let n = 0; n < count; n++) controller.enqueue(`data: ${JSON.stringify(message(n))}\n\n`)
+          // Stays open: what has ended, it does not resume.
+          resolve()
+        },
+      }))
+      void stream?.pipeTo(new WritableStream())
+      await filled
+    },
+    async replay(event) {
+      const res = begin(event)
+      const stream = await resumable().resumeExistingStream('replay')
+      for await (const text of stream ?? []) res.write(text)
+    },
+  },
+}
+
+let context: ReturnType<typeof createResumableStreamContext> | undefined
+function resumable() {
+  return context ??= createResumableStreamContext({ waitUntil: null, publisher: new Redis(url), subscriber: new Redis(url) })
+}
+
+function begin(event: H3Event): ServerResponse {
+  const { res } = event.node
+  event._handled = true
+  res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+  return res
+}
