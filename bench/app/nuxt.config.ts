@@ -6,4 +6,7 @@ export default defineNuxtConfig({
   devtools: { enabled: false },
   compatibilityDate: '2026-11-01',
   telemetry: false,
+  // Nitro lowers what is not in node_modules to ES2019, which makes a WeakMap of each private field. An installed package
+  // is left as it is, and so is this one here.
+  nitro: { esbuild: { options: { target: 'es2022' } } },
 })
