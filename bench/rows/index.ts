@@ -1,4 +1,10 @@
 import type { Row } from '../lib/row.ts'
 import { fanOut } from './fan-out.ts'
+import { fast } from './fast.ts'
+import { heartbeats } from './heartbeats.ts'
+import { idle } from './idle.ts'
+import { latency } from './latency.ts'
+import { slowReaders } from './slow-readers.ts'
 
-export const rows: Row[] = [fanOut]
+/** In the order in which they are run and reported. */
+export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders]
