@@ -14,8 +14,8 @@ export type LoadRequest
     /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
     | { type: 'wait', group: string, each: number, timeoutMs: number }
     /** Until every reader of `group`, opened with `check`, has the message at `offset`. */
-  | { type: 'wait-for', group: string, offset: number, timeoutMs: number }
-  | { type: 'reset', measure?: boolean }
+    | { type: 'wait-for', group: string, offset: number, timeoutMs: number }
+    | { type: 'reset', measure?: boolean }
     | { type: 'state', group: string }
     | { type: 'resume', group: string }
     | { type: 'close' }
@@ -98,7 +98,7 @@ let waiting: { least: number, check(): void } | undefined
 function measure(read: Buffer, mark: number): void {
   const from = read.lastIndexOf('"at":', mark)
   if (from === -1) return
-  const at = Number.parseInt(read.latin1Slice(from + 5, from + 25), 10)
+  const at = Number.parseInt(read.toString('latin1', from + 5, from + 25), 10)
   latencies!.push(Number(process.hrtime.bigint() / 1_000n) - at)
 }
 

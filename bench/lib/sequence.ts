@@ -26,7 +26,7 @@ export class Sequence {
 
   #begin(bytes: Buffer, from: number, end: number): string {
     const missing = LOOKED_AT - this.#begun.length
-    return missing > 0 ? this.#begun + bytes.latin1Slice(from, Math.min(end, from + missing)) : this.#begun
+    return missing > 0 ? this.#begun + bytes.toString('latin1', from, Math.min(end, from + missing)) : this.#begun
   }
 
   #line(line: string): void {

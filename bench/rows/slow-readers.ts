@@ -4,10 +4,10 @@ import type { BenchContext, Row } from '../lib/row.ts'
 
 const LIVE = 400
 const STALLED = 100
-const MESSAGE_BYTES = 65_536
+const MESSAGE_BYTES = 16_384
 const MEGABYTES = Number(process.env.BENCH_SLOW_MB ?? 500)
-/** 400 readers of 64 KiB each: about half of what two cores copy through the loopback. */
-const INTERVAL_MS = Number(process.env.BENCH_SLOW_INTERVAL_MS ?? 40)
+/** 400 readers of 16 KiB each: about half of what two cores copy through the loopback. */
+const INTERVAL_MS = Number(process.env.BENCH_SLOW_INTERVAL_MS ?? 8)
 const SAMPLE_MS = 250
 
 interface Result { grownMb: number, p99: number, told: string }
@@ -24,7 +24,7 @@ export const slowReaders: Row = {
       context.log(row.join('  '))
       return row
     })
-    return { columns: ['stalled', 'MB more than before', 'target', 'p99 ms of the live', 'with / without', 'target', 'when the stalled wake'], rows, note: `${MEGABYTES} MB are published on one channel in messages of 64 KiB, one every ${INTERVAL_MS} ms. The memory is the process's, at its highest, without a collection asked for.` }
+    return { columns: ['stalled', 'MB more than before', 'target', 'p99 ms of the live', 'with / without', 'target', 'when the stalled wake'], rows, note: `${MEGABYTES} MB are published on one channel in messages of 16 KiB, one every ${INTERVAL_MS} ms. The memory is the process's, at its highest, without a collection asked for.` }
   },
 }
 

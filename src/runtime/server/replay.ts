@@ -2,7 +2,7 @@ import { formatPosition } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { LogEntry, LogState } from './drivers/types'
-import { encodeMessage, encodeText } from './wire'
+import { encodeMessage, encodeShared } from './wire'
 
 /**
  * How live messages and the log become one ordered sequence. Pure: no timers, no driver, no connection.
@@ -58,7 +58,7 @@ export class Run {
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes ??= encodeText(this.entries.map(({ offset, event, data }) =>
+    return this.#bytes ??= encodeShared(this.entries.map(({ offset, event, data }) =>
       encodeMessage({ id: formatPosition(this.epoch, offset), event, data })).join(''))
   }
 }

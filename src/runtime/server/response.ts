@@ -231,7 +231,7 @@ class WebResponse implements SSEResponse {
   write(chunk: string | Uint8Array): boolean {
     if (this.#over) return true
     // A consumer may transfer what it is given, and shared bytes must stay readable for the others.
-    this.#controller.enqueue(typeof chunk === 'string' ? encodeText(chunk) : chunk.slice())
+    this.#controller.enqueue(typeof chunk === 'string' ? encodeText(chunk) : new Uint8Array(chunk))
     return this.#controller.desiredSize! > 0
   }
 
