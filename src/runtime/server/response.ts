@@ -162,7 +162,7 @@ class NodeResponse implements SSEResponse {
 
   /**
    * Once the headers have gone to a socket that is ours until it closes, and without chunk framing, what `res.write` does
-   * to a chunk is nothing, at a fifth of the cost of a short message: it corks the socket, uncorks it in another tick, and
+   * to a chunk is nothing, at a sixth of the cost of a short message: it corks the socket, uncorks it in another tick, and
    * has a callback that nobody waits for. HTTP/2 and a `write` that somebody has wrapped (to compress) stay with `res`.
    */
   #passResponse(): void {
@@ -178,7 +178,10 @@ class NodeResponse implements SSEResponse {
     this.#socket = undefined
   }
 
-  readonly #onDrain = (): void => this.#events.onDrain()
+  readonly #onDrain = (): void => {
+    // The response and its socket may both tell of one drain, and what the first call wrote may have filled it again.
+    if (!this.#socket?.writableNeedDrain) this.#events.onDrain()
+  }
 
   readonly #onClose = (): void => {
     if (this.#gone) return
