@@ -44,7 +44,7 @@ function at(name) {
 
 export default createConfigForNuxt({
   features: { tooling: true, stylistic: true },
-  dirs: { src: ['./playground/app', './playground', './test/fixtures/basic/app'] },
+  dirs: { src: ['./playground/app', './playground', './test/fixtures/basic/app', './bench/app/app'] },
 })
   .append({
     files: ['**/*.ts', '**/*.vue'],

@@ -5,5 +5,8 @@ export default defineNuxtConfig({
   ssr: false,
   devtools: { enabled: false },
   compatibilityDate: '2026-11-01',
+  // Nitro lowers what is not in node_modules to ES2019, which makes a WeakMap of each private field. An installed package
+  // is left as it is, and so is this one here.
+  nitro: { esbuild: { options: { target: 'es2022' } } },
   telemetry: false,
 })

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import process from 'node:process'
+import { Sequence } from './sequence.ts'
 
 /**
  * The readers, in a process of their own: raw sockets that count marks and look at nothing else, so that 10,000 of them
@@ -9,9 +10,11 @@ import process from 'node:process'
 
 /** What the parent asks for; each is answered with a {@link LoadState}, `wait` when it came true. */
 export type LoadRequest
-  = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean }
+  = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean, check?: boolean }
     /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
     | { type: 'wait', group: string, each: number, timeoutMs: number }
+    /** Until every reader of `group`, opened with `check`, has the message at `offset`. */
+    | { type: 'wait-for', group: string, offset: number, timeoutMs: number }
     | { type: 'reset', measure?: boolean }
     | { type: 'state', group: string }
     | { type: 'resume', group: string }
@@ -25,6 +28,9 @@ export interface LoadState {
   bytes: number
   /** Readers whose connection ended. */
   ended: number
+  /** Of readers with `check`: messages that were not the next, and readers that were told of a gap. */
+  wrong?: number
+  gapped?: number
   /** Microseconds from publish to receipt, sorted, where `reset` asked to measure. */
   latencies?: number[]
   timedOut?: boolean
@@ -40,6 +46,11 @@ class Reader {
   bytes = 0
   ended = false
   socket!: Socket
+  readonly sequence?: Sequence
+
+  constructor(check: boolean) {
+    if (check) this.sequence = new Sequence()
+  }
 
   open(port: number, path: string, paused: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -68,6 +79,7 @@ class Reader {
     this.bytes += length
     // The view of the part that was read: what lies behind it is another socket's.
     const read = length === buffer.length ? buffer : buffer.subarray(0, length)
+    this.sequence?.take(read)
     for (let at = read.indexOf(MARK); at !== -1; at = read.indexOf(MARK, at + 1)) {
       this.marks++
       marked++
@@ -86,7 +98,7 @@ let waiting: { least: number, check(): void } | undefined
 function measure(read: Buffer, mark: number): void {
   const from = read.lastIndexOf('"at":', mark)
   if (from === -1) return
-  const at = Number.parseInt(read.latin1Slice(from + 5, from + 25), 10)
+  const at = Number.parseInt(read.toString('latin1', from + 5, from + 25), 10)
   latencies!.push(Number(process.hrtime.bigint() / 1_000n) - at)
 }
 
@@ -96,26 +108,30 @@ function state(group: string): LoadState {
   let fewest = Infinity
   let bytes = 0
   let ended = 0
+  let wrong = 0
+  let gapped = 0
   for (const reader of readers) {
     total += reader.marks
     fewest = Math.min(fewest, reader.marks)
     bytes += reader.bytes
     if (reader.ended) ended++
+    wrong += reader.sequence?.wrong ?? 0
+    if (reader.sequence?.gaps) gapped++
   }
-  return { readers: readers.length, total, fewest, bytes, ended }
+  return { readers: readers.length, total, fewest, bytes, ended, wrong, gapped }
 }
 
-async function open({ count, port, path, group, paused = false }: Extract<LoadRequest, { type: 'open' }>): Promise<void> {
+async function open({ count, port, path, group, paused = false, check = false }: Extract<LoadRequest, { type: 'open' }>): Promise<void> {
   const readers = groups.get(group) ?? []
   groups.set(group, readers)
   for (let left = count; left > 0; left -= OPEN_AT_ONCE) {
-    const some = Array.from({ length: Math.min(left, OPEN_AT_ONCE) }, () => new Reader())
+    const some = Array.from({ length: Math.min(left, OPEN_AT_ONCE) }, () => new Reader(check))
     await Promise.all(some.map(reader => reader.open(port, path, paused)))
     readers.push(...some)
   }
 }
 
-function wait(group: string, each: number, timeoutMs: number): Promise<boolean> {
+function wait(group: string, timeoutMs: number, least: number, arrived: (reader: Reader) => boolean): Promise<boolean> {
   const readers = groups.get(group) ?? []
   return new Promise((resolve) => {
     const finish = (done: boolean) => {
@@ -124,12 +140,16 @@ function wait(group: string, each: number, timeoutMs: number): Promise<boolean> 
       resolve(done)
     }
     const check = () => {
-      if (readers.every(reader => reader.marks >= each)) finish(true)
+      if (readers.every(arrived)) finish(true)
     }
     const timer = setTimeout(() => finish(false), timeoutMs)
-    waiting = { least: each * readers.length, check }
+    waiting = { least, check }
     check()
   })
+}
+
+function waited(group: string, done: boolean): LoadState {
+  return { ...state(group), timedOut: !done, latencies: latencies?.sort((a, b) => a - b) }
 }
 
 async function answer(request: LoadRequest): Promise<LoadState | object> {
@@ -138,7 +158,9 @@ async function answer(request: LoadRequest): Promise<LoadState | object> {
       await open(request)
       return state(request.group)
     case 'wait':
-      return { ...await wait(request.group, request.each, request.timeoutMs).then(done => ({ ...state(request.group), timedOut: !done })), latencies: latencies?.sort((a, b) => a - b) }
+      return waited(request.group, await wait(request.group, request.timeoutMs, request.each * (groups.get(request.group)?.length ?? 0), ({ marks }) => marks >= request.each))
+    case 'wait-for':
+      return waited(request.group, await wait(request.group, request.timeoutMs, 0, ({ sequence }) => sequence!.last >= request.offset))
     case 'reset':
       for (const readers of groups.values()) for (const reader of readers) reader.marks = reader.bytes = 0
       marked = 0

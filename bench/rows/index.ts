@@ -1,5 +1,11 @@
 import type { Row } from '../lib/row.ts'
 import { fanOut } from './fan-out.ts'
+import { fast } from './fast.ts'
+import { heartbeats } from './heartbeats.ts'
+import { idle } from './idle.ts'
+import { latency } from './latency.ts'
 import { redisPublish, redisReplay } from './redis.ts'
+import { slowReaders } from './slow-readers.ts'
 
-export const rows: Row[] = [fanOut, redisPublish, redisReplay]
+/** In the order in which they are run and reported. */
+export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay]

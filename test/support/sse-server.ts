@@ -29,6 +29,8 @@ export interface TestServer {
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** A route as `defineSSEHandler` makes it, on this server's context. */
   route(path: string, handler: Handler, options?: SSEHandlerOptions): void
+  /** What such a route does with a request, for use inside another handler. */
+  stream(event: H3Event, handler: Handler): Promise<unknown>
   /** As `createSSEConnection`, on this server's context. */
   raw(event: H3Event, options?: SSEHandlerOptions): RawConnection
   /** Any other h3 route. */
@@ -71,6 +73,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
       const own = resolveHandlerOptions(handlerOptions, resolved)
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))
     },
+    stream: (event, handler) => serve(event, handler, resolved, context),
     raw(event, rawOptions) {
       const response = createResponse(event)
       return new RawConnection(event, response, new Connection(resolveHandlerOptions(rawOptions, resolved), context, response))

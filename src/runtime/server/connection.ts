@@ -9,7 +9,7 @@ import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
 import { afterTick, unref } from './tick'
-import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble } from './wire'
+import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
 
 export interface ConnectionContext {
   heartbeats: Heartbeats
@@ -317,4 +317,4 @@ export class Connection implements SSEConnection {
   }
 }
 
-const HEARTBEAT_BYTES = new TextEncoder().encode(HEARTBEAT)
+const HEARTBEAT_BYTES = encodeShared(HEARTBEAT)

@@ -2,7 +2,7 @@ import { formatPosition } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { LogEntry, LogState } from './drivers/types'
-import { encodeMessage, encodeText } from './wire'
+import { encodeMessage, encodeShared } from './wire'
 
 /**
  * How live messages and the log become one ordered sequence. Pure: no timers, no driver, no connection.
@@ -58,7 +58,7 @@ export class Run {
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes ??= encodeText(this.entries.map(({ offset, event, data }) =>
+    return this.#bytes ??= encodeShared(this.entries.map(({ offset, event, data }) =>
       encodeMessage({ id: formatPosition(this.epoch, offset), event, data })).join(''))
   }
 }
@@ -68,13 +68,21 @@ export interface RecentLimit {
   bytes: number
 }
 
+/**
+ * How many encoded runs are kept until the next message. Readers at the head share one; a few that come from behind,
+ * each from elsewhere, must not make all of those encode it anew.
+ */
+const SHARED_RUNS = 8
+
 /** The newest messages of a channel, without holes: what readers at or near its head are given without asking the log. */
 export class RecentMessages {
   /** `#entries[#head]` is the oldest one kept; those before it have been let go of. */
   #entries: (LogEntry | undefined)[] = []
   #head = 0
   #bytes = 0
-  #shared?: { after: number, run: Run }
+  /** By the position before them; the one asked for longest ago comes first. */
+  readonly #shared = new Map<number, Run>()
+  #latest?: { after: number, run: Run }
 
   constructor(readonly epoch: string, private last: number, private readonly limit: RecentLimit) {}
 
@@ -98,7 +106,7 @@ export class RecentMessages {
       this.#bytes += entry.data.length
       this.last = entry.offset
     }
-    this.#shared = undefined
+    this.#unshare()
     this.#trim()
     return true
   }
@@ -108,12 +116,23 @@ export class RecentMessages {
     this.#entries = []
     this.#head = this.#bytes = 0
     this.last = last
-    this.#shared = undefined
+    this.#unshare()
   }
 
   /** What follows `after`, at most about `maxBytes` of it, or `undefined` where only the log knows. */
   runAfter(after: number, maxBytes: number): Run | undefined {
-    if (this.#shared?.after === after) return this.#shared.run
+    if (this.#latest?.after === after) return this.#latest.run
+    const run = this.#shared.get(after) ?? this.#cut(after, maxBytes)
+    if (!run) return undefined
+    // Taken out first, so that it becomes the last of the map.
+    this.#shared.delete(after)
+    this.#shared.set(after, run)
+    if (this.#shared.size > SHARED_RUNS) this.#shared.delete(this.#shared.keys().next().value!)
+    this.#latest = { after, run }
+    return run
+  }
+
+  #cut(after: number, maxBytes: number): Run | undefined {
     const first = this.last - this.size + 1
     if (after >= this.last || after + 1 < first) return undefined
     const entries: LogEntry[] = []
@@ -123,9 +142,12 @@ export class RecentMessages {
       entries.push(entry)
       bytes += entry.data.length
     }
-    const run = new Run(this.epoch, entries)
-    this.#shared = { after, run }
-    return run
+    return new Run(this.epoch, entries)
+  }
+
+  #unshare(): void {
+    this.#latest = undefined
+    this.#shared.clear()
   }
 
   #trim(): void {

@@ -23,6 +23,15 @@ export function encodeText(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
+/**
+ * As {@link encodeText}, for what many sockets are given: Node makes a `Buffer` of each chunk that is none, at each write.
+ * It has memory of its own, and is not a piece of Node's pool.
+ */
+export function encodeShared(text: string): Uint8Array {
+  const bytes = encoder.encode(text)
+  return typeof Buffer === 'undefined' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
 /** Length in bytes of UTF-8. */
 export function byteLength(text: string): number {
   return typeof Buffer === 'undefined' ? encoder.encode(text).length : Buffer.byteLength(text)
