@@ -5,6 +5,8 @@ import process from 'node:process'
 const TOOLS = [
   { command: process.env.CHROMIUM_PATH || 'chromium', package: 'chromium' },
   { command: 'redis-server', package: 'redis-server' },
+  // Certificates, for a Redis over TLS.
+  { command: 'openssl', package: 'openssl' },
 ]
 
 const missing = TOOLS.filter(({ command }) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command]).status !== 0)

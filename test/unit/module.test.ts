@@ -22,7 +22,7 @@ describe('the module', () => {
       retention: { maxMessages: 5, maxAgeMs: 3_600_000 },
       pollWaitMs: 20_000,
       driver: '',
-      redis: { url: '', keyPrefix: 'sse:', timeoutMs: 2_000 },
+      redis: { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 },
     })
     expect(nuxt.options.alias['#sse/server']).toMatch(/runtime\/server\/utils\/index$/)
   })
@@ -30,6 +30,7 @@ describe('the module', () => {
   it.each([
     [{ heartbeatMs: -1 }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.'],
     [{ retention: { maxMessages: 0 } }, 'Expected `retention.maxMessages` to be a whole number, at least 1, got `0`.'],
+    [{ redis: { url: 'localhost' } }, 'Expected `redis.url` to be `redis://` or `rediss://` urls, separated by commas, got `"localhost"`.'],
     [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
   ])('refuses %j in nuxt.config with one sentence', async (sse, sentence) => {
     await expect(load(sse).then(loaded => nuxt = loaded)).rejects.toThrow(sentence)

@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import { freePort } from '../support/built-server'
+import { projects } from '../support/projects'
+
+let browser: Browser
+let cluster: ChildProcess
+let url: string
+let output = ''
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+  const port = await freePort()
+  url = `http://127.0.0.1:${port}`
+  // What `npm run dev:cluster` runs behind its build.
+  cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  cluster.stdout!.on('data', chunk => output += chunk)
+  cluster.stderr!.on('data', chunk => output += chunk)
+  await vi.waitFor(() => expect(output).toContain('Listening on'), { timeout: 20_000 })
+})
+afterAll(async () => {
+  await browser.close()
+  const exited = once(cluster, 'exit')
+  cluster.kill('SIGTERM')
+  await exited
+})
+
+const instances = () => [...output.matchAll(/Instance \d+ runs as process (\d+)/g)].map(match => Number(match[1]))
+const texts = (page: Page) => page.locator('.entries .text').allInnerTexts()
+
+it('the playground on two instances behind one port: whichever is killed, every tab has every message once', async () => {
+  const pages = await Promise.all(Array.from({ length: 4 }, () => browser.newPage()))
+  await Promise.all(pages.map(page => page.goto(`${url}/feed`)))
+  const [writer] = pages as [Page]
+  for (const page of pages) await vi.waitFor(async () => expect(await page.getByRole('complementary').getByRole('status').innerText()).toBe('connected'), { timeout: 10_000 })
+  const published: string[] = []
+  const publish = async (text: string) => {
+    published.unshift(text)
+    await writer.getByLabel('News').fill(text)
+    await vi.waitFor(async () => {
+      await writer.getByRole('button', { name: 'Publish' }).click()
+      await vi.waitFor(async () => expect(await texts(writer)).toContain(text), { timeout: 2_000 })
+    }, { timeout: 20_000 })
+  }
+  await publish('Before')
+  // One after the other, the first is back when the second goes.
+  for (const [index, pid] of instances().entries()) {
+    process.kill(pid, 'SIGKILL')
+    await vi.waitFor(() => expect(instances()).toHaveLength(3 + index), { timeout: 20_000 })
+    await publish(`After ${index + 1}`)
+  }
+  for (const page of pages) await vi.waitFor(async () => expect(await texts(page)).toEqual(published), { timeout: 10_000 })
+  if (process.env.SSE_SHOTS) await writer.screenshot({ path: join(process.env.SSE_SHOTS, 'cluster.png') })
+}, 60_000)
