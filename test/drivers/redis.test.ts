@@ -179,6 +179,66 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
+  it('goes on after a cut although whoever made the client told it not to', async () => {
+    const admin = new Redis(redis.url)
+    const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, { ...settings, retryStrategy: null as never, connectionName: 'stubborn' }), report: () => {} }, RETENTION)
+    const notices: unknown[] = []
+    await driver.subscribe('stubborn', notice => notices.push(notice))
+    await driver.append('stubborn', [{ data: '1' }], RETENTION)
+    for (const type of ['normal', 'pubsub']) await admin.client('KILL', 'TYPE', type, 'SKIPME', 'yes')
+    notices.length = 0
+    await driver.append('stubborn', [{ data: '2' }], RETENTION)
+    await vi.waitFor(() => expect(notices.length).toBeGreaterThan(0), { timeout: 5_000 })
+    admin.disconnect()
+    await driver.close()
+  })
+
+  it('says what Redis refuses, once, and what was refused has not happened', async () => {
+    const own = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] })
+    const admin = new Redis(own.url)
+    const said: unknown[] = []
+    const driver = createRedisDriver({ createClient: options => new Redis(own.url, options), report: (...all) => said.push(all) }, RETENTION)
+    await driver.append('full', [{ data: '1' }], RETENTION)
+    await admin.config('SET', 'maxmemory', '1')
+    for (let n = 0; n < 3; n++) await expect(driver.append('full', [{ data: '2' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', cause: { message: expect.stringContaining('OOM') } })
+    await admin.config('SET', 'maxmemory', '0')
+    expect((await driver.append('full', [{ data: '3' }], RETENTION)).offsets).toEqual([2])
+    expect(said).toEqual([['Redis refuses what it is asked for.', expect.objectContaining({ message: expect.stringContaining('OOM') })]])
+    admin.disconnect()
+    await driver.close()
+    await own.stop()
+  })
+
+  it('does once what it asks for twice because the answer was lost: appends of every kind, and endings', async () => {
+    // Redis does it, and the connection is cut before the answer has come; every second time.
+    const loseAnswers = (client: Redis): Redis => {
+      const define = client.defineCommand.bind(client)
+      client.defineCommand = (name, definition) => {
+        define(name, definition)
+        const commands = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+        const real = commands[name]!.bind(client)
+        let calls = 0
+        commands[name] = async (...args) => {
+          const answer = await real(...args)
+          if (calls++ % 2 === 0) throw new Error('Connection is closed.')
+          return answer
+        }
+      }
+      return client
+    }
+    const driver = createRedisDriver({ createClient: options => loseAnswers(new Redis(redis.url, options)), report: () => {} }, RETENTION)
+    const few = { ...RETENTION, maxMessages: 2 }
+    const offsets: number[] = []
+    for (const entries of [[{ data: '1' }], [{ data: '2', key: 'k' }, { data: '3', event: 'e' }], [{ data: '2', key: 'k' }, { data: '4' }], [{ data: '5' }, { data: '6' }, { data: '7' }]]) {
+      offsets.push(...(await driver.append('twice', entries, few)).offsets)
+    }
+    expect(offsets).toEqual([1, 2, 3, 2, 4, 5, 6, 7])
+    expect(await driver.finish('twice', {}, RETENTION)).toBe(true)
+    expect(await driver.finish('twice', {}, RETENTION)).toBe(false)
+    expect(await driver.read('twice', 0, { messages: 10, bytes: 1_000 })).toMatchObject({ first: 6, last: 7, closing: {} })
+    await driver.close()
+  })
+
   it('says once that Redis is away, and once that it is back', async () => {
     const own = await startRedis()
     const said: string[] = []

@@ -1,11 +1,10 @@
 import { createEpoch } from '../../shared/position'
-import { SSEError } from '../../shared/errors'
 import type { SSERetention } from '../options'
 import { afterTick } from '../tick'
 import { channelEnded } from './channel-ended'
 import type { ChannelKeys, ServerClock } from './redis-commands'
-import { runScript } from './redis-commands'
-import { isReply, isTransient, unavailable } from './redis-errors'
+import { retrying, runScript } from './redis-commands'
+import { isReply, unavailable } from './redis-errors'
 import type { RedisLink } from './redis-link'
 import type { LogAppend } from './types'
 
@@ -13,8 +12,6 @@ import type { LogAppend } from './types'
 const MAX_BATCH_MESSAGES = 500
 /** Messages that wait for Redis in this process; beyond, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
-/** How long until an append whose answer was lost is asked about. */
-const RETRY_MS = 20
 /** Redis remembers a writer's last append for so many times the longest that it may ask about it. */
 const REMEMBER_FACTOR = 10
 /** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
@@ -121,23 +118,18 @@ export class RedisAppends {
       known.epoch, known.offset, known.mark, plain ? 1 : 3,
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
-    while (true) {
-      try {
-        const [now, epoch, last, mark, ...offsets] = await runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), args)
-        clock.set(Number(now))
-        if (epoch === this.#candidate) this.#candidate = createEpoch()
-        this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
-        const first = Number(offsets[0])
-        return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
-      }
-      catch (error) {
-        // It may have begun a log before its answer was lost. The same append asks with the same candidate.
-        this.#candidate = createEpoch()
-        if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
-        const expected = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
-        if (!expected || Date.now() >= until) throw unavailable(error)
-        await new Promise(resolve => setTimeout(resolve, RETRY_MS))
-      }
+    try {
+      const [now, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), args))
+      clock.set(Number(now))
+      if (epoch === this.#candidate) this.#candidate = createEpoch()
+      this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
+      const first = Number(offsets[0])
+      return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
+    }
+    catch (error) {
+      // It may have begun a log before its answer was lost.
+      this.#candidate = createEpoch()
+      throw isReply(error, 'CHANNEL_ENDED') ? channelEnded(channel) : unavailable(error)
     }
   }
 

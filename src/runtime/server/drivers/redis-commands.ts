@@ -1,5 +1,6 @@
+import { SSEError } from '../../shared/errors'
 import type { RedisClient } from './redis-client'
-import { isReply } from './redis-errors'
+import { isReply, isTransient } from './redis-errors'
 import type { RedisLink } from './redis-link'
 import { APPEND, FINISH, READ, REMOVE } from './redis-scripts'
 
@@ -39,6 +40,27 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
     live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
     ...args,
   ))
+}
+
+/** How long until what has failed is tried again. */
+const RETRY_MS = 20
+
+/**
+ * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
+ * is tried must be safe to do twice. Rejects with what went wrong last.
+ */
+export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>): Promise<T> {
+  while (true) {
+    try {
+      return await attempt()
+    }
+    catch (error) {
+      // An error of ours says that nothing was sent, and that it is no use to try.
+      const passing = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
+      if (!passing || Date.now() >= until) throw error
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+    }
+  }
 }
 
 /** The server's clock as the callers of a script need it: what they give as a deadline is looked at there. */

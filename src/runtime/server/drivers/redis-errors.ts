@@ -12,9 +12,17 @@ export function isReply(error: unknown, ...codes: string[]): error is Error {
   return codes.length === 0 || codes.some(code => error.message.includes(code))
 }
 
+/** Errors of our own scripts: an ordinary answer. */
+const OWN = ['CHANNEL_ENDED', 'EXPIRED']
+
 /** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
 const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY ']
 
 export function isTransient(error: unknown): boolean {
   return isReply(error, ...TRANSIENT)
+}
+
+/** A reply that will be the same the next time: no memory, no permission, another type of key. */
+export function isRefusal(error: unknown): boolean {
+  return isReply(error) && !isReply(error, ...OWN, ...TRANSIENT)
 }

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { CreateRedisClient, RedisClient, RedisRole } from './redis-client'
-import { isCluster, ready, redisSettings } from './redis-client'
-import { isReply, unavailable } from './redis-errors'
+import { isCluster, ready, reconnectDelayMs, redisSettings } from './redis-client'
+import { isRefusal, isReply, unavailable } from './redis-errors'
 import { RedisOutage } from './redis-outage'
 import { RedisShards } from './redis-shards'
 import { RedisSubscriber } from './redis-subscriber'
@@ -50,7 +50,8 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     client.setMaxListeners(0)
     client.on('error', error => outage.failed(error))
     client.on('ready', () => outage.worked())
-    // It goes on trying by itself.
+    // It goes on trying by itself, also where whoever made it has told it not to.
+    if (!isCluster(client) && typeof client.options.retryStrategy !== 'function') client.options.retryStrategy = reconnectDelayMs
     if (client.status === 'wait') client.connect().catch(() => {})
     return client
   }
@@ -75,10 +76,6 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     })
     // Nodes of a cluster come and go without the whole being away.
     if (isCluster(client)) client.on('+node', () => !first && onReturn())
-    // Whoever made it has told it not to reconnect: another one must.
-    client.on('end', () => {
-      if (!closed) commands = undefined
-    })
   }
 
   function subscriberClients(): Promise<RedisSubscriber | RedisShards> {
@@ -106,7 +103,8 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
         return answer
       }
       catch (error) {
-        if (!isReply(error)) outage.failed(error)
+        if (isRefusal(error)) outage.refused(error)
+        else if (!isReply(error)) outage.failed(error)
         throw error
       }
     },

@@ -1,6 +1,10 @@
+/** An error that comes back is said again after so long. */
+const REPEAT_MS = 60_000
+
 /** Says once that Redis is away, and once that it is back, however often both are noticed. */
 export class RedisOutage {
   #failedAt?: number
+  #refusedAt = -Infinity
 
   /** A store of many nodes is back when nothing has failed for `quietMs`: some of them may answer all the time. */
   constructor(private readonly report: (message: string, cause?: unknown) => void, private readonly quietMs: () => number) {}
@@ -14,5 +18,12 @@ export class RedisOutage {
     if (this.#failedAt === undefined || performance.now() - this.#failedAt < this.quietMs()) return
     this.#failedAt = undefined
     this.report('Redis is back.')
+  }
+
+  /** It answers, but will not: it is full, or the user may not do this. Some of what is asked may work meanwhile. */
+  refused(cause: unknown): void {
+    if (performance.now() - this.#refusedAt < REPEAT_MS) return
+    this.#refusedAt = performance.now()
+    this.report('Redis refuses what it is asked for.', cause)
   }
 }

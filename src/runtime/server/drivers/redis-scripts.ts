@@ -5,7 +5,7 @@
  * KEYS of every script, in one slot (the channel's name is their hash tag):
  *   1 log   stream; entry `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key)
  *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `touched` (ms, when it was last given its expiry),
- *           `closing` (JSON) once it has ended
+ *           `closing` (JSON) and `closer` once it has ended
  *   3 keys  hash: key of a message → its offset, while that is kept
  *   4       APPEND only: the writer's last append, for as long as it may ask again what became of it
  *
@@ -205,15 +205,15 @@ return answer
 `
 
 /**
- * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON).
- * Returns the server's time (ms), and 1 if it ended now, else 0.
+ * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON), 7 a text that nobody else has, by which a retry knows its own work.
+ * Returns the server's time (ms), and 1 if it ended by this, else 0.
  */
 export const FINISH = `${PRELUDE}
 local expired = late()
 if expired then return expired end
 local life = open(ARGV[4], ARGV[5])
-if life.closing then return { int(now), '0' } end
-redis.call('HSET', meta, 'closing', ARGV[6], 'age', ARGV[5])
+if life.closing then return { int(now), redis.call('HGET', meta, 'closer') == ARGV[7] and '1' or '0' } end
+redis.call('HSET', meta, 'closing', ARGV[6], 'closer', ARGV[7], 'age', ARGV[5])
 redis.call('PEXPIRE', meta, int(ARGV[5] * 2))
 redis.call(publish, live, '')
 return { int(now), '1' }

@@ -3,7 +3,7 @@ import { createEpoch } from '../../shared/position'
 import type { SSERetention } from '../options'
 import { RedisAppends } from './redis-appends'
 import type { CreateRedisClient } from './redis-client'
-import { ServerClock, channelKeys, runScript } from './redis-commands'
+import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
 import { unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
@@ -38,32 +38,20 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   const clock = new ServerClock(link)
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
   const appends = new RedisAppends({ link, clock, timeoutMs, keysOf })
-  let checking = false
+  let checks = 0
 
-  /** A write that happens in time or not at all. */
+  /** A write that happens in time or not at all. Gives what is behind the server's time. */
   async function write(name: 'sseFinish' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = Date.now() + timeoutMs
-    try {
-      while (true) {
-        try {
-          const answer = await runScript(link, until, name, keysOf(channel), await clock.at(until), args)
-          clock.set(Number(answer[0]))
-          return answer
-        }
-        catch (error) {
-          if (!clock.learn(error) || Date.now() >= until) throw error
-        }
-      }
-    }
-    catch (error) {
-      throw unavailable(error)
-    }
+    const [now, ...answer] = await retrying(until, clock, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args)).catch(rethrow)
+    clock.set(Number(now))
+    return answer
   }
 
   async function read(channel: string, after: number, { messages, bytes }: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
+    const until = Date.now() + timeoutMs
     const args = [createEpoch(), defaults.maxAgeMs, after, messages, bytes, seen?.epoch ?? '', seen?.mark ?? '']
-    const [epoch, first, last, mark, closing, ...rest] = await runScript(link, Date.now() + timeoutMs, 'sseRead', keysOf(channel), 0, args)
-      .catch((error): never => { throw unavailable(error) })
+    const [epoch, first, last, mark, closing, ...rest] = await retrying(until, clock, () => runScript(link, until, 'sseRead', keysOf(channel), 0, args)).catch(rethrow)
     const entries: LogEntry[] = []
     for (let index = 0; index < rest.length; index += 3) {
       const [offset, mark] = rest[index]!.split('-')
@@ -77,18 +65,16 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
    * publishes, as far as possible: a channel that has gone back begins a new epoch.
    */
   async function checkAnswered(): Promise<void> {
-    if (checking) return
-    checking = true
+    const run = ++checks
     const all = [...appends.answered]
     try {
-      while (all.length) {
+      while (all.length && run === checks) {
         await Promise.all(all.splice(0, CHECK_TOGETHER).map(([channel, { epoch, offset, mark }]) => read(channel, offset, STATE_ONLY, { epoch, mark })))
       }
     }
     catch {
       // Away again: it will be back once more. And each append says what it follows.
     }
-    checking = false
   }
 
   return {
@@ -101,7 +87,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     },
 
     async finish(channel, closing, { maxAgeMs }) {
-      const [, ended] = await write('sseFinish', channel, [createEpoch(), maxAgeMs, JSON.stringify(closing)])
+      const [ended] = await write('sseFinish', channel, [createEpoch(), maxAgeMs, JSON.stringify(closing), createEpoch()])
       return Number(ended) === 1
     },
 
@@ -122,6 +108,10 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       return link.close()
     },
   }
+}
+
+function rethrow(error: unknown): never {
+  throw unavailable(error)
 }
 
 /** As {@link APPEND} writes it. Whatever has no messages says only that there is something to read. */
