@@ -28,6 +28,7 @@ const LINGER_MS = 10_000
 
 const ACCEPTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
+const DONE = Promise.resolve()
 
 /** What the preamble says of a resumable source. */
 export interface StartPosition {
@@ -56,7 +57,8 @@ export class Connection implements SSEConnection {
   #drained?: PromiseWithResolvers<boolean>
   #abort?: AbortController
   readonly #cleanups: Cleanups
-  readonly #done = Promise.withResolvers<void>()
+  #over = false
+  #done?: PromiseWithResolvers<void>
 
   /** Called when there is room again, for whoever pulls its source. */
   onRoom: () => void = () => {}
@@ -82,8 +84,9 @@ export class Connection implements SSEConnection {
     return this.#reason
   }
 
+  /** Made when first asked for, as {@link signal}. */
   get done(): Promise<void> {
-    return this.#done.promise
+    return this.#over ? DONE : (this.#done ??= Promise.withResolvers<void>()).promise
   }
 
   /** Made when first asked for: most handlers never do. */
@@ -201,7 +204,7 @@ export class Connection implements SSEConnection {
   refuseToOpen(): void {
     if (this.#state !== 'pending') return
     this.#close('refused')
-    this.#done.resolve()
+    this.#settleDone()
   }
 
   onClosed(callback: () => unknown): () => void {
@@ -276,7 +279,7 @@ export class Connection implements SSEConnection {
   #onSinkClosed(): void {
     clearTimeout(this.#linger)
     this.#close('disconnect')
-    this.#done.resolve()
+    this.#settleDone()
   }
 
   #finish(reason: SSECloseReason, control: SSEControl): void {
@@ -309,6 +312,11 @@ export class Connection implements SSEConnection {
     this.#settleDrained(false)
     this.#abort?.abort()
     this.#cleanups.run()
+  }
+
+  #settleDone(): void {
+    this.#over = true
+    this.#done?.resolve()
   }
 
   #settleDrained(accepted: boolean): void {

@@ -96,9 +96,12 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
     || (!res.socket && req.socket?.destroyed)
 }
 
+const OPENED = Promise.resolve()
+
 class NodeResponse implements SSEResponse {
   readonly holdsRequest = true
-  readonly #opened = Promise.withResolvers<void>()
+  /** Let go of when it has come true: an idle connection holds nothing that nobody waits for. */
+  #opened?: PromiseWithResolvers<void> = Promise.withResolvers<void>()
   isOpen = false
   #events!: SinkEvents
   #behind = false
@@ -109,7 +112,7 @@ class NodeResponse implements SSEResponse {
   constructor(private readonly req: IncomingMessage, private readonly res: ServerResponse) {}
 
   get opened(): Promise<void> {
-    return this.#opened.promise
+    return this.#opened?.promise ?? OPENED
   }
 
   get bufferedBytes(): number {
@@ -134,12 +137,14 @@ class NodeResponse implements SSEResponse {
     // HTTP/2 has neither, and does not know these two.
     res.shouldKeepAlive = false
     res.useChunkedEncodingByDefault = false
-    for (const [name, value] of Object.entries(STREAM_HEADERS)) res.setHeader(name, value)
+    // Not `setHeader`, which keeps each of them for as long as the response lives. What others have set is merged.
+    res.writeHead(res.statusCode, STREAM_HEADERS)
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
     res.on('error', () => {})
     this.isOpen = true
-    this.#opened.resolve()
+    this.#opened?.resolve()
+    this.#opened = undefined
     return true
   }
 
