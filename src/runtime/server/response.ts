@@ -97,6 +97,7 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
 }
 
 const OPENED = Promise.resolve()
+const ignore = () => {}
 
 class NodeResponse implements SSEResponse {
   readonly holdsRequest = true
@@ -124,7 +125,8 @@ class NodeResponse implements SSEResponse {
     this.#events = events
     const { req, res } = this
     if (isGone(req, res)) return this.#onClose()
-    res.once('close', this.#onClose)
+    // `once` would keep a wrapper for as long as the response lives.
+    res.on('close', this.#onClose)
     // One that waits behind another request is told nothing by Node 20.
     this.#behind = !res.socket
     if (this.#behind) req.socket.once('close', this.#onClose)
@@ -141,7 +143,7 @@ class NodeResponse implements SSEResponse {
     res.writeHead(res.statusCode, STREAM_HEADERS)
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
-    res.on('error', () => {})
+    res.on('error', ignore)
     this.isOpen = true
     this.#opened?.resolve()
     this.#opened = undefined
