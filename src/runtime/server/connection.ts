@@ -4,7 +4,7 @@ import type { SSEControl } from '../shared/protocol'
 import type { Heartbeats } from './heartbeat'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
-import type { ResponseSink } from './sink'
+import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
@@ -42,7 +42,7 @@ export interface StartPosition {
  * It opens with the first write, one turn of the event loop later: a handler may still fail with an ordinary HTTP
  * error in the turn in which it pushed. Everything of one turn is one write.
  */
-export class Connection implements SSEConnection {
+export class Connection implements SSEConnection, SinkEvents {
   #state: 'pending' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
   #start: StartPosition = {}
@@ -69,7 +69,8 @@ export class Connection implements SSEConnection {
     private readonly sink: ResponseSink,
   ) {
     this.#cleanups = new Cleanups(context.report)
-    sink.watch({ onDrain: () => this.#onDrain(), onClose: () => this.#onSinkClosed() })
+    // Itself, and not two functions: there are as many of them as open connections.
+    sink.watch(this)
   }
 
   get closed(): boolean {
@@ -267,7 +268,8 @@ export class Connection implements SSEConnection {
     if (this.context.closing.aborted) afterTick(() => this.leave())
   }
 
-  #onDrain(): void {
+  /** For the sink: there is room again. */
+  onDrain(): void {
     if (this.closed) return
     this.#blocked = false
     this.#flush()
@@ -276,7 +278,8 @@ export class Connection implements SSEConnection {
     this.onRoom()
   }
 
-  #onSinkClosed(): void {
+  /** For the sink: the response is over. */
+  onClose(): void {
     clearTimeout(this.#linger)
     this.#close('disconnect')
     this.#settleDone()
