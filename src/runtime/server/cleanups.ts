@@ -1,6 +1,10 @@
+/** Never changed. */
+const NONE: (() => unknown)[] = []
+
 /** What is to be done once, when something is over. */
 export class Cleanups {
-  readonly #callbacks = new Set<() => unknown>()
+  /** Most connections have one: a set would be more than all the rest of what they keep here. */
+  #callbacks: (() => unknown)[] = NONE
   #over = false
 
   constructor(private readonly report: (error: unknown) => void) {}
@@ -11,16 +15,21 @@ export class Cleanups {
       runSafely(callback, this.report)
       return () => {}
     }
-    const own = () => callback()
-    this.#callbacks.add(own)
-    return () => void this.#callbacks.delete(own)
+    if (this.#callbacks === NONE) this.#callbacks = [callback]
+    else this.#callbacks.push(callback)
+    let added = true
+    return () => {
+      const index = added ? this.#callbacks.indexOf(callback) : -1
+      if (index !== -1) this.#callbacks.splice(index, 1)
+      added = false
+    }
   }
 
   /** In the order they were given; never a second time. */
   run(): void {
     this.#over = true
-    const callbacks = [...this.#callbacks]
-    this.#callbacks.clear()
+    const callbacks = this.#callbacks
+    this.#callbacks = NONE
     for (const callback of callbacks) runSafely(callback, this.report)
   }
 }

@@ -4,7 +4,7 @@ import type { SSEControl } from '../shared/protocol'
 import type { Heartbeats } from './heartbeat'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
-import type { ResponseSink } from './sink'
+import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
@@ -28,6 +28,7 @@ const LINGER_MS = 10_000
 
 const ACCEPTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
+const DONE = Promise.resolve()
 
 /** What the preamble says of a resumable source. */
 export interface StartPosition {
@@ -41,7 +42,7 @@ export interface StartPosition {
  * It opens with the first write, one turn of the event loop later: a handler may still fail with an ordinary HTTP
  * error in the turn in which it pushed. Everything of one turn is one write.
  */
-export class Connection implements SSEConnection {
+export class Connection implements SSEConnection, SinkEvents {
   #state: 'pending' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
   #start: StartPosition = {}
@@ -56,7 +57,8 @@ export class Connection implements SSEConnection {
   #drained?: PromiseWithResolvers<boolean>
   #abort?: AbortController
   readonly #cleanups: Cleanups
-  readonly #done = Promise.withResolvers<void>()
+  #over = false
+  #done?: PromiseWithResolvers<void>
 
   /** Called when there is room again, for whoever pulls its source. */
   onRoom: () => void = () => {}
@@ -67,7 +69,8 @@ export class Connection implements SSEConnection {
     private readonly sink: ResponseSink,
   ) {
     this.#cleanups = new Cleanups(context.report)
-    sink.watch({ onDrain: () => this.#onDrain(), onClose: () => this.#onSinkClosed() })
+    // Itself, and not two functions: there are as many of them as open connections.
+    sink.watch(this)
   }
 
   get closed(): boolean {
@@ -82,8 +85,9 @@ export class Connection implements SSEConnection {
     return this.#reason
   }
 
+  /** Made when first asked for, as {@link signal}. */
   get done(): Promise<void> {
-    return this.#done.promise
+    return this.#over ? DONE : (this.#done ??= Promise.withResolvers<void>()).promise
   }
 
   /** Made when first asked for: most handlers never do. */
@@ -201,7 +205,7 @@ export class Connection implements SSEConnection {
   refuseToOpen(): void {
     if (this.#state !== 'pending') return
     this.#close('refused')
-    this.#done.resolve()
+    this.#settleDone()
   }
 
   onClosed(callback: () => unknown): () => void {
@@ -264,7 +268,8 @@ export class Connection implements SSEConnection {
     if (this.context.closing.aborted) afterTick(() => this.leave())
   }
 
-  #onDrain(): void {
+  /** For the sink: there is room again. */
+  onDrain(): void {
     if (this.closed) return
     this.#blocked = false
     this.#flush()
@@ -273,10 +278,11 @@ export class Connection implements SSEConnection {
     this.onRoom()
   }
 
-  #onSinkClosed(): void {
+  /** For the sink: the response is over. */
+  onClose(): void {
     clearTimeout(this.#linger)
     this.#close('disconnect')
-    this.#done.resolve()
+    this.#settleDone()
   }
 
   #finish(reason: SSECloseReason, control: SSEControl): void {
@@ -309,6 +315,11 @@ export class Connection implements SSEConnection {
     this.#settleDrained(false)
     this.#abort?.abort()
     this.#cleanups.run()
+  }
+
+  #settleDone(): void {
+    this.#over = true
+    this.#done?.resolve()
   }
 
   #settleDrained(accepted: boolean): void {

@@ -96,9 +96,13 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
     || (!res.socket && req.socket?.destroyed)
 }
 
+const OPENED = Promise.resolve()
+const ignore = () => {}
+
 class NodeResponse implements SSEResponse {
   readonly holdsRequest = true
-  readonly #opened = Promise.withResolvers<void>()
+  /** Let go of when it has come true: an idle connection holds nothing that nobody waits for. */
+  #opened?: PromiseWithResolvers<void> = Promise.withResolvers<void>()
   isOpen = false
   #events!: SinkEvents
   #behind = false
@@ -109,7 +113,7 @@ class NodeResponse implements SSEResponse {
   constructor(private readonly req: IncomingMessage, private readonly res: ServerResponse) {}
 
   get opened(): Promise<void> {
-    return this.#opened.promise
+    return this.#opened?.promise ?? OPENED
   }
 
   get bufferedBytes(): number {
@@ -121,7 +125,8 @@ class NodeResponse implements SSEResponse {
     this.#events = events
     const { req, res } = this
     if (isGone(req, res)) return this.#onClose()
-    res.once('close', this.#onClose)
+    // `once` would keep a wrapper for as long as the response lives.
+    res.on('close', this.#onClose)
     // One that waits behind another request is told nothing by Node 20.
     this.#behind = !res.socket
     if (this.#behind) req.socket.once('close', this.#onClose)
@@ -134,12 +139,14 @@ class NodeResponse implements SSEResponse {
     // HTTP/2 has neither, and does not know these two.
     res.shouldKeepAlive = false
     res.useChunkedEncodingByDefault = false
-    for (const [name, value] of Object.entries(STREAM_HEADERS)) res.setHeader(name, value)
+    // Not `setHeader`, which keeps each of them for as long as the response lives. What others have set is merged.
+    res.writeHead(res.statusCode, STREAM_HEADERS)
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
-    res.on('error', () => {})
+    res.on('error', ignore)
     this.isOpen = true
-    this.#opened.resolve()
+    this.#opened?.resolve()
+    this.#opened = undefined
     return true
   }
 

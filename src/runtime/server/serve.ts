@@ -48,9 +48,9 @@ async function answerStream(served: Served): Promise<unknown> {
   const connection = new Connection(served.options, served.context, response)
   // A handler may push for as long as it likes before it returns: the response is under way then.
   const answer = await Promise.race([startStream(served, connection), response.opened])
+  // Nothing waits here for the end of the stream: what a framework holds of a request until its handler has returned
+  // is as much as all the rest of an idle connection. It leaves a response alone whose headers have gone.
   if (!response.isOpen) return answer
-  // Elsewhere than on Node the framework has the stream, and waits for the handler before it looks at it.
-  if (response.holdsRequest) await connection.done
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */

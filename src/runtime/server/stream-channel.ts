@@ -9,40 +9,61 @@ const RETRY_MS = 500
  * its position and nothing else; it goes on from there when the socket drains.
  */
 export function streamChannel(connection: Connection, reader: ChannelReader, report: (error: unknown) => void): void {
-  let busy = false
-  let failing = false
-  let retry: ReturnType<typeof setTimeout> | undefined
+  const stream = new ChannelStream(connection, reader, report)
+  connection.onClosed(stream.close)
+  reader.wake = connection.onRoom = stream.pump
+  stream.pump()
+}
 
-  function pump(): void {
-    while (!busy && connection.hasRoom) {
-      const step = reader.step()
+/** A class and not a handful of functions: there are as many of them as readers. */
+class ChannelStream {
+  #busy = false
+  #failing = false
+  #retry?: ReturnType<typeof setTimeout>
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly reader: ChannelReader,
+    private readonly report: (error: unknown) => void,
+  ) {}
+
+  readonly pump = (): void => {
+    while (!this.#busy && this.connection.hasRoom) {
+      const step = this.reader.step()
       if (!step) return
-      if (step instanceof Promise) return ask(step)
-      send(step)
+      if (step instanceof Promise) return this.#ask(step)
+      this.#send(step)
     }
   }
 
-  function ask(step: Promise<ReaderStep | undefined>): void {
-    busy = true
+  readonly close = (): void => {
+    clearTimeout(this.#retry)
+    this.reader.close()
+  }
+
+  #ask(step: Promise<ReaderStep | undefined>): void {
+    const { connection, report } = this
+    this.#busy = true
     step.then((next) => {
-      busy = failing = false
+      this.#busy = this.#failing = false
       if (connection.closed) return
-      if (next) send(next)
-      pump()
+      if (next) this.#send(next)
+      this.pump()
     }, (error) => {
       if (connection.closed) return
       // Once for all attempts: a driver that is away for an hour would fill the log.
-      if (!failing) report(error)
-      failing = true
+      if (!this.#failing) report(error)
+      this.#failing = true
       // Open connections stay open while the driver is away; the position has not moved.
-      retry = setTimeout(() => {
-        busy = false
-        pump()
+      this.#retry = setTimeout(() => {
+        this.#busy = false
+        this.pump()
       }, RETRY_MS)
     })
   }
 
-  function send(step: ReaderStep): void {
+  #send(step: ReaderStep): void {
+    const { connection } = this
     switch (step.type) {
       case 'messages': return connection.writeShared(step.run.bytes)
       case 'gap': return connection.control({ type: 'gap', ...step.gap }, step.gap.position)
@@ -50,12 +71,4 @@ export function streamChannel(connection: Connection, reader: ChannelReader, rep
       case 'end': return void connection.close()
     }
   }
-
-  reader.wake = pump
-  connection.onRoom = pump
-  connection.onClosed(() => {
-    clearTimeout(retry)
-    reader.close()
-  })
-  pump()
 }
