@@ -16,7 +16,7 @@ const arrows = [
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
-    ['message', 'public-error'],
+    ['message', 'public-error', 'admission', 'publish-rate'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
     ['hub'],

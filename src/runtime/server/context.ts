@@ -1,9 +1,11 @@
 import type { Connection, ConnectionContext } from './connection'
 import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions } from './options'
+import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
 import { Heartbeats } from './heartbeat'
 import { Hub } from './hub'
+import { PublishRate } from './publish-rate'
 
 /** What one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
@@ -11,6 +13,9 @@ export interface SSEContext extends ConnectionContext {
   readonly options: ResolvedHandlerOptions
   readonly driver: LogDriver
   readonly hub: Hub
+  /** Who may come in. */
+  readonly admissions: Admissions
+  readonly publishRate: PublishRate
   /** Aborted when the process begins to shut down: newcomers are turned away, and nobody waits any longer. */
   readonly closing: AbortSignal
   /** Asks every client to come back, ends all streams, and releases the driver. Safe to call twice. */
@@ -31,6 +36,8 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
     options,
     driver,
     hub: new Hub(driver),
+    admissions: new Admissions(options),
+    publishRate: new PublishRate(),
     heartbeats: new Heartbeats(),
     connections,
     report,
