@@ -58,12 +58,26 @@ export interface SSEHandlerOptions {
 export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
   /** Who a client is, for `maxConnectionsPerClient`: a user's or session's id. `undefined`: not limited. @default the client's address */
   clientKey?: (event: H3Event) => string | undefined
+  /**
+   * Asks `check` every `everyMs` milliseconds (the first time jittered down to 80 %) whether an open stream may go on.
+   * `false`, or an error made to be shown (`SSEError`, `createError`), ends it with `error` (401 `UNAUTHORIZED`, or the
+   * error's own code and status; not retried). Any other error, or no answer until the next is due, is logged, and the
+   * stream goes on; after three in a row it ends with 503 `REVALIDATION_FAILED`, and the client may come back. Never two at once.
+   */
+  revalidate?: SSERevalidate
+}
+
+export interface SSERevalidate {
+  /** Whole milliseconds, at least 1. */
+  everyMs: number
+  check: (event: H3Event) => unknown
 }
 
 /** The same with nothing left open: what the rest of the server works with. */
 export interface ResolvedHandlerOptions extends Required<Omit<SSEHandlerOptions, 'retention'>> {
   retention: SSERetention
   clientKey?: SSEOwnHandlerOptions['clientKey']
+  revalidate?: SSERevalidate
 }
 
 export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
@@ -106,6 +120,7 @@ const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   trustProxy: countOrFalse,
   maxPublishPerSecond: countOrFalse,
   clientKey: [value => typeof value === 'function', 'a function of the event'],
+  revalidate: [isRevalidate, 'an object `{ everyMs, check }` of a whole number of milliseconds, at least 1, and a function'],
 }
 
 const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
@@ -134,6 +149,11 @@ function overlay<T extends object>(options: object, base: T, rules: Record<strin
     resolved[name] = value
   }
   return resolved as T
+}
+
+function isRevalidate(value: unknown): boolean {
+  const { everyMs, check } = (value ?? {}) as Partial<SSERevalidate>
+  return milliseconds[0](everyMs) && typeof check === 'function'
 }
 
 function isInteger(value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean {

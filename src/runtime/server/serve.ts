@@ -13,6 +13,7 @@ import { isPrivateError, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { clientAddress, createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, setRetryAfter, toHttpError } from './response'
+import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
 
@@ -51,6 +52,11 @@ async function answerStream(served: Served, leave: () => void): Promise<unknown>
   const connection = new Connection(served.options, served.context, response)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned.
   connection.onClosed(leave)
+  const { revalidate } = served.options
+  if (revalidate) {
+    const { heartbeats, report } = served.context
+    void response.opened.then(() => new Revalidation(connection, revalidate.everyMs, () => revalidate.check(served.event), report).start(heartbeats))
+  }
   // A handler may push for as long as it likes before it returns: the response is under way then.
   const answer = await Promise.race([startStream(served, connection), response.opened])
   if (!response.isOpen) return answer
