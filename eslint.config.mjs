@@ -21,7 +21,7 @@ const arrows = [
     ['channel-reader', 'hub-channel'],
     ['hub'],
     ['heartbeat', 'sse-connection', 'connection'],
-    ['stream-source', 'stream-channel', 'request', 'revalidation'],
+    ['stream-source', 'stream-channel', 'request', 'revalidation', 'shutdown'],
     ['channel', 'channel-read', 'context', 'poll', 'asked-position'],
     ['response', 'nitro'],
     ['serve', 'raw-connection'],

@@ -127,6 +127,10 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const piped = this.#pipe(source, signal)
     piped.catch(error => isPrivateError(error) && this.context.report(error))
+    const { producers } = this.context
+    producers.add(piped)
+    const over = () => void producers.delete(piped)
+    piped.then(over, over)
     return piped
   }
 

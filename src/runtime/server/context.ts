@@ -6,6 +6,7 @@ import { createMemoryDriver } from './drivers/memory'
 import { Heartbeats } from './heartbeat'
 import { Hub } from './hub'
 import { PublishRate } from './publish-rate'
+import { leaveAll, settled } from './shutdown'
 
 /** What one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
@@ -18,7 +19,11 @@ export interface SSEContext extends ConnectionContext {
   readonly publishRate: PublishRate
   /** Aborted when the process begins to shut down: newcomers are turned away, and nobody waits any longer. */
   readonly closing: AbortSignal
-  /** Asks every client to come back, ends all streams, and releases the driver. Safe to call twice. */
+  /** Producers under way, which a shutdown waits for. */
+  readonly producers: Set<Promise<unknown>>
+  /** Turns newcomers away, answers polls, and ends all streams, asking every client to come back. Requests under way may still publish. Safe to call twice. */
+  leave(): void
+  /** The same; then gives producers a bounded time, and releases the driver, last. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -31,7 +36,20 @@ export interface SSEContextInit {
 export function createSSEContext({ options, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
   const connections = new Set<Connection>()
   const closing = new AbortController()
+  const producers = new Set<Promise<unknown>>()
+  let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
+  function leave(): void {
+    if (closing.signal.aborted) return
+    closing.abort()
+    leaveAll(connections)
+    produced = settled(producers, options.shutdownMs)
+  }
+  async function closeAll(): Promise<void> {
+    leave()
+    await produced
+    await driver.close()
+  }
   return {
     options,
     driver,
@@ -42,17 +60,12 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
     connections,
     report,
     closing: closing.signal,
+    producers,
+    leave,
     close() {
-      closing.abort()
-      return closed ??= closeAll(connections, driver).catch(report)
+      return closed ??= closeAll().catch(report)
     },
   }
-}
-
-async function closeAll(connections: Set<Connection>, driver: LogDriver): Promise<void> {
-  const open = [...connections]
-  for (const connection of open) connection.leave()
-  await driver.close()
 }
 
 function reportToConsole(error: unknown): void {

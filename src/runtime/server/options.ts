@@ -46,6 +46,11 @@ export interface SSEHandlerOptions {
   /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address unless `clientKey` says more. @default false: no limit */
   maxConnectionsPerClient?: number | false
   /**
+   * How long producers (`channel.pipe`) may take to finish when the server shuts down, in milliseconds, counted from the
+   * signal; then the driver closes, and what they publish rejects. Of the module: a handler's own has no effect. 0 does not wait. @default 1000
+   */
+  shutdownMs?: number
+  /**
    * How many proxies of ours stand in front: a client's address is the entry that the outermost of them added to
    * `X-Forwarded-For`. Entries left of it are whatever a stranger wrote. @default false: the header is not believed
    */
@@ -89,6 +94,7 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   from: 'start',
   retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 },
   pollWaitMs: 20_000,
+  shutdownMs: 1_000,
   maxConnections: false,
   maxConnectionsPerClient: false,
   trustProxy: false,
@@ -115,6 +121,7 @@ const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   from: [value => value === 'start' || value === 'now', '`"start"` or `"now"`'],
   retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs }`'],
   pollWaitMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
+  shutdownMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
   maxConnections: countOrFalse,
   maxConnectionsPerClient: countOrFalse,
   trustProxy: countOrFalse,
