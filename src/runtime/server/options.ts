@@ -55,7 +55,7 @@ export interface SSEHandlerOptions {
    * `X-Forwarded-For`. Entries left of it are whatever a stranger wrote. @default false: the header is not believed
    */
   trustProxy?: number | false
-  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. A `pipe` waits for each message anyway, and is not limited. @default false: no limit */
+  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. Of the module: a handler's own has no effect. A `pipe` waits for each message anyway, and is not limited. @default false: no limit */
   maxPublishPerSecond?: number | false
 }
 
