@@ -21,6 +21,8 @@ describe('options', () => {
     ...['retryMs', 'heartbeatMs', 'maxLifetimeMs', 'pollWaitMs'].map(name => [name, 2_147_483_648] as [string, unknown]),
     ...['retryMs', 'maxBufferedBytes', 'maxMessageBytes', 'pollWaitMs', 'retention'].map(name => [name, false] as [string, unknown]),
     ...['begin', '', 5, true, null].map(value => ['from', value] as [string, unknown]),
+    ...['maxConnections', 'maxConnectionsPerClient', 'maxPublishPerSecond', 'trustProxy'].flatMap(name => [0, -1, 1.5, '5', true, null].map(value => [name, value] as [string, unknown])),
+    ['revalidate', {}], ['revalidate', { everyMs: 0, check() {} }], ['revalidate', null], ['clientKey', 'ip'], ['shutdownMs', -1],
     ['retention', 5], ['retention', null], ['retention', 'all'],
   ])('refuses %s: %j in one sentence that prints both', (name, value) => {
     expect(() => resolveHandlerOptions({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`${name}\` to be [^.]+, got .+\\.$`)) }))
