@@ -9,7 +9,7 @@ import { Channel } from '../../src/runtime/server/channel'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/sse-connection'
 import { Connection } from '../../src/runtime/server/connection'
-import type { SSEHandlerOptions } from '../../src/runtime/server/options'
+import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
 import { resolveHandlerOptions } from '../../src/runtime/server/options'
 import { RawConnection } from '../../src/runtime/server/raw-connection'
 import { createResponse } from '../../src/runtime/server/response'
@@ -28,7 +28,7 @@ export interface TestServer {
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** A route as `defineSSEHandler` makes it, on this server's context. */
-  route(path: string, handler: Handler, options?: SSEHandlerOptions): void
+  route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** What such a route does with a request, for use inside another handler. */
   stream(event: H3Event, handler: Handler): Promise<unknown>
   /** As `createSSEConnection`, on this server's context. */

@@ -15,6 +15,11 @@ describe('the module', () => {
     expect(nuxt.options.runtimeConfig.sse).toEqual({
       heartbeatMs: 7_000,
       retryMs: 100,
+      maxConnections: false,
+      maxConnectionsPerClient: false,
+      maxPublishPerSecond: false,
+      shutdownMs: 1_000,
+      trustProxy: false,
       maxLifetimeMs: false,
       maxBufferedBytes: 1_048_576,
       maxMessageBytes: 1_048_576,

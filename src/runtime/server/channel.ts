@@ -78,7 +78,7 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
   readonly name: string
   /**
    * Appends a message. Resolves with its id once the driver has it. Rejects with `CHANNEL_ENDED`, `INVALID_DATA`,
-   * `MESSAGE_TOO_LARGE`, `INVALID_EVENT`, `RESERVED_EVENT` or `DRIVER_UNAVAILABLE`; nothing was appended then.
+   * `MESSAGE_TOO_LARGE`, `INVALID_EVENT`, `RESERVED_EVENT`, `PUBLISH_RATE` or `DRIVER_UNAVAILABLE`; nothing was appended then.
    */
   publish(data: T, options?: SSEPublishOptions): Promise<string>
   /**
@@ -118,6 +118,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
+    const { maxPublishPerSecond } = this.context.options
+    if (maxPublishPerSecond !== false) this.context.publishRate.take(this.name, maxPublishPerSecond)
     return this.#append(data, event, key)
   }
 
@@ -125,6 +127,10 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const piped = this.#pipe(source, signal)
     piped.catch(error => isPrivateError(error) && this.context.report(error))
+    const { producers } = this.context
+    producers.add(piped)
+    const over = () => void producers.delete(piped)
+    piped.then(over, over)
     return piped
   }
 

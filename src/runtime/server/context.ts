@@ -1,9 +1,12 @@
 import type { Connection, ConnectionContext } from './connection'
 import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions } from './options'
+import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
 import { Heartbeats } from './heartbeat'
 import { Hub } from './hub'
+import { PublishRate } from './publish-rate'
+import { leaveAll, settled } from './shutdown'
 
 /** What one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
@@ -11,9 +14,16 @@ export interface SSEContext extends ConnectionContext {
   readonly options: ResolvedHandlerOptions
   readonly driver: LogDriver
   readonly hub: Hub
+  /** Who may come in. */
+  readonly admissions: Admissions
+  readonly publishRate: PublishRate
   /** Aborted when the process begins to shut down: newcomers are turned away, and nobody waits any longer. */
   readonly closing: AbortSignal
-  /** Asks every client to come back, ends all streams, and releases the driver. Safe to call twice. */
+  /** Producers under way, which a shutdown waits for. */
+  readonly producers: Set<Promise<unknown>>
+  /** Turns newcomers away, answers polls, and ends all streams, asking every client to come back. Requests under way may still publish. Safe to call twice. */
+  leave(): void
+  /** The same; then gives producers a bounded time, and releases the driver, last. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -26,26 +36,36 @@ export interface SSEContextInit {
 export function createSSEContext({ options, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
   const connections = new Set<Connection>()
   const closing = new AbortController()
+  const producers = new Set<Promise<unknown>>()
+  let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
+  function leave(): void {
+    if (closing.signal.aborted) return
+    closing.abort()
+    leaveAll(connections)
+    produced = settled(producers, options.shutdownMs)
+  }
+  async function closeAll(): Promise<void> {
+    leave()
+    await produced
+    await driver.close()
+  }
   return {
     options,
     driver,
     hub: new Hub(driver),
+    admissions: new Admissions(options),
+    publishRate: new PublishRate(),
     heartbeats: new Heartbeats(),
     connections,
     report,
     closing: closing.signal,
+    producers,
+    leave,
     close() {
-      closing.abort()
-      return closed ??= closeAll(connections, driver).catch(report)
+      return closed ??= closeAll().catch(report)
     },
   }
-}
-
-async function closeAll(connections: Set<Connection>, driver: LogDriver): Promise<void> {
-  const open = [...connections]
-  for (const connection of open) connection.leave()
-  await driver.close()
 }
 
 function reportToConsole(error: unknown): void {

@@ -35,6 +35,11 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
   createClient = factory
 }
 
+/** Ends all streams, and leaves the rest at work: requests under way may still publish. */
+export function leaveSSEContext(): void {
+  context?.leave()
+}
+
 /** Ends what {@link useSSEContext} began, if anything did. */
 export async function closeSSEContext(): Promise<void> {
   await context?.close()

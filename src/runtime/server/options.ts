@@ -1,3 +1,4 @@
+import type { H3Event } from 'h3'
 import { invalidOption } from '../shared/errors'
 
 /** What a channel keeps. Whichever bound is reached first removes the oldest messages. */
@@ -36,11 +37,52 @@ export interface SSEHandlerOptions {
   retention?: Partial<SSERetention>
   /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
   pollWaitMs?: number
+  /**
+   * Open connections (streams, and polls while they wait) beyond which newcomers get 503 `TOO_MANY_CONNECTIONS` with
+   * `Retry-After`; nobody is evicted. As a module option of the process; on a handler also of that handler, where
+   * `false` exempts it. A client that reconnects may find its place still taken for as long as its old socket lives. @default false: no limit
+   */
+  maxConnections?: number | false
+  /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address unless `clientKey` says more. @default false: no limit */
+  maxConnectionsPerClient?: number | false
+  /**
+   * How long producers (`channel.pipe`) may take to finish when the server shuts down, in milliseconds, counted from the
+   * signal; then the driver closes, and what they publish rejects. Of the module: a handler's own has no effect. 0 does not wait. @default 1000
+   */
+  shutdownMs?: number
+  /**
+   * How many proxies of ours stand in front: a client's address is the entry that the outermost of them added to
+   * `X-Forwarded-For`. Entries left of it are whatever a stranger wrote. @default false: the header is not believed
+   */
+  trustProxy?: number | false
+  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. Of the module: a handler's own has no effect. A `pipe` waits for each message anyway, and is not limited. @default false: no limit */
+  maxPublishPerSecond?: number | false
+}
+
+/** What only a handler can have: functions cannot come from `nuxt.config`. */
+export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
+  /** Who a client is, for `maxConnectionsPerClient`: a user's or session's id. `undefined`: not limited. @default the client's address */
+  clientKey?: (event: H3Event) => string | undefined
+  /**
+   * Asks `check` every `everyMs` milliseconds (the first time jittered down to 80 %) whether an open stream may go on.
+   * `false`, or an error made to be shown (`SSEError`, `createError`), ends it with `error` (401 `UNAUTHORIZED`, or the
+   * error's own code and status; not retried). Any other error, or no answer until the next is due, is logged, and the
+   * stream goes on; after three in a row it ends with 503 `REVALIDATION_FAILED`, and the client may come back. Never two at once.
+   */
+  revalidate?: SSERevalidate
+}
+
+export interface SSERevalidate {
+  /** Whole milliseconds, at least 1. */
+  everyMs: number
+  check: (event: H3Event) => unknown
 }
 
 /** The same with nothing left open: what the rest of the server works with. */
 export interface ResolvedHandlerOptions extends Required<Omit<SSEHandlerOptions, 'retention'>> {
   retention: SSERetention
+  clientKey?: SSEOwnHandlerOptions['clientKey']
+  revalidate?: SSERevalidate
 }
 
 export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
@@ -52,6 +94,11 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   from: 'start',
   retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 },
   pollWaitMs: 20_000,
+  shutdownMs: 1_000,
+  maxConnections: false,
+  maxConnectionsPerClient: false,
+  trustProxy: false,
+  maxPublishPerSecond: false,
 }
 
 // setTimeout takes a signed 32-bit number of milliseconds and fires at once for more.
@@ -63,7 +110,9 @@ const milliseconds: Rule = [value => isInteger(value, 1, MAX_TIMER_MS), `a whole
 const millisecondsOrFalse: Rule = [value => value === false || milliseconds[0](value), `${milliseconds[1]}, or \`false\``]
 const bytes: Rule = [value => isInteger(value, 1), 'a whole number of bytes, at least 1']
 
-const RULES: Record<keyof SSEHandlerOptions, Rule> = {
+const countOrFalse: Rule = [value => value === false || isInteger(value, 1), 'a whole number, at least 1, or `false`']
+
+const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   heartbeatMs: millisecondsOrFalse,
   retryMs: milliseconds,
   maxLifetimeMs: millisecondsOrFalse,
@@ -72,6 +121,13 @@ const RULES: Record<keyof SSEHandlerOptions, Rule> = {
   from: [value => value === 'start' || value === 'now', '`"start"` or `"now"`'],
   retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs }`'],
   pollWaitMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
+  shutdownMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
+  maxConnections: countOrFalse,
+  maxConnectionsPerClient: countOrFalse,
+  trustProxy: countOrFalse,
+  maxPublishPerSecond: countOrFalse,
+  clientKey: [value => typeof value === 'function', 'a function of the event'],
+  revalidate: [isRevalidate, 'an object `{ everyMs, check }` of a whole number of milliseconds, at least 1, and a function'],
 }
 
 const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
@@ -80,7 +136,7 @@ const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
 }
 
 /** Lays `options` over `base`. Throws `INVALID_OPTION` for a value that makes no sense and for a name that is no option. */
-export function resolveHandlerOptions(options: SSEHandlerOptions = {}, base = DEFAULT_HANDLER_OPTIONS): ResolvedHandlerOptions {
+export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base = DEFAULT_HANDLER_OPTIONS): ResolvedHandlerOptions {
   const resolved = overlay(options, base, RULES, '')
   return { ...resolved, retention: resolveRetention(options.retention, base.retention) }
 }
@@ -100,6 +156,11 @@ function overlay<T extends object>(options: object, base: T, rules: Record<strin
     resolved[name] = value
   }
   return resolved as T
+}
+
+function isRevalidate(value: unknown): boolean {
+  const { everyMs, check } = (value ?? {}) as Partial<SSERevalidate>
+  return milliseconds[0](everyMs) && typeof check === 'function'
 }
 
 function isInteger(value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean {

@@ -26,7 +26,7 @@ const STREAM_HEADERS = {
 const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
 
 /** Of the statuses that requests are refused with (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 500: 'Internal Server Error' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 /** A web stream is pulled again while it holds less than this. */
 const WEB_HIGH_WATER_BYTES = 65_536
@@ -79,6 +79,17 @@ export function sendPending(event: H3Event, message: string, retryMs: number): S
   setResponseStatus(event, 503)
   setResponseHeader(event, 'retry-after', Math.ceil(retryMs / 1000))
   return sendJson(event, { type: 'pending', message, retryMs })
+}
+
+/** For an answer that is an error: it keeps the headers that were set. In whole seconds, as the standard has it. */
+export function setRetryAfter(event: H3Event, retryMs: number): void {
+  setResponseHeader(event, 'retry-after', Math.ceil(retryMs / 1000))
+}
+
+/** The address that the outermost of our own `proxies` saw; of the socket without any. */
+export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
+  const forwarded = proxies ? getRequestHeader(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
+  return forwarded || event.node.req.socket?.remoteAddress
 }
 
 /** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */

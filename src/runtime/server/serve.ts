@@ -12,7 +12,8 @@ import { notPollable, pollChannel } from './poll'
 import { isPrivateError, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
-import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
+import { clientAddress, createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, setRetryAfter, toHttpError } from './response'
+import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
 
@@ -29,23 +30,33 @@ interface Served {
  * ordinary HTTP error; later, an `error` control message.
  */
 export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
-  const pending = (message: string) => sendPending(event, message, Math.round(options.retryMs * (0.5 + Math.random())))
+  const retryMs = Math.round(options.retryMs * (0.5 + Math.random()))
+  const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
     if (context.closing.aborted) return pending('The server shuts down: come back in a moment.')
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
-    return request.transport === 'poll' ? await answerPoll(served) : await answerStream(served)
+    const leave = context.admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
+    return request.transport === 'poll' ? await answerPoll(served).finally(leave) : await answerStream(served, leave)
   }
   catch (error) {
     if (error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE') return pending(error.message)
+    if (error instanceof SSEError && error.code.startsWith('TOO_MANY_CONNECTIONS')) setRetryAfter(event, retryMs)
     throw toHttpError(error)
   }
 }
 
-async function answerStream(served: Served): Promise<unknown> {
+async function answerStream(served: Served, leave: () => void): Promise<unknown> {
   const response = createResponse(served.event)
   const connection = new Connection(served.options, served.context, response)
+  // However it ends: refused, thrown, 204, closed, or left before the handler returned.
+  connection.onClosed(leave)
+  const { revalidate } = served.options
+  if (revalidate) {
+    const { heartbeats, report } = served.context
+    void response.opened.then(() => new Revalidation(connection, revalidate.everyMs, () => revalidate.check(served.event), report).start(heartbeats))
+  }
   // A handler may push for as long as it likes before it returns: the response is under way then.
   const answer = await Promise.race([startStream(served, connection), response.opened])
   // Nothing waits here for the end of the stream: what a framework holds of a request until its handler has returned

@@ -3,7 +3,7 @@ import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions } from '../../../src/run
 
 describe('options', () => {
   it('have the defaults of the contract', () => {
-    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 }, pollWaitMs: 20_000 })
+    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 }, pollWaitMs: 20_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })
   })
   it('lie over one another, retention by part, and `undefined` is not given', () => {
     const base = resolveHandlerOptions({ heartbeatMs: 5, retention: { maxMessages: 7 } })
@@ -21,6 +21,8 @@ describe('options', () => {
     ...['retryMs', 'heartbeatMs', 'maxLifetimeMs', 'pollWaitMs'].map(name => [name, 2_147_483_648] as [string, unknown]),
     ...['retryMs', 'maxBufferedBytes', 'maxMessageBytes', 'pollWaitMs', 'retention'].map(name => [name, false] as [string, unknown]),
     ...['begin', '', 5, true, null].map(value => ['from', value] as [string, unknown]),
+    ...['maxConnections', 'maxConnectionsPerClient', 'maxPublishPerSecond', 'trustProxy'].flatMap(name => [0, -1, 1.5, '5', true, null].map(value => [name, value] as [string, unknown])),
+    ['revalidate', {}], ['revalidate', { everyMs: 0, check() {} }], ['revalidate', null], ['clientKey', 'ip'], ['shutdownMs', -1],
     ['retention', 5], ['retention', null], ['retention', 'all'],
   ])('refuses %s: %j in one sentence that prints both', (name, value) => {
     expect(() => resolveHandlerOptions({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`${name}\` to be [^.]+, got .+\\.$`)) }))

@@ -4,7 +4,7 @@ import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../channel'
 import type { SSEConnection } from '../sse-connection'
 import type { TaggedMessage } from '../message'
-import type { ResolvedHandlerOptions, SSEHandlerOptions } from '../options'
+import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../options'
 import { useSSEContext } from '../nitro'
 import { serve } from '../serve'
@@ -41,7 +41,7 @@ export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerReq
  */
 export function defineSSEHandler<Result, Pushed = unknown>(
   handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
-  options: SSEHandlerOptions = {},
+  options: SSEOwnHandlerOptions = {},
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
   // At once, and not with the first request: a mistake in an option should be seen when the server starts.
   resolveHandlerOptions(options)

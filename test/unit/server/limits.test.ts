@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { PublishRate } from '../../../src/runtime/server/publish-rate'
+import { eventually } from '../../support/conditions'
+import { startSSEServer } from '../../support/sse-server'
+import type { TestServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
+
+failOnUnhandledRejections()
+
+let server: TestServer
+afterEach(() => server?.close())
+
+const endless = () => undefined
+const empty = () => expect(server.context.admissions.all).toMatchObject({ open: 0, clients: 0 })
+
+describe('maxConnections', () => {
+  it('admits exactly so many of those who come at once, before any handler has answered, and refuses only newcomers', async () => {
+    server = await startSSEServer({ maxConnections: 5 })
+    const gate = Promise.withResolvers<void>()
+    server.route('/', () => gate.promise)
+    const asked = Array.from({ length: 20 }, () => fetch(`${server.url}/`))
+    await eventually(() => expect(server.context.admissions.all.open).toBe(5))
+    gate.resolve()
+    const answers = await Promise.all(asked)
+    const refused = answers.filter(({ status }) => status === 503)
+    expect(refused).toHaveLength(15)
+    for (const answer of refused) {
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+      expect(await answer.json()).toMatchObject({ statusCode: 503, data: { code: 'TOO_MANY_CONNECTIONS' } })
+    }
+    expect(server.context.connections.size).toBe(5)
+    for (const answer of answers) await answer.body?.cancel().catch(() => {})
+    await eventually(empty)
+  })
+
+  it('gives a place back exactly once, however a request ends', async () => {
+    server = await startSSEServer({ maxConnections: 1, maxConnectionsPerClient: 1 })
+    const ended = server.channel('ended')
+    await ended.publish(1)
+    await ended.end()
+    const busy = Promise.withResolvers<void>()
+    server.route('/throws', () => Promise.reject(new Error('no')))
+    server.route('/invalid', () => 5)
+    server.route('/ended', () => ended)
+    server.route('/source', async function* () {
+      yield 1
+    })
+    server.route('/busy', () => busy.promise)
+    server.route('/poll', () => server.channel('feed'))
+    for (let round = 0; round < 3; round++) {
+      for (const [path, status] of [['/throws', 500], ['/invalid', 500], ['/ended?position=1', 204], ['/source', 200], ['/poll?transport=poll&waitMs=0', 200], ['/source?transport=poll', 406]] as const) {
+        const answer = await fetch(server.url + path)
+        expect([path, answer.status]).toEqual([path, status])
+        await answer.text()
+        await eventually(empty)
+      }
+      const leaving = new AbortController()
+      const left = fetch(`${server.url}/busy`, { signal: leaving.signal }).catch(() => {})
+      await eventually(() => expect(server.context.admissions.all.open).toBe(1))
+      leaving.abort()
+      await left
+      await eventually(empty)
+    }
+    busy.resolve()
+  })
+
+  it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
+    server = await startSSEServer({ maxConnections: 2 })
+    server.route('/one', endless, { maxConnections: 1 })
+    server.route('/free', endless, { maxConnections: false })
+    server.route('/other', endless)
+    const statuses = []
+    for (const path of ['/one', '/one', '/other', '/other', '/free']) statuses.push((await fetch(server.url + path)).status)
+    expect(statuses).toEqual([200, 503, 200, 503, 200])
+  })
+})
+
+describe('maxConnectionsPerClient', () => {
+  it('is per address; X-Forwarded-For is believed only as far as the app says so', async () => {
+    server = await startSSEServer({ maxConnectionsPerClient: 1 })
+    server.route('/direct', endless)
+    server.route('/proxied', endless, { trustProxy: 1 })
+    const status = async (path: string, forwarded: string) => (await fetch(server.url + path, { headers: { 'x-forwarded-for': forwarded } })).status
+    expect([await status('/direct', '1.1.1.1'), await status('/direct', '2.2.2.2')]).toEqual([200, 429])
+    // What stands left of our proxy's entry is the client's own invention.
+    expect([await status('/proxied', '9.9.9.1, 3.3.3.3'), await status('/proxied', '9.9.9.2, 3.3.3.3'), await status('/proxied', '4.4.4.4')]).toEqual([200, 429, 200])
+  })
+
+  it('may be per user', async () => {
+    server = await startSSEServer()
+    server.route('/', endless, { maxConnectionsPerClient: 1, clientKey: event => event.headers.get('x-user') ?? undefined })
+    const ask = (user: string) => fetch(`${server.url}/`, { headers: { 'x-user': user } })
+    expect([(await ask('a')).status, (await ask('b')).status]).toEqual([200, 200])
+    const refused = await ask('a')
+    expect([refused.status, await refused.json()]).toMatchObject([429, { data: { code: 'TOO_MANY_CONNECTIONS_PER_CLIENT' } }])
+    expect(refused.headers.get('retry-after')).toMatch(/^[123]$/)
+  })
+})
+
+describe('maxPublishPerSecond', () => {
+  it('rejects at once beyond the rate, for one channel and not the others, and nothing was published', async () => {
+    server = await startSSEServer({ maxPublishPerSecond: 3 })
+    const [feed, other] = [server.channel('feed'), server.channel('other')]
+    const results = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => feed.publish(i)))
+    const refused = results.filter(result => result.status === 'rejected')
+    expect(refused.length).toBeGreaterThanOrEqual(45)
+    for (const { reason } of refused) expect(reason).toMatchObject({ code: 'PUBLISH_RATE', statusCode: 429, retry: true })
+    expect((await feed.info()).lastOffset).toBe(50 - refused.length)
+    await other.publish(1)
+  })
+
+  it('fills again with time, and forgets channels that are quiet', () => {
+    let now = 0
+    const rate = new PublishRate(() => now)
+    rate.take('a', 1)
+    expect(() => rate.take('a', 1)).toThrowError(expect.objectContaining({ code: 'PUBLISH_RATE' }))
+    now = 1_000
+    rate.take('a', 1)
+    for (let i = 0; i < 10_000; i++) rate.take(`channel ${i}`, 1)
+    now = 2_000
+    rate.take('b', 1)
+    expect(rate.size).toBe(1)
+  })
+})

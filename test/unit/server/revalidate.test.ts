@@ -1,0 +1,72 @@
+import { createError } from 'h3'
+import { afterEach, describe, expect, it } from 'vitest'
+import { SSEError } from '../../../src/runtime/shared/errors'
+import { eventually } from '../../support/conditions'
+import { startSSEServer } from '../../support/sse-server'
+import type { TestServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
+
+failOnUnhandledRejections()
+
+let server: TestServer
+afterEach(() => server?.close())
+
+/** All that a stream says until it ends by itself. */
+async function lastOf(check: () => unknown): Promise<unknown> {
+  server = await startSSEServer()
+  server.route('/', () => undefined, { revalidate: { everyMs: 20, check } })
+  const text = await (await fetch(`${server.url}/`)).text()
+  expect(server.context.heartbeats.size).toBe(0)
+  return JSON.parse(text.trim().split('data: ').at(-1)!)
+}
+
+describe('revalidate', () => {
+  it('ends a stream whose right has lapsed, not before', async () => {
+    let checks = 0
+    expect(await lastOf(() => ++checks < 4)).toMatchObject({ type: 'error', code: 'UNAUTHORIZED', statusCode: 401, retry: false })
+    expect(checks).toBe(4)
+    expect(server.reported).toEqual([])
+  })
+
+  it('shows an error that was made to be shown, and does not invite the client back', async () => {
+    expect(await lastOf(() => Promise.reject(new SSEError('BANNED', 'Banned.', { statusCode: 503 })))).toMatchObject({ code: 'BANNED', statusCode: 503, retry: false })
+    await server.close()
+    expect(await lastOf(() => {
+      throw createError({ statusCode: 401, message: 'Log in.' })
+    })).toMatchObject({ statusCode: 401, message: 'Log in.', retry: false })
+  })
+
+  it('survives a check that fails for a moment, and says so', async () => {
+    let checks = 0
+    expect(await lastOf(() => {
+      checks++
+      if (checks > 6) return false
+      if (checks % 3) throw new Error('database down')
+    })).toMatchObject({ code: 'UNAUTHORIZED' })
+    expect(server.reported).toHaveLength(4)
+  })
+
+  it('gives up after three failures in a row, without telling a stranger why', async () => {
+    expect(await lastOf(() => Promise.reject(new Error('secret')))).toMatchObject({ code: 'REVALIDATION_FAILED', statusCode: 503, retry: true, message: expect.not.stringContaining('secret') })
+    expect(server.reported).toHaveLength(3)
+  })
+
+  it('never runs two checks at once, and does not wait for one that hangs for ever', async () => {
+    let running = 0
+    expect(await lastOf(() => {
+      running++
+      return new Promise(() => {})
+    })).toMatchObject({ code: 'REVALIDATION_FAILED' })
+    expect(running).toBe(1)
+  })
+
+  it('stops with its stream', async () => {
+    server = await startSSEServer({ heartbeatMs: false })
+    server.route('/', () => undefined, { revalidate: { everyMs: 1_000, check: () => true } })
+    const leaving = new AbortController()
+    await fetch(`${server.url}/`, { signal: leaving.signal })
+    await eventually(() => expect(server.context.heartbeats.size).toBe(1))
+    leaving.abort()
+    await eventually(() => expect(server.context.heartbeats.size).toBe(0))
+  })
+})
