@@ -193,6 +193,24 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
+  it('goes on when a client has ended for good, and leaves none behind', async () => {
+    const clients: Redis[] = []
+    const driver = createRedisDriver({ createClient: (settings) => {
+      clients.push(new Redis(redis.url, settings))
+      return clients.at(-1)!
+    }, report: () => {} }, RETENTION)
+    const notices: unknown[] = []
+    await driver.subscribe('ended-client', notice => notices.push(notice))
+    expect(clients).toHaveLength(2)
+    // As ioredis does when a Sentinel tells of a failover while it asks that Sentinel for the primary.
+    for (const client of clients) client.disconnect()
+    expect((await driver.append('ended-client', [{ data: '1' }], RETENTION)).offsets).toEqual([1])
+    await vi.waitFor(() => expect(notices.length).toBeGreaterThan(0), { timeout: 5_000 })
+    await vi.waitFor(() => expect(clients.map(({ status }) => status)).toEqual(['ready', 'ready']))
+    await driver.close()
+    await vi.waitFor(() => expect(clients.map(({ status }) => status)).toEqual(['end', 'end']))
+  })
+
   it('says what Redis refuses, once, and what was refused has not happened', async () => {
     const own = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] })
     const admin = new Redis(own.url)

@@ -1,4 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { unref } from '../tick'
 import { unavailable } from './redis-errors'
 
 export type RedisClient = Redis | Cluster
@@ -13,6 +14,8 @@ export type RedisRole = 'commands' | 'subscriptions'
 export type CreateRedisClient = (settings: RedisOptions, role: RedisRole) => RedisClient | Promise<RedisClient>
 
 const MAX_RECONNECT_MS = 500
+/** Whoever has given up has tried before: 160 ms. */
+const GIVEN_UP_ATTEMPT = 3
 
 /** How every connection behaves, whoever makes it. */
 export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions {
@@ -35,6 +38,19 @@ export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions 
 /** Exponential, at most half a second, jittered, so that the processes of an application do not come back together. */
 export function reconnectDelayMs(attempt: number): number {
   return Math.min(MAX_RECONNECT_MS, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+}
+
+/**
+ * Connects, and does so again whenever the client has given up for good, as long as it is wanted: ioredis does that when whoever made it
+ * has told it not to reconnect, and when a Sentinel tells of a failover while it looks for the primary.
+ */
+export function keepConnected(client: RedisClient, wanted: () => boolean): void {
+  const connect = () => {
+    // A failure is told of as `error`, and followed by another attempt, or by `end`.
+    if (wanted()) client.connect().catch(() => {})
+  }
+  client.on('end', () => wanted() && unref(setTimeout(connect, reconnectDelayMs(GIVEN_UP_ATTEMPT))))
+  if (client.status === 'wait') connect()
 }
 
 export function isCluster(client: RedisClient): client is Cluster {

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { CreateRedisClient, RedisClient, RedisRole } from './redis-client'
-import { isCluster, ready, reconnectDelayMs, redisSettings } from './redis-client'
+import { isCluster, keepConnected, ready, redisSettings } from './redis-client'
 import { isRefusal, isReply, unavailable } from './redis-errors'
 import { RedisOutage } from './redis-outage'
 import { RedisShards } from './redis-shards'
@@ -50,9 +50,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     client.setMaxListeners(0)
     client.on('error', error => outage.failed(error))
     client.on('ready', () => outage.worked())
-    // It goes on trying by itself, also where whoever made it has told it not to.
-    if (!isCluster(client) && typeof client.options.retryStrategy !== 'function') client.options.retryStrategy = reconnectDelayMs
-    if (client.status === 'wait') client.connect().catch(() => {})
+    keepConnected(client, () => !closed)
     return client
   }
 

@@ -1,6 +1,6 @@
 import type { Cluster } from 'ioredis'
 import { unref } from '../tick'
-import { redisSettings } from './redis-client'
+import { keepConnected, redisSettings } from './redis-client'
 import { unavailable } from './redis-errors'
 import type { RedisSubscriberEvents } from './redis-subscriber'
 import { RedisSubscriber } from './redis-subscriber'
@@ -60,8 +60,9 @@ export class RedisShards {
     this.#closed = true
     clearTimeout(this.#refresh)
     this.#places.clear()
-    for (const subscriber of this.#nodes.values()) subscriber.close()
+    const subscribers = [...this.#nodes.values()]
     this.#nodes.clear()
+    for (const subscriber of subscribers) subscriber.close()
   }
 
   async #subscribe(channel: string, place: Place, until: number): Promise<void> {
@@ -83,25 +84,25 @@ export class RedisShards {
   }
 
   #subscriberAt(node: string): RedisSubscriber {
-    let subscriber = this.#nodes.get(node)
+    const subscriber = this.#nodes.get(node)
     if (subscriber) return subscriber
     const known = this.cluster.nodes('all').find(({ options }) => `${options.host}:${options.port}` === node)
     if (!known) throw unavailable(new Error(`The cluster does not know ${node} any more.`))
     const client = known.duplicate({ ...redisSettings(this.timeoutMs, 'subscriptions'), readOnly: false })
     // Lost, like all of them, with `close`.
     client.on('error', () => {})
-    subscriber = new RedisSubscriber(client, this.timeoutMs, { ...this.events, onLost: () => this.#refreshSoon() }, true)
-    this.#nodes.set(node, subscriber)
-    client.connect().catch(() => {})
-    return subscriber
+    const made = new RedisSubscriber(client, this.timeoutMs, { ...this.events, onLost: () => this.#refreshSoon() }, true)
+    this.#nodes.set(node, made)
+    keepConnected(client, () => this.#nodes.get(node) === made)
+    return made
   }
 
   #leave(node: string, channel: string): void {
     const subscriber = this.#nodes.get(node)
     subscriber?.delete(channel)
     if (!subscriber || subscriber.channels.size > 0) return
-    subscriber.close()
     this.#nodes.delete(node)
+    subscriber.close()
   }
 
   /** Moves what is not where its slot is now. */
