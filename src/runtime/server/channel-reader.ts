@@ -91,6 +91,9 @@ export class ChannelReader {
     if (gap) return this.#tell(gap)
     if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
     if (this.offset >= this.channel.state.last) return undefined
+    // The log may have gone back behind what was announced: the channel says what it has seen, and is told.
+    await this.channel.refresh()
+    if (this.channel.state.epoch !== this.epoch || this.offset >= this.channel.state.last) return this.step()
     // Asking again at once would go on for ever.
     throw new SSEError('DRIVER_UNAVAILABLE', `[nuxt-sse] Channel \`${this.channel.name}\`: the log has nothing behind ${this.position}, although newer messages were announced.`, { statusCode: 503 })
   }

@@ -12,6 +12,8 @@ import type { LogAppend } from './types'
 const MAX_BATCH_MESSAGES = 500
 /** Messages that wait for Redis in this process; beyond, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
+/** Appends whose time is up by so much of it later go separately: what waited long must not fail what has just come. */
+const SAME_BATCH_FACTOR = 0.25
 /** Redis remembers a writer's last append for so many times the longest that it may ask about it. */
 const REMEMBER_FACTOR = 10
 /** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
@@ -46,6 +48,8 @@ export interface RedisAppendsInit {
   clock: ServerClock
   timeoutMs: number
   keysOf(channel: string, writer: string): ChannelKeys
+  /** Redis has the messages, but will not tell subscribers. */
+  onRefused(reason: string): void
 }
 
 /**
@@ -74,7 +78,7 @@ export class RedisAppends {
         this.#queues.set(channel, fresh)
         afterTick(() => void this.#drain(channel, fresh))
       }
-      queue.push({ entries, retention, until: Date.now() + this.init.timeoutMs, resolve, reject })
+      queue.push({ entries, retention, until: performance.now() + this.init.timeoutMs, resolve, reject })
     })
   }
 
@@ -90,15 +94,22 @@ export class RedisAppends {
       catch (error) {
         for (const { reject } of batch) reject(error)
       }
+      for (const { entries } of batch) this.#queued -= entries.length
     }
     this.#queues.delete(channel)
   }
 
+  /** Adjacent appends that have the same retention, and about as much time left. */
   #take(queue: Append[]): Append[] {
-    let messages = 0
-    let count = 0
-    while (count < queue.length && (count === 0 || messages + queue[count]!.entries.length <= MAX_BATCH_MESSAGES)) messages += queue[count++]!.entries.length
-    this.#queued -= messages
+    const { retention, until } = queue[0]!
+    const latest = until + this.init.timeoutMs * SAME_BATCH_FACTOR
+    let messages = queue[0]!.entries.length
+    let count = 1
+    for (; count < queue.length; count++) {
+      const next = queue[count]!
+      messages += next.entries.length
+      if (messages > MAX_BATCH_MESSAGES || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
+    }
     return queue.splice(0, count)
   }
 
@@ -108,29 +119,33 @@ export class RedisAppends {
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf } = this.init
-    const { until, retention: { maxMessages, maxAgeMs } } = batch.at(-1)!
+    const { until, retention: { maxMessages, maxAgeMs } } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
     const number = ++this.#number
     const known = this.answered.get(channel) ?? NONE
     const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
     const args = [
-      this.#candidate, maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
+      maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
       known.epoch, known.offset, known.mark, plain ? 1 : 3,
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), args))
+      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), [this.#candidate, ...args]), () => this.#renewCandidate())
       clock.set(Number(now))
-      if (epoch === this.#candidate) this.#candidate = createEpoch()
+      if (refused) this.init.onRefused(refused)
+      if (epoch === this.#candidate) this.#renewCandidate()
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
       const first = Number(offsets[0])
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
     }
     catch (error) {
-      // It may have begun a log before its answer was lost.
-      this.#candidate = createEpoch()
       throw isReply(error, 'CHANNEL_ENDED') ? channelEnded(channel) : unavailable(error)
     }
+  }
+
+  /** Once used, or perhaps used by an attempt whose answer was lost: two lives of a log must not have one name. */
+  #renewCandidate(): void {
+    this.#candidate = createEpoch()
   }
 
   #remember(channel: string, answered: Answered): void {

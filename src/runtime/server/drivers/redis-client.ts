@@ -67,7 +67,7 @@ export async function ready<T extends RedisClient>(client: T, until: number): Pr
       if (client.status === 'ready') resolve(client)
       else reject(unavailable(new Error(`The connection is ${client.status}.`)))
     }
-    const timer = setTimeout(done, Math.max(0, until - Date.now()))
+    const timer = setTimeout(done, Math.max(0, until - performance.now()))
     client.on('ready', done)
   })
 }

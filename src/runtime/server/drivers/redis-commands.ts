@@ -49,15 +49,16 @@ const RETRY_MS = 20
  * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
  * is tried must be safe to do twice. Rejects with what went wrong last.
  */
-export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>): Promise<T> {
+export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>, onFailure?: () => void): Promise<T> {
   while (true) {
     try {
       return await attempt()
     }
     catch (error) {
+      onFailure?.()
       // An error of ours says that nothing was sent, and that it is no use to try.
       const passing = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
-      if (!passing || Date.now() >= until) throw error
+      if (!passing || performance.now() >= until) throw error
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }
   }
@@ -70,7 +71,7 @@ export class ServerClock {
 
   constructor(private readonly link: RedisLink) {}
 
-  /** `until` in `Date.now()` time, as the server has it. Asks for the time once, if it was never told. */
+  /** `until` in `performance.now()` time, as the server has it. Asks for the time once, if it was never told. */
   async at(until: number): Promise<number> {
     // One question for all, so that those who ask together go on in the order in which they came.
     if (this.#aheadMs === undefined) await (this.#asked ??= this.#ask(until))
@@ -88,7 +89,7 @@ export class ServerClock {
   }
 
   set(now: number): void {
-    this.#aheadMs = now - Date.now()
+    this.#aheadMs = now - performance.now()
   }
 
   /** Takes the time from an error that says that a deadline was over. `false` for every other error. */

@@ -6,17 +6,18 @@ export function unavailable(cause: unknown): SSEError {
   return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause })
 }
 
-/** An answer of Redis that is an error, and begins with `code`, if one is given. */
+/** An answer of Redis that is an error, with one of `codes`, if any are given. */
 export function isReply(error: unknown, ...codes: string[]): error is Error {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return false
-  return codes.length === 0 || codes.some(code => error.message.includes(code))
+  const [code] = error.message.replace(/^ERR /, '').split(' ')
+  return codes.length === 0 || codes.includes(code!)
 }
 
 /** Errors of our own scripts: an ordinary answer. */
 const OWN = ['CHANNEL_ENDED', 'EXPIRED']
 
 /** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
-const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY ']
+const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY']
 
 export function isTransient(error: unknown): boolean {
   return isReply(error, ...TRANSIENT)

@@ -24,10 +24,12 @@ export interface RedisLinkOptions {
  * each primary that it needs.
  */
 export interface RedisLink {
-  /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached by `until`, in `Date.now()` time. */
+  /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached by `until`, in `performance.now()` time. */
   run<T>(until: number, command: (client: RedisClient) => Promise<T>): Promise<T>
   /** Resolves when Redis has acknowledged. `onMessage` gets every message; `undefined` when some may have been missed. */
   subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
+  /** Says once what Redis will not do. */
+  refused(cause: unknown): void
   close(): Promise<void>
 }
 
@@ -67,7 +69,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   }
 
   function watch(client: RedisClient): void {
-    let first = true
+    let first = client.status !== 'ready'
     client.on('ready', () => {
       if (!first) onReturn()
       first = false
@@ -79,7 +81,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   function subscriberClients(): Promise<RedisSubscriber | RedisShards> {
     return subscribers ??= commandClient().then(async (client) => {
       const events = { onMessage: deliver, onMissed: (channels: string[]) => channels.forEach(channel => deliver(channel)) }
-      if (isCluster(client)) return new RedisShards(await ready<Cluster>(client, Date.now() + timeoutMs), timeoutMs, events)
+      if (isCluster(client)) return new RedisShards(await ready<Cluster>(client, performance.now() + timeoutMs), timeoutMs, events)
       return new RedisSubscriber(await connect('subscriptions') as Redis, timeoutMs, events)
     }).catch((error) => {
       subscribers = undefined
@@ -94,8 +96,9 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   return {
     async run(until, command) {
       if (closed) throw unavailable(new Error('The driver is closed.'))
-      const client = await commandClient()
       try {
+        // Who makes clients may take as long as they like, but not whoever waits.
+        const client = await within(until, commandClient())
         const answer = await within(until, command(await ready(client, until)))
         outage.worked()
         return answer
@@ -110,8 +113,9 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     async subscribe(channel, onMessage) {
       if (closed) throw unavailable(new Error('The driver is closed.'))
       let subscription = subscriptions.get(channel)
+      const until = performance.now() + timeoutMs
       if (!subscription) {
-        subscription = { listeners: new Set(), acknowledged: subscriberClients().then(clients => clients.add(channel, Date.now() + timeoutMs)) }
+        subscription = { listeners: new Set(), acknowledged: within(until, subscriberClients().then(clients => clients.add(channel, until))) }
         subscriptions.set(channel, subscription)
       }
       subscription.listeners.add(onMessage)
@@ -131,12 +135,16 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
       }
     },
 
+    refused(cause) {
+      outage.refused(cause)
+    },
+
     async close() {
       closed = true
       subscriptions.clear()
-      const [commanding, subscribed] = await Promise.allSettled([commands, subscribers])
-      if (subscribed.status === 'fulfilled') subscribed.value?.close()
-      if (commanding.status === 'fulfilled') commanding.value?.disconnect()
+      // Those that are still being made, too: but nobody waits for them.
+      subscribers?.then(clients => clients.close()).catch(() => {})
+      commands?.then(client => client.disconnect()).catch(() => {})
     },
   }
 }

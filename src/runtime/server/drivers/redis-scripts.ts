@@ -34,11 +34,18 @@ local function markOf(entry) return string.match(entry[1], '%d+$') end
 local function open(candidate, age)
   local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched')
   if not found[1] then
-    redis.call('DEL', log, keys)
+    -- In this order: where there is no memory left, Redis refuses what needs some, but only before the first write.
     redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
+    redis.call('DEL', log, keys)
     found = { candidate, '0', '0', false, age, false }
   end
   return { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0) }
+end
+
+-- A refusal must not undo the answer to what is written already: readers look at the log now and then.
+local function notify(notice)
+  local told = redis.pcall(publish, live, notice)
+  return type(told) == 'table' and told.err or ''
 end
 
 -- A failover, or a restart, may have lost what somebody has certainly seen: the same offsets must not come to mean other
@@ -54,7 +61,7 @@ local function notBack(life, epoch, offset, mark, candidate)
   end
   life.epoch = candidate
   redis.call('HSET', meta, 'epoch', candidate)
-  redis.call(publish, live, '')
+  notify('')
 end
 
 -- Removes the oldest count entries, and the keys that named them.
@@ -65,7 +72,8 @@ local function drop(count)
     for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
       local fields = entry[2]
       for i = 1, #fields, 2 do
-        if fields[i] == 'k' then redis.call('HDEL', keys, fields[i + 1]) end
+        -- Not the key of a newer message, where this one's was evicted.
+        if fields[i] == 'k' and redis.call('HGET', keys, fields[i + 1]) == string.match(entry[1], '^%d+') then redis.call('HDEL', keys, fields[i + 1]) end
       end
     end
   end
@@ -108,7 +116,8 @@ end
  * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms),
  * 9 whether subscribers get the messages (1) or only a wake-up (0), 10-12 epoch, offset and mark of the last answer that the
  * writer had ('', 0, '': none), 13 fields of a message: 1 (data) or 3 (data, event, key; '': none), then the messages.
- * Returns the server's time (ms), epoch, last offset, its mark, and the offsets: the first where all were added, else each.
+ * Returns the server's time (ms), why subscribers were not told ('': they were), epoch, last offset, its mark, and the offsets:
+ * the first where all were added, else each.
  * Error: CHANNEL_ENDED.
  *
  * A notice is "<epoch> <first offset> <mark before it> <mark> <fields>", and where subscribers get the messages, a line for
@@ -119,17 +128,17 @@ local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5])
 local expired = late()
 if expired then return expired end
 
-local life = open(candidate, ARGV[6])
 local before = redis.call('GET', KEYS[4])
 if before then
   local number, rest = string.match(before, '^(%S+) (.*)$')
   -- The same append once more, because its answer was lost.
   if number == sequence then
-    local answer = { int(now), life.epoch }
+    local answer = { int(now), '' }
     for field in string.gmatch(rest, '%S+') do answer[#answer + 1] = field end
     return answer
   end
 end
+local life = open(candidate, ARGV[6])
 notBack(life, ARGV[10], tonumber(ARGV[11]), ARGV[12], candidate)
 if life.closing then return redis.error_reply('CHANNEL_ENDED') end
 
@@ -151,7 +160,7 @@ local function add(offset, data, event, key)
   return add(offset, data, event, key)
 end
 
-local lines, offsets, repeated, keyed, fresh = {}, {}, false, false, false
+local lines, offsets, repeated, keyed, fresh, refused = {}, {}, false, false, false, ''
 if fields == 1 then
   local failed = add(int(first), ARGV[14], '', '')
   if failed then return failed end
@@ -159,10 +168,12 @@ if fields == 1 then
   for i = 15, #ARGV do call('XADD', log, format(id, first + i - 14), 'd', ARGV[i]) end
   life.last = life.last + #ARGV - 13
 else
+  -- What an evicted log had is not kept, whatever the keys say.
+  local gone = life.last - redis.call('XLEN', log)
   for i = 14, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local offset = key ~= '' and redis.call('HGET', keys, key)
-    if offset then
+    if offset and tonumber(offset) > gone then
       repeated = true
     else
       life.last = life.last + 1
@@ -192,14 +203,14 @@ if life.last >= first then
   if ARGV[9] == '1' then
     head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 14) or table.concat(lines, '\\n'))
   end
-  redis.call(publish, live, head)
+  refused = notify(head)
 end
 if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
 if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(age) end
-local said = { int(life.last), life.mark }
+local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
 redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', ARGV[8])
-local answer = { int(now), life.epoch }
+local answer = { int(now), refused }
 for _, field in ipairs(said) do answer[#answer + 1] = field end
 return answer
 `
@@ -215,7 +226,7 @@ local life = open(ARGV[4], ARGV[5])
 if life.closing then return { int(now), redis.call('HGET', meta, 'closer') == ARGV[7] and '1' or '0' } end
 redis.call('HSET', meta, 'closing', ARGV[6], 'closer', ARGV[7], 'age', ARGV[5])
 redis.call('PEXPIRE', meta, int(ARGV[5] * 2))
-redis.call(publish, live, '')
+notify('')
 return { int(now), '1' }
 `
 
@@ -254,6 +265,6 @@ export const REMOVE = `${PRELUDE}
 local expired = late()
 if expired then return expired end
 redis.call('DEL', log, meta, keys)
-redis.call(publish, live, '')
+notify('')
 return { int(now) }
 `

@@ -44,7 +44,7 @@ export class RedisShards {
         return await this.#subscribe(channel, place, until)
       }
       catch (error) {
-        if (Date.now() + REFRESH_MS >= until || this.#closed) throw error
+        if (performance.now() + REFRESH_MS >= until || this.#closed) throw error
         await this.#slots(until)
       }
     }
@@ -109,7 +109,7 @@ export class RedisShards {
   #rebalance(): void {
     for (const [channel, place] of this.#places) {
       if (place.node === this.#ownerOf(place.slot) && place.node) continue
-      this.#subscribe(channel, place, Date.now() + this.timeoutMs)
+      this.#subscribe(channel, place, performance.now() + this.timeoutMs)
         .then(() => this.events.onMissed([channel]), () => this.#refreshSoon())
     }
   }
@@ -118,7 +118,7 @@ export class RedisShards {
   #refreshSoon(): void {
     if (this.#closed || this.#refresh) return
     this.#refresh = unref(setTimeout(async () => {
-      await this.#slots(Date.now() + this.timeoutMs)
+      await this.#slots(performance.now() + this.timeoutMs)
       this.#refresh = undefined
       const settled = [...this.#places.values()].every(({ node }) => node && this.#nodes.get(node)?.client.status === 'ready')
       if (!settled) this.#refreshSoon()

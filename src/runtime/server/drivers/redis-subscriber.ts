@@ -1,10 +1,13 @@
 import type { Redis } from 'ioredis'
+import { SSEError } from '../../shared/errors'
 import { unref } from '../tick'
 import { ready } from './redis-client'
+import { isReply, unavailable } from './redis-errors'
 import { within } from './within'
 
 /** How often the connection is asked for a sign of life: it can look alive and be dead. */
 const PROBE_MS = 3_000
+const RETRY_MS = 20
 
 export interface RedisSubscriberEvents {
   onMessage(channel: string, message: string): void
@@ -18,7 +21,7 @@ export interface RedisSubscriberEvents {
 export class RedisSubscriber {
   readonly channels = new Set<string>()
   readonly #probe: ReturnType<typeof setInterval>
-  #first = true
+  #first: boolean
 
   constructor(
     readonly client: Redis,
@@ -27,6 +30,7 @@ export class RedisSubscriber {
     /** Sharded pub/sub (Redis 7): a message stays on the node that has the channel's slot. */
     private readonly sharded = false,
   ) {
+    this.#first = client.status !== 'ready'
     // One listener for each that waits, and any number may.
     client.setMaxListeners(0)
     client.on(sharded ? 'smessage' : 'message', (channel, message) => {
@@ -43,12 +47,21 @@ export class RedisSubscriber {
     this.#probe = unref(setInterval(() => void this.#ask(), PROBE_MS))
   }
 
-  /** Resolves when Redis has acknowledged. */
+  /** Resolves when Redis has acknowledged, also when the connection is cut meanwhile and comes back in time. */
   async add(channel: string, until: number): Promise<void> {
     this.channels.add(channel)
-    await ready(this.client, until)
-    if (!this.channels.has(channel)) throw new Error(`Nobody wants \`${channel}\` any more.`)
-    await within(until, this.#subscribe(channel))
+    while (true) {
+      try {
+        await ready(this.client, until)
+        if (!this.channels.has(channel)) throw unavailable(new Error(`Nobody wants \`${channel}\` any more.`))
+        return void await within(until, this.#subscribe(channel))
+      }
+      catch (error) {
+        // In a cluster the channel may be elsewhere by now: whoever knows where tries again.
+        if (this.sharded || error instanceof SSEError || isReply(error) || performance.now() >= until) throw error
+        await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+      }
+    }
   }
 
   /** In order on one connection: who subscribes again a moment later is behind this, and stays subscribed. */
@@ -77,7 +90,7 @@ export class RedisSubscriber {
 
   async #resubscribe(): Promise<void> {
     const channels = [...this.channels]
-    const answers = await Promise.allSettled(channels.map(channel => within(Date.now() + this.timeoutMs, this.#subscribe(channel))))
+    const answers = await Promise.allSettled(channels.map(channel => within(performance.now() + this.timeoutMs, this.#subscribe(channel))))
     const done = channels.filter((_, index) => answers[index]!.status === 'fulfilled')
     if (done.length) this.events.onMissed(done)
     const failed = answers.find(answer => answer.status === 'rejected')
@@ -89,6 +102,6 @@ export class RedisSubscriber {
 
   async #ask(): Promise<void> {
     if (this.client.status !== 'ready') return
-    await within(Date.now() + this.timeoutMs, this.client.ping()).catch(() => this.client.disconnect(true))
+    await within(performance.now() + this.timeoutMs, this.client.ping()).catch(() => this.client.disconnect(true))
   }
 }

@@ -37,19 +37,19 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
   const clock = new ServerClock(link)
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
-  const appends = new RedisAppends({ link, clock, timeoutMs, keysOf })
+  const appends = new RedisAppends({ link, clock, timeoutMs, keysOf, onRefused: reason => link.refused(new Error(reason)) })
   let checks = 0
 
   /** A write that happens in time or not at all. Gives what is behind the server's time. */
   async function write(name: 'sseFinish' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
-    const until = Date.now() + timeoutMs
+    const until = performance.now() + timeoutMs
     const [now, ...answer] = await retrying(until, clock, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args)).catch(rethrow)
     clock.set(Number(now))
     return answer
   }
 
   async function read(channel: string, after: number, { messages, bytes }: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
-    const until = Date.now() + timeoutMs
+    const until = performance.now() + timeoutMs
     const args = [createEpoch(), defaults.maxAgeMs, after, messages, bytes, seen?.epoch ?? '', seen?.mark ?? '']
     const [epoch, first, last, mark, closing, ...rest] = await retrying(until, clock, () => runScript(link, until, 'sseRead', keysOf(channel), 0, args)).catch(rethrow)
     const entries: LogEntry[] = []
@@ -119,9 +119,11 @@ function parseNotice(notice: string | undefined): LogNotice {
   const [head, ...lines] = notice?.split('\n') ?? ['']
   if (lines.length === 0) return { type: 'changed' }
   const [epoch, first, follows, mark, fields] = head!.split(' ')
+  const width = Number(fields)
   const entries: LogEntry[] = []
-  for (let index = 0; index < lines.length; index += Number(fields)) {
-    entries.push({ offset: Number(first) + entries.length, mark, event: Number(fields) > 1 ? lines[index + 1] || undefined : undefined, data: lines[index]! })
+  if (!(width === 1 || width === 2) || !Number.isSafeInteger(Number(first))) return { type: 'changed' }
+  for (let index = 0; index < lines.length; index += width) {
+    entries.push({ offset: Number(first) + entries.length, mark, event: width > 1 ? lines[index + 1] || undefined : undefined, data: lines[index]! })
   }
   return { type: 'append', epoch: epoch!, follows, entries }
 }

@@ -1,0 +1,226 @@
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
+import type { CreateRedisClient } from '../../src/runtime/server/drivers/redis-client'
+import type { LogNotice } from '../../src/runtime/server/drivers/types'
+import { startRedis } from '../support/redis'
+import type { TestRedis } from '../support/redis'
+
+/** What was once broken, or could be: factories that misbehave, what is evicted at the worst moment, users who may do little. */
+
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+const ALL = { messages: 1_000, bytes: 1_000_000 }
+const message = (data: unknown, key?: string) => ({ data: JSON.stringify(data), key })
+
+let redis: TestRedis
+let admin: Redis
+const drivers: ReturnType<typeof createRedisDriver>[] = []
+beforeAll(async () => {
+  redis = await startRedis()
+  admin = new Redis(redis.url)
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  redis.resume()
+  await Promise.race([Promise.all(drivers.splice(0).map(driver => driver.close())), sleep(1_000)])
+})
+afterAll(async () => {
+  admin.disconnect()
+  await redis.stop()
+})
+
+function open(createClient: CreateRedisClient = settings => new Redis(redis.url, settings), timeoutMs = 1_000, reports: string[] = []) {
+  const driver = createRedisDriver({ createClient, timeoutMs, report: text => void reports.push(text) }, RETENTION)
+  drivers.push(driver)
+  return driver
+}
+
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+/** Settles as 'late' if `promise` has not settled by then. */
+const by = <T>(ms: number, promise: Promise<T>) => Promise.race([promise.then(() => 'resolved', () => 'rejected'), sleep(ms).then(() => 'late')])
+
+/** A client whose first answer to an append is lost, and only the answer; `meanwhile` is what happens until it asks again. */
+function losingAnswer(meanwhile: () => Promise<unknown>): CreateRedisClient {
+  return (settings: RedisOptions) => {
+    const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
+    const define = client.defineCommand.bind(client)
+    client.defineCommand = (name, definition) => {
+      define(name, definition)
+      if (name !== 'sseAppend') return
+      const real = client.sseAppend.bind(client)
+      let lost = false
+      client.sseAppend = async (...args) => {
+        const answer = await real(...args)
+        if (lost) return answer
+        lost = true
+        await meanwhile()
+        throw new Error('Connection is closed.')
+      }
+    }
+    return client
+  }
+}
+
+describe('the redis driver: clients that a factory makes', () => {
+  it('a client that is already connected is subscribed again after its first cut', async () => {
+    const driver = open(async (settings) => {
+      const client = new Redis(redis.url, settings)
+      await client.connect()
+      return client
+    })
+    const notices: LogNotice[] = []
+    await driver.subscribe('connected', notice => void notices.push(notice))
+    await admin.client('KILL', 'TYPE', 'pubsub')
+    await vi.waitFor(() => expect(notices).toContainEqual({ type: 'changed' }), { timeout: 5_000 })
+    expect(await admin.pubsub('NUMSUB', 'sse:{connected}:live')).toEqual(['sse:{connected}:live', 1])
+  })
+
+  it('a subscriber connection that has ended is replaced, as that for commands is', async () => {
+    const driver = open(settings => new Redis(redis.url, { ...settings, retryStrategy: () => null }))
+    await driver.subscribe('ended', () => {})
+    await admin.client('KILL', 'TYPE', 'pubsub')
+    // Commands work all the time.
+    await driver.append('ended', [message(1)], RETENTION)
+    await vi.waitFor(async () => expect(await admin.pubsub('NUMSUB', 'sse:{ended}:live')).toEqual(['sse:{ended}:live', 1]), { timeout: 5_000 })
+  })
+
+  it('and newcomers can subscribe', async () => {
+    const driver = open(settings => new Redis(redis.url, { ...settings, retryStrategy: () => null }))
+    await driver.subscribe('ended b', () => {})
+    await admin.client('KILL', 'TYPE', 'pubsub')
+    expect(await by(5_000, driver.subscribe('ended c', () => {}))).toBe('resolved')
+  })
+
+  it.each(['append', 'read', 'subscribe'] as const)('a factory that does not answer: %s is rejected in time', async (method) => {
+    const driver = open(() => new Promise(() => {}), 300)
+    const asked: Promise<unknown> = method === 'append' ? driver.append('x', [message(1)], RETENTION) : method === 'read' ? driver.read('x', 0, ALL) : driver.subscribe('x', () => {})
+    expect(await by(2_000, asked)).toBe('rejected')
+  })
+
+  it('a factory that does not answer: close resolves in time', async () => {
+    const driver = open(() => new Promise(() => {}), 300)
+    driver.append('x', [message(1)], RETENTION).catch(() => {})
+    await turn()
+    expect(await by(2_000, driver.close())).toBe('resolved')
+  })
+})
+
+describe('the redis driver: what is rejected, and when', () => {
+  it('a publish that is rejected because notices are forbidden (the default of a new user in Redis 7) has not happened', async () => {
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~sse:*', '+@all')
+    const driver = open(settings => new Redis(redis.url, { ...settings, username: 'app', password: 'secret' }))
+    const outcome = await by(3_000, driver.append('forbidden', [message(1)], RETENTION))
+    const kept = (await open().read('forbidden', 0, ALL)).entries.length
+    expect({ outcome, kept }).toEqual(outcome === 'resolved' ? { outcome, kept: 1 } : { outcome: 'rejected', kept: 0 })
+  })
+
+  it('a publish is rejected within timeoutMs, also when a later one shares its call', async () => {
+    const driver = open(undefined, 1_000)
+    await driver.append('slow', [message(0)], RETENTION)
+    redis.pause()
+    const first = by(10_000, driver.append('slow', [message(1)], RETENTION))
+    await turn()
+    const begun = performance.now()
+    const second = by(10_000, driver.append('slow', [message(2)], RETENTION)).then(outcome => ({ outcome, ms: performance.now() - begun }))
+    await sleep(850)
+    const third = by(10_000, driver.append('slow', [message(3)], RETENTION))
+    const { outcome, ms } = await second
+    await Promise.all([first, third])
+    expect(outcome).toBe('rejected')
+    expect(ms).toBeLessThan(1_300)
+  })
+
+  it('what waits for Redis is bounded, also when it is for many channels', async () => {
+    const driver = open(undefined, 2_000)
+    await driver.append('many', [message(0)], RETENTION)
+    redis.pause()
+    let refused = 0
+    const all: Promise<unknown>[] = []
+    for (let round = 0; round < 4; round++) {
+      for (let n = 0; n < 5_000; n++) all.push(driver.append(`many ${round} ${n}`, [message(n)], RETENTION).catch(() => refused++))
+      await turn()
+    }
+    expect(refused).toBeGreaterThanOrEqual(10_000)
+    redis.resume()
+    await Promise.all(all)
+  }, 20_000)
+
+  it('a clock that is set back does not make a publish wait for ever', async () => {
+    const driver = open(undefined, 500)
+    await driver.append('clock', [message(0)], RETENTION)
+    redis.pause()
+    const asked = by(4_000, driver.append('clock', [message(1)], RETENTION))
+    await turn()
+    const now = Date.now.bind(Date)
+    vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000)
+    expect(await asked).toBe('rejected')
+  })
+})
+
+describe('the redis driver: what is kept', () => {
+  it('an append whose answer was lost, and its log as well (meta evicted), does not give a position of the next life', async () => {
+    const driver = open(losingAnswer(() => admin.del('sse:{evicted}:meta')))
+    const result = await driver.append('evicted', [message('precious')], RETENTION)
+    const page = await driver.read('evicted', 0, ALL)
+    expect(page.epoch).not.toBe(result.epoch)
+  })
+
+  it('an append whose answer was lost, and whose channel was removed, does not give a position of the next life', async () => {
+    const other = open()
+    const driver = open(losingAnswer(() => other.remove('removed')))
+    const { epoch, offsets } = await driver.append('removed', [message(1), message(2)], RETENTION)
+    // Somebody else publishes; who goes on from the position that was given must hear of it.
+    await other.append('removed', [message('a'), message('b')], RETENTION)
+    const page = await other.read('removed', 0, ALL)
+    const unseen = page.epoch === epoch ? page.entries.filter(({ offset }) => offset <= offsets.at(-1)!).map(({ data }) => JSON.parse(data)) : []
+    expect(unseen.filter(data => data === 'a' || data === 'b')).toEqual([])
+  })
+
+  it('a key whose message was evicted with the log does not swallow its message', async () => {
+    const driver = open()
+    await driver.append('swallow', [message('a', 'K')], RETENTION)
+    await admin.del('sse:{swallow}:log')
+    const { offsets } = await driver.append('swallow', [message('a', 'K')], RETENTION)
+    expect((await driver.read('swallow', 0, ALL)).entries.map(({ offset }) => offset)).toEqual(offsets)
+  })
+
+  it('a key is remembered with the message that has it now, after the keys were evicted', async () => {
+    const driver = open()
+    const two = { ...RETENTION, maxMessages: 2 }
+    await driver.append('forgets', [message('a', 'K')], two)
+    await admin.del('sse:{forgets}:keys')
+    expect((await driver.append('forgets', [message('a', 'K')], two)).offsets).toEqual([2])
+    // Drops offset 1, which had the key too.
+    await driver.append('forgets', [message('b')], two)
+    expect((await driver.append('forgets', [message('a', 'K')], two)).offsets).toEqual([2])
+  })
+
+  it('a notice that cannot be read does not end the process', async () => {
+    const driver = open()
+    const notices: LogNotice[] = []
+    await driver.subscribe('garbage', notice => void notices.push(notice))
+    const before = process.listeners('uncaughtException')
+    const crashes: unknown[] = []
+    process.removeAllListeners('uncaughtException')
+    process.on('uncaughtException', error => void crashes.push(error))
+    for (const garbage of ['', 'epoch 1 0 1 nonsense', 'epoch 1 0 1 0\n"x"', 'epoch one 0 1 1\n"x"']) await admin.publish('sse:{garbage}:live', garbage)
+    await vi.waitFor(() => expect(notices).toHaveLength(4))
+    process.removeAllListeners('uncaughtException')
+    for (const listener of before) process.on('uncaughtException', listener)
+    expect(crashes).toEqual([])
+    expect(notices.every(({ type }) => type === 'changed')).toBe(true)
+  })
+
+  it('that nothing can be published (OOM, NOPERM, …) is logged', async () => {
+    const reports: string[] = []
+    await admin.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~other:*', '&*', '+@all')
+    const driver = open(settings => new Redis(redis.url, { ...settings, username: 'reader', password: 'secret' }), 500, reports)
+    expect(await by(2_000, driver.append('denied', [message(1)], RETENTION))).toBe('rejected')
+    expect(await by(2_000, driver.read('denied', 0, ALL))).toBe('rejected')
+    expect(reports.length).toBeGreaterThan(0)
+  })
+})
