@@ -200,9 +200,8 @@ describe('sse:publish, sse:gap and sse:error', () => {
       connection.leave()
     })
     await (await SSEReader.open(`${server.url}/push`)).finished
-    void server.channel('job').pipe((async function* () {
-      throw new Error('producer')
-    })()).catch(() => {})
+    const failing = new ReadableStream({ start: controller => controller.error(new Error('producer')) })
+    void server.channel('job').pipe(failing).catch(() => {})
     await eventually(() => expect(told.error).toHaveLength(3))
     expect(told.error.map(({ code, where }) => `${where} ${code}`).sort()).toEqual(['background UNKNOWN', 'channel UNKNOWN', 'push INVALID_DATA'])
   })
