@@ -27,7 +27,7 @@ it('calls the hooks of a built application, once each, and outlives one that thr
     await next()
     expect(told.some(({ hook }) => hook === 'sse:close')).toBe(true)
   })
-  const [{ id }] = reader.messages as [{ id: string }]
+  const { id } = reader.messages[0]!
   const stream = { route: '/api/channel/:name', path: '/api/channel/told?hook=throws', channel: 'told' }
   const close = { hook: 'sse:close', ...stream, resumed: false, reason: 'disconnect', messages: 1, bytes: reader.raw.length }
   expect(told.filter(({ hook }) => hook === 'sse:close')).toMatchObject([close])
