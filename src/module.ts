@@ -11,6 +11,7 @@ const SERVER_IMPORTS = [
   ['useSSEChannel', 'use-sse-channel'],
   ['sseMessage', 'sse-message'],
   ['getSSEPosition', 'get-sse-position'],
+  ['useSSEStats', 'use-sse-stats'],
   ['createSSEConnection', 'create-sse-connection'],
   ['setSSERedisClient', 'set-sse-redis-client'],
 ] as const

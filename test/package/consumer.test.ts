@@ -19,6 +19,7 @@ const APP = {
   'server/api/clock.get.ts': `export default defineSSEHandler(async function* () {\n  yield { now: new Date(0), n: 1 }\n  yield sseMessage({ percent: 5 }, { event: 'progress' })\n})\n`,
   'server/api/jobs/[id]/stream.get.ts': `interface Step { step: string }\nexport default defineSSEHandler(event => useSSEChannel<Step>(\`job:\${getRouterParam(event, 'id')}\`))\n`,
   'server/api/explicit.get.ts': `import { defineSSEHandler, SSEError, type SSEConnection } from '#sse/server'\nexport default defineSSEHandler((event, connection: SSEConnection<number>) => {\n  if (!connection) throw new SSEError('NEVER', 'never', { statusCode: 418 })\n  void connection.push(1).then(() => connection.close())\n})\n`,
+  'server/plugins/watch.ts': `export default defineNitroPlugin(({ hooks }) => {\n  hooks.hook('sse:close', ({ reason, messages }) => {\n    const told: ['end' | 'error' | 'leave' | 'disconnect', number, number] = [reason, messages, useSSEStats().connections]\n    console.info(told)\n  })\n})\n`,
   'app/app.vue': `<script setup lang="ts">
 import { openSSE } from 'nuxt-sse/client'
 

@@ -76,7 +76,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     stream: (event, handler) => serve(event, handler, resolved, context),
     raw(event, rawOptions) {
       const response = createResponse(event)
-      return new RawConnection(event, response, new Connection(resolveHandlerOptions(rawOptions, resolved), context, response))
+      return new RawConnection(event, response, new Connection(resolveHandlerOptions(rawOptions, resolved), context, response, event))
     },
     use: (path, handler) => void router.use(path, handler),
     async close() {

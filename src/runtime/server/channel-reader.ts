@@ -29,6 +29,11 @@ export class ChannelReader {
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
 
+  /** The channel's. */
+  get name(): string {
+    return this.channel.name
+  }
+
   get position(): string {
     return formatPosition(this.epoch, this.offset)
   }

@@ -117,16 +117,14 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
 
-  async publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
-    const { maxPublishPerSecond } = this.context.options
-    if (maxPublishPerSecond !== false) this.context.publishRate.take(this.name, maxPublishPerSecond)
-    return this.#append(data, event, key)
+  publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
+    return this.#publish(data, this.context.options.maxPublishPerSecond, event, key)
   }
 
   // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
   pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const piped = this.#pipe(source, signal)
-    piped.catch(error => isPrivateError(error) && this.context.report(error))
+    piped.catch(error => isPrivateError(error) && this.context.report(error, 'channel'))
     const { producers } = this.context
     producers.add(piped)
     const over = () => void producers.delete(piped)
@@ -139,7 +137,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async fail(error: unknown): Promise<void> {
-    if (isPrivateError(error)) this.context.report(error)
+    if (isPrivateError(error)) this.context.report(error, 'channel')
     // Whoever comes back gets the same end again.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
@@ -174,6 +172,17 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     await this.context.driver.remove(this.name)
   }
 
+  async #publish(item: unknown, maxPerSecond: number | false, event?: string, key?: string): Promise<string> {
+    try {
+      if (maxPerSecond !== false) this.context.publishRate.take(this.name, maxPerSecond)
+      return await this.#append(item, event, key)
+    }
+    catch (error) {
+      this.context.insight.onPublishError(this.name, error)
+      throw error
+    }
+  }
+
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const message = encodeItem(item, this.context.options.maxMessageBytes, event === undefined ? undefined : { event })
     if (message.id !== undefined) {
@@ -183,7 +192,9 @@ export class Channel<T = unknown> implements SSEChannel<T> {
       throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a text, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ event: message.event, data: message.data, key }], this.retention)
-    return formatPosition(epoch, offsets[0]!)
+    const id = formatPosition(epoch, offsets[0]!)
+    this.context.insight.onPublish(this.name, id, message.event, message.data)
+    return id
   }
 
   async #pipe(source: SSEIterableSource<SSEItem<T>>, signal?: AbortSignal): Promise<void> {
@@ -204,7 +215,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
         // A source that hangs must not outlive its abort.
         const { done, value } = await unlessAborted(signal, next)
         if (done) break
-        await this.#append(value)
+        await this.#publish(value, false)
       }
       held = undefined
       await this.end()

@@ -1,7 +1,9 @@
 import type { SSEPublicError } from '../shared/errors'
 import { invalidOption } from '../shared/errors'
 import type { SSEControl } from '../shared/protocol'
+import type { H3Event } from 'h3'
 import type { Heartbeats } from './heartbeat'
+import type { Insight, SSEEndReason, SSEErrorPlace, StreamRecord } from './insight'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
 import type { ResponseSink, SinkEvents } from './sink'
@@ -17,8 +19,9 @@ export interface ConnectionContext {
   connections: Set<Connection>
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
-  /** Where errors go that nobody awaits. */
-  report(error: unknown): void
+  readonly insight: Insight
+  /** Where errors go that nobody awaits. `where` is `background` unless it is said. */
+  report(error: unknown, where?: SSEErrorPlace): void
 }
 
 /** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
@@ -34,6 +37,8 @@ const DONE = Promise.resolve()
 export interface StartPosition {
   position?: string
   resumed?: boolean
+  /** For hooks: the channel that is streamed. */
+  channel?: string
 }
 
 /**
@@ -58,7 +63,12 @@ export class Connection implements SSEConnection, SinkEvents {
   #abort?: AbortController
   readonly #cleanups: Cleanups
   #over = false
+  #record?: StreamRecord
   #done?: PromiseWithResolvers<void>
+
+  /** What was accepted: messages, and bytes of the body. */
+  messages = 0
+  bytes = 0
 
   /** Called when there is room again, for whoever pulls its source. */
   onRoom: () => void = () => {}
@@ -67,6 +77,8 @@ export class Connection implements SSEConnection, SinkEvents {
     readonly options: ResolvedHandlerOptions,
     private readonly context: ConnectionContext,
     private readonly sink: ResponseSink,
+    /** For hooks. Let go of when it opens: of an idle connection, a request would be the larger part. */
+    private event?: H3Event,
   ) {
     this.#cleanups = new Cleanups(context.report)
     // Itself, and not two functions: there are as many of them as open connections.
@@ -133,7 +145,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   comment(text: string): Promise<boolean> {
     try {
-      return this.write(encodeComment(text))
+      return this.write(encodeComment(text), 0)
     }
     catch (error) {
       return this.refuse(error)
@@ -143,12 +155,12 @@ export class Connection implements SSEConnection, SinkEvents {
   /** A rejected promise that does not end the process when nobody awaits it, but is never silent either. */
   refuse(error: unknown): Promise<boolean> {
     const refused = Promise.reject<boolean>(error)
-    refused.catch(() => this.context.report(error))
+    refused.catch(() => this.context.report(error, 'push'))
     return refused
   }
 
-  /** Takes text that is already encoded. */
-  write(text: string): Promise<boolean> {
+  /** Takes text that is already encoded, with so many messages in it. */
+  write(text: string, messages = 1): Promise<boolean> {
     if (this.closed) return REFUSED
     const size = byteLength(text)
     // What was only gathered for this turn is not the reader's slowness: it is handed over before it counts.
@@ -165,6 +177,8 @@ export class Connection implements SSEConnection, SinkEvents {
     }
     this.#queue.push(text)
     this.#queuedBytes += size
+    this.messages += messages
+    this.bytes += size
     const full = this.#handingOver || this.#queuedBytes >= HIGH_WATER_BYTES
     if (full) this.#flush()
     else this.#flushLater()
@@ -174,11 +188,13 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
-  writeShared(chunk: Uint8Array | string): void {
+  writeShared(chunk: Uint8Array | string, messages = 0): void {
     if (this.closed) return
     this.#flush()
     if (this.closed) return
     this.#sentAt = performance.now()
+    this.messages += messages
+    this.bytes += typeof chunk === 'string' ? byteLength(chunk) : chunk.length
     if (!this.sink.write(chunk)) this.#blocked = true
   }
 
@@ -193,7 +209,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   fail(error: SSEPublicError): void {
     const { code, statusCode, message, retry } = error
-    this.#finish('error', { type: 'error', code, statusCode, message, retry })
+    this.#finish('error', { type: 'error', code, statusCode, message, retry }, code)
   }
 
   leave(retryMs = Math.ceil(Math.random() * this.options.retryMs)): void {
@@ -263,7 +279,11 @@ export class Connection implements SSEConnection, SinkEvents {
     this.context.heartbeats.add(this)
     const retry = Math.round(retryMs * (0.5 + Math.random()))
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
-    if (!this.sink.write(encodePreamble(retry, open, position))) this.#blocked = true
+    const preamble = encodePreamble(retry, open, position)
+    this.bytes += byteLength(preamble)
+    if (!this.sink.write(preamble)) this.#blocked = true
+    this.#record = this.context.insight.onOpen(this.event, this.#start)
+    this.event = undefined
     // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
     if (this.context.closing.aborted) afterTick(() => this.leave())
   }
@@ -285,12 +305,14 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#settleDone()
   }
 
-  #finish(reason: SSECloseReason, control: SSEControl): void {
+  #finish(reason: SSEEndReason, control: SSEControl, code?: string): void {
     if (this.closed) return
     if (this.#state === 'pending') this.#open()
     if (this.closed) return
     const { sink } = this
-    const text = this.#queue.join('') + encodeControl(control)
+    const last = encodeControl(control)
+    const text = this.#queue.join('') + last
+    this.bytes += byteLength(last)
     // Before the write: a web stream may ask for more while it is being written to.
     this.#queue = []
     this.#queuedBytes = 0
@@ -300,11 +322,12 @@ export class Connection implements SSEConnection, SinkEvents {
     sink.end()
     this.#linger = setTimeout(() => sink.destroy(), LINGER_MS)
     unref(this.#linger)
-    this.#close(reason)
+    this.#close(reason, code)
   }
 
-  #close(reason: SSECloseReason): void {
+  #close(reason: SSECloseReason, code?: string): void {
     if (this.closed) return
+    const wasOpen = this.isOpen
     this.#state = 'closed'
     this.#reason = reason
     this.#queue = []
@@ -312,6 +335,8 @@ export class Connection implements SSEConnection, SinkEvents {
     this.onRoom = () => {}
     this.context.connections.delete(this)
     this.context.heartbeats.delete(this)
+    if (wasOpen) this.context.insight.onClose(this.#record, this, reason as SSEEndReason, code)
+    this.#record = this.event = undefined
     this.#settleDrained(false)
     this.#abort?.abort()
     this.#cleanups.run()

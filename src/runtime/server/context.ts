@@ -5,6 +5,7 @@ import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
 import { Heartbeats } from './heartbeat'
 import { Hub } from './hub'
+import { Insight } from './insight'
 import { PublishRate } from './publish-rate'
 import { leaveAll, settled } from './shutdown'
 
@@ -37,6 +38,7 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
   const connections = new Set<Connection>()
   const closing = new AbortController()
   const producers = new Set<Promise<unknown>>()
+  const insight = new Insight(report)
   let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
   function leave(): void {
@@ -58,7 +60,11 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
     publishRate: new PublishRate(),
     heartbeats: new Heartbeats(),
     connections,
-    report,
+    insight,
+    report(error, where = 'background') {
+      report(error)
+      insight.onError(error, where)
+    },
     closing: closing.signal,
     producers,
     leave,

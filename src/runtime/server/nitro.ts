@@ -3,6 +3,7 @@ import { loadIoredis } from '#sse/ioredis'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
+import type { NitroApp } from 'nitropack/types'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
@@ -33,6 +34,19 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
   if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
   if (clientsMade) throw new SSEError('INVALID_OPTION', '[nuxt-sse] [redis] Expected the client factory before the first channel is used: set it in a server plugin.')
   createClient = factory
+}
+
+/** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
+export function connectHooks({ callHook, callHookWith }: NitroApp['hooks']): void {
+  useSSEContext().insight.hooks = {
+    // The public way to learn it: what is called with the listeners only counts them.
+    isHeard: name => (callHookWith as (caller: typeof isSome, name: string) => boolean)(isSome, name),
+    call: callHook as (name: string, payload: unknown) => unknown,
+  }
+}
+
+function isSome(listeners: unknown[]): boolean {
+  return listeners.length > 0
 }
 
 /** Ends all streams, and leaves the rest at work: requests under way may still publish. */

@@ -55,7 +55,7 @@ export class RawConnection implements RawSSEConnection {
       const messages = Array.isArray(message) ? message : [message]
       // Encoded as a whole before anything is sent: an array that holds a mistake sends nothing.
       const text = messages.map(one => this.#encode(one)).join('')
-      return text === '' ? Promise.resolve(true) : this.connection.write(text)
+      return text === '' ? Promise.resolve(true) : this.connection.write(text, messages.length)
     }
     catch (error) {
       return this.connection.refuse(error)

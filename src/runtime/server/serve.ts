@@ -34,14 +34,15 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
-    if (context.closing.aborted) return pending('The server shuts down: come back in a moment.')
+    if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
     const leave = context.admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
-    return request.transport === 'poll' ? await answerPoll(served).finally(leave) : await answerStream(served, leave)
+    return request.transport === 'poll' ? await answerPoll(served).finally(leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
   }
   catch (error) {
-    if (error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE') return pending(error.message)
+    context.insight.onRefuse(event, error)
+    if (error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')) return pending(error.message)
     if (error instanceof SSEError && error.code.startsWith('TOO_MANY_CONNECTIONS')) setRetryAfter(event, retryMs)
     throw toHttpError(error)
   }
@@ -49,7 +50,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
 
 async function answerStream(served: Served, leave: () => void): Promise<unknown> {
   const response = createResponse(served.event)
-  const connection = new Connection(served.options, served.context, response)
+  const connection = new Connection(served.options, served.context, response, served.event)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned.
   connection.onClosed(leave)
   const { revalidate } = served.options
@@ -78,7 +79,7 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error)
+    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
@@ -108,8 +109,8 @@ async function startChannel(channel: Channel, connection: Connection, context: S
   }
   // Before a gap the reader stands where it stood: cut in between, it must ask for that position again, and be told again.
   const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
-  connection.open({ position, resumed: reader.resumed })
-  streamChannel(connection, reader, context.report)
+  connection.open({ position, resumed: reader.resumed, channel: channel.name })
+  streamChannel(connection, reader, context)
   return null
 }
 
@@ -126,7 +127,9 @@ async function answerPoll({ event, handler, options, context, request }: Served)
     throw notPollable()
   }
   const batch = await pollChannel(context, result, options, { position: channelPosition(request.position), waitMs: request.waitMs, signal: left.signal })
-  return left.signal.aborted ? null : sendJson(event, batch)
+  if (left.signal.aborted) return null
+  if (batch.gap) context.insight.onGap(result.name, batch.gap, 'poll')
+  return sendJson(event, batch)
 }
 
 async function answerHead({ event, handler, options, context, request }: Served): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type { Connection } from './connection'
+import type { Connection, ConnectionContext } from './connection'
 import type { ChannelReader, ReaderStep } from './channel-reader'
 
 /** How long a reader waits before it asks a driver again that could not be reached. */
@@ -8,8 +8,8 @@ const RETRY_MS = 500
  * Streams a channel: what the reader has next is written while the socket takes it. A reader whose socket is full keeps
  * its position and nothing else; it goes on from there when the socket drains.
  */
-export function streamChannel(connection: Connection, reader: ChannelReader, report: (error: unknown) => void): void {
-  const stream = new ChannelStream(connection, reader, report)
+export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext, 'insight' | 'report'>): void {
+  const stream = new ChannelStream(connection, reader, context)
   connection.onClosed(stream.close)
   reader.wake = connection.onRoom = stream.pump
   stream.pump()
@@ -24,7 +24,7 @@ class ChannelStream {
   constructor(
     private readonly connection: Connection,
     private readonly reader: ChannelReader,
-    private readonly report: (error: unknown) => void,
+    private readonly context: Pick<ConnectionContext, 'insight' | 'report'>,
   ) {}
 
   readonly pump = (): void => {
@@ -42,7 +42,7 @@ class ChannelStream {
   }
 
   #ask(step: Promise<ReaderStep | undefined>): void {
-    const { connection, report } = this
+    const { connection, context } = this
     this.#busy = true
     step.then((next) => {
       this.#busy = this.#failing = false
@@ -52,7 +52,7 @@ class ChannelStream {
     }, (error) => {
       if (connection.closed) return
       // Once for all attempts: a driver that is away for an hour would fill the log.
-      if (!this.#failing) report(error)
+      if (!this.#failing) context.report(error, 'driver')
       this.#failing = true
       // Open connections stay open while the driver is away; the position has not moved.
       this.#retry = setTimeout(() => {
@@ -65,8 +65,10 @@ class ChannelStream {
   #send(step: ReaderStep): void {
     const { connection } = this
     switch (step.type) {
-      case 'messages': return connection.writeShared(step.run.bytes)
-      case 'gap': return connection.control({ type: 'gap', ...step.gap }, step.gap.position)
+      case 'messages': return connection.writeShared(step.run.bytes, step.run.entries.length)
+      case 'gap':
+        connection.control({ type: 'gap', ...step.gap }, step.gap.position)
+        return this.context.insight.onGap(this.reader.name, step.gap, 'stream')
       case 'error': return connection.fail(step.error)
       case 'end': return void connection.close()
     }

@@ -1,4 +1,4 @@
-import type { Connection } from './connection'
+import type { Connection, ConnectionContext } from './connection'
 import { isPrivateError, publicError } from './public-error'
 
 /** What a handler may return to be streamed item by item. */
@@ -34,7 +34,7 @@ export async function release(iterator: SourceIterator, report: (error: unknown)
  * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
  * Never rejects.
  */
-export async function streamSource(connection: Connection, iterator: SourceIterator, report: (error: unknown) => void, open: () => void): Promise<void> {
+export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], open: () => void): Promise<void> {
   let over = false
   const advance = async (step: () => ReturnType<SourceIterator['next']>) => {
     try {
@@ -68,7 +68,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   catch (error) {
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error)
+    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (!connection.closed) connection.fail(publicError(error))
   }
 }

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { defineNitroPlugin } from 'nitropack/runtime'
-import { closeSSEContext, leaveSSEContext, useSSEContext } from '../nitro'
+import { closeSSEContext, connectHooks, leaveSSEContext, useSSEContext } from '../nitro'
 
 /**
  * Ends all streams when the server goes.
@@ -12,6 +12,7 @@ import { closeSSEContext, leaveSSEContext, useSSEContext } from '../nitro'
 export default defineNitroPlugin((nitroApp) => {
   // Made now, so that an option that makes no sense stops the server at its start.
   useSSEContext()
+  connectHooks(nitroApp.hooks)
   nitroApp.hooks.hook('close', closeSSEContext)
 
   // A listener takes away Node's own reaction to the signal, which is to exit: only where Nitro exits by itself.

@@ -16,5 +16,5 @@ import { createResponse } from '../response'
 export function createSSEConnection(event: H3Event, options: SSEHandlerOptions = {}): RawSSEConnection {
   const context = useSSEContext()
   const response = createResponse(event)
-  return new RawConnection(event, response, new Connection(resolveHandlerOptions(options, context.options), context, response))
+  return new RawConnection(event, response, new Connection(resolveHandlerOptions(options, context.options), context, response, event))
 }

@@ -1,0 +1,194 @@
+import type { H3Event } from 'h3'
+import { SSEError } from '../shared/errors'
+import type { SSEGap, SSEGapReason } from '../shared/protocol'
+import type { SSETransport } from '../shared/types'
+import type { SSECloseReason } from './sse-connection'
+import { byteLength } from './wire'
+
+/** One open stream, as `sse:open` and `sse:close` tell of it. */
+export interface SSEOpened {
+  event: H3Event
+  /** With the query, in which there may be a secret. */
+  path: string
+  /** The pattern that the path matched (`/api/jobs/:id`), where there is one: of these there are few, as a label needs it. */
+  route?: string
+  /** Only where the source is a channel: its name. */
+  channel?: string
+  /** Only where the source is resumable: where the stream began. */
+  position?: string
+  /** Whether it goes on from the position that was asked for. */
+  resumed: boolean
+}
+
+export interface SSEClosed extends SSEOpened {
+  reason: SSEEndReason
+  /** With the reason `error`: what the client was told. */
+  code?: string
+  durationMs: number
+  /** Messages that were accepted for this stream. Whether they arrived, nobody knows. */
+  messages: number
+  /** Bytes of the body that were accepted, heartbeats and control messages among them. */
+  bytes: number
+}
+
+/** A stream that was refused has never opened: it is counted by its code instead. */
+export type SSEEndReason = Exclude<SSECloseReason, 'refused'>
+
+export interface SSEPublished {
+  channel: string
+  id: string
+  event?: string
+  /** Of the data, as JSON. */
+  bytes: number
+}
+
+export interface SSEGapTold {
+  channel: string
+  gap: SSEGap
+  transport: SSETransport
+}
+
+/**
+ * - `request`: a request was refused before a stream began
+ * - `publish`: a message was refused, or the driver could not be reached
+ * - `push`: what a handler pushed was refused
+ * - `source`: a handler or its source failed in a way that clients are not told
+ * - `channel`: the same of a `pipe`, or what a channel was failed with
+ * - `driver`: an open stream cannot go on reading; told once for all attempts
+ * - `background`: clean-ups, `revalidate`, the shutdown
+ */
+export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel' | 'driver' | 'background'
+
+export interface SSEErrorSeen {
+  error: unknown
+  /** That of an `SSEError`; `HTTP_401` and so on of another error with a status; else `UNKNOWN`. */
+  code: string
+  where: SSEErrorPlace
+  /** With `request`. */
+  event?: H3Event
+  /** With `publish`. */
+  channel?: string
+}
+
+/** What the server tells those who want to know. Nothing waits for a hook, and one that fails is only reported. */
+export interface SSEHooks {
+  /** A stream has opened. */
+  'sse:open': (opened: SSEOpened) => void | Promise<void>
+  /** A stream is over: once for each `sse:open`. */
+  'sse:close': (closed: SSEClosed) => void | Promise<void>
+  /** The driver has a message. */
+  'sse:publish': (published: SSEPublished) => void | Promise<void>
+  /** A client was told of a gap. */
+  'sse:gap': (told: SSEGapTold) => void | Promise<void>
+  /** Something was refused, or failed where nobody awaits it. */
+  'sse:error': (seen: SSEErrorSeen) => void | Promise<void>
+}
+
+/** Calls hooks, for a core that does not know whose they are. */
+export interface HookCaller {
+  /** Whether somebody listens: nothing is made for nobody. */
+  isHeard(name: keyof SSEHooks): boolean
+  call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): unknown
+}
+
+/** What an open stream keeps for its `sse:close`: only where somebody listens, since it holds the request. */
+export interface StreamRecord {
+  readonly opened: SSEOpened
+  readonly at: number
+}
+
+/** What was sent on a connection, or on all that are over. */
+export interface Sent {
+  messages: number
+  bytes: number
+}
+
+/** Codes that are told apart. An application's own may be made of anything, and each is a number that is kept for good. */
+const MAX_CODES = 64
+
+/**
+ * Counts what happens in one process, and tells hooks. What is open is counted where it is kept; what was sent, by each
+ * connection, and added here when it is over: a message costs its reader two additions and nothing else.
+ */
+export class Insight {
+  hooks?: HookCaller
+  connectionsTotal = 0
+  /** Polls under way. */
+  polls = 0
+  pollsTotal = 0
+  published = 0
+  /** By the connections that are over. */
+  readonly sent: Sent = { messages: 0, bytes: 0 }
+  readonly closed: Record<SSEEndReason, number> = { end: 0, error: 0, leave: 0, disconnect: 0 }
+  readonly gaps: Record<SSEGapReason, number> = { trimmed: 0, epoch: 0, invalid: 0 }
+  readonly refused = new Map<string, number>()
+  readonly publishErrors = new Map<string, number>()
+
+  /** `report` must not lead back here: a hook that fails would be told of its own failure. */
+  constructor(private readonly report: (error: unknown) => void) {}
+
+  /** A stream has opened. What it returns is for {@link onClose}. */
+  onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
+    this.connectionsTotal++
+    const { hooks } = this
+    if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
+    const { channel, position, resumed = false } = start
+    const opened = { event, path: event.path, route: event.context.matchedRoute?.path as string | undefined, channel, position, resumed }
+    this.#call('sse:open', opened)
+    return { opened, at: performance.now() }
+  }
+
+  onClose(record: StreamRecord | undefined, { messages, bytes }: Sent, reason: SSEEndReason, code: string | undefined): void {
+    this.closed[reason]++
+    this.sent.messages += messages
+    this.sent.bytes += bytes
+    if (record) this.#call('sse:close', { ...record.opened, reason, code, durationMs: Math.round(performance.now() - record.at), messages, bytes })
+  }
+
+  /** A poll has begun; to be called when it is over. */
+  onPoll(): () => void {
+    this.polls++
+    this.pollsTotal++
+    return () => void this.polls--
+  }
+
+  onPublish(channel: string, id: string, event: string | undefined, data: string): void {
+    this.published++
+    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel, id, event, bytes: byteLength(data) })
+  }
+
+  onPublishError(channel: string, error: unknown): void {
+    count(this.publishErrors, codeOf(error))
+    this.onError(error, 'publish', { channel })
+  }
+
+  onGap(channel: string, gap: SSEGap, transport: SSETransport): void {
+    this.gaps[gap.reason]++
+    if (this.hooks?.isHeard('sse:gap')) this.#call('sse:gap', { channel, gap, transport })
+  }
+
+  onRefuse(event: H3Event, error: unknown): void {
+    count(this.refused, codeOf(error))
+    this.onError(error, 'request', { event })
+  }
+
+  onError(error: unknown, where: SSEErrorPlace, about?: { event?: H3Event, channel?: string }): void {
+    if (this.hooks?.isHeard('sse:error')) this.#call('sse:error', { error, code: codeOf(error), where, ...about })
+  }
+
+  #call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): void {
+    // Not here and now, but in a microtask: no hook runs in the middle of what it is told of.
+    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(this.report)
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof SSEError) return error.code
+  const status = (error as { statusCode?: unknown } | null | undefined)?.statusCode
+  return typeof status === 'number' ? `HTTP_${status}` : 'UNKNOWN'
+}
+
+function count(counts: Map<string, number>, code: string): void {
+  if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
+  counts.set(code, (counts.get(code) ?? 0) + 1)
+}

@@ -1,0 +1,61 @@
+import type { SSEGapReason } from '../shared/protocol'
+import type { SSEContext } from './context'
+import type { SSEEndReason } from './insight'
+
+/** One process, at this moment. What ends in `Total`, and what was sent, published, refused or told, only ever grows. */
+export interface SSEStats {
+  /** The driver's name: `memory` or `redis`. */
+  driver: string
+  /** Streams open now. */
+  connections: number
+  /** Streams ever opened. */
+  connectionsTotal: number
+  /** Those that are over, by their reason. */
+  closed: Record<SSEEndReason, number>
+  /** Polls being answered now, nearly all of them waiting for news. */
+  polls: number
+  pollsTotal: number
+  /** Requests that were answered with an error instead of a stream or a batch, by its code. */
+  refused: Record<string, number>
+  /** Open streams whose socket is full: they wait for their reader. */
+  parkedReaders: number
+  /** Channels that somebody reads now: streams, waiting polls and `subscribe`. */
+  channels: number
+  /** Messages accepted for streams; one to ten readers counts ten. */
+  messagesSent: number
+  /** Bytes of the bodies of streams, heartbeats and control messages among them. */
+  bytesSent: number
+  /** Messages that the driver has acknowledged to this process, repeats with a `key` among them. */
+  published: number
+  /** Those that were refused, by the code. */
+  publishErrors: Record<string, number>
+  /** Gaps that clients were told of, by their reason. */
+  gaps: Record<SSEGapReason, number>
+}
+
+/** Looks at each open connection: for whoever asks every few seconds, not with every message. */
+export function readStats({ insight, connections, hub, driver }: SSEContext): SSEStats {
+  let { messages, bytes } = insight.sent
+  let parkedReaders = 0
+  for (const connection of connections) {
+    messages += connection.messages
+    bytes += connection.bytes
+    if (!connection.hasRoom) parkedReaders++
+  }
+  return {
+    driver: driver.name,
+    connections: connections.size,
+    connectionsTotal: insight.connectionsTotal,
+    closed: { ...insight.closed },
+    polls: insight.polls,
+    pollsTotal: insight.pollsTotal,
+    refused: Object.fromEntries(insight.refused),
+    parkedReaders,
+    channels: hub.size,
+    messagesSent: messages,
+    bytesSent: bytes,
+    published: insight.published,
+    publishErrors: Object.fromEntries(insight.publishErrors),
+    gaps: { ...insight.gaps },
+  }
+}
