@@ -25,6 +25,7 @@ export class ChannelReader {
   /** Called when {@link step} may have something again after it had nothing. */
   wake: () => void = () => {}
 
+  #life = 0
   #closed = false
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
@@ -41,13 +42,13 @@ export class ChannelReader {
   /** Everything was read, and nothing will follow. */
   get complete(): boolean {
     const { state } = this.channel
-    return !this.gap && state.closing !== null && state.epoch === this.epoch && this.offset >= state.last
+    return !this.gap && state.closing !== null && this.#life === this.channel.life && this.offset >= state.last
   }
 
   /** Whether {@link step} has something. */
   get hasNews(): boolean {
     const { state } = this.channel
-    return this.gap !== null || this.epoch !== state.epoch || this.offset < state.last || state.closing !== null
+    return this.gap !== null || this.#life !== this.channel.life || this.offset < state.last || state.closing !== null
   }
 
   /** How the channel ended, if it has. */
@@ -57,6 +58,7 @@ export class ChannelReader {
 
   begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
     this.epoch = this.channel.state.epoch
+    this.#life = this.channel.life
     this.offset = offset
     this.resumed = resumed
     this.gap = gap
@@ -68,7 +70,7 @@ export class ChannelReader {
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     const { state, recent } = this.channel
-    if (!this.gap && this.epoch !== state.epoch) this.gap = gapBehind(this, state)
+    if (this.#life !== this.channel.life) this.#lose()
     if (this.gap) return this.#tell(this.gap)
     if (this.offset < state.last) {
       const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes)
@@ -88,6 +90,7 @@ export class ChannelReader {
 
   async #ask(): Promise<ReaderStep | undefined> {
     const page = await this.channel.driver.read(this.channel.name, this.offset, PAGE_LIMIT)
+    if (this.#life !== this.channel.life) return this.step()
     if (page.epoch !== this.epoch) {
       await this.channel.refresh()
       return this.step()
@@ -98,9 +101,15 @@ export class ChannelReader {
     if (this.offset >= this.channel.state.last) return undefined
     // The log may have gone back behind what was announced: the channel says what it has seen, and is told.
     await this.channel.refresh()
-    if (this.channel.state.epoch !== this.epoch || this.offset >= this.channel.state.last) return this.step()
+    if (this.#life !== this.channel.life || this.offset >= this.channel.state.last) return this.step()
     // Asking again at once would go on for ever.
     throw new SSEError('DRIVER_UNAVAILABLE', `[nuxt-sse] Channel \`${this.channel.name}\`: the log has nothing behind ${this.position}, although newer messages were announced.`, { statusCode: 503 })
+  }
+
+  /** The log has begun anew since this reader began: whatever it has had is of another life. */
+  #lose(): void {
+    this.#life = this.channel.life
+    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.state)
   }
 
   #take(run: Run): ReaderStep {

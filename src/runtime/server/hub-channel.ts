@@ -16,6 +16,8 @@ export class HubChannel {
   readonly ready: Promise<void>
   state!: LogState
   recent!: RecentMessages
+  /** Changes with the epoch, and never back: a store that goes back twice may come back to an epoch that it had. */
+  life = 0
 
   #stopped = false
   #unsubscribe?: () => void
@@ -121,6 +123,7 @@ export class HubChannel {
   #adopt({ epoch, first, last, closing, mark }: LogState): void {
     this.state = { epoch, first, last, closing, mark }
     this.recent = new RecentMessages(epoch, last, RECENT_LIMIT)
+    this.life++
   }
 
   #merge(page: LogPage): void {
