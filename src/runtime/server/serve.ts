@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../shared/errors'
+import { admit } from './admit'
 import { startOfHandwritten } from './asked-position'
 import { Channel } from './channel'
 import type { ResponseSink } from './sink'
@@ -12,7 +13,7 @@ import { notPollable, pollChannel } from './poll'
 import { isPrivateError, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
-import { clientAddress, createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, setRetryAfter, toHttpError } from './response'
+import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
@@ -37,12 +38,11 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
     if (context.closing.aborted) return pending('The server shuts down: come back in a moment.')
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
-    const leave = context.admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
+    const leave = admit(event, options, context)
     return request.transport === 'poll' ? await answerPoll(served).finally(leave) : await answerStream(served, leave)
   }
   catch (error) {
     if (error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE') return pending(error.message)
-    if (error instanceof SSEError && error.code.startsWith('TOO_MANY_CONNECTIONS')) setRetryAfter(event, retryMs)
     throw toHttpError(error)
   }
 }

@@ -1,3 +1,4 @@
+import { createError, defineEventHandler } from 'h3'
 import { afterEach, describe, expect, it } from 'vitest'
 import { PublishRate } from '../../../src/runtime/server/publish-rate'
 import { eventually } from '../../support/conditions'
@@ -72,6 +73,36 @@ describe('maxConnections', () => {
     const statuses = []
     for (const path of ['/one', '/one', '/other', '/other', '/free']) statuses.push((await fetch(server.url + path)).status)
     expect(statuses).toEqual([200, 503, 200, 503, 200])
+  })
+})
+
+describe('createSSEConnection', () => {
+  it.each([
+    [{ maxConnections: 2 }, 503, 'TOO_MANY_CONNECTIONS'],
+    [{ maxConnectionsPerClient: 2 }, 429, 'TOO_MANY_CONNECTIONS_PER_CLIENT'],
+  ])('is bounded by %j of the module, besides the handlers, and gives its places back once', async (limits, status, code) => {
+    server = await startSSEServer(limits)
+    server.use('/raw', defineEventHandler(event => server.raw(event).send()))
+    server.use('/free', defineEventHandler(event => server.raw(event, { maxConnections: false, maxConnectionsPerClient: false }).send()))
+    server.use('/throws', defineEventHandler((event) => {
+      server.raw(event)
+      throw createError({ statusCode: 418 })
+    }))
+    server.route('/handler', endless)
+    for (let round = 0; round < 3; round++) {
+      expect((await fetch(`${server.url}/throws`)).status).toBe(418)
+      await eventually(empty)
+      const open = await Promise.all(['/raw', '/handler'].map(path => fetch(server.url + path)))
+      expect(open.map(answer => answer.status)).toEqual([200, 200])
+      const refused = await fetch(`${server.url}/raw`)
+      expect([refused.status, await refused.json()]).toMatchObject([status, { data: { code } }])
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+      expect((await fetch(`${server.url}/handler`)).status).toBe(status)
+      open.push(await fetch(`${server.url}/free`))
+      expect(open[2]!.status).toBe(200)
+      for (const answer of open) await answer.body!.cancel()
+      await eventually(empty)
+    }
   })
 })
 
