@@ -39,7 +39,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
     const leave = admit(event, options, context)
-    return request.transport === 'poll' ? await answerPoll(served).finally(leave) : await answerStream(served, leave)
+    return request.transport === 'poll' ? await answerPoll(served, leave).finally(leave) : await answerStream(served, leave)
   }
   catch (error) {
     if (error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE') return pending(error.message)
@@ -117,9 +117,14 @@ function askedId({ position }: SSERequest): string | undefined {
   return position && channelPosition(position) !== 'malformed' ? position.text : undefined
 }
 
-async function answerPoll({ event, handler, options, context, request }: Served): Promise<unknown> {
+async function answerPoll({ event, handler, options, context, request }: Served, leave: () => void): Promise<unknown> {
   const left = new AbortController()
-  createResponse(event).watch({ onDrain() {}, onClose: () => left.abort() })
+  const onClose = () => {
+    // The handler may be busy for long, and its client asks again meanwhile.
+    leave()
+    left.abort()
+  }
+  createResponse(event).watch({ onDrain() {}, onClose })
   const result = await handler(event, new Connection(options, context, CLOSED_SINK))
   if (!(result instanceof Channel)) {
     dispose(result, context.report)

@@ -65,6 +65,34 @@ describe('maxConnections', () => {
     busy.resolve()
   })
 
+  it('of a poll is given back when its client leaves, although the handler is busy', async () => {
+    server = await startSSEServer({ maxConnections: 1 })
+    const busy = Promise.withResolvers<void>()
+    const channel = server.channel('feed')
+    let asked = 0
+    server.route('/', async () => {
+      if (asked++ === 0) await busy.promise
+      return channel
+    })
+    const leaving = new AbortController()
+    const left = fetch(`${server.url}/?transport=poll`, { signal: leaving.signal }).catch(() => {})
+    await eventually(() => expect(asked).toBe(1))
+    leaving.abort()
+    await left
+    await eventually(empty)
+    const next = await fetch(`${server.url}/?transport=poll&waitMs=0`)
+    expect(next.status).toBe(200)
+    const last = fetch(`${server.url}/?transport=poll&waitMs=10000`)
+    await eventually(() => expect(server.context.admissions.all.open).toBe(1))
+    // The first handler returns now, and gives back nobody else's place.
+    busy.resolve()
+    await eventually(() => expect(asked).toBe(3))
+    expect((await fetch(`${server.url}/?transport=poll`)).status).toBe(503)
+    await channel.publish(1)
+    expect((await last).status).toBe(200)
+    await eventually(empty)
+  })
+
   it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
     server = await startSSEServer({ maxConnections: 2 })
     server.route('/one', endless, { maxConnections: 1 })
