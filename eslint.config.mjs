@@ -24,6 +24,7 @@ const arrows = [
     ['stream-source', 'stream-channel', 'request', 'revalidation', 'shutdown'],
     ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position'],
     ['response', 'nitro'],
+    ['admit'],
     ['serve', 'raw-connection'],
     ['utils', 'plugins'],
   ]),

@@ -1,7 +1,7 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server/options'
 import { invalidOption } from './runtime/shared/errors'
 import { redisConnector } from './runtime/server/drivers/redis-connect'
-import { resolveHandlerOptions } from './runtime/server/options'
+import { resolveModuleHandlerOptions } from './runtime/server/options'
 
 export interface RedisOptions {
   /**
@@ -48,5 +48,5 @@ export function resolveOptions({ driver, redis, ...handler }: ModuleOptions = {}
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // The url may come at run time; what is there now is looked at now.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveHandlerOptions(handler) }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler) }
 }

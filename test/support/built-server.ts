@@ -11,8 +11,8 @@ export interface BuiltServer {
   pid: number
   /** All that was written to stdout and stderr. */
   output(): string
-  /** Sends the signal and resolves with how the process ended. */
-  stop(signal?: NodeJS.Signals): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
+  /** Sends the signals, SIGKILL without any, and resolves with how the process ended. */
+  stop(...signals: NodeJS.Signals[]): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
 }
 
 export async function freePort(): Promise<number> {
@@ -49,9 +49,9 @@ export async function startBuiltServer(project: keyof typeof projects, { port, e
     port,
     pid: child.pid!,
     output: () => output,
-    async stop(signal = 'SIGKILL') {
+    async stop(...signals) {
       const started = performance.now()
-      child.kill(signal)
+      for (const signal of signals.length ? signals : ['SIGKILL' as const]) child.kill(signal)
       const [code, endedBy] = await exited
       running.delete(server)
       return { code, signal: endedBy, ms: performance.now() - started }

@@ -8,11 +8,10 @@ import type { SSEContext } from '../../src/runtime/server/context'
 import { Channel } from '../../src/runtime/server/channel'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/sse-connection'
-import { Connection } from '../../src/runtime/server/connection'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
 import { resolveHandlerOptions } from '../../src/runtime/server/options'
-import { RawConnection } from '../../src/runtime/server/raw-connection'
-import { createResponse } from '../../src/runtime/server/response'
+import type { RawConnection } from '../../src/runtime/server/raw-connection'
+import { createRawConnection } from '../../src/runtime/server/raw-connection'
 import { serve } from '../../src/runtime/server/serve'
 
 type Handler = (event: H3Event, connection: SSEConnection) => unknown
@@ -74,10 +73,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))
     },
     stream: (event, handler) => serve(event, handler, resolved, context),
-    raw(event, rawOptions) {
-      const response = createResponse(event)
-      return new RawConnection(event, response, new Connection(resolveHandlerOptions(rawOptions, resolved), context, response, event))
-    },
+    raw: (event, rawOptions) => createRawConnection(event, resolveHandlerOptions(rawOptions, resolved), context),
     use: (path, handler) => void router.use(path, handler),
     async close() {
       await context.close()

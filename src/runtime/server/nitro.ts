@@ -11,7 +11,7 @@ import { redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
-import { resolveHandlerOptions } from './options'
+import { resolveModuleHandlerOptions } from './options'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
@@ -61,7 +61,7 @@ export async function closeSSEContext(): Promise<void> {
 
 function createContext(): SSEContext {
   const { driver, redis, ...handler } = (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
-  const options = resolveHandlerOptions(handler)
+  const options = resolveModuleHandlerOptions(handler)
   return createSSEContext({ options, driver: createDriver(driver, redis, options) })
 }
 

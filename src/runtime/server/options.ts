@@ -141,6 +141,15 @@ export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base =
   return { ...resolved, retention: resolveRetention(options.retention, base.retention) }
 }
 
+/** The same of the module's. Functions do not survive the way from `nuxt.config` to the server: said, and not silently dropped. */
+export function resolveModuleHandlerOptions(options: SSEHandlerOptions = {}): ResolvedHandlerOptions {
+  for (const name of ['clientKey', 'revalidate'] as const) {
+    const value = (options as SSEOwnHandlerOptions)[name]
+    if (value !== undefined) throw invalidOption(`sse.${name}`, `an option of a handler, as no function can come from \`nuxt.config\`: \`defineSSEHandler(…, { ${name} })\``, value)
+  }
+  return resolveHandlerOptions(options)
+}
+
 export function resolveRetention(retention: Partial<SSERetention> | undefined, base: SSERetention): SSERetention {
   return overlay(retention ?? {}, base, RETENTION_RULES, 'retention.')
 }

@@ -1,9 +1,13 @@
 import type { H3Event } from 'h3'
+import { admit } from './admit'
 import { startOfHandwritten } from './asked-position'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
-import type { Connection } from './connection'
+import { Connection } from './connection'
+import type { SSEContext } from './context'
 import { TaggedMessage } from './message'
+import type { ResolvedHandlerOptions } from './options'
 import type { SSEResponse } from './response'
+import { createResponse, toHttpError } from './response'
 import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from './wire'
 
 /** As h3's `EventStreamMessage`: `data` is sent as it is. */
@@ -26,6 +30,24 @@ export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed
   onClosed(callback: () => unknown): () => void
   /** Begins the response. Resolves when it is over (elsewhere than on Node: when it has begun). Return it from the handler. */
   send(): Promise<void>
+}
+
+/** `createSSEConnection` on a context. Throws an HTTP error to a newcomer beyond the module's bounds: no handler has sent anything yet. */
+export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
+  try {
+    const leave = admit(event, options, context)
+    const response = createResponse(event)
+    const connection = new Connection(options, context, response, event)
+    // Node tells of the end of each response, also of one that was never begun because the handler threw. Nobody does
+    // elsewhere, and a place that is never given back is worse than one that is not counted.
+    if (response.holdsRequest) connection.onClosed(leave)
+    else leave()
+    return new RawConnection(event, response, connection)
+  }
+  catch (error) {
+    context.insight.onRefuse(event, error)
+    throw toHttpError(error)
+  }
 }
 
 /** The implementation of `createSSEConnection`, without the context of a process. */

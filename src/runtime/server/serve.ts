@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../shared/errors'
+import { admit } from './admit'
 import { startOfHandwritten } from './asked-position'
 import { Channel } from './channel'
 import type { ResponseSink } from './sink'
@@ -12,7 +13,7 @@ import { notPollable, pollChannel } from './poll'
 import { isPrivateError, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
-import { clientAddress, createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, setRetryAfter, toHttpError } from './response'
+import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
@@ -37,13 +38,12 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
-    const leave = context.admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
-    return request.transport === 'poll' ? await answerPoll(served).finally(leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
+    const leave = admit(event, options, context)
+    return request.transport === 'poll' ? await answerPoll(served, leave).finally(leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
     if (error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')) return pending(error.message)
-    if (error instanceof SSEError && error.code.startsWith('TOO_MANY_CONNECTIONS')) setRetryAfter(event, retryMs)
     throw toHttpError(error)
   }
 }
@@ -118,9 +118,14 @@ function askedId({ position }: SSERequest): string | undefined {
   return position && channelPosition(position) !== 'malformed' ? position.text : undefined
 }
 
-async function answerPoll({ event, handler, options, context, request }: Served): Promise<unknown> {
+async function answerPoll({ event, handler, options, context, request }: Served, leave: () => void): Promise<unknown> {
   const left = new AbortController()
-  createResponse(event).watch({ onDrain() {}, onClose: () => left.abort() })
+  const onClose = () => {
+    // The handler may be busy for long, and its client asks again meanwhile.
+    leave()
+    left.abort()
+  }
+  createResponse(event).watch({ onDrain() {}, onClose })
   const result = await handler(event, new Connection(options, context, CLOSED_SINK))
   if (!(result instanceof Channel)) {
     dispose(result, context.report)

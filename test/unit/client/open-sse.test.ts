@@ -139,6 +139,29 @@ describe('reconnects', () => {
     expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(990)
   })
 
+  it.each([
+    [429, '', true],
+    [503, '', true],
+    [503, { statusCode: 503, message: 'Full.', data: { code: 'TOO_MANY_CONNECTIONS' } }, true],
+    [503, { type: 'pending', message: 'away', retryMs: 1 }, false],
+  ])('trap 39: %i %j is waited for as long as Retry-After says; is a failure: %j', async (status, body, failed) => {
+    let refusedAt = 0
+    let waited = 0
+    server.script((x) => {
+      refusedAt = performance.now()
+      x.status(status, body, { 'retry-after': '1' })
+    }, (x) => {
+      waited = performance.now() - refusedAt
+      x.stream().end(END)
+    })
+    await all(open())
+    expect(waited).toBeGreaterThanOrEqual(990)
+    server.script(x => x.status(status, body), x => x.stream().end(END))
+    const last = open({ reconnect: { ...QUICK.reconnect, maxAttempts: 1 } })
+    if (failed) expect(await failure(last)).toMatchObject({ code: 'GAVE_UP', statusCode: status })
+    else await all(last)
+  })
+
   it.each([400, 401, 403, 404, 405, 406, 410, 422])('trap 39: %i is final', async (status) => {
     server.script(x => x.status(status, { message: 'No.', data: { code: 'THEIR_CODE' } }))
     expect(await failure(open({ transports: ['stream'] }))).toMatchObject({ statusCode: status, code: 'THEIR_CODE', message: 'No.', retry: false })

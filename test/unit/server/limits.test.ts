@@ -1,3 +1,4 @@
+import { createError, defineEventHandler } from 'h3'
 import { afterEach, describe, expect, it } from 'vitest'
 import { PublishRate } from '../../../src/runtime/server/publish-rate'
 import { eventually } from '../../support/conditions'
@@ -64,6 +65,34 @@ describe('maxConnections', () => {
     busy.resolve()
   })
 
+  it('of a poll is given back when its client leaves, although the handler is busy', async () => {
+    server = await startSSEServer({ maxConnections: 1 })
+    const busy = Promise.withResolvers<void>()
+    const channel = server.channel('feed')
+    let asked = 0
+    server.route('/', async () => {
+      if (asked++ === 0) await busy.promise
+      return channel
+    })
+    const leaving = new AbortController()
+    const left = fetch(`${server.url}/?transport=poll`, { signal: leaving.signal }).catch(() => {})
+    await eventually(() => expect(asked).toBe(1))
+    leaving.abort()
+    await left
+    await eventually(empty)
+    const next = await fetch(`${server.url}/?transport=poll&waitMs=0`)
+    expect(next.status).toBe(200)
+    const last = fetch(`${server.url}/?transport=poll&waitMs=10000`)
+    await eventually(() => expect(server.context.admissions.all.open).toBe(1))
+    // The first handler returns now, and gives back nobody else's place.
+    busy.resolve()
+    await eventually(() => expect(asked).toBe(3))
+    expect((await fetch(`${server.url}/?transport=poll`)).status).toBe(503)
+    await channel.publish(1)
+    expect((await last).status).toBe(200)
+    await eventually(empty)
+  })
+
   it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
     server = await startSSEServer({ maxConnections: 2 })
     server.route('/one', endless, { maxConnections: 1 })
@@ -72,6 +101,36 @@ describe('maxConnections', () => {
     const statuses = []
     for (const path of ['/one', '/one', '/other', '/other', '/free']) statuses.push((await fetch(server.url + path)).status)
     expect(statuses).toEqual([200, 503, 200, 503, 200])
+  })
+})
+
+describe('createSSEConnection', () => {
+  it.each([
+    [{ maxConnections: 2 }, 503, 'TOO_MANY_CONNECTIONS'],
+    [{ maxConnectionsPerClient: 2 }, 429, 'TOO_MANY_CONNECTIONS_PER_CLIENT'],
+  ])('is bounded by %j of the module, besides the handlers, and gives its places back once', async (limits, status, code) => {
+    server = await startSSEServer(limits)
+    server.use('/raw', defineEventHandler(event => server.raw(event).send()))
+    server.use('/free', defineEventHandler(event => server.raw(event, { maxConnections: false, maxConnectionsPerClient: false }).send()))
+    server.use('/throws', defineEventHandler((event) => {
+      server.raw(event)
+      throw createError({ statusCode: 418 })
+    }))
+    server.route('/handler', endless)
+    for (let round = 0; round < 3; round++) {
+      expect((await fetch(`${server.url}/throws`)).status).toBe(418)
+      await eventually(empty)
+      const open = await Promise.all(['/raw', '/handler'].map(path => fetch(server.url + path)))
+      expect(open.map(answer => answer.status)).toEqual([200, 200])
+      const refused = await fetch(`${server.url}/raw`)
+      expect([refused.status, await refused.json()]).toMatchObject([status, { data: { code } }])
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+      expect((await fetch(`${server.url}/handler`)).status).toBe(status)
+      open.push(await fetch(`${server.url}/free`))
+      expect(open[2]!.status).toBe(200)
+      for (const answer of open) await answer.body!.cancel()
+      await eventually(empty)
+    }
   })
 })
 

@@ -10,7 +10,8 @@ import { failOnUnhandledRejections } from '../../support/unhandled'
 failOnUnhandledRejections()
 
 const REQUESTS = 10_000
-const AT_ONCE = 50
+/** Many: each round waits for its slowest visit, however little there is to do. */
+const AT_ONCE = 250
 
 let server: TestServer
 beforeAll(async () => {
@@ -66,7 +67,7 @@ it(`${REQUESTS} malformed requests leave the server alive, and nothing behind`, 
   }
   const batch = fc.array(visit, { minLength: AT_ONCE, maxLength: AT_ONCE })
   // What is made once, by Node and by the test.
-  for (const visits of fc.sample(batch, 4)) await visitAll(visits)
+  for (const visits of fc.sample(batch, 2)) await visitAll(visits)
   const before = await heap()
   sent = 0
   await fc.assert(fc.asyncProperty(batch, async (visits) => {

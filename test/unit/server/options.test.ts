@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions } from '../../../src/runtime/server/options'
+import { resolveOptions } from '../../../src/options'
+import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions, resolveModuleHandlerOptions } from '../../../src/runtime/server/options'
 
 describe('options', () => {
   it('have the defaults of the contract', () => {
@@ -32,6 +33,11 @@ describe('options', () => {
   })
   it.each(['heartbeat', 'hartbeatMs', 'toString', 'constructor', '__proto__x'])('refuses the name %s, and lists those there are', (name) => {
     expect(() => resolveHandlerOptions({ [name]: 1 })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(/one of `heartbeatMs`, `retryMs`/) }))
+  })
+  it.each<[string, unknown]>([['clientKey', () => 'me'], ['clientKey', 'me'], ['revalidate', { everyMs: 1_000, check() {} }], ['revalidate', { everyMs: 1_000 }]])('refuses %s of the module, which is a handler\'s: %o', (name, value) => {
+    for (const resolve of [resolveModuleHandlerOptions, resolveOptions]) {
+      expect(() => resolve({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`sse.${name}\` to be an option of a handler, as no function can come from \`nuxt.config\`: .+, got .+\\.$`)) }))
+    }
   })
   it.each([null, 5, 'x'])('refuses options that are %j', (options) => {
     expect(() => resolveHandlerOptions(options as never)).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))

@@ -1,6 +1,7 @@
 import process from 'node:process'
 import { defineNitroPlugin } from 'nitropack/runtime'
 import { closeSSEContext, connectHooks, leaveSSEContext, useSSEContext } from '../nitro'
+import { passSignalsOn } from './pass-signals-on'
 
 /**
  * Ends all streams when the server goes.
@@ -16,8 +17,10 @@ export default defineNitroPlugin((nitroApp) => {
   nitroApp.hooks.hook('close', closeSSEContext)
 
   // A listener takes away Node's own reaction to the signal, which is to exit: only where Nitro exits by itself.
-  if (import.meta.dev || process.env.NITRO_SHUTDOWN_DISABLED || typeof process.once !== 'function') return
-  for (const signal of (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ')) {
-    process.once(signal.trim(), leaveSSEContext)
-  }
+  if (import.meta.dev || process.env.NITRO_SHUTDOWN_DISABLED || typeof process.on !== 'function') return
+  const signals = (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ').map(signal => signal.trim()).filter(Boolean)
+  // Not `once`: the second of an impatient operator would be Node's own reaction again, in the midst of the shutdown.
+  for (const signal of signals) process.on(signal, leaveSSEContext)
+  // Known when the application is built: no other preset has this in its bundle.
+  if (import.meta.preset === 'node-cluster') void import('node:cluster').then(({ default: cluster }) => passSignalsOn(cluster, signals))
 })

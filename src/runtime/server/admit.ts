@@ -1,0 +1,15 @@
+import type { H3Event } from 'h3'
+import type { SSEContext } from './context'
+import type { ResolvedHandlerOptions } from './options'
+import { clientAddress, setRetryAfter } from './response'
+
+/** Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than once. */
+export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): () => void {
+  try {
+    return admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
+  }
+  catch (error) {
+    setRetryAfter(event, options.retryMs * (0.5 + Math.random()))
+    throw error
+  }
+}

@@ -1,0 +1,23 @@
+import { describe, expectTypeOf, it } from 'vitest'
+import type { H3Event } from 'h3'
+import type { ModuleOptions } from '../../src/options'
+import type { SSEOwnHandlerOptions } from '../../src/runtime/server/options'
+import { defineSSEHandler } from '../../src/runtime/server/utils'
+
+describe('options', () => {
+  it('that are functions are a handler\'s, and not the module\'s', () => {
+    expectTypeOf<ModuleOptions>().not.toHaveProperty('clientKey')
+    expectTypeOf<ModuleOptions>().not.toHaveProperty('revalidate')
+    expectTypeOf<SSEOwnHandlerOptions['clientKey']>().toEqualTypeOf<((event: H3Event) => string | undefined) | undefined>()
+    defineSSEHandler(() => {}, { clientKey: event => event.path, revalidate: { everyMs: 1_000, check: async event => event.path !== '' } })
+    // @ts-expect-error A check is needed.
+    defineSSEHandler(() => {}, { revalidate: { everyMs: 1_000 } })
+  })
+
+  it('that are limits are numbers or `false`, of both', () => {
+    type Limits = 'maxConnections' | 'maxConnectionsPerClient' | 'trustProxy' | 'maxPublishPerSecond'
+    expectTypeOf<ModuleOptions[Limits]>().toEqualTypeOf<number | false | undefined>()
+    expectTypeOf<SSEOwnHandlerOptions[Limits]>().toEqualTypeOf<number | false | undefined>()
+    expectTypeOf<ModuleOptions['shutdownMs']>().toEqualTypeOf<number | undefined>()
+  })
+})
