@@ -86,6 +86,22 @@ describe('the redis driver on a cluster', () => {
     await driver.close()
   }, 20_000)
 
+  it('closed while a subscription is on its way: makes no connection for it', async () => {
+    const driver = open()
+    await driver.state('warm')
+    const pending = Promise.allSettled(Array.from({ length: 20 }, (_, index) => driver.subscribe(`late ${index}`, () => {})))
+    await driver.close()
+    await pending
+    for (const node of cluster.nodes) {
+      const admin = new Redis(node.url)
+      await vi.waitFor(async () => {
+        expect(await admin.call('PUBSUB', 'SHARDCHANNELS')).toEqual([])
+        expect((await admin.client('LIST', 'TYPE', 'PUBSUB') as string).trim()).toBe('')
+      })
+      admin.disconnect()
+    }
+  })
+
   it('leaves no connection behind', async () => {
     await vi.waitFor(async () => {
       for (const node of cluster.nodes) {

@@ -13,6 +13,9 @@ export type RedisRole = 'commands' | 'subscriptions'
  */
 export type CreateRedisClient = (settings: RedisOptions, role: RedisRole) => RedisClient | Promise<RedisClient>
 
+/** How long until what has failed is tried again. */
+export const RETRY_MS = 20
+
 const MAX_RECONNECT_MS = 500
 /** Whoever has given up has tried before: 160 ms. */
 const GIVEN_UP_ATTEMPT = 3

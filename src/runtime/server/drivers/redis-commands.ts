@@ -1,4 +1,5 @@
 import { SSEError } from '../../shared/errors'
+import { RETRY_MS } from './redis-client'
 import type { RedisClient } from './redis-client'
 import { isReply, isTransient } from './redis-errors'
 import type { RedisLink } from './redis-link'
@@ -6,8 +7,8 @@ import { APPEND, FINISH, READ, REMOVE } from './redis-scripts'
 
 /** The scripts as commands of a client, which sends their text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
-type Scripted = RedisClient & Record<'sseAppend' | 'sseFinish' | 'sseRead' | 'sseRemove', Script>
 type ScriptName = 'sseAppend' | 'sseFinish' | 'sseRead' | 'sseRemove'
+type Scripted = RedisClient & Record<ScriptName, Script>
 
 const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
   sseAppend: { lua: APPEND, numberOfKeys: 4 },
@@ -41,9 +42,6 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
     ...args,
   ))
 }
-
-/** How long until what has failed is tried again. */
-const RETRY_MS = 20
 
 /**
  * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What

@@ -1,6 +1,6 @@
 import type { Cluster } from 'ioredis'
 import { unref } from '../tick'
-import { keepConnected, redisSettings } from './redis-client'
+import { RETRY_MS, keepConnected, redisSettings } from './redis-client'
 import { unavailable } from './redis-errors'
 import type { RedisSubscriberEvents } from './redis-subscriber'
 import { RedisSubscriber } from './redis-subscriber'
@@ -10,7 +10,8 @@ import { within } from './within'
 const REFRESH_MS = 250
 
 interface Place {
-  slot: number
+  /** Unknown until the cluster has said it. */
+  slot?: number
   /** The node that has acknowledged, or is about to; `undefined` when none has. */
   node?: string
 }
@@ -36,15 +37,17 @@ export class RedisShards {
 
   /** Resolves when the node that has the channel's slot has acknowledged. */
   async add(channel: string, until: number): Promise<void> {
-    const slot = await within(until, this.cluster.cluster('KEYSLOT', channel))
-    const place: Place = { slot: Number(slot) }
+    const place: Place = {}
     this.#places.set(channel, place)
+    place.slot = Number(await within(until, this.cluster.cluster('KEYSLOT', channel)))
     while (true) {
+      // Closed, or let go of, meanwhile: no connection may be made for it.
+      if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${channel}\` any more.`))
       try {
         return await this.#subscribe(channel, place, until)
       }
       catch (error) {
-        if (performance.now() + REFRESH_MS >= until || this.#closed) throw error
+        if (performance.now() + REFRESH_MS >= until) throw error
         await this.#slots(until)
       }
     }
@@ -79,8 +82,8 @@ export class RedisShards {
     }
   }
 
-  #ownerOf(slot: number): string | undefined {
-    return this.cluster.slots[slot]?.[0]
+  #ownerOf(slot: number | undefined): string | undefined {
+    return slot === undefined ? undefined : this.cluster.slots[slot]?.[0]
   }
 
   #subscriberAt(node: string): RedisSubscriber {
@@ -108,7 +111,7 @@ export class RedisShards {
   /** Moves what is not where its slot is now. */
   #rebalance(): void {
     for (const [channel, place] of this.#places) {
-      if (place.node === this.#ownerOf(place.slot) && place.node) continue
+      if (place.slot === undefined || (place.node && place.node === this.#ownerOf(place.slot))) continue
       this.#subscribe(channel, place, performance.now() + this.timeoutMs)
         .then(() => this.events.onMissed([channel]), () => this.#refreshSoon())
     }
@@ -129,6 +132,7 @@ export class RedisShards {
   async #slots(until: number): Promise<void> {
     const asked = new Promise<void>(resolve => this.cluster.refreshSlotsCache(() => resolve()))
     await within(until, asked).catch(() => {})
-    await new Promise(resolve => setTimeout(resolve, 20))
+    // Where no node can be asked, that is clear at once: whoever tries again must not do so without a pause.
+    await new Promise(resolve => setTimeout(resolve, RETRY_MS))
   }
 }

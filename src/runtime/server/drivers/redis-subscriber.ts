@@ -1,13 +1,12 @@
 import type { Redis } from 'ioredis'
 import { SSEError } from '../../shared/errors'
 import { unref } from '../tick'
-import { ready } from './redis-client'
+import { RETRY_MS, ready } from './redis-client'
 import { isReply, unavailable } from './redis-errors'
 import { within } from './within'
 
 /** How often the connection is asked for a sign of life: it can look alive and be dead. */
 const PROBE_MS = 3_000
-const RETRY_MS = 20
 
 export interface RedisSubscriberEvents {
   onMessage(channel: string, message: string): void
