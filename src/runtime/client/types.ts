@@ -65,7 +65,10 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
 /** What a client knows of itself. */
 export interface SSEClientState {
   status: SSEStatus
-  /** What went wrong last; kept while reconnecting, gone with the next connection. */
+  /**
+   * What went wrong last; kept while reconnecting, gone with the next connection. `retry` says whether this client tries again, and
+   * `retryAt` when, while it waits.
+   */
   error: SSEError | undefined
   /** Behind the last message: what a reconnect asks for. */
   position: string | undefined
@@ -97,6 +100,8 @@ export interface Failure {
   retryAfterMs?: number
   /** Nothing came, not even an error. */
   mute?: boolean
+  /** No failure of the server's: it is waited for as long as it takes. */
+  uncounted?: boolean
   /** The server has refused, so that it has done nothing. */
   refused?: boolean
   /** The route answers, but not with batches. */
@@ -107,7 +112,6 @@ export interface Failure {
 export type Outcome
   = | { type: 'ended' }
     | { type: 'leave', retryMs: number }
-    | { type: 'pending', retryMs: number }
     /** Nothing went wrong: the other transport takes over. */
     | { type: 'again' }
     | Failure
