@@ -7,6 +7,11 @@ export function clientError(code: string, message: string, cause?: unknown, stat
   return new SSEError(code, message, { statusCode, retry, cause })
 }
 
+/** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
+export function revised({ code, message, statusCode, cause, details }: SSEError, retry: boolean, retryAt?: number): SSEError {
+  return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
+}
+
 /**
  * What an answer means that is not what was asked for; `undefined` if it is: a 200 of that content type. Another type is
  * `code`, and final: this is some other route, or a page in place of one.
@@ -22,9 +27,15 @@ export async function refusalOf(response: Response, contentType: string, code: s
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
   const body = await response.json().catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: string } } | undefined
-  if (status === 503 && body?.type === 'pending') return { type: 'pending', retryMs: Math.max(Number(body.retryMs) || 0, retryAfterMs ?? 0) }
   const retry = isRetryableStatus(status)
-  const error = new SSEError(body?.data?.code ?? 'HTTP_ERROR', String(body?.message || response.statusText || status), { statusCode: status, retry })
-  // These say that nothing was done.
-  return { type: 'failed', error, retryAfterMs, refused: status === 503 || (retry && status < 500) }
+  const pending = status === 503 && body?.type === 'pending'
+  return {
+    type: 'failed',
+    error: new SSEError(body?.data?.code ?? 'HTTP_ERROR', String(body?.message || response.statusText || status), { statusCode: status, retry }),
+    retryAfterMs: pending ? Math.max(Number(body.retryMs) || 0, retryAfterMs ?? 0) : retryAfterMs,
+    // The server works, and waits for what it depends on.
+    uncounted: pending,
+    // These say that nothing was done.
+    refused: status === 503 || status === 406 || (retry && status < 500),
+  }
 }
