@@ -119,7 +119,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       under.abort(clientError('NETWORK', 'The browser is off line', undefined, 0, true))
       set({ status: 'reconnecting' })
     }
-    else if (asleep) {
+    else if (asleep && event !== 'hidden') {
       // The first that says so: those that follow find a connection.
       begin()
     }
