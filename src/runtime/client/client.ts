@@ -161,7 +161,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const again = refused || isRepeatable()
         if (unpollable && again && transports.includes('stream')) {
           pollable = false
-          set({ transport: 'stream' })
+          set({ transport: 'stream', status: state.status === 'connected' ? 'reconnecting' : state.status })
           continue
         }
         if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })

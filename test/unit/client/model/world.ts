@@ -72,6 +72,7 @@ export class World {
   /** Behind the last message that was delivered: where the next one must follow. */
   private pointer: string | undefined
   private hadPosition = false
+  private gap: SSEClientState['gap']
   path = '/1'
   private started = false
   private attempts = 0
@@ -148,7 +149,9 @@ export class World {
 
   private onState(change: Partial<SSEClientState>): void {
     if (change.status === 'idle' || change.status === 'closed') this.life++
-    if (change.gap) this.pointer = change.gap.position
+    // A new life says all of the state again.
+    if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
+    this.gap = this.client.state.gap
     if (change.position !== undefined) this.hadPosition = true
     const retryAt = change.error?.retryAt
     if (retryAt && this.ground.exact) {
@@ -244,7 +247,7 @@ export class World {
     if (streams > 1 || polls > 1) this.violation(`${streams} streams and ${polls} polls are open`)
     if (streams && polls && transport !== 'poll') this.violation('both transports are live')
     if (polls && transport === 'stream') this.violation('a poll is left behind')
-    if (status === 'connected' && transport === 'stream' && !streams) this.violation('connected to nothing')
+    if (status === 'connected' && transport === 'stream' && !streams && !this.ground.timers) this.violation('connected to nothing')
     if (['connecting', 'reconnecting'].includes(status) && !streams && !polls && !this.ground.timers) this.violation(`${status}, and nothing comes of it`)
     if (['idle', 'closed'].includes(status)) this.checkNothingIsLeft()
     if (error?.retryAt && (streams + polls || error.retryAt < Date.now() - this.slept)) this.violation('`retryAt` is not true')
