@@ -119,7 +119,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       under.abort(clientError('NETWORK', 'The browser is off line', undefined, 0, true))
       set({ status: 'reconnecting' })
     }
-    else if (asleep) {
+    else if (asleep && event !== 'hidden') {
       // The first that says so: those that follow find a connection.
       begin()
     }
@@ -161,7 +161,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const again = refused || isRepeatable()
         if (unpollable && again && transports.includes('stream')) {
           pollable = false
-          set({ transport: 'stream' })
+          set({ transport: 'stream', status: state.status === 'connected' ? 'reconnecting' : state.status })
           continue
         }
         if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })

@@ -1,19 +1,19 @@
-import { follow } from '../shared/abort'
-import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import { clientError } from './response'
 import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
+import { createWatchdog } from './watchdog'
 
 /** Makes the request of one attempt, with options that are functions asked anew. They have `connectTimeoutMs`, and until the signal is aborted. */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, position: () => string | undefined, signal: AbortSignal): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
-  const own = follow(signal)
+  const watchdog = createWatchdog(signal, connectTimeoutMs)
   const asked = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
-    delay(connectTimeoutMs, own.signal),
-  ]).finally(() => own.abort())
-  if (typeof asked === 'boolean') throw clientError('CONNECT_TIMEOUT', `Options that are functions took more than ${connectTimeoutMs} ms`, undefined, 0, true)
+    new Promise((_, reject) => {
+      watchdog.signal.addEventListener('abort', () => reject(clientError('CONNECT_TIMEOUT', `An option that is a function took ${connectTimeoutMs} ms`, undefined, 0, true)))
+    }),
+  ]).finally(watchdog.stop)
   const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
   const headers = new Headers(headersInit)
   const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
