@@ -170,15 +170,18 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (!soFar) return
     setState(soFar)
     messages.value = kept.slice(-keep)
-    return { data: data.value, message: message.value, messages: messages.value, state: soFar }
+    // With what `reduce` or `until` has thrown, if they have.
+    return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
   for (const [event, callback] of Object.entries(named)) on(event, callback)
   if (import.meta.client) {
-    // After mount, so that the first render in the browser is what the server rendered.
-    const nuxtApp = useNuxtApp()
-    if (immediate && !getCurrentInstance() && nuxtApp.isHydrating) tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
-    else if (immediate) tryOnMounted(start)
+    if (immediate) {
+      const nuxtApp = useNuxtApp()
+      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
+      if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
+      else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
+    }
     watch(() => toValue(url), () => {
       if (started) connect(toValue(url))
     })
