@@ -12,15 +12,13 @@ import type { SSEMessage, SSETransport } from '../../shared/types'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageOfRoute, SSERoute } from '../types'
+import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
 /** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
-
-export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
@@ -38,7 +36,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    */
   ssr?: boolean
   /** Callbacks by name, as with the returned `on`. */
-  on?: Record<string, SSECallback<M>>
+  on?: SSECallbacks<M>
 }
 
 export interface UseSSEReturn<M extends SSEMessage, State> {
@@ -64,7 +62,7 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   connect: (url?: string) => void
   stop: () => void
   /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
-  on: (event: string, callback: SSECallback<M>) => () => void
+  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }
 
 /**
@@ -174,7 +172,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
-  for (const [event, callback] of Object.entries(named)) on(event, callback)
+  for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
     if (immediate) {
       const nuxtApp = useNuxtApp()
@@ -188,7 +186,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     tryOnScopeDispose(() => client.stop())
   }
 
-  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on }
+  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
 }
 
 /** Whoever asks again is told the same. */
