@@ -9,6 +9,7 @@ import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/t
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
+import { warnOfState, warnOutsideScope } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -120,6 +121,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function setState(change: Partial<SSEClientState>): void {
     for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+    if (import.meta.dev && import.meta.client) warnOfState(refs, path(), client.state)
   }
 
   const client = createSSEClient(begun ?? '', resolved, {
@@ -174,6 +176,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
+    if (import.meta.dev) warnOutsideScope(path())
     if (immediate) {
       const nuxtApp = useNuxtApp()
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.

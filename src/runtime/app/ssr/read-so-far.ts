@@ -37,7 +37,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
   const path = ownPath(url, origin)
   if (path === undefined) {
-    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}: only routes of this application are read on the server. The browser connects as usual.`)
+    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
     return undefined
   }
   let timer: ReturnType<typeof setTimeout>
@@ -124,6 +124,6 @@ function hasProto(json: string): boolean {
 }
 
 function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}: ${why}. The browser connects as usual.`)
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why.replace('[nuxt-sse] ', '')}`)
   return unreadable
 }
