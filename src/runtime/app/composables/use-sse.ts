@@ -97,7 +97,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   const path = () => withBase(toValue(url))
-  const snapshot = ssr && immediate ? useSnapshot(path, readOnServer) : undefined
+  const snapshot = ssr && immediate ? useSnapshot(path, import.meta.server && readOnServer) : undefined
   // What the snapshot is of.
   const begun = snapshot && path()
 
@@ -154,13 +154,17 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function start(): void {
     if (started) return
-    if (begun !== path() || !isOver(state)) return connect()
-    started = true
-    setState({ status: 'closed' })
+    // Whoever asks again is told the same.
+    if (begun === path() && (state.ended || state.error?.retry === false)) {
+      started = true
+      setState({ status: 'closed' })
+    }
+    else {
+      connect()
+    }
   }
 
   async function readOnServer(nuxtApp: NuxtApp): Promise<SSESnapshot | undefined> {
-    if (!import.meta.server) return
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
       take(next)
@@ -190,9 +194,4 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
-}
-
-/** Whoever asks again is told the same. */
-function isOver({ ended, error }: SSEClientState): boolean {
-  return ended || error?.retry === false
 }
