@@ -211,8 +211,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   async function prepare(signal: AbortSignal): Promise<TransportRequest> {
     const { position } = state
-    const { connectTimeoutMs, silenceTimeoutMs } = options
-    return { ...await prepareRequest(url, options, position), position, connectTimeoutMs, silenceTimeoutMs, signal }
+    return { ...options, ...await prepareRequest(url, options, position), position, signal }
   }
 
   return {

@@ -1,8 +1,7 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
 import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
-import type { NuxtApp } from '#app'
-import { useNuxtApp, useRuntimeConfig } from '#imports'
+import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
@@ -89,7 +88,8 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = 0, immediate = true, ssr, on: named = {} } = options
   const resolved = resolveClientOptions(options)
-  const base = useRuntimeConfig().app.baseURL.replace(/\/?$/, '/')
+  const nuxtApp = useNuxtApp()
+  const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
@@ -97,7 +97,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   const path = () => withBase(toValue(url))
-  const snapshot = ssr && immediate ? useSnapshot(path, import.meta.server && readOnServer) : undefined
+  const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
   // What the snapshot is of.
   const begun = snapshot && path()
 
@@ -164,7 +164,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     }
   }
 
-  async function readOnServer(nuxtApp: NuxtApp): Promise<SSESnapshot | undefined> {
+  async function readOnServer(): Promise<SSESnapshot | undefined> {
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
       take(next)
@@ -182,7 +182,6 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   if (import.meta.client) {
     if (import.meta.dev) warnOutsideScope(path())
     if (immediate) {
-      const nuxtApp = useNuxtApp()
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
       if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
       else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))

@@ -1,6 +1,5 @@
 import { getCurrentInstance, onServerPrefetch, useId } from 'vue'
 import type { NuxtApp } from '#app'
-import { useNuxtApp } from '#imports'
 import type { SSEClientState } from '../../client/types'
 import { SSEError } from '../../shared/errors'
 import type { SSEErrorOptions } from '../../shared/errors'
@@ -24,17 +23,16 @@ type Payload = NuxtApp['payload'] & { sse?: Record<string, SSESnapshot | undefin
  * The call is known by Vue's `useId`: two in one component have two, and so have two instances of one. Outside of components
  * there is none, and the first call of a url has the snapshot.
  */
-export function useSnapshot(url: () => string, readOnServer: false | ((nuxtApp: NuxtApp) => Promise<SSESnapshot | undefined>)): SSESnapshot | undefined {
-  const nuxtApp = useNuxtApp()
+export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: false | (() => Promise<SSESnapshot | undefined>)): SSESnapshot | undefined {
   const payload = nuxtApp.payload as Payload
   const instance = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { sp?: unknown[] }
-  const id = instance ? useId() : ''
+  const id = instance && useId()
   const key = () => `${id} ${url()}`
 
-  if (readOnServer) {
+  if (import.meta.server && readOnServer) {
     const prefetch = async () => {
       if (payload.sse?.[key()]) return
-      const snapshot = await readOnServer(nuxtApp)
+      const snapshot = await readOnServer()
       if (snapshot) (payload.sse ??= {})[key()] = { ...snapshot, state: withPlainError(snapshot.state) }
     }
     if (instance) onServerPrefetch(prefetch)
@@ -46,14 +44,12 @@ export function useSnapshot(url: () => string, readOnServer: false | ((nuxtApp: 
   // builds for browsers: as `useAsyncData` does.
   if (instance) instance.sp ||= []
   // A component that is hydrated late is so after the application was.
-  if (instance ? !instance.vnode.el : !nuxtApp.isHydrating) return undefined
-  const snapshot = payload.sse?.[key()]
-  if (snapshot) {
-    // Once: whatever is mounted later begins anew.
-    payload.sse![key()] = undefined
-    const { error } = snapshot.state
-    if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)
-  }
+  const snapshot = (instance ? instance.vnode.el : nuxtApp.isHydrating) && payload.sse?.[key()]
+  if (!snapshot) return undefined
+  // Once: whatever is mounted later begins anew.
+  payload.sse![key()] = undefined
+  const { error } = snapshot.state
+  if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)
   return snapshot
 }
 
