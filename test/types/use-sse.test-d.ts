@@ -5,11 +5,11 @@ import { useSSE } from '../../src/runtime/app/composables/use-sse'
 interface Token { text: string }
 interface Usage { words: number }
 
-/** As Nitro writes it for an application's routes: serialized, and so without what the types extend. */
+/** As Nitro writes it for an application's routes: serialized, and so without what the types extend and what is `undefined`. */
 declare module 'nitropack/types' {
   interface InternalApi {
-    '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, event?: undefined, data: Token } | { id?: string, event: 'usage', data: Usage } } }
-    '/api/both': { get: { __sse: { id?: string, event?: undefined, data: Token } }, post: { __sse: { id?: string, event: 'usage', data: Usage } | { id?: string, event: 'step' | 'stage', data: { percent: number } } }, default: { __sse: { data: boolean } } }
+    '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, data: Token } | { id?: string, event: 'usage', data: Usage } } }
+    '/api/both': { get: { __sse: { id?: string, data: Token } }, post: { __sse: { id?: string, event: 'usage', data: Usage } | { id?: string, event: 'step' | 'stage', data: { percent: number } } }, default: { __sse: { data: boolean } } }
     '/api/jobs/:id/stream': { get: { __sse: { id?: string, event?: string, data: { percent: number } } } }
     '/api/jobs/:id': { get: { state: string } }
     '/files/**:path': { get: { __sse: { data: { line: string } } } }

@@ -36,8 +36,10 @@ export type MessageOfRoute<Url extends string, Method extends string = 'get'>
       ? AsMessage<Unwrap<MethodOf<StreamRoutes[PathOf<Url>], Lowercase<Method>>>>
       : SSEMessage
 
-// Serialized types lose what they extend.
-type AsMessage<M> = [M] extends [never] ? never : M extends { data: infer T } ? M & SSEMessage<T> : SSEMessage
+// Serialized types lose what they extend, and properties that are `undefined`: a message without a name has none at all.
+type AsMessage<M> = [M] extends [never] ? never
+  : M extends { data: infer T } ? 'event' extends keyof M ? M & SSEMessage<T> : M & SSEMessage<T, undefined>
+    : SSEMessage
 
 export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
