@@ -210,7 +210,7 @@ describe('what cannot be read', () => {
   it('is tried by the browser where that may help', async () => {
     await page.goto(at('/api/away'))
     await eventually(async () => expect((await asked()).filter(isStream).length).toBeGreaterThan(0))
-    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'DRIVER_UNAVAILABLE' })
+    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
     await fetch(`${server.url}/api/away?back&transport=poll&waitMs=0`)
     await publish('away', numbers(1, 1))
     await until({ status: 'connected', data: [1] })
@@ -228,6 +228,18 @@ describe('what cannot be read', () => {
     expect(problems).toEqual([])
   })
 
+  it('bounds of one client are not those of all who are rendered for', async () => {
+    await server.stop()
+    server = await startBuiltServer('ssr', { env: { NUXT_SSE_MAX_CONNECTIONS_PER_CLIENT: '1' } })
+    await publish('busy', numbers(1, 1))
+    const pages = await Promise.all(Array.from({ length: 20 }, () => rendered(at('/api/channel/busy'))))
+    expect(pages.map(({ data, error }) => [data, error])).toEqual(pages.map(() => [[1], undefined]))
+  })
+
+  it('a url that is none breaks no page', async () => {
+    expect(await rendered(at('http://'))).toMatchObject({ data: [], status: 'idle' })
+  })
+
   it.each([
     ['a source that keeps nothing', '/api/generator', { data: [1, 2], status: 'closed', ended: true }],
     ['a redirect', '/api/status?code=302&to=/api/channel/target', { data: [1], status: 'connected' }],
@@ -243,6 +255,7 @@ describe('what cannot be read', () => {
 
   it('another host is not asked, and gets no cookie', async () => {
     const { port } = await startBuiltServer('ssr')
+    await publish('x', numbers(1, 1))
     const other = `http://localhost:${port}/api/channel/x`
     expect(await rendered(at(other), { cookie: 'user=ann' })).toMatchObject({ data: [] })
     expect(await (await fetch(`http://127.0.0.1:${port}/api/requests`)).json()).toEqual([])

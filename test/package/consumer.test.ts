@@ -30,7 +30,8 @@ const clock = useSSE('/api/clock', { ssr: true })
 assert<Equals<typeof clock.data.value, { now: string, n: number } | { percent: number } | undefined>>()
 clock.on('progress', ({ data }) => assert<Equals<typeof data, { percent: number }>>())
 clock.on('message', ({ data }) => assert<Equals<typeof data, { now: string, n: number }>>())
-if (clock.message.value?.event === 'progress') assert<Equals<typeof clock.message.value.data, { percent: number }>>()
+const last = clock.message.value
+if (last?.event === 'progress') assert<Equals<typeof last.data, { percent: number }>>()
 const percent = useSSE('/api/clock', { immediate: false, initial: 0, reduce: (last, message) => message.event ? message.data.percent : last, on: { progress: ({ data }) => assert<Equals<typeof data, { percent: number }>>() } })
 assert<Equals<typeof percent.data.value, number>>()
 const id = 42

@@ -33,7 +33,7 @@ const dirs: string[] = []
 afterAll(() => Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true }))))
 
 /** Texts of what is only for the server, or for whoever develops. */
-const NOT_IN_A_BROWSER = ['DRIVER_UNAVAILABLE', 'does nothing for', 'nothing will end its connection', 'speaks HTTP/1.1']
+const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'speaks HTTP/1.1']
 
 async function clientBytes(name: keyof typeof PAGES): Promise<number> {
   const dir = join(rootDir, `test/fixtures/.size-${name}`)

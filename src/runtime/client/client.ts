@@ -209,9 +209,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  async function prepare(signal: AbortSignal): Promise<TransportRequest> {
-    const { position } = state
-    return { ...options, ...await prepareRequest(url, options, position), position, signal }
+  function prepare(signal: AbortSignal): Promise<TransportRequest> {
+    return prepareRequest(url, options, () => state.position, signal)
   }
 
   return {

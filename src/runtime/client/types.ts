@@ -113,8 +113,8 @@ export interface TransportRequest {
   init: RequestInit & { headers: Headers }
   position: string | undefined
   connectTimeoutMs: number
-  /** Without it 2.5 heartbeats, if announced. */
-  silenceTimeoutMs?: number | false
+  /** `undefined`: 2.5 heartbeats, if announced. */
+  silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
 }
 

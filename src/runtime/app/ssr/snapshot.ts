@@ -31,9 +31,10 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
 
   if (import.meta.server && readOnServer) {
     const prefetch = async () => {
-      if (payload.sse?.[key()]) return
+      const asked = key()
+      if (payload.sse?.[asked]) return
       const snapshot = await readOnServer()
-      if (snapshot) (payload.sse ??= {})[key()] = { ...snapshot, state: withPlainError(snapshot.state) }
+      if (snapshot) (payload.sse ??= {})[asked] = { ...snapshot, state: withPlainError(snapshot.state) }
     }
     if (instance) onServerPrefetch(prefetch)
     else nuxtApp.hook('app:created', prefetch)
