@@ -7,7 +7,7 @@ import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 /** What a reader shows, and what of it ran in the browser. */
 interface Shown { data: number[], message?: number, messages: number[], status: string, position?: string, gap?: string, ended: boolean, error?: string }
 interface Ran { reduce: number[], callback: number[] }
-interface Asked { path: string, lastEventId?: string, cookie?: string }
+interface Asked { method: string, path: string, lastEventId?: string, cookie?: string, agent?: string, type?: string, body?: string }
 
 let browser: Browser
 let context: BrowserContext
@@ -105,6 +105,23 @@ describe('what the server reads', () => {
     expect((await everShown())[0]!.data).toHaveLength(10_000)
     expect((await ran()).reduce).toEqual(numbers(10_001, 10_500).map(({ n }) => n))
     expect(problems).toEqual([])
+  })
+
+  it.each([
+    ['JSON', '', 'application/json', '{"name":["a b"]}'],
+    ['a form', '?form=1', 'application/x-www-form-urlencoded;charset=UTF-8', 'name=a+b'],
+  ])('is asked for with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
+    await publish('posted', numbers(1, 3))
+    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.goto(`${server.url}/request${query}`)
+    await eventually(async () => expect((await page.locator('#request').textContent())!.trim()).toBe('connected 2,3'))
+    expect(problems).toEqual([])
+    const [read, rest, stream, ...more] = await asked()
+    const same = { method: 'POST', cookie: 'user=ann', agent: 'tests', type, body }
+    expect(read).toEqual({ ...same, path: '/api/channel/posted?fixed=1&position=1&asked=2&transport=poll&waitMs=0' })
+    expect(rest).toMatchObject({ ...same, path: expect.stringMatching(/\?fixed=1&asked=2&transport=poll&waitMs=0&position=e\w+\.3$/) })
+    expect(stream).toMatchObject({ ...same, path: '/api/channel/posted?fixed=1&asked=2', lastEventId: expect.stringMatching(/\.3$/) })
+    expect(more).toEqual([])
   })
 
   it('ends where the source has ended: the browser does not connect', async () => {
@@ -333,7 +350,7 @@ describe('whose call it is', () => {
     await page.click('#move')
     await until({ status: 'connected', data: [3] })
     const [request, ...more] = await asked()
-    expect([request, more]).toEqual([{ path: '/api/channel/there' }, []])
+    expect([request, more]).toEqual([{ method: 'GET', path: '/api/channel/there' }, []])
   })
 
   it('below the application\'s baseURL', async () => {
