@@ -299,7 +299,11 @@ describe('whose call it is', () => {
     await publish('a', numbers(1, 2))
     await publish('b', numbers(3, 4))
     await page.goto(`${server.url}/pairs`)
-    await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(6))
+    const requests: Asked[] = []
+    await eventually(async () => {
+      requests.push(...await asked())
+      expect(requests.filter(isStream)).toHaveLength(6)
+    })
     await publish('a', numbers(5, 5))
     for (const id of ['one', 'other']) await until({ data: [1, 2, 5] }, id)
     const text = (id: string) => page.locator(`#${id}`).innerText()
