@@ -50,11 +50,11 @@ export function initialState(transport: SSETransport): SSEClientState {
  *
  * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
  * its signal aborted, and nothing of it reaches the state or the callbacks.
+ * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
-export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents): SSEClient {
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { method, transports, reconnect, until } = options
   const prefersStream = transports[0] === 'stream'
-  let state = initialState(transports[0]!)
   let current: AbortController | undefined
   /** The attempt of that life that is under way. */
   let under: AbortController | undefined
