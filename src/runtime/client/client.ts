@@ -4,11 +4,11 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import { backoffDelay } from './backoff'
 import { MAX_TIMER_MS, delay } from './delay'
 import type { ResolvedClientOptions } from './options'
+import { prepareRequest } from './request'
 import { clientError } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
-import type { MaybeFresh, Outcome, SSEClientState, SSEQuery, TransportEvents, TransportRequest } from './types'
-import { addQuery } from './url'
+import type { Outcome, SSEClientState, TransportEvents, TransportRequest } from './types'
 
 /** Attempts in a row in which nothing came before polling takes over. */
 const MUTE_ATTEMPTS = 2
@@ -43,10 +43,10 @@ export function initialState(transport: SSETransport): SSEClientState {
  *
  * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
  * its signal aborted, and nothing of it reaches the state or the callbacks.
+ * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
-export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents): SSEClient {
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { method, transports, reconnect, until } = options
-  let state = initialState(transports[0]!)
   let current: AbortController | undefined
   let retryMs: number | undefined
   let pollable = true
@@ -210,20 +210,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   async function prepare(signal: AbortSignal): Promise<TransportRequest> {
-    const [query, headersInit, body] = await Promise.all([options.query, options.headers, options.body].map(fresh)) as [SSEQuery, HeadersInit, unknown]
-    const headers = new Headers(headersInit)
-    const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-    if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
     const { position } = state
-    return {
-      // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-      url: addQuery(url, { position: position === undefined ? options.position : undefined, ...query }),
-      init: { method, credentials: options.credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
-      position,
-      connectTimeoutMs: options.connectTimeoutMs,
-      silenceTimeoutMs: options.silenceTimeoutMs,
-      signal,
-    }
+    const { connectTimeoutMs, silenceTimeoutMs } = options
+    return { ...await prepareRequest(url, options, position), position, connectTimeoutMs, silenceTimeoutMs, signal }
   }
 
   return {
@@ -252,8 +241,4 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
 function interrupted(cause?: SSEError): SSEError {
   return clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', cause)
-}
-
-async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
-  return typeof value === 'function' ? value() : value
 }

@@ -1,13 +1,17 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { shallowRef, toValue, watch } from 'vue'
+import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
-import { useRuntimeConfig } from '#imports'
+import type { NuxtApp } from '#app'
+import { useNuxtApp, useRuntimeConfig } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
+import { readSoFar } from '../ssr/read-so-far'
+import type { SSESnapshot } from '../ssr/snapshot'
+import { useSnapshot } from '../ssr/snapshot'
 import type { MessageOfRoute, SSERoute } from '../types'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
@@ -28,6 +32,11 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   reduce?: (state: State, message: M) => State
   /** How many messages `messages` keeps. Default 0. */
   keep?: number
+  /**
+   * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
+   * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
+   */
+  ssr?: boolean
   /** Callbacks by name, as with the returned `on`. */
   on?: Record<string, SSECallback<M>>
 }
@@ -79,20 +88,26 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, on: named = {} } = options
+  const { initial, reduce, keep = 0, immediate = true, ssr, on: named = {} } = options
   const resolved = resolveClientOptions(options)
   const base = useRuntimeConfig().app.baseURL.replace(/\/?$/, '/')
-
-  const callbacks = new Map<string, Set<SSECallback>>()
-  const refs = Object.fromEntries(Object.entries(initialState(resolved.transports[0]!)).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
-  const data = shallowRef(initial as State)
-  const message = shallowRef<SSEMessage>()
-  const messages = shallowRef<readonly SSEMessage[]>([])
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
+
+  const path = () => withBase(toValue(url))
+  const snapshot = ssr && immediate ? useSnapshot(path, readOnServer) : undefined
+  // What the snapshot is of.
+  const begun = snapshot && path()
+
+  const callbacks = new Map<string, Set<SSECallback>>()
+  const state = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  const refs = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
+  const data = shallowRef((snapshot ? snapshot.data : initial) as State)
+  const message = shallowRef(snapshot?.message)
+  const messages = shallowRef<readonly SSEMessage[]>(snapshot?.messages ?? [])
 
   function reset(): void {
     data.value = initial as State
@@ -100,19 +115,25 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     messages.value = []
   }
 
-  const client = createSSEClient('', resolved, {
+  function take(next: SSEMessage): void {
+    client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+    message.value = next
+  }
+
+  function setState(change: Partial<SSEClientState>): void {
+    for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+  }
+
+  const client = createSSEClient(begun ?? '', resolved, {
     onMessage(next) {
-      client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
-      message.value = next
+      take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
       for (const name of [next.event ?? 'message', '*']) {
         for (const callback of callbacks.get(name) ?? []) client.guard(() => callback(next))
       }
     },
-    onState(change) {
-      for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
-    },
-  })
+    onState: setState,
+  }, state)
 
   function on(event: string, callback: SSECallback): () => void {
     let set = callbacks.get(event)
@@ -124,24 +145,53 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   let started = false
   function connect(to?: string): void {
     if (import.meta.server) return
-    if (to !== undefined) reset()
-    const next = to ?? (started ? undefined : toValue(url))
+    // From where the server's reading ended, unless that was of another place.
+    const next = to ?? (started || begun === path() ? undefined : toValue(url))
+    if (next !== undefined) reset()
     client.connect(next === undefined ? undefined : withBase(next))
     started = true
   }
 
+  function start(): void {
+    if (started) return
+    if (begun !== path() || !isOver(state)) return connect()
+    started = true
+    setState({ status: 'closed' })
+  }
+
+  async function readOnServer(nuxtApp: NuxtApp): Promise<SSESnapshot | undefined> {
+    if (!import.meta.server) return
+    const kept: SSEMessage[] = []
+    const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
+      take(next)
+      if (keep) kept.push(next)
+      return resolved.until && client.guard(() => resolved.until!(next))
+    })
+    if (!soFar) return
+    setState(soFar)
+    messages.value = kept.slice(-keep)
+    // With what `reduce` or `until` has thrown, if they have.
+    return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
+  }
+
   for (const [event, callback] of Object.entries(named)) on(event, callback)
   if (import.meta.client) {
-    // After mount, so that the first render in the browser is what the server rendered.
-    if (immediate) tryOnMounted(() => started || connect())
+    if (immediate) {
+      const nuxtApp = useNuxtApp()
+      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
+      if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
+      else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
+    }
     watch(() => toValue(url), () => {
-      if (started) {
-        reset()
-        client.connect(withBase(toValue(url)))
-      }
+      if (started) connect(toValue(url))
     })
     tryOnScopeDispose(() => client.stop())
   }
 
   return { ...refs, data, message, messages, connect, stop: () => client.stop(), on }
+}
+
+/** Whoever asks again is told the same. */
+function isOver({ ended, error }: SSEClientState): boolean {
+  return ended || error?.retry === false
 }
