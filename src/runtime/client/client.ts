@@ -4,6 +4,8 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import { backoffDelay } from './backoff'
 import { MAX_TIMER_MS, delay } from './delay'
 import type { ResolvedClientOptions } from './options'
+import type { PageEvent } from './page-life'
+import { isHidden, watchPage } from './page-life'
 import { prepareRequest } from './request'
 import { clientError } from './response'
 import { pollTransport } from './transports/poll'
@@ -29,6 +31,11 @@ export interface SSEClient {
   readonly state: SSEClientState
   /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
   connect(url?: string): void
+  /**
+   * Ends the connection and closes nothing: `idle`, with the position kept, and `connect()` goes on. A request that is under way and
+   * cannot be repeated goes on instead.
+   */
+  pause(): void
   stop(): void
   /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
   guard<T>(task: () => T): T | undefined
@@ -48,6 +55,12 @@ export function initialState(transport: SSETransport): SSEClientState {
 export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { method, transports, reconnect, until } = options
   let current: AbortController | undefined
+  /** The attempt of that life that is under way. */
+  let under: AbortController | undefined
+  /** What listens to the page, from `connect()` until the end. */
+  let page: AbortController | undefined
+  /** The page is away, and takes the connection up again when it is back. */
+  let asleep = false
   let retryMs: number | undefined
   let pollable = true
   let mute = 0
@@ -60,9 +73,49 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function close(change: Partial<SSEClientState>): void {
-    current?.abort()
-    current = undefined
+    end()
+    page?.abort()
+    page = undefined
     set({ status: 'closed', ...change })
+  }
+
+  function end(): void {
+    current?.abort()
+    current = under = undefined
+    asleep = false
+  }
+
+  function begin(): void {
+    end()
+    const fresh = { ...state, error: undefined, attempt: 0, ended: false }
+    if (isUnwanted()) {
+      asleep = true
+      return set({ ...fresh, status: 'idle' })
+    }
+    const life = current = new AbortController()
+    set({ ...fresh, status: 'connecting' })
+    // Whoever was told may have decided otherwise.
+    if (!life.signal.aborted) void live(life.signal)
+  }
+
+  /** Whether it was possible. */
+  function suspend(): boolean {
+    if (!current || (under && !isRepeatable())) return false
+    end()
+    set({ status: 'idle', error: undefined })
+    return true
+  }
+
+  function isUnwanted(): boolean | undefined {
+    return options.pauseWhenHidden && isHidden()
+  }
+
+  function onPage(event: PageEvent): void {
+    if (event === 'sleep' || isUnwanted()) asleep ||= suspend()
+    // The first that says so; all that follow find a connection.
+    else if (asleep && event !== 'offline') begin()
+    // What waits for an answer now would wait for a dead network. It may be wrong: a server on this machine still answers.
+    else if (event === 'offline' && isRepeatable()) under?.abort(clientError('NETWORK', 'Offline', undefined, 0, true))
   }
 
   function guard<T>(task: () => T): T | undefined {
@@ -128,7 +181,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** One stream, or polling for as long as it goes well. */
   async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = follow(life)
+    const own = under = follow(life)
     try {
       const events = eventsOf(own.signal)
       if (state.transport === 'stream') return await streamTransport(await prepare(own.signal), events)
@@ -147,6 +200,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     finally {
       own.abort()
+      if (under === own) under = undefined
     }
   }
 
@@ -220,7 +274,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       return state
     },
     connect(to) {
-      current?.abort()
+      end()
       if (to !== undefined) {
         url = to
         pollable = true
@@ -228,12 +282,15 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         state = initialState(transports[0]!)
       }
       mute = 0
-      current = new AbortController()
-      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
-      void live(current.signal)
+      if (!page) watchPage((page = new AbortController()).signal, onPage)
+      begin()
+    },
+    pause() {
+      asleep = false
+      suspend()
     },
     stop() {
-      if (current) close({ error: undefined })
+      if (page) close({ error: undefined })
     },
     guard,
   }

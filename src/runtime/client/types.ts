@@ -3,7 +3,7 @@ import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
- * - `idle`: not asked to connect yet (also everywhere on the server)
+ * - `idle`: not asked to connect yet (also everywhere on the server), or paused
  * - `connecting`: the first attempt is under way
  * - `connected`: messages arrive, over either transport
  * - `reconnecting`: waiting for the next attempt, or making it
@@ -58,6 +58,11 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * them; without an announcement nobody knows, and there is no limit. At least 1; `false`: no limit.
    */
   silenceTimeoutMs?: number | false
+  /**
+   * Let go of the connection while the page is hidden (`idle`), and go on when it is visible. What cannot be repeated goes on. Default
+   * `false`: a hidden page keeps its connection.
+   */
+  pauseWhenHidden?: boolean
 }
 
 /** What a client knows of itself. */

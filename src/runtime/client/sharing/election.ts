@@ -1,5 +1,6 @@
 import { follow } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
+import { watchPage } from '../page-life'
 import type { FeedEvent } from './group'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
@@ -97,7 +98,10 @@ export function elect(name: string, over: AbortSignal, { lead, share, now }: Ele
 
   const leave = () => stay?.abort()
 
-  for (const type of ['freeze', 'pagehide']) globalThis.addEventListener?.(type, leave, { signal: over, capture: true })
-  for (const type of ['resume', 'pageshow']) globalThis.addEventListener?.(type, () => enter(), { signal: over, capture: true })
+  // Before any client listens: what it says of its sleep is for nobody.
+  watchPage(over, (event) => {
+    if (event === 'sleep') leave()
+    else if (event === 'wake') enter()
+  })
   enter()
 }

@@ -81,6 +81,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
     const client = createSSEClient(url, {
       ...options,
       until: undefined,
+      pauseWhenHidden: false,
       // Those of a member that is still there.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),

@@ -3,6 +3,7 @@ import type { SSEMessage } from '../../shared/types'
 import type { SSEClient, SSEClientEvents } from '../client'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
+import { isHidden, watchPage } from '../page-life'
 import type { SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
@@ -18,19 +19,27 @@ const MAX_WAITING = 1_000
  * decides is its own position, so that a late joiner, a hole, and the next leader are one and the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { position: asked, transports, until } = options
+  const { method, position: asked, transports, until, pauseWhenHidden } = options
   let own = createOwn()
   let waiting: FeedEvent[] | undefined
   let life: AbortController | undefined
+  /** What listens to the page, from `connect()` until the end. */
+  let page: AbortController | undefined
+  /** Paused because the page is hidden. */
+  let asleep = false
 
   const member: Member = {
     options,
     // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
-    at: state.position ?? (asked === undefined ? undefined : String(asked)),
+    at: state.position ?? ask(),
     get position() {
       return state.position
     },
     take,
+  }
+
+  function ask(): string | undefined {
+    return asked === undefined ? undefined : String(asked)
   }
 
   function set(change: Partial<SSEClientState>): void {
@@ -38,26 +47,52 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     onState(change)
   }
 
-  function quit(change?: Partial<SSEClientState>): void {
-    if (!life) return
-    life.abort()
+  function end(): void {
+    life?.abort()
     life = waiting = undefined
+    asleep = false
     own.stop()
-    if (change) set({ status: 'closed', ...change })
+  }
+
+  function close(change: Partial<SSEClientState>): void {
+    end()
+    page?.abort()
+    page = undefined
+    set({ status: 'closed', ...change })
+  }
+
+  function begin(): void {
+    end()
+    const fresh = { ...state, error: undefined, attempt: 0, ended: false }
+    if (pauseWhenHidden && isHidden()) {
+      asleep = true
+      return set({ ...fresh, status: 'idle' })
+    }
+    const { signal } = life = new AbortController()
+    set({ ...fresh, status: 'connecting' })
+    void joinGroup(url, member, signal)
+  }
+
+  /** Whether it was possible. */
+  function suspend(): boolean {
+    if (!life || (method !== 'GET' && state.position === undefined)) return false
+    end()
+    set({ status: 'idle', error: undefined })
+    return true
   }
 
   /** What the followed client says of itself. */
   function adopt(change: Partial<SSEClientState>): void {
-    if (change.status === 'closed') return quit(change)
+    if (change.status === 'closed') return close(change)
     // Another begins; this one goes on.
-    set(change.status === 'connecting' && state.status !== 'connecting' ? { ...change, status: 'reconnecting' } : change)
+    set(change.status === 'connecting' && ['connected', 'reconnecting'].includes(state.status) ? { ...change, status: 'reconnecting' } : change)
   }
 
   function receive(message: SSEMessage): void {
     const current = life
     void onMessage(message)
     // A callback may have stopped it, or connected it elsewhere.
-    if (until && own.guard(() => until(message)) && life === current) quit({ ended: true, error: undefined })
+    if (until && own.guard(() => until(message)) && life === current) close({ ended: true, error: undefined })
   }
 
   function take(event: FeedEvent): void {
@@ -96,7 +131,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
 
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' as const : 'stream'
-    return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
+    return createSSEClient(url, { ...options, transports: [only], until: undefined, pauseWhenHidden: false }, {
       onMessage: receive,
       onState(change) {
         // Without a status, it is what a callback has thrown.
@@ -139,17 +174,28 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return state
     },
     connect(to) {
-      quit()
+      end()
       if (to !== undefined) {
         url = to
         state = initialState(transports[0]!)
-        member.at = asked === undefined ? undefined : String(asked)
+        member.at = ask()
       }
-      life = new AbortController()
-      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
-      void joinGroup(url, member, life.signal)
+      if (!page) {
+        page = new AbortController()
+        if (pauseWhenHidden) watchPage(page.signal, (event) => {
+          if (event === 'hidden') asleep ||= suspend()
+          else if (event === 'wake' && asleep) begin()
+        })
+      }
+      begin()
     },
-    stop: () => quit({ error: undefined }),
+    pause() {
+      asleep = false
+      suspend()
+    },
+    stop() {
+      if (page) close({ error: undefined })
+    },
     guard: task => own.guard(task),
   }
 }
