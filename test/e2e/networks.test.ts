@@ -135,7 +135,7 @@ describe('the browser', () => {
     await opened()
     await publish()
     await hasAll()
-    await page.evaluate(() => addEventListener('pageshow', (event) => (globalThis as { restored?: boolean }).restored = (event as PageTransitionEvent).persisted))
+    await page.evaluate(() => addEventListener('pageshow', event => (globalThis as { restored?: boolean }).restored = (event as PageTransitionEvent).persisted))
     const requests: string[] = []
     page.on('request', request => requests.push(new URL(request.url()).pathname))
     await page.goto(`${server.url}/metrics`)

@@ -30,6 +30,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   }
 }
 
-async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
+/** What an option is at this moment. */
+export async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
   return typeof value === 'function' ? value() : value
 }

@@ -16,6 +16,9 @@ export type MaybeFresh<T> = T | (() => T | Promise<T>)
 
 export type SSEQuery = Record<string, string | number | boolean | null | undefined>
 
+/** Who uses one connection: a call of `useSSE` alone, all of a page that ask for the same, or all tabs of the browser. */
+export type SSEShare = 'component' | 'page' | 'browser'
+
 export interface SSEReconnectOptions {
   /** Base of the delay before an attempt, in milliseconds; the server's `retry` counts if it is larger. Default 500. */
   minDelayMs?: number

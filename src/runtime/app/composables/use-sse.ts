@@ -4,7 +4,9 @@ import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
+import { canElect } from '../../client/sharing/election'
+import { createSharedClient } from '../../client/sharing/shared-client'
+import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
@@ -13,6 +15,7 @@ import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
 import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
+import { warnOnce } from '../warn'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
@@ -35,6 +38,12 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
    */
   ssr?: boolean
+  /**
+   * Who uses the connection: this call alone (`component`), all of the page that ask for the same (`page`), or those of all tabs
+   * (`browser`; where there are no Web Locks, as without https, the page). The same: method, url, query, headers, body,
+   * `credentials` and `transports`. Each has its own position, callbacks and `stop()`. Default `component`.
+   */
+  share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */
   on?: SSECallbacks<M>
 }
@@ -86,7 +95,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, ssr, on: named = {} } = options
+  const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
   const resolved = resolveClientOptions(options)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
@@ -124,7 +133,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (import.meta.dev && import.meta.client) warnOfState(refs, path(), client.state)
   }
 
-  const client = createSSEClient(begun ?? '', resolved, {
+  const client = (share && share !== 'component' ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
@@ -178,6 +187,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
+  if (import.meta.dev && import.meta.client && share === 'browser' && !canElect()) warnOnce('`share: \'browser\'` shares within the page only: this browser has no Web Locks here. They need https, or localhost.')
   for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
     if (import.meta.dev) warnOutsideScope(path())
