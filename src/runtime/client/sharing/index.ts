@@ -1,0 +1,2 @@
+export { canElect } from './election'
+export { createSharedClient } from './shared-client'
