@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import { keyOf } from '../../../src/runtime/client/sharing/key'
@@ -10,7 +10,7 @@ import { turns } from '../../support/random'
 import { message } from '../../support/scripted-server'
 import type { TestServer } from '../../support/sse-server'
 import { startSSEServer } from '../../support/sse-server'
-import { END, useHarness } from './harness'
+import { END, stubBrowser, useHarness } from './harness'
 import type { Sharer } from './sharer'
 import { openTab, useSharers } from './sharer'
 
@@ -71,6 +71,41 @@ describe('one connection for all tabs', () => {
     await eventually(async () => expect(await navigator.locks.query()).toEqual({ held: [], pending: [] }))
     await eventually(() => expect(server.exchanges.every(x => x.closed)).toBe(true))
     expect(process.getActiveResourcesInfo().filter(name => name === 'MessagePort')).toEqual([])
+  })
+
+  it('a page that sleeps gives the lock back, and takes part again when it wakes', async () => {
+    const { server } = harness
+    const page = stubBrowser()
+    server.script(x => x.open({ position: 'e1.7' }))
+    const one = (await openTab())(server.url)
+    await eventually(() => expect(one.state).toMatchObject({ status: 'connected', position: 'e1.7' }))
+    for (const [sleep, wake] of [['freeze', 'resume'], ['pagehide', 'pageshow']] as const) {
+      server.exchanges.length = 1
+      page.dispatchEvent(new Event(sleep))
+      await eventually(async () => expect(await navigator.locks.query()).toEqual({ held: [], pending: [] }))
+      expect(one.state).toMatchObject({ status: 'idle', position: 'e1.7' })
+      page.dispatchEvent(new Event(wake))
+      await eventually(() => expect(one.state.status).toBe('connected'))
+      expect(server.exchanges.map(x => x.position)).toEqual([server.exchanges[0]!.position, 'e1.7'])
+    }
+  })
+
+  it('a tab that pauses when it is hidden leaves the others their connection', async () => {
+    const { server } = harness
+    const page = stubBrowser()
+    const document = { visibilityState: 'visible' }
+    vi.stubGlobal('document', document)
+    server.script(x => x.open({ position: 'e1.0' }))
+    const one = (await openTab())(server.url, { pauseWhenHidden: true })
+    await eventually(() => expect(one.state.status).toBe('connected'))
+    document.visibilityState = 'hidden'
+    page.dispatchEvent(new Event('visibilitychange'))
+    expect(one.state.status).toBe('idle')
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
+    document.visibilityState = 'visible'
+    page.dispatchEvent(new Event('visibilitychange'))
+    await eventually(() => expect(one.state.status).toBe('connected'))
+    expect(server.exchanges).toHaveLength(2)
   })
 
   it('is of the page where there are no locks', async () => {

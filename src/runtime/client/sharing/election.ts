@@ -1,6 +1,6 @@
 import { follow } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
-import { watchPage } from '../page-life'
+import { isHidden, watchPage } from '../page-life'
 import type { FeedEvent } from './group'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
@@ -24,13 +24,13 @@ export function canElect(): boolean {
  * Lets one tab of the browser lead, and tell the others. A lock decides: the browser hands it on when a tab is closed or
  * crashes. A tab that is about to be frozen steps down by itself, and one that has fallen silent is robbed.
  */
-export function elect(name: string, over: AbortSignal, { lead, share, now }: Electorate): void {
+export function elect(name: string, pauseWhenHidden: boolean | undefined, over: AbortSignal, { lead, share, now }: Electorate): void {
   let stay: AbortController | undefined
   // Which leader is the newer: one that was robbed in its sleep goes on talking when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
-    if (stay && !stay.signal.aborted) return
+    if ((stay && !stay.signal.aborted) || (pauseWhenHidden && isHidden())) return
     stay = follow(over)
     const { signal } = stay
     const channel = new BroadcastChannel(name)
@@ -100,7 +100,11 @@ export function elect(name: string, over: AbortSignal, { lead, share, now }: Ele
 
   // Before any client listens: what it says of its sleep is for nobody.
   watchPage(over, (event) => {
-    if (event === 'sleep') leave()
+    if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
+      leave()
+      const event = now()
+      if (event) share({ ...event, state: { ...event.state, status: 'idle', error: undefined } })
+    }
     else if (event === 'wake') enter()
   })
   enter()

@@ -81,7 +81,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
     const client = createSSEClient(url, {
       ...options,
       until: undefined,
-      pauseWhenHidden: false,
+      // With the election, if there is one.
+      pauseWhenHidden: !name && options.pauseWhenHidden,
       // Those of a member that is still there.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
@@ -110,7 +111,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         if (now) member.take(now)
       }
       else if (name) {
-        elect(name, over.signal, { lead, share, now: () => now })
+        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now })
       }
       else {
         lead(over.signal, share)

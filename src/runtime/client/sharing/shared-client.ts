@@ -1,9 +1,7 @@
-import { parsePosition } from '../../shared/position'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEClient, SSEClientEvents } from '../client'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
-import { isHidden, watchPage } from '../page-life'
 import type { SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
@@ -19,27 +17,20 @@ const MAX_WAITING = 1_000
  * decides is its own position, so that a late joiner, a hole, and the next leader are one and the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { method, position: asked, transports, until, pauseWhenHidden } = options
+  const { position: asked, transports, until } = options
+  const ask = asked === undefined ? asked : `${asked}`
   let own = createOwn()
   let waiting: FeedEvent[] | undefined
   let life: AbortController | undefined
-  /** What listens to the page, from `connect()` until the end. */
-  let page: AbortController | undefined
-  /** Paused because the page is hidden. */
-  let asleep = false
 
   const member: Member = {
     options,
     // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
-    at: state.position ?? ask(),
+    at: state.position ?? ask,
     get position() {
       return state.position
     },
     take,
-  }
-
-  function ask(): string | undefined {
-    return asked === undefined ? undefined : String(asked)
   }
 
   function set(change: Partial<SSEClientState>): void {
@@ -47,52 +38,26 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     onState(change)
   }
 
-  function end(): void {
-    life?.abort()
+  function leave(change?: Partial<SSEClientState>): void {
+    if (!life) return
+    life.abort()
     life = waiting = undefined
-    asleep = false
     own.stop()
-  }
-
-  function close(change: Partial<SSEClientState>): void {
-    end()
-    page?.abort()
-    page = undefined
-    set({ status: 'closed', ...change })
-  }
-
-  function begin(): void {
-    end()
-    const fresh = { ...state, error: undefined, attempt: 0, ended: false }
-    if (pauseWhenHidden && isHidden()) {
-      asleep = true
-      return set({ ...fresh, status: 'idle' })
-    }
-    const { signal } = life = new AbortController()
-    set({ ...fresh, status: 'connecting' })
-    void joinGroup(url, member, signal)
-  }
-
-  /** Whether it was possible. */
-  function suspend(): boolean {
-    if (!life || (method !== 'GET' && state.position === undefined)) return false
-    end()
-    set({ status: 'idle', error: undefined })
-    return true
+    if (change) set(change)
   }
 
   /** What the followed client says of itself. */
   function adopt(change: Partial<SSEClientState>): void {
-    if (change.status === 'closed') return close(change)
+    if (change.status === 'closed') leave(change)
     // Another begins; this one goes on.
-    set(change.status === 'connecting' && ['connected', 'reconnecting'].includes(state.status) ? { ...change, status: 'reconnecting' } : change)
+    else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
   function receive(message: SSEMessage): void {
     const current = life
     void onMessage(message)
     // A callback may have stopped it, or connected it elsewhere.
-    if (until && own.guard(() => until(message)) && life === current) close({ ended: true, error: undefined })
+    if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
   }
 
   function take(event: FeedEvent): void {
@@ -100,49 +65,48 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return meet()
     }
-    const { position } = event.state
+    const { position, error, status } = event.state
     // Ids that are not ours cannot be compared, nor what is behind them be asked for.
-    const isNext = event.after === member.at || (position !== undefined && !parsePosition(position))
-    if (!isNext && !has(position)) return catchUp(event)
+    const isNext = event.after === member.at || (position !== undefined && !split(position))
+    if (!isNext && !has(position)) {
+      waiting = [event]
+      own = createOwn()
+      return own.connect()
+    }
     if (isNext) member.at = position ?? event.after
-    const { error, status } = event.state
     const current = life
     adopt({
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
       // What a callback of this one has thrown stays until the next connection.
-      error: error ?? (status === state.status ? state.error : undefined),
+      error: error ?? (status === state.status ? state.error : error),
     })
     if (isNext && event.message && life === current) receive(event.message)
   }
 
-  function has(position = ''): boolean {
-    const mine = parsePosition(member.at ?? '')
-    const other = parsePosition(position)
-    return !!mine && mine.epoch === other?.epoch && mine.offset >= other.offset
+  function has(position?: string): boolean {
+    const mine = split(member.at)
+    const other = split(position)
+    return !!mine && mine[1] === other?.[1] && +mine[2]! >= +other![2]!
   }
 
-  function catchUp(event: FeedEvent): void {
-    waiting = [event]
-    own = createOwn()
-    own.connect()
-  }
-
+  /** Reads what is behind. Its state is this one's while it does, and its callbacks' errors always are. */
   function createOwn(): SSEClient {
-    const only = transports.includes('poll') ? 'poll' as const : 'stream'
-    return createSSEClient(url, { ...options, transports: [only], until: undefined, pauseWhenHidden: false }, {
+    const only = transports.includes('poll') ? 'poll' : 'stream'
+    return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
       onMessage: receive,
       onState(change) {
+        const { status, error } = change
         // Without a status, it is what a callback has thrown.
-        if (!waiting && change.status) return
+        if (!waiting && status) return
         // No way to read what is behind: only what is new.
-        if (change.status === 'closed' && [200, 406].includes(change.error?.statusCode as number)) {
+        if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting![0]!.after
           return follow(0)
         }
-        if ('position' in change) {
-          member.at = change.position ?? member.at
+        if (change.position) {
+          member.at = change.position
           // Behind the message that it is the position of.
           queueMicrotask(meet)
         }
@@ -161,9 +125,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
 
   function follow(from: number): void {
     const events = waiting!.slice(from)
+    const current = life
     waiting = undefined
     own.stop()
-    const current = life
     for (const event of events) {
       if (life === current) take(event)
     }
@@ -174,28 +138,27 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return state
     },
     connect(to) {
-      end()
+      leave()
       if (to !== undefined) {
         url = to
         state = initialState(transports[0]!)
-        member.at = ask()
+        member.at = ask
       }
-      if (!page) {
-        page = new AbortController()
-        if (pauseWhenHidden) watchPage(page.signal, (event) => {
-          if (event === 'hidden') asleep ||= suspend()
-          else if (event === 'wake' && asleep) begin()
-        })
-      }
-      begin()
+      const { signal } = life = new AbortController()
+      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
+      void joinGroup(url, member, signal)
     },
     pause() {
-      asleep = false
-      suspend()
+      if (options.method === 'GET' || state.position) leave({ status: 'idle', error: undefined })
     },
     stop() {
-      if (page) close({ error: undefined })
+      leave({ status: 'closed', error: undefined })
     },
     guard: task => own.guard(task),
   }
+}
+
+/** Epoch and offset of a position of ours, as `parsePosition`, which is not worth its bytes here. */
+function split(position = ''): RegExpExecArray | null {
+  return /^(\d*[a-z][a-z\d]*)\.(\d+)$/i.exec(position)
 }
