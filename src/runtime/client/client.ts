@@ -7,7 +7,7 @@ import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
 import { prepareRequest } from './request'
-import { clientError, revised } from './response'
+import { clientError, passingError, revised } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
 import type { Outcome, SSEClientState, TransportEvents } from './types'
@@ -116,7 +116,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     else if (event === 'offline') {
       // It would wait on a dead network. `offline` may be wrong, as a server on this machine answers still: so it is tried again.
       if (!under || !isRepeatable()) return
-      under.abort(clientError('NETWORK', 'The browser is off line', undefined, 0, true))
+      under.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
@@ -131,7 +131,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     catch (cause) {
       console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause, 0, true) })
+      set({ error: passingError('CALLBACK_FAILED', 'A callback threw', cause) })
     }
   }
 
@@ -161,7 +161,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const again = refused || isRepeatable()
         if (unpollable && again && transports.includes('stream')) {
           pollable = false
-          set({ transport: 'stream', status: state.status === 'connected' ? 'reconnecting' : state.status })
+          set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
           continue
         }
         if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })
@@ -196,7 +196,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       outcome = state.transport === 'poll' ? await poll(own, life) : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
-      const error = cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true)
+      const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
       outcome = { type: 'failed', error, refused: true }
     }
     own.abort()
@@ -311,5 +311,5 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 }
 
 function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', cause)
+  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }

@@ -1,5 +1,5 @@
 import type { ResolvedClientOptions } from './options'
-import { clientError } from './response'
+import { passingError } from './response'
 import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
@@ -11,7 +11,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   const asked = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
     new Promise((_, reject) => {
-      watchdog.signal.addEventListener('abort', () => reject(clientError('CONNECT_TIMEOUT', `An option that is a function took ${connectTimeoutMs} ms`, undefined, 0, true)))
+      watchdog.signal.addEventListener('abort', () => reject(passingError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
   const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]

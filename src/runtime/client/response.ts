@@ -2,9 +2,14 @@ import { SSEError, isRetryableStatus } from '../shared/errors'
 import { parseRetryAfter } from './backoff'
 import type { Outcome } from './types'
 
-/** An error of this side: there is no status. */
+/** An error of this side, which is final: there is no status. */
 export function clientError(code: string, message: string, cause?: unknown, statusCode = 0, retry = false): SSEError {
   return new SSEError(code, message, { statusCode, retry, cause })
+}
+
+/** One that is tried again. */
+export function passingError(code: string, message: string, cause?: unknown): SSEError {
+  return clientError(code, message, cause, 0, true)
 }
 
 /** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
@@ -22,7 +27,7 @@ export async function refusalOf(response: Response, contentType: string, code: s
   if (response.ok) {
     const got = headers.get('content-type')
     if (got?.toLowerCase().startsWith(contentType)) return undefined
-    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${response.url} a route of defineSSEHandler?`, undefined, status) }
+    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${response.url} an SSE route?`, undefined, status) }
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.

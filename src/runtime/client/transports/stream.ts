@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
-import { clientError, refusalOf } from '../response'
+import { clientError, passingError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
@@ -35,7 +35,7 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     const reader = response.body!.getReader()
     while (true) {
       const { done, value } = await reader.read()
-      if (done) return failed(clientError('NETWORK', 'The stream broke off', undefined, 0, true))
+      if (done) return failed(passingError('NETWORK', 'The stream broke off'))
       watchdog.touch()
       if (!open) begin()
       const items = parse(decoder.decode(value, { stream: true }))
@@ -64,8 +64,8 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     }
   }
   catch (cause) {
-    if (!watchdog.barked) return failed(clientError('NETWORK', 'The connection failed', cause, 0, true))
-    return failed(clientError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause, 0, true))
+    if (!watchdog.barked) return failed(passingError('NETWORK', 'The connection failed', cause))
+    return failed(passingError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     // Ends the request too, if it is not over.

@@ -119,8 +119,8 @@ export const commands: fc.Arbitrary<Command>[] = [
     drop('cut', 'cut'),
     drop('end of bytes', 'end'),
     live('leave', () => '`leave`', (world, one) => {
-      if (one.withheld === undefined && !world.isFragile && !world.isProbe(one.wire)) world.notBefore = Date.now() + 4_000
-      world.server.write(one, control({ type: 'leave', retryMs: 4_000 }))
+      if (one.withheld === undefined && !world.isFragile && !world.isProbe(one.wire)) world.notBefore = Date.now() + world.ground.leaveMs
+      world.server.write(one, control({ type: 'leave', retryMs: world.ground.leaveMs }))
     }),
     live('error to try again', () => '`error` that may be tried again', (world, one) => world.server.write(one, control({ type: 'error', code: 'X', statusCode: 503, message: 'x', retry: true }))),
     live('final error', () => '`error` that may not', (world, one) => world.server.write(one, control({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false }))),

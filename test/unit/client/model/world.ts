@@ -25,6 +25,8 @@ export interface Ground {
   /** False: time and network are real, and what depends on the moment is not looked at. */
   readonly exact: boolean
   readonly origin: string
+  /** What a server that asks to leave says to wait. */
+  readonly leaveMs: number
   settled(): Promise<void>
   advance(ms: number): Promise<void>
   sleep(ms: number): void
