@@ -7,7 +7,7 @@ import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 /** What a reader shows, and what of it ran in the browser. */
 interface Shown { data: number[], message?: number, messages: number[], status: string, position?: string, gap?: string, ended: boolean, error?: string }
 interface Ran { reduce: number[], callback: number[] }
-interface Asked { path: string, lastEventId?: string, cookie?: string }
+interface Asked { method: string, path: string, lastEventId?: string, cookie?: string, agent?: string, type?: string, body?: string }
 
 let browser: Browser
 let context: BrowserContext
@@ -105,6 +105,23 @@ describe('what the server reads', () => {
     expect((await everShown())[0]!.data).toHaveLength(10_000)
     expect((await ran()).reduce).toEqual(numbers(10_001, 10_500).map(({ n }) => n))
     expect(problems).toEqual([])
+  })
+
+  it.each([
+    ['JSON', '', 'application/json', '{"name":["a b"]}'],
+    ['a form', '?form=1', 'application/x-www-form-urlencoded;charset=UTF-8', 'name=a+b'],
+  ])('is asked for with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
+    await publish('posted', numbers(1, 3))
+    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.goto(`${server.url}/request${query}`)
+    await eventually(async () => expect((await page.locator('#request').textContent())!.trim()).toBe('connected 2,3'))
+    expect(problems).toEqual([])
+    const [read, rest, stream, ...more] = await asked()
+    const same = { method: 'POST', cookie: 'user=ann', agent: 'tests', type, body }
+    expect(read).toEqual({ ...same, path: '/api/channel/posted?fixed=1&position=1&asked=2&transport=poll&waitMs=0' })
+    expect(rest).toMatchObject({ ...same, path: expect.stringMatching(/\?fixed=1&asked=2&transport=poll&waitMs=0&position=e\w+\.3$/) })
+    expect(stream).toMatchObject({ ...same, path: '/api/channel/posted?fixed=1&asked=2', lastEventId: expect.stringMatching(/\.3$/) })
+    expect(more).toEqual([])
   })
 
   it('ends where the source has ended: the browser does not connect', async () => {
@@ -210,7 +227,7 @@ describe('what cannot be read', () => {
   it('is tried by the browser where that may help', async () => {
     await page.goto(at('/api/away'))
     await eventually(async () => expect((await asked()).filter(isStream).length).toBeGreaterThan(0))
-    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'DRIVER_UNAVAILABLE' })
+    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
     await fetch(`${server.url}/api/away?back&transport=poll&waitMs=0`)
     await publish('away', numbers(1, 1))
     await until({ status: 'connected', data: [1] })
@@ -228,6 +245,18 @@ describe('what cannot be read', () => {
     expect(problems).toEqual([])
   })
 
+  it('bounds of one client are not those of all who are rendered for', async () => {
+    await server.stop()
+    server = await startBuiltServer('ssr', { env: { NUXT_SSE_MAX_CONNECTIONS_PER_CLIENT: '1' } })
+    await publish('busy', numbers(1, 1))
+    const pages = await Promise.all(Array.from({ length: 20 }, () => rendered(at('/api/channel/busy'))))
+    expect(pages.map(({ data, error }) => [data, error])).toEqual(pages.map(() => [[1], undefined]))
+  })
+
+  it('a url that is none breaks no page', async () => {
+    expect(await rendered(at('http://'))).toMatchObject({ data: [], status: 'idle' })
+  })
+
   it.each([
     ['a source that keeps nothing', '/api/generator', { data: [1, 2], status: 'closed', ended: true }],
     ['a redirect', '/api/status?code=302&to=/api/channel/target', { data: [1], status: 'connected' }],
@@ -243,6 +272,7 @@ describe('what cannot be read', () => {
 
   it('another host is not asked, and gets no cookie', async () => {
     const { port } = await startBuiltServer('ssr')
+    await publish('x', numbers(1, 1))
     const other = `http://localhost:${port}/api/channel/x`
     expect(await rendered(at(other), { cookie: 'user=ann' })).toMatchObject({ data: [] })
     expect(await (await fetch(`http://127.0.0.1:${port}/api/requests`)).json()).toEqual([])
@@ -269,7 +299,11 @@ describe('whose call it is', () => {
     await publish('a', numbers(1, 2))
     await publish('b', numbers(3, 4))
     await page.goto(`${server.url}/pairs`)
-    await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(6))
+    const requests: Asked[] = []
+    await eventually(async () => {
+      requests.push(...await asked())
+      expect(requests.filter(isStream)).toHaveLength(6)
+    })
     await publish('a', numbers(5, 5))
     for (const id of ['one', 'other']) await until({ data: [1, 2, 5] }, id)
     const text = (id: string) => page.locator(`#${id}`).innerText()
@@ -320,7 +354,7 @@ describe('whose call it is', () => {
     await page.click('#move')
     await until({ status: 'connected', data: [3] })
     const [request, ...more] = await asked()
-    expect([request, more]).toEqual([{ path: '/api/channel/there' }, []])
+    expect([request, more]).toEqual([{ method: 'GET', path: '/api/channel/there' }, []])
   })
 
   it('below the application\'s baseURL', async () => {

@@ -22,12 +22,18 @@ const data = shallowRef<{ n: number }>()
 watch(status, () => {})
 tryOnMounted(() => {})
 tryOnScopeDispose(() => {})
-useRuntimeConfig()
+useNuxtApp()
+useId()
+onServerPrefetch(() => {})
+getCurrentInstance()
 </script>`,
 }
 
 const dirs: string[] = []
 afterAll(() => Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true }))))
+
+/** Texts of what is only for the server, or for whoever develops. */
+const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'speaks HTTP/1.1']
 
 async function clientBytes(name: keyof typeof PAGES): Promise<number> {
   const dir = join(rootDir, `test/fixtures/.size-${name}`)
@@ -39,7 +45,10 @@ async function clientBytes(name: keyof typeof PAGES): Promise<number> {
   const chunks = join(dir, '.output/public/_nuxt')
   let bytes = 0
   for (const file of await readdir(chunks)) {
-    if (file.endsWith('.js')) bytes += gzipSync(await readFile(join(chunks, file)), { level: 9 }).length
+    if (!file.endsWith('.js')) continue
+    const code = await readFile(join(chunks, file))
+    for (const text of NOT_IN_A_BROWSER) expect(code.includes(text), text).toBe(false)
+    bytes += gzipSync(code, { level: 9 }).length
   }
   return bytes
 }

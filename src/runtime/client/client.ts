@@ -263,10 +263,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  async function prepare(signal: AbortSignal): Promise<TransportRequest> {
-    const { position } = state
-    const { connectTimeoutMs, silenceTimeoutMs } = options
-    return { ...await prepareRequest(url, options, position), position, connectTimeoutMs, silenceTimeoutMs, signal }
+  function prepare(signal: AbortSignal): Promise<TransportRequest> {
+    return prepareRequest(url, options, () => state.position, signal)
   }
 
   return {

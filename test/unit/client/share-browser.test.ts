@@ -141,9 +141,9 @@ describe('one connection for all tabs', () => {
 
   it('the names of locks and channels show nothing of a token', async () => {
     const options = resolveClientOptions({ headers: { authorization: 'Bearer secret' } })
-    const name = await keyOf('/api/x', options, true)
+    const name = await keyOf('/api/x', options, true, new AbortController().signal)
     expect(name).toMatch(/^nuxt-sse:[\w+/]{43}=$/)
-    expect(await keyOf('/api/x', options, true)).toBe(name)
+    expect(await keyOf('/api/x', options, true, new AbortController().signal)).toBe(name)
   })
 })
 
@@ -152,7 +152,7 @@ describe('one connection for all tabs', () => {
  * member that follows it reads what it lacks from the real server.
  */
 async function startUnreliableLeader(url: string, stand: () => void): Promise<{ tell(event: FeedEvent, term: number): void, stop(): void }> {
-  const name = await keyOf(url, resolveClientOptions({}), true)
+  const name = await keyOf(url, resolveClientOptions({}), true, new AbortController().signal)
   const channel = new BroadcastChannel(name)
   // Who comes asks where it stands.
   channel.onmessage = ({ data }) => data === 0 && stand()

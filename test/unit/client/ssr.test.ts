@@ -24,7 +24,7 @@ beforeAll(async () => {
       name: 'nuxt-imports',
       enforce: 'pre',
       resolveId: id => id === '#imports' ? '\0imports' : undefined,
-      load: id => id === '\0imports' ? 'export const useRuntimeConfig = () => ({ app: { baseURL: "/" } })' : undefined,
+      load: id => id === '\0imports' ? 'export const useNuxtApp = () => ({ $config: { app: { baseURL: "/" } } })' : undefined,
     }],
   })
   useSSE = (await vite.ssrLoadModule('/src/runtime/app/composables/use-sse.ts')).useSSE

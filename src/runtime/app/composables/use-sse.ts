@@ -1,29 +1,25 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
 import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
-import type { NuxtApp } from '#app'
-import { useNuxtApp, useRuntimeConfig } from '#imports'
+import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import { canElect } from '../../client/sharing/election'
 import { createSharedClient } from '../../client/sharing/shared-client'
 import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
+import { warnOfState, warnOutsideScope, warnUnsharable } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageOfRoute, SSERoute } from '../types'
-import { warnOnce } from '../warn'
+import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
 /** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
-
-export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
@@ -47,7 +43,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    */
   share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */
-  on?: Record<string, SSECallback<M>>
+  on?: SSECallbacks<M>
 }
 
 export interface UseSSEReturn<M extends SSEMessage, State> {
@@ -73,7 +69,7 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   connect: (url?: string) => void
   stop: () => void
   /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
-  on: (event: string, callback: SSECallback<M>) => () => void
+  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }
 
 /**
@@ -98,8 +94,10 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
+  const isShared = share === 'page' || share === 'browser'
   const resolved = resolveClientOptions(options)
-  const base = useRuntimeConfig().app.baseURL.replace(/\/?$/, '/')
+  const nuxtApp = useNuxtApp()
+  const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
@@ -107,7 +105,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   const path = () => withBase(toValue(url))
-  const snapshot = ssr && immediate ? useSnapshot(path, readOnServer) : undefined
+  const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
   // What the snapshot is of.
   const begun = snapshot && path()
 
@@ -131,9 +129,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function setState(change: Partial<SSEClientState>): void {
     for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 
-  const client = (share && share !== 'component' ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
+  const client = (isShared ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
@@ -163,13 +162,17 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function start(): void {
     if (started) return
-    if (begun !== path() || !isOver(state)) return connect()
-    started = true
-    setState({ status: 'closed' })
+    // Whoever asks again is told the same.
+    if (begun === path() && (state.ended || state.error?.retry === false)) {
+      started = true
+      setState({ status: 'closed' })
+    }
+    else {
+      connect()
+    }
   }
 
-  async function readOnServer(nuxtApp: NuxtApp): Promise<SSESnapshot | undefined> {
-    if (!import.meta.server) return
+  async function readOnServer(): Promise<SSESnapshot | undefined> {
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
       take(next)
@@ -183,11 +186,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
-  if (import.meta.dev && import.meta.client && share === 'browser' && !canElect()) warnOnce('`share: \'browser\'` shares within the page only: this browser has no Web Locks here. They need https, or localhost.')
-  for (const [event, callback] of Object.entries(named)) on(event, callback)
+  for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
+    if (import.meta.dev) warnOutsideScope(path())
+    if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
-      const nuxtApp = useNuxtApp()
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
       if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
       else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
@@ -198,10 +201,5 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     tryOnScopeDispose(() => client.stop())
   }
 
-  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on }
-}
-
-/** Whoever asks again is told the same. */
-function isOver({ ended, error }: SSEClientState): boolean {
-  return ended || error?.retry === false
+  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
 }

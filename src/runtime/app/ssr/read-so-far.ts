@@ -37,16 +37,17 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
   const path = ownPath(url, origin)
   if (path === undefined) {
-    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}: only routes of this application are read on the server. The browser connects as usual.`)
+    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
     return undefined
   }
+  const left = new AbortController()
   let timer: ReturnType<typeof setTimeout>
   const late = new Promise<'late'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'late'))
   let soFar: SoFar | undefined
   let count = 0
   try {
     while (true) {
-      const page = await Promise.race([readPage(event, path, options, soFar?.position), late])
+      const page = await Promise.race([readPage(event, path, options, soFar?.position, left.signal), late])
       // What was read is shown, and the browser goes on from there.
       if (page === unreadable || (page === 'late' && soFar)) return soFar
       if (page === 'late' || page instanceof SSEError) {
@@ -67,11 +68,13 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   }
   finally {
     clearTimeout(timer!)
+    left.abort()
   }
 }
 
 /** The path of what is below this host; cookies and headers of the user go nowhere else. */
 function ownPath(url: string, origin: URL): string | undefined {
+  if (!URL.canParse(url, origin)) return undefined
   const { host, pathname, search } = new URL(url, origin)
   return host === origin.host ? pathname + search : undefined
 }
@@ -81,8 +84,8 @@ function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
 
-async function readPage(event: PageEvent, path: string, options: ResolvedClientOptions, position: string | undefined): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, options, position).catch(cause => clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+async function readPage(event: PageEvent, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
+  const request = await prepareRequest(path, options, () => position, left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
   // Gives forms and the like their content type, as `fetch` would.
@@ -97,15 +100,12 @@ async function readPage(event: PageEvent, path: string, options: ResolvedClientO
   })
   if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
   const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
-  switch (refusal?.type) {
-    case 'ended':
-      return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
-    case 'pending':
-      return clientError('DRIVER_UNAVAILABLE', 'The driver cannot be reached at the moment', undefined, 503, true)
-    case 'failed':
-      // 200: another kind of route, perhaps a foreign event stream. The browser finds out.
-      return [200, 406].includes(refusal.error.statusCode) ? giveUp(url, refusal.error.message) : refusal.error
+  if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
+  if (refusal?.type === 'failed') {
+    // 200: another kind of route, perhaps a foreign event stream. The browser finds out.
+    return [200, 406].includes(refusal.error.statusCode) ? giveUp(url, refusal.error.message) : refusal.error
   }
+  if (refusal) return clientError('HTTP_ERROR', 'The driver cannot be reached', undefined, 503, true)
   const text = await response.text()
   const batch = JSON.parse(text) as SSEBatch
   if (batch?.type !== 'batch') return giveUp(url, 'what it answers is no batch of messages')
@@ -124,6 +124,6 @@ function hasProto(json: string): boolean {
 }
 
 function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}: ${why}. The browser connects as usual.`)
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why.replace('[nuxt-sse] ', '')}`)
   return unreadable
 }

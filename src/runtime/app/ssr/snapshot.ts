@@ -1,6 +1,5 @@
 import { getCurrentInstance, onServerPrefetch, useId } from 'vue'
 import type { NuxtApp } from '#app'
-import { useNuxtApp } from '#imports'
 import type { SSEClientState } from '../../client/types'
 import { SSEError } from '../../shared/errors'
 import type { SSEErrorOptions } from '../../shared/errors'
@@ -24,32 +23,34 @@ type Payload = NuxtApp['payload'] & { sse?: Record<string, SSESnapshot | undefin
  * The call is known by Vue's `useId`: two in one component have two, and so have two instances of one. Outside of components
  * there is none, and the first call of a url has the snapshot.
  */
-export function useSnapshot(url: () => string, readOnServer: (nuxtApp: NuxtApp) => Promise<SSESnapshot | undefined>): SSESnapshot | undefined {
-  const nuxtApp = useNuxtApp()
+export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: false | (() => Promise<SSESnapshot | undefined>)): SSESnapshot | undefined {
   const payload = nuxtApp.payload as Payload
-  const instance = getCurrentInstance()
-  const id = instance ? useId() : ''
+  const instance = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { sp?: unknown[] }
+  const id = instance && useId()
   const key = () => `${id} ${url()}`
 
-  async function prefetch(): Promise<void> {
-    if (import.meta.client || payload.sse?.[key()]) return
-    const snapshot = await readOnServer(nuxtApp)
-    if (snapshot) (payload.sse ??= {})[key()] = { ...snapshot, state: withPlainError(snapshot.state) }
+  if (import.meta.server && readOnServer) {
+    const prefetch = async () => {
+      const asked = key()
+      if (payload.sse?.[asked]) return
+      const snapshot = await readOnServer()
+      if (snapshot) (payload.sse ??= {})[asked] = { ...snapshot, state: withPlainError(snapshot.state) }
+    }
+    if (instance) onServerPrefetch(prefetch)
+    else nuxtApp.hook('app:created', prefetch)
+    return undefined
   }
 
-  // In the browser too, where it is never called: Vue numbers the ids below a component that has one in another way.
-  if (instance) onServerPrefetch(prefetch)
-  else if (import.meta.server) nuxtApp.hook('app:created', prefetch)
-
+  // Vue numbers the ids below a component that prefetches in another way, and Nuxt leaves `onServerPrefetch` out of what it
+  // builds for browsers: as `useAsyncData` does.
+  if (instance) instance.sp ||= []
   // A component that is hydrated late is so after the application was.
-  if (import.meta.server || (instance ? !instance.vnode.el : !nuxtApp.isHydrating)) return undefined
-  const snapshot = payload.sse?.[key()]
-  if (snapshot) {
-    // Once: whatever is mounted later begins anew.
-    payload.sse![key()] = undefined
-    const { error } = snapshot.state
-    if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)
-  }
+  const snapshot = (instance ? instance.vnode.el : nuxtApp.isHydrating) && payload.sse?.[key()]
+  if (!snapshot) return undefined
+  // Once: whatever is mounted later begins anew.
+  payload.sse![key()] = undefined
+  const { error } = snapshot.state
+  if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)
   return snapshot
 }
 

@@ -35,7 +35,7 @@ const groups = new Map<string, Group>()
 /** Joins all that ask for the same, until the signal is aborted. The last to leave closes the connection. */
 export async function joinGroup(url: string, member: Member, life: AbortSignal): Promise<void> {
   const inBrowser = member.options.share === 'browser' && canElect()
-  const key = await keyOf(url, member.options, inBrowser)
+  const key = await keyOf(url, member.options, inBrowser, life)
   if (life.aborted) return
   let group = groups.get(key)
   if (!group) groups.set(key, group = createGroup(url, inBrowser && key, () => groups.delete(key)))
