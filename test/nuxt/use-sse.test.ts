@@ -227,7 +227,7 @@ describe('share', () => {
   })
 
   it('is one of three', async () => {
-    await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`, got `"tab"`')
+    await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`')
   })
 })
 
