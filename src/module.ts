@@ -45,7 +45,7 @@ export default defineNuxtModule<ModuleOptions>({
 
     // In development an application may begin to share at any time.
     const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
-    nuxt.options.alias['#sse/sharing'] = resolve(`./runtime/client/sharing/${shares ? 'index' : 'left-out'}`)
+    nuxt.options.alias['#sse/sharing'] = resolve(`./runtime/client/sharing/${shares ? 'shared-client' : 'left-out'}`)
     addImports({ name: 'useSSE', from: resolve('./runtime/app/composables/use-sse') })
   },
 })

@@ -201,7 +201,7 @@ describe('useSSE', () => {
 
 describe('share', () => {
   it('trap 44: the first component to leave does not close it for the other, and KeepAlive keeps its part', async () => {
-    server.script(x => x.open({ position: 'e1.0' }))
+    server.script(x => x.isPoll ? x.batch([], { position: 'e1.0' }) : x.open({ position: 'e1.0' }))
     const first = await mount({ share: 'page' })
     let kept!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const visible = ref(true)
@@ -222,11 +222,12 @@ describe('share', () => {
     expect(first.sse.data.value).toBeUndefined()
     wrapper.unmount()
     await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
-    expect(server.exchanges).toHaveLength(1)
+    // Who comes late reads what it is owed.
+    expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
   })
 
   it('is one of three', async () => {
-    await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`, got `"tab"`')
+    await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`')
   })
 })
 

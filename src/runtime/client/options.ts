@@ -42,5 +42,5 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
 
 /** The sentence of `invalidOption`, which is too long for a browser in how it prints values. */
 function invalid(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got \`${String(got)}\`.`)
+  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got \`${typeof got === 'number' ? got : JSON.stringify(got)}\`.`)
 }

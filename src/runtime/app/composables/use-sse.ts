@@ -2,19 +2,18 @@ import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
 import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
-import { canElect, createSharedClient } from '#sse/sharing'
+import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
-import { warnOfState, warnOutsideScope } from '../dev-warnings'
+import { warnOfState, warnOutsideScope, warnUnsharable } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
 import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
-import { warnOnce } from '../warn'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
@@ -95,6 +94,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
+  const isShared = share === 'page' || share === 'browser'
   const resolved = resolveClientOptions(options)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
@@ -129,10 +129,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function setState(change: Partial<SSEClientState>): void {
     for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
-    if (import.meta.dev && import.meta.client) warnOfState(refs, path(), client.state)
+    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 
-  const client = (share && share !== 'component' ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
+  const client = (isShared ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
@@ -186,10 +186,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
-  if (import.meta.dev && import.meta.client && share === 'browser' && !canElect()) warnOnce('`share: \'browser\'` shares within the page only: this browser has no Web Locks here. They need https, or localhost.')
   for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
     if (import.meta.dev) warnOutsideScope(path())
+    if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
       if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)

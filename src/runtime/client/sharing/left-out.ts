@@ -4,5 +4,3 @@ import { SSEError } from '../../shared/errors'
 export function createSharedClient(): never {
   throw new SSEError('INVALID_OPTION', '[nuxt-sse] `share` is not in this build, as no source file has the word: set `sse.client.share` to `true` in nuxt.config.')
 }
-
-export const canElect = createSharedClient

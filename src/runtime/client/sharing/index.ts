@@ -1,2 +1,0 @@
-export { canElect } from './election'
-export { createSharedClient } from './shared-client'
