@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
 import type { CreateRedisClient } from '../../src/runtime/server/drivers/redis-client'
 import type { LogNotice } from '../../src/runtime/server/drivers/types'
@@ -176,7 +177,7 @@ describe('the redis driver: what is kept', () => {
     // Somebody else publishes; who goes on from the position that was given must hear of it.
     await other.append('removed', [message('a'), message('b')], RETENTION)
     const page = await other.read('removed', 0, ALL)
-    const unseen = page.epoch === epoch ? page.entries.filter(({ offset }) => offset <= offsets.at(-1)!).map(({ data }) => JSON.parse(data)) : []
+    const unseen = page.epoch === epoch ? page.entries.filter(({ offset }) => offset <= offsets.at(-1)!).map(({ data }) => JSON.parse(unpackData(data))) : []
     expect(unseen.filter(data => data === 'a' || data === 'b')).toEqual([])
   })
 

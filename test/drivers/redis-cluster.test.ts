@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as ioredis from 'ioredis'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
 import { redisSettings } from '../../src/runtime/server/drivers/redis-client'
 import { redisConnector } from '../../src/runtime/server/drivers/redis-connect'
@@ -32,7 +33,7 @@ describe('the redis driver on a cluster', () => {
     const channels = Array.from({ length: 60 }, (_, index) => `c${index}`)
     const offs = await Promise.all(channels.map(channel => driver.subscribe(channel, notice => void seen.push(notice))))
     await Promise.all(channels.map(channel => driver.append(channel, [{ data: JSON.stringify(channel), key: 'k' }], RETENTION)))
-    await vi.waitFor(() => expect(seen.flatMap(notice => notice.type === 'append' ? notice.entries.map(({ data }) => JSON.parse(data)) : []).sort()).toEqual([...channels].sort()))
+    await vi.waitFor(() => expect(seen.flatMap(notice => notice.type === 'append' ? notice.entries.map(({ data }) => JSON.parse(unpackData(data))) : []).sort()).toEqual([...channels].sort()))
     for (const node of cluster.nodes) {
       const admin = new Redis(node.url)
       expect(await admin.dbsize()).toBeGreaterThan(10)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { Hub } from '../../src/runtime/server/hub'
 import type { ChannelReader } from '../../src/runtime/server/channel-reader'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
@@ -55,7 +56,7 @@ class Follower {
         this.from = next.gap.position
       }
       else if (next.type === 'messages') {
-        for (const { offset, data } of next.run.entries) this.got.push({ id: `${next.run.epoch}.${offset}`, data })
+        for (const { offset, data } of next.run.entries) this.got.push({ id: `${next.run.epoch}.${offset}`, data: unpackData(data) })
       }
     }
     this.#busy = false

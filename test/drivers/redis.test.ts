@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Redis } from 'ioredis'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { Hub } from '../../src/runtime/server/hub'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
 import type { Run } from '../../src/runtime/server/replay'
@@ -80,7 +81,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     await vi.waitFor(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch', missed: null } }))
     const step = await reader.step()
     expect(step).toMatchObject({ type: 'messages' })
-    expect((step as { run: Run }).run.entries.map(({ data }) => JSON.parse(data))).toEqual([1, 2, 3, ...others])
+    expect((step as { run: Run }).run.entries.map(({ data }) => JSON.parse(unpackData(data)))).toEqual([1, 2, 3, ...others])
     reader.close()
   })
 
@@ -98,7 +99,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     await stranger.append('deaf', messages('a', 'b'), RETENTION)
     expect(await stranger.append('deaf', messages('c'), RETENTION)).toEqual({ epoch, offsets: [6] })
     await vi.waitFor(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch' } }))
-    expect(((await reader.step()) as { run: Run }).run.entries.map(({ data }) => JSON.parse(data))).toEqual([1, 2, 3, 'a', 'b', 'c'])
+    expect(((await reader.step()) as { run: Run }).run.entries.map(({ data }) => JSON.parse(unpackData(data)))).toEqual([1, 2, 3, 'a', 'b', 'c'])
     reader.close()
   })
 

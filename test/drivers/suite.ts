@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
 
@@ -36,7 +37,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
 
     const all = async (after = 0) => driver.read(channel, after, ALL)
     const offsets = (entries: LogEntry[]) => entries.map(({ offset }) => offset)
-    const dataOf = (entries: LogEntry[]) => entries.map(({ data }) => JSON.parse(data))
+    const dataOf = (entries: LogEntry[]) => entries.map(({ data }) => JSON.parse(unpackData(data)))
 
     it('has a name', () => {
       expect(driver.name).toBe(name)
@@ -44,15 +45,15 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
 
     describe('append', () => {
       it('gives offsets 1, 2, 3, … and keeps what it was given, byte for byte', async () => {
-        const nasty = ['', 0, false, null, '\r\n\0\uFEFF\u2028 😀', { a: ['é'] }]
+        const nasty = ['', 0, false, null, '\r\n\0\uFEFF\u2028 😀', { a: ['é'] }, 'é😀'.repeat(5_000)]
         const first = await driver.append(channel, [message(nasty[0])], RETENTION)
         const rest = await driver.append(channel, nasty.slice(1).map(data => message(data, undefined, ' näme:')), RETENTION)
         expect(first.offsets).toEqual([1])
-        expect(rest).toEqual({ epoch: first.epoch, offsets: [2, 3, 4, 5, 6] })
+        expect(rest).toEqual({ epoch: first.epoch, offsets: [2, 3, 4, 5, 6, 7] })
         const page = await all()
-        expect(page).toMatchObject({ epoch: first.epoch, first: 1, last: 6, closing: null })
-        expect(page.entries.map(({ data }) => data)).toEqual(nasty.map(data => JSON.stringify(data)))
-        expect(page.entries.map(({ event }) => event)).toEqual([undefined, ...range(2, 6).map(() => ' näme:')])
+        expect(page).toMatchObject({ epoch: first.epoch, first: 1, last: 7, closing: null })
+        expect(page.entries.map(({ data }) => unpackData(data))).toEqual(nasty.map(data => JSON.stringify(data)))
+        expect(page.entries.map(({ event }) => event)).toEqual([undefined, ...range(2, 7).map(() => ' näme:')])
       })
 
       it('trap 27: leaves no holes and repeats nothing under concurrent appends, and batches stay adjacent', async () => {
@@ -62,7 +63,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(offsets(entries)).toEqual(range(1, last))
         results.forEach((result, index) => {
           expect(result.offsets).toEqual(range(result.offsets[0]!, result.offsets[0]! + result.offsets.length - 1))
-          expect(result.offsets.map(offset => JSON.parse(entries[offset - 1]!.data))).toEqual(range(1, result.offsets.length).map(j => [index + 1, j]))
+          expect(result.offsets.map(offset => JSON.parse(unpackData(entries[offset - 1]!.data)))).toEqual(range(1, result.offsets.length).map(j => [index + 1, j]))
         })
       })
 

@@ -61,9 +61,9 @@ export class Admissions {
    * `limits` is a handler's, with the module's where it has none: the same object at every request. A number of its own
    * counts that handler's connections, besides the module's; `false` exempts it from the module's bound.
    */
-  enter(limits: AdmissionLimits, clientKey: () => string | undefined): () => void {
+  enter(limits: AdmissionLimits, clientKey: () => string | undefined): (() => void) | undefined {
     // Where nothing is bounded, nothing is counted: there is a release for each open connection.
-    if (isUnbounded(limits) && isUnbounded(this.limits)) return NOTHING
+    if (isUnbounded(limits) && isUnbounded(this.limits)) return undefined
     const shared = { maxConnections: this.#shared('maxConnections', limits), maxConnectionsPerClient: this.#shared('maxConnectionsPerClient', limits) }
     const client = limits.maxConnectionsPerClient === false && shared.maxConnectionsPerClient === false ? undefined : clientKey()
     let own = this.#own.get(limits)
@@ -80,8 +80,6 @@ export class Admissions {
     return limits[name] === false ? false : this.limits[name]
   }
 }
-
-const NOTHING = (): void => {}
 
 function isUnbounded({ maxConnections, maxConnectionsPerClient }: AdmissionLimits): boolean {
   return maxConnections === false && maxConnectionsPerClient === false

@@ -3,8 +3,11 @@ import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import { clientAddress, setRetryAfter } from './response'
 
-/** Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than once. */
-export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): () => void {
+/**
+ * Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than
+ * once; there is none where nothing is bounded.
+ */
+export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): (() => void) | undefined {
   try {
     return admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
   }

@@ -5,6 +5,7 @@ import { follow } from '../shared/abort'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
 import type { SSEReadResult } from './channel'
+import { unpackData } from './drivers/packed-data'
 import type { LogDriver, LogEntry } from './drivers/types'
 import type { ChannelReader } from './channel-reader'
 import { locate } from './replay'
@@ -108,7 +109,7 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
 }
 
 function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
-  return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(data) as T }
+  return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(unpackData(data)) as T }
 }
 
 function gapError(gap: SSEGap): SSEError {

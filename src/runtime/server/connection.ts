@@ -32,6 +32,8 @@ const LINGER_MS = 10_000
 const ACCEPTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
 const DONE = Promise.resolve()
+/** Never changed: a list for each idle connection is what adds up. */
+const NOTHING: string[] = []
 
 /** What the preamble says of a resumable source. */
 export interface StartPosition {
@@ -50,8 +52,9 @@ export interface StartPosition {
 export class Connection implements SSEConnection, SinkEvents {
   #state: 'pending' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
-  #start: StartPosition = {}
-  #queue: string[] = []
+  /** Until it opens. */
+  #start?: StartPosition
+  #queue: string[] = NOTHING
   #queuedBytes = 0
   #flushing = false
   #blocked = false
@@ -175,7 +178,8 @@ export class Connection implements SSEConnection, SinkEvents {
       this.#handingOver = true
       afterTick(() => this.#handingOver = false)
     }
-    this.#queue.push(text)
+    if (this.#queue === NOTHING) this.#queue = [text]
+    else this.#queue.push(text)
     this.#queuedBytes += size
     this.messages += messages
     this.bytes += size
@@ -262,7 +266,7 @@ export class Connection implements SSEConnection, SinkEvents {
     // Closed: the response was somebody else's.
     if (this.closed || this.#queue.length === 0 || this.#blocked) return
     const text = this.#queue.length === 1 ? this.#queue[0]! : this.#queue.join('')
-    this.#queue = []
+    this.#queue = NOTHING
     this.#queuedBytes = 0
     this.#sentAt = performance.now()
     if (!this.sink.write(text)) this.#blocked = true
@@ -272,7 +276,8 @@ export class Connection implements SSEConnection, SinkEvents {
     const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
     if (!this.sink.open()) return this.refuseToOpen()
     this.#state = 'open'
-    const { position, resumed } = this.#start
+    const start = this.#start ?? {}
+    const { position, resumed } = start
     this.#sentAt = performance.now()
     if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
     this.context.connections.add(this)
@@ -282,8 +287,8 @@ export class Connection implements SSEConnection, SinkEvents {
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)
     if (!this.sink.write(preamble)) this.#blocked = true
-    this.#record = this.context.insight.onOpen(this.event, this.#start)
-    this.event = undefined
+    this.#record = this.context.insight.onOpen(this.event, start)
+    this.event = this.#start = undefined
     // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
     if (this.context.closing.aborted) afterTick(() => this.leave())
   }
@@ -314,7 +319,7 @@ export class Connection implements SSEConnection, SinkEvents {
     const text = this.#queue.join('') + last
     this.bytes += byteLength(last)
     // Before the write: a web stream may ask for more while it is being written to.
-    this.#queue = []
+    this.#queue = NOTHING
     this.#queuedBytes = 0
     this.onRoom = () => {}
     // Written even to a full socket: nothing of what was accepted is dropped, and nothing more will come.
@@ -330,7 +335,7 @@ export class Connection implements SSEConnection, SinkEvents {
     const wasOpen = this.isOpen
     this.#state = 'closed'
     this.#reason = reason
-    this.#queue = []
+    this.#queue = NOTHING
     this.#queuedBytes = 0
     this.onRoom = () => {}
     this.context.connections.delete(this)

@@ -40,8 +40,8 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     const connection = new Connection(options, context, response, event)
     // Node tells of the end of each response, also of one that was never begun because the handler threw. Nobody does
     // elsewhere, and a place that is never given back is worse than one that is not counted.
-    if (response.holdsRequest) connection.onClosed(leave)
-    else leave()
+    if (leave && response.holdsRequest) connection.onClosed(leave)
+    else leave?.()
     return new RawConnection(event, response, connection)
   }
   catch (error) {

@@ -2,7 +2,8 @@ import { formatPosition } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { LogEntry, LogState } from './drivers/types'
-import { encodeMessage, encodeShared } from './wire'
+import { packData } from './drivers/packed-data'
+import { concatShared, encodeMessage, encodeMessageAround, encodeShared, encodeText } from './wire'
 
 /**
  * How live messages and the log become one ordered sequence. Pure: no timers, no driver, no connection.
@@ -58,9 +59,26 @@ export class Run {
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes ??= encodeShared(this.entries.map(({ offset, event, data }) =>
-      encodeMessage({ id: formatPosition(this.epoch, offset), event, data })).join(''))
+    return this.#bytes ??= encodeEntries(this.epoch, this.entries)
   }
+}
+
+/** Text is gathered and encoded at once; bytes are copied into their places. */
+function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array {
+  const chunks: Uint8Array[] = []
+  let text = ''
+  for (const { offset, event, data } of entries) {
+    const message = { id: formatPosition(epoch, offset), event }
+    if (typeof data === 'string') {
+      text += encodeMessage({ ...message, data })
+      continue
+    }
+    // JSON has no raw line break, so that its bytes are one line.
+    const [before, after] = encodeMessageAround(message)
+    chunks.push(encodeText(text + before), data)
+    text = after
+  }
+  return chunks.length ? concatShared([...chunks, encodeText(text)]) : encodeShared(text)
 }
 
 export interface RecentLimit {
@@ -102,7 +120,8 @@ export class RecentMessages {
     }
     for (const entry of entries) {
       if (entry.offset <= this.last) continue
-      this.#entries.push(entry)
+      const data = packData(entry.data)
+      this.#entries.push(data === entry.data ? entry : { ...entry, data })
       this.#bytes += entry.data.length
       this.last = entry.offset
     }

@@ -48,11 +48,11 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   }
 }
 
-async function answerStream(served: Served, leave: () => void): Promise<unknown> {
+async function answerStream(served: Served, leave: (() => void) | undefined): Promise<unknown> {
   const response = createResponse(served.event)
   const connection = new Connection(served.options, served.context, response, served.event)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned.
-  connection.onClosed(leave)
+  if (leave) connection.onClosed(leave)
   const { revalidate } = served.options
   if (revalidate) {
     const { heartbeats, report } = served.context
@@ -118,11 +118,11 @@ function askedId({ position }: SSERequest): string | undefined {
   return position && channelPosition(position) !== 'malformed' ? position.text : undefined
 }
 
-async function answerPoll({ event, handler, options, context, request }: Served, leave: () => void): Promise<unknown> {
+async function answerPoll({ event, handler, options, context, request }: Served, leave: (() => void) | undefined): Promise<unknown> {
   const left = new AbortController()
   const onClose = () => {
     // The handler may be busy for long, and its client asks again meanwhile.
-    leave()
+    leave?.()
     left.abort()
   }
   createResponse(event).watch({ onDrain() {}, onClose })

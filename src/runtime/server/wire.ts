@@ -28,7 +28,21 @@ export function encodeText(text: string): Uint8Array {
  * It has memory of its own, and is not a piece of Node's pool.
  */
 export function encodeShared(text: string): Uint8Array {
-  const bytes = encoder.encode(text)
+  return shared(encoder.encode(text))
+}
+
+/** Chunks as one, for many sockets as {@link encodeShared}. */
+export function concatShared(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return shared(bytes)
+}
+
+function shared(bytes: Uint8Array): Uint8Array {
   return typeof Buffer === 'undefined' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
@@ -43,6 +57,12 @@ export function encodeMessage(message: { id?: string, event?: string, data: stri
   if (message.id !== undefined) block += `id: ${message.id}\n`
   if (message.event !== undefined) block += `event: ${message.event}\n`
   return `${block}${dataLines(message.data)}\n`
+}
+
+/** What stands before and behind the data of one message, for data of one line that is bytes already. */
+export function encodeMessageAround(message: { id?: string, event?: string }): [before: string, after: string] {
+  const block = encodeMessage({ ...message, data: '' })
+  return [block.slice(0, -2), '\n\n']
 }
 
 export function encodeControl(control: SSEControl, id?: string): string {

@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser'
 import { describe, expect, it } from 'vitest'
+import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { SSEBatch, SSEControl } from '../../../src/runtime/shared/protocol'
 import { chaosDriver } from '../../support/drivers'
@@ -105,7 +106,7 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
   const channel = server.channel<string>(name, { retention: { maxMessages } })
   const truth = new Truth()
   const off = await memory.subscribe(name, (notice) => {
-    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(data), maxMessages)
+    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
   })
   let calm = false
   const clients = Array.from({ length: 3 }, (_, i) => new HttpClient(truth, `run ${seed}, client ${i}`, `${server.url}/c/${encodeURIComponent(name)}`, createRandom(seed * 7 + i)))

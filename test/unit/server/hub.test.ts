@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/types'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/channel-reader'
@@ -54,7 +55,7 @@ class Pulled {
   take(step: ReaderStep): void {
     try {
       if (step.type === 'messages') {
-        for (const { offset, data } of step.run.entries) this.client.message(formatPosition(step.run.epoch, offset), JSON.parse(data))
+        for (const { offset, data } of step.run.entries) this.client.message(formatPosition(step.run.epoch, offset), JSON.parse(unpackData(data)))
       }
       else if (step.type === 'gap') {
         this.client.gap(step.gap)
@@ -109,7 +110,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
   let ended = false
   // The first to know, and in the same breath as the append.
   await memory.subscribe('c', (notice) => {
-    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(data), maxMessages)
+    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
   })
 
   const open = async (entry: { client: Client, pulled: Pulled }, asked: string | undefined, from: 'start' | 'now') => {
@@ -214,7 +215,7 @@ async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
   return steps
 }
 
-const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(data)) : [step])
+const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(unpackData(data))) : [step])
 
 describe('hub: subscriptions', () => {
   function counted(): { driver: LogDriver, active: () => number, made: () => number } {

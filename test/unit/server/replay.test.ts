@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { RecentMessages, Run, gapBehind, locate } from '../../../src/runtime/server/replay'
+import { encodeMessage } from '../../../src/runtime/server/wire'
 
 const state = { epoch: 'e', first: 5, last: 9, closing: null }
 
@@ -81,5 +82,17 @@ describe('recent messages', () => {
     const run = new Run('e', [{ offset: 1, data: '1' }, { offset: 2, event: 'x', data: '"é"' }])
     expect(new TextDecoder().decode(run.bytes)).toBe('id: e.1\ndata: 1\n\nid: e.2\nevent: x\ndata: "é"\n\n')
     expect(run.bytes).toBe(run.bytes)
+  })
+
+  it('long messages are kept as bytes, and look the same on the wire', () => {
+    const entry = fc.record({ data: fc.oneof(fc.string({ unit: 'binary' }), fc.constant('é😀\u2028'.repeat(1_000))).map(text => JSON.stringify(text)), event: fc.option(fc.constantFrom('a', 'é'), { nil: undefined }) })
+    fc.assert(fc.property(fc.array(entry, { minLength: 1, maxLength: 8 }), (given) => {
+      const entries = given.map((message, index) => ({ offset: index + 1, ...message }))
+      const recent = new RecentMessages('e', 0, { messages: 100, bytes: 1e6 })
+      recent.push(entries)
+      const run = recent.runAfter(0, 1e6)!
+      expect(run.entries.some(({ data }) => typeof data !== 'string')).toBe(given.some(({ data }) => data.length > 2_000))
+      expect(new TextDecoder().decode(run.bytes)).toBe(entries.map(({ offset, event, data }) => encodeMessage({ id: `e.${offset}`, event, data })).join(''))
+    }))
   })
 })

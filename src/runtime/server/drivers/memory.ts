@@ -1,5 +1,6 @@
 import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
+import { packData } from './packed-data'
 import type { SSERetention } from '../options'
 import { unref } from '../tick'
 import type { LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
@@ -128,7 +129,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
 }
 
 function store(log: Log, { event, data, key }: LogAppend, added: LogEntry[]): number {
-  const entry: StoredEntry = { offset: ++log.last, event, data, key, at: performance.now() }
+  const entry: StoredEntry = { offset: ++log.last, event, data: packData(data), key, at: performance.now() }
   log.entries.push(entry)
   if (key !== undefined) log.keys.set(key, entry.offset)
   added.push(entry)

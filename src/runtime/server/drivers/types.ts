@@ -1,13 +1,14 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { SSERetention } from '../options'
+import type { PackedData } from './packed-data'
 
 /** One message as a log keeps it. */
 export interface LogEntry {
   /** 1, 2, 3, … within an epoch, without holes. */
   offset: number
   event?: string
-  /** JSON text. */
-  data: string
+  /** JSON text, or its UTF-8. */
+  data: PackedData
   /**
    * Tells this message from any other that is ever given the same offset: a store that lost its newest messages (an
    * asynchronous failover) gives their offsets out again. Only compared. Drivers that cannot lose a part need none.
