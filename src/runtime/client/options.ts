@@ -1,4 +1,4 @@
-import { SSEError } from '../shared/errors'
+import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions } from './types'
 
@@ -29,14 +29,9 @@ export function resolveClientOptions(options: SSEClientOptions = {}): ResolvedCl
     if (value === false && name === 'silenceTimeoutMs') continue
     // A delay of nothing is a choice; a limit of nothing would end every attempt as it begins.
     const least = name.endsWith('DelayMs') ? 0 : 1
-    if (!(typeof value === 'number' && value >= least)) throw invalid(name, `a number of at least ${least}`, value)
+    if (!(typeof value === 'number' && value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
   }
-  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalid('transports', '`stream`, `poll`, or both', transports)
-  if (options.body !== undefined && method === 'GET') throw invalid('method', 'one that has a body', method)
+  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
+  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
-}
-
-/** The sentence of `invalidOption`, which is too long for a browser in how it prints values. */
-function invalid(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got \`${String(got)}\`.`)
 }
