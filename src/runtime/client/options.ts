@@ -1,4 +1,4 @@
-import { SSEError } from '../shared/errors'
+import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions, SSEShare } from './types'
 
@@ -32,15 +32,10 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
     if (value === false && name === 'silenceTimeoutMs') continue
     // A delay of nothing is a choice; a limit of nothing would end every attempt as it begins.
     const least = name.endsWith('DelayMs') ? 0 : 1
-    if (!(typeof value === 'number' && value >= least)) throw invalid(name, `a number of at least ${least}`, value)
+    if (!(typeof value === 'number' && value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
   }
-  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalid('transports', '`stream`, `poll`, or both', transports)
-  if (options.share && !SHARES.includes(options.share)) throw invalid('share', '`component`, `page` or `browser`', options.share)
-  if (options.body !== undefined && method === 'GET') throw invalid('method', 'one that has a body', method)
+  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
+  if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
+  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
-}
-
-/** The sentence of `invalidOption`, which is too long for a browser in how it prints values. */
-function invalid(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got \`${typeof got === 'number' ? got : JSON.stringify(got)}\`.`)
 }

@@ -70,7 +70,6 @@ export class Page {
 export class World {
   readonly server: ModelServer
   readonly client: SSEClient
-  readonly delivered: string[] = []
   /** Behind the last message that was delivered: where the next one must follow. */
   private pointer: string | undefined
   private hadPosition = false
@@ -83,6 +82,9 @@ export class World {
   /** What `Retry-After` or `pending` has asked for with the answer of this step. */
   floorMs = 0
   private requests = 0
+  /** Failures in a row, and whether what goes wrong in this step is one. */
+  private failures = 0
+  private counts = true
   private life = 0
   private readonly lives = new Map<number, number>()
   private hangs: number
@@ -146,7 +148,7 @@ export class World {
     const [life, last] = (this.pointer ?? '').split('.')
     if (life !== epoch || Number(last) + 1 !== offset) this.violation(`${at} behind ${this.pointer}`)
     this.pointer = at
-    this.delivered.push(at)
+    this.hadPosition = true
   }
 
   private onState(change: Partial<SSEClientState>): void {
@@ -155,10 +157,13 @@ export class World {
     if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
     this.gap = this.client.state.gap
     if (change.position !== undefined) this.hadPosition = true
+    if (change.attempt === 0 && this.status !== 'reconnecting') this.failures = 0
     const retryAt = change.error?.retryAt
     if (retryAt && this.ground.exact) {
       this.notBefore = retryAt
       const { attempt } = this.client.state
+      if (this.counts) this.failures++
+      if (attempt !== this.failures) this.violation(`failure ${this.failures} is said to be ${attempt}`)
       const { minDelayMs = 500, maxDelayMs = 20_000 } = this.scenario.options.reconnect ?? {}
       const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.max(0, attempt - 1))
       const floor = Math.min(this.floorMs, MAX_RETRY_AFTER_MS)
@@ -171,8 +176,10 @@ export class World {
   async step(input: string | undefined, act: () => void): Promise<void> {
     const before = this.status
     this.requests = 0
+    this.counts = input !== '`offline`' && input !== '503 `pending`'
     act()
     await this.ground.settled()
+    this.counts = true
     this.floorMs = 0
     if (this.ground.exact) {
       const next = input === undefined ? [before] : allowed(input, before)
