@@ -310,6 +310,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 }
 
-function interrupted(cause?: SSEError): SSEError {
+/** Final: what was lost has no position to go on from. */
+export function interrupted(cause?: SSEError): SSEError {
   return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }

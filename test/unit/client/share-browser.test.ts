@@ -108,6 +108,68 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
+  it('a tab that is hidden from the beginning says that it pauses', async () => {
+    const { server } = harness
+    const page = stubBrowser()
+    const document = { visibilityState: 'hidden' }
+    vi.stubGlobal('document', document)
+    server.script(x => x.open())
+    const one = (await openTab())(server.url, { pauseWhenHidden: true })
+    expect(one.state.status).toBe('idle')
+    // The key is there, and nobody has asked for the lock.
+    await crypto.subtle.digest('SHA-256', new Uint8Array())
+    expect(one.state.status).toBe('idle')
+    document.visibilityState = 'visible'
+    await eventually(() => {
+      page.dispatchEvent(new Event('visibilitychange'))
+      expect(one.state.status).toBe('connected')
+    })
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('trap 40: the next leader does not repeat what cannot be repeated', async () => {
+    const { server } = harness
+    server.script(x => x.stream(message('part')))
+    const post = { method: 'POST', body: { prompt: 'once' } }
+    const leader = (await openTab())(server.url, post)
+    await eventually(() => expect(leader.seen).toEqual(['part']))
+    const follower = (await openTab())(server.url, post)
+    await eventually(() => expect(follower.state.status).toBe('connected'))
+    leader.stop()
+    await eventually(() => expect(follower.state).toMatchObject({ status: 'closed', error: { code: 'INTERRUPTED', retry: false } }))
+    expect(server.exchanges).toHaveLength(1)
+    // Whoever asks for it gets it.
+    follower.connect()
+    await eventually(() => expect(follower.seen).toEqual(['part']))
+    expect(server.exchanges).toHaveLength(2)
+  })
+
+  it('the next leader repeats what has a position', async () => {
+    const { server } = harness
+    server.script(x => x.open({ position: 'e1.5' }))
+    const post = { method: 'POST', position: 'e1.5' }
+    const leader = (await openTab())(server.url, post)
+    await eventually(() => expect(leader.state.status).toBe('connected'))
+    const follower = (await openTab())(server.url, post)
+    await eventually(() => expect(follower.state).toMatchObject({ status: 'connected', position: 'e1.5' }))
+    leader.stop()
+    await eventually(() => expect(server.exchanges.map(x => x.request.headers['last-event-id'])).toEqual([undefined, 'e1.5']))
+  })
+
+  it('trap 40: a sleep does not cut what cannot be repeated', async () => {
+    const { server } = harness
+    const page = stubBrowser()
+    server.script(x => x.stream(message('part')))
+    const one = (await openTab())(server.url, { method: 'POST' })
+    await eventually(() => expect(one.seen).toEqual(['part']))
+    page.dispatchEvent(new Event('freeze'))
+    page.dispatchEvent(new Event('resume'))
+    server.exchanges[0]!.end(message('rest') + END)
+    await eventually(() => expect(one.state).toMatchObject({ status: 'closed', ended: true }))
+    expect(one.seen).toEqual(['part', 'rest'])
+    expect(server.exchanges).toHaveLength(1)
+  })
+
   it('is of the page where there are no locks', async () => {
     const { server } = harness
     server.script(x => x.open())

@@ -39,7 +39,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   /**
    * Who uses the connection: this call alone (`component`), all of the page that ask for the same (`page`), or those of all tabs
    * (`browser`; where there are no Web Locks, as without https, the page). The same: method, url, query, headers, body,
-   * `credentials` and `transports`. Each has its own position, callbacks and `stop()`. Default `component`.
+   * `credentials`, `transports` and `pauseWhenHidden`. Each has its own position, callbacks and `stop()`. Default `component`.
    */
   share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */

@@ -1,5 +1,6 @@
 import { follow } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
+import { delay } from '../delay'
 import { isHidden, watchPage } from '../page-life'
 import type { FeedEvent } from './group'
 
@@ -7,12 +8,16 @@ import type { FeedEvent } from './group'
 const PERIOD_MS = 2_000
 /** Periods without a word, all but one of them asked for, after which the leader is robbed. */
 const SILENT_PERIODS = 3
+/** How long the last word of a leader may be behind its lock, in milliseconds. */
+const WORD_MS = 500
 
 interface Electorate {
   /** Feeds the group until the signal is aborted. */
   lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void
   share(event: FeedEvent): void
   now(): FeedEvent | undefined
+  /** Whether the next leader can go on. */
+  isRepeatable(): boolean
 }
 
 /** Web Locks are only in secure contexts, and not in old browsers. */
@@ -24,7 +29,7 @@ export function canElect(): boolean {
  * Lets one tab of the browser lead, and tell the others. A lock decides: the browser hands it on when a tab is closed or
  * crashes. A tab that is about to be frozen steps down by itself, and one that has fallen silent is robbed.
  */
-export function elect(name: string, pauseWhenHidden: boolean | undefined, over: AbortSignal, { lead, share, now }: Electorate): void {
+export function elect(name: string, pauseWhenHidden: boolean | undefined, over: AbortSignal, { lead, share, now, isRepeatable }: Electorate): void {
   let stay: AbortController | undefined
   // Which leader is the newer: one that was robbed in its sleep goes on talking when it wakes.
   let term = 0
@@ -49,7 +54,9 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
       channel.postMessage({ ...event, term, state: { ...event.state, error: error && { ...error, message: error.message } } })
     }
 
-    function hold(): void | Promise<void> {
+    async function hold(): Promise<void> {
+      // Was it lost, or has it ended?
+      if (now() && !signal.aborted && !isRepeatable()) await delay(WORD_MS, signal)
       if (signal.aborted) return
       leading = true
       term = Math.max(Date.now(), term + 1)
@@ -101,6 +108,7 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
   // Before any client listens: what it says of its sleep is for nobody.
   watchPage(over, (event) => {
     if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
+      if (!isRepeatable()) return
       leave()
       const event = now()
       if (event) share({ ...event, state: { ...event.state, status: 'idle', error: undefined } })

@@ -1,6 +1,6 @@
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
-import { createSSEClient, initialState } from '../client'
+import { createSSEClient, initialState, interrupted } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { fresh } from '../request'
 import type { SSEClientState } from '../types'
@@ -49,6 +49,10 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
   let now: FeedEvent | undefined
   let hurry = () => {}
 
+  const first = () => members.values().next().value!
+  // As one client decides it for itself.
+  const isRepeatable = () => first().options.method === 'GET' || now?.state.position !== undefined
+
   function share(event: FeedEvent): void {
     now = { after: event.state.position ?? event.after, state: event.state }
     for (const member of members) member.take(event)
@@ -64,7 +68,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   /** Runs the client that feeds the group, from where one of its members stands. */
   function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
-    const first = () => members.values().next().value!
+    if (now && !isRepeatable()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
     const { options, position } = first()
     let { at } = first()
     let told: SSEClientState | undefined
@@ -111,7 +115,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         if (now) member.take(now)
       }
       else if (name) {
-        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now })
+        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now, isRepeatable })
       }
       else {
         lead(over.signal, share)

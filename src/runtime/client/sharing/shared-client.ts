@@ -2,6 +2,7 @@ import type { SSEMessage } from '../../shared/types'
 import type { SSEClient, SSEClientEvents } from '../client'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
+import { isHidden } from '../page-life'
 import type { SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
@@ -145,7 +146,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         member.at = ask
       }
       const { signal } = life = new AbortController()
-      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
+      set({ ...state, status: options.pauseWhenHidden && isHidden() ? 'idle' : 'connecting', error: undefined, attempt: 0, ended: false })
       void joinGroup(url, member, signal)
     },
     pause() {
