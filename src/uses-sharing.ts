@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { resolveFiles } from '@nuxt/kit'
 
 const SOURCES = '**/*.{vue,ts,mts,js,mjs,tsx,jsx}'
-const NO_SOURCES = ['**/node_modules/**', '**/.*/**', '**/dist/**', '**/server/**']
+// Only the `server` of a layer runs on the server: pages and components may have a folder of that name.
+const NO_SOURCES = ['**/node_modules/**', '**/.*/**', '**/dist/**', 'server/**', 'layers/*/server/**']
 
 /**
  * Whether the sources in `dirs` may use the option `share` of `useSSE`: whether they have the word, wherever. Sharing is a quarter of what
