@@ -168,6 +168,18 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('closed')
   })
 
+  it('whoever connects behind its component gets nothing that nobody would end', async () => {
+    server.script(x => x.open())
+    const { sse, wrapper } = await mount({ immediate: false })
+    wrapper.unmount()
+    sse.connect(server.url)
+    expect(sse.status.value).toBe('idle')
+    // A request of it would have come before this one.
+    const { sse: other } = await mount({}, `${server.url}other`)
+    await vi.waitFor(() => expect(other.status.value).toBe('connected'))
+    expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/other'])
+  })
+
   it('trap 44: KeepAlive keeps the connection of a component that is out of sight', async () => {
     server.script(x => x.open())
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>

@@ -151,8 +151,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   let started = false
+  let over = false
   function connect(to?: string): void {
-    if (import.meta.server) return
+    // Behind its component nobody would end it.
+    if (import.meta.server || over) return
     // From where the server's reading ended, unless that was of another place.
     const next = to ?? (started || begun === path() ? undefined : toValue(url))
     if (next !== undefined) reset()
@@ -198,7 +200,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     watch(() => toValue(url), () => {
       if (started) connect(toValue(url))
     })
-    tryOnScopeDispose(() => client.stop())
+    tryOnScopeDispose(() => {
+      over = true
+      client.stop()
+    })
   }
 
   return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
