@@ -203,9 +203,28 @@ describe('one connection for all tabs', () => {
 
   it('the names of locks and channels show nothing of a token', async () => {
     const options = resolveClientOptions({ headers: { authorization: 'Bearer secret' } })
-    const name = await keyOf('/api/x', options, true, new AbortController().signal)
+    const name = await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)
     expect(name).toMatch(/^nuxt-sse:[\w+/]{43}=$/)
-    expect(await keyOf('/api/x', options, true, new AbortController().signal)).toBe(name)
+    expect(await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)).toBe(name)
+  })
+
+  it('a url that is relative to its page is another one on another page', async () => {
+    const options = resolveClientOptions()
+    // What `fetch` and `Request` of Node have in place of a document's base.
+    const base = Symbol.for('undici.globalOrigin.1')
+    const names = new Map<string, string>()
+    try {
+      for (const page of ['http://127.0.0.1/a/', 'http://127.0.0.1/a/other', 'http://127.0.0.1/b/']) {
+        Object.defineProperty(globalThis, base, { value: new URL(page), configurable: true })
+        names.set(page, await keyOf('feed', options, true, new AbortController().signal))
+      }
+    }
+    finally {
+      Reflect.deleteProperty(globalThis, base)
+    }
+    const [one, sibling, other] = names.values()
+    expect(sibling).toBe(one)
+    expect(other).not.toBe(one)
   })
 })
 

@@ -7,11 +7,10 @@ import { prepareRequest } from '../request'
  */
 export async function keyOf(url: string, options: ResolvedClientOptions, hashed: boolean, signal: AbortSignal): Promise<string> {
   const parts = await prepareRequest(url, { ...options, position: undefined }, () => undefined, signal).then(
-    // A form or a stream cannot be compared.
-    ({ url, init: { method, credentials, headers, body } }) => [url, method, credentials, options.transports, options.pauseWhenHidden, [...headers], typeof body === 'object' ? Math.random() : body],
-    // What throws is asked again by a connection of its own, which reports it.
-    Math.random,
-  )
+    // A form or a stream cannot be compared; a relative url only as `fetch` will see it.
+    ({ url, init: { method, credentials, headers, body } }) => [new Request(url).url, method, credentials, options.transports, options.pauseWhenHidden, [...headers], typeof body === 'object' ? Math.random() : body],
+  // What throws is asked again by a connection of its own, which reports it.
+  ).catch(Math.random)
   const key = JSON.stringify([hashed, parts])
   return hashed ? `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}` : key
 }
