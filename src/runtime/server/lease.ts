@@ -78,21 +78,21 @@ export class Lease {
   async #renew(): Promise<boolean> {
     const { driver, channel, retention, leaseMs, onLost, unreadMs } = this.init
     clearTimeout(this.#timer)
+    if (this.#closed) return false
     const askedAt = performance.now()
+    // It may be another's by now, and what goes on here would be done twice. A process that was paused learns it here.
+    if (askedAt >= this.#heldUntil) return this.#over(leaseLost(channel))
     let answer: LeaseAnswer
     try {
       answer = await driver.lease(channel, { type: 'renew', token: this.token, leaseMs, onLost }, retention)
     }
     catch {
-      // By the driver's clock it may be another's by now: what goes on here would be done twice.
-      if (performance.now() >= this.#heldUntil) this.#over(leaseLost(channel))
-      else this.#renewIn(RETRY_MS)
+      this.#renewIn(Math.min(RETRY_MS, Math.max(0, this.#heldUntil - performance.now())))
       return false
     }
     const { held, state } = answer
     if (!held) {
-      this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
-      return false
+      return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
     this.#heldUntil = askedAt + leaseMs
     const { stopping, unreadMs: unread } = state!.lease!
@@ -107,9 +107,10 @@ export class Lease {
     if (!this.#closed) this.#timer = unref(setTimeout(() => void this.renew(), ms))
   }
 
-  #over(reason: SSEError): void {
+  #over(reason: SSEError): false {
     this.close()
     this.onOver(reason)
+    return false
   }
 
   /** Whoever stops it says so. A subscription that fails costs only time: each renewal is told, too. */

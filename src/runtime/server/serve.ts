@@ -70,7 +70,7 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
 async function startStream(served: Served, connection: Connection): Promise<unknown> {
   const { context: { report } } = served
   try {
-    const result = await runHandler(served, connection)
+    const result = await runHandler(served, connection, () => connection.closed)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
     dispose(result, report)
@@ -87,11 +87,12 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
 }
 
 /** What the handler returns, or the channel that it is run behind. */
-async function runHandler({ event, handler, options, context, request }: Served, connection: Connection): Promise<unknown> {
+async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, isGone: () => boolean): Promise<unknown> {
   if (!options.resumable) return handler(event, connection)
   const resumable = createResumable(event, context, options, request, connection)
   const result = await handler(event, resumable.connection)
-  return isIterableSource(result) ? resumable.channelOf(result) : result
+  // Nothing starts for a client that has left.
+  return isIterableSource(result) && !isGone() ? resumable.channelOf(result) : result
 }
 
 async function startSource({ event, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
@@ -145,9 +146,10 @@ async function answerPoll(served: Served, leave: (() => void) | undefined): Prom
     left.abort()
   }
   createResponse(event).watch({ onDrain() {}, onClose })
-  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK))
+  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal.aborted)
   if (!(result instanceof Channel)) {
     dispose(result, context.report)
+    if (left.signal.aborted) return null
     throw notPollable()
   }
   const gone = result instanceof RunChannel ? result.attend() : undefined

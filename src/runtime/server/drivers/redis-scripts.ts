@@ -8,7 +8,7 @@ import { PRODUCER_LOST } from './lease-lost'
  *   1 log   stream; entry `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key)
  *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `touched` (ms, when it was last given its expiry),
  *           `closing` (JSON) and `closer` once it has ended; `lease` (`<token> <until, ms> <time, ms> <onLost> <stopping: 1>`) of its
- *           producer, `revoked` (token) of one whose log was removed, `read` (ms) when somebody last said that it is read
+ *           producer, `revoked` where a log was removed that had one, `read` (ms) when somebody last said that it is read
  *   3 keys  hash: key of a message → its offset, while that is kept
  *   4       APPEND only: the writer's last append, for as long as it may ask again what became of it
  *
@@ -329,7 +329,7 @@ if asked == 'acquire' and not held then
 elseif asked == 'renew' then
   -- A log that was lost with its lease begins anew, and its producer goes on.
   if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
-  elseif not life.lease and not life.ended and redis.call('HGET', meta, 'revoked') ~= token then take() end
+  elseif not life.lease and not life.ended and redis.call('HEXISTS', meta, 'revoked') == 0 then take() end
 elseif asked == 'release' and held then
   save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)
   notify('')
@@ -352,7 +352,7 @@ if expired then return expired end
 local lease, age = unpack(redis.call('HMGET', meta, 'lease', 'age'))
 redis.call('DEL', log, meta, keys)
 if lease then
-  redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'mark', '0', 'age', age, 'revoked', string.match(lease, '^%S+'))
+  redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'mark', '0', 'age', age, 'revoked', '1')
   redis.call('PEXPIRE', meta, int(age * 2.2))
 end
 notify('')

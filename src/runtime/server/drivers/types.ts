@@ -67,7 +67,10 @@ export type LogOnLost = 'fail' | 'restart'
 export type LeaseRequest
   /** Takes it, where nobody has it, and the log has not ended; or, with `anew`, where it has: it begins a new epoch then. */
   = | { type: 'acquire', token: string, leaseMs: number, onLost: LogOnLost, anew?: boolean, /** Of a log that begins with this. */ epoch?: string }
-  /** Holds it for another `leaseMs`, unless it is lost. One that the store itself has lost is taken again. */
+  /**
+   * Holds it for another `leaseMs`, unless it is lost. Where the store has lost it, and all that it knew of the log, it is taken
+   * again: so nobody asks who knows that the time is up.
+   */
     | { type: 'renew', token: string, leaseMs: number, onLost: LogOnLost }
   /** Gives it back, unfinished: the next one who asks has it. */
     | { type: 'release', token: string }
