@@ -171,6 +171,23 @@ describe('stop', () => {
     await servers[at]!.channel('none').stop()
   })
 
+  it('is heard at once, and not when the lease is renewed next', async () => {
+    const slow = await startSSEServer({ leaseMs: 600_000 }, drivers[0])
+    let signal: AbortSignal | undefined
+    await slow.channel('c').run((run) => {
+      signal = run.signal
+      return (async function* () {
+        await new Promise(resolve => run.signal.addEventListener('abort', resolve))
+        yield 'too late'
+      })()
+    })
+    await eventually(() => expect(signal).toBeDefined())
+    await channel(1).stop()
+    expect(signal!.reason).toMatchObject({ code: 'ABORTED' })
+    expect(await dataOf(1)).toEqual([])
+    await slow.close()
+  })
+
   it('a viewer that leaves stops nothing', async () => {
     const one = producer()
     await one.start()
