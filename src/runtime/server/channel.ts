@@ -139,7 +139,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: SSERetention
 
-  constructor(private readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
+  constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (typeof name !== 'string' || name === '' || byteLength(name) > MAX_NAME_BYTES) {
       throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }

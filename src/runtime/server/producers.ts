@@ -64,8 +64,8 @@ interface Standby {
 /** The producers of one process, and those that it would start if others were lost. */
 export class Producers {
   readonly #open = new Set<Producer>()
-  /** Channels whose run begins or goes on here. */
-  readonly #runs = new Map<string, Promise<void>>()
+  /** Runs that are being asked for. */
+  readonly #starting = new Map<string, Promise<boolean>>()
   readonly #standbys = new Map<string, Standby>()
 
   constructor(private readonly init: ProducersInit) {}
@@ -87,12 +87,12 @@ export class Producers {
   }
 
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
-  run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
+  async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
     if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
     if (![undefined, 'attach', 'anew'].includes(options.ifEnded)) throw invalidOption('ifEnded', '`"attach"` or `"anew"`', options.ifEnded)
     if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
     if (this.init.closing.aborted) throw shuttingDown('start')
-    return this.#startOnce(channel, producer, options)
+    await this.#startOnce(channel, producer, options)
   }
 
   /** Resolves when all are through; after `withinMs` they are stopped, and their readers told. */
@@ -103,37 +103,32 @@ export class Producers {
     await settled(open, LAST_WORD_MS)
   }
 
-  /** Callers of one process that come together are one. */
-  #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
-    const { name } = channel
-    const here = this.#runs.get(name)
-    if (here) return here
-    const started = this.#start(channel, producer, options)
-    this.#runs.set(name, started)
-    return started
+  /** Callers of one process that come together and want the same ask once. Resolves with whether it was started here. */
+  #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
+    const key = `${options.ifEnded} ${channel.name}`
+    const asked = this.#starting.get(key)
+    if (asked) return asked
+    const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
+    this.#starting.set(key, starting)
+    return starting
   }
 
-  async #start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
+  async #start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const { name, retention } = channel
     const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
     const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
-    let state: LogState | undefined
-    try {
-      const answer = await lease.acquire(ifEnded === 'anew', epoch)
-      state = answer.held ? answer.state : undefined
+    const { held, state } = await lease.acquire(ifEnded === 'anew', epoch)
+    if (!held || !state) {
+      this.#standBy(channel, producer, options)
+      return false
     }
-    finally {
-      if (!state) this.#runs.delete(name)
-    }
-    if (!state) return this.#standBy(channel, producer, options)
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
     const { done } = this.#produce(channel, signal => producer({ signal, ...place }), lease)
-    const over = (error?: unknown) => {
-      this.#runs.delete(name)
+    done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
-    }
-    done.then(over, over)
+    })
     options.event?.waitUntil?.(done.catch(() => {}))
+    return true
   }
 
   /** Starts it here should the one that has the lease be lost. One for each channel: the last that was asked for. */
@@ -155,8 +150,7 @@ export class Producers {
       }
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
-      await this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
-      return this.#runs.has(name)
+      return this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
     }, closing).catch(report).finally(over)
   }
 

@@ -90,14 +90,14 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
 
 /** The channel of one client's run. Newcomers get all of it, whatever the handler's `from` says. */
 export class RunChannel extends Channel {
-  constructor(private readonly server: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
-    super(server, name, { retention: options.retention })
+  constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
+    super(context, name, { retention: options.retention })
   }
 
   /** Says that somebody reads, until what it returns is called, and then once more: the window begins there. */
   attend(): () => void {
     // What cannot be said now is said a moment later, or the window ends, as it does for every reader that is cut off.
-    const say = () => void this.server.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
+    const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
     const timer = unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE))
     return () => {
       clearInterval(timer)

@@ -99,6 +99,22 @@ describe('run', () => {
     expect((await channel().info()).epoch).not.toBe(epoch)
   })
 
+  it('stopped, or deleted, and begun anew in one breath', async () => {
+    for (const end of ['stop', 'delete'] as const) {
+      const one = producer()
+      await one.start({ ifEnded: 'anew' })
+      await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+      await channel()[end]()
+      const two = producer()
+      await two.start({ ifEnded: 'anew' })
+      two.finish()
+      await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{ data: '0 begins' }, { data: '0 ends' }], ended: true }))
+      expect(two.runs).toHaveLength(1)
+      one.finish()
+      await eventually(() => expect(one.released).toBe(1))
+    }
+  })
+
   it.each([[{ ifEnded: 'again' }], [{ onLost: 'ignore' }]])('refuses %j', async (options) => {
     expect(await code(channel().run(() => [1], options as never))).toBe('INVALID_OPTION')
     expect(await code(channel().run([1] as never))).toBe('INVALID_OPTION')
