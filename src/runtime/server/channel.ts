@@ -95,7 +95,7 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * aborts. Goes on without any reader. A source is an async iterable, an iterable, a `ReadableStream`, or the bytes of an event
    * stream, such as a `Response` of an AI provider: each of its events is a message, and `data: [DONE]` its end.
    *
-   * What comes while an append is under way is the next append; a source that is faster than the driver waits. A driver that is
+   * What comes while an append is under way, or within 10 ms of the last, is the next append; a source that is faster than the driver waits. A driver that is
    * away is asked again for 30 s. Rejects with what made it fail; that need not be awaited: readers are told, and what they may
    * not be told is logged.
    *

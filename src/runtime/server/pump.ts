@@ -5,11 +5,13 @@ import { follow } from '../shared/abort'
 import { SSEError, printValue } from '../shared/errors'
 import { unlessAborted } from './abort'
 import { isIterableSource, iterate, release } from './stream-source'
-import { afterTick } from './tick'
+import { afterTick, pause } from './tick'
 
 /** What is gathered while an append is under way; a source that has more than both waits. */
 const MAX_GATHERED_MESSAGES = 500
 const MAX_GATHERED_LENGTH = 262_144
+/** The least between two appends of one source: a model that is fast costs a hundred a second, and nobody sees the difference. */
+const APPEND_EVERY_MS = 10
 
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
@@ -26,8 +28,8 @@ export interface PumpInit {
 }
 
 /**
- * Appends what a source gives, in order, each item once: what comes in one turn of the event loop, or while an append is under
- * way, is one append. Resolves when the source is complete and all of it is kept. Rejects with what it threw, or what went wrong.
+ * Appends what a source gives, in order, each item once: what comes in one turn of the event loop, while an append is under
+ * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept. Rejects with what it threw, or what went wrong.
  */
 export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report }: PumpInit): Promise<void> {
   const gathered = new Gathered(append)
@@ -67,7 +69,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
     }
   }
   catch (error) {
-    await gathered.written
+    await gathered.flush()
     if (signal.aborted) throw signal.reason
     throw gathered.failure ?? error
   }
@@ -75,7 +77,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
     stopped.abort()
     if (held) void release(held, report)
   }
-  await gathered.written
+  await gathered.flush()
   if (gathered.failure) throw gathered.failure
 }
 
@@ -112,7 +114,10 @@ class Gathered {
   #entries: LogAppend[] = []
   #length = 0
   #writing?: Promise<void>
+  #flushing = false
   #room?: PromiseWithResolvers<void>
+  /** Aborted when what is gathered should wait no longer. */
+  #hurry = new AbortController()
 
   constructor(private readonly append: (entries: LogAppend[]) => Promise<void>) {}
 
@@ -125,21 +130,28 @@ class Gathered {
     return (this.#room ??= Promise.withResolvers<void>()).promise
   }
 
-  /** Resolves when all is appended, or one append has failed. Never rejects. */
-  get written(): Promise<void> {
-    return this.#writing ?? Promise.resolve()
+  /** Nothing more will come. Resolves when all is appended, or one append has failed. Never rejects. */
+  async flush(): Promise<void> {
+    this.#flushing = true
+    this.#hurry.abort()
+    await this.#writing
   }
 
   add(entry: LogAppend): void {
     this.#entries.push(entry)
     this.#length += entry.data.length
     this.#writing ??= this.#write()
+    if (this.full) this.#hurry.abort()
   }
 
   async #write(): Promise<void> {
     await new Promise<void>(afterTick)
     try {
-      while (this.#entries.length) await this.append(this.#take())
+      while (this.#entries.length) {
+        const nextAt = performance.now() + APPEND_EVERY_MS
+        await this.append(this.#take())
+        await pause(nextAt - performance.now(), this.#hurry.signal)
+      }
     }
     catch (error) {
       this.failure ??= error
@@ -155,6 +167,8 @@ class Gathered {
     this.#length = 0
     this.#room?.resolve()
     this.#room = undefined
+    // A signal is aborted once; after a flush there is nothing left to wait for.
+    if (this.#hurry.signal.aborted && !this.#flushing) this.#hurry = new AbortController()
     return entries
   }
 }

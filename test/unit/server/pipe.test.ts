@@ -65,6 +65,20 @@ describe('pipe: how it appends', () => {
     expect(appends.length).toBeLessThanOrEqual(3)
   })
 
+  it('what comes in quick succession is gathered, the first at once', async () => {
+    const begun = performance.now()
+    await server.channel('c').pipe((async function* () {
+      for (let n = 0; n < 200; n++) {
+        yield n
+        await turns(1)
+      }
+      await eventually(async () => expect(await dataOf()).toHaveLength(200))
+    })())
+    // One for each 10 ms that it took, the first, and the last.
+    expect(appends.length).toBeLessThanOrEqual((performance.now() - begun) / 10 + 2)
+    expect(appends[0]!.length).toBeLessThan(3)
+  })
+
   it('a source that is faster than the driver waits', async () => {
     const gate = Promise.withResolvers<void>()
     driver.append = () => gate.promise.then(() => ({ epoch: 'e1', offsets: [] }))
