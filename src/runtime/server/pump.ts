@@ -150,7 +150,7 @@ class Gathered {
       while (this.#entries.length) {
         const nextAt = performance.now() + APPEND_EVERY_MS
         await this.append(this.#take())
-        await pause(nextAt - performance.now(), this.#hurry.signal)
+        await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)
       }
     }
     catch (error) {
