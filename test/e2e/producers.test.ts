@@ -198,6 +198,41 @@ describe('producers on two servers and one Redis', () => {
     expect(ms).toBeLessThan(3_000)
   }, 15_000)
 
+  it.each([
+    ['stopped for less than the lease', async () => {
+      for (const node of redis.nodes) node.pause()
+      await new Promise(resolve => setTimeout(resolve, LEASE_MS / 2))
+      for (const node of redis.nodes) node.resume()
+    }],
+    ['killed, and started again at once', async () => {
+      for (const node of redis.nodes) {
+        await node.kill()
+        await node.start()
+      }
+    }],
+  ])('Redis %s under a run and a resumable generator: readers get each token, once', async (_, disturb) => {
+    const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
+    await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
+    await disturb()
+    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
+    for (const reader of readers) {
+      expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'end'])
+      expect(numbers(reader)).toEqual(range(1, 150))
+    }
+    expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
+  }, 30_000)
+
+  it('Redis stopped for longer than the lease: readers are told as soon as it is back, and nobody hangs', async () => {
+    const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?to=100000&everyMs=10`)))
+    await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5)))
+    for (const node of redis.nodes) node.pause()
+    await new Promise(resolve => setTimeout(resolve, 2 * LEASE_MS))
+    for (const node of redis.nodes) node.resume()
+    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'error', 2 * LEASE_MS)))
+    for (const reader of readers) expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST' })
+    await eventually(async () => expect(await sum()).toEqual({ started: 1, released: 1, open: 0 }))
+  }, 30_000)
+
   it('a viewer that was never there: what a provider streams is all there for a late reader, on the other instance', async () => {
     const stub = createServer((_, response) => {
       response.setHeader('content-type', 'text/event-stream')
