@@ -147,6 +147,18 @@ describe('producers on two servers and one Redis', () => {
     expect((await produced(other)).started).toBe(0)
   }, 30_000)
 
+  it('kill -9 of the instance that serves the viewer, and not of the producer\'s: the viewer goes on at the other', async () => {
+    await using first = await SSEReader.open(`${servers[0]!.url}/api/run/${channel}?to=150&everyMs=10`)
+    await first.until(({ data }) => data.length > 5)
+    const reader = await SSEReader.open(`${servers[1]!.url}/api/run/${channel}`)
+    await reader.until(({ data }) => data.length > 10)
+    await servers[1]!.stop('SIGKILL')
+    await using back = await SSEReader.open(`${servers[0]!.url}/api/run/${channel}`, { headers: { 'last-event-id': reader.messages.at(-1)!.id! } })
+    await back.until(({ controls }) => controls.at(-1)?.type === 'end')
+    expect([...numbers(reader), ...numbers(back)]).toEqual(range(1, 150))
+    expect(await produced(servers[0]!)).toMatchObject({ started: 1 })
+  })
+
   it('`restart`: a process whose reader called `run` goes on where the killed one was, and readers notice nothing but the pause', async () => {
     const query = `to=150&everyMs=20&onLost=restart`
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?${query}`)))
