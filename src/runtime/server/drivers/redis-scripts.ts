@@ -329,7 +329,7 @@ if asked == 'acquire' and not held then
 elseif asked == 'renew' then
   -- A log that was lost with its lease begins anew, and its producer goes on.
   if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
-  elseif not life.lease and not life.ended and redis.call('HEXISTS', meta, 'revoked') == 0 then take() end
+  elseif not life.lease and not life.ended and not redis.call('HGET', meta, 'revoked') then take() end
 elseif asked == 'release' and held then
   save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)
   notify('')
