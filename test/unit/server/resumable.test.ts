@@ -32,7 +32,7 @@ let runs: Run[]
 let handled: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-  servers = await Promise.all([0, 1].map(() => startSSEServer({ leaseMs: 300, resumeWindowMs: WINDOW_MS, retryMs: 10, shutdownMs: 0 }, { ...store, close: async () => {} })))
+  servers = await Promise.all([0, 1].map(() => startSSEServer({ leaseMs: 800, resumeWindowMs: WINDOW_MS, retryMs: 10, shutdownMs: 0 }, { ...store, close: async () => {} })))
   runs = []
   handled = 0
   route('/count', {})

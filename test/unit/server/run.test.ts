@@ -15,7 +15,7 @@ import { failOnUnhandledRejections } from '../../support/unhandled'
 
 failOnUnhandledRejections()
 
-const LEASE_MS = 400
+const LEASE_MS = 800
 
 /** Two servers on one store, each with a connection of its own to it. */
 let store: LogDriver
