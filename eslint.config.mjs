@@ -48,7 +48,7 @@ function at(name) {
 
 export default createConfigForNuxt({
   features: { tooling: true, stylistic: true },
-  dirs: { src: ['./playground/app', './playground', './test/fixtures/basic/app', './bench/app/app'] },
+  dirs: { src: ['./playground/app', './playground', './test/fixtures/basic/app', './test/fixtures/ssr/app', './bench/app/app'] },
 })
   .append({
     files: ['**/*.ts', '**/*.vue'],

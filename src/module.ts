@@ -2,6 +2,7 @@ import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
+import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
 
@@ -23,9 +24,9 @@ export default defineNuxtModule<ModuleOptions>({
     // Tested with Nuxt 4.5 on nitropack 2.13 and h3 1.15.
     compatibility: { nuxt: '^4.0.0' },
   },
-  setup(options, nuxt) {
+  async setup(options, nuxt) {
     const { resolve } = createResolver(import.meta.url)
-    const { driver, redis, handler } = resolveOptions(options)
+    const { driver, redis, handler, client } = resolveOptions(options)
 
     // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
     const { runtimeConfig } = nuxt.options
@@ -42,6 +43,9 @@ export default defineNuxtModule<ModuleOptions>({
     nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
     addServerPlugin(resolve('./runtime/server/plugins/sse'))
 
+    // In development an application may begin to share at any time.
+    const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
+    nuxt.options.alias['#sse/sharing'] = resolve(`./runtime/client/sharing/${shares ? 'shared-client' : 'left-out'}`)
     addImports({ name: 'useSSE', from: resolve('./runtime/app/composables/use-sse') })
   },
 })

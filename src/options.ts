@@ -21,6 +21,14 @@ export interface RedisOptions {
   timeoutMs?: number
 }
 
+export interface ClientOptions {
+  /**
+   * Whether builds for browsers have what the option `share` of `useSSE` needs. In development it is always there.
+   * @default whether a source file of the application has the word `share`; say `true` if only a package uses it
+   */
+  share?: boolean
+}
+
 /** `sse` in `nuxt.config`: the defaults of every handler, and what keeps channels. */
 export interface ModuleOptions extends SSEHandlerOptions {
   /**
@@ -30,6 +38,7 @@ export interface ModuleOptions extends SSEHandlerOptions {
    */
   driver?: 'memory' | 'redis'
   redis?: RedisOptions
+  client?: ClientOptions
 }
 
 export interface ResolvedModuleOptions {
@@ -37,16 +46,18 @@ export interface ResolvedModuleOptions {
   driver: 'memory' | 'redis' | ''
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
+  client: ClientOptions
 }
 
 const DRIVERS = ['memory', 'redis']
 const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 /** Resolves what the user wrote into something complete. Throws `INVALID_OPTION`, saying what was expected. */
-export function resolveOptions({ driver, redis, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
+export function resolveOptions({ driver, redis, client = {}, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
+  if (![undefined, true, false].includes(client.share)) throw invalidOption('sse.client.share', '`true` or `false`', client.share)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // The url may come at run time; what is there now is looked at now.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler) }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client }
 }

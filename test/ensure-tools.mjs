@@ -7,6 +7,8 @@ const TOOLS = [
   { command: 'redis-server', package: 'redis-server' },
   // Certificates, for a Redis over TLS.
   { command: 'openssl', package: 'openssl' },
+  // A proxy that buffers.
+  { command: 'nginx', package: 'nginx-light' },
 ]
 
 const missing = TOOLS.filter(({ command }) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command]).status !== 0)

@@ -199,6 +199,38 @@ describe('useSSE', () => {
   })
 })
 
+describe('share', () => {
+  it('trap 44: the first component to leave does not close it for the other, and KeepAlive keeps its part', async () => {
+    server.script(x => x.isPoll ? x.batch([], { position: 'e1.0' }) : x.open({ position: 'e1.0' }))
+    const first = await mount({ share: 'page' })
+    let kept!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const visible = ref(true)
+    const Child = defineComponent({
+      setup() {
+        kept = useSSE<number>(server.url, { ...QUICK, share: 'page' })
+        return () => h('p')
+      },
+    })
+    const wrapper = await mountSuspended(defineComponent(() => () => h(KeepAlive, null, { default: () => visible.value ? h(Child) : h('b') })))
+    await vi.waitFor(() => expect([first.sse.status.value, kept.status.value]).toEqual(['connected', 'connected']))
+    visible.value = false
+    await nextTick()
+    first.wrapper.unmount()
+    expect(first.sse.status.value).toBe('closed')
+    server.exchanges[0]!.write(message(1, 'e1.1'))
+    await vi.waitFor(() => expect([kept.data.value, kept.position.value]).toEqual([1, 'e1.1']))
+    expect(first.sse.data.value).toBeUndefined()
+    wrapper.unmount()
+    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    // Who comes late reads what it is owed.
+    expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
+  })
+
+  it('is one of three', async () => {
+    await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`')
+  })
+})
+
 describe('before, and below', () => {
   it('connect() in setup is the connection, and mounting makes no second one', async () => {
     server.script(x => x.open())

@@ -1,11 +1,49 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser } from 'playwright-core'
+import type { Browser, BrowserContext } from 'playwright-core'
 
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** The Chromium on the PATH, as `npm test` has made sure that there is one. */
-export async function launchBrowser(): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim()
-  return chromium.launch({ executablePath, headless: true, args: ARGS })
+function executablePath(): string {
+  return process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim()
+}
+
+/**
+ * The Chromium on the PATH, as `npm test` has made sure that there is one. `backForwardCache`: as users have it; Playwright
+ * turns it off.
+ */
+export async function launchBrowser({ backForwardCache = false } = {}): Promise<Browser> {
+  return chromium.launch({ executablePath: executablePath(), headless: true, args: ARGS, ignoreDefaultArgs: backForwardCache ? ['--disable-back-forward-cache'] : [] })
+}
+
+/**
+ * The same, with tabs as people have them: one is in front, and the others are hidden, so that they can be frozen. Playwright keeps
+ * each page of its own contexts visible; here the one context is the browser's.
+ */
+export async function launchTabs(): Promise<{ context: BrowserContext, close(): Promise<void> }> {
+  const profile = await mkdtemp(join(tmpdir(), 'sse-tabs-'))
+  const child = spawn(executablePath(), [...ARGS, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const exited = once(child, 'exit')
+  const endpoint = await new Promise<string>((resolve, reject) => {
+    let output = ''
+    child.stderr.on('data', (chunk) => {
+      const [, url] = /listening on (ws:\S+)/.exec(output += chunk) ?? []
+      if (url) resolve(url)
+    })
+    void exited.then(([code]) => reject(new Error(`Chromium ended with ${code} before it listened:\n${output}`)))
+  })
+  const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true })
+  return {
+    context: browser.contexts()[0]!,
+    async close() {
+      await browser.close()
+      child.kill()
+      await exited
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
 }

@@ -10,7 +10,15 @@ describe('what a handler sends', () => {
       yield { n: 1 }
       yield sseMessage({ percent: 5 }, { event: 'progress' })
     })
-    expectTypeOf<Sent<typeof _handler>>().toEqualTypeOf<SSEMessage<{ n: number }, undefined> | SSEMessage<{ percent: number }, 'progress'>>()
+    expectTypeOf<Sent<typeof _handler>>().toEqualTypeOf<SSEMessage<{ n: number }, undefined> | { id?: string, event: 'progress', data: { percent: number } }>()
+  })
+
+  it('whose name may be missing is not told apart by it', () => {
+    const name = undefined as 'progress' | undefined
+    const _handler = defineSSEHandler(async function* () {
+      yield sseMessage(1, { event: name })
+    })
+    expectTypeOf<Sent<typeof _handler>>().toEqualTypeOf<SSEMessage<number, 'progress' | undefined>>()
   })
 
   it('of a channel, of a promise of one, and of a choice', () => {

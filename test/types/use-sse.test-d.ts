@@ -5,10 +5,11 @@ import { useSSE } from '../../src/runtime/app/composables/use-sse'
 interface Token { text: string }
 interface Usage { words: number }
 
-/** As Nitro writes it for an application's routes: serialized, and so without what the types extend. */
+/** As Nitro writes it for an application's routes: serialized, and so without what the types extend and what is `undefined`. */
 declare module 'nitropack/types' {
   interface InternalApi {
-    '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, event?: undefined, data: Token } | { id?: string, event?: 'usage', data: Usage } } }
+    '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, data: Token } | { id?: string, event: 'usage', data: Usage } } }
+    '/api/both': { get: { __sse: { id?: string, data: Token } }, post: { __sse: { id?: string, event: 'usage', data: Usage } | { id?: string, event: 'step' | 'stage', data: { percent: number } } }, default: { __sse: { data: boolean } } }
     '/api/jobs/:id/stream': { get: { __sse: { id?: string, event?: string, data: { percent: number } } } }
     '/api/jobs/:id': { get: { state: string } }
     '/files/**:path': { get: { __sse: { data: { line: string } } } }
@@ -30,11 +31,59 @@ describe('the messages of a route', () => {
   it('depend on the method', () => {
     expectTypeOf(useSSE('/api/chat', { method: 'POST', body: {} }).data.value).toEqualTypeOf<Token | Usage | undefined>()
     expectTypeOf(useSSE('/api/chat', { method: 'post', body: {} }).data.value).toEqualTypeOf<Token | Usage | undefined>()
+    expectTypeOf(useSSE('/api/both').data.value).toEqualTypeOf<Token | undefined>()
+    expectTypeOf(useSSE('/api/both', { method: 'GET' }).data.value).toEqualTypeOf<Token | undefined>()
+    expectTypeOf(useSSE('/api/both', { method: 'POST' }).data.value).toEqualTypeOf<Usage | { percent: number } | undefined>()
+    // For those that have none of their own, the one without a method in its name.
+    expectTypeOf(useSSE('/api/both', { method: 'PUT' }).data.value).toEqualTypeOf<boolean | undefined>()
   })
 
   it('are told apart by their names', () => {
     const { message } = useSSE('/api/chat', { method: 'POST', body: {} })
     if (message.value?.event === 'usage') expectTypeOf(message.value.data).toEqualTypeOf<Usage>()
+    else if (message.value) expectTypeOf(message.value.data).toEqualTypeOf<Token>()
+    const { message: other } = useSSE('/api/both', { method: 'POST' })
+    switch (other.value?.event) {
+      case 'usage':
+        expectTypeOf(other.value.data).toEqualTypeOf<Usage>()
+        break
+      case 'step':
+      case 'stage':
+        expectTypeOf(other.value.data).toEqualTypeOf<{ percent: number }>()
+        break
+      default:
+        expectTypeOf(other.value).toEqualTypeOf<undefined>()
+    }
+  })
+
+  it('come by name to callbacks', () => {
+    const { on } = useSSE('/api/chat', {
+      method: 'POST',
+      body: {},
+      on: {
+        'usage': ({ data, event }) => expectTypeOf([data, event] as const).toEqualTypeOf<readonly [Usage, 'usage']>(),
+        'message': ({ data }) => expectTypeOf(data).toEqualTypeOf<Token>(),
+        '*': ({ data }) => expectTypeOf(data).toEqualTypeOf<Token | Usage>(),
+      },
+    })
+    on('usage', ({ data }) => expectTypeOf(data).toEqualTypeOf<Usage>())
+    on('message', ({ data }) => expectTypeOf(data).toEqualTypeOf<Token>())
+    on('*', ({ data }) => expectTypeOf(data).toEqualTypeOf<Token | Usage>())
+    // @ts-expect-error The route sends nothing of that name.
+    on('usages', () => {})
+    // @ts-expect-error The same in the option.
+    useSSE('/api/chat', { method: 'POST', body: {}, on: { usages: () => {} } })
+    const { on: onBoth } = useSSE('/api/both', { method: 'POST' })
+    onBoth('stage', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>())
+    // @ts-expect-error All that it sends has a name.
+    onBoth('message', () => {})
+  })
+
+  it('come by any name where names are not known', () => {
+    const { on } = useSSE('/api/jobs/42/stream', { on: { whatever: ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>() } })
+    on('done', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>())
+    useSSE<number>('https://example.com', { on: { tick: ({ data }) => expectTypeOf(data).toEqualTypeOf<number>() } }).on('tock', ({ data }) => expectTypeOf(data).toEqualTypeOf<number>())
+    useSSE('https://example.com', { on: { tick: ({ data }) => expectTypeOf(data).toEqualTypeOf<unknown>() } })
   })
 
   it('are unknown where there is no such route', () => {
@@ -65,6 +114,16 @@ describe('the messages of a route', () => {
     expectTypeOf(data.value).toEqualTypeOf<number[]>()
     const { data: text } = useSSE('/api/jobs/1/stream', { initial: '', reduce: (text, message) => `${text}${message.data.percent}` })
     expectTypeOf(text.value).toEqualTypeOf<string>()
+  })
+
+  it('are what `reduce` says of them, where no route does: its state is inferred besides', () => {
+    const { data, message } = useSSE('https://example.com', { initial: '', reduce: (text, message: SSEMessage<Token>) => text + message.data.text })
+    expectTypeOf(data.value).toEqualTypeOf<string>()
+    expectTypeOf(message.value).toEqualTypeOf<SSEMessage<Token> | undefined>()
+    // Both type arguments, or none: TypeScript infers no second one beside a first.
+    expectTypeOf(useSSE<Token, string>('https://example.com', { initial: '', reduce: (text, { data }) => text + data.text }).data.value).toEqualTypeOf<string>()
+    // @ts-expect-error So this says that the state is a token, or nothing.
+    useSSE<Token>('https://example.com', { initial: '', reduce: (text, { data }) => text + data.text })
   })
 })
 

@@ -9,7 +9,7 @@ export interface ConnectionView {
   ended: Readonly<Ref<boolean>>
   error: Readonly<Ref<SSEError | undefined>>
   gap: Readonly<Ref<SSEGap | undefined>>
-  on: (event: string, callback: () => void) => () => void
+  on: (event: '*', callback: () => void) => () => void
 }
 
 export interface TimelineEntry {

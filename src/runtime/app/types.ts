@@ -36,5 +36,21 @@ export type MessageOfRoute<Url extends string, Method extends string = 'get'>
       ? AsMessage<Unwrap<MethodOf<StreamRoutes[PathOf<Url>], Lowercase<Method>>>>
       : SSEMessage
 
-// Serialized types lose what they extend.
-type AsMessage<M> = [M] extends [never] ? never : M extends { data: infer T } ? M & SSEMessage<T> : SSEMessage
+// Serialized types lose what they extend, and properties that are `undefined`: a message without a name has none at all.
+type AsMessage<M> = [M] extends [never] ? never
+  : M extends { data: infer T } ? 'event' extends keyof M ? M & SSEMessage<T> : M & SSEMessage<T, undefined>
+    : SSEMessage
+
+export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
+
+/** Where `on` finds one kind of message: under its name, or under `message` where it may have none. */
+type NameOf<M extends SSEMessage> = M extends unknown ? NonNullable<M['event']> | (undefined extends M['event'] ? 'message' : never) : never
+
+/** What `on` may be asked for. `*` gives all. */
+export type SSEEventName<M extends SSEMessage> = '*' | NameOf<M>
+
+/** The messages that `on` gives under a name. */
+export type MessageNamed<M extends SSEMessage, Name> = Name extends '*' ? M : M extends unknown ? Name extends NameOf<M> ? M : never : never
+
+/** Callbacks by name. */
+export type SSECallbacks<M extends SSEMessage> = { [Name in SSEEventName<M> & string]?: SSECallback<MessageNamed<M, Name>> }

@@ -1,20 +1,21 @@
 import { follow } from '../shared/abort'
-import type { SSEError } from '../shared/errors'
+import { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { backoffDelay } from './backoff'
 import { MAX_TIMER_MS, delay } from './delay'
 import type { ResolvedClientOptions } from './options'
-import { clientError } from './response'
+import type { PageEvent } from './page-life'
+import { isHidden, watchPage } from './page-life'
+import { prepareRequest } from './request'
+import { clientError, passingError, revised } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
-import type { MaybeFresh, Outcome, SSEClientState, SSEQuery, TransportEvents, TransportRequest } from './types'
-import { addQuery } from './url'
+import type { Outcome, SSEClientState, TransportEvents } from './types'
+import type { Verdict } from './verdict'
+import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
 
 /** Attempts in a row in which nothing came before polling takes over. */
 const MUTE_ATTEMPTS = 2
-/** While polling, the stream is tried again after this long, then after twice as long, up to the maximum. */
-const PROBE_MIN_MS = 60_000
-const PROBE_MAX_MS = 900_000
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
 
@@ -29,6 +30,11 @@ export interface SSEClient {
   readonly state: SSEClientState
   /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
   connect(url?: string): void
+  /**
+   * Ends the connection and closes nothing: `idle`, with the position kept, and `connect()` goes on. A request that is under way and
+   * cannot be repeated goes on instead.
+   */
+  pause(): void
   stop(): void
   /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
   guard<T>(task: () => T): T | undefined
@@ -39,30 +45,84 @@ export function initialState(transport: SSETransport): SSEClientState {
 }
 
 /**
- * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework.
+ * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework. Every state and input
+ * is in `docs/client-states.md`.
  *
  * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
  * its signal aborted, and nothing of it reaches the state or the callbacks.
+ * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
-export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents): SSEClient {
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { method, transports, reconnect, until } = options
-  let state = initialState(transports[0]!)
+  const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
+  /** The attempt of that life that is under way. */
+  let under: AbortController | undefined
+  /** What listens to the page, from `connect()` until the end. */
+  let page: AbortController | undefined
+  /** The page is away, and takes the connection up again when it is back. */
+  let asleep = false
   let retryMs: number | undefined
   let pollable = true
   let mute = 0
-  let probeWaitMs = PROBE_MIN_MS
-  let probeAt = 0
+  let verdict: Verdict | undefined
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
     onState(change)
   }
 
-  function close(change: Partial<SSEClientState>): void {
+  function begin(): void {
+    end()
+    const anew = { ...state, error: undefined, attempt: 0, ended: false }
+    if (isUnwanted()) {
+      asleep = true
+      return set({ ...anew, status: 'idle' })
+    }
+    const life = current = new AbortController()
+    set({ ...anew, status: 'connecting' })
+    void live(life.signal)
+  }
+
+  function end(): void {
     current?.abort()
-    current = undefined
+    current = under = undefined
+    asleep = false
+  }
+
+  function close(change: Partial<SSEClientState>): void {
+    end()
+    page?.abort()
+    page = undefined
     set({ status: 'closed', ...change })
+  }
+
+  /** Whether it was possible. */
+  function suspend(): boolean {
+    if (!current || (under && !isRepeatable())) return false
+    end()
+    set({ status: 'idle', error: undefined })
+    return true
+  }
+
+  function isUnwanted(): boolean {
+    return !!options.pauseWhenHidden && isHidden()
+  }
+
+  function onPage(event: PageEvent): void {
+    if (event === 'sleep' || isUnwanted()) {
+      asleep ||= suspend()
+    }
+    else if (event === 'offline') {
+      // It would wait on a dead network. `offline` may be wrong, as a server on this machine answers still: so it is tried again.
+      if (!under || !isRepeatable()) return
+      under.abort(passingError('NETWORK', 'The browser is off line'))
+      set({ status: 'reconnecting' })
+    }
+    else if (asleep && event !== 'hidden') {
+      // The first that says so: those that follow find a connection.
+      begin()
+    }
   }
 
   function guard<T>(task: () => T): T | undefined {
@@ -71,15 +131,18 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     catch (cause) {
       console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause, 0, true) })
+      set({ error: passingError('CALLBACK_FAILED', 'A callback threw', cause) })
     }
   }
 
-  const backoff = (failures: number, floorMs?: number) => backoffDelay({ ...reconnect, retryMs }, failures, floorMs)
-
   /** A browser that is back on line may be in another network: whatever was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (await delay(ms, signal, true)) probeAt = 0
+    if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
+  }
+
+  function judge(next: Verdict | undefined): void {
+    verdict = next
+    rememberVerdict(url, next)
   }
 
   async function live(life: AbortSignal): Promise<void> {
@@ -93,30 +156,29 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         set({ status: 'reconnecting' })
         await delay(outcome.retryMs, life)
       }
-      else if (outcome.type === 'pending') {
-        set({ status: 'reconnecting' })
-        await wait(backoff(1, outcome.retryMs), life)
-      }
       else if (outcome.type === 'failed') {
-        const { error, refused, retryAfterMs } = outcome
-        if (outcome.unpollable && transports.includes('stream')) {
+        const { error, refused, uncounted, unpollable } = outcome
+        const again = refused || isRepeatable()
+        if (unpollable && again && transports.includes('stream')) {
           pollable = false
-          set({ transport: 'stream' })
+          set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
           continue
         }
-        if (!error.retry) return close({ error })
-        if (!refused && !isRepeatable()) return close({ error: error.statusCode ? error : interrupted(error) })
-        const failures = state.attempt + 1
+        if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })
+        const failures = state.attempt + (uncounted ? 0 : 1)
         if (failures >= reconnect.maxAttempts) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, error, error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
         if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
-          probeAt = performance.now() + (probeWaitMs = PROBE_MIN_MS)
+          judge(nextVerdict())
           set({ transport: 'poll' })
         }
-        set({ status: 'reconnecting', error, attempt: failures })
-        await wait(backoff(failures, retryAfterMs), life)
+        const delayMs = backoffDelay({ ...reconnect, retryMs }, uncounted ? 1 : failures, outcome.retryAfterMs)
+        set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
+        await wait(delayMs, life)
+        // Nothing is waited for any more.
+        if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
   }
@@ -126,53 +188,58 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     return method === 'GET' || state.position !== undefined
   }
 
-  /** One stream, or polling for as long as it goes well. */
   async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = follow(life)
+    const own = under = follow(life)
+    const { signal } = own
+    let outcome: Outcome
     try {
-      const events = eventsOf(own.signal)
-      if (state.transport === 'stream') return await streamTransport(await prepare(own.signal), events)
-      const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, events)
-      if (transports[0] !== 'stream') return await polled
-      const outcome = await Promise.race([polled, probe(own.signal)])
-      if (outcome) return outcome
-      // The poll is over before the stream begins: exactly one of the two is live.
-      own.abort()
-      await polled
-      if (!life.aborted) set({ transport: 'stream' })
-      return { type: 'again' }
+      outcome = state.transport === 'poll' ? await poll(own, life) : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
-      return { type: 'failed', error: clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true), refused: true }
+      const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
+      outcome = { type: 'failed', error, refused: true }
     }
-    finally {
-      own.abort()
-    }
+    own.abort()
+    if (under === own) under = undefined
+    // It was cut on this side.
+    return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
+  }
+
+  /** Polling for as long as it goes well, and no stream does. */
+  async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
+    const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, eventsOf(own.signal))
+    const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal)]) : polled)
+    if (outcome) return outcome
+    // The poll is over before the stream begins: exactly one of the two is live.
+    own.abort()
+    await polled.catch(() => {})
+    if (!life.aborted) set({ transport: 'stream' })
+    return { type: 'again' }
   }
 
   /** Resolves when an event stream gives its first bytes. It delivers nothing: the stream begins anew then. */
   async function probe(signal: AbortSignal): Promise<void> {
     let alive = false
     while (!alive) {
-      await wait(Math.max(0, probeAt - performance.now()), signal)
+      await wait(verdict ? probeDelayMs(verdict) : 0, signal)
       const own = follow(signal)
       const ignore = () => {}
       const onOpen = () => {
         alive = true
         own.abort()
       }
-      if (!signal.aborted) {
+      if (!signal.aborted && isRepeatable()) {
         // What makes it fail is met by the poll too, and reported there.
-        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore }), ignore)
+        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
       }
       own.abort()
       // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
       if (signal.aborted) return new Promise(() => {})
-      probeAt = performance.now() + (probeWaitMs = Math.min(probeWaitMs * 2, PROBE_MAX_MS))
+      judge(alive ? undefined : nextVerdict(verdict))
     }
   }
 
-  function eventsOf(signal: AbortSignal): TransportEvents {
+  function eventsOf(signal: AbortSignal, isStream?: boolean): TransportEvents {
     let good: ReturnType<typeof setTimeout> | undefined
     const isGood = () => {
       clearTimeout(good)
@@ -183,9 +250,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       onOpen(silenceMs) {
         if (signal.aborted) return
         mute = 0
+        if (isStream) judge(undefined)
         if (state.status !== 'connected') set({ status: 'connected', error: undefined })
-        // Each batch of a poll says so again, and must not put it off.
-        if (good && !silenceMs) return
+        // Each batch of a poll says so again, and must not put it off. And whoever was told may have decided otherwise.
+        if ((good && !silenceMs) || signal.aborted) return
         clearTimeout(good)
         // A 200 that dies at once is no success: the count goes on, and so does the delay.
         good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
@@ -209,21 +277,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  async function prepare(signal: AbortSignal): Promise<TransportRequest> {
-    const [query, headersInit, body] = await Promise.all([options.query, options.headers, options.body].map(fresh)) as [SSEQuery, HeadersInit, unknown]
-    const headers = new Headers(headersInit)
-    const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-    if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
-    const { position } = state
-    return {
-      // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-      url: addQuery(url, { position: position === undefined ? options.position : undefined, ...query }),
-      init: { method, credentials: options.credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
-      position,
-      connectTimeoutMs: options.connectTimeoutMs,
-      silenceTimeoutMs: options.silenceTimeoutMs,
-      signal,
-    }
+  function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
+    return prepareRequest(url, options, () => state.position, signal)
   }
 
   return {
@@ -231,29 +286,30 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       return state
     },
     connect(to) {
-      current?.abort()
+      end()
       if (to !== undefined) {
         url = to
         pollable = true
-        retryMs = undefined
+        retryMs = verdict = undefined
         state = initialState(transports[0]!)
       }
       mute = 0
-      current = new AbortController()
-      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
-      void live(current.signal)
+      verdict ??= recallVerdict(url)
+      if (verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable()) state = { ...state, transport: 'poll' }
+      if (!page) watchPage((page = new AbortController()).signal, onPage)
+      begin()
+    },
+    pause() {
+      asleep = false
+      suspend()
     },
     stop() {
-      if (current) close({ error: undefined })
+      if (page) close({ error: undefined })
     },
     guard,
   }
 }
 
 function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and this request cannot be repeated safely', cause)
-}
-
-async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
-  return typeof value === 'function' ? value() : value
+  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }

@@ -1,11 +1,12 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import type { SSEClientOptions } from './types'
+import type { SSEClientOptions, SSEShare } from './types'
 
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 export const DEFAULT_MIN_DELAY_MS = 500
 export const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
+const SHARES: SSEShare[] = ['component', 'page', 'browser']
 
 /** The client's options with nothing left open but what the user may leave out of a request. */
 export interface ResolvedClientOptions extends SSEClientOptions {
@@ -13,10 +14,12 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   transports: SSETransport[]
   reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number }
   connectTimeoutMs: number
+  /** Only of `useSSE`. */
+  share?: SSEShare
 }
 
 /** Throws `INVALID_OPTION` for what makes no sense. */
-export function resolveClientOptions(options: SSEClientOptions = {}): ResolvedClientOptions {
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare } = {}): ResolvedClientOptions {
   const resolved = {
     ...options,
     method: (options.method || 'GET').toUpperCase(),
@@ -32,6 +35,7 @@ export function resolveClientOptions(options: SSEClientOptions = {}): ResolvedCl
     if (!(typeof value === 'number' && value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
+  if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
 }

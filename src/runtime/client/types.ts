@@ -3,7 +3,7 @@ import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
- * - `idle`: not asked to connect yet (also everywhere on the server)
+ * - `idle`: not asked to connect yet (also everywhere on the server), or paused
  * - `connecting`: the first attempt is under way
  * - `connected`: messages arrive, over either transport
  * - `reconnecting`: waiting for the next attempt, or making it
@@ -15,6 +15,9 @@ export type SSEStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | '
 export type MaybeFresh<T> = T | (() => T | Promise<T>)
 
 export type SSEQuery = Record<string, string | number | boolean | null | undefined>
+
+/** Who uses one connection: a call of `useSSE` alone, all of a page that ask for the same, or all tabs of the browser. */
+export type SSEShare = 'component' | 'page' | 'browser'
 
 export interface SSEReconnectOptions {
   /** Base of the delay before an attempt, in milliseconds; the server's `retry` counts if it is larger. Default 500. */
@@ -55,12 +58,20 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * them; without an announcement nobody knows, and there is no limit. At least 1; `false`: no limit.
    */
   silenceTimeoutMs?: number | false
+  /**
+   * Let go of the connection while the page is hidden (`idle`), and go on when it is visible. What cannot be repeated goes on. Default
+   * `false`: a hidden page keeps its connection.
+   */
+  pauseWhenHidden?: boolean
 }
 
 /** What a client knows of itself. */
 export interface SSEClientState {
   status: SSEStatus
-  /** What went wrong last; kept while reconnecting, gone with the next connection. */
+  /**
+   * What went wrong last; kept while reconnecting, gone with the next connection. `retry` says whether this client tries again, and
+   * `retryAt` when, while it waits.
+   */
   error: SSEError | undefined
   /** Behind the last message: what a reconnect asks for. */
   position: string | undefined
@@ -92,6 +103,8 @@ export interface Failure {
   retryAfterMs?: number
   /** Nothing came, not even an error. */
   mute?: boolean
+  /** No failure of the server's: it is waited for as long as it takes. */
+  uncounted?: boolean
   /** The server has refused, so that it has done nothing. */
   refused?: boolean
   /** The route answers, but not with batches. */
@@ -102,7 +115,6 @@ export interface Failure {
 export type Outcome
   = | { type: 'ended' }
     | { type: 'leave', retryMs: number }
-    | { type: 'pending', retryMs: number }
     /** Nothing went wrong: the other transport takes over. */
     | { type: 'again' }
     | Failure

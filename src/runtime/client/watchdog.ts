@@ -1,5 +1,9 @@
 import { follow } from '../shared/abort'
 import { MAX_TIMER_MS } from './delay'
+import { watchPage } from './page-life'
+
+/** Bytes that came while nothing ran are read within this time. */
+const GRACE_MS = 500
 
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
@@ -14,38 +18,62 @@ export interface Watchdog {
 }
 
 /**
- * Aborts a request that takes too long, or falls silent. It looks at the clock and not at its timer alone: in a hidden
- * tab, or after sleep, timers are late, and what came meanwhile must count.
+ * Aborts a request that takes too long, or falls silent. It looks at the clocks and not at its timer alone: in a hidden tab, or after
+ * sleep, timers are late, and what came meanwhile must count.
  */
 export function createWatchdog(parent: AbortSignal, limitMs: number | false): Watchdog {
   const own = follow(parent)
   let timer: ReturnType<typeof setTimeout>
-  let touchedAt = performance.now()
+  let touchedAt: number
+  let touchedAtWall: number
   let barked = false
+  let lastChance = false
 
-  function arm(): void {
+  function touch(): void {
+    touchedAt = performance.now()
+    touchedAtWall = Date.now()
+  }
+
+  // During sleep, the one stands still on some platforms; the other may be set by hand, which costs a reconnect.
+  const leftMs = () => limitMs as number - Math.max(performance.now() - touchedAt, Date.now() - touchedAtWall)
+
+  function arm(ms = leftMs()): void {
     clearTimeout(timer)
     if (limitMs === false || own.signal.aborted) return
-    const leftMs = Math.min(limitMs - (performance.now() - touchedAt), MAX_TIMER_MS)
-    timer = setTimeout(() => {
-      if (performance.now() - touchedAt < (limitMs as number) - 1) return arm()
-      barked = true
-      own.abort()
-    }, Math.max(1, leftMs))
+    timer = setTimeout(look, Math.min(Math.max(1, ms), MAX_TIMER_MS), GRACE_MS)
   }
+
+  /** A limit that is overdue by more than `latenessMs` was not looked at in time: what is queued gets its chance to be read. */
+  function look(latenessMs: number): void {
+    const left = leftMs()
+    if (left > 1) {
+      lastChance = false
+      return arm(left)
+    }
+    if (!lastChance && left < -latenessMs) {
+      lastChance = true
+      return arm(GRACE_MS)
+    }
+    barked = true
+    own.abort()
+  }
+
+  touch()
   arm()
+  watchPage(own.signal, (event) => {
+    if ((event === 'wake' || event === 'online') && limitMs !== false && !lastChance) look(-Infinity)
+  })
 
   return {
     signal: own.signal,
     get barked() {
       return barked
     },
-    touch() {
-      touchedAt = performance.now()
-    },
+    touch,
     limit(ms) {
       limitMs = ms
-      touchedAt = performance.now()
+      touch()
+      lastChance = false
       arm()
     },
     stop() {

@@ -89,7 +89,8 @@ export function setRetryAfter(event: H3Event, retryMs: number): void {
 /** The address that the outermost of our own `proxies` saw; of the socket without any. */
 export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
   const forwarded = proxies ? getRequestHeader(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
-  return forwarded || event.node.req.socket?.remoteAddress
+  // A request that the application makes to itself has an empty one, which is nobody's.
+  return forwarded || event.node.req.socket?.remoteAddress || undefined
 }
 
 /** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */

@@ -21,6 +21,8 @@ export interface SSEErrorOptions {
   statusCode?: number
   /** Whether trying again may help. Default: what the status says, see {@link isRetryableStatus}. */
   retry?: boolean
+  /** See {@link SSEError.retryAt}. */
+  retryAt?: number
   /** What it was made of: kept for logs, never sent. */
   cause?: unknown
   /** Anything else that a program may want to read, such as the gap of a `GAP`. */
@@ -41,8 +43,10 @@ export class SSEError extends Error {
   /** Stable, for programs. */
   readonly code: SSEErrorCode
   readonly statusCode: number
-  /** Whether trying again may help. */
+  /** Whether trying again may help; of a client's `error`, whether it will: `false` when it is final. */
   readonly retry: boolean
+  /** When a client that waits will try again, in epoch milliseconds as of `Date.now()`; unset when it does not wait. */
+  readonly retryAt?: number
   readonly details: Record<string, unknown>
 
   constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
@@ -50,6 +54,7 @@ export class SSEError extends Error {
     this.code = code
     this.statusCode = options.statusCode ?? 500
     this.retry = options.retry ?? isRetryableStatus(this.statusCode)
+    this.retryAt = options.retryAt
     this.details = options.details ?? {}
   }
 }

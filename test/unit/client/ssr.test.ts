@@ -20,11 +20,12 @@ beforeAll(async () => {
     logLevel: 'error',
     server: { middlewareMode: true, ws: false, watch: null },
     define: { 'import.meta.server': 'true', 'import.meta.client': 'false' },
+    resolve: { alias: { '#sse/sharing': '/src/runtime/client/sharing/shared-client' } },
     plugins: [{
       name: 'nuxt-imports',
       enforce: 'pre',
       resolveId: id => id === '#imports' ? '\0imports' : undefined,
-      load: id => id === '\0imports' ? 'export const useRuntimeConfig = () => ({ app: { baseURL: "/" } })' : undefined,
+      load: id => id === '\0imports' ? 'export const useNuxtApp = () => ({ $config: { app: { baseURL: "/" } } })' : undefined,
     }],
   })
   useSSE = (await vite.ssrLoadModule('/src/runtime/app/composables/use-sse.ts')).useSSE

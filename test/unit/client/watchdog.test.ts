@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { delay } from '../../../src/runtime/client/delay'
 import { createWatchdog } from '../../../src/runtime/client/watchdog'
+import { Page } from './model/world'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
@@ -32,6 +33,40 @@ describe('createWatchdog', () => {
     now = 1_100
     vi.advanceTimersToNextTimer()
     expect(dog.barked).toBe(true)
+  })
+
+  it('trap 43: on waking, what sleep has made too old is given up at once, whichever clock stood still', () => {
+    const page = new Page()
+    page.install()
+    for (const clock of [Date, performance]) {
+      let now = 0
+      vi.spyOn(clock, 'now').mockImplementation(() => now)
+      const dog = createWatchdog(never(), 10_000)
+      now = 3_600_000
+      page.dispatch('resume', 'pageshow', 'visibilitychange', 'online')
+      expect(dog.barked).toBe(false)
+      vi.advanceTimersToNextTimer()
+      expect(dog.barked).toBe(true)
+      vi.restoreAllMocks()
+    }
+    vi.unstubAllGlobals()
+  })
+
+  it('trap 43: on waking, bytes that were queued meanwhile count', () => {
+    const page = new Page()
+    page.install()
+    let now = 0
+    vi.spyOn(Date, 'now').mockImplementation(() => now)
+    const dog = createWatchdog(never(), 10_000)
+    now = 3_600_000
+    page.dispatch('pageshow', 'online')
+    dog.touch()
+    vi.advanceTimersByTime(9_000)
+    expect(dog.barked).toBe(false)
+    vi.advanceTimersByTime(2_000)
+    expect(dog.barked).toBe(true)
+    vi.restoreAllMocks()
+    vi.unstubAllGlobals()
   })
 
   it('takes another limit, none, and one that no timer can hold', () => {

@@ -1,22 +1,25 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { shallowRef, toValue, watch } from 'vue'
+import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
 import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
-import { useRuntimeConfig } from '#imports'
+import { useNuxtApp } from '#imports'
+import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import type { SSEClientOptions, SSEClientState, SSEStatus } from '../../client/types'
+import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
-import type { MessageOfRoute, SSERoute } from '../types'
+import { warnOfState, warnOutsideScope, warnUnsharable } from '../dev-warnings'
+import { readSoFar } from '../ssr/read-so-far'
+import type { SSESnapshot } from '../ssr/snapshot'
+import { useSnapshot } from '../ssr/snapshot'
+import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
 /** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
-
-export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
@@ -28,8 +31,19 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   reduce?: (state: State, message: M) => State
   /** How many messages `messages` keeps. Default 0. */
   keep?: number
+  /**
+   * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
+   * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
+   */
+  ssr?: boolean
+  /**
+   * Who uses the connection: this call alone (`component`), all of the page that ask for the same (`page`), or those of all tabs
+   * (`browser`; where there are no Web Locks, as without https, the page). The same: method, url, query, headers, body,
+   * `credentials` and `transports`. Each has its own position, callbacks and `stop()`. Default `component`.
+   */
+  share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */
-  on?: Record<string, SSECallback<M>>
+  on?: SSECallbacks<M>
 }
 
 export interface UseSSEReturn<M extends SSEMessage, State> {
@@ -55,7 +69,7 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   connect: (url?: string) => void
   stop: () => void
   /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
-  on: (event: string, callback: SSECallback<M>) => () => void
+  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }
 
 /**
@@ -79,20 +93,28 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, on: named = {} } = options
+  const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
+  const isShared = share === 'page' || share === 'browser'
   const resolved = resolveClientOptions(options)
-  const base = useRuntimeConfig().app.baseURL.replace(/\/?$/, '/')
-
-  const callbacks = new Map<string, Set<SSECallback>>()
-  const refs = Object.fromEntries(Object.entries(initialState(resolved.transports[0]!)).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
-  const data = shallowRef(initial as State)
-  const message = shallowRef<SSEMessage>()
-  const messages = shallowRef<readonly SSEMessage[]>([])
+  const nuxtApp = useNuxtApp()
+  const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
+
+  const path = () => withBase(toValue(url))
+  const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
+  // What the snapshot is of.
+  const begun = snapshot && path()
+
+  const callbacks = new Map<string, Set<SSECallback>>()
+  const state = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  const refs = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
+  const data = shallowRef((snapshot ? snapshot.data : initial) as State)
+  const message = shallowRef(snapshot?.message)
+  const messages = shallowRef<readonly SSEMessage[]>(snapshot?.messages ?? [])
 
   function reset(): void {
     data.value = initial as State
@@ -100,19 +122,26 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     messages.value = []
   }
 
-  const client = createSSEClient('', resolved, {
+  function take(next: SSEMessage): void {
+    client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+    message.value = next
+  }
+
+  function setState(change: Partial<SSEClientState>): void {
+    for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
+  }
+
+  const client = (isShared ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
     onMessage(next) {
-      client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
-      message.value = next
+      take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
       for (const name of [next.event ?? 'message', '*']) {
         for (const callback of callbacks.get(name) ?? []) client.guard(() => callback(next))
       }
     },
-    onState(change) {
-      for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
-    },
-  })
+    onState: setState,
+  }, state)
 
   function on(event: string, callback: SSECallback): () => void {
     let set = callbacks.get(event)
@@ -124,24 +153,53 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   let started = false
   function connect(to?: string): void {
     if (import.meta.server) return
-    if (to !== undefined) reset()
-    const next = to ?? (started ? undefined : toValue(url))
+    // From where the server's reading ended, unless that was of another place.
+    const next = to ?? (started || begun === path() ? undefined : toValue(url))
+    if (next !== undefined) reset()
     client.connect(next === undefined ? undefined : withBase(next))
     started = true
   }
 
-  for (const [event, callback] of Object.entries(named)) on(event, callback)
+  function start(): void {
+    if (started) return
+    // Whoever asks again is told the same.
+    if (begun === path() && (state.ended || state.error?.retry === false)) {
+      started = true
+      setState({ status: 'closed' })
+    }
+    else {
+      connect()
+    }
+  }
+
+  async function readOnServer(): Promise<SSESnapshot | undefined> {
+    const kept: SSEMessage[] = []
+    const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
+      take(next)
+      if (keep) kept.push(next)
+      return resolved.until && client.guard(() => resolved.until!(next))
+    })
+    if (!soFar) return
+    setState(soFar)
+    messages.value = kept.slice(-keep)
+    // With what `reduce` or `until` has thrown, if they have.
+    return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
+  }
+
+  for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
-    // After mount, so that the first render in the browser is what the server rendered.
-    if (immediate) tryOnMounted(() => started || connect())
+    if (import.meta.dev) warnOutsideScope(path())
+    if (import.meta.dev && share === 'browser') warnUnsharable()
+    if (immediate) {
+      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
+      if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
+      else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
+    }
     watch(() => toValue(url), () => {
-      if (started) {
-        reset()
-        client.connect(withBase(toValue(url)))
-      }
+      if (started) connect(toValue(url))
     })
     tryOnScopeDispose(() => client.stop())
   }
 
-  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on }
+  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
 }

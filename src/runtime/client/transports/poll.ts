@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { clientError, refusalOf } from '../response'
+import { clientError, passingError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -31,7 +31,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       batch = await response.json()
     }
     catch (cause) {
-      return { type: 'failed', error: clientError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause, 0, true) }
+      return { type: 'failed', error: passingError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause) }
     }
     finally {
       watchdog.stop()

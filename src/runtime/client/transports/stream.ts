@@ -1,32 +1,21 @@
-import type { EventSourceMessage } from 'eventsource-parser'
-import { createParser } from 'eventsource-parser'
 import { SSEError } from '../../shared/errors'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
-import { clientError, refusalOf } from '../response'
+import { createParser } from '../parser'
+import { clientError, passingError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
 /** Silence that counts as death, in heartbeats: one may be lost, and a timer late. */
 const SILENT_HEARTBEATS = 2.5
-/** Characters of one message that are gathered before the stream is given up. */
-const MAX_MESSAGE_LENGTH = 16_777_216
 
 /** One event stream, from request to its last byte. */
 export async function streamTransport({ url, init, position, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
-  let tooLarge = false
   let silenceMs: number | false = false
-  const queue: (string | EventSourceMessage)[] = []
-  const parser = createParser({
-    onId: id => void queue.push(id),
-    onEvent: event => void queue.push(event),
-    onRetry: events.onRetry,
-    onError: error => void (tooLarge ||= error.type === 'max-buffer-size-exceeded'),
-    maxBufferSize: MAX_MESSAGE_LENGTH,
-  })
+  const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
@@ -46,12 +35,12 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     const reader = response.body!.getReader()
     while (true) {
       const { done, value } = await reader.read()
-      if (done) return failed(clientError('NETWORK', 'The stream broke off', undefined, 0, true))
+      if (done) return failed(passingError('NETWORK', 'The stream broke off'))
       watchdog.touch()
       if (!open) begin()
-      parser.feed(decoder.decode(value, { stream: true }))
-      if (tooLarge) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
-      for (const item of queue.splice(0)) {
+      const items = parse(decoder.decode(value, { stream: true }))
+      if (!items) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
+      for (const item of items) {
         if (signal.aborted) break
         if (typeof item === 'string') {
           events.onPosition(item)
@@ -75,8 +64,8 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     }
   }
   catch (cause) {
-    if (!watchdog.barked) return failed(clientError('NETWORK', 'The connection failed', cause, 0, true))
-    return failed(clientError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause, 0, true))
+    if (!watchdog.barked) return failed(passingError('NETWORK', 'The connection failed', cause))
+    return failed(passingError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     // Ends the request too, if it is not over.

@@ -10,7 +10,10 @@ import { useSSEContext } from '../nitro'
 import { serve } from '../serve'
 
 /** What one item of a source is to its reader. */
-type MessageOfItem<Item> = Item extends TaggedMessage<infer T, infer E> ? SSEMessage<T, E> : SSEMessage<Item, undefined>
+type MessageOfItem<Item> = Item extends TaggedMessage<infer T, infer E> ? Named<T, E> : SSEMessage<Item, undefined>
+
+/** With a name that is surely there, where it is: messages are told apart by it. */
+type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T, E> : { id?: string, event: E, data: T }
 
 /** What a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>

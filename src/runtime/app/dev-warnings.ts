@@ -1,0 +1,46 @@
+import { getCurrentScope } from 'vue'
+import { canElect } from '../client/sharing/election'
+import type { SSEClientState } from '../client/types'
+import type { SSEError } from '../shared/errors'
+import { warnOnce } from './warn'
+
+/** What a browser opens to one origin over HTTP/1.1, in all its tabs together. */
+const MAX_HTTP1_CONNECTIONS = 6
+
+/** The origin of each stream that is live in this page. */
+const live = new Map<unknown, string>()
+
+/** Nothing ends what belongs to no component. */
+export function warnOutsideScope(url: string): void {
+  if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside of a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
+}
+
+/** Looks at each new state of a connection, which is known by `key`: those that share one have one. */
+export function warnOfState(key: unknown, url: string, { status, transport, error }: SSEClientState): void {
+  if (error?.code === 'NOT_EVENT_STREAM') warnOnce(`${error.message} ${howToStream(error)}`)
+  if (transport !== 'stream' || (status !== 'connecting' && status !== 'connected')) return void live.delete(key)
+  const { origin } = new URL(url, location.href)
+  live.set(key, origin)
+  const open = [...live.values()].filter(one => one === origin).length
+  if (open >= MAX_HTTP1_CONNECTIONS && isHttp1(origin)) {
+    warnOnce(`${MAX_HTTP1_CONNECTIONS} streams are open to ${origin}, which speaks HTTP/1.1: a browser opens no more than that, over all tabs, and every other request waits. Let them have one connection (\`share: 'page'\` or \`share: 'browser'\`), put several sources into one channel, or serve HTTP/2.`)
+  }
+}
+
+/** The nearest that there is takes its place. */
+export function warnUnsharable(): void {
+  if (!canElect()) warnOnce('`share: \'browser\'` shares within the page only: there are no Web Locks here. They need https, or localhost.')
+}
+
+function howToStream({ message }: SSEError): string {
+  return /\bhtml\b/.test(message)
+    ? 'A page came in its place: no server route has this url and method.'
+    : 'Return a generator or a channel there: `export default defineSSEHandler(() => …)`. For a route that answers once there is `useFetch`.'
+}
+
+/** Browsers speak HTTP/2 over TLS only. What is over TLS was asked for something before, at least for this page. */
+function isHttp1(origin: string): boolean {
+  if (origin.startsWith('http:')) return true
+  const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')] as PerformanceResourceTiming[]
+  return entries.some(({ name, nextHopProtocol }) => name.startsWith(`${origin}/`) && nextHopProtocol.startsWith('http/1'))
+}

@@ -1,0 +1,129 @@
+import type { NuxtApp } from '#app'
+import { useRequestEvent, useRequestURL } from '#imports'
+import type { ResolvedClientOptions } from '../../client/options'
+import { prepareRequest } from '../../client/request'
+import { clientError, refusalOf } from '../../client/response'
+import type { SSEClientState } from '../../client/types'
+import { addQuery } from '../../client/url'
+import { SSEError } from '../../shared/errors'
+import type { SSEBatch } from '../../shared/protocol'
+import { POLL_CONTENT_TYPE } from '../../shared/protocol'
+import type { SSEMessage } from '../../shared/types'
+import { warnOnce } from '../warn'
+
+/** How long a render waits for all that is read for one call. */
+export const READ_TIMEOUT_MS = 3_000
+/** Beyond, nothing more is asked for: the rest is the browser's. A page of the poll answer has 1,000 at most. */
+export const READ_MESSAGES = 10_000
+
+type PageEvent = NonNullable<ReturnType<typeof useRequestEvent>>
+
+/** Where the reading stands: what is known of a client's state. */
+export type SoFar = Partial<SSEClientState>
+
+/** Stands for "this cannot be read here, but perhaps from the browser". */
+const unreadable = Symbol('unreadable')
+
+/**
+ * Reads the messages so far of a route of this application, without a socket, as whoever asked for the page: page after page
+ * of its poll answer, until nothing more is there, `take` says that it is enough, or a bound is reached.
+ *
+ * A failure is the `error` of what is returned, and never thrown. `undefined`: nothing is known.
+ */
+export async function readSoFar(nuxtApp: NuxtApp, url: string, options: ResolvedClientOptions, take: (message: SSEMessage) => boolean | undefined): Promise<SoFar | undefined> {
+  const event = useRequestEvent(nuxtApp)!
+  const origin = await nuxtApp.runWithContext(() => useRequestURL())
+  // This page is itself the answer to such a read: its url was that of a page, which would read itself for ever.
+  if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
+  const path = ownPath(url, origin)
+  if (path === undefined) {
+    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
+    return undefined
+  }
+  const left = new AbortController()
+  let timer: ReturnType<typeof setTimeout>
+  const late = new Promise<'late'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'late'))
+  let soFar: SoFar | undefined
+  let count = 0
+  try {
+    while (true) {
+      const page = await Promise.race([readPage(event, path, options, soFar?.position, left.signal), late])
+      // What was read is shown, and the browser goes on from there.
+      if (page === unreadable || (page === 'late' && soFar)) return soFar
+      if (page === 'late' || page instanceof SSEError) {
+        const error = page === 'late' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
+        return isForMany(event) ? soFar : { ...soFar, error }
+      }
+      for (const message of page.messages) {
+        if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
+      }
+      soFar = { position: page.position, gap: page.gap ?? soFar?.gap, ended: page.ended }
+      if (page.error) return { ...soFar, ended: false, error: new SSEError(page.error.code, page.error.message, { ...page.error, retry: false }) }
+      count += page.messages.length
+      if (page.ended || !page.messages.length || count >= READ_MESSAGES) return soFar
+    }
+  }
+  catch (cause) {
+    return { ...soFar, error: clientError('NETWORK', 'The poll failed', cause, 0, true) }
+  }
+  finally {
+    clearTimeout(timer!)
+    left.abort()
+  }
+}
+
+/** The path of what is below this host; cookies and headers of the user go nowhere else. */
+function ownPath(url: string, origin: URL): string | undefined {
+  if (!URL.canParse(url, origin)) return undefined
+  const { host, pathname, search } = new URL(url, origin)
+  return host === origin.host ? pathname + search : undefined
+}
+
+/** Prerendered, or kept in a cache: what its making met, as nobody in particular, says nothing to those who get to see it. */
+function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
+  return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
+}
+
+async function readPage(event: PageEvent, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
+  const request = await prepareRequest(path, options, () => position, left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+  if (request instanceof SSEError) return request
+  const { url, init: { headers, method, body } } = request
+  // Gives forms and the like their content type, as `fetch` would.
+  const sent = body === undefined ? undefined : new Response(body)
+  for (const [name, value] of sent?.headers ?? []) if (!headers.has(name)) headers.set(name, value)
+  headers.set('accept', POLL_CONTENT_TYPE)
+  const response = await event.fetch(addQuery(url, { transport: 'poll', waitMs: 0, position }), {
+    method,
+    body: sent && new Uint8Array(await sent.arrayBuffer()),
+    // Those of the page come first. Its length is not that of this body, and it has no position here.
+    headers: { ...{ 'content-length': undefined, 'last-event-id': undefined } as object, ...Object.fromEntries(headers) },
+  })
+  if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
+  const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
+  if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
+  if (refusal?.type === 'failed') {
+    // 200: another kind of route, perhaps a foreign event stream. The browser finds out.
+    return [200, 406].includes(refusal.error.statusCode) ? giveUp(url, refusal.error.message) : refusal.error
+  }
+  if (refusal) return clientError('HTTP_ERROR', 'The driver cannot be reached', undefined, 503, true)
+  const text = await response.text()
+  const batch = JSON.parse(text) as SSEBatch
+  if (batch?.type !== 'batch') return giveUp(url, 'what it answers is no batch of messages')
+  // No payload can hold such a key, and one message must not break the page of everybody.
+  if (text.includes('"__proto__"') && hasProto(text)) return giveUp(url, 'a message has a key `__proto__`, which a payload cannot hold')
+  return batch
+}
+
+function hasProto(json: string): boolean {
+  let found = false
+  JSON.parse(json, (key, value) => {
+    found ||= key === '__proto__'
+    return value
+  })
+  return found
+}
+
+function giveUp(url: string, why: string): typeof unreadable {
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why.replace('[nuxt-sse] ', '')}`)
+  return unreadable
+}

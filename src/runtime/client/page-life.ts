@@ -1,0 +1,28 @@
+/**
+ * - `sleep`: the page goes, perhaps into the back-forward cache, or is frozen; whatever is open would stand there mute
+ * - `hidden`: another tab is in front, and this one runs on, with late timers
+ * - `wake`: it is back, in whatever way; often said more than once
+ */
+export type PageEvent = 'sleep' | 'hidden' | 'wake' | 'online' | 'offline'
+
+const MEANING: Record<string, PageEvent> = {
+  pagehide: 'sleep',
+  freeze: 'sleep',
+  pageshow: 'wake',
+  resume: 'wake',
+  visibilitychange: 'wake',
+  online: 'online',
+  offline: 'offline',
+}
+
+/** Tells what happens to the page, until the signal is aborted. Where there is none, as in Node, nothing ever does. */
+export function watchPage(signal: AbortSignal, listener: (event: PageEvent) => void): void {
+  for (const type in MEANING) {
+    // On the way down: `freeze` and `resume` are the document's, and need not bubble.
+    globalThis.addEventListener?.(type, () => listener(type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type]!), { capture: true, signal })
+  }
+}
+
+export function isHidden(): boolean {
+  return globalThis.document?.visibilityState === 'hidden'
+}

@@ -1,0 +1,17 @@
+import type { ResolvedClientOptions } from '../options'
+import { prepareRequest } from '../request'
+
+/**
+ * What is the same for all that may share a connection: whatever decides what arrives, with functions asked. Between tabs it is a
+ * hash, as it may hold a token, and names things that developer tools show.
+ */
+export async function keyOf(url: string, options: ResolvedClientOptions, hashed: boolean, signal: AbortSignal): Promise<string> {
+  const parts = await prepareRequest(url, { ...options, position: undefined }, () => undefined, signal).then(
+    // A form or a stream cannot be compared.
+    ({ url, init: { method, credentials, headers, body } }) => [url, method, credentials, options.transports, options.pauseWhenHidden, [...headers], typeof body === 'object' ? Math.random() : body],
+    // What throws is asked again by a connection of its own, which reports it.
+    Math.random,
+  )
+  const key = JSON.stringify([hashed, parts])
+  return hashed ? `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}` : key
+}

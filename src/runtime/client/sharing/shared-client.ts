@@ -1,0 +1,164 @@
+import type { SSEMessage } from '../../shared/types'
+import type { SSEClient, SSEClientEvents } from '../client'
+import { createSSEClient, initialState } from '../client'
+import type { ResolvedClientOptions } from '../options'
+import type { SSEClientState } from '../types'
+import type { FeedEvent, Member } from './group'
+import { joinGroup } from './group'
+
+/** Live events that wait for a member that catches up; beyond, the oldest go, and it reads on until it meets the rest. */
+const MAX_WAITING = 1_000
+
+/**
+ * A client that shares its connection with all that ask for the same: on this page, or in this browser. As
+ * {@link createSSEClient} to those who use it.
+ *
+ * It follows one of two: the feed of its group, or, while it is behind that, a client of its own that polls until it has met the feed. What
+ * decides is its own position, so that a late joiner, a hole, and the next leader are one and the same case.
+ */
+export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+  const { position: asked, transports, until } = options
+  const ask = asked === undefined ? asked : `${asked}`
+  let own = createOwn()
+  let waiting: FeedEvent[] | undefined
+  let life: AbortController | undefined
+
+  const member: Member = {
+    options,
+    // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
+    at: state.position ?? ask,
+    get position() {
+      return state.position
+    },
+    take,
+  }
+
+  function set(change: Partial<SSEClientState>): void {
+    state = { ...state, ...change }
+    onState(change)
+  }
+
+  function leave(change?: Partial<SSEClientState>): void {
+    if (!life) return
+    life.abort()
+    life = waiting = undefined
+    own.stop()
+    if (change) set(change)
+  }
+
+  /** What the followed client says of itself. */
+  function adopt(change: Partial<SSEClientState>): void {
+    if (change.status === 'closed') leave(change)
+    // Another begins; this one goes on.
+    else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
+  }
+
+  function receive(message: SSEMessage): void {
+    const current = life
+    void onMessage(message)
+    // A callback may have stopped it, or connected it elsewhere.
+    if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
+  }
+
+  function take(event: FeedEvent): void {
+    if (waiting) {
+      if (waiting.push(event) > MAX_WAITING) waiting.shift()
+      return meet()
+    }
+    const { position, error, status } = event.state
+    // Ids that are not ours cannot be compared, nor what is behind them be asked for.
+    const isNext = event.after === member.at || (position !== undefined && !split(position))
+    if (!isNext && !has(position)) {
+      waiting = [event]
+      own = createOwn()
+      return own.connect()
+    }
+    if (isNext) member.at = position ?? event.after
+    const current = life
+    adopt({
+      ...event.state,
+      position: isNext ? position : state.position,
+      gap: (isNext && event.gap) || state.gap,
+      // What a callback of this one has thrown stays until the next connection.
+      error: error ?? (status === state.status ? state.error : error),
+    })
+    if (isNext && event.message && life === current) receive(event.message)
+  }
+
+  function has(position?: string): boolean {
+    const mine = split(member.at)
+    const other = split(position)
+    return !!mine && mine[1] === other?.[1] && +mine[2]! >= +other![2]!
+  }
+
+  /** Reads what is behind. Its state is this one's while it does, and its callbacks' errors always are. */
+  function createOwn(): SSEClient {
+    const only = transports.includes('poll') ? 'poll' : 'stream'
+    return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
+      onMessage: receive,
+      onState(change) {
+        const { status, error } = change
+        // Without a status, it is what a callback has thrown.
+        if (!waiting && status) return
+        // No way to read what is behind: only what is new.
+        if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
+          member.at = waiting![0]!.after
+          return follow(0)
+        }
+        if (change.position) {
+          member.at = change.position
+          // Behind the message that it is the position of.
+          queueMicrotask(meet)
+        }
+        adopt(change)
+      },
+    }, { ...state, transport: only })
+  }
+
+  /** Whether what was read has come to where the feed stands, or stood when an event began to wait. */
+  function meet(): void {
+    if (!waiting) return
+    const next = waiting.findIndex(event => event.after === member.at)
+    // -1: of those that wait the last one says what the feed is like.
+    if (next >= 0 || has(waiting.at(-1)!.state.position)) follow(next)
+  }
+
+  function follow(from: number): void {
+    const events = waiting!.slice(from)
+    const current = life
+    waiting = undefined
+    own.stop()
+    for (const event of events) {
+      if (life === current) take(event)
+    }
+  }
+
+  return {
+    get state() {
+      return state
+    },
+    connect(to) {
+      leave()
+      if (to !== undefined) {
+        url = to
+        state = initialState(transports[0]!)
+        member.at = ask
+      }
+      const { signal } = life = new AbortController()
+      set({ ...state, status: 'connecting', error: undefined, attempt: 0, ended: false })
+      void joinGroup(url, member, signal)
+    },
+    pause() {
+      if (options.method === 'GET' || state.position) leave({ status: 'idle', error: undefined })
+    },
+    stop() {
+      leave({ status: 'closed', error: undefined })
+    },
+    guard: task => own.guard(task),
+  }
+}
+
+/** Epoch and offset of a position of ours, as `parsePosition`, which is not worth its bytes here. */
+function split(position = ''): RegExpExecArray | null {
+  return /^(\d*[a-z][a-z\d]*)\.(\d+)$/i.exec(position)
+}

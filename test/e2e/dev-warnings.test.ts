@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import { freePort } from '../support/built-server'
+import { projects, rootDir } from '../support/projects'
+
+// As deep as the fixture itself, so that its paths to the module hold.
+const dir = join(rootDir, 'test/fixtures/.dev-ssr')
+let url: string
+let child: ReturnType<typeof spawn>
+let output = ''
+let browser: Browser
+let page: Page
+let warnings: string[] = []
+
+beforeAll(async () => {
+  await rm(dir, { recursive: true, force: true })
+  await mkdir(dir, { recursive: true })
+  for (const name of ['app', 'server', 'nuxt.config.ts', 'package.json']) await cp(join(projects.ssr, name), join(dir, name), { recursive: true })
+  const port = await freePort()
+  url = `http://127.0.0.1:${port}`
+  // Where it takes itself for a test, it says nothing.
+  child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
+  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 60_000, interval: 100 })
+  browser = await launchBrowser()
+})
+
+afterAll(async () => {
+  await browser.close()
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  await rm(dir, { recursive: true, force: true })
+})
+
+beforeEach(async () => {
+  page = await browser.newPage()
+  page.on('console', (message) => {
+    if (message.type() === 'warning' && message.text().startsWith('[nuxt-sse]')) warnings.push(message.text())
+  })
+  await page.goto(`${url}/mistakes`)
+  // Vite may find more to bundle at the first visit, and reload the page: the buttons work when it is hydrated.
+  await page.waitForFunction(() => (window as unknown as { useNuxtApp?: () => { isHydrating: boolean } }).useNuxtApp?.().isHydrating === false)
+  warnings = []
+})
+afterEach(() => page.close())
+
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
+
+it('a call that nothing will end, once', async () => {
+  await page.click('#outside')
+  await page.click('#outside')
+  await eventually(async () => expect((await (await fetch(`${url}/api/stats`)).json()).connections).toBeGreaterThanOrEqual(2))
+  expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside of a component's setup: nothing will end its connection\./)])
+})
+
+it('trap 47: six streams over HTTP/1.1 to one origin, once', async () => {
+  for (let n = 1; n <= 5; n++) await page.click('#more')
+  await eventually(async () => expect(await page.locator('#reader5').textContent()).toContain('connected'))
+  expect(warnings).toEqual([])
+  await page.click('#more')
+  await page.click('#more')
+  await page.locator('#reader7').waitFor()
+  await eventually(() => expect(warnings).toHaveLength(1))
+  expect(warnings[0]).toContain(`6 streams are open to ${url}, which speaks HTTP/1.1`)
+  expect(warnings[0]).toContain('share')
+})
+
+it.each([
+  ['json', 'application/json', 'Return a generator or a channel there'],
+  ['html', 'text/html', 'no server route has this url'],
+])('a route that is no event stream but %s: what came, and what to do', async (button, type, advice) => {
+  await page.click(`#${button}`)
+  await eventually(() => expect(warnings).toHaveLength(1))
+  expect(warnings[0]).toContain(`Expected text/event-stream, got ${type}`)
+  expect(warnings[0]).toContain(advice)
+})
+
+it('what `ssr` cannot read, in the terminal, once', async () => {
+  output = ''
+  for (let n = 0; n < 2; n++) await (await fetch(`${url}/?url=/api/generator`)).text()
+  await (await fetch(`${url}/?url=${encodeURIComponent('http://example.invalid/x')}`)).text()
+  const said = () => output.split('\n').filter(line => line.includes('does nothing for'))
+  await eventually(() => expect(said(), output).toHaveLength(2))
+  expect(said()[0]).toContain('This route cannot be polled')
+  expect(said()[1]).toContain('only routes of this application are read on the server')
+})

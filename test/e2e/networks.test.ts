@@ -1,0 +1,181 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import type { Nginx } from '../support/nginx'
+import { startBufferingNginx } from '../support/nginx'
+import type { Proxy } from '../support/proxy'
+import { startProxy } from '../support/proxy'
+
+/** What stands between a browser and a server, and what a browser does to a page: the playground's feed must come through all of it. */
+
+let browser: Browser
+let server: BuiltServer
+let page: Page
+let published: string[]
+
+beforeAll(async () => {
+  browser = await launchBrowser({ backForwardCache: true })
+  server = await startBuiltServer('playground')
+})
+afterAll(async () => {
+  await browser.close()
+  await stopBuiltServers()
+})
+
+beforeEach(async () => {
+  published = []
+  page = await browser.newPage()
+})
+afterEach(() => Promise.all(browser.contexts().map(context => context.close())))
+
+const eventually = (check: () => Promise<void>, timeout = 20_000) => vi.waitFor(check, { timeout, interval: 20 })
+const status = () => page.getByRole('complementary').getByRole('status').innerText()
+const transport = () => page.getByTestId('transport').innerText()
+/** The newest comes first. */
+const shown = () => page.locator('.entries .text').allInnerTexts().then(texts => texts.toReversed())
+
+async function publish(): Promise<void> {
+  const text = `News ${published.length + 1}`
+  const response = await fetch(`${server.url}/api/feed`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text }) })
+  expect(response.status).toBe(200)
+  published.push(text)
+}
+
+/** Publishes for as long as `task` takes. */
+async function publishing<T>(task: Promise<T>, everyMs = 150): Promise<T> {
+  let over = false
+  const done = task.finally(() => over = true)
+  while (!over) {
+    await publish()
+    await Promise.race([done.catch(() => {}), new Promise(resolve => setTimeout(resolve, everyMs))])
+  }
+  return done
+}
+
+async function opened(url = server.url): Promise<void> {
+  await page.goto(`${url}/feed`)
+  await eventually(async () => expect(await status()).toMatch(/^connected/), 60_000)
+}
+
+/** As far as a page can see: a headless Chromium has no window that could be behind another one. */
+const turn = (state: DocumentVisibilityState) => page.evaluate((state) => {
+  Object.defineProperties(document, { visibilityState: { value: state, configurable: true }, hidden: { value: state === 'hidden', configurable: true } })
+  document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+}, state)
+
+const hasAll = () => eventually(async () => expect(await shown()).toEqual(published))
+
+describe('proxies', () => {
+  let nginx: Nginx | undefined
+  let proxy: Proxy | undefined
+  afterEach(async () => {
+    await Promise.all([nginx?.stop(), proxy?.close()])
+    nginx = proxy = undefined
+  })
+
+  it('trap 42: behind an nginx that buffers it says that it polls, remembers it, and has everything once', async () => {
+    nginx = await startBufferingNginx(server.url)
+    await opened(nginx.url)
+    expect(await transport()).toBe('poll')
+    await publish()
+    await publish()
+    await hasAll()
+
+    // Another page of this browser session does not find it out anew.
+    const streams: string[] = []
+    page.on('request', (request) => {
+      if (request.url().includes('/api/feed/stream')) streams.push(new URL(request.url()).searchParams.get('transport') ?? 'stream')
+    })
+    published = []
+    await opened(nginx.url)
+    expect(streams[0]).toBe('poll')
+    expect(await transport()).toBe('poll')
+    await publish()
+    await hasAll()
+  }, 90_000)
+
+  it('through one that cuts every five seconds: nothing lost, nothing twice', async () => {
+    proxy = await startProxy(server.url)
+    await opened(proxy.url)
+    const cutting = setInterval(() => proxy!.cut(), 5_000)
+    try {
+      const seen = new Set<string>()
+      await publishing(eventually(async () => {
+        seen.add((await status()).split(/\s/)[0]!)
+        expect(await page.getByText(/resumed behind/).count()).toBeGreaterThanOrEqual(2)
+      }), 400)
+      // The page has said what was going on.
+      expect([...seen].sort()).toEqual(['connected', 'reconnecting'])
+    }
+    finally {
+      clearInterval(cutting)
+    }
+    await hasAll()
+    await eventually(async () => expect(await status()).toMatch(/^connected/))
+  }, 60_000)
+})
+
+describe('the browser', () => {
+  it('off line and back: says so at once, and has what came meanwhile', async () => {
+    await opened()
+    await publish()
+    await hasAll()
+    await page.context().setOffline(true)
+    await eventually(async () => expect(await status()).toContain('reconnecting'))
+    await publish()
+    await publish()
+    await page.context().setOffline(false)
+    await hasAll()
+    await eventually(async () => expect(await status()).toMatch(/^connected/))
+  })
+
+  it('trap 43: a page in the back-forward cache keeps no connection, and goes on where it was with one', async () => {
+    await opened()
+    await publish()
+    await hasAll()
+    await page.evaluate(() => addEventListener('pageshow', event => (globalThis as { restored?: boolean }).restored = (event as PageTransitionEvent).persisted))
+    const requests: string[] = []
+    page.on('request', request => requests.push(new URL(request.url()).pathname))
+    await page.goto(`${server.url}/metrics`)
+    await publish()
+    await eventually(async () => expect(await (await fetch(`${server.url}/metrics`)).text()).toMatch(/^sse_connections(?:\{[^}]*\})? 0$/m))
+    await publish()
+    requests.length = 0
+    await page.goBack({ waitUntil: 'commit' })
+    await hasAll()
+    expect(await page.evaluate(() => (globalThis as { restored?: boolean }).restored)).toBe(true)
+    expect(await status()).toMatch(/^connected/)
+    expect(requests.filter(path => path === '/api/feed/stream')).toHaveLength(1)
+  })
+
+  it('trap 43: a frozen page goes on when it wakes, with one connection', async () => {
+    await opened()
+    const session = await page.context().newCDPSession(page)
+    await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await publish()
+    await publish()
+    const requests: string[] = []
+    page.on('request', request => requests.push(new URL(request.url()).pathname))
+    await session.send('Page.setWebLifecycleState', { state: 'active' })
+    await hasAll()
+    expect(await status()).toMatch(/^connected/)
+    expect(requests.filter(path => path === '/api/feed/stream').length).toBeLessThanOrEqual(1)
+  })
+
+  it('trap 43: a hidden page stays connected, and has all when it is seen again', async () => {
+    await opened()
+    await turn('hidden')
+    const requests: string[] = []
+    page.on('request', request => requests.push(new URL(request.url()).pathname))
+    await publish()
+    await publish()
+    await hasAll()
+    await turn('visible')
+    await publish()
+    await hasAll()
+    expect(await status()).toMatch(/^connected/)
+    expect(requests.filter(path => path === '/api/feed/stream')).toEqual([])
+  })
+})

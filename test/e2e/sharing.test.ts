@@ -1,0 +1,205 @@
+import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser, launchTabs } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+
+const TABS = 8
+const KILLS = 20
+
+interface Record { numbers: number[], gaps: number }
+
+let browser: Browser
+let server: BuiltServer
+let context: BrowserContext
+let published: number
+const tabs = new Set<Page>()
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+})
+afterAll(() => browser.close())
+
+beforeEach(async () => {
+  server = await startBuiltServer('basic')
+  context = await browser.newContext()
+  published = 0
+})
+afterEach(async () => {
+  tabs.clear()
+  await context.close()
+  await stopBuiltServers()
+})
+
+const eventually = (check: () => Promise<void>, timeout = 15_000) => vi.waitFor(check, { timeout, interval: 20 })
+const numbers = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
+const recordOf = (tab: Page) => tab.evaluate(() => (globalThis as unknown as { record: Record }).record)
+const statusOf = (tab: Page) => tab.locator('#status').textContent()
+
+async function publish(count = 1): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const response = await fetch(`${server.url}/api/publish/shared`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n: ++published }) })
+    expect(response.status).toBe(200)
+  }
+}
+
+async function openTab(): Promise<Page> {
+  const tab = await context.newPage()
+  tabs.add(tab)
+  // Tabs may share a process, which crashes as a whole.
+  tab.on('crash', () => tabs.delete(tab))
+  tab.on('close', () => tabs.delete(tab))
+  await tab.goto(`${server.url}/shared`)
+  return tab
+}
+
+async function openTabs(): Promise<void> {
+  while (tabs.size < TABS) await openTab()
+}
+
+async function connections(): Promise<number> {
+  return (await (await fetch(`${server.url}/api/stats`)).json()).connections
+}
+
+/** Every tab has every number once, in order, and is told the truth; the server has one connection. */
+async function expectAllHaveAll(timeout?: number): Promise<void> {
+  await eventually(async () => {
+    for (const tab of tabs) expect(await recordOf(tab)).toEqual({ numbers: numbers(published), gaps: 0 })
+    for (const tab of tabs) expect(await statusOf(tab)).toBe('connected')
+    expect(await connections()).toBe(1)
+  }, timeout)
+}
+
+/** Whether this tab has the lock: a lock of its own tells what the browser calls it. */
+async function leads(tab: Page): Promise<boolean> {
+  return await tab.evaluate(() => navigator.locks.request(`who ${Math.random()}`, async (own) => {
+    const { held } = await navigator.locks.query()
+    const { clientId } = held!.find(({ name }) => name === own!.name)!
+    return held!.some(lock => lock.name!.startsWith('nuxt-sse:') && lock.clientId === clientId)
+  }))
+}
+
+async function findLeader(among: Iterable<Page> = tabs): Promise<Page> {
+  return await vi.waitFor(async () => {
+    for (const tab of among) {
+      if (await leads(tab)) return tab
+    }
+    throw new Error('Nobody leads')
+  }, { timeout: 20_000, interval: 20 })
+}
+
+const debug = (tab: Page): Promise<CDPSession> => context.newCDPSession(tab)
+
+describe('share: \'browser\' in Chromium', () => {
+  it('trap 47: eight tabs have one connection, and others can still load', async () => {
+    await publish(3)
+    await openTabs()
+    await expectAllHaveAll()
+    await publish(3)
+    await expectAllHaveAll()
+    const another = await context.newPage()
+    await another.goto(server.url)
+    await eventually(async () => expect(await another.locator('#status').textContent()).toBe('connected'))
+  })
+
+  it(`${KILLS} leaders are closed or crash while messages are published: nothing lost, nothing twice`, { timeout: 300_000 }, async () => {
+    await openTabs()
+    for (let kill = 0; kill < KILLS; kill++) {
+      const leader = await findLeader()
+      const publishing = publish(30)
+      if (kill % 2) {
+        const crashed = leader.waitForEvent('crash')
+        void debug(leader).then(session => session.send('Page.crash')).catch(() => {})
+        await crashed
+      }
+      else {
+        await leader.close()
+      }
+      await publishing
+      // They join while the next leader takes over.
+      await openTabs()
+      for (const tab of tabs) {
+        const { numbers: had } = await recordOf(tab)
+        expect(had).toEqual(numbers(had.length))
+      }
+    }
+    await expectAllHaveAll()
+    expect(published).toBe(KILLS * 30)
+  })
+
+  it('a leader that is frozen steps down, and has missed nothing when it wakes', { timeout: 120_000 }, async () => {
+    await context.close()
+    const real = await launchTabs()
+    context = real.context
+    try {
+      await openTabs()
+      await publish(5)
+      await expectAllHaveAll()
+      for (let round = 0; round < 3; round++) {
+        const leader = await findLeader()
+        // Only hidden tabs freeze.
+        await [...tabs].find(tab => tab !== leader)!.bringToFront()
+        const session = await debug(leader)
+        const publishing = publish(50)
+        await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+        const frozenAt = performance.now()
+        tabs.delete(leader)
+        await findLeader()
+        // By itself: robbing it takes more than six seconds.
+        expect(performance.now() - frozenAt).toBeLessThan(5_000)
+        await publishing
+        await expectAllHaveAll()
+        await session.send('Page.setWebLifecycleState', { state: 'active' })
+        expect((await recordOf(leader)).numbers.length).toBeLessThanOrEqual(frozenAt + 1)
+        tabs.add(leader)
+        await publish(5)
+        await expectAllHaveAll()
+        await session.detach()
+      }
+    }
+    finally {
+      await real.close()
+    }
+  })
+
+  it('a leader that answers nothing is robbed, and takes it well', { timeout: 120_000 }, async () => {
+    await openTabs()
+    await publish(5)
+    await expectAllHaveAll()
+    const leader = await findLeader()
+    tabs.delete(leader)
+    const busy = leader.evaluate(() => {
+      const until = performance.now() + 15_000
+      while (performance.now() < until);
+    })
+    const publishing = publish(20)
+    const next = await findLeader()
+    await publishing
+    await publish(20)
+    await eventually(async () => {
+      for (const tab of tabs) expect(await recordOf(tab)).toEqual({ numbers: numbers(published), gaps: 0 })
+    })
+    await busy
+    tabs.add(leader)
+    await publish(5)
+    await expectAllHaveAll()
+    expect(await leads(leader)).toBe(false)
+    expect(await leads(next)).toBe(true)
+  })
+
+  it('a leader that goes to another page and back hands over, and goes on', async () => {
+    const first = await openTab()
+    const second = await openTab()
+    await publish(5)
+    await expectAllHaveAll()
+    expect(await leads(first)).toBe(true)
+    tabs.delete(first)
+    await first.goto(`${server.url}/api/stats`)
+    await findLeader([second])
+    await publish(5)
+    await expectAllHaveAll()
+    await first.goBack()
+    tabs.add(first)
+    await expectAllHaveAll()
+  })
+})

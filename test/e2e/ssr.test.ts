@@ -1,0 +1,401 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+
+/** What a reader shows, and what of it ran in the browser. */
+interface Shown { data: number[], message?: number, messages: number[], status: string, position?: string, gap?: string, ended: boolean, error?: string }
+interface Ran { reduce: number[], callback: number[] }
+interface Asked { method: string, path: string, lastEventId?: string, cookie?: string, agent?: string, type?: string, body?: string }
+
+let browser: Browser
+let context: BrowserContext
+let page: Page
+let server: BuiltServer
+const problems: string[] = []
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+})
+afterAll(() => browser.close())
+
+beforeEach(async () => {
+  server = await startBuiltServer('ssr')
+  await newPage()
+})
+afterEach(async () => {
+  await context.close()
+  await stopBuiltServers()
+})
+
+async function newPage(): Promise<void> {
+  await context?.close()
+  context = await browser.newContext()
+  page = await context.newPage()
+  problems.length = 0
+  page.on('pageerror', error => problems.push(String(error)))
+  page.on('console', (message) => {
+    // What the browser itself says of an answer that is no 200 is no mismatch.
+    if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource')) problems.push(message.text())
+  })
+  // All that is ever shown, from the first byte of the page on.
+  await page.addInitScript(() => {
+    const shown: Record<string, string[]> = (window as unknown as { shown: Record<string, string[]> }).shown = {}
+    new MutationObserver(() => {
+      for (const { id, textContent } of document.querySelectorAll('pre')) {
+        if (shown[id]?.at(-1) !== textContent) (shown[id] ??= []).push(textContent!)
+      }
+    }).observe(document, { subtree: true, childList: true, characterData: true })
+  })
+}
+
+const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
+const publish = (channel: string, messages: unknown[] | string, query = '') => fetch(`${server.url}/api/publish/${channel}${query}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof messages === 'string' ? messages : JSON.stringify(messages) })
+const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => ({ n: from + index }))
+const asked = async (): Promise<Asked[]> => (await fetch(`${server.url}/api/requests`)).json()
+const stats = async () => (await fetch(`${server.url}/api/stats`)).json()
+const at = (url: string, query = '') => `${server.url}/?url=${encodeURIComponent(url)}${query}`
+
+/** What the server has rendered, as anybody gets it who has no JavaScript. */
+async function rendered(url: string, { id = 'reader', cookie = '' } = {}): Promise<Shown & { html: string }> {
+  const html = await (await fetch(url, { headers: { cookie } })).text()
+  const text = new RegExp(`<pre id="${id}">([^<]*)</pre>`).exec(html)![1]!
+  return { ...JSON.parse(text.replaceAll('&quot;', '"')), html }
+}
+
+const shown = async (id = 'reader'): Promise<Shown> => JSON.parse((await page.locator(`#${id}`).textContent())!)
+const everShown = async (id = 'reader'): Promise<Shown[]> => (await page.evaluate(id => (window as unknown as { shown: Record<string, string[]> }).shown[id]!, id)).map(text => JSON.parse(text))
+const ran = (id = 'reader') => page.evaluate(id => (window as unknown as { ran: Record<string, Ran> }).ran[id]!, id)
+const until = (expected: Partial<Shown>, id?: string) => eventually(async () => expect(await shown(id)).toMatchObject(expected))
+const isStream = ({ path }: Asked) => !path.includes('transport=poll') && !path.startsWith('/api/stats')
+
+describe('what the server reads', () => {
+  it('trap 46: is in the page, and in the browser\'s first render; it goes on from there, and nothing comes twice', async () => {
+    await publish('page', numbers(1, 3))
+    const { html, ...first } = await rendered(at('/api/channel/page'))
+    expect(first).toEqual({ data: [1, 2, 3], message: 3, messages: [2, 3], status: 'idle', position: expect.stringMatching(/\.3$/), ended: false, attempt: 0, transport: 'stream' })
+
+    await asked()
+    await page.goto(at('/api/channel/page'))
+    await until({ status: 'connected' })
+    await publish('page', numbers(4, 4))
+    await until({ data: [1, 2, 3, 4], messages: [3, 4] })
+    expect(problems).toEqual([])
+    // No flash: never less than what was rendered.
+    const [begin, ...rest] = await everShown()
+    expect(begin).toEqual(first)
+    for (const { data } of rest) expect(data.slice(0, 3)).toEqual([1, 2, 3])
+
+    expect(await ran()).toEqual({ reduce: [4], callback: [4] })
+    const requests = await asked()
+    expect(requests.filter(isStream)).toMatchObject([{ path: '/api/channel/page', lastEventId: first.position }])
+    expect((await stats()).messagesSent).toBe(1)
+  })
+
+  it('is all of it, page after page', async () => {
+    await publish('many', numbers(1, 2_500))
+    expect((await rendered(at('/api/channel/many'))).data).toEqual(numbers(1, 2_500).map(({ n }) => n))
+  })
+
+  it('is bounded; the browser has the rest, and nothing twice', async () => {
+    await publish('more', numbers(1, 10_500))
+    await page.goto(at('/api/channel/more'))
+    await until({ data: numbers(1, 10_500).map(({ n }) => n) })
+    expect((await everShown())[0]!.data).toHaveLength(10_000)
+    expect((await ran()).reduce).toEqual(numbers(10_001, 10_500).map(({ n }) => n))
+    expect(problems).toEqual([])
+  })
+
+  it.each([
+    ['JSON', '', 'application/json', '{"name":["a b"]}'],
+    ['a form', '?form=1', 'application/x-www-form-urlencoded;charset=UTF-8', 'name=a+b'],
+  ])('is asked for with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
+    await publish('posted', numbers(1, 3))
+    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.goto(`${server.url}/request${query}`)
+    await eventually(async () => expect((await page.locator('#request').textContent())!.trim()).toBe('connected 2,3'))
+    expect(problems).toEqual([])
+    const [read, rest, stream, ...more] = await asked()
+    const same = { method: 'POST', cookie: 'user=ann', agent: 'tests', type, body }
+    expect(read).toEqual({ ...same, path: '/api/channel/posted?fixed=1&position=1&asked=2&transport=poll&waitMs=0' })
+    expect(rest).toMatchObject({ ...same, path: expect.stringMatching(/\?fixed=1&asked=2&transport=poll&waitMs=0&position=e\w+\.3$/) })
+    expect(stream).toMatchObject({ ...same, path: '/api/channel/posted?fixed=1&asked=2', lastEventId: expect.stringMatching(/\.3$/) })
+    expect(more).toEqual([])
+  })
+
+  it('ends where the source has ended: the browser does not connect', async () => {
+    await publish('done', numbers(1, 2), '?end')
+    await page.goto(at('/api/channel/done'))
+    await until({ status: 'closed', ended: true, data: [1, 2] })
+    expect((await everShown())[0]).toMatchObject({ status: 'idle', ended: true, data: [1, 2] })
+    expect((await asked()).filter(isStream)).toEqual([])
+    expect(problems).toEqual([])
+    // It may still be asked to.
+    await page.click('#reader-connect')
+    await eventually(async () => expect((await asked()).filter(isStream)).toMatchObject([{ lastEventId: expect.stringMatching(/\.2$/) }]))
+    await until({ status: 'closed', data: [1, 2] })
+  })
+
+  it('ends where `until` says', async () => {
+    await publish('until', numbers(1, 4))
+    await page.goto(at('/api/channel/until', '&until=3'))
+    await until({ status: 'closed', ended: true, data: [1, 2, 3], position: expect.stringMatching(/\.3$/) })
+    expect((await asked()).filter(isStream)).toEqual([])
+    expect(problems).toEqual([])
+  })
+
+  it('is nothing with `immediate: false`: nothing is asked for until `connect()`', async () => {
+    await publish('asked', numbers(1, 2))
+    await page.goto(at('/api/channel/asked', '&immediate=false'))
+    await eventually(async () => expect(await ran()).toEqual({ reduce: [], callback: [] }))
+    expect(await asked()).toEqual([])
+    expect((await everShown())).toMatchObject([{ status: 'idle', data: [] }])
+    await page.click('#reader-connect')
+    await until({ status: 'connected', data: [1, 2] })
+    expect(problems).toEqual([])
+  })
+
+  it('holds what a payload holds', async () => {
+    await publish('values', numbers(1, 2))
+    await page.goto(`${server.url}/values`)
+    await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(1))
+    expect((await page.locator('#values').textContent())!.trim()).toBe('n1=10,n2=100 1970-01-01T00:00:00.001Z,1970-01-01T00:00:00.002Z')
+    await publish('values', numbers(3, 3))
+    await eventually(async () => expect(await page.locator('#values').textContent()).toContain('n3=1000'))
+    expect(problems).toEqual([])
+  })
+
+  it('stops before what no payload can hold, and the page is not broken by it', async () => {
+    await publish('proto', numbers(1, 1))
+    // As somebody may publish who means no good. A page is read as a whole.
+    await publish('proto', '[{"n":2,"__proto__":{"a":1}}]')
+    await page.goto(at('/api/channel/proto'))
+    expect((await everShown())[0]).toMatchObject({ data: [] })
+    await until({ status: 'connected', data: [1, 2] })
+    expect(problems).toEqual([])
+  })
+})
+
+describe('whose messages they are', () => {
+  it('those of the user whose cookie came with the page, and of nobody else', async () => {
+    await publish('user:ann', numbers(1, 2))
+    await publish('user:bob', numbers(7, 9))
+    const own = { ann: [1, 2], bob: [7, 8, 9] }
+    const users = Array.from({ length: 40 }, (_, index) => index % 2 ? 'ann' as const : 'bob' as const)
+    const pages = await Promise.all(users.map(user => rendered(at('/api/user'), { cookie: `user=${user}` })))
+    for (const [index, { data, html }] of pages.entries()) {
+      const user = users[index]!
+      expect(data).toEqual(own[user])
+      // In the payload neither.
+      const { position } = pages.find((_, other) => users[other] !== user)!
+      expect(html).not.toContain(position!.split('.')[0])
+    }
+    expect((await rendered(at('/api/user'))).error).toBe('HTTP_ERROR')
+
+    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.goto(at('/api/user'))
+    await until({ status: 'connected', data: [1, 2] })
+    expect((await asked()).filter(isStream)).toMatchObject([{ cookie: 'user=ann' }])
+    expect(problems).toEqual([])
+  })
+
+  it('of nobody in a page that is kept for all: the browser asks for its own', async () => {
+    await publish('user:ann', numbers(1, 2))
+    const cookie = 'user=ann'
+    expect(await rendered(`${server.url}/cached`, { id: 'user', cookie })).toMatchObject({ data: [], status: 'idle' })
+    // What the making of the page met is nothing to others: they are not told, and are asked for themselves.
+    expect((await rendered(`${server.url}/cached`, { id: 'user' })).error).toBeUndefined()
+    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.goto(`${server.url}/cached`)
+    await until({ status: 'connected', data: [1, 2] }, 'user')
+    expect(problems).toEqual([])
+  })
+})
+
+describe('what cannot be read', () => {
+  it('is said, and the page rendered; the same answer is not asked for again, unless `connect()` does', async () => {
+    await page.goto(at('/api/status?code=404'))
+    await until({ status: 'closed', error: 'HTTP_ERROR', data: [] })
+    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
+    expect((await asked()).filter(isStream)).toEqual([])
+    expect(problems).toEqual([])
+    await page.click('#reader-connect')
+    await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(1))
+  })
+
+  it('is tried by the browser where that may help', async () => {
+    await page.goto(at('/api/away'))
+    await eventually(async () => expect((await asked()).filter(isStream).length).toBeGreaterThan(0))
+    expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
+    await fetch(`${server.url}/api/away?back&transport=poll&waitMs=0`)
+    await publish('away', numbers(1, 1))
+    await until({ status: 'connected', data: [1] })
+    expect(await shown()).not.toHaveProperty('error')
+    expect(problems).toEqual([])
+  })
+
+  it('does not hold the page up for long', async () => {
+    const started = performance.now()
+    expect(await rendered(at('/api/stuck'))).toMatchObject({ error: 'CONNECT_TIMEOUT', data: [] })
+    expect(performance.now() - started).toBeLessThan(6_000)
+    await publish('stuck', numbers(1, 1))
+    await page.goto(at('/api/stuck'))
+    await until({ status: 'connected', data: [1] })
+    expect(problems).toEqual([])
+  })
+
+  it('bounds of one client are not those of all who are rendered for', async () => {
+    await server.stop()
+    server = await startBuiltServer('ssr', { env: { NUXT_SSE_MAX_CONNECTIONS_PER_CLIENT: '1' } })
+    await publish('busy', numbers(1, 1))
+    const pages = await Promise.all(Array.from({ length: 20 }, () => rendered(at('/api/channel/busy'))))
+    expect(pages.map(({ data, error }) => [data, error])).toEqual(pages.map(() => [[1], undefined]))
+  })
+
+  it('a url that is none breaks no page', async () => {
+    expect(await rendered(at('http://'))).toMatchObject({ data: [], status: 'idle' })
+  })
+
+  it.each([
+    ['a source that keeps nothing', '/api/generator', { data: [1, 2], status: 'closed', ended: true }],
+    ['a redirect', '/api/status?code=302&to=/api/channel/target', { data: [1], status: 'connected' }],
+  ])('%s is left to the browser, without an error', async (_, url, expected) => {
+    await publish('target', numbers(1, 1))
+    await page.goto(at(url))
+    await until(expected)
+    const [first] = await everShown()
+    expect(first).toMatchObject({ data: [], status: 'idle', ended: false })
+    expect(first).not.toHaveProperty('error')
+    expect(problems).toEqual([])
+  })
+
+  it('another host is not asked, and gets no cookie', async () => {
+    const { port } = await startBuiltServer('ssr')
+    await publish('x', numbers(1, 1))
+    const other = `http://localhost:${port}/api/channel/x`
+    expect(await rendered(at(other), { cookie: 'user=ann' })).toMatchObject({ data: [] })
+    expect(await (await fetch(`http://127.0.0.1:${port}/api/requests`)).json()).toEqual([])
+    // This one by its full name is no other.
+    await publish('full', numbers(1, 1))
+    expect(await rendered(at(`${server.url}/api/channel/full`))).toMatchObject({ data: [1] })
+  })
+
+  it('a page that takes itself for a route is rendered once', async () => {
+    expect(await rendered(`${server.url}/self`)).toMatchObject({ data: [], status: 'idle' })
+  })
+
+  it('a source that failed has said so, and is not asked again', async () => {
+    await publish('broken', numbers(1, 1), '?fail')
+    await page.goto(at('/api/channel/broken'))
+    await until({ status: 'closed', error: 'BROKEN', data: [1] })
+    expect((await asked()).filter(isStream)).toEqual([])
+    expect(problems).toEqual([])
+  })
+})
+
+describe('whose call it is', () => {
+  it('two calls in one setup, before and behind an await, and two instances are told apart; ids stay what they are', async () => {
+    await publish('a', numbers(1, 2))
+    await publish('b', numbers(3, 4))
+    await page.goto(`${server.url}/pairs`)
+    const requests: Asked[] = []
+    await eventually(async () => {
+      requests.push(...await asked())
+      expect(requests.filter(isStream)).toHaveLength(6)
+    })
+    await publish('a', numbers(5, 5))
+    for (const id of ['one', 'other']) await until({ data: [1, 2, 5] }, id)
+    const text = (id: string) => page.locator(`#${id}`).innerText()
+    await eventually(async () => expect([await text('a'), await text('b')]).toEqual(['[ 2, 4, 10 ] 1;2;5;', '[ 6, 8 ] 3;4;']))
+    for (const id of ['one', 'other']) expect(await ran(id)).toEqual({ reduce: [5], callback: [5] })
+    expect(problems).toEqual([])
+  })
+
+  it('a plugin has one too, and connects when all is hydrated', async () => {
+    await publish('plugin', numbers(1, 2))
+    await page.goto(`${server.url}/plugin`)
+    await publish('plugin', numbers(3, 3))
+    await eventually(async () => expect((await page.locator('#notices').textContent())!.trim()).toBe('connected 1,2,3'))
+    expect((await asked()).filter(isStream)).toMatchObject([{ lastEventId: expect.stringMatching(/\.2$/) }])
+    expect(problems).toEqual([])
+  })
+
+  it('a component that is hydrated late has what was rendered', async () => {
+    await publish('late', numbers(1, 2))
+    await page.goto(`${server.url}/late`)
+    await publish('late', numbers(3, 3))
+    await page.waitForLoadState('networkidle')
+    expect((await asked()).filter(isStream)).toEqual([])
+    await page.click('#reader')
+    await until({ status: 'connected', data: [1, 2, 3] })
+    expect((await ran()).reduce).toEqual([3])
+    expect(problems).toEqual([])
+  })
+
+  it('what is mounted later begins anew', async () => {
+    await publish('again', numbers(1, 2))
+    await page.goto(at('/api/channel/again'))
+    await until({ status: 'connected', data: [1, 2] })
+    await page.click('#toggle')
+    await page.click('#toggle')
+    await asked()
+    await until({ status: 'connected', data: [1, 2] })
+    expect((await ran()).reduce).toEqual([1, 2])
+    expect(problems).toEqual([])
+  })
+
+  it('a url that changes drops what was read', async () => {
+    await publish('here', numbers(1, 2))
+    await publish('there', numbers(3, 3))
+    await page.goto(at('/api/channel/here', `&next=${encodeURIComponent('/api/channel/there')}`))
+    await until({ status: 'connected', data: [1, 2] })
+    await asked()
+    await page.click('#move')
+    await until({ status: 'connected', data: [3] })
+    const [request, ...more] = await asked()
+    expect([request, more]).toEqual([{ method: 'GET', path: '/api/channel/there' }, []])
+  })
+
+  it('below the application\'s baseURL', async () => {
+    await server.stop()
+    server = await startBuiltServer('ssr', { env: { NUXT_APP_BASE_URL: '/below/' } })
+    const { url } = server
+    server.url = `${url}/below`
+    await publish('based', numbers(1, 2))
+    await page.goto(`${server.url}/?url=/api/channel/based`)
+    await until({ status: 'connected', data: [1, 2] })
+    expect((await ran()).reduce).toEqual([])
+    expect(problems).toEqual([])
+  })
+})
+
+describe('a page that was made earlier', () => {
+  it('goes on from where it was made; what is not kept any more is a gap', async () => {
+    const url = `${server.url}/cached`
+    await publish('short', numbers(1, 1))
+    expect((await rendered(url)).data).toEqual([1])
+    await publish('short', numbers(2, 2))
+    await page.goto(url)
+    await until({ status: 'connected', data: [1, 2] })
+    expect((await everShown())[0]!.data).toEqual([1])
+    expect(await shown()).not.toHaveProperty('gap')
+    expect(problems).toEqual([])
+
+    await newPage()
+    await publish('short', numbers(3, 8))
+    await page.goto(url)
+    await until({ status: 'connected', data: [1, 6, 7, 8], gap: 'trimmed' })
+    expect((await everShown())[0]!.data).toEqual([1])
+    expect(problems).toEqual([])
+  })
+
+  it('at the build, by another life of the log: the gap says so', async () => {
+    const url = `${server.url}/prerendered`
+    expect(await rendered(url)).toMatchObject({ data: [1] })
+    await publish('prerendered', numbers(5, 6))
+    await page.goto(url)
+    await until({ status: 'connected', data: [1, 5, 6], gap: 'epoch' })
+    expect(problems).toEqual([])
+  })
+})

@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { eventually } from '../../support/conditions'
+import { VirtualClock, settled } from '../../support/virtual-clock'
+import type { Command } from './model/commands'
+import { commands, scenarios } from './model/commands'
+import { inProcessFetch } from './model/in-process'
+import type { HttpGround } from './model/over-http'
+import { listen } from './model/over-http'
+import type { Scenario } from './model/world'
+import { Page, World } from './model/world'
+
+/** More in a run by hand: `SSE_RUNS=20` makes it 20 times as many. */
+const TIMES = Number(process.env.SSE_RUNS ?? 1)
+const RUNS = 5_000 * TIMES
+const HTTP_RUNS = 200 * TIMES
+/** Over HTTP, whatever time is said to pass is this much. */
+const TICK_MS = 12
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+})
+
+async function play(world: World, sequence: Iterable<Command>): Promise<void> {
+  // Most begin with what nothing happens without.
+  if (world.scenario.seed % 8) await world.connect()
+  await fc.asyncModelRun(() => ({ model: {}, real: world }), sequence)
+  await world.heal()
+  await world.finish()
+}
+
+/** No network, and time that passes when it is told to: what must hold is looked at after every step. */
+async function inProcess(scenario: Scenario, sequence: Iterable<Command>): Promise<void> {
+  const clock = new VirtualClock()
+  const page = new Page()
+  clock.install()
+  page.install()
+  const world: World = new World(scenario, {
+    exact: true,
+    origin: 'http://model',
+    leaveMs: 4_000,
+    settled,
+    advance: ms => clock.advance(ms),
+    sleep: ms => clock.sleep(ms),
+    get timers() {
+      return clock.pending
+    },
+  }, page)
+  vi.stubGlobal('fetch', inProcessFetch(wire => world.onRequest(wire)))
+  await play(world, sequence)
+}
+
+/** The same over real sockets and in real time: each message once and in order, or a gap; all of them in the end; nothing is left. */
+async function overHttp(http: HttpGround, scenario: Scenario, sequence: Iterable<Command>): Promise<void> {
+  const { setTimeout: set } = globalThis
+  const pass = (ms: number): Promise<void> => new Promise(resolve => set(resolve, ms))
+  const page = new Page()
+  page.install()
+  const options = { ...scenario.options, connectTimeoutMs: 60, reconnect: { ...scenario.options.reconnect, minDelayMs: 1, maxDelayMs: 4 } }
+  const world = new World({ ...scenario, options }, { exact: false, origin: http.origin, leaveMs: 4, settled: () => pass(1), advance: () => pass(TICK_MS), sleep: () => {}, timers: 0 }, page)
+  world.server.heartbeatMs = 40
+  http.onRequest = wire => world.onRequest(wire)
+  await play(world, sequence)
+  await eventually(() => expect([world.server.open, page.listeners]).toEqual([[], 0]))
+}
+
+const sequences = (maxCommands: number) => fc.commands(commands, { maxCommands, size: 'max' })
+
+describe('the client, whatever server, network, page and user do', () => {
+  let http: HttpGround
+  beforeAll(async () => {
+    http = await listen()
+  })
+  afterAll(() => http.close())
+
+  it(`holds what it promises in ${RUNS} sequences of commands`, async () => {
+    await fc.assert(fc.asyncProperty(scenarios, sequences(40), inProcess), { numRuns: RUNS, endOnFailure: !!process.env.CI })
+  }, 600_000)
+
+  it(`and in ${HTTP_RUNS} over HTTP`, async () => {
+    await fc.assert(fc.asyncProperty(scenarios, sequences(20), (scenario, sequence) => overHttp(http, scenario, sequence)), { numRuns: HTTP_RUNS, endOnFailure: true })
+  }, 600_000)
+})

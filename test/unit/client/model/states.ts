@@ -1,0 +1,74 @@
+import type { SSEStatus } from '../../../../src/runtime/client'
+
+export const STATUSES = ['idle', 'connecting', 'connected', 'reconnecting', 'closed'] as const satisfies SSEStatus[]
+
+/** Where an input leads from a status. A cell names one or more, each behind the conditions of its note; `·` cannot happen. */
+export interface Row {
+  input: string
+  next: Record<SSEStatus, string>
+  effect: string
+}
+
+function row(input: string, next: string, effect: string): Row {
+  const cells = next.split(/\s+\|\s+/)
+  return { input, effect, next: Object.fromEntries(STATUSES.map((status, index) => [status, cells[index]!])) as Row['next'] }
+}
+
+/**
+ * The state machine as data: the model test holds the client to it, and `docs/client-states.md` is checked against it.
+ * Columns: idle | connecting | connected | reconnecting | closed.
+ */
+export const ROWS: Row[] = [
+  row('`connect()`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'a new life: the old one is aborted, the position stays, `attempt` is 0'),
+  row('`connect(url)`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'the same, without a position'),
+  row('`pause()`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'the life is aborted, the position stays; what slept stays idle'),
+  row('`stop()`', 'closed, idle ⁿ | closed | closed | closed | closed', 'final: nothing is left but the state'),
+  row('`pagehide`, `freeze`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'asleep: as `pause()`, and the page wakes it'),
+  row('hidden', 'idle | connecting, idle ʰ | connected, idle ʰ | reconnecting, idle ʰ | closed', 'nothing; with `pauseWhenHidden` as `freeze`'),
+  row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends'),
+  row('`online`', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'the same; a wait ends, and a poll tries the stream'),
+  row('`offline`', 'idle | reconnecting, connecting ᵖ, idle ʰ | reconnecting, connected ᵖ, idle ʰ | reconnecting, idle ʰ | closed', '`NETWORK`, not counted: the attempt is cut and made again after its delay'),
+  row('first bytes of a stream', '· | connected | connected | connected | ·', '`error` is cleared; `attempt` after a message, or when it has held'),
+  row('a batch', '· | connected | connected | connected | ·', 'the same'),
+  row('a message', '· | · | connected | · | ·', '`attempt` is 0'),
+  row('`gap`', '· | connected | connected | connected | ·', 'its position is adopted'),
+  row('`end`, 204, an ended batch, `until`', '· | closed | closed | closed | ·', '`ended`, no error'),
+  row('`leave`', '· | · | reconnecting, closed ᵖ | · | ·', 'waits as long as it says, whatever comes'),
+  row('a drop: no connection, or an end of bytes', '· | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | ·', '`NETWORK`, counted'),
+  row('408, 425, 429, 5xx', '· | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | ·', '`HTTP_ERROR` or the code of the server, counted; not before `Retry-After`'),
+  row('503 `pending`', '· | reconnecting | reconnecting | reconnecting | ·', 'the same, not counted'),
+  row('any other 4xx', '· | closed, connecting ᵘ | closed, reconnecting ᵘ | closed, reconnecting ᵘ | ·', 'final'),
+  row('a 200 that is no stream, or no batch', '· | closed, connecting ᵘ | closed, reconnecting ᵘ | closed, reconnecting ᵘ | ·', '`NOT_EVENT_STREAM`, `INVALID_BATCH`: final'),
+  row('`error` that may be tried again', '· | · | reconnecting, closed ᵖ ᵐ | · | ·', 'its code, counted'),
+  row('`error` that may not', '· | · | closed | · | ·', 'its code: final'),
+  row('nothing for `connectTimeoutMs`', '· | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | ·', '`CONNECT_TIMEOUT`, counted; the second in a row that is mute: polling takes over'),
+  row('silence', '· | · | reconnecting, closed ᵖ ᵐ | · | ·', '`SILENCE`, counted'),
+  row('a delay is over', '· | · | · | reconnecting | ·', 'the next attempt; `retryAt` is cleared'),
+]
+
+export const NOTES: [string, string][] = [
+  ['ʰ', 'with `pauseWhenHidden`, while the page is hidden'],
+  ['ˡ', 'it was silent for longer than its limit, and nothing that was queued says otherwise'],
+  ['ᵐ', '`maxAttempts` failures in a row: `GAVE_UP`'],
+  ['ⁿ', 'it has never been asked to connect'],
+  ['ᵖ', 'a request other than `GET` is under way that has no position yet: it is not cut from this side, and when it is lost it is not repeated (`INTERRUPTED`, or the status of the server), unless the server has refused it'],
+  ['ˢ', 'it slept, and with `pauseWhenHidden` the page is visible'],
+  ['ᵘ', 'the answer to a poll: 406, or a 200 that is no batch, goes back to the stream at once'],
+]
+
+/** What the client may be after an input. */
+export function allowed(input: string, before: SSEStatus): SSEStatus[] {
+  const row = ROWS.find(one => one.input === input)
+  if (!row) throw new Error(`No such input: ${input}`)
+  return row.next[before].split(', ').map(cell => cell.split(' ')[0] as SSEStatus)
+}
+
+/** The table as `docs/client-states.md` has it. */
+export function renderTable(): string {
+  const lines = [
+    ['input', ...STATUSES.map(status => `\`${status}\``), 'effect'],
+    ['---', ...STATUSES.map(() => '---'), '---'],
+    ...ROWS.map(({ input, next, effect }) => [input, ...STATUSES.map(status => next[status]), effect]),
+  ]
+  return [...lines.map(cells => `| ${cells.join(' | ')} |`), '', ...NOTES.map(([mark, text]) => `${mark} ${text}  `)].join('\n')
+}

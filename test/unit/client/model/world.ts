@@ -1,0 +1,321 @@
+import { vi } from 'vitest'
+import { createSSEClient } from '../../../../src/runtime/client/client'
+import type { SSEClient } from '../../../../src/runtime/client/client'
+import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../../src/runtime/client'
+import { resolveClientOptions } from '../../../../src/runtime/client/options'
+import type { SSEClientState } from '../../../../src/runtime/client/types'
+import { createRandom } from '../../../support/random'
+import type { Entry, Wire } from './server'
+import { ModelServer } from './server'
+import { allowed } from './states'
+
+const MAX_RETRY_AFTER_MS = 3_600_000
+/** Rounds in which whatever is left must have been delivered to a client that is let alone. */
+const MAX_ROUNDS = 200
+
+export interface Scenario {
+  options: SSEClientOptions
+  /** Every so many attempts, `headers()` never settles; 0: never. */
+  hangs: number
+  seed: number
+}
+
+/** What differs between virtual time without a network, and real time with one. */
+export interface Ground {
+  /** False: time and network are real, and what depends on the moment is not looked at. */
+  readonly exact: boolean
+  readonly origin: string
+  /** What a server that asks to leave says to wait. */
+  readonly leaveMs: number
+  settled(): Promise<void>
+  advance(ms: number): Promise<void>
+  sleep(ms: number): void
+  /** Timers of the client that are pending. */
+  readonly timers: number
+}
+
+/** A page, with its events and a storage. */
+export class Page {
+  hidden = false
+  listeners = 0
+  private readonly target = new EventTarget()
+  private readonly storage = new Map<string, string>()
+
+  install(): void {
+    vi.stubGlobal('addEventListener', (type: string, listener: () => void, options: { signal: AbortSignal }) => {
+      if (options.signal.aborted) return
+      this.listeners++
+      options.signal.addEventListener('abort', () => this.listeners--)
+      this.target.addEventListener(type, listener, { signal: options.signal })
+    })
+    const isHidden = () => this.hidden
+    vi.stubGlobal('document', {
+      get visibilityState() {
+        return isHidden() ? 'hidden' : 'visible'
+      },
+    })
+    vi.stubGlobal('sessionStorage', {
+      getItem: (key: string) => this.storage.get(key) ?? null,
+      setItem: (key: string, value: string) => void this.storage.set(key, value),
+      removeItem: (key: string) => void this.storage.delete(key),
+    })
+  }
+
+  dispatch(...types: string[]): void {
+    for (const type of types) this.target.dispatchEvent(new Event(type))
+  }
+}
+
+/** A client, its server and its page, and what must hold of them. */
+export class World {
+  readonly server: ModelServer
+  readonly client: SSEClient
+  /** Behind the last message that was delivered: where the next one must follow. */
+  private pointer: string | undefined
+  private hadPosition = false
+  private gap: SSEClientState['gap']
+  path = '/1'
+  private started = false
+  private attempts = 0
+  /** No request before this, in epoch milliseconds. */
+  notBefore = 0
+  /** What `Retry-After` or `pending` has asked for with the answer of this step. */
+  floorMs = 0
+  private requests = 0
+  /** Failures in a row, and whether what goes wrong in this step is one. */
+  private failures = 0
+  private counts = true
+  private life = 0
+  private readonly lives = new Map<number, number>()
+  private hangs: number
+  readonly violations: string[] = []
+
+  constructor(readonly scenario: Scenario, readonly ground: Ground, readonly page: Page) {
+    this.hangs = scenario.hangs
+    const random = createRandom(scenario.seed)
+    vi.spyOn(Math, 'random').mockImplementation(() => random.int(1_000) / 1_000)
+    this.server = new ModelServer((_, position) => {
+      if (!this.hadPosition) this.pointer = position
+    })
+    this.client = createSSEClient(ground.origin + this.path, resolveClientOptions({
+      ...scenario.options,
+      headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : {},
+    }), {
+      onMessage: message => this.onMessage(message),
+      onState: change => this.onState(change),
+    })
+  }
+
+  get status(): SSEStatus {
+    return this.client.state.status
+  }
+
+  /** It cannot be repeated, and has no position yet. */
+  get isFragile(): boolean {
+    return this.scenario.options.method === 'POST' && this.client.state.position === undefined
+  }
+
+  /** The stream that is tried while polling. */
+  isProbe(wire: Wire): boolean {
+    return !wire.isPoll && this.client.state.transport === 'poll'
+  }
+
+  private violation(text: string): void {
+    this.violations.push(text)
+  }
+
+  onRequest(wire: Wire): void {
+    this.server.wires.push(wire)
+    this.lives.set(wire.number, this.life)
+    if (!this.ground.exact) return
+    const probe = this.isProbe(wire)
+    if (!probe) this.requests++
+    if (['idle', 'closed'].includes(this.status)) this.violation(`a request while ${this.status}`)
+    if (wire.path !== this.path) this.violation(`a request for ${wire.path}, which was left`)
+    if (wire.position === undefined && this.hadPosition) this.violation('trap 36: a request without the position')
+    if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
+    if (!probe && this.client.state.error?.retryAt) this.violation('a request while `retryAt` says later')
+  }
+
+  private onMessage({ id, data }: SSEMessage): void {
+    const { epoch, offset, path, wire, text } = data as Entry
+    const at = `${epoch}.${offset}`
+    if (path !== this.path) this.violation(`${at} of ${path}, which was left`)
+    if (this.server.wires.find(one => one.number === wire)?.aborted && this.ground.exact) this.violation(`${at} of request ${wire}, which was aborted`)
+    if (this.lives.get(wire) !== this.life) this.violation(`${at} of request ${wire}, which is of an earlier life`)
+    if (this.status !== 'connected') this.violation(`${at} while ${this.status}`)
+    if (id !== at || text !== 'e é 🎉') this.violation(`${at} came as ${id} ${text}`)
+    const [life, last] = (this.pointer ?? '').split('.')
+    if (life !== epoch || Number(last) + 1 !== offset) this.violation(`${at} behind ${this.pointer}`)
+    this.pointer = at
+    this.hadPosition = true
+  }
+
+  private onState(change: Partial<SSEClientState>): void {
+    if (change.status === 'idle' || change.status === 'closed') this.life++
+    // A new life says all of the state again.
+    if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
+    this.gap = this.client.state.gap
+    if (change.position !== undefined) this.hadPosition = true
+    if (change.attempt === 0 && this.status !== 'reconnecting') this.failures = 0
+    const retryAt = change.error?.retryAt
+    if (retryAt && this.ground.exact) {
+      this.notBefore = retryAt
+      const { attempt } = this.client.state
+      if (this.counts) this.failures++
+      if (attempt !== this.failures) this.violation(`failure ${this.failures} is said to be ${attempt}`)
+      const { minDelayMs = 500, maxDelayMs = 20_000 } = this.scenario.options.reconnect ?? {}
+      const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.max(0, attempt - 1))
+      const floor = Math.min(this.floorMs, MAX_RETRY_AFTER_MS)
+      const delayMs = retryAt - Date.now()
+      if (delayMs < floor || delayMs > Math.max(bound, floor)) this.violation(`${delayMs} ms after failure ${attempt}, expected ${floor} to ${bound}`)
+    }
+  }
+
+  /** One input, which leads where the table says; or none, which leads nowhere. */
+  async step(input: string | undefined, act: () => void): Promise<void> {
+    const before = this.status
+    this.requests = 0
+    this.counts = input !== '`offline`' && input !== '503 `pending`'
+    act()
+    await this.ground.settled()
+    this.counts = true
+    this.floorMs = 0
+    if (this.ground.exact) {
+      const next = input === undefined ? [before] : allowed(input, before)
+      if (!next.includes(this.status)) this.violation(`${input ?? 'nothing'}: ${before} → ${this.status}`)
+    }
+    this.check()
+  }
+
+  connect(url?: string): Promise<void> {
+    return this.step(url ? '`connect(url)`' : '`connect()`', () => {
+      this.started = true
+      this.life++
+      this.notBefore = 0
+      if (url) {
+        this.path = url
+        this.hadPosition = false
+        this.pointer = undefined
+      }
+      this.client.connect(url && this.ground.origin + url)
+    })
+  }
+
+  stop(): Promise<void> {
+    return this.step('`stop()`', () => this.client.stop())
+  }
+
+  pause(): Promise<void> {
+    return this.step('`pause()`', () => this.client.pause())
+  }
+
+  /** The page sleeps, or is hidden. */
+  leave(type: string): Promise<void> {
+    return this.step(type === 'visibilitychange' ? 'hidden' : '`pagehide`, `freeze`', () => {
+      this.page.hidden = true
+      this.page.dispatch(type)
+    })
+  }
+
+  /** It is back, and says so in several ways. */
+  async wake(types: string[]): Promise<void> {
+    await this.step(types.includes('online') ? '`online`' : '`pageshow`, `resume`, visible', () => {
+      if (types.includes('online') || this.status === 'idle') this.notBefore = 0
+      this.page.hidden = false
+      this.page.dispatch(...types)
+    })
+    if (this.requests > 1) this.violation(`${this.requests} requests after ${types}`)
+    this.raise()
+  }
+
+  offline(): Promise<void> {
+    return this.step('`offline`', () => this.page.dispatch('offline'))
+  }
+
+  async advance(ms: number): Promise<void> {
+    const before = this.status
+    await this.ground.advance(ms)
+    if (['idle', 'closed'].includes(before) && this.status !== before) this.violation(`time: ${before} → ${this.status}`)
+    this.check()
+  }
+
+  private check(): void {
+    if (this.ground.exact) this.checkMoment()
+    const { status, error } = this.client.state
+    if (error && status === 'closed' && (error.retry || error.retryAt)) this.violation(`final, and to be tried again: ${error.code}`)
+    if (error && status !== 'closed' && !error.retry) this.violation(`${status}, and final: ${error.code}`)
+    if (error && ['idle', 'connecting', 'connected'].includes(status)) this.violation(`${status}, with ${error.code}`)
+    this.raise()
+  }
+
+  private checkMoment(): void {
+    const { status, transport, error } = this.client.state
+    const streams = this.server.open.filter(wire => !wire.isPoll).length
+    const polls = this.server.open.length - streams
+    if (streams > 1 || polls > 1) this.violation(`${streams} streams and ${polls} polls are open`)
+    if (streams && polls && transport !== 'poll') this.violation('both transports are live')
+    if (polls && transport === 'stream') this.violation('a poll is left behind')
+    if (status === 'connected' && transport === 'stream' && !streams && !this.ground.timers) this.violation('connected to nothing')
+    if (['connecting', 'reconnecting'].includes(status) && !streams && !polls && !this.ground.timers) this.violation(`${status}, and nothing comes of it`)
+    if (['idle', 'closed'].includes(status)) this.checkNothingIsLeft()
+    if (error?.retryAt && (streams + polls || error.retryAt < Date.now() - this.slept)) this.violation('`retryAt` is not true')
+  }
+
+  private slept = 0
+  sleep(ms: number): Promise<void> {
+    this.slept += ms
+    return this.step(undefined, () => this.ground.sleep(ms))
+  }
+
+  private checkNothingIsLeft(): void {
+    if (this.server.open.length) this.violation(`${this.status}, and ${this.server.open.length} requests are open`)
+    if (this.ground.timers) this.violation(`${this.status}, and ${this.ground.timers} timers are left`)
+    if (this.status === 'closed' && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
+  }
+
+  /** Once nothing troubles it any more, all that was published is there. */
+  async heal(): Promise<void> {
+    if (!this.started) return
+    this.hangs = this.notBefore = 0
+    this.page.hidden = false
+    this.page.dispatch('resume', 'pageshow', 'online')
+    const { server } = this
+    for (const answer of server.live) server.withhold(answer, false)
+    server.publish(this.path, 1)
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const { epoch, head, ended } = server.log(this.path)
+      if (this.pointer === `e${epoch}.${head}` && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
+      if (['idle', 'closed'].includes(this.status)) await this.connect()
+      for (let wire = server.unanswered; wire; wire = server.unanswered) server.honest(wire)
+      for (const answer of server.held) server.answerPoll(answer)
+      for (const wire of server.open) {
+        if (!server.live.some(answer => answer.wire === wire)) wire.cut()
+      }
+      await this.ground.settled()
+      await this.advance(1_000)
+    }
+    this.violation(`stuck ${this.status} at ${this.pointer}: ${JSON.stringify(server.log(this.path))} ${this.client.state.error}`)
+    this.raise()
+  }
+
+  /** The end is final, and leaves nothing. */
+  async finish(): Promise<void> {
+    const stopped = this.status === 'closed' || this.started
+    this.client.stop()
+    await this.ground.settled()
+    const state = this.client.state
+    const requests = this.server.wires.length
+    this.page.dispatch('offline', 'resume', 'pageshow', 'online')
+    await this.ground.advance(3_600_000)
+    if (stopped && state.status !== 'closed') this.violation(`stopped, and ${state.status}`)
+    if (this.client.state !== state) this.violation('stop() was not final')
+    if (this.ground.exact && this.server.wires.length !== requests) this.violation('a request after stop()')
+    if (this.ground.exact) this.checkNothingIsLeft()
+    this.raise()
+  }
+
+  private raise(): void {
+    if (this.violations.length) throw new Error(this.violations.join('\n'))
+  }
+}

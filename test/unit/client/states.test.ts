@@ -1,0 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { expect, it } from 'vitest'
+import { renderTable } from './model/states'
+
+it('docs/client-states.md has the table that the model test holds the client to', async () => {
+  expect(await readFile('docs/client-states.md', 'utf8')).toContain(renderTable())
+})

@@ -1,0 +1,103 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { eventually } from '../../support/conditions'
+import { control, message } from '../../support/scripted-server'
+import { END, all, data, useHarness } from './harness'
+import { Page } from './model/world'
+
+const harness = useHarness()
+let page: Page
+beforeEach(() => {
+  page = new Page()
+  page.install()
+})
+
+const verdict = () => JSON.parse(sessionStorage.getItem(`nuxt-sse:${new URL(harness.server.url).origin}`) ?? 'null')
+const remember = (probeAt: number) => sessionStorage.setItem(`nuxt-sse:${new URL(harness.server.url).origin}`, JSON.stringify({ probeAt, probeWaitMs: 60_000 }))
+
+function forbidden(): never {
+  throw new DOMException('no', 'SecurityError')
+}
+
+describe('trap 42: that streams are mute', () => {
+  it('is remembered for the session: the next client begins with polling', async () => {
+    harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : x.stream())
+    expect(data(await all(harness.open({ connectTimeoutMs: 500 })))).toEqual([1])
+    expect(verdict().probeAt - Date.now()).toBeGreaterThan(50_000)
+    harness.server.script(x => x.batch([{ id: 'e1.2', data: 2 }], { ended: true }))
+    expect(data(await all(harness.open()))).toEqual([2])
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, true])
+  })
+
+  it('is taken back by a stream that opens, and the two never deliver at once', async () => {
+    remember(0)
+    const log = [1, 2, 3, 4].map(n => ({ id: `e1.${n}`, data: n }))
+    const from = (position = 'e1.0') => Number(position.split('.')[1])
+    let streams = 0
+    harness.server.script(async (x) => {
+      if (x.isPoll) {
+        // The first has two; those behind it wait.
+        if (!x.position) x.batch(log.slice(0, 2))
+        return
+      }
+      // The first is the probe: it is let go of, with its poll still there.
+      if (++streams === 1) return x.open({ position: x.position ?? 'e1.0' })
+      // The second delivers: whatever was open is let go of before this one gives a byte.
+      await eventually(() => expect(harness.server.exchanges.filter(one => one !== x && !one.closed)).toEqual([]))
+      x.open({ position: x.position }).write(log.slice(from(x.position)).map(one => message(one.data, one.id)).join('')).end(END)
+    })
+    const source = harness.open()
+    expect(data(await all(source))).toEqual([1, 2, 3, 4])
+    expect(source.transport).toBe('stream')
+    expect(streams).toBe(2)
+    expect(verdict()).toBeNull()
+    await eventually(() => expect(harness.server.exchanges.every(x => x.closed)).toBe(true))
+  })
+
+  it('is put off by twice as long each time, up to 15 minutes', async () => {
+    remember(0)
+    harness.server.script((x) => {
+      // Polls wait, and a stream gets nothing but its headers.
+      if (!x.isPoll) x.stream()
+      else if (!x.position) x.batch([], { position: 'e1.0' })
+    })
+    const source = harness.open({ connectTimeoutMs: 100 })
+    for (const waitMs of [120_000, 240_000, 480_000, 900_000, 900_000]) {
+      await eventually(() => expect(verdict().probeWaitMs).toBe(waitMs))
+      const { probeAt } = verdict()
+      expect(probeAt - Date.now()).toBeGreaterThan(waitMs - 5_000)
+      expect(source).toMatchObject({ status: 'connected', transport: 'poll' })
+      if (waitMs < 900_000) {
+        page.dispatch('online')
+        await eventually(() => expect(verdict().probeAt).not.toBe(probeAt))
+      }
+    }
+  })
+
+  it('does not make a request that cannot be repeated begin with a poll', async () => {
+    remember(Date.now() + 60_000)
+    harness.server.script(x => x.stream(message(1)).end(END))
+    await all(harness.open({ method: 'POST' }))
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false])
+  })
+
+  it.each([
+    ['missing', undefined],
+    ['forbidden', { getItem: forbidden, setItem: forbidden, removeItem: forbidden }],
+    ['full of something else', { getItem: () => '{"probeAt":"soon"}', setItem: () => {}, removeItem: () => {} }],
+  ])('is known to the client alone where the storage is %s', async (_, storage) => {
+    vi.stubGlobal('sessionStorage', storage)
+    harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
+    expect(data(await all(harness.open({ connectTimeoutMs: 100 })))).toEqual([1])
+    expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true])
+  })
+})
+
+describe('options that are functions', () => {
+  it.each(['headers', 'query', 'body'] as const)('%s that never settle are given up, and asked again', async (name) => {
+    let asked = 0
+    harness.server.script(x => x.stream(control({ type: 'open' }) + message(1)).end(END))
+    const source = harness.open({ method: name === 'body' ? 'POST' : 'GET', connectTimeoutMs: 50, [name]: () => ++asked === 1 ? new Promise(() => {}) : undefined })
+    expect(data(await all(source))).toEqual([1])
+    expect(asked).toBe(2)
+  })
+})
