@@ -63,7 +63,6 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
     const second = page(1, [{ id: 'u1', role: 'user', parts: [{ type: 'text', text: 'Why?' }] }])
     const resumed = second.chat.resumeStream()
     await eventually(() => expect(second.answer()).toContain('word5 '))
-    expect(second.answer().length).toBeLessThan(ANSWER.length)
     await resumed
     expect(second.answer()).toBe(ANSWER)
     expect(second.chat.status.value).toBe('ready')

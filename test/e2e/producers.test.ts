@@ -11,8 +11,8 @@ import { SSEReader } from '../support/read-sse'
 import { startSingle } from '../support/redis'
 import type { TestTopology } from '../support/redis'
 
-const LEASE_MS = 2_000
-const WINDOW_MS = 1_500
+const LEASE_MS = 3_000
+const WINDOW_MS = 3_000
 const CLIENTS = 50
 const CUTS = 1_000 * Number(process.env.SSE_RUNS ?? 1)
 const TOKENS = 400
