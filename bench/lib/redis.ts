@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 
 export interface BenchRedis {
   url: string
-  /** Seconds of CPU that it has used, and how many clients it has. */
-  usage(): Promise<{ cpuUs: number, clients: number }>
+  /** Microseconds of CPU that it has used, how many clients it has, how many commands they have sent, and how many it has run, with those that scripts call. */
+  usage(): Promise<{ cpuUs: number, clients: number, sent: number, run: number }>
   stop(): Promise<void>
 }
 
@@ -21,8 +21,12 @@ export async function startRedis(port: number): Promise<BenchRedis> {
   return {
     url,
     async usage() {
-      const info = await admin.info()
-      return { cpuUs: 1e6 * (number(info, 'used_cpu_user') + number(info, 'used_cpu_sys')), clients: number(info, 'connected_clients') - 1 }
+      const [info, stats] = [await admin.info(), await admin.info('commandstats')]
+      const calls = (pattern: string) => [...stats.matchAll(new RegExp(`cmdstat_(?:${pattern}):calls=(\\d+)`, 'g'))].reduce((sum, [, count]) => sum + Number(count), 0)
+      // Whoever runs scripts sends nothing else in numbers; whoever does not sends each.
+      const scripts = calls('eval|evalsha')
+      const run = calls('(?!info|ping|client|hello)[^:]+')
+      return { cpuUs: 1e6 * (number(info, 'used_cpu_user') + number(info, 'used_cpu_sys')), clients: number(info, 'connected_clients') - 1, sent: scripts || run, run }
     },
     async stop() {
       admin.disconnect()

@@ -5,7 +5,8 @@ import { heartbeats } from './heartbeats.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { redisPublish, redisReplay } from './redis.ts'
+import { resume } from './resume.ts'
 import { slowReaders } from './slow-readers.ts'
 
 /** In the order in which they are run and reported. */
-export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay]
+export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay, resume]

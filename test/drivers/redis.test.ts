@@ -252,9 +252,37 @@ describe('the redis driver: what goes over its connections', () => {
       offsets.push(...(await driver.append('twice', entries, few)).offsets)
     }
     expect(offsets).toEqual([1, 2, 3, 2, 4, 5, 6, 7])
+    // A producer's, by its own number and its lease; and one that asks again because nobody has answered in time.
+    const lease = { token: 'run', leaseMs: 60_000, onLost: 'fail' } as const
+    expect((await driver.lease('run', { type: 'acquire', ...lease }, RETENTION)).held).toBe(true)
+    for (const number of [1, 2, 2]) await driver.append('run', [{ data: String(number) }], RETENTION, { id: 'run', number, leased: true })
+    expect((await driver.lease('run', { type: 'renew', ...lease }, RETENTION)).held).toBe(true)
+    expect(await driver.finish('run', {}, RETENTION, 'run')).toBe(true)
+    expect((await driver.read('run', 0, { messages: 10, bytes: 1_000 })).entries.map(({ data }) => String(data))).toEqual(['1', '2'])
+    expect((await driver.lease('run', { type: 'acquire', ...lease, token: 'next', anew: true }, RETENTION)).held).toBe(true)
+    expect((await driver.lease('run', { type: 'stop' }, RETENTION)).state!.lease!.stopping).toBe(true)
+
     expect(await driver.finish('twice', {}, RETENTION)).toBe(true)
     expect(await driver.finish('twice', {}, RETENTION)).toBe(false)
     expect(await driver.read('twice', 0, { messages: 10, bytes: 1_000 })).toMatchObject({ first: 6, last: 7, closing: {} })
+    await driver.close()
+  })
+
+  it('a lease that Redis has lost with all that it knew of the log is taken again: its producer goes on, in another epoch', async () => {
+    const admin = new Redis(redis.url)
+    const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, settings) }, RETENTION)
+    const lease = { token: 'run', leaseMs: 60_000, onLost: 'fail' } as const
+    const { state } = await driver.lease('emptied', { type: 'acquire', ...lease }, RETENTION)
+    await driver.append('emptied', [{ data: '1' }], RETENTION, { id: 'run', number: 1, leased: true })
+    await admin.flushall()
+    // A reader may have looked before.
+    await driver.state('emptied')
+    await expect(driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    expect((await driver.lease('emptied', { type: 'renew', ...lease }, RETENTION)).held).toBe(true)
+    const { epoch, offsets } = await driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })
+    expect(offsets).toEqual([1])
+    expect(epoch).not.toBe(state!.epoch)
+    admin.disconnect()
     await driver.close()
   })
 

@@ -310,6 +310,153 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
     })
 
+    describe('lease', () => {
+      const LEASE_MS = 60_000
+      const SHORT_MS = 150
+      const acquire = (token: string, more: object = {}) => driver.lease(channel, { type: 'acquire', token, leaseMs: LEASE_MS, onLost: 'fail', ...more }, RETENTION)
+      const renew = (token: string, leaseMs = LEASE_MS) => driver.lease(channel, { type: 'renew', token, leaseMs, onLost: 'fail' }, RETENTION)
+      const look = (reading = false) => driver.lease(channel, { type: 'look', reading }, RETENTION)
+      const append = (id: string, number: number, ...data: unknown[]) => driver.append(channel, data.map(item => message(item)), RETENTION, { id, number, leased: true })
+      const lost = { name: 'SSEError', code: 'LEASE_LOST' }
+
+      it('one of a hundred who ask at once has it, and only that one appends', async () => {
+        const answers = await Promise.all(range(1, 100).map(i => acquire(`t${i}`)))
+        const holders = answers.flatMap(({ held }, index) => held ? [`t${index + 1}`] : [])
+        expect(holders).toHaveLength(1)
+        expect(new Set(answers.map(({ state }) => state!.epoch)).size).toBe(1)
+        expect((await append(holders[0]!, 1, 'a', 'b')).offsets).toEqual([1, 2])
+        await expect(append(holders[0] === 't1' ? 't2' : 't1', 1, 'c')).rejects.toMatchObject(lost)
+        // Whoever publishes without a lease needs none.
+        expect((await driver.append(channel, [message('d')], RETENTION)).offsets).toEqual([3])
+        expect((await acquire(holders[0]!)).held).toBe(true)
+      })
+
+      it('says how long it is held, and is held for as long again when it is renewed', async () => {
+        const { state } = await acquire('a', { leaseMs: 1_000 })
+        expect(state!.lease).toMatchObject({ stopping: false, leftMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000), lostInMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000) })
+        expect((await driver.state(channel)).lease!.leftMs).toBeGreaterThan(0)
+        expect((await all()).lease!.leftMs).toBeGreaterThan(0)
+        expect((await renew('a', 60_000)).state!.lease!.leftMs).toBeGreaterThan(50_000)
+        expect(await renew('b')).toMatchObject({ held: false })
+      })
+
+      it('that is over: the log counts as failed for everybody, without anybody having written it', async () => {
+        await acquire('a', { leaseMs: SHORT_MS })
+        await append('a', 1, 'x')
+        await eventually(async () => expect(await driver.state(channel)).toMatchObject({ last: 1, closing: { error: { code: 'PRODUCER_LOST', retry: false } } }))
+        expect((await all()).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } })
+        await expect(append('a', 2, 'y')).rejects.toMatchObject(lost)
+        await expect(driver.finish(channel, {}, RETENTION, 'a')).rejects.toMatchObject(lost)
+        await expect(driver.append(channel, [message(1)], RETENTION)).rejects.toMatchObject({ code: 'CHANNEL_ENDED' })
+        expect(await driver.finish(channel, {}, RETENTION)).toBe(false)
+        expect((await renew('a')).held).toBe(false)
+        expect((await acquire('b')).held).toBe(false)
+      })
+
+      it('that is over and may be restarted: the next one who asks goes on in the same log, and the one before is refused', async () => {
+        const { state } = await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
+        await append('a', 1, 'x')
+        expect((await acquire('b')).held).toBe(false)
+        await eventually(async () => expect((await acquire('b', { onLost: 'restart' })).held).toBe(true))
+        expect(await driver.state(channel)).toMatchObject({ epoch: state!.epoch, last: 1, closing: null, lease: { stopping: false } })
+        await expect(append('a', 2, 'late')).rejects.toMatchObject(lost)
+        await expect(driver.finish(channel, {}, RETENTION, 'a')).rejects.toMatchObject(lost)
+        expect((await append('b', 1, 'y')).offsets).toEqual([2])
+      })
+
+      it('that may be restarted, and that nobody takes: the log counts as failed after as long again, and can still be taken', async () => {
+        await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
+        await eventually(async () => expect((await look()).state!.lease!.leftMs).toBeLessThanOrEqual(0))
+        await eventually(async () => expect((await look()).state!.closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: true } }))
+        expect((await acquire('b', { onLost: 'restart' })).held).toBe(true)
+        expect((await look()).state!.closing).toBeNull()
+      })
+
+      it('that is given back can be taken at once', async () => {
+        await acquire('a', { onLost: 'restart' })
+        await driver.lease(channel, { type: 'release', token: 'b' }, RETENTION)
+        expect((await acquire('b')).held).toBe(false)
+        await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)
+        expect((await acquire('b')).held).toBe(true)
+        await expect(append('a', 1, 'x')).rejects.toMatchObject(lost)
+      })
+
+      it('ends with the log: nothing is lost then', async () => {
+        await acquire('a', { leaseMs: SHORT_MS })
+        expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(true)
+        expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(false)
+        await new Promise(resolve => setTimeout(resolve, 2 * SHORT_MS))
+        expect(await driver.state(channel)).toMatchObject({ closing: {} })
+        expect((await driver.state(channel)).closing).not.toHaveProperty('error')
+        expect((await driver.state(channel)).lease).toBeUndefined()
+        expect((await renew('a')).held).toBe(false)
+        await expect(append('a', 1, 'x')).rejects.toMatchObject({ code: 'CHANNEL_ENDED' })
+      })
+
+      it('on an ended log: only for who wants it anew, which begins another epoch', async () => {
+        const { epoch } = await driver.append(channel, [message(1)], RETENTION)
+        await driver.finish(channel, {}, RETENTION)
+        expect(await acquire('a')).toMatchObject({ held: false, state: { epoch, closing: {} } })
+        const answers = await Promise.all(['b', 'c', 'd'].map(token => acquire(token, { anew: true })))
+        expect(answers.filter(({ held }) => held)).toHaveLength(1)
+        expect(answers[0]!.state).toMatchObject({ first: 1, last: 0, closing: null })
+        expect(answers[0]!.state!.epoch).not.toBe(epoch)
+        // On one that has not ended there is nothing to begin anew.
+        expect((await acquire('e', { anew: true })).held).toBe(false)
+      })
+
+      it('names the life of a log that begins with it', async () => {
+        expect((await acquire('a', { epoch: 'chosen1' })).state!.epoch).toBe('chosen1')
+        expect((await acquire('b', { epoch: 'other1' })).state!.epoch).toBe('chosen1')
+      })
+
+      it('is taken from its holder when the log is removed', async () => {
+        const { state } = await acquire('a')
+        await driver.remove(channel)
+        expect((await renew('a')).held).toBe(false)
+        await expect(append('a', 1, 'x')).rejects.toMatchObject(lost)
+        const after = await driver.state(channel)
+        expect(after).toMatchObject({ last: 0, closing: null })
+        expect(after.epoch).not.toBe(state!.epoch)
+        expect((await acquire('b')).held).toBe(true)
+      })
+
+      it('tells its holder to stop, once, and nobody restarts it then', async () => {
+        const notices: LogNotice[] = []
+        await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
+        const off = await driver.subscribe(channel, notice => void notices.push(notice))
+        const { state } = await driver.lease(channel, { type: 'stop' }, RETENTION)
+        expect(state!.lease!.stopping).toBe(true)
+        await eventually(() => expect(notices).toContainEqual({ type: 'changed' }))
+        expect(await renew('a', SHORT_MS)).toMatchObject({ held: true, state: { lease: { stopping: true } } })
+        await eventually(async () => expect((await look()).state!.closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: false } }))
+        expect((await acquire('b', { onLost: 'restart' })).held).toBe(false)
+        off()
+      })
+
+      it('knows for how long nobody has read', async () => {
+        await acquire('a')
+        await eventually(async () => expect((await look()).state!.lease!.unreadMs).toBeGreaterThan(40))
+        expect((await look(true)).state!.lease!.unreadMs).toBeLessThan(40)
+        await eventually(async () => expect((await renew('a')).state!.lease!.unreadMs).toBeGreaterThan(40))
+      })
+
+      it('looking, stopping and giving back begin no log', async () => {
+        expect(await look(true)).toEqual({ held: false, state: undefined })
+        expect(await driver.lease(channel, { type: 'stop' }, RETENTION)).toEqual({ held: false, state: undefined })
+        expect(await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)).toEqual({ held: false, state: undefined })
+      })
+
+      it('outlives the retention of what it fills', async () => {
+        const short = { maxMessages: 10, maxAgeMs: 50 }
+        const { state } = await driver.lease(channel, { type: 'acquire', token: 'a', leaseMs: 2_000, onLost: 'fail' }, short)
+        await driver.append(channel, [message(1)], short, { id: 'a', number: 1, leased: true })
+        await new Promise(resolve => setTimeout(resolve, 300))
+        expect(await driver.lease(channel, { type: 'renew', token: 'a', leaseMs: 2_000, onLost: 'fail' }, short)).toMatchObject({ held: true, state: { epoch: state!.epoch } })
+        expect((await driver.append(channel, [message(2)], short, { id: 'a', number: 2, leased: true })).offsets).toEqual([2])
+      })
+    })
+
     it('close can be called twice, and ends subscriptions', async () => {
       const notices: LogNotice[] = []
       const off = await driver.subscribe(channel, notice => void notices.push(notice))

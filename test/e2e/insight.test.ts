@@ -61,7 +61,7 @@ function parseMetrics(text: string): Map<string, number> {
     expect(samples.has(name! + labels), line).toBe(false)
     samples.set(name! + labels, Number(value))
   }
-  expect(types.size).toBe(14)
+  expect(types.size).toBe(15)
   return samples
 }
 

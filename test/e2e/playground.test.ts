@@ -64,16 +64,38 @@ describe('the chat', () => {
     expect(problems).toEqual([])
   })
 
-  it('says truthfully that an answer was interrupted, and asks again only when told to', async () => {
+  it('goes on when it is cut off, reloaded, and opened a second time', async () => {
     await page.goto(`${server.url}/chat`)
     await page.getByRole('button', { name: 'What are server-sent events?' }).click()
-    await eventually(async () => expect((await page.getByTestId('answer').innerText()).length).toBeGreaterThan(20))
+    const lengthOf = async (of: Page) => (await of.getByTestId('answer').innerText()).length
+    await eventually(async () => expect(await lengthOf(page)).toBeGreaterThan(20))
     await page.getByRole('button', { name: 'Cut the connection' }).click()
-    await eventually(async () => expect(await page.getByRole('alert').innerText()).toContain('INTERRUPTED'))
-    await shot('chat-interrupted')
+    await eventually(async () => expect(await status()).toBe('connected'))
+    await page.reload()
+    const second = await open()
+    await second.goto(page.url())
+    await eventually(async () => expect(Math.min(await lengthOf(page), await lengthOf(second))).toBeGreaterThan(40))
+    for (const one of [page, second]) await eventually(async () => expect(await one.getByText(/\d+ tokens in/).count()).toBe(1))
+    expect(await page.getByTestId('answer').innerText()).toBe(await second.getByTestId('answer').innerText())
+    // All of it, also for a page that comes when it is over.
+    await page.reload()
+    await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
+    expect(await page.getByTestId('answer').innerText()).toBe(await second.getByTestId('answer').innerText())
+    expect(problems).toEqual([])
+  })
+
+  it('is stopped by whoever says so, for all who see it, and can be asked for again', async () => {
+    await page.goto(`${server.url}/chat`)
+    await page.getByRole('button', { name: 'How are slow readers handled?' }).click()
+    await eventually(async () => expect((await page.getByTestId('answer').innerText()).length).toBeGreaterThan(20))
+    const second = await open()
+    await second.goto(page.url())
+    await second.getByRole('button', { name: 'Stop' }).click()
+    for (const one of [page, second]) await eventually(async () => expect(await one.getByText('Stopped', { exact: true }).count()).toBe(1))
+    await shot('chat-stopped')
     await page.getByRole('button', { name: 'Ask again' }).click()
     await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
-    expect(await page.getByTestId('answer').count()).toBe(1)
+    expect(await page.getByTestId('answer').count()).toBe(2)
     expect(problems).toEqual([])
   })
 })

@@ -14,13 +14,17 @@ afterEach(async () => {
   await stopRedis()
 })
 
-/** A message from one server to a reader at another. */
+/** A message from one server to a reader at another, and a producer that outlives its first lease. */
 async function expectToWork(env: Record<string, string>): Promise<void> {
-  const [one, two] = await Promise.all([startBuiltServer('basic', { env }), startBuiltServer('basic', { env })])
+  const start = () => startBuiltServer('basic', { env: { ...env, NUXT_SSE_LEASE_MS: '300' } })
+  const [one, two] = await Promise.all([start(), start()])
   await using reader = await SSEReader.open(`${two.url}/api/channel/c`)
   await reader.until(r => r.controls.length > 0)
   expect(await publish(one, 'c', 1)).toBeDefined()
   await reader.until(r => r.data.length === 1)
+  await using run = await SSEReader.open(`${one.url}/api/run/run?to=20&everyMs=30`)
+  await run.until(r => r.controls.at(-1)?.type === 'end')
+  expect(run.data).toHaveLength(20)
 }
 
 describe('how Redis is reached', () => {
@@ -33,7 +37,7 @@ describe('how Redis is reached', () => {
     await admin.acl('SETUSER', 'default', 'nopass', 'off')
     await expectToWork({ NUXT_SSE_REDIS_URL: `redis://app:s%3Ae%2Fcret@127.0.0.1:${redis.port}/2`, NUXT_SSE_REDIS_KEY_PREFIX: 'live:' })
     await admin.select(2)
-    expect((await admin.keys('*')).every(key => key.startsWith('live:{c}:'))).toBe(true)
+    expect((await admin.keys('*')).every(key => /^live:\{(?:c|run)\}:/.test(key))).toBe(true)
     expect(await admin.dbsize()).toBeGreaterThan(1)
     admin.disconnect()
   })

@@ -86,7 +86,7 @@ describe('the packed tarball in a new application', () => {
       expect(existsSync(join(installed, types)), types).toBe(true)
       expect(existsSync(join(installed, file)), file).toBe(true)
     }
-    expect(Object.keys(manifest.dependencies)).toEqual(['@nuxt/kit', '@vueuse/core'])
+    expect(Object.keys(manifest.dependencies)).toEqual(['@nuxt/kit', '@vueuse/core', 'eventsource-parser'])
   })
 
   it('type-checks, and infers messages from routes', async () => {

@@ -21,12 +21,17 @@ import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
 export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const requireAccess = async (_event: H3Event, _id: string) => {}
+export async function* writeReport(_id: string, _options: { signal: AbortSignal, from: number }) {
+  yield { percent: 0 }
+}
 export const captureError = (_error: unknown, _about: object) => {}
-export async function* answer(prompt: string) {
+export async function* answer(prompt: string, _signal?: AbortSignal) {
   yield { text: prompt }
 }
 `,
-  'shared/types/stand-ins.ts': 'export interface Notice { title: string }\n',
+  'shared/types/stand-ins.ts': 'export interface Notice { title: string }\nexport interface Step { percent: number }\n',
+  'server/utils/model.ts': 'import { MockLanguageModelV4 } from \'ai/test\'\n\nexport const model = new MockLanguageModelV4()\n',
   'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
   'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',

@@ -47,7 +47,7 @@ export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
 
   const driver: ChaosDriver = {
     ...inner,
-    append: (channel, entries, retention) => inner.append(channel, entries, retention),
+    append: (channel, entries, retention, writer) => inner.append(channel, entries, retention, writer),
     state: channel => slowly(() => inner.state(channel)),
     read: (channel, after, limit) => slowly(() => inner.read(channel, after, random.chance(0.5) ? limit : { ...limit, messages: 1 + random.int(3) })),
     subscribe: (channel, listener) => slowly(async () => {
@@ -99,6 +99,7 @@ export function outageDriver(inner: LogDriver): OutageDriver {
     refused: 0,
     append: guard(inner.append),
     finish: guard(inner.finish),
+    lease: guard(inner.lease),
     state: guard(inner.state),
     read: guard(inner.read),
     subscribe: guard(inner.subscribe),

@@ -28,6 +28,21 @@ describe('what a handler sends', () => {
     expectTypeOf<Sent<typeof _later>>().toEqualTypeOf<SSEMessage<number>>()
   })
 
+  it('of a run, whose producer gives what the channel holds', () => {
+    const _run = defineSSEHandler(() => useSSEChannel<{ n: number }>('x').run(async function* ({ signal, offset, position }) {
+      expectTypeOf({ signal, offset, position }).toEqualTypeOf<{ signal: AbortSignal, offset: number, position: string }>()
+      yield { n: 1 }
+      yield sseMessage({ n: 2 }, { event: 'second' })
+    }))
+    expectTypeOf<Sent<typeof _run>>().toEqualTypeOf<SSEMessage<{ n: number }>>()
+    // @ts-expect-error It holds numbers.
+    void useSSEChannel<{ n: number }>('x').run(() => ['text'])
+    // @ts-expect-error Nor does a pipe take them.
+    void useSSEChannel<{ n: number }>('x').pipe(['text'])
+    expectTypeOf(useSSEChannel<{ n: number }>('x').pipe).toBeCallableWith(new Response())
+    expectTypeOf(useSSEChannel<{ n: number }>('x').pipe).toBeCallableWith(new ReadableStream<Uint8Array>())
+  })
+
   it('of a stream, and of an annotated connection', () => {
     const _stream = defineSSEHandler(() => new ReadableStream<'a' | 'b'>())
     expectTypeOf<Sent<typeof _stream>['data']>().toEqualTypeOf<'a' | 'b'>()

@@ -26,6 +26,9 @@ describe('the module', () => {
       from: 'start',
       retention: { maxMessages: 5, maxAgeMs: 3_600_000 },
       pollWaitMs: 20_000,
+      resumable: false,
+      resumeWindowMs: 30_000,
+      leaseMs: 10_000,
       driver: '',
       redis: { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 },
     })

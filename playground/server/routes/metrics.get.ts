@@ -12,6 +12,7 @@ export default defineEventHandler((event) => {
     metric('sse_refused_total', 'counter', 'Requests answered with an error.', stats.refused, 'code'),
     metric('sse_parked_readers', 'gauge', 'Streams whose socket is full.', stats.parkedReaders),
     metric('sse_channels', 'gauge', 'Channels that somebody reads.', stats.channels),
+    metric('sse_producers', 'gauge', 'Sources on their way into channels.', stats.producers),
     metric('sse_messages_sent_total', 'counter', 'Messages accepted for streams.', stats.messagesSent),
     metric('sse_sent_bytes_total', 'counter', 'Bytes accepted for streams.', stats.bytesSent),
     metric('sse_published_total', 'counter', 'Messages that the driver has acknowledged.', stats.published),

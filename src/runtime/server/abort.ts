@@ -7,9 +7,14 @@ import { SSEError } from '../shared/errors'
 export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   if (!signal) return run()
   return new Promise((resolve, reject) => {
-    const stop = () => reject(new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause: signal.reason, retry: false }))
+    const stop = () => reject(aborted(signal.reason))
     if (signal.aborted) return stop()
     signal.addEventListener('abort', stop, { once: true })
     run().then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
+}
+
+/** What the readers of a producer are told that was stopped. */
+export function aborted(cause?: unknown): SSEError {
+  return new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause, retry: false })
 }

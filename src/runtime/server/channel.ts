@@ -6,12 +6,12 @@ import type { SSEMessage, SSEStream } from '../shared/types'
 import type { SSEContext } from './context'
 import type { SSERetention } from './options'
 import type { TaggedMessage } from './message'
-import type { SSEIterableSource, SourceIterator } from './stream-source'
-import { unlessAborted } from './abort'
-import { encodeItem } from './message'
+import type { SSEProducer, SSERunOptions } from './producers'
+import type { SSEPipeSource } from './pump'
+import { watchLease } from './lease'
+import { encodeEntry } from './message'
 import { resolveRetention } from './options'
 import { isPrivateError, publicError } from './public-error'
-import { iterate, release } from './stream-source'
 import { byteLength } from './wire'
 import { readChannel, subscribeChannel } from './channel-read'
 
@@ -52,6 +52,13 @@ export interface SSESubscribeOptions {
   onGap?: (gap: SSEGap) => void
 }
 
+export interface SSEPipeOptions {
+  /** Stops it: the source is released, and the channel fails with `ABORTED`. */
+  signal?: AbortSignal
+  /** The request under way, whose `waitUntil` keeps the pipe alive on platforms that would freeze it behind the response. */
+  event?: SSERunOptions['event']
+}
+
 export interface SSEChannelInfo {
   name: string
   epoch: string
@@ -64,6 +71,8 @@ export interface SSEChannelInfo {
   /** Messages ever published in this epoch. */
   lastOffset: number
   ended: boolean
+  /** A `run` fills it now, here or in another process. */
+  running: boolean
   error?: SSEPublicError
 }
 
@@ -83,9 +92,29 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
   publish(data: T, options?: SSEPublishOptions): Promise<string>
   /**
    * Publishes each item of a source, then ends the channel; fails it when the source throws, or with `ABORTED` when `signal`
-   * does. Goes on without any reader. Rejects with what made it fail; that need not be awaited, it is logged.
+   * aborts. Goes on without any reader. A source is an async iterable, an iterable, a `ReadableStream`, or the bytes of an event
+   * stream, such as a `Response` of an AI provider: each of its events is a message, and `data: [DONE]` its end.
+   *
+   * What comes while an append is under way, or within 10 ms of the last, is the next append; a source that is faster than the driver waits. A driver that is
+   * away is asked again for 30 s. Rejects with what made it fail; that need not be awaited: readers are told, and what they may
+   * not be told is logged.
+   *
+   * It ends with its process, and then nobody ends the channel: where that matters, use `run`.
    */
-  pipe(source: SSEIterableSource<SSEItem<T>>, options?: { signal?: AbortSignal }): Promise<void>
+  pipe(source: SSEPipeSource<SSEItem<T>>, options?: SSEPipeOptions): Promise<void>
+  /**
+   * Starts `producer` and pipes what it gives, unless somebody does already: of all who call it for one channel, in all
+   * processes, the first one starts it, and the others attach. Resolves with the channel, so that a handler can return it.
+   * The producer goes on without any reader, until it is complete or {@link stop}ped.
+   *
+   * Rejects with `DRIVER_UNAVAILABLE`, and with `SHUTTING_DOWN` when the server goes.
+   */
+  run(producer: SSEProducer<SSEItem<T>>, options?: SSERunOptions): Promise<this>
+  /**
+   * Stops what {@link run} has started, in whatever process: its signal aborts, its source is released, and readers get `ABORTED`
+   * behind the last message. Resolves when the channel has ended, or has no producer (any more).
+   */
+  stop(): Promise<void>
   /** Completes the channel: readers are told, and go. A second call does nothing. */
   end(): Promise<void>
   /**
@@ -110,7 +139,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: SSERetention
 
-  constructor(private readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
+  constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (typeof name !== 'string' || name === '' || byteLength(name) > MAX_NAME_BYTES) {
       throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
@@ -118,18 +147,25 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
-    return this.#publish(data, this.context.options.maxPublishPerSecond, event, key)
+    return this.#publish(data, event, key)
   }
 
   // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
-  pipe(source: SSEIterableSource<SSEItem<T>>, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const piped = this.#pipe(source, signal)
-    piped.catch(error => isPrivateError(error) && this.context.report(error, 'channel'))
-    const { producers } = this.context
-    producers.add(piped)
-    const over = () => void producers.delete(piped)
-    piped.then(over, over)
+  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
+    const piped = this.context.producers.pipe(this, source, signal)
+    event?.waitUntil?.(piped.catch(() => {}))
     return piped
+  }
+
+  async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {
+    await this.context.producers.run(this, producer as SSEProducer, options)
+    return this
+  }
+
+  async stop(): Promise<void> {
+    const { driver } = this.context
+    const { state } = await driver.lease(this.name, { type: 'stop' }, this.retention)
+    if (state?.lease) await watchLease(driver, this.name, this.retention, current => !current?.lease, this.context.closing)
   }
 
   async end(): Promise<void> {
@@ -155,7 +191,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async info(): Promise<SSEChannelInfo> {
-    const { epoch, first, last, closing } = await this.context.driver.state(this.name)
+    const { epoch, first, last, closing, lease } = await this.context.driver.state(this.name)
     return {
       name: this.name,
       epoch,
@@ -164,6 +200,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
       firstOffset: first,
       lastOffset: last,
       ended: closing !== null,
+      running: lease !== undefined && lease.leftMs > 0,
       ...closing?.error && { error: closing.error },
     }
   }
@@ -172,7 +209,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     await this.context.driver.remove(this.name)
   }
 
-  async #publish(item: unknown, maxPerSecond: number | false, event?: string, key?: string): Promise<string> {
+  async #publish(item: unknown, event?: string, key?: string): Promise<string> {
+    const { maxPublishPerSecond: maxPerSecond } = this.context.options
     try {
       if (maxPerSecond !== false) this.context.publishRate.take(this.name, maxPerSecond)
       return await this.#append(item, event, key)
@@ -184,47 +222,14 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
-    const message = encodeItem(item, this.context.options.maxMessageBytes, event === undefined ? undefined : { event })
-    if (message.id !== undefined) {
-      throw new SSEError('INVALID_ID', '[nuxt-sse] Expected a message without an id: a channel gives its messages ids of its own.')
-    }
+    const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && (typeof key !== 'string' || key === '')) {
       throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a text, got ${printValue(key)}.`)
     }
-    const { epoch, offsets } = await this.context.driver.append(this.name, [{ event: message.event, data: message.data, key }], this.retention)
+    const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)
-    this.context.insight.onPublish(this.name, id, message.event, message.data)
+    this.context.insight.onPublish(this.name, id, entry.event, entry.data)
     return id
-  }
-
-  async #pipe(source: SSEIterableSource<SSEItem<T>>, signal?: AbortSignal): Promise<void> {
-    // What is complete, or has failed, has released itself.
-    let held: SourceIterator | undefined
-    try {
-      const iterator = held = iterate(source)
-      const next = async () => {
-        try {
-          return await iterator.next()
-        }
-        catch (error) {
-          held = undefined
-          throw error
-        }
-      }
-      while (true) {
-        // A source that hangs must not outlive its abort.
-        const { done, value } = await unlessAborted(signal, next)
-        if (done) break
-        await this.#publish(value, false)
-      }
-      held = undefined
-      await this.end()
-    }
-    catch (error) {
-      if (held) void release(held, this.context.report)
-      await this.context.driver.finish(this.name, { error: { ...publicError(error), retry: false } }, this.retention).catch(this.context.report)
-      throw error
-    }
   }
 }
 

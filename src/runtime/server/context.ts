@@ -7,7 +7,8 @@ import { Heartbeats } from './heartbeat'
 import { Hub } from './hub'
 import { Insight } from './insight'
 import { PublishRate } from './publish-rate'
-import { leaveAll, settled } from './shutdown'
+import { Producers } from './producers'
+import { leaveAll } from './shutdown'
 
 /** What one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
@@ -20,11 +21,11 @@ export interface SSEContext extends ConnectionContext {
   readonly publishRate: PublishRate
   /** Aborted when the process begins to shut down: newcomers are turned away, and nobody waits any longer. */
   readonly closing: AbortSignal
-  /** Producers under way, which a shutdown waits for. */
-  readonly producers: Set<Promise<unknown>>
+  /** Sources on their way into channels, which a shutdown waits for. */
+  readonly producers: Producers
   /** Turns newcomers away, answers polls, and ends all streams, asking every client to come back. Requests under way may still publish. Safe to call twice. */
   leave(): void
-  /** The same; then gives producers a bounded time, and releases the driver, last. Safe to call twice. */
+  /** The same; then gives producers a bounded time, stops them, and releases the driver, last. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -37,19 +38,25 @@ export interface SSEContextInit {
 export function createSSEContext({ options, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
   const connections = new Set<Connection>()
   const closing = new AbortController()
-  const producers = new Set<Promise<unknown>>()
+  const over = new AbortController()
   const insight = new Insight(report)
+  const reportTo: SSEContext['report'] = (error, where = 'background') => {
+    report(error)
+    insight.onError(error, where)
+  }
+  const producers = new Producers({ options, driver, insight, report: reportTo, closing: closing.signal, over: over.signal })
   let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
   function leave(): void {
     if (closing.signal.aborted) return
     closing.abort()
     leaveAll(connections)
-    produced = settled(producers, options.shutdownMs)
+    produced = producers.end(options.shutdownMs)
   }
   async function closeAll(): Promise<void> {
     leave()
     await produced
+    over.abort()
     await driver.close()
   }
   return {
@@ -61,10 +68,7 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
     heartbeats: new Heartbeats(),
     connections,
     insight,
-    report(error, where = 'background') {
-      report(error)
-      insight.onError(error, where)
-    },
+    report: reportTo,
     closing: closing.signal,
     producers,
     leave,

@@ -8,6 +8,8 @@ import { afterTick, unref } from './tick'
 const RECENT_LIMIT = { messages: 1_024, bytes: 1_048_576 }
 /** How long until a driver that could not be reached is asked again. */
 const RETRY_MS = 500
+/** The channels of a process that went are not looked at in one moment. At most a sixth of the shortest lease. */
+const LATE_MS = 50
 
 /** One channel that somebody in this process reads: its subscription, its state, its recent messages. */
 export class HubChannel {
@@ -26,6 +28,7 @@ export class HubChannel {
   #waking = false
   #retry?: ReturnType<typeof setTimeout>
   #recheck?: ReturnType<typeof setTimeout>
+  #lease?: ReturnType<typeof setTimeout>
 
   constructor(readonly name: string, readonly driver: LogDriver) {
     this.ready = this.#start()
@@ -38,7 +41,9 @@ export class HubChannel {
     const unsubscribe = await this.driver.subscribe(this.name, notice => this.#onNotice(notice))
     if (this.#stopped) return unsubscribe()
     this.#unsubscribe = unsubscribe
-    this.#adopt(await this.driver.state(this.name))
+    const state = await this.driver.state(this.name)
+    this.#adopt(state)
+    this.#lookWhenLost(state)
     this.#recheckLater()
   }
 
@@ -46,6 +51,7 @@ export class HubChannel {
     this.#stopped = true
     clearTimeout(this.#retry)
     clearTimeout(this.#recheck)
+    clearTimeout(this.#lease)
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }
@@ -53,7 +59,8 @@ export class HubChannel {
   #onNotice(notice: LogNotice): void {
     // What comes before the state is known lies in the log, which every reader asks before it begins.
     if (!this.state) return
-    if (notice.type === 'append' && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
+    // Nor does a message follow an ending: somebody goes on with what a lost producer has left.
+    if (notice.type === 'append' && !this.state.closing && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
     // A hole, another epoch, another message where one was, an ending: the log knows.
     this.#reread()
   }
@@ -87,6 +94,14 @@ export class HubChannel {
     unref(this.#recheck)
   }
 
+  /** A producer that is lost can tell nobody: when its lease is over, unless it is renewed, the log says so. */
+  #lookWhenLost({ lease }: LogState): void {
+    clearTimeout(this.#lease)
+    this.#lease = undefined
+    if (this.#stopped || !lease) return
+    this.#lease = unref(setTimeout(() => this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random()))
+  }
+
   /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
   #reread(): void {
     this.refresh().catch(() => {
@@ -111,6 +126,7 @@ export class HubChannel {
         const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state)
         if (page.epoch !== this.state.epoch) this.#adopt(page)
         else this.#merge(page)
+        this.#lookWhenLost(page)
       }
     }
     finally {

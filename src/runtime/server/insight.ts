@@ -53,7 +53,7 @@ export interface SSEGapTold {
  * - `publish`: a message was refused, or the driver could not be reached
  * - `push`: what a handler pushed was refused
  * - `source`: a handler or its source failed in a way that clients are not told
- * - `channel`: the same of a `pipe`, or what a channel was failed with
+ * - `channel`: the same of a producer, or what a channel was failed with; a lease that was lost
  * - `driver`: an open stream cannot go on reading; told once for all attempts
  * - `background`: clean-ups, `revalidate`, the shutdown
  */

@@ -1,3 +1,4 @@
+import { SSEError } from '../shared/errors'
 import { assertEvent, encodeData, encodeId } from './wire'
 
 export interface SSEMessageFields<E extends string | undefined = string | undefined> {
@@ -28,4 +29,11 @@ export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEM
   const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
   assertEvent(event)
   return { id: encodeId(id), event, data: encodeData(tagged ? item.data : item, maxMessageBytes) }
+}
+
+/** The same for a channel, which gives its messages ids of its own: one with an id is refused with `INVALID_ID`. */
+export function encodeEntry(item: unknown, maxMessageBytes: number, event?: string): { event?: string, data: string } {
+  const { id, ...entry } = encodeItem(item, maxMessageBytes, event === undefined ? undefined : { event })
+  if (id === undefined) return entry
+  throw new SSEError('INVALID_ID', '[nuxt-sse] Expected a message without an id: a channel gives its messages ids of its own.')
 }

@@ -46,8 +46,22 @@ export interface SSEHandlerOptions {
   /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address unless `clientKey` says more. @default false: no limit */
   maxConnectionsPerClient?: number | false
   /**
-   * How long producers (`channel.pipe`) may take to finish when the server shuts down, in milliseconds, counted from the
-   * signal; then the driver closes, and what they publish rejects. Of the module: a handler's own has no effect. 0 does not wait. @default 1000
+   * Runs what a handler returns (a generator, any iterable, a `ReadableStream`) once for each new client, behind a channel of its
+   * own: a client that comes back, to any instance, goes on with it and does not start another, and may poll. The handler's own
+   * checks run again at each return. The channel keeps what `retention` says. Without effect on channels and push style. @default false
+   */
+  resumable?: boolean
+  /** How long such a run goes on without a reader until it is stopped, in milliseconds. @default 30000 */
+  resumeWindowMs?: number
+  /**
+   * How long a `channel.run` outlives a sign of life of its process, in milliseconds; it gives one every third of that. Its
+   * readers are told that it is lost, or another process goes on with it, within twice the time. Shorter than an outage of Redis
+   * that it should survive is too short. Of the module: a handler's own has no effect. At least 300. @default 10000
+   */
+  leaseMs?: number
+  /**
+   * How long producers (`channel.pipe`, `channel.run`) may take to finish when the server shuts down, in milliseconds, counted from the
+   * signal; then they are stopped, and their readers told (`SHUTTING_DOWN`), or another process goes on. Of the module: a handler's own has no effect. 0 does not wait. @default 1000
    */
   shutdownMs?: number
   /**
@@ -55,7 +69,7 @@ export interface SSEHandlerOptions {
    * `X-Forwarded-For`. Entries left of it are whatever a stranger wrote. @default false: the header is not believed
    */
   trustProxy?: number | false
-  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. Of the module: a handler's own has no effect. A `pipe` waits for each message anyway, and is not limited. @default false: no limit */
+  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. Of the module: a handler's own has no effect. A `pipe` or `run` waits for its messages anyway, and is not limited. @default false: no limit */
   maxPublishPerSecond?: number | false
 }
 
@@ -94,6 +108,9 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   from: 'start',
   retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 },
   pollWaitMs: 20_000,
+  resumable: false,
+  resumeWindowMs: 30_000,
+  leaseMs: 10_000,
   shutdownMs: 1_000,
   maxConnections: false,
   maxConnectionsPerClient: false,
@@ -103,6 +120,10 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
 
 // setTimeout takes a signed 32-bit number of milliseconds and fires at once for more.
 const MAX_TIMER_MS = 2_147_483_647
+/** It is renewed three times in it: over a network, less is a matter of luck. */
+const MIN_LEASE_MS = 300
+/** Beyond, nobody waits to be told that a producer is lost. */
+const MAX_LEASE_MS = 86_400_000
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
 
@@ -121,6 +142,9 @@ const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   from: [value => value === 'start' || value === 'now', '`"start"` or `"now"`'],
   retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs }`'],
   pollWaitMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
+  resumable: [value => typeof value === 'boolean', '`true` or `false`'],
+  resumeWindowMs: milliseconds,
+  leaseMs: [value => isInteger(value, MIN_LEASE_MS, MAX_LEASE_MS), `a whole number of milliseconds from ${MIN_LEASE_MS} to ${MAX_LEASE_MS}`],
   shutdownMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
   maxConnections: countOrFalse,
   maxConnectionsPerClient: countOrFalse,

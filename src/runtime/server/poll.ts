@@ -12,6 +12,8 @@ const BATCH_MESSAGES = 1_000
 
 export interface PollRequest {
   position: PositionRequest | 'malformed' | undefined
+  /** Where a newcomer begins. */
+  from: 'start' | 'now'
   /** How long to wait for news; capped by `pollWaitMs`, which is also the default. */
   waitMs: number | undefined
   /** Aborted when the client leaves. */
@@ -19,9 +21,9 @@ export interface PollRequest {
 }
 
 /** One answer of the poll transport: what lies behind the position, or, if there is nothing, what comes within the wait. */
-export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, waitMs, signal }: PollRequest): Promise<SSEBatch> {
+export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<SSEBatch> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
-  const first = await readChannel(driver, channel.name, position, options.from, BATCH_MESSAGES)
+  const first = await readChannel(driver, channel.name, position, from, BATCH_MESSAGES)
   if (wait === 0 || first.messages.length || first.ended || first.gap) return toBatch(first, options)
 
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
@@ -40,7 +42,7 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
 
 /** Why a source cannot be polled: what was sent is kept nowhere, so that there is nothing to come back to. */
 export function notPollable(): SSEError {
-  return new SSEError('NOT_POLLABLE', '[nuxt-sse] This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, or ask for `text/event-stream`.', { statusCode: 406 })
+  return new SSEError('NOT_POLLABLE', '[nuxt-sse] This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
 
 /** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */

@@ -14,6 +14,7 @@ import { isPrivateError, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
+import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
@@ -67,9 +68,9 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
 async function startStream(served: Served, connection: Connection): Promise<unknown> {
-  const { event, handler, context: { report } } = served
+  const { context: { report } } = served
   try {
-    const result = await handler(event, connection)
+    const result = await runHandler(served, connection, () => connection.closed)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
     dispose(result, report)
@@ -83,6 +84,15 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
+}
+
+/** What the handler returns, or the channel that it is run behind. */
+async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, isGone: () => boolean): Promise<unknown> {
+  if (!options.resumable) return handler(event, connection)
+  const resumable = createResumable(event, context, options, request, connection)
+  const result = await handler(event, resumable.connection)
+  // Nothing starts for a client that has left.
+  return isIterableSource(result) && !isGone() ? resumable.channelOf(result) : result
 }
 
 async function startSource({ event, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
@@ -99,7 +109,8 @@ async function startSource({ event, context, request }: Served, connection: Conn
 }
 
 async function startChannel(channel: Channel, connection: Connection, context: SSEContext, request: SSERequest, event: H3Event): Promise<unknown> {
-  const reader = await context.hub.reader(channel.name, channelPosition(request.position), connection.options.from)
+  const { position: asked, from } = beginningOf(channel, request, connection.options)
+  const reader = await context.hub.reader(channel.name, asked, from)
   if (connection.closed) return reader.close()
   // Read to its end: 204 is what stops a browser's EventSource. A failed channel must still say why.
   if (reader.complete && !reader.closing?.error) {
@@ -110,15 +121,24 @@ async function startChannel(channel: Channel, connection: Connection, context: S
   // Before a gap the reader stands where it stood: cut in between, it must ask for that position again, and be told again.
   const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
+  if (channel instanceof RunChannel) connection.onClosed(channel.attend())
   streamChannel(connection, reader, context)
   return null
+}
+
+/** Of a run of one's own nothing is old: its first messages may be there before its reader is. */
+function beginningOf(channel: Channel, request: SSERequest, { from }: ResolvedHandlerOptions): { position: ReturnType<typeof channelPosition>, from: 'start' | 'now' } {
+  const position = channelPosition(request.position)
+  if (!(channel instanceof RunChannel)) return { position, from }
+  return { position: typeof position === 'object' && position.kind === 'now' ? undefined : position, from: 'start' }
 }
 
 function askedId({ position }: SSERequest): string | undefined {
   return position && channelPosition(position) !== 'malformed' ? position.text : undefined
 }
 
-async function answerPoll({ event, handler, options, context, request }: Served, leave: (() => void) | undefined): Promise<unknown> {
+async function answerPoll(served: Served, leave: (() => void) | undefined): Promise<unknown> {
+  const { event, options, context, request } = served
   const left = new AbortController()
   const onClose = () => {
     // The handler may be busy for long, and its client asks again meanwhile.
@@ -126,12 +146,15 @@ async function answerPoll({ event, handler, options, context, request }: Served,
     left.abort()
   }
   createResponse(event).watch({ onDrain() {}, onClose })
-  const result = await handler(event, new Connection(options, context, CLOSED_SINK))
+  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal.aborted)
   if (!(result instanceof Channel)) {
     dispose(result, context.report)
+    if (left.signal.aborted) return null
     throw notPollable()
   }
-  const batch = await pollChannel(context, result, options, { position: channelPosition(request.position), waitMs: request.waitMs, signal: left.signal })
+  const gone = result instanceof RunChannel ? result.attend() : undefined
+  const poll = { ...beginningOf(result, request, options), waitMs: request.waitMs, signal: left.signal }
+  const batch = await pollChannel(context, result, options, poll).finally(gone)
   if (left.signal.aborted) return null
   if (batch.gap) context.insight.onGap(result.name, batch.gap, 'poll')
   return sendJson(event, batch)

@@ -10,12 +10,12 @@ export function leaveAll(connections: Set<Connection>): void {
   for (const connection of open) connection.leave(Math.ceil(Math.random() * Math.max(connection.options.retryMs, spreadMs)))
 }
 
-/** Resolves when all `producers` are through, also those that begin meanwhile, or the time is up. */
-export async function settled(producers: Set<Promise<unknown>>, withinMs: number): Promise<void> {
+/** Resolves when all that are `open` are through, also those that begin meanwhile, or the time is up. */
+export async function settled(open: () => Promise<unknown>[], withinMs: number): Promise<void> {
   const { promise: timeUp, resolve } = Promise.withResolvers<false>()
   const timer = setTimeout(resolve, withinMs, false)
   try {
-    while (producers.size > 0 && await Promise.race([timeUp, Promise.allSettled(producers)]));
+    for (let left = open(); left.length > 0 && await Promise.race([timeUp, Promise.allSettled(left)]);) left = open()
   }
   finally {
     clearTimeout(timer)

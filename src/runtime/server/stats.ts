@@ -21,6 +21,8 @@ export interface SSEStats {
   parkedReaders: number
   /** Channels that somebody reads now: streams, waiting polls and `subscribe`. */
   channels: number
+  /** Producers under way: `channel.pipe`, `channel.run`, and generators of `resumable` handlers. */
+  producers: number
   /** Messages accepted for streams; one to ten readers counts ten. */
   messagesSent: number
   /** Bytes of the bodies of streams, heartbeats and control messages among them. */
@@ -34,7 +36,7 @@ export interface SSEStats {
 }
 
 /** Looks at each open connection: for whoever asks every few seconds, not with every message. */
-export function readStats({ insight, connections, hub, driver }: SSEContext): SSEStats {
+export function readStats({ insight, connections, hub, driver, producers }: SSEContext): SSEStats {
   let { messages, bytes } = insight.sent
   let parkedReaders = 0
   for (const connection of connections) {
@@ -52,6 +54,7 @@ export function readStats({ insight, connections, hub, driver }: SSEContext): SS
     refused: Object.fromEntries(insight.refused),
     parkedReaders,
     channels: hub.size,
+    producers: producers.size,
     messagesSent: messages,
     bytesSent: bytes,
     published: insight.published,

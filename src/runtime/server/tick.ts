@@ -11,3 +11,17 @@ export function unref<T>(timer: T): T {
   (timer as { unref?: () => void }).unref?.()
   return timer
 }
+
+/** Resolves after `ms` milliseconds, or as soon as `signal` aborts. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = unref(setTimeout(done, ms))
+    signal?.addEventListener('abort', done)
+  })
+}

@@ -51,11 +51,14 @@ export function parsePositionRequest(text: string): PositionRequest | undefined 
   return position && { kind: 'at', ...position }
 }
 
-/** A new epoch: a letter and 8 characters of base 36, from the platform's random source (about 41 bits). */
-export function createEpoch(): string {
+/**
+ * A new epoch: a letter and characters of base 36, from the platform's random source. 8 of them (about 41 bits) tell lives
+ * apart; where nobody may guess it, 26 (134 bits).
+ */
+export function createEpoch(randomLength = EPOCH_RANDOM_LENGTH): string {
   let epoch = 'e'
   // 252 is the largest multiple of 36 in a byte: rejecting what lies above keeps every character equally likely.
-  while (epoch.length <= EPOCH_RANDOM_LENGTH) {
+  while (epoch.length <= randomLength) {
     const [byte] = crypto.getRandomValues(new Uint8Array(1)) as unknown as [number]
     if (byte < 252) epoch += (byte % 36).toString(36)
   }

@@ -49,7 +49,7 @@ describe('publish', () => {
     expect(await Promise.all([1, 2, 3].map(n => channel.publish(n)))).toEqual([1, 2, 3].map(n => `${epoch}.${n}`))
     expect(await channel.publish('again', { key: 'k' })).toBe(`${epoch}.4`)
     expect(await channel.publish('again', { key: 'k' })).toBe(`${epoch}.4`)
-    expect(await server.channel('c').info()).toEqual({ name: 'c', epoch, position: `${epoch}.4`, messages: 4, firstOffset: 1, lastOffset: 4, ended: false })
+    expect(await server.channel('c').info()).toEqual({ name: 'c', epoch, position: `${epoch}.4`, messages: 4, firstOffset: 1, lastOffset: 4, ended: false, running: false })
   })
 
   it('refuses what it cannot keep, and keeps nothing of it', async () => {
@@ -162,7 +162,8 @@ describe('pipe', () => {
     await turns(5)
     await server.channel('c').end()
     expect(await code(piped)).toBe('CHANNEL_ENDED')
-    expect(released).toBe(1)
+    // A generator is released when it comes to its next `yield`.
+    await eventually(() => expect(released).toBe(1))
   })
 
   it('a source releases itself once, when it is complete', async () => {

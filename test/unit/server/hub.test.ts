@@ -6,6 +6,7 @@ import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/t
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub'
 import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
+import { eventually } from '../../support/conditions'
 import type { ChaosDriver } from '../../support/drivers'
 import { chaosDriver, outageDriver } from '../../support/drivers'
 import { collected } from '../../support/garbage'
@@ -381,5 +382,27 @@ describe('hub: memory and length', () => {
     // 1 MiB of them is held, which is ten.
     await watch.atLeast(85)
     reader.close()
+  })
+
+  it('finds by itself that a producer is lost, and that somebody goes on with its channel, whatever notices it misses', async () => {
+    const driver = createMemoryDriver(DEFAULTS)
+    const hub = new Hub({ ...driver, subscribe: (channel, listener) => driver.subscribe(channel, notice => notice.type === 'append' && listener(notice)) })
+    const lease = { leaseMs: 30, onLost: 'restart' } as const
+    await driver.lease('c', { type: 'acquire', token: 'a', ...lease }, DEFAULTS)
+    await driver.append('c', [{ data: '1' }, { data: '2' }], DEFAULTS)
+    const reader = await hub.reader('c', undefined, 'start')
+    await eventually(() => expect(reader.closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: true } }))
+
+    expect((await driver.lease('c', { type: 'acquire', token: 'b', ...lease, leaseMs: 60_000 }, DEFAULTS)).held).toBe(true)
+    await driver.append('c', [{ data: '3' }], DEFAULTS)
+    await eventually(() => expect(reader.closing).toBeNull())
+    const seen: string[] = []
+    for (let step = await reader.step(); step; step = await reader.step()) {
+      expect(step.type).toBe('messages')
+      if (step.type === 'messages') seen.push(...step.run.entries.map(({ data }) => String(unpackData(data))))
+    }
+    expect(seen).toEqual(['1', '2', '3'])
+    reader.close()
+    await driver.close()
   })
 })

@@ -10,7 +10,7 @@ const ROUTE = fileURLToPath(new URL('../../../playground/server/routes/metrics.g
 it('escapes labels: a code may be any text', async () => {
   const stats: SSEStats = {
     driver: 'memory', connections: 0, connectionsTotal: 0, closed: { end: 0, error: 0, leave: 0, disconnect: 0 }, polls: 0, pollsTotal: 0,
-    refused: { 'a"b\\c\nd': 2 }, parkedReaders: 0, channels: 0, messagesSent: 0, bytesSent: 0, published: 0, publishErrors: {}, gaps: { trimmed: 0, epoch: 0, invalid: 0 },
+    refused: { 'a"b\\c\nd': 2 }, parkedReaders: 0, channels: 0, producers: 0, messagesSent: 0, bytesSent: 0, published: 0, publishErrors: {}, gaps: { trimmed: 0, epoch: 0, invalid: 0 },
   }
   vi.stubGlobal('defineEventHandler', (handler: unknown) => handler)
   vi.stubGlobal('setResponseHeader', () => {})

@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { startSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
@@ -51,13 +54,29 @@ describe('a shutdown', () => {
     await closing
   })
 
-  it('waits for one that does not no longer than `shutdownMs`', async () => {
-    server = await startSSEServer({ shutdownMs: 20 })
-    void server.channel('job').pipe((async function* () {
-      await new Promise(() => {})
-      yield 1
-    })()).catch(() => {})
+  it('stops one that does not when `shutdownMs` is over, and its readers are told', async () => {
+    const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+    // Its store goes on without this process, as Redis does.
+    server = await startSSEServer({ shutdownMs: 20 }, { ...driver, close: async () => {} })
+    const signals: AbortSignal[] = []
+    const hanging = (signal?: AbortSignal) => {
+      if (signal) signals.push(signal)
+      return (async function* () {
+        await new Promise(() => {})
+        yield 1
+      })()
+    }
+    const piped = server.channel('pipe').pipe(hanging())
+    await server.channel('fail').run(({ signal }) => hanging(signal))
+    await server.channel('restart').run(({ signal }) => hanging(signal), { onLost: 'restart' })
+    await eventually(() => expect(signals).toHaveLength(2))
     await server.context.close()
-    expect(server.context.producers.size).toBe(1)
+    await expect(piped).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    expect(server.context.producers.size).toBe(0)
+    for (const { reason } of signals) expect(reason).toMatchObject({ code: 'SHUTTING_DOWN' })
+    for (const name of ['pipe', 'fail']) expect((await driver.state(name)).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN', retry: false } })
+    // Another process has it at once.
+    expect(await driver.lease('restart', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'restart' }, DEFAULT_HANDLER_OPTIONS.retention)).toMatchObject({ held: true, state: { closing: null } })
+    await expect(server.channel('late').run(() => [1])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 })

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createResumableStreamContext } from 'resumable-stream/ioredis'
 import type { H3Event } from 'h3'
@@ -25,6 +26,10 @@ export interface RedisPeer {
   /** Has Redis keep `count` messages. */
   fill(count: number): Promise<void>
   replay(event: H3Event): unknown
+  /** Produces an answer of `count` tokens, one each `everyMs`, and leaves it open. Resolves when Redis, or whoever keeps it, has all of it. */
+  answer?(count: number, everyMs: number): Promise<void>
+  /** Somebody who comes back to it. */
+  resume?(event: H3Event): unknown
 }
 
 let waiting: { data: unknown, done: () => void }[] = []
@@ -52,6 +57,12 @@ export const redisPeers: Record<string, RedisPeer> = {
       for (let n = 0; n < count; n += FILL_AT_ONCE) await Promise.all(Array.from({ length: FILL_AT_ONCE }, (_, i) => replayed.publish(message(n + i))))
     },
     replay: defineSSEHandler(() => replayed),
+    async answer(count, everyMs) {
+      await answered.run(() => tokens(count, everyMs), { ifEnded: 'anew' })
+      await sleep(count * everyMs)
+      while ((await answered.info()).lastOffset < count) await sleep(10)
+    },
+    resume: defineSSEHandler(() => answered),
   },
   'bare': {
     publish: data => pipelined(data),
@@ -92,7 +103,38 @@ export const redisPeers: Record<string, RedisPeer> = {
       const stream = await resumable().resumeExistingStream('replay')
       for await (const text of stream ?? []) res.write(text)
     },
+    async answer(count, everyMs) {
+      const produced = Promise.withResolvers<void>()
+      const stream = await resumable().createNewResumableStream('answer', () => ReadableStream.from((async function* () {
+        let n = 0
+        for await (const token of tokens(count, everyMs)) {
+          yield `data: ${JSON.stringify(token)}\n\n`
+          if (++n === count - 1) produced.resolve()
+        }
+      })()))
+      void stream?.pipeTo(new WritableStream())
+      await produced.promise
+      await sleep(2 * everyMs)
+    },
+    async resume(event) {
+      const res = begin(event)
+      const stream = await resumable().resumeExistingStream('answer')
+      for await (const text of stream ?? []) res.write(text)
+    },
   },
+}
+
+const answered = useSSEChannel('answer', { retention: RETENTION })
+
+/** An answer as a model gives it, which does not end as long as somebody measures. */
+async function* tokens(count: number, everyMs: number): AsyncGenerator<unknown> {
+  const began = performance.now()
+  for (let n = 0; n < count; n++) {
+    const waitMs = began + n * everyMs - performance.now()
+    if (waitMs > 0) await sleep(waitMs)
+    yield message(n)
+  }
+  await new Promise(() => {})
 }
 
 let context: ReturnType<typeof createResumableStreamContext> | undefined

@@ -1,9 +1,12 @@
 import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
+import { leaseLost } from './lease-lost'
+import type { MemoryLease } from './memory-lease'
+import { describeLease, holds, isFree, lostClosing, takeLease } from './memory-lease'
 import { packData } from './packed-data'
 import type { SSERetention } from '../options'
 import { unref } from '../tick'
-import type { LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
+import type { LeaseAnswer, LeaseRequest, LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
 
 /** How often what is older than its retention is removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
@@ -25,6 +28,9 @@ interface Log {
   closing: LogClosing | null
   maxAgeMs: number
   touchedAt: number
+  lease?: MemoryLease
+  /** When somebody last said that it is read. */
+  readAt: number
 }
 
 /**
@@ -40,10 +46,10 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
   let sweeper: ReturnType<typeof setInterval> | undefined
   let closed = false
 
-  function open(channel: string, retention?: SSERetention): Log {
+  function open(channel: string, retention?: SSERetention, epoch = createEpoch): Log {
     let log = logs.get(channel)
     if (!log) {
-      log = { epoch: createEpoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0 }
+      log = { epoch: epoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0, readAt: performance.now() }
       logs.set(channel, log)
       // Whoever still publishes while the process goes must not start it again.
       if (!closed) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
@@ -62,7 +68,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     const now = performance.now()
     for (const [channel, log] of logs) {
       trimByAge(log)
-      if (!listeners.has(channel) && log.touchedAt + 2 * log.maxAgeMs < now) logs.delete(channel)
+      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) logs.delete(channel)
     }
     if (logs.size === 0) {
       clearInterval(sweeper)
@@ -70,12 +76,62 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     }
   }
 
+  function acquire(channel: string, request: Extract<LeaseRequest, { type: 'acquire' }>, retention: SSERetention): LeaseAnswer {
+    const fresh = request.epoch === undefined ? createEpoch : () => request.epoch!
+    let log = open(channel, retention, fresh)
+    if (holds(log.lease, request.token)) return { held: true, state: stateOf(log) }
+    const anew = request.anew && closingOf(log) !== null
+    if (anew) {
+      logs.delete(channel)
+      log = open(channel, retention, fresh)
+    }
+    if (log.closing || !isFree(log.lease)) return { held: false, state: stateOf(log) }
+    log.lease = takeLease(request)
+    log.readAt = performance.now()
+    notify(channel, { type: 'changed' })
+    return { held: true, state: stateOf(log) }
+  }
+
+  function renew(channel: string, request: Extract<LeaseRequest, { type: 'renew' }>, retention: SSERetention): LeaseAnswer {
+    const log = logs.has(channel) ? open(channel, retention) : undefined
+    const { lease } = log ?? {}
+    const held = holds(lease, request.token)
+    if (held) lease!.until = performance.now() + request.leaseMs
+    return { held, state: log && stateOf(log) }
+  }
+
+  function release(channel: string, token: string): LeaseAnswer {
+    const log = logs.get(channel)
+    if (log && holds(log.lease, token)) {
+      log.lease!.until = performance.now() - 1
+      notify(channel, { type: 'changed' })
+    }
+    return { held: false, state: log && stateOf(log) }
+  }
+
+  function stop(channel: string): LeaseAnswer {
+    const log = logs.get(channel)
+    if (log?.lease && !closingOf(log)) {
+      log.lease.stopping = true
+      log.lease.onLost = 'fail'
+      notify(channel, { type: 'changed' })
+    }
+    return { held: false, state: log && stateOf(log) }
+  }
+
+  function look(channel: string, reading = false): LeaseAnswer {
+    const log = logs.has(channel) ? open(channel) : undefined
+    if (log && reading) log.readAt = performance.now()
+    return { held: false, state: log && stateOf(log) }
+  }
+
   return {
     name: 'memory',
 
-    async append(channel, entries, retention) {
+    async append(channel, entries, retention, writer) {
       const log = open(channel, retention)
-      if (log.closing) throw channelEnded(channel)
+      if (writer?.leased) assertHeld(channel, log, writer.id)
+      if (closingOf(log)) throw channelEnded(channel)
       const added: LogEntry[] = []
       const offsets = entries.map((entry) => {
         const known = entry.key === undefined ? undefined : log.keys.get(entry.key)
@@ -86,12 +142,24 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       return { epoch: log.epoch, offsets }
     },
 
-    async finish(channel, closing, retention) {
+    async finish(channel, closing, retention, token) {
       const log = open(channel, retention)
-      if (log.closing) return false
+      if (token !== undefined && !log.closing) assertHeld(channel, log, token)
+      if (closingOf(log)) return false
       log.closing = closing
+      log.lease = undefined
       notify(channel, { type: 'changed' })
       return true
+    },
+
+    async lease(channel, request, retention) {
+      switch (request.type) {
+        case 'acquire': return acquire(channel, request, retention)
+        case 'renew': return renew(channel, request, retention)
+        case 'release': return release(channel, request.token)
+        case 'stop': return stop(channel)
+        case 'look': return look(channel, request.reading)
+      }
     },
 
     async state(channel) {
@@ -141,7 +209,22 @@ function kept(log: Log): number {
 }
 
 function stateOf(log: Log): LogState {
-  return { epoch: log.epoch, first: log.last - kept(log) + 1, last: log.last, closing: log.closing }
+  const closing = closingOf(log)
+  return {
+    epoch: log.epoch,
+    first: log.last - kept(log) + 1,
+    last: log.last,
+    closing,
+    ...log.lease && !closing && { lease: describeLease(log.lease, log.readAt) },
+  }
+}
+
+function closingOf({ closing, lease }: Log): LogClosing | null {
+  return closing ?? lostClosing(lease)
+}
+
+function assertHeld(channel: string, { closing, lease }: Log, token: string): void {
+  if (!closing && !holds(lease, token)) throw leaseLost(channel)
 }
 
 function trim(log: Log, count: number): void {

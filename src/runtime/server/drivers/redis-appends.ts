@@ -2,11 +2,12 @@ import { createEpoch } from '../../shared/position'
 import type { SSERetention } from '../options'
 import { afterTick } from '../tick'
 import { channelEnded } from './channel-ended'
+import { leaseLost } from './lease-lost'
 import type { ChannelKeys, ServerClock } from './redis-commands'
 import { retrying, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import type { RedisLink } from './redis-link'
-import type { LogAppend } from './types'
+import type { LogAppend, LogWriter } from './types'
 
 /** Messages of one script call: while it runs, Redis does nothing else. */
 const MAX_BATCH_MESSAGES = 500
@@ -14,8 +15,10 @@ const MAX_BATCH_MESSAGES = 500
 const MAX_QUEUED_MESSAGES = 10_000
 /** Appends whose time is up by so much of it later go separately: what waited long must not fail what has just come. */
 const SAME_BATCH_FACTOR = 0.25
-/** Redis remembers a writer's last append for so many times the longest that it may ask about it. */
+/** Redis remembers a process' last append for so many times the longest that it may ask about it. */
 const REMEMBER_FACTOR = 10
+/** And that of a writer of its own, who may ask for longer, for so long. */
+const REMEMBER_WRITER_MS = 120_000
 /** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
 const MAX_ANSWERED_CHANNELS = 10_000
 /** Larger appends reach subscribers as a wake-up only, and they read the log. */
@@ -24,6 +27,8 @@ const MAX_NOTICE_LENGTH = 16_384
 interface Append {
   entries: LogAppend[]
   retention: SSERetention
+  /** One of its own: its appends go alone. */
+  writer?: LogWriter
   until: number
   resolve(result: AppendResult): void
   reject(error: unknown): void
@@ -68,7 +73,7 @@ export class RedisAppends {
 
   constructor(private readonly init: RedisAppendsInit) {}
 
-  append(channel: string, entries: LogAppend[], retention: SSERetention): Promise<AppendResult> {
+  append(channel: string, entries: LogAppend[], retention: SSERetention, writer?: LogWriter): Promise<AppendResult> {
     if (this.#queued + entries.length > MAX_QUEUED_MESSAGES) return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already.`)))
     this.#queued += entries.length
     return new Promise((resolve, reject) => {
@@ -78,7 +83,7 @@ export class RedisAppends {
         this.#queues.set(channel, fresh)
         afterTick(() => void this.#drain(channel, fresh))
       }
-      queue.push({ entries, retention, until: performance.now() + this.init.timeoutMs, resolve, reject })
+      queue.push({ entries, retention, writer, until: performance.now() + this.init.timeoutMs, resolve, reject })
     })
   }
 
@@ -99,16 +104,17 @@ export class RedisAppends {
     this.#queues.delete(channel)
   }
 
-  /** Adjacent appends that have the same retention, and about as much time left. */
+  /** Adjacent appends of no special writer that have the same retention, and about as much time left. */
   #take(queue: Append[]): Append[] {
-    const { retention, until } = queue[0]!
+    const { retention, until, writer } = queue[0]!
+    if (writer) return queue.splice(0, 1)
     const latest = until + this.init.timeoutMs * SAME_BATCH_FACTOR
     let messages = queue[0]!.entries.length
     let count = 1
     for (; count < queue.length; count++) {
       const next = queue[count]!
       messages += next.entries.length
-      if (messages > MAX_BATCH_MESSAGES || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
+      if (next.writer || messages > MAX_BATCH_MESSAGES || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
     }
     return queue.splice(0, count)
   }
@@ -119,18 +125,18 @@ export class RedisAppends {
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf } = this.init
-    const { until, retention: { maxMessages, maxAgeMs } } = batch[0]!
+    const { until, retention: { maxMessages, maxAgeMs }, writer } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
-    const number = ++this.#number
+    const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
     const known = this.answered.get(channel) ?? NONE
     const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
     const args = [
-      maxMessages, maxAgeMs, number, timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
-      known.epoch, known.offset, known.mark, plain ? 1 : 3,
+      maxMessages, maxAgeMs, number, writer ? REMEMBER_WRITER_MS : timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
+      known.epoch, known.offset, known.mark, leased ? id : '', plain ? 1 : 3,
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, this.#writer), await clock.at(until), [this.#candidate, ...args]), () => this.#renewCandidate())
+      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate, ...args]), () => this.#renewCandidate())
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
       if (epoch === this.#candidate) this.#renewCandidate()
@@ -139,7 +145,8 @@ export class RedisAppends {
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
     }
     catch (error) {
-      throw isReply(error, 'CHANNEL_ENDED') ? channelEnded(channel) : unavailable(error)
+      if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
+      throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
     }
   }
 

@@ -3,16 +3,17 @@ import { RETRY_MS } from './redis-client'
 import type { RedisClient } from './redis-client'
 import { isReply, isTransient } from './redis-errors'
 import type { RedisLink } from './redis-link'
-import { APPEND, FINISH, READ, REMOVE } from './redis-scripts'
+import { APPEND, FINISH, LEASE, READ, REMOVE } from './redis-scripts'
 
 /** The scripts as commands of a client, which sends their text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
-type ScriptName = 'sseAppend' | 'sseFinish' | 'sseRead' | 'sseRemove'
+type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'sseRead' | 'sseRemove'
 type Scripted = RedisClient & Record<ScriptName, Script>
 
 const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
   sseAppend: { lua: APPEND, numberOfKeys: 4 },
   sseFinish: { lua: FINISH, numberOfKeys: 3 },
+  sseLease: { lua: LEASE, numberOfKeys: 3 },
   sseRead: { lua: READ, numberOfKeys: 3 },
   sseRemove: { lua: REMOVE, numberOfKeys: 3 },
 }

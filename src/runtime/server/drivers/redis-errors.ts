@@ -14,7 +14,7 @@ export function isReply(error: unknown, ...codes: string[]): error is Error {
 }
 
 /** Errors of our own scripts: an ordinary answer. */
-const OWN = ['CHANNEL_ENDED', 'EXPIRED']
+const OWN = ['CHANNEL_ENDED', 'EXPIRED', 'LEASE_LOST']
 
 /** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
 const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY']

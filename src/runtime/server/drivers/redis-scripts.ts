@@ -1,3 +1,5 @@
+import { PRODUCER_LOST } from './lease-lost'
+
 /**
  * What Redis runs for a channel, each as one atomic script: two commands in place of one let a second publisher in
  * between, and readers would see a later message first.
@@ -5,7 +7,8 @@
  * KEYS of every script, in one slot (the channel's name is their hash tag):
  *   1 log   stream; entry `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key)
  *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `touched` (ms, when it was last given its expiry),
- *           `closing` (JSON) and `closer` once it has ended
+ *           `closing` (JSON) and `closer` once it has ended; `lease` (`<token> <until, ms> <time, ms> <onLost> <stopping: 1>`) of its
+ *           producer, `revoked` where a log was removed that had one, `read` (ms) when somebody last said that it is read
  *   3 keys  hash: key of a message → its offset, while that is kept
  *   4       APPEND only: the writer's last append, for as long as it may ask again what became of it
  *
@@ -32,14 +35,39 @@ local function markOf(entry) return string.match(entry[1], '%d+$') end
 
 -- The life of the log; a new one begins where there is none, or where the meta data was lost.
 local function open(candidate, age)
-  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched')
+  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease')
   if not found[1] then
     -- In this order: where there is no memory left, Redis refuses what needs some, but only before the first write.
     redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
     redis.call('DEL', log, keys)
-    found = { candidate, '0', '0', false, age, false }
+    found = { candidate, '0', '0', false, age, false, false }
   end
-  return { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0) }
+  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0) }
+  if found[7] then
+    local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+    local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
+    lease.lostAt = lease.till + (onLost == 'restart' and lease.time or 0)
+    life.lease = lease
+    -- Nobody writes it: the one who should have has gone.
+    if not life.ended and now > lease.lostAt then life.closing = onLost == 'restart' and '${closing('restart')}' or '${closing('fail')}' end
+  end
+  return life
+end
+
+local function holds(life, token)
+  return life.lease and life.lease.token == token and now <= life.lease.till
+end
+
+-- The epoch and the end are remembered twice as long as messages, and the lease while it counts.
+local function remember(life, age)
+  redis.call('PEXPIRE', meta, int(math.max(age * 2.2, life.lease and life.lease.time * 3 or 0)))
+end
+
+-- "" or "<left> <left until it counts as lost> <stopping> <unread>", in ms.
+local function leaseOf(life)
+  if not life.lease or life.closing then return '' end
+  local read = tonumber(redis.call('HGET', meta, 'read') or now)
+  return int(life.lease.till - now) .. ' ' .. int(life.lease.lostAt - now) .. ' ' .. life.lease.stopping .. ' ' .. int(now - read)
 end
 
 -- A refusal must not undo the answer to what is written already: readers look at the log now and then.
@@ -96,14 +124,14 @@ local function dropOld(age)
   end
 end
 
--- Entries go when the youngest is too old; the epoch and the end are remembered twice as long. Whoever appends does this now
+-- Entries go when the youngest is too old. Whoever appends does this now
 -- and then, and adds what may pass until the next time; whoever reads drops what is old first.
-local function touch(age)
+local function touch(life, age)
   dropOld(age)
   redis.call('HSET', meta, 'touched', int(now))
   redis.call('PEXPIRE', log, int(age * 1.1))
   redis.call('PEXPIRE', keys, int(age * 1.1))
-  redis.call('PEXPIRE', meta, int(age * 2.2))
+  remember(life, age)
 end
 
 -- Whoever asked has given up: what was told to have failed must not happen now.
@@ -115,16 +143,17 @@ end
 /**
  * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms),
  * 9 whether subscribers get the messages (1) or only a wake-up (0), 10-12 epoch, offset and mark of the last answer that the
- * writer had ('', 0, '': none), 13 fields of a message: 1 (data) or 3 (data, event, key; '': none), then the messages.
+ * writer had ('', 0, '': none), 13 token of the lease that must be held ('': none), 14 fields of a message: 1 (data) or 3
+ * (data, event, key; '': none), then the messages.
  * Returns the server's time (ms), why subscribers were not told ('': they were), epoch, last offset, its mark, and the offsets:
  * the first where all were added, else each.
- * Error: CHANNEL_ENDED.
+ * Errors: CHANNEL_ENDED, LEASE_LOST.
  *
  * A notice is "<epoch> <first offset> <mark before it> <mark> <fields>", and where subscribers get the messages, a line for
  * each field (data, or data and event): JSON has no line breaks, nor have names of events.
  */
 export const APPEND = `${PRELUDE}
-local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[13])
+local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[14])
 local expired = late()
 if expired then return expired end
 
@@ -140,6 +169,7 @@ if before then
 end
 local life = open(candidate, ARGV[6])
 notBack(life, ARGV[10], tonumber(ARGV[11]), ARGV[12], candidate)
+if ARGV[13] ~= '' and not life.ended and not holds(life, ARGV[13]) then return redis.error_reply('LEASE_LOST') end
 if life.closing then return redis.error_reply('CHANNEL_ENDED') end
 
 local first, follows, mark = life.last + 1, life.mark, int(micros)
@@ -162,15 +192,15 @@ end
 
 local lines, offsets, repeated, keyed, fresh, refused = {}, {}, false, false, false, ''
 if fields == 1 then
-  local failed = add(int(first), ARGV[14], '', '')
+  local failed = add(int(first), ARGV[15], '', '')
   if failed then return failed end
   local call, format, id = redis.call, string.format, '%.0f' .. suffix
-  for i = 15, #ARGV do call('XADD', log, format(id, first + i - 14), 'd', ARGV[i]) end
-  life.last = life.last + #ARGV - 13
+  for i = 16, #ARGV do call('XADD', log, format(id, first + i - 15), 'd', ARGV[i]) end
+  life.last = life.last + #ARGV - 14
 else
   -- What an evicted log had is not kept, whatever the keys say.
   local gone = life.last - redis.call('XLEN', log)
-  for i = 14, #ARGV, 3 do
+  for i = 15, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local offset = key ~= '' and redis.call('HGET', keys, key)
     if offset and tonumber(offset) > gone then
@@ -201,12 +231,12 @@ if life.last >= first then
   redis.call('HSET', meta, 'last', int(life.last), 'mark', mark, 'age', ARGV[6])
   local head = life.epoch .. ' ' .. int(first) .. ' ' .. follows .. ' ' .. mark .. ' ' .. math.min(fields, 2)
   if ARGV[9] == '1' then
-    head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 14) or table.concat(lines, '\\n'))
+    head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 15) or table.concat(lines, '\\n'))
   end
   refused = notify(head)
 end
 if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
-if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(age) end
+if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(life, age) end
 local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
 redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', ARGV[8])
@@ -216,16 +246,19 @@ return answer
 `
 
 /**
- * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON), 7 a text that nobody else has, by which a retry knows its own work.
- * Returns the server's time (ms), and 1 if it ended by this, else 0.
+ * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON), 7 a text that nobody else has, by which a retry knows its own work,
+ * 8 token of the lease that must be held ('': none).
+ * Returns the server's time (ms), and 1 if it ended by this, else 0. Error: LEASE_LOST.
  */
 export const FINISH = `${PRELUDE}
 local expired = late()
 if expired then return expired end
 local life = open(ARGV[4], ARGV[5])
+if ARGV[8] ~= '' and not life.ended and not holds(life, ARGV[8]) then return redis.error_reply('LEASE_LOST') end
 if life.closing then return { int(now), redis.call('HGET', meta, 'closer') == ARGV[7] and '1' or '0' } end
 redis.call('HSET', meta, 'closing', ARGV[6], 'closer', ARGV[7], 'age', ARGV[5])
-redis.call('PEXPIRE', meta, int(ARGV[5] * 2))
+redis.call('HDEL', meta, 'lease')
+redis.call('PEXPIRE', meta, int(ARGV[5] * 2.2))
 notify('')
 return { int(now), '1' }
 `
@@ -233,15 +266,15 @@ return { int(now), '1' }
 /**
  * ARGV: 4 candidate epoch, 5 maxAgeMs of a log that begins now, 6 after, 7 messages, 8 bytes, 9-10 epoch and mark of the message
  * at "after" as it was seen for certain ('': not certain).
- * Returns epoch, first, last, mark of the last, closing ('': open), and id, event ('': none), data of each entry.
+ * Returns epoch, first, last, mark of the last, closing ('': open), lease ('': none), and id, event ('': none), data of each entry.
  */
 export const READ = `${PRELUDE}
 local life = open(ARGV[4], ARGV[5])
 local after, messages, bytes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 notBack(life, ARGV[9], after, ARGV[10], ARGV[4])
 dropOld(life.age)
-redis.call('PEXPIRE', meta, int(life.age * 2))
-local answer = { life.epoch, int(life.last - redis.call('XLEN', log) + 1), int(life.last), life.mark, life.closing or '' }
+remember(life, life.age)
+local answer = { life.epoch, int(life.last - redis.call('XLEN', log) + 1), int(life.last), life.mark, life.closing or '', leaseOf(life) }
 while messages > 0 and bytes > 0 and after < life.last do
   local part = redis.call('XRANGE', log, int(after + 1) .. '-0', '+', 'COUNT', math.min(messages, 100))
   if #part == 0 then break end
@@ -260,11 +293,72 @@ end
 return answer
 `
 
-/** Returns the server's time (ms). */
+/**
+ * ARGV: 4 candidate epoch, 5 maxAgeMs of a log that begins now, 6 what is asked (as the contract of drivers has it), 7 token,
+ * 8 time (ms), 9 onLost, 10 `anew` of an acquire, or `reading` of a look (1).
+ * Returns the server's time (ms), whether the token holds the lease (1), and where there is a log: epoch, first, last, mark of the
+ * last, closing ('': open), lease ('': none).
+ */
+export const LEASE = `${PRELUDE}
+local expired = late()
+if expired then return expired end
+local asked, token, time, onLost, flag = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10] == '1'
+if asked ~= 'acquire' and asked ~= 'renew' and redis.call('EXISTS', meta) == 0 then return { int(now), '0' } end
+local life = open(ARGV[4], ARGV[5])
+local held = holds(life, token)
+
+local function save(till, time, onLost, stopping)
+  local text = table.concat({ token, int(till), int(time), onLost, stopping }, ' ')
+  redis.call('HSET', meta, 'lease', text)
+end
+
+local function take()
+  save(now + time, time, onLost, '0')
+  redis.call('HSET', meta, 'read', int(now))
+  notify('')
+  held = true
+end
+
+if asked == 'acquire' and not held then
+  if flag and life.closing then
+    redis.call('DEL', log, meta, keys)
+    life = open(ARGV[4], ARGV[5])
+  end
+  local lease = life.lease
+  if not life.ended and (not lease or now > lease.till and lease.onLost == 'restart') then take() end
+elseif asked == 'renew' then
+  -- A log that was lost with its lease begins anew, and its producer goes on.
+  if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+  elseif not life.lease and not life.ended and not redis.call('HGET', meta, 'revoked') then take() end
+elseif asked == 'release' and held then
+  save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)
+  notify('')
+elseif asked == 'stop' and life.lease and not life.closing then
+  token = life.lease.token
+  save(life.lease.till, life.lease.time, 'fail', '1')
+  notify('')
+elseif asked == 'look' and flag then
+  redis.call('HSET', meta, 'read', int(now))
+end
+life = open(ARGV[4], ARGV[5])
+remember(life, life.age)
+return { int(now), held and asked ~= 'release' and '1' or '0', life.epoch, int(life.last - redis.call('XLEN', log) + 1), int(life.last), life.mark, life.closing or '', leaseOf(life) }
+`
+
+/** ARGV: 4 epoch of the next log, where one must remember whose lease is over. Returns the server's time (ms). */
 export const REMOVE = `${PRELUDE}
 local expired = late()
 if expired then return expired end
+local lease, age = unpack(redis.call('HMGET', meta, 'lease', 'age'))
 redis.call('DEL', log, meta, keys)
+if lease then
+  redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'mark', '0', 'age', age, 'revoked', '1')
+  redis.call('PEXPIRE', meta, int(age * 2.2))
+end
 notify('')
 return { int(now) }
 `
+
+function closing(onLost: keyof typeof PRODUCER_LOST): string {
+  return JSON.stringify({ error: PRODUCER_LOST[onLost] })
+}

@@ -1,12 +1,13 @@
 import { invalidOption } from '../../shared/errors'
 import { createEpoch } from '../../shared/position'
 import type { SSERetention } from '../options'
+import { leaseLost } from './lease-lost'
 import { RedisAppends } from './redis-appends'
 import type { CreateRedisClient } from './redis-client'
 import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
-import { unavailable } from './redis-errors'
+import { isReply, unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
-import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
+import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen, LogState } from './types'
 
 const DEFAULT_KEY_PREFIX = 'sse:'
 const DEFAULT_TIMEOUT_MS = 2_000
@@ -14,6 +15,9 @@ const DEFAULT_TIMEOUT_MS = 2_000
 const RECHECK_MS = 5_000
 /** Channels that are looked at together when Redis is back. */
 const CHECK_TOGETHER = 50
+/** Every field that one of the kinds of `LeaseRequest` has. */
+interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean }
+
 /** No entries: only the state of the log. */
 const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
 
@@ -41,9 +45,9 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   let checks = 0
 
   /** A write that happens in time or not at all. Gives what is behind the server's time. */
-  async function write(name: 'sseFinish' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
+  async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
-    const [now, ...answer] = await retrying(until, clock, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args)).catch(rethrow)
+    const [now, ...answer] = await retrying(until, clock, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args)).catch(error => rethrow(error, channel))
     clock.set(Number(now))
     return answer
   }
@@ -51,13 +55,13 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   async function read(channel: string, after: number, { messages, bytes }: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
     const until = performance.now() + timeoutMs
     const args = [createEpoch(), defaults.maxAgeMs, after, messages, bytes, seen?.epoch ?? '', seen?.mark ?? '']
-    const [epoch, first, last, mark, closing, ...rest] = await retrying(until, clock, () => runScript(link, until, 'sseRead', keysOf(channel), 0, args)).catch(rethrow)
+    const [epoch, first, last, mark, closing, lease, ...rest] = await retrying(until, clock, () => runScript(link, until, 'sseRead', keysOf(channel), 0, args)).catch(error => rethrow(error, channel))
     const entries: LogEntry[] = []
     for (let index = 0; index < rest.length; index += 3) {
       const [offset, mark] = rest[index]!.split('-')
       entries.push({ offset: Number(offset), mark, event: rest[index + 1] || undefined, data: rest[index + 2]! })
     }
-    return { epoch: epoch!, first: Number(first), last: Number(last), mark, closing: closing ? JSON.parse(closing) : null, entries }
+    return { ...stateOf([epoch!, first!, last!, mark!, closing!, lease!]), entries }
   }
 
   /**
@@ -82,13 +86,19 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     recheckMs: RECHECK_MS,
     read,
 
-    append(channel, entries, retention) {
-      return appends.append(channel, entries, retention)
+    append(channel, entries, retention, writer) {
+      return appends.append(channel, entries, retention, writer)
     },
 
-    async finish(channel, closing, { maxAgeMs }) {
-      const [ended] = await write('sseFinish', channel, [createEpoch(), maxAgeMs, JSON.stringify(closing), createEpoch()])
+    async finish(channel, closing, { maxAgeMs }, token = '') {
+      const [ended] = await write('sseFinish', channel, [createEpoch(), maxAgeMs, JSON.stringify(closing), createEpoch(), token])
       return Number(ended) === 1
+    },
+
+    async lease(channel, request, { maxAgeMs }) {
+      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading }: LeaseFields = request
+      const [held, ...state] = await write('sseLease', channel, [epoch, maxAgeMs, type, token, leaseMs, onLost, anew || reading ? 1 : 0])
+      return { held: held === '1', state: state.length ? stateOf(state) : undefined }
     },
 
     async state(channel) {
@@ -101,7 +111,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     },
 
     async remove(channel) {
-      await write('sseRemove', channel, [])
+      await write('sseRemove', channel, [createEpoch()])
     },
 
     close() {
@@ -110,8 +120,16 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   }
 }
 
-function rethrow(error: unknown): never {
-  throw unavailable(error)
+function rethrow(error: unknown, channel: string): never {
+  throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
+}
+
+/** As the scripts give it. */
+function stateOf([epoch, first, last, mark, closing, lease]: string[]): LogState {
+  const state: LogState = { epoch: epoch!, first: Number(first), last: Number(last), mark, closing: closing ? JSON.parse(closing) : null }
+  if (!lease) return state
+  const [leftMs, lostInMs, stopping, unreadMs] = lease.split(' ').map(Number) as [number, number, number, number]
+  return { ...state, lease: { leftMs, lostInMs, stopping: stopping === 1, unreadMs } }
 }
 
 /** As {@link APPEND} writes it. Whatever has no messages says only that there is something to read. */

@@ -39,6 +39,61 @@ export interface LogState {
   closing: LogClosing | null
   /** Of the newest message. */
   mark?: string
+  /** Of a log that has not ended and has, or had, a producer. */
+  lease?: LogLease
+}
+
+/**
+ * That one producer, and no other anywhere, may fill a log. By the store's own clock, and only as long as it is renewed.
+ *
+ * What is lost with its holder is not written by anybody: whoever looks at a log whose lease is over finds it failed with
+ * `PRODUCER_LOST`, and so does everybody at the same moment.
+ */
+export interface LogLease {
+  /** How long it is still held, in milliseconds; 0 or less: by nobody. */
+  leftMs: number
+  /** How long until the log counts as failed, unless the lease is renewed or taken: `leftMs`, with `onLost: 'restart'` once more its time. */
+  lostInMs: number
+  /** Somebody has asked the producer to stop. */
+  stopping: boolean
+  /** For how long nobody has said that the log is read, in milliseconds. */
+  unreadMs: number
+}
+
+/** What happens to a log whose producer is lost: it fails, or the next one who asks goes on with it. */
+export type LogOnLost = 'fail' | 'restart'
+
+/** What is asked about the lease of a log. Each may be asked twice, and is done once. */
+export type LeaseRequest
+  /** Takes it, where nobody has it, and the log has not ended; or, with `anew`, where it has: it begins a new epoch then. */
+  = | { type: 'acquire', token: string, leaseMs: number, onLost: LogOnLost, anew?: boolean, /** Of a log that begins with this. */ epoch?: string }
+  /**
+   * Holds it for another `leaseMs`, unless it is lost. Where the store has lost it, and all that it knew of the log, it is taken
+   * again: so nobody asks who knows that the time is up.
+   */
+    | { type: 'renew', token: string, leaseMs: number, onLost: LogOnLost }
+  /** Gives it back, unfinished: the next one who asks has it. */
+    | { type: 'release', token: string }
+  /** Asks the producer to stop, and nobody to restart it. */
+    | { type: 'stop' }
+  /** Only looks; `reading` says that somebody reads. Begins no log. */
+    | { type: 'look', reading?: boolean }
+
+export interface LeaseAnswer {
+  /** Whoever has the `token` holds the lease. */
+  held: boolean
+  /** `undefined` where there is no log, and none was begun. */
+  state?: LogState
+}
+
+/** Who appends, for one who must know what became of an append. One append at a time. */
+export interface LogWriter {
+  /** Unlike any other writer's; of a producer its lease's `token`. */
+  id: string
+  /** Goes up with each append. The same one again, within a minute, is the same append: it is done once. */
+  number: number
+  /** Only while the lease is held: `LEASE_LOST` otherwise. */
+  leased: boolean
 }
 
 /** What a caller has certainly seen, which is never what a client claims: the message at an offset, by its mark. */
@@ -78,11 +133,16 @@ export interface LogDriver {
   readonly recheckMs?: number
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
-   * Rejects with `CHANNEL_ENDED` on an ended log.
+   * Rejects with `CHANNEL_ENDED` on an ended log, and with `LEASE_LOST` for a producer that may not append any more.
    */
-  append(channel: string, entries: LogAppend[], retention: SSERetention): Promise<{ epoch: string, offsets: number[] }>
-  /** Ends a log. Resolves with `false` when it had ended before; the first ending stands. */
-  finish(channel: string, closing: LogClosing, retention: SSERetention): Promise<boolean>
+  append(channel: string, entries: LogAppend[], retention: SSERetention, writer?: LogWriter): Promise<{ epoch: string, offsets: number[] }>
+  /**
+   * Ends a log. Resolves with `false` when it had ended before; the first ending stands. With the `token` of a lease only
+   * while that is held: `LEASE_LOST` otherwise.
+   */
+  finish(channel: string, closing: LogClosing, retention: SSERetention, token?: string): Promise<boolean>
+  /** See {@link LeaseRequest}. What changes who may fill the log, or should stop, is noticed as `changed`. */
+  lease(channel: string, request: LeaseRequest, retention: SSERetention): Promise<LeaseAnswer>
   /** A log that does not exist begins, empty, so that its epoch can be given to a reader. */
   state(channel: string): Promise<LogState>
   /**
@@ -92,7 +152,7 @@ export interface LogDriver {
   read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage>
   /** Resolves when every later append will be noticed, with what ends the subscription. */
   subscribe(channel: string, listener: (notice: LogNotice) => void): Promise<() => void>
-  /** Forgets the log. What comes next begins a new epoch. */
+  /** Forgets the log, and takes the lease from who has it. What comes next begins a new epoch. */
   remove(channel: string): Promise<void>
   /** Releases everything: timers, connections. */
   close(): Promise<void>

@@ -1,0 +1,29 @@
+import type { AnswerNews, Turn } from '#shared/types/chat'
+
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
+/** About 40 tokens a second, unevenly, as people know it from a model. */
+const TOKEN_MS = 25
+
+/** One answer: a run, which needs no viewer, and which any instance may stop. */
+export const answerChannel = (id: string) => useSSEChannel<AnswerNews>(`answer:${id}`)
+
+/** What was asked in one chat, and which answer belongs to it. */
+export const chatChannel = (id: string) => useSSEChannel<Pick<Turn, 'id' | 'question'>>(`chat:${id}`)
+
+/** An id from a stranger. */
+export function readId(text: unknown): string {
+  if (typeof text === 'string' && UUID.test(text)) return text
+  throw createError({ statusCode: 404, message: 'There is no such chat here. It may have been kept by a server that has gone since.' })
+}
+
+export async function* writeAnswer(prompt: string, signal: AbortSignal) {
+  const startedAt = Date.now()
+  let tokens = 0
+  for (const text of generateTokens(prompt)) {
+    await pause(TOKEN_MS * (0.4 + Math.random() * 1.2))
+    if (signal.aborted) return
+    tokens++
+    yield { text }
+  }
+  yield sseMessage({ tokens, ms: Date.now() - startedAt }, { event: 'usage' })
+}

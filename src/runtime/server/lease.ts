@@ -1,0 +1,167 @@
+import { SSEError } from '../shared/errors'
+import { createEpoch } from '../shared/position'
+import { aborted } from './abort'
+import { channelEnded } from './drivers/channel-ended'
+import { leaseLost } from './drivers/lease-lost'
+import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/types'
+import type { SSERetention } from './options'
+import { pause, unref } from './tick'
+
+/** Nobody may guess it: whoever has it may append. */
+const TOKEN_LENGTH = 26
+/** A lease is renewed so often in its time. */
+const RENEWALS = 3
+/** How long until a driver that could not be reached is asked again. */
+const RETRY_MS = 200
+/** What is due by the driver's clock is looked at so much later by ours. */
+const LATE_MS = 10
+
+export interface LeaseInit {
+  driver: LogDriver
+  channel: string
+  retention: SSERetention
+  leaseMs: number
+  onLost: LogOnLost
+  /** Without a reader for so long, the producer is stopped. `false`: it needs none. */
+  unreadMs: number | false
+}
+
+/** A lease of this process: renewed until it is closed, or lost. */
+export class Lease {
+  readonly token = createEpoch(TOKEN_LENGTH)
+  /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
+  onOver: (reason: SSEError) => void = () => {}
+  #heldUntil = 0
+  #timer?: ReturnType<typeof setTimeout>
+  #unsubscribe?: () => void
+  #renewing?: Promise<boolean>
+  #closed = false
+
+  constructor(private readonly init: LeaseInit) {}
+
+  get onLost(): LogOnLost {
+    return this.init.onLost
+  }
+
+  /** Asks for it, once. Where it is held it is kept from then on. Rejects when the driver cannot be reached. */
+  async acquire(anew: boolean, epoch?: string): Promise<LeaseAnswer> {
+    const { driver, channel, retention, leaseMs, onLost } = this.init
+    const askedAt = performance.now()
+    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch }, retention)
+    if (answer.held) {
+      this.#heldUntil = askedAt + leaseMs
+      this.#renewIn(leaseMs / RENEWALS)
+      void this.#listen()
+    }
+    return answer
+  }
+
+  /** Renews it now. Resolves with whether it is held. */
+  renew(): Promise<boolean> {
+    return this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined)
+  }
+
+  /** Another process may have it at once. */
+  async release(): Promise<void> {
+    const { driver, channel, retention } = this.init
+    await driver.lease(channel, { type: 'release', token: this.token }, retention)
+  }
+
+  /** Keeps it no longer. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+  }
+
+  async #renew(): Promise<boolean> {
+    const { driver, channel, retention, leaseMs, onLost, unreadMs } = this.init
+    clearTimeout(this.#timer)
+    if (this.#closed) return false
+    const askedAt = performance.now()
+    // It may be another's by now, and what goes on here would be done twice. A process that was paused learns it here.
+    if (askedAt >= this.#heldUntil) return this.#over(leaseLost(channel))
+    let answer: LeaseAnswer
+    try {
+      answer = await driver.lease(channel, { type: 'renew', token: this.token, leaseMs, onLost }, retention)
+    }
+    catch {
+      this.#renewIn(Math.min(RETRY_MS, Math.max(0, this.#heldUntil - performance.now())))
+      return false
+    }
+    const { held, state } = answer
+    if (!held) {
+      return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
+    }
+    this.#heldUntil = askedAt + leaseMs
+    const { stopping, unreadMs: unread } = state!.lease!
+    const windowMs = unreadMs === false ? Infinity : unreadMs - unread
+    if (stopping || windowMs <= 0) this.onOver(aborted())
+    this.#renewIn(Math.min(leaseMs / RENEWALS, windowMs <= 0 ? Infinity : windowMs + LATE_MS))
+    return true
+  }
+
+  #renewIn(ms: number): void {
+    clearTimeout(this.#timer)
+    if (!this.#closed) this.#timer = unref(setTimeout(() => void this.renew(), ms))
+  }
+
+  #over(reason: SSEError): false {
+    this.close()
+    this.onOver(reason)
+    return false
+  }
+
+  /** Whoever stops it says so. A subscription that fails costs only time: each renewal is told, too. */
+  async #listen(): Promise<void> {
+    try {
+      const unsubscribe = await this.init.driver.subscribe(this.init.channel, ({ type }) => {
+        if (type === 'changed' && !this.#closed) void this.renew()
+      })
+      if (this.#closed) unsubscribe()
+      else this.#unsubscribe = unsubscribe
+    }
+    catch {
+      // Away already: the renewals will find out.
+    }
+  }
+}
+
+/**
+ * Looks at the state of a channel whenever its lease may have changed hands, or be over, until `enough` says so or `signal`
+ * aborts. A driver that cannot be reached is asked again.
+ */
+export async function watchLease(driver: LogDriver, channel: string, retention: SSERetention, enough: (state: LogState | undefined) => boolean | Promise<boolean>, signal: AbortSignal): Promise<void> {
+  let unsubscribe: (() => void) | undefined
+  let news = new AbortController()
+  const onLeave = () => news.abort()
+  signal.addEventListener('abort', onLeave)
+  try {
+    while (!signal.aborted) {
+      let waitMs = RETRY_MS
+      try {
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
+        news = new AbortController()
+        const { state } = await driver.lease(channel, { type: 'look' }, retention)
+        if (await enough(state)) return
+        waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
+      }
+      catch (error) {
+        if (!(error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE')) throw error
+      }
+      if (!signal.aborted) await pause(waitMs, news.signal)
+    }
+  }
+  finally {
+    signal.removeEventListener('abort', onLeave)
+    unsubscribe?.()
+  }
+}
+
+/** When to look again although nobody has said anything. */
+function untilItMatters(state: LogState | undefined): number {
+  const { leftMs, lostInMs } = state?.lease ?? { leftMs: 0, lostInMs: 0 }
+  const dueMs = leftMs > 0 ? leftMs : lostInMs
+  return dueMs > 0 ? dueMs + LATE_MS : RETRY_MS
+}

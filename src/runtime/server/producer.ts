@@ -1,0 +1,144 @@
+import { SSEError } from '../shared/errors'
+import { createEpoch, formatPosition } from '../shared/position'
+import { pump } from './pump'
+import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
+import type { Insight, SSEErrorPlace } from './insight'
+import type { Lease } from './lease'
+import { encodeEntry } from './message'
+import type { SSERetention } from './options'
+import { isPrivateError, publicError } from './public-error'
+import { pause } from './tick'
+
+/** How long a pipe goes on asking for a driver that is away. A run does so for as long as it has its lease. */
+const PATIENCE_MS = 30_000
+/** How long until it is asked again; for an ending twice as long each time, up to the second. */
+const RETRY_MS = 200
+const MAX_RETRY_MS = 5_000
+/** Unlike any other writer's, for as long as the driver remembers them. */
+const WRITER_LENGTH = 16
+
+export interface ProducerContext {
+  readonly driver: LogDriver
+  readonly insight: Insight
+  /** Aborted when the driver is closed: nothing can be told to anybody any more. */
+  readonly over: AbortSignal
+  report(error: unknown, where?: SSEErrorPlace): void
+}
+
+export interface ProducerInit {
+  channel: { readonly name: string, readonly retention: SSERetention }
+  /** Begins the source, or resolves with it. */
+  source: (signal: AbortSignal) => unknown
+  maxMessageBytes: number
+  /** Of a run: nothing is appended without it. */
+  lease?: Lease
+}
+
+/** One source on its way into a channel, from its first item to the channel's end. */
+export class Producer {
+  /** Resolves when the channel has ended; rejects with what made it fail. */
+  readonly done: Promise<void>
+  readonly #abort = new AbortController()
+  readonly #writer: string
+  #number = 0
+
+  constructor(private readonly context: ProducerContext, private readonly init: ProducerInit) {
+    const { lease } = init
+    this.#writer = lease?.token ?? createEpoch(WRITER_LENGTH)
+    if (lease) lease.onOver = reason => this.abort(reason)
+    this.done = this.#run()
+    // Whoever does not await it has been told: the channel says it, and what it may not say is reported.
+    this.done.catch((error) => {
+      if (isPrivateError(error) || isLost(error)) context.report(error, 'channel')
+    })
+  }
+
+  /** Stops it: its source is released, and its readers are told. The first reason stands. */
+  abort(reason: SSEError): void {
+    this.#abort.abort(reason)
+  }
+
+  async #run(): Promise<void> {
+    const { lease, maxMessageBytes, source } = this.init
+    const { signal } = this.#abort
+    try {
+      await pump(() => source(signal), {
+        signal,
+        maxMessageBytes,
+        encode: item => this.#encode(item),
+        append: entries => this.#append(entries),
+        report: this.context.report,
+      })
+      await this.#finish({})
+    }
+    catch (error) {
+      await this.#close(error).catch(this.context.report)
+      throw error
+    }
+    finally {
+      lease?.close()
+    }
+  }
+
+  #encode(item: unknown): LogAppend {
+    try {
+      return encodeEntry(item, this.init.maxMessageBytes)
+    }
+    catch (error) {
+      this.context.insight.onPublishError(this.init.channel.name, error)
+      throw error
+    }
+  }
+
+  async #append(entries: LogAppend[]): Promise<void> {
+    const { context: { driver, insight }, init: { channel: { name, retention }, lease } } = this
+    const { signal } = this.#abort
+    // The same number at each attempt: what has happened and was not heard of does not happen again.
+    const writer = { id: this.#writer, number: ++this.#number, leased: lease !== undefined }
+    const giveUpAt = performance.now() + (lease ? Infinity : PATIENCE_MS)
+    while (true) {
+      try {
+        const { epoch, offsets } = await driver.append(name, entries, retention, writer)
+        entries.forEach(({ event, data }, index) => insight.onPublish(name, formatPosition(epoch, offsets[index]!), event, data))
+        return
+      }
+      catch (error) {
+        const again = isUnavailable(error) ? !signal.aborted && performance.now() < giveUpAt : isLost(error) && await lease?.renew()
+        if (!again) {
+          insight.onPublishError(name, error)
+          throw signal.aborted ? signal.reason : error
+        }
+      }
+      await pause(RETRY_MS, signal)
+    }
+  }
+
+  /** Says how it ended, unless it is not this one who may say it: its readers would wait for ever. */
+  async #close(error: unknown): Promise<void> {
+    const { lease } = this.init
+    if (isLost(error) || (error instanceof SSEError && error.code === 'CHANNEL_ENDED')) return
+    if (lease?.onLost === 'restart' && error instanceof SSEError && error.code === 'SHUTTING_DOWN') return lease.release()
+    return this.#finish({ error: { ...publicError(error), retry: false } })
+  }
+
+  async #finish(closing: LogClosing): Promise<void> {
+    const { context: { driver, over }, init: { channel: { name, retention }, lease } } = this
+    for (let waitMs = RETRY_MS; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
+      try {
+        return void await driver.finish(name, closing, retention, lease?.token)
+      }
+      catch (error) {
+        if (!isUnavailable(error) || over.aborted) throw error
+      }
+      await pause(waitMs, over)
+    }
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE'
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof SSEError && error.code === 'LEASE_LOST'
+}

@@ -1,0 +1,173 @@
+import { SSEError, invalidOption } from '../shared/errors'
+import { formatPosition } from '../shared/position'
+import { aborted } from './abort'
+import type { LogOnLost, LogState } from './drivers/types'
+import { Lease, watchLease } from './lease'
+import type { ResolvedHandlerOptions, SSERetention } from './options'
+import { Producer } from './producer'
+import type { ProducerContext } from './producer'
+import type { SSEPipeSource } from './pump'
+import { settled } from './shutdown'
+
+/** How long those may take to say that they were stopped who were not through when the server went. */
+const LAST_WORD_MS = 2_000
+
+/** What a producer is told. */
+export interface SSERun {
+  /** Aborted when it must stop: `channel.stop()`, a lease that was lost, a shutdown. Hand it to `fetch`. */
+  readonly signal: AbortSignal
+  /** Where the channel ends, before the first message of this producer. */
+  readonly position: string
+  /** Messages that the channel has had before: 0 unless something was published, or another producer was lost on the way. */
+  readonly offset: number
+}
+
+/** Gives what is published, or resolves with it. */
+export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
+
+export interface SSERunOptions {
+  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `anew` forgets it, and begins a new epoch. @default 'attach' */
+  ifEnded?: 'attach' | 'anew'
+  /**
+   * When the process of the producer is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart` any process that has
+   * called `run` starts its own producer, told where the channel ends. @default 'fail'
+   */
+  onLost?: LogOnLost
+  /** The request under way, whose `waitUntil` keeps the producer alive on platforms that would freeze it behind the response. */
+  event?: { waitUntil?: (promise: Promise<unknown>) => void }
+}
+
+/** More than an application can ask for. */
+export interface RunOptions extends SSERunOptions {
+  /** See `LeaseInit`. */
+  unreadMs?: number | false
+  /** Of the log that begins with this. */
+  epoch?: string
+}
+
+export interface ProducersInit extends ProducerContext {
+  readonly options: ResolvedHandlerOptions
+  /** Aborted when the process begins to shut down. */
+  readonly closing: AbortSignal
+}
+
+interface ProducedChannel {
+  readonly name: string
+  readonly retention: SSERetention
+}
+
+interface Standby {
+  producer: SSEProducer
+  options: RunOptions
+}
+
+/** The producers of one process, and those that it would start if others were lost. */
+export class Producers {
+  readonly #open = new Set<Producer>()
+  /** Runs that are being asked for. */
+  readonly #starting = new Map<string, Promise<boolean>>()
+  readonly #standbys = new Map<string, Standby>()
+
+  constructor(private readonly init: ProducersInit) {}
+
+  /** Under way in this process. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Resolves when the channel has ended; rejects with what made it fail. */
+  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Promise<void> {
+    const producer = this.#produce(channel, () => source)
+    const stop = () => producer.abort(aborted(signal!.reason))
+    if (signal?.aborted) stop()
+    else signal?.addEventListener('abort', stop)
+    const off = () => signal?.removeEventListener('abort', stop)
+    producer.done.then(off, off)
+    return producer.done
+  }
+
+  /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
+  async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
+    if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
+    if (![undefined, 'attach', 'anew'].includes(options.ifEnded)) throw invalidOption('ifEnded', '`"attach"` or `"anew"`', options.ifEnded)
+    if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
+    if (this.init.closing.aborted) throw shuttingDown('start')
+    await this.#startOnce(channel, producer, options)
+  }
+
+  /** Resolves when all are through; after `withinMs` they are stopped, and their readers told. */
+  async end(withinMs: number): Promise<void> {
+    const open = () => [...this.#open].map(({ done }) => done)
+    await settled(open, withinMs)
+    for (const producer of this.#open) producer.abort(shuttingDown('go on'))
+    await settled(open, LAST_WORD_MS)
+  }
+
+  /** Callers of one process that come together and want the same ask once. Resolves with whether it was started here. */
+  #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
+    const key = `${options.ifEnded} ${channel.name}`
+    const asked = this.#starting.get(key)
+    if (asked) return asked
+    const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
+    this.#starting.set(key, starting)
+    return starting
+  }
+
+  async #start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
+    const { name, retention } = channel
+    const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
+    const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
+    const { held, state } = await lease.acquire(ifEnded === 'anew', epoch)
+    if (!held || !state) {
+      this.#standBy(channel, producer, options)
+      return false
+    }
+    const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
+    const { done } = this.#produce(channel, signal => producer({ signal, ...place }), lease)
+    done.catch((error) => {
+      if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
+    })
+    options.event?.waitUntil?.(done.catch(() => {}))
+    return true
+  }
+
+  /** Starts it here should the one that has the lease be lost. One for each channel: the last that was asked for. */
+  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, options: RunOptions): void {
+    if (options.onLost !== 'restart') return
+    const known = this.#standbys.get(name)
+    if (known) return void Object.assign(known, { producer, options })
+    const standby: Standby = { producer, options }
+    this.#standbys.set(name, standby)
+    const { driver, closing, options: { leaseMs }, report } = this.init
+    let missedSince: number | undefined
+    const over = () => void this.#standbys.delete(name)
+    void watchLease(driver, name, retention, async (state) => {
+      if (!state || isOver(state)) return true
+      if (!state.lease && !state.closing) {
+        // The store has lost it, and its holder takes it again; or the channel was deleted, and nobody does.
+        missedSince ??= performance.now()
+        return performance.now() - missedSince > leaseMs
+      }
+      missedSince = undefined
+      if (state.lease && state.lease.leftMs > 0) return false
+      return this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+    }, closing).catch(report).finally(over)
+  }
+
+  #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, lease?: Lease): Producer {
+    const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, lease })
+    this.#open.add(producer)
+    const over = () => void this.#open.delete(producer)
+    producer.done.then(over, over)
+    return producer
+  }
+}
+
+/** Nothing will follow, whoever asks. */
+function isOver({ closing }: LogState): boolean {
+  return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
+}
+
+function shuttingDown(what: string): SSEError {
+  return new SSEError('SHUTTING_DOWN', `[nuxt-sse] The server shuts down: a producer cannot ${what}.`, { statusCode: 503 })
+}

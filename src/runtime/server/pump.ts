@@ -1,0 +1,174 @@
+import type { EventStreamReader } from './event-stream-reader'
+import type { LogAppend } from './drivers/types'
+import type { SSEIterableSource, SourceIterator } from './stream-source'
+import { follow } from '../shared/abort'
+import { SSEError, printValue } from '../shared/errors'
+import { unlessAborted } from './abort'
+import { isIterableSource, iterate, release } from './stream-source'
+import { afterTick, pause } from './tick'
+
+/** What is gathered while an append is under way; a source that has more than both waits. */
+const MAX_GATHERED_MESSAGES = 500
+const MAX_GATHERED_LENGTH = 262_144
+/** The least between two appends of one source: a model that is fast costs a hundred a second, and nobody sees the difference. */
+const APPEND_EVERY_MS = 10
+
+/** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
+export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
+
+export interface PumpInit {
+  /** Aborted: the source is released, what it has given is still appended, and the reason is what {@link pump} rejects with. */
+  signal: AbortSignal
+  maxMessageBytes: number
+  encode(item: unknown): LogAppend
+  /** One at a time. */
+  append(entries: LogAppend[]): Promise<void>
+  /** Where errors go that nobody awaits. */
+  report(error: unknown): void
+}
+
+/**
+ * Appends what a source gives, in order, each item once: what comes in one turn of the event loop, while an append is under
+ * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept. Rejects with what it threw, or what went wrong.
+ */
+export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report }: PumpInit): Promise<void> {
+  const gathered = new Gathered(append)
+  // A source that is quiet must not hide for long that nothing can be appended any more.
+  const stopped = follow(signal)
+  gathered.onFailure = () => stopped.abort()
+  // What is complete, or has failed, has released itself.
+  let held: SourceIterator | undefined
+  let reader: EventStreamReader | undefined
+  try {
+    const iterator = held = await begin(source, stopped.signal, report)
+    const next = async () => {
+      try {
+        return await iterator.next()
+      }
+      catch (error) {
+        held = undefined
+        throw error
+      }
+    }
+    while (!reader?.over) {
+      // A source that hangs must not outlive its abort.
+      const { done, value } = await unlessAborted(stopped.signal, next)
+      if (done) {
+        held = undefined
+        break
+      }
+      if (value instanceof Uint8Array) {
+        // Most applications never pipe bytes.
+        reader ??= new (await import('./event-stream-reader')).EventStreamReader(maxMessageBytes)
+        for (const item of reader.read(value)) gathered.add(encode(item))
+      }
+      else {
+        gathered.add(encode(value))
+      }
+      if (gathered.full) await unlessAborted(stopped.signal, () => gathered.room)
+    }
+  }
+  catch (error) {
+    await gathered.flush()
+    if (signal.aborted) throw signal.reason
+    throw gathered.failure ?? error
+  }
+  finally {
+    stopped.abort()
+    if (held) void release(held, report)
+  }
+  await gathered.flush()
+  if (gathered.failure) throw gathered.failure
+}
+
+/** A source may take its time to begin, and what begins too late is released. */
+async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
+  const opening = Promise.resolve().then(source).then(open)
+  try {
+    return await unlessAborted(signal, () => opening)
+  }
+  catch (error) {
+    opening.then(iterator => release(iterator, report), () => {})
+    throw error
+  }
+}
+
+/** A response is its body, if it is an event stream. What it said instead is for the server's log, and not for readers. */
+async function open(source: unknown): Promise<SourceIterator> {
+  if (!(source instanceof Response)) {
+    if (Array.isArray(source) || isIterableSource(source)) return iterate(source)
+    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${printValue(source)}.`)
+  }
+  const { ok, status, body, headers } = source
+  const type = headers.get('content-type')
+  if (ok && body && (!type || type.startsWith('text/event-stream'))) return iterate(body)
+  const said = body ? (await source.text()).slice(0, 200) : ''
+  throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${said}`)
+}
+
+/** What waits to be appended, while one append is under way. */
+class Gathered {
+  /** The first append that failed: none is tried behind it. */
+  failure?: unknown
+  onFailure: () => void = () => {}
+  #entries: LogAppend[] = []
+  #length = 0
+  #writing?: Promise<void>
+  #flushing = false
+  #room?: PromiseWithResolvers<void>
+  /** Aborted when what is gathered should wait no longer. */
+  #hurry = new AbortController()
+
+  constructor(private readonly append: (entries: LogAppend[]) => Promise<void>) {}
+
+  get full(): boolean {
+    return this.#entries.length >= MAX_GATHERED_MESSAGES || this.#length >= MAX_GATHERED_LENGTH
+  }
+
+  /** Resolves when what is gathered is on its way. */
+  get room(): Promise<void> {
+    return (this.#room ??= Promise.withResolvers<void>()).promise
+  }
+
+  /** Nothing more will come. Resolves when all is appended, or one append has failed. Never rejects. */
+  async flush(): Promise<void> {
+    this.#flushing = true
+    this.#hurry.abort()
+    await this.#writing
+  }
+
+  add(entry: LogAppend): void {
+    this.#entries.push(entry)
+    this.#length += entry.data.length
+    this.#writing ??= this.#write()
+    if (this.full) this.#hurry.abort()
+  }
+
+  async #write(): Promise<void> {
+    await new Promise<void>(afterTick)
+    try {
+      while (this.#entries.length) {
+        const nextAt = performance.now() + APPEND_EVERY_MS
+        await this.append(this.#take())
+        await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)
+      }
+    }
+    catch (error) {
+      this.failure ??= error
+      this.onFailure()
+    }
+    // In one breath with the last look at what is gathered: what comes a moment later begins again.
+    if (this.failure === undefined) this.#writing = undefined
+  }
+
+  #take(): LogAppend[] {
+    const entries = this.#entries
+    this.#entries = []
+    this.#length = 0
+    this.#room?.resolve()
+    this.#room = undefined
+    // A signal is aborted once; after a flush there is nothing left to wait for.
+    if (this.#hurry.signal.aborted && !this.#flushing) this.#hurry = new AbortController()
+    return entries
+  }
+}

@@ -1,0 +1,115 @@
+import type { H3Event } from 'h3'
+import { createEpoch } from '../shared/position'
+import { Channel } from './channel'
+import type { SSEContext } from './context'
+import type { ResolvedHandlerOptions } from './options'
+import type { SSERequest } from './request'
+import { channelPosition } from './request'
+import type { SSEConnection } from './sse-connection'
+import type { SSEIterableSource } from './stream-source'
+import { iterate, release } from './stream-source'
+import { unref } from './tick'
+
+/**
+ * What `resumable: true` makes of a generator: a run behind a channel of its own. The position of its messages is the only way
+ * to it: the channel is named after its epoch, which nobody can guess (134 bits), the path of the request, and who the client is where
+ * `clientKey` says so. Whoever comes with a position to another route, or as somebody else, finds nothing there.
+ */
+
+const EPOCH_LENGTH = 26
+/** How often a reader says within the window that it is there. */
+const SIGNS_OF_LIFE = 3
+
+export interface Resumable {
+  /** What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. */
+  readonly connection: SSEConnection
+  /**
+   * The channel of the run that the request's position names; the handler's source is released then, and never started.
+   * Otherwise that of a new run with it. Rejects when the driver cannot be reached.
+   */
+  channelOf(source: SSEIterableSource): Promise<RunChannel>
+}
+
+export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection): Resumable {
+  const { driver, producers, report } = context
+  const stopped = new AbortController()
+
+  async function find(): Promise<RunChannel | undefined> {
+    const asked = channelPosition(request.position)
+    if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
+    const name = await nameOf(asked.epoch, event, options)
+    // Says already that it is read: the window must not end between the two.
+    const { state } = await driver.lease(name, { type: 'look', reading: true }, options.retention)
+    return state && new RunChannel(context, name, options)
+  }
+
+  async function start(source: SSEIterableSource): Promise<RunChannel> {
+    const epoch = createEpoch(EPOCH_LENGTH)
+    const channel = new RunChannel(context, await nameOf(epoch, event, options), options)
+    await producers.run(channel, ({ signal }) => {
+      signal.addEventListener('abort', () => stopped.abort(signal.reason))
+      return source
+    }, { epoch, unreadMs: options.resumeWindowMs, event })
+    return channel
+  }
+
+  return {
+    connection: {
+      push: (data, fields) => viewer.push(data, fields),
+      comment: text => viewer.comment(text),
+      close: () => viewer.close(),
+      leave: retryMs => viewer.leave(retryMs),
+      onClosed: callback => viewer.onClosed(callback),
+      signal: stopped.signal,
+      get closed() {
+        return viewer.closed
+      },
+      get closeReason() {
+        return viewer.closeReason
+      },
+    },
+
+    async channelOf(source) {
+      let started = false
+      try {
+        const found = await find()
+        if (found) return found
+        const channel = await start(source)
+        started = true
+        return channel
+      }
+      finally {
+        if (!started) {
+          stopped.abort()
+          void release(iterate(source), report)
+        }
+      }
+    },
+  }
+}
+
+/** The channel of one client's run. Newcomers get all of it, whatever the handler's `from` says. */
+export class RunChannel extends Channel {
+  constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
+    super(context, name, { retention: options.retention })
+  }
+
+  /** Says that somebody reads, until what it returns is called, and then once more: the window begins there. */
+  attend(): () => void {
+    // What cannot be said now is said a moment later, or the window ends, as it does for every reader that is cut off.
+    const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
+    const timer = unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE))
+    return () => {
+      clearInterval(timer)
+      say()
+    }
+  }
+}
+
+/** Hashed, so that a path of any length fits, and a hook that is told of channels is told of no secret in a key. */
+async function nameOf(epoch: string, event: H3Event, { clientKey }: ResolvedHandlerOptions): Promise<string> {
+  const [path] = event.path.split('?')
+  const bound = new TextEncoder().encode(JSON.stringify([path, clientKey?.(event) ?? null]))
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bound))
+  return `resumable:${epoch}:${Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')}`
+}

@@ -1,0 +1,323 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
+import type { LogDriver } from '../../../src/runtime/server/drivers/types'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers'
+import type { SSEError } from '../../../src/runtime/shared/errors'
+import { eventually } from '../../support/conditions'
+import { outageDriver } from '../../support/drivers'
+import type { OutageDriver } from '../../support/drivers'
+import { turns } from '../../support/random'
+import { SSEReader } from '../../support/read-sse'
+import { startSSEServer } from '../../support/sse-server'
+import type { TestServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
+
+failOnUnhandledRejections()
+
+const LEASE_MS = 800
+
+/** Two servers on one store, each with a connection of its own to it. */
+let store: LogDriver
+let drivers: OutageDriver[]
+let servers: TestServer[]
+beforeEach(async () => {
+  store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+  drivers = [0, 1].map(() => outageDriver({ ...store, close: async () => {} }))
+  servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retryMs: 10 }, driver)))
+})
+afterEach(async () => {
+  for (const driver of drivers) driver.down = false
+  await Promise.all(servers.map(server => server.close()))
+  for (const { context } of servers) expect([context.producers.size, context.hub.size]).toEqual([0, 0])
+  await store.close()
+})
+
+const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)
+const channel = (at = 0) => servers[at]!.channel<unknown>('c')
+const dataOf = async (at = 0) => (await channel(at).read()).messages.map(({ data }) => data)
+
+/** A producer that goes on until it is told to, and what has become of it. */
+function producer(at = 0) {
+  const gate = Promise.withResolvers<void>()
+  const seen = { runs: [] as SSERun[], released: 0, finish: () => gate.resolve() }
+  const start = (options?: SSERunOptions) => channel(at).run((run) => {
+    seen.runs.push(run)
+    return (async function* () {
+      try {
+        yield `${at} begins`
+        await gate.promise
+        yield `${at} ends`
+      }
+      finally {
+        seen.released++
+      }
+    })()
+  }, options)
+  return Object.assign(seen, { start })
+}
+
+describe('run', () => {
+  it('100 callers at once, here and there, start one, and resolve with their channel', async () => {
+    const all = [producer(0), producer(1)]
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => all[index % 2]!.start()))
+    expect(answers.every(({ name }) => name === 'c')).toBe(true)
+    expect(all[0]!.runs.length + all[1]!.runs.length).toBe(1)
+    expect(await channel(1).info()).toMatchObject({ running: true, ended: false })
+    for (const one of all) one.finish()
+    await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{}, {}], ended: true }))
+    expect(await channel(1).info()).toMatchObject({ running: false, ended: true })
+    expect(all[0]!.released + all[1]!.released).toBe(1)
+  })
+
+  it('outlives its lease many times, is told where the channel ends, and goes on without a reader', async () => {
+    await channel().publish('before')
+    const one = producer()
+    await one.start()
+    await eventually(() => expect(one.runs).toHaveLength(1))
+    expect(one.runs[0]).toMatchObject({ offset: 1, position: expect.stringMatching(/\.1$/) })
+    await eventually(async () => expect(await dataOf()).toEqual(['before', '0 begins']))
+    const begun = performance.now()
+    await eventually(async () => {
+      expect((await channel(1).info()).running).toBe(true)
+      expect(performance.now() - begun).toBeGreaterThan(3 * LEASE_MS)
+    })
+    one.finish()
+    await eventually(async () => expect(await channel(1).info()).toMatchObject({ ended: true, lastOffset: 3 }))
+  })
+
+  it('on a channel that has ended: attaches, or begins it anew', async () => {
+    await channel().run(() => [1])
+    await eventually(async () => expect((await channel().info()).ended).toBe(true))
+    const { epoch } = await channel().info()
+    let started = 0
+    await channel().run(() => [++started])
+    expect((await channel(1).info()).epoch).toBe(epoch)
+    expect(started).toBe(0)
+    await channel(1).run(() => [++started + 1], { ifEnded: 'anew' })
+    await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 2 }], ended: true }))
+    expect((await channel().info()).epoch).not.toBe(epoch)
+  })
+
+  it('stopped, or deleted, and begun anew in one breath', async () => {
+    for (const end of ['stop', 'delete'] as const) {
+      const one = producer()
+      await one.start({ ifEnded: 'anew' })
+      await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+      await channel()[end]()
+      const two = producer()
+      await two.start({ ifEnded: 'anew' })
+      two.finish()
+      await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{ data: '0 begins' }, { data: '0 ends' }], ended: true }))
+      expect(two.runs).toHaveLength(1)
+      one.finish()
+      await eventually(() => expect(one.released).toBe(1))
+    }
+  })
+
+  it.each([[{ ifEnded: 'again' }], [{ onLost: 'ignore' }]])('refuses %j', async (options) => {
+    expect(await code(channel().run(() => [1], options as never))).toBe('INVALID_OPTION')
+    expect(await code(channel().run([1] as never))).toBe('INVALID_OPTION')
+  })
+
+  it('a producer that throws, or gives nothing that can be read, fails the channel', async () => {
+    await channel().run(() => {
+      throw new Error('secret')
+    })
+    await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'SOURCE_FAILED' }))
+    await channel().run(() => 5 as never, { ifEnded: 'anew' })
+    await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'INVALID_SOURCE' }))
+    await channel().run(async () => [7], { ifEnded: 'anew' })
+    await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 7 }], ended: true }))
+    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }])
+  })
+
+  it('rejects, and starts nothing, when the driver cannot be reached', async () => {
+    drivers[0]!.down = true
+    const one = producer()
+    expect(await code(one.start())).toBe('DRIVER_UNAVAILABLE')
+    drivers[0]!.down = false
+    expect(one.runs).toEqual([])
+    await one.start()
+    one.finish()
+    await eventually(async () => expect((await channel().info()).ended).toBe(true))
+  })
+
+  it('what others publish and end meanwhile counts: it is stopped when the channel has ended', async () => {
+    const one = producer()
+    await one.start()
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    await channel(1).publish('other')
+    await channel(1).end()
+    await eventually(() => expect(one.runs[0]?.signal.reason).toMatchObject({ code: 'CHANNEL_ENDED' }))
+    one.finish()
+    await eventually(() => expect(one.released).toBe(1))
+    expect(await channel().info()).toMatchObject({ ended: true, lastOffset: 2 })
+  })
+
+  it('is stopped when its channel is deleted, and leaves what comes then alone', async () => {
+    const one = producer()
+    await one.start()
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    await channel(1).delete()
+    await eventually(() => expect(one.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' }))
+    await channel(1).publish('next')
+    one.finish()
+    await eventually(() => expect(one.released).toBe(1))
+    expect(await channel().info()).toMatchObject({ ended: false, lastOffset: 1 })
+  })
+})
+
+describe('stop', () => {
+  it.each([['here', 0], ['from another process', 1]])('%s: aborts the producer, and tells readers behind its last message', async (_, at) => {
+    const one = producer()
+    servers[1]!.route('/c', () => channel(1))
+    await one.start()
+    await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
+    await reader.until(({ data }) => data.length === 1)
+    await channel(at).stop()
+    expect(one.runs[0]!.signal.reason).toMatchObject({ code: 'ABORTED' })
+    expect(await channel().info()).toMatchObject({ ended: true, running: false, error: { code: 'ABORTED', retry: false } })
+    await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
+    expect(reader.controls.at(-1)).toMatchObject({ code: 'ABORTED', retry: false })
+    one.finish()
+    await eventually(() => expect(one.released).toBe(1))
+    // Once more does nothing, nor where there is none.
+    await channel(at).stop()
+    await servers[at]!.channel('none').stop()
+  })
+
+  it('is heard at once, and not when the lease is renewed next', async () => {
+    const slow = await startSSEServer({ leaseMs: 600_000 }, drivers[0])
+    let signal: AbortSignal | undefined
+    await slow.channel('c').run((run) => {
+      signal = run.signal
+      return (async function* () {
+        await new Promise(resolve => run.signal.addEventListener('abort', resolve))
+        yield 'too late'
+      })()
+    })
+    await eventually(() => expect(signal).toBeDefined())
+    await channel(1).stop()
+    expect(signal!.reason).toMatchObject({ code: 'ABORTED' })
+    expect(await dataOf(1)).toEqual([])
+    await slow.close()
+  })
+
+  it('a viewer that leaves stops nothing', async () => {
+    const one = producer()
+    await one.start()
+    servers[0]!.route('/c', () => channel())
+    const reader = await SSEReader.open(`${servers[0]!.url}/c`)
+    await reader.until(({ data }) => data.length === 1)
+    await reader.close()
+    await eventually(() => expect(servers[0]!.context.connections.size).toBe(0))
+    await turns(5)
+    expect(one.runs[0]!.signal.aborted).toBe(false)
+    one.finish()
+    await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{}, {}], ended: true }))
+  })
+})
+
+describe('a producer whose process is gone, or cut off', () => {
+  it('readers are told within two lease times, newcomers too, and it appends nothing any more', async () => {
+    const one = producer()
+    await one.start()
+    servers[1]!.route('/c', () => channel(1))
+    await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
+    await reader.until(({ data }) => data.length === 1)
+    drivers[0]!.down = true
+    const cutAt = performance.now()
+    await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
+    expect(performance.now() - cutAt).toBeLessThan(2 * LEASE_MS)
+    expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', statusCode: 503, retry: false })
+    await using late = await SSEReader.open(`${servers[1]!.url}/c`)
+    await late.until(({ controls }) => controls.at(-1)?.type === 'error')
+    expect(late.data).toEqual(['0 begins'])
+    expect(await (await fetch(`${servers[1]!.url}/c?transport=poll`)).json()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST' } })
+    one.finish()
+    drivers[0]!.down = false
+    await eventually(() => expect(one.released).toBe(1))
+    expect(one.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' })
+    expect(await dataOf(1)).toEqual(['0 begins'])
+    await eventually(() => expect(servers[0]!.reported).toMatchObject([{ code: 'LEASE_LOST' }]))
+  })
+
+  it('an outage that is shorter than the lease costs nothing', async () => {
+    const one = producer()
+    await one.start()
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    drivers[0]!.down = true
+    one.finish()
+    await eventually(() => expect(drivers[0]!.refused).toBeGreaterThan(0))
+    drivers[0]!.down = false
+    await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{}, { data: '0 ends' }], ended: true }))
+    expect((await channel(1).info()).error).toBeUndefined()
+  })
+
+  it('restart: a process that has called `run` goes on where it was, told the last position', async () => {
+    const [first, second] = [producer(0), producer(1)]
+    await first.start({ onLost: 'restart' })
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    await second.start({ onLost: 'restart' })
+    expect(second.runs).toEqual([])
+    drivers[0]!.down = true
+    await eventually(() => expect(second.runs).toHaveLength(1))
+    const { epoch } = await channel(1).info()
+    expect(second.runs[0]).toMatchObject({ offset: 1, position: `${epoch}.1` })
+    await eventually(() => expect(first.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' }))
+    drivers[0]!.down = false
+    first.finish()
+    second.finish()
+    await eventually(async () => expect((await channel(1).info()).ended).toBe(true))
+    expect(await dataOf(1)).toEqual(['0 begins', '1 begins', '1 ends'])
+    expect((await channel(1).info()).error).toBeUndefined()
+    expect(first.runs).toHaveLength(1)
+  })
+
+  it('restart, and nobody there who could: readers are told to come back, and the next caller goes on in the same log', async () => {
+    const one = producer()
+    await one.start({ onLost: 'restart' })
+    servers[1]!.route('/c', () => channel(1))
+    await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
+    await reader.until(({ data }) => data.length === 1)
+    drivers[0]!.down = true
+    await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
+    expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', retry: true })
+    const next = producer(1)
+    await next.start({ onLost: 'restart' })
+    next.finish()
+    await using returned = await SSEReader.open(`${servers[1]!.url}/c`, { headers: { 'last-event-id': reader.messages.at(-1)!.id! } })
+    await returned.until(({ controls }) => controls.at(-1)?.type === 'end')
+    expect(returned.data).toEqual(['1 begins', '1 ends'])
+    expect(returned.controls.map(({ type }) => type)).toEqual(['open', 'end'])
+    drivers[0]!.down = false
+    one.finish()
+  })
+
+  it('a graceful shutdown hands it over at once', async () => {
+    const [first, second] = [producer(0), producer(1)]
+    await first.start({ onLost: 'restart' })
+    await second.start({ onLost: 'restart' })
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    const began = performance.now()
+    await servers[0]!.context.close()
+    await eventually(() => expect(second.runs).toHaveLength(1))
+    expect(performance.now() - began).toBeLessThan(LEASE_MS)
+    second.finish()
+    await eventually(async () => expect((await channel(1).info()).ended).toBe(true))
+    expect(await dataOf(1)).toEqual(['0 begins', '1 begins', '1 ends'])
+  })
+
+  it('a stop holds although its producer is gone: nobody restarts it', async () => {
+    const [first, second] = [producer(0), producer(1)]
+    await first.start({ onLost: 'restart' })
+    await second.start({ onLost: 'restart' })
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    drivers[0]!.down = true
+    await channel(1).stop()
+    expect(await channel(1).info()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST', retry: false } })
+    await turns(5)
+    expect(second.runs).toEqual([])
+  })
+})
