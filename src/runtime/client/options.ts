@@ -20,12 +20,13 @@ export interface ResolvedClientOptions extends SSEClientOptions {
 
 /** Throws `INVALID_OPTION` for what makes no sense. */
 export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare } = {}): ResolvedClientOptions {
+  const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
     method: (options.method || 'GET').toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    reconnect: { minDelayMs: DEFAULT_MIN_DELAY_MS, maxDelayMs: DEFAULT_MAX_DELAY_MS, maxAttempts: Infinity, ...options.reconnect },
+    reconnect: { minDelayMs, maxDelayMs, maxAttempts },
   }
   const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
   for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs ?? false, ...reconnect })) {

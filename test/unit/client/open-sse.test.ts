@@ -427,6 +427,12 @@ describe('the life of a source', () => {
     expect(() => source[Symbol.asyncIterator]()).toThrow(SSEError)
   })
 
+  it('an option that is undefined is one that was not given', async () => {
+    server.script(x => x.stream(message(1)).end(END))
+    const nothing = { minDelayMs: undefined, maxDelayMs: undefined, maxAttempts: undefined }
+    expect(data(await all(open({ connectTimeoutMs: undefined, silenceTimeoutMs: undefined, transports: undefined, method: undefined, reconnect: nothing })))).toEqual([1])
+  })
+
   it.each([
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
