@@ -122,7 +122,7 @@ export class RecentMessages {
       if (entry.offset <= this.last) continue
       const data = packData(entry.data)
       this.#entries.push(data === entry.data ? entry : { ...entry, data })
-      this.#bytes += entry.data.length
+      this.#bytes += data.length
       this.last = entry.offset
     }
     this.#unshare()

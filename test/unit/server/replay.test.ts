@@ -84,6 +84,12 @@ describe('recent messages', () => {
     expect(run.bytes).toBe(run.bytes)
   })
 
+  it('promise 4: long messages of any alphabet are let go of at the limit, however many have been and gone', () => {
+    const recent = new RecentMessages('e', 0, { messages: 1_000, bytes: 100_000 })
+    for (let offset = 1; offset <= 300; offset++) recent.push([{ offset, data: JSON.stringify('é'.repeat(5_000)) }])
+    expect(recent.size).toBe(9)
+  })
+
   it('long messages are kept as bytes, and look the same on the wire', () => {
     const entry = fc.record({ data: fc.oneof(fc.string({ unit: 'binary' }), fc.constant('é😀\u2028'.repeat(1_000))).map(text => JSON.stringify(text)), event: fc.option(fc.constantFrom('a', 'é'), { nil: undefined }) })
     fc.assert(fc.property(fc.array(entry, { minLength: 1, maxLength: 8 }), (given) => {
