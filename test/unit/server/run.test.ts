@@ -21,17 +21,29 @@ const LEASE_MS = 800
 let store: LogDriver
 let drivers: OutageDriver[]
 let servers: TestServer[]
+let subscriptions: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-  drivers = [0, 1].map(() => outageDriver({ ...store, close: async () => {} }))
+  subscriptions = 0
+  drivers = [0, 1].map(() => outageDriver({ ...store, subscribe, close: async () => {} }))
   servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retryMs: 10 }, driver)))
 })
 afterEach(async () => {
   for (const driver of drivers) driver.down = false
   await Promise.all(servers.map(server => server.close()))
   for (const { context } of servers) expect([context.producers.size, context.hub.size]).toEqual([0, 0])
+  await eventually(() => expect(subscriptions).toBe(0))
   await store.close()
 })
+
+async function subscribe(...args: Parameters<LogDriver['subscribe']>): Promise<() => void> {
+  const unsubscribe = await store.subscribe(...args)
+  subscriptions++
+  return () => {
+    subscriptions--
+    unsubscribe()
+  }
+}
 
 const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)
 const channel = (at = 0) => servers[at]!.channel<unknown>('c')
@@ -58,6 +70,16 @@ function producer(at = 0) {
 }
 
 describe('run', () => {
+  it('promise 5: who produces and who stands by let go of the channel when it has ended, not only with the process', async () => {
+    const [first, second] = [producer(0), producer(1)]
+    await first.start({ onLost: 'restart' })
+    await second.start({ onLost: 'restart' })
+    await eventually(() => expect(subscriptions).toBe(2))
+    first.finish()
+    await eventually(() => expect(subscriptions).toBe(0))
+    expect([first.released, second.runs.length]).toEqual([1, 0])
+  })
+
   it('100 callers at once, here and there, start one, and resolve with their channel', async () => {
     const all = [producer(0), producer(1)]
     const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => all[index % 2]!.start()))
