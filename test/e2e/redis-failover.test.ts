@@ -83,6 +83,8 @@ describe.each([
     await reader.until(r => r.controls.length > 0)
     const primary = await redis.primaryOf(channel)
     const admin = new Redis(primary.url)
+    // The first is to be there afterwards.
+    expect(await admin.wait(1, 5_000)).toBe(1)
     // Who is connected stays so; the replica, cut off, cannot come back, and gets nothing any more.
     await admin.config('SET', 'requirepass', 'secret')
     await admin.client('KILL', 'TYPE', 'replica')
