@@ -103,7 +103,7 @@ export class Producer {
         return
       }
       catch (error) {
-        const again = isUnavailable(error) ? !signal.aborted && performance.now() < giveUpAt : isLost(error) && await lease?.renew()
+        const again = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
         if (!again) {
           insight.onPublishError(name, error)
           throw signal.aborted ? signal.reason : error
@@ -128,10 +128,16 @@ export class Producer {
         return void await driver.finish(name, closing, retention, lease?.token)
       }
       catch (error) {
-        if (!isUnavailable(error) || over.aborted) throw error
+        if (over.aborted || !(isUnavailable(error) || await this.#mayHold(error))) throw error
       }
       await pause(waitMs, over)
     }
+  }
+
+  /** A store that has lost all that it knew gives the lease again, to whoever can still say that it is theirs. */
+  async #mayHold(error: unknown): Promise<boolean> {
+    const { lease } = this.init
+    return lease !== undefined && isLost(error) && await lease.renew() !== false
   }
 }
 

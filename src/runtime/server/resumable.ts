@@ -21,7 +21,10 @@ const EPOCH_LENGTH = 26
 const SIGNS_OF_LIFE = 3
 
 export interface Resumable {
-  /** What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. */
+  /**
+   * What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. Until a run has
+   * begun, or where none does, it is the viewer's.
+   */
   readonly connection: SSEConnection
   /**
    * The channel of the run that the request's position names; the handler's source is released then, and never started.
@@ -30,9 +33,13 @@ export interface Resumable {
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
 
-export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection): Resumable {
+/** @param left aborted when the viewer leaves, or is refused */
+export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
   const { driver, producers, report } = context
   const stopped = new AbortController()
+  const onLeave = () => stopped.abort()
+  if (left.aborted) onLeave()
+  else left.addEventListener('abort', onLeave)
 
   async function find(): Promise<RunChannel | undefined> {
     const asked = channelPosition(request.position)
@@ -70,6 +77,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
     },
 
     async channelOf(source) {
+      left.removeEventListener('abort', onLeave)
       let started = false
       try {
         const found = await find()
