@@ -1,5 +1,5 @@
 import { SSEError } from '../shared/errors'
-import { createEpoch } from '../shared/position'
+import { SECRET_LENGTH, createEpoch } from '../shared/position'
 import { aborted } from './abort'
 import { channelEnded } from './drivers/channel-ended'
 import { leaseLost } from './drivers/lease-lost'
@@ -7,8 +7,6 @@ import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/type
 import type { SSERetention } from './options'
 import { pause, unref } from './tick'
 
-/** Nobody may guess it: whoever has it may append. */
-const TOKEN_LENGTH = 26
 /** A lease is renewed so often in its time. */
 const RENEWALS = 3
 /** How long until a driver that could not be reached is asked again. */
@@ -28,7 +26,8 @@ export interface LeaseInit {
 
 /** A lease of this process: renewed until it is closed, or lost. */
 export class Lease {
-  readonly token = createEpoch(TOKEN_LENGTH)
+  /** Nobody may guess it: whoever has it may append. */
+  readonly token = createEpoch(SECRET_LENGTH)
   /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
   onOver: (reason: SSEError) => void = () => {}
   #heldUntil = 0

@@ -194,6 +194,21 @@ describe('resumable', () => {
     await reader.close()
   })
 
+  it('a store that has gone back gives the same log another epoch, and the run is found by it', async () => {
+    const { reader, position } = await started(2)
+    await reader.close()
+    const [epoch] = position.split('.')
+    await using back = await open(1, `${epoch}e7x3m2k9a.1`)
+    await back.until(({ data }) => data.length === 2)
+    expect(back.controls).toMatchObject([{ type: 'open', resumed: false }, { type: 'gap', reason: 'epoch' }])
+    expect([numbers(back), runs.length]).toEqual([[1, 2], 1])
+    // And by no other that only begins alike.
+    await using other = await open(1, `${epoch!.slice(0, -1)}.1`)
+    await other.until(({ controls }) => controls.length > 1)
+    expect(other.data).toEqual([])
+    await eventually(() => expect(runs).toHaveLength(2))
+  })
+
   it.each(['eabc.1', '7', 'nonsense'])('who comes with a position of nobody (%s) gets a run from its beginning, and is told', async (position) => {
     await using reader = await open(0, position)
     await reader.until(({ controls }) => controls.length > 1)
