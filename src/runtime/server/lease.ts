@@ -159,8 +159,9 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
     while (!signal.aborted) {
       let waitMs = RETRY_MS
       try {
-        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
+        // Also where nothing can be asked: who waits on news that are old asks for ever, and nobody else has a turn.
         news = new AbortController()
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
         const { state } = await driver.lease(channel, { type: 'look' }, retention)
         if (await enough(state)) return
         waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
