@@ -2,9 +2,9 @@ import type { EventStreamReader } from './event-stream-reader'
 import type { LogAppend } from './drivers/types'
 import type { SSEIterableSource, SourceIterator } from './stream-source'
 import { follow } from '../shared/abort'
-import { SSEError, printValue } from '../shared/errors'
+import { SSEError } from '../shared/errors'
 import { unlessAborted } from './abort'
-import { isIterableSource, iterate, release } from './stream-source'
+import { isIterableSource, iterate, kindOf, release } from './stream-source'
 import { afterTick, pause } from './tick'
 
 /** What is gathered while an append is under way; a source that has more than both waits. */
@@ -104,7 +104,7 @@ async function begin(source: () => unknown, signal: AbortSignal, report: (error:
 async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
   if (!(source instanceof Response)) {
     if (Array.isArray(source) || isIterableSource(source)) return iterate(source)
-    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${printValue(source)}.`)
+    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
   }
   const { ok, status, body, headers } = source
   const type = headers.get('content-type')
@@ -169,9 +169,10 @@ class Gathered {
   }
 
   async #write(): Promise<void> {
-    await new Promise<void>(afterTick)
     try {
       while (this.#entries.length) {
+        // Each in a turn of its own: where neither source nor driver ever waits, nobody else would have one.
+        await new Promise<void>(afterTick)
         const nextAt = performance.now() + APPEND_EVERY_MS
         await this.append(this.#take())
         await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)

@@ -17,7 +17,7 @@ import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPe
 import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
-import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
+import { isAbort, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
 
 interface Served {
   event: H3Event
@@ -182,6 +182,5 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  const got = typeof result === 'object' ? Object.prototype.toString.call(result) : typeof result
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${got}.`)
+  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}.`)
 }

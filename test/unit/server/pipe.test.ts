@@ -98,6 +98,23 @@ describe('pipe: how it appends', () => {
     expect(await code(piped)).toBe('ABORTED')
   })
 
+  it('a source that never waits, nor does its driver, leaves everybody else their turns', async () => {
+    const fast = await startSSEServer({ retention: { maxMessages: 10 } })
+    let pulled = 0
+    const seen: number[] = []
+    // Not quite without an end: otherwise the test would have none if it failed.
+    const piped = fast.channel('c').pipe((function* () {
+      while (pulled < 50_000) yield pulled++
+    })())
+    while (seen.at(-1) !== 50_000) {
+      await turns(1)
+      seen.push(pulled)
+    }
+    await piped
+    expect(seen.length).toBeGreaterThan(50)
+    await fast.close()
+  })
+
   it('what a source gave before it failed is there, before its error', async () => {
     expect(await code(server.channel('c').pipe((async function* () {
       yield 1
@@ -110,6 +127,11 @@ describe('pipe: how it appends', () => {
   it.each([['text', 'abc'], ['nothing', undefined], ['an object', {}], ['a number', 5]])('refuses %s as a source, and readers are told', async (_, source) => {
     expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'INVALID_SOURCE' } })
+  })
+
+  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('does not tell readers what %s is that cannot be piped', async (_, source) => {
+    expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
+    expect(JSON.stringify((await server.channel('c').info()).error)).not.toContain('secret')
   })
 
   it('needs no reader, and is all there for a late one', async () => {
