@@ -11,6 +11,11 @@ export function isIterableSource(value: unknown): value is SSEIterableSource {
   return Symbol.asyncIterator in value || Symbol.iterator in value || 'getReader' in value
 }
 
+/** What was given in place of a source, by its kind alone: readers of a channel are told of it, and its contents may be secret. */
+export function kindOf(value: unknown): string {
+  return typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value
+}
+
 /** The items of a source of any kind. Its `return` releases the source: a generator's `finally`, a stream's `cancel`. */
 export function iterate(source: SSEIterableSource): SourceIterator {
   if ('getReader' in source) return iterateStream(source)

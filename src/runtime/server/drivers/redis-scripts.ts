@@ -1,3 +1,4 @@
+import { SECRET_LENGTH } from '../../shared/position'
 import { PRODUCER_LOST } from './lease-lost'
 
 /**
@@ -30,6 +31,11 @@ local micros = clock[1] * 1000000 + clock[2]
 local now = math.floor(micros / 1000)
 
 local function int(number) return string.format('%.0f', number) end
+
+-- A secret is kept in front: what is found by it must be found again.
+local function another(epoch, candidate)
+  return (#epoch > ${SECRET_LENGTH} and string.sub(epoch, 1, ${SECRET_LENGTH + 1}) or '') .. candidate
+end
 
 local function markOf(entry) return string.match(entry[1], '%d+$') end
 
@@ -87,8 +93,8 @@ local function notBack(life, epoch, offset, mark, candidate)
   elseif offset == life.last and (mark == '' or mark == life.mark) then
     return
   end
-  life.epoch = candidate
-  redis.call('HSET', meta, 'epoch', candidate)
+  life.epoch = another(epoch, candidate)
+  redis.call('HSET', meta, 'epoch', life.epoch)
   notify('')
 end
 
@@ -141,7 +147,7 @@ end
 `
 
 /**
- * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms),
+ * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms; with a lease, at least twice its time),
  * 9 whether subscribers get the messages (1) or only a wake-up (0), 10-12 epoch, offset and mark of the last answer that the
  * writer had ('', 0, '': none), 13 token of the lease that must be held ('': none), 14 fields of a message: 1 (data) or 3
  * (data, event, key; '': none), then the messages.
@@ -185,8 +191,8 @@ local function add(offset, data, event, key)
   if type(added) ~= 'table' then return end
   if not string.find(added.err, 'smaller') then return added end
   redis.call('DEL', log, keys)
-  life.epoch = candidate
-  redis.call('HSET', meta, 'epoch', candidate)
+  life.epoch = another(life.epoch, candidate)
+  redis.call('HSET', meta, 'epoch', life.epoch)
   return add(offset, data, event, key)
 end
 
@@ -239,7 +245,9 @@ if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
 if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(life, age) end
 local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
-redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', ARGV[8])
+-- Whoever has a lease may ask again for as long as it has it.
+local askedFor = math.max(tonumber(ARGV[8]), ARGV[13] ~= '' and life.lease and life.lease.time * 2 or 0)
+redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', int(askedFor))
 local answer = { int(now), refused }
 for _, field in ipairs(said) do answer[#answer + 1] = field end
 return answer
