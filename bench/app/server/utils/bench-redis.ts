@@ -80,6 +80,28 @@ export const redisPeers: Record<string, RedisPeer> = {
       }
     },
   },
+  // The floor of whoever answers on this route: the answer as one text, here, or in Redis.
+  'text-in-memory': {
+    fill: async () => {},
+    replay: () => {},
+    async answer(count) {
+      answerText = textOf(count)
+    },
+    resume(event) {
+      begin(event).write(answerText ??= textOf(2_000))
+    },
+  },
+  'text-in-Redis': {
+    fill: async () => {},
+    replay: () => {},
+    async answer(count) {
+      await bareClient().set('bare:answer', textOf(count))
+    },
+    async resume(event) {
+      const res = begin(event)
+      res.write(await bareClient().get('bare:answer'))
+    },
+  },
   'bare, automatic': {
     publish: data => bareClient().xadd('bare:published', '*', 'd', JSON.stringify(data)),
     fill: async () => {},
@@ -123,6 +145,9 @@ export const redisPeers: Record<string, RedisPeer> = {
     },
   },
 }
+
+let answerText: string | undefined
+const textOf = (count: number) => Array.from({ length: count }, (_, n) => `data: ${JSON.stringify(message(n))}\n\n`).join('')
 
 const answered = useSSEChannel('answer', { retention: RETENTION })
 
