@@ -11,6 +11,10 @@ import { Sequence } from './sequence.ts'
 /** What the parent asks for; each is answered with a {@link LoadState}, `wait` when it came true. */
 export type LoadRequest
   = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean, check?: boolean }
+    /** One reader: `ms` is the time from its `connect` until it has counted `each` marks. */
+    | { type: 'visit', port: number, path: string, group: string, each: number, timeoutMs: number }
+    /** The readers of `group` leave. */
+    | { type: 'leave', group: string }
     /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
     | { type: 'wait', group: string, each: number, timeoutMs: number }
     /** Until every reader of `group`, opened with `check`, has the message at `offset`. */

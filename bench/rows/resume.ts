@@ -17,8 +17,11 @@ const BACK_AFTER_MS = 200
 /** Long enough that the server has seen the last one leave, and let go of what it had for it. */
 const BETWEEN_MS = 10
 
-/** Where somebody comes back to: the process that makes the answer, or another one; with somebody else who reads it there, or without. */
-const CASES = ['alone, where it is made', 'alone, another process', 'not alone, another process'] as const
+/** Answers that nobody has read in the other process yet: each is come back to once, half of them to warm up. */
+const FIRSTS = 24
+
+/** Where somebody comes back to: the process that makes the answer, another one that has not had it yet, or one that has. */
+const CASES = ['where it is made', 'another process, first there', 'another process, again'] as const
 
 type Figures = Record<typeof CASES[number] | 'sent' | 'run' | 'redisUs', number>
 
@@ -62,28 +65,34 @@ async function measure(peer: string, redis: BenchRedis, load: Load, maker: Bench
   // Connections and scripts are made.
   for (const server of [maker, other]) await server.post('/redis/fill', { peer, count: 10 })
   const before = await redis.usage()
-  const answered = maker.post('/redis/answer', { peer, count: TOKENS, everyMs: EVERY_MS })
+  const answered = maker.post('/redis/answer', { peer, names: ['one'], count: TOKENS, everyMs: EVERY_MS })
   await sleep(BACK_AFTER_MS)
-  await load.ask({ type: 'open', count: 1, port: maker.port, path, group: 'viewer' })
+  await load.ask({ type: 'open', count: 1, port: maker.port, path: `${path}?name=one`, group: 'viewer' })
   await answered
   const after = await redis.usage()
   await load.ask({ type: 'leave', group: 'viewer' })
   const perToken = (field: 'sent' | 'run' | 'cpuUs') => (after[field] - before[field]) / TOKENS
-  const comeBack = (server: BenchServer) => timeOf(load, server.port, path)
+  const commands = { sent: perToken('sent'), run: perToken('run'), redisUs: perToken('cpuUs') }
 
-  const [one, two] = [await comeBack(maker), await comeBack(other)]
-  await load.ask({ type: 'open', count: 1, port: other.port, path, group: 'somebody else' })
-  const three = await comeBack(other)
-  return { [CASES[0]]: one, [CASES[1]]: two, [CASES[2]]: three, sent: perToken('sent'), run: perToken('run'), redisUs: perToken('cpuUs') } as Figures
+  const names = Array.from({ length: FIRSTS }, (_, n) => String(n))
+  await maker.post('/redis/answer', { peer, names, count: TOKENS, everyMs: EVERY_MS })
+  const same = Array<string>(WARM_UP + RECONNECTS).fill('one')
+  const comeBack = (server: BenchServer, names: string[], warmUp = WARM_UP) => timeOf(load, server.port, names.map(name => `${path}?name=${name}`), warmUp)
+  return {
+    [CASES[0]]: await comeBack(maker, same),
+    [CASES[1]]: await comeBack(other, names, FIRSTS / 2),
+    [CASES[2]]: await comeBack(other, same),
+    ...commands,
+  } as Figures
 }
 
-async function timeOf(load: Load, port: number, path: string): Promise<number> {
+async function timeOf(load: Load, port: number, paths: string[], warmUp: number): Promise<number> {
   const times: number[] = []
-  for (let n = 0; n < WARM_UP + RECONNECTS; n++) {
+  for (const [n, path] of paths.entries()) {
     await sleep(BETWEEN_MS)
     const { total, timedOut, ms } = await load.ask({ type: 'visit', port, path, group: 'back', each: TOKENS, timeoutMs: 30_000 })
     if (timedOut) throw new Error(`${path}: ${total} of ${TOKENS} tokens arrived.`)
-    if (n >= WARM_UP) times.push(ms!)
+    if (n >= warmUp) times.push(ms!)
     await load.ask({ type: 'leave', group: 'back' })
   }
   return median(times)
