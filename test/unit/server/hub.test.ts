@@ -284,9 +284,9 @@ describe('hub: subscriptions', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('releases a subscription whose state could not be read', async () => {
+  it('releases a subscription whose log could not be read', async () => {
     const { driver, active } = counted()
-    const hub = new Hub({ ...driver, state: () => Promise.reject(new Error('down')) })
+    const hub = new Hub({ ...driver, read: () => Promise.reject(new Error('down')) })
     await expect(hub.reader('c', undefined, 'start')).rejects.toThrow('down')
     expect([active(), hub.size]).toEqual([0, 0])
   })
