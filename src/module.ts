@@ -46,6 +46,9 @@ export default defineNuxtModule<ModuleOptions>({
     }
     addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
     nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
+    // What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless.
+    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], 'jose/'] }
     addServerPlugin(resolve('./runtime/server/plugins/sse'))
 
     // In development an application may begin to share at any time.
