@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { projects } from '../support/projects'
@@ -95,6 +96,33 @@ describe('a stranger', () => {
     expect(made.status).toBe(500)
     const asked = await fetch(`${without.url}/api/ticket/c?ticket=${await ticketFor('c')}`)
     expect([asked.status, await asked.json()]).toMatchObject([500, { data: { code: 'TICKET_SECRET_MISSING' }, message: expect.stringContaining('NUXT_SSE_TICKET_SECRET') }])
+  })
+})
+
+describe('a page of another origin, in Chromium', () => {
+  it('reads with a native EventSource and a ticket, and with the headers of our client; without a ticket, nothing', async () => {
+    await publish('across', 1)
+    const ticket = await ticketFor('across', { claims: {} })
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      await page.goto(`http://localhost:${server.port}/api/pid`)
+      const read = (url: string) => page.evaluate(to => new Promise((resolve) => {
+        const source = new EventSource(to)
+        source.onmessage = ({ data }) => {
+          source.close()
+          resolve(data)
+        }
+        source.onerror = () => resolve(`refused, ${source.readyState}`)
+      }), url)
+      expect(await read(`${server.url}/api/ticket/across?ticket=${ticket}`)).toBe('1')
+      expect(await read(`${server.url}/api/ticket/across`)).toBe('refused, 2')
+      const batch = await page.evaluate(async to => (await fetch(to, { headers: { 'accept': 'application/json', 'authorization': 'Bearer x', 'last-event-id': 'e.1' } })).json(), `${server.url}/api/ticket/across?ticket=${ticket}`)
+      expect(batch.messages).toMatchObject([{ data: 1 }])
+    }
+    finally {
+      await browser.close()
+    }
   })
 })
 
