@@ -5,6 +5,7 @@ import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
+import { startRedis, stopRedis } from '../support/redis'
 
 /** What the playground's notifications need in production. */
 const ENV = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
@@ -18,7 +19,10 @@ let server: BuiltServer
 async function start(env: Record<string, string>): Promise<void> {
   server = await startBuiltServer('playground', { env })
 }
-afterEach(stopBuiltServers)
+afterEach(async () => {
+  await stopBuiltServers()
+  await stopRedis()
+})
 
 const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 const api = (path: string, init?: RequestInit) => fetch(server.url + path, init)
@@ -100,6 +104,19 @@ describe('a stranger', () => {
   })
 })
 
+it('whoever signs out at one instance is out at all of them', async () => {
+  const redis = await startRedis()
+  const other = await startBuiltServer('playground', { env: { ...LONG, NUXT_SSE_REDIS_URL: redis.url } })
+  await start({ ...LONG, NUXT_SSE_REDIS_URL: redis.url })
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map(signIn)) as [Session, Session]
+  const readers = await Promise.all((await waysOf(ann)).map(([path, headers]) => SSEReader.open(other.url + path, { headers })))
+  await send(bob, 'ann', 'to all of them')
+  for (const reader of readers) await reader.until(({ data }) => data.length === 1)
+  await signOut(ann)
+  await Promise.all(readers.map(({ finished }) => finished))
+  for (const reader of readers) expect(reader.controls.at(-1)).toMatchObject({ type: 'error', statusCode: 401 })
+})
+
 describe('a bearer token', () => {
   beforeEach(() => start(SHORT))
 
@@ -112,7 +129,8 @@ describe('a bearer token', () => {
       position: 'now',
       reconnect: { minDelayMs: 10 },
       async headers() {
-        if (!current || current.expiresAt <= Date.now()) tokens.push((current = await tokenOf(ann)).token)
+        // It should outlive the request.
+        if (!current || current.expiresAt - Date.now() < 400) tokens.push((current = await tokenOf(ann)).token)
         return { authorization: `Bearer ${current.token}` }
       },
     })
@@ -237,11 +255,24 @@ describe('in Chromium', () => {
     expect(problems).toEqual([])
   })
 
+  it('each control has a name, signed in or not', async () => {
+    const unnamed = /^\s*- (?:button|link|textbox|combobox)(?:\s*\[[^\]]*\])*:?\s*$/m
+    await eventually(async () => expect(await page.locator('body').ariaSnapshot()).toContain('Sign in as Ann'))
+    expect(await page.locator('body').ariaSnapshot()).not.toMatch(unnamed)
+    await enter('Ann')
+    for (const way of ['a cookie', 'a bearer token', 'a ticket']) {
+      await page.getByLabel('Signed in by').selectOption(way)
+      await eventually(async () => expect(await status()).toMatch(/^(?:connected|open)$/))
+      expect(await page.locator('body').ariaSnapshot()).not.toMatch(unnamed)
+    }
+    expect(problems).toEqual([])
+  })
+
   it('a native EventSource goes on with a fresh ticket where its own has expired, loses nothing and repeats nothing', async () => {
     const bob = await signIn('bob')
     await enter('Ann')
     await eventually(async () => expect(await status()).toBe('connected'))
-    await page.getByLabel('Signed in by').selectOption('a ticket in the url')
+    await page.getByLabel('Signed in by').selectOption('a ticket')
     await eventually(async () => expect(await status()).toBe('open'))
     await send(bob, 'ann', 'native one')
     await eventually(async () => expect((await shown())[0]).toBe('native one'))
@@ -257,7 +288,7 @@ describe('in Chromium', () => {
     await start(LONG)
     await page.goto(`${server.url}/notifications`)
     await enter('Ann')
-    await page.getByLabel('Signed in by').selectOption('a ticket in the url')
+    await page.getByLabel('Signed in by').selectOption('a ticket')
     await eventually(async () => expect(await status()).toBe('open'))
     await page.getByRole('button', { name: 'Cut the connection' }).click()
     await eventually(async () => expect(await status()).toBe('opening'))

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSSE } from '../../src/runtime/client'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
@@ -21,7 +22,7 @@ afterAll(stopBuiltServers)
 
 const post = (url: string, body: unknown) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 const ticketFor = async (channel: string, options: object = {}, at = server) => (await post(`${at.url}/api/ticket/${channel}`, options)).text()
-const publish = async (channel: string, data: unknown) => (await (await post(`${server.url}/api/publish/${channel}`, data)).json() as { id: string }).id
+const publish = async (channel: string, data: unknown, at = server) => (await (await post(`${at.url}/api/publish/${channel}`, data)).json() as { id: string }).id
 const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, unknown>[]
 
 describe('a ticket', () => {
@@ -48,7 +49,7 @@ describe('a ticket', () => {
   })
 
   it('goes on with an open stream when it has expired, and opens no other', async () => {
-    const ticket = await ticketFor('short', { expiresInMs: 1_000 })
+    const ticket = await ticketFor('short', { expiresInMs: 1_500 })
     await using reader = await SSEReader.open(`${server.url}/api/ticket/short?ticket=${ticket}`)
     await reader.until(({ controls }) => controls.length === 1)
     await expect.poll(async () => (await fetch(`${server.url}/api/ticket?ticket=${ticket}`)).status, { timeout: 5_000, interval: 20 }).toBe(401)
@@ -56,6 +57,32 @@ describe('a ticket', () => {
     await reader.until(({ data }) => data.length === 1)
     const refused = await fetch(`${server.url}/api/ticket/short?ticket=${ticket}`)
     expect([refused.status, (await refused.json()).data]).toEqual([401, { code: 'TICKET_EXPIRED' }])
+  })
+
+  it('is a fresh one at every attempt of our client, over either transport, where the query is a function', async () => {
+    // A stream is asked to come back after a second, when its ticket has expired.
+    const leaving = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: secret, NUXT_SSE_MAX_LIFETIME_MS: '1200', NUXT_SSE_POLL_WAIT_MS: '200' } })
+    for (const transport of ['stream', 'poll'] as const) {
+      const tickets = new Set<string>()
+      const query = async () => {
+        const ticket = await ticketFor(transport, { expiresInMs: 900, claims: { nth: tickets.size } }, leaving)
+        tickets.add(ticket)
+        return { ticket }
+      }
+      const read: unknown[] = []
+      const source = openSSE<number>(`${leaving.url}/api/ticket/${transport}`, { query, transports: [transport], reconnect: { minDelayMs: 10 } })
+      const done = (async () => {
+        for await (const { data } of source) read.push(data)
+      })()
+      const sent: number[] = []
+      while (tickets.size < 3) {
+        await publish(transport, sent.push(sent.length) - 1, leaving)
+        await expect.poll(() => read, { timeout: 10_000, interval: 20 }).toEqual(sent)
+      }
+      expect(source.gap).toBeUndefined()
+      source.close()
+      await done
+    }
   })
 
   it('outlives a change of the secret', async () => {
