@@ -16,7 +16,7 @@ const arrows = [
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
-    ['message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
+    ['ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
     ['hub'],
@@ -27,7 +27,7 @@ const arrows = [
     ['producers'],
     ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
     ['response', 'nitro'],
-    ['admit'],
+    ['admit', 'take-ticket'],
     ['serve', 'raw-connection'],
     ['utils', 'plugins'],
   ]),

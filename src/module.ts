@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
@@ -15,6 +16,8 @@ const SERVER_IMPORTS = [
   ['useSSEStats', 'use-sse-stats'],
   ['createSSEConnection', 'create-sse-connection'],
   ['setSSERedisClient', 'set-sse-redis-client'],
+  ['createSSETicket', 'create-sse-ticket'],
+  ['requireSSETicket', 'require-sse-ticket'],
 ] as const
 
 export default defineNuxtModule<ModuleOptions>({
@@ -26,11 +29,13 @@ export default defineNuxtModule<ModuleOptions>({
   },
   async setup(options, nuxt) {
     const { resolve } = createResolver(import.meta.url)
-    const { driver, redis, handler, client } = resolveOptions(options)
+    const { driver, redis, handler, client, ticketSecret } = resolveOptions(options)
 
     // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
     const { runtimeConfig } = nuxt.options
-    runtimeConfig.sse = { ...handler, driver, redis, ...runtimeConfig.sse as object } as typeof runtimeConfig.sse
+    // One for as long as `nuxt dev` runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
+    const signing = ticketSecret.length || !nuxt.options.dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
+    runtimeConfig.sse = { ...handler, driver, redis, ticketSecret: signing, ...runtimeConfig.sse as object } as typeof runtimeConfig.sse
 
     // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
     const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
@@ -41,6 +46,9 @@ export default defineNuxtModule<ModuleOptions>({
     }
     addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
     nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
+    // What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless.
+    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], 'jose/'] }
     addServerPlugin(resolve('./runtime/server/plugins/sse'))
 
     // In development an application may begin to share at any time.

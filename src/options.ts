@@ -2,6 +2,7 @@ import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server
 import { invalidOption } from './runtime/shared/errors'
 import { redisConnector } from './runtime/server/drivers/redis-connect'
 import { resolveModuleHandlerOptions } from './runtime/server/options'
+import { readTicketSecrets } from './runtime/server/ticket-secrets'
 
 export interface RedisOptions {
   /**
@@ -39,6 +40,12 @@ export interface ModuleOptions extends SSEHandlerOptions {
   driver?: 'memory' | 'redis'
   redis?: RedisOptions
   client?: ClientOptions
+  /**
+   * What `createSSETicket` signs with: at least 32 characters. A list, or several separated by commas: the first signs, all verify. What
+   * is said here is in the build; at run time, and better, `NUXT_SSE_TICKET_SECRET`.
+   * @default none, and in development one of its own
+   */
+  ticketSecret?: string | string[]
 }
 
 export interface ResolvedModuleOptions {
@@ -47,17 +54,18 @@ export interface ResolvedModuleOptions {
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
   client: ClientOptions
+  ticketSecret: string[]
 }
 
 const DRIVERS = ['memory', 'redis']
 const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 /** Resolves what the user wrote into something complete. Throws `INVALID_OPTION`, saying what was expected. */
-export function resolveOptions({ driver, redis, client = {}, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
+export function resolveOptions({ driver, redis, client = {}, ticketSecret, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
   if (![undefined, true, false].includes(client.share)) throw invalidOption('sse.client.share', '`true` or `false`', client.share)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // The url may come at run time; what is there now is looked at now.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, ticketSecret: readTicketSecrets(ticketSecret) }
 }

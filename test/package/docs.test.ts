@@ -21,6 +21,7 @@ import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
 export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const requireAccessToken = async (_event: H3Event) => ({ user: '1', expiresAt: 0 })
 export const requireAccess = async (_event: H3Event, _id: string) => {}
 export async function* writeReport(_id: string, _options: { signal: AbortSignal, from: number }) {
   yield { percent: 0 }
@@ -32,7 +33,7 @@ export async function* answer(prompt: string, _signal?: AbortSignal) {
 `,
   'shared/types/stand-ins.ts': 'export interface Notice { title: string }\nexport interface Step { percent: number }\n',
   'server/utils/model.ts': 'import { MockLanguageModelV4 } from \'ai/test\'\n\nexport const model = new MockLanguageModelV4()\n',
-  'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\n',
+  'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
   'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
 }
@@ -79,7 +80,7 @@ beforeAll(async () => {
     sources[place] = source
   }
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
-  files.set('nuxt.config.ts', 'export default defineNuxtConfig({ modules: [\'../../../src/module\'], compatibilityDate: \'2026-11-01\', telemetry: false })\n')
+  files.set('nuxt.config.ts', 'export default defineNuxtConfig({ modules: [\'../../../src/module\', \'nuxt-auth-utils\'], compatibilityDate: \'2026-11-01\', telemetry: false })\n')
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))

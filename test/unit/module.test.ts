@@ -31,11 +31,27 @@ describe('the module', () => {
       leaseMs: 10_000,
       driver: '',
       redis: { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 },
+      ticketSecret: '',
     })
     expect(nuxt.options.alias['#sse/server']).toMatch(/runtime\/server\/utils\/index$/)
   })
 
+  it('signs tickets in development with a secret of its own, and in a build with none that was not given', async () => {
+    const secretOf = ({ options }: Nuxt) => options.runtimeConfig.sse as { ticketSecret: string }
+    nuxt = await loadNuxt({ cwd: projects.basic, dev: true, ready: true })
+    const { ticketSecret } = secretOf(nuxt)
+    expect(ticketSecret).toMatch(/^[\w-]{43}$/)
+    await nuxt.close()
+    nuxt = await loadNuxt({ cwd: projects.basic, dev: true, ready: true })
+    expect(secretOf(nuxt).ticketSecret).not.toBe(ticketSecret)
+    await nuxt.close()
+    const given = ['a', 'b'].map(letter => letter.repeat(32))
+    nuxt = await load({ ticketSecret: given })
+    expect(secretOf(nuxt).ticketSecret).toBe(given.join(','))
+  })
+
   it.each([
+    [{ ticketSecret: 'too-short-to-be-shown' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters, got one of 21: make one with `openssl rand -base64 32`.'],
     [{ heartbeatMs: -1 }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.'],
     [{ retention: { maxMessages: 0 } }, 'Expected `retention.maxMessages` to be a whole number, at least 1, got `0`.'],
     [{ redis: { url: 'localhost' } }, 'Expected `redis.url` to be `redis://` or `rediss://` urls, separated by commas, got `"localhost"`.'],

@@ -12,11 +12,13 @@ import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
+import { readTicketSecrets } from './ticket-secrets'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
   driver?: string
   redis?: RedisConnectOptions & { keyPrefix: string, timeoutMs: number }
+  ticketSecret?: unknown
 }
 
 let context: SSEContext | undefined
@@ -49,6 +51,11 @@ function isSome(listeners: unknown[]): boolean {
   return listeners.length > 0
 }
 
+/** What signs tickets (the first), and verifies them (all). */
+export function ticketSecrets(): string[] {
+  return readTicketSecrets(runtimeOptions().ticketSecret)
+}
+
 /** Ends all streams, and leaves the rest at work: requests under way may still publish. */
 export function leaveSSEContext(): void {
   context?.leave()
@@ -59,8 +66,13 @@ export async function closeSSEContext(): Promise<void> {
   await context?.close()
 }
 
+function runtimeOptions(): RuntimeOptions {
+  return (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
+}
+
 function createContext(): SSEContext {
-  const { driver, redis, ...handler } = (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
+  const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
+  readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
   return createSSEContext({ options, driver: createDriver(driver, redis, options) })
 }

@@ -26,7 +26,7 @@ const STREAM_HEADERS = {
 const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
 
 /** Of the statuses that requests are refused with (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 /** A web stream is pulled again while it holds less than this. */
 const WEB_HIGH_WATER_BYTES = 65_536

@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { clientError, passingError, refusalOf } from '../response'
+import { clientError, passingError, refusalOf, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -37,7 +37,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       watchdog.stop()
     }
     if (signal.aborted) return again
-    if (batch?.type !== 'batch' || !batch.messages) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${url}`, undefined, 200), unpollable: true }
+    if (batch?.type !== 'batch' || !batch.messages) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
     if (batch.gap) events.onGap(batch.gap)

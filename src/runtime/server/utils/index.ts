@@ -1,9 +1,12 @@
 /** What `#sse/server` gives: the names that are auto-imported in `server/`, and their types. */
 export { createSSEConnection } from './create-sse-connection'
 export type { RawSSEConnection, RawSSEMessage } from '../raw-connection'
+export { createSSETicket } from './create-sse-ticket'
 export { defineSSEHandler } from './define-sse-handler'
 export type { SSEEventHandler } from './define-sse-handler'
 export { getSSEPosition } from './get-sse-position'
+export { requireSSETicket } from './require-sse-ticket'
+export type { SSETicket, SSETicketOptions } from '../ticket'
 export { setSSERedisClient } from './set-sse-redis-client'
 export type { CreateRedisClient, RedisRole } from '../drivers/redis-client'
 export { sseMessage } from './sse-message'
