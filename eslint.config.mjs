@@ -13,6 +13,9 @@ const arrows = [
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  // For tests: drivers, and what they are made of.
+  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
+  { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
@@ -67,10 +70,10 @@ export default createConfigForNuxt({
     rules: { 'import-x/no-restricted-paths': ['error', { zones: arrows }] },
   })
   .append({
-    files: ['src/runtime/client/**', 'src/runtime/shared/**'],
+    files: ['src/runtime/client/**', 'src/runtime/shared/**', 'src/runtime/test/**'],
     rules: {
       'no-restricted-imports': ['error', {
-        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client runs without Vue, Nuxt and Node.' }],
+        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client and nuxt-sse/test run without Vue, Nuxt and Node.' }],
       }],
     },
   })

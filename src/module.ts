@@ -15,6 +15,7 @@ const SERVER_IMPORTS = [
   ['useSSEStats', 'use-sse-stats'],
   ['createSSEConnection', 'create-sse-connection'],
   ['setSSERedisClient', 'set-sse-redis-client'],
+  ['setSSEDriver', 'set-sse-driver'],
 ] as const
 
 export default defineNuxtModule<ModuleOptions>({
