@@ -32,7 +32,7 @@ const arrows = [
     ['response', 'nitro'],
     ['admit'],
     ['serve', 'raw-connection'],
-    ['utils', 'plugins'],
+    ['utils', 'plugins', 'devtools'],
   ]),
 ]
 
@@ -46,7 +46,7 @@ function layers(order) {
 }
 
 function at(name) {
-  return ['drivers', 'utils', 'plugins'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
+  return ['drivers', 'utils', 'plugins', 'devtools'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
 }
 
 export default createConfigForNuxt({
@@ -79,10 +79,10 @@ export default createConfigForNuxt({
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins}/**'],
+    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins,devtools}/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/ and plugins/ know the framework.' }],
+        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/, plugins/ and devtools/ know the framework.' }],
       }],
     },
   })

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { setupDevtools } from './devtools'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
 import { usesSharing } from './uses-sharing'
@@ -43,6 +44,7 @@ export default defineNuxtModule<ModuleOptions>({
     addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
     nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
     addServerPlugin(resolve('./runtime/server/plugins/sse'))
+    setupDevtools(nuxt, resolve)
 
     // In development an application may begin to share at any time.
     const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

@@ -27,6 +27,7 @@ let context: SSEContext | undefined
 let contextTaken = false
 let ownDriver: LogDriver | undefined
 let hooks: HookCaller | undefined
+let tap: SSEContext['tap']
 let createClient: CreateRedisClient | undefined
 let clientsMade = false
 
@@ -69,6 +70,11 @@ export function connectHooks({ callHook, callHookWith }: NitroApp['hooks']): voi
   }
 }
 
+/** Has each connection that is made from now on write through `tapped`. For Nuxt DevTools. */
+export function tapConnections(tapped: SSEContext['tap']): void {
+  startSSEContext().tap = tap = tapped
+}
+
 function isSome(listeners: unknown[]): boolean {
   return listeners.length > 0
 }
@@ -88,6 +94,7 @@ function createContext(): SSEContext {
   const options = resolveModuleHandlerOptions(handler)
   const created = createSSEContext({ options, driver: ownDriver ?? createDriver(driver, redis, options) })
   created.insight.hooks = hooks
+  created.tap = tap
   return created
 }
 
