@@ -3,9 +3,6 @@ import type { Nuxt } from '@nuxt/schema'
 
 const ROUTE = '/__sse'
 
-// Not an icon's name: those are fetched from the network when they are shown.
-const ICON = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#00b37e" stroke-width="3.5" stroke-linecap="round"><path d="M6 22h14M6 16h20M6 10h9"/></svg>')}`
-
 /**
  * The tab in Nuxt DevTools: a page of the development server itself, which is where the open streams are. A build for
  * production gets nothing of it.
@@ -21,7 +18,9 @@ export function setupDevtools(nuxt: Nuxt, resolve: (path: string) => string): vo
   })
   nuxt.options.runtimeConfig.sseDevtools = { route: ROUTE, allowedHosts: allowedHosts(nuxt) }
   nuxt.hook('devtools:customTabs', (tabs) => {
-    tabs.push({ name: 'sse', title: 'Server-sent events', icon: ICON, category: 'server', view: { type: 'iframe', src: `${nuxt.options.app.baseURL.replace(/\/$/, '')}${ROUTE}` } })
+    const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${ROUTE}`
+    // Not the name of an icon: those are fetched from the network when they are shown.
+    tabs.push({ name: 'sse', title: 'Server-sent events', icon: `${src}/icon.svg`, category: 'server', view: { type: 'iframe', src } })
   })
 }
 

@@ -11,10 +11,10 @@ import { devtoolsContext, recorder } from './state'
 
 const EVERY_MS = 1_000
 
-const TYPES: Record<string, string> = { 'index.html': 'text/html', 'style.css': 'text/css', 'main.js': 'text/javascript' }
+const TYPES: Record<string, string> = { 'index.html': 'text/html', 'style.css': 'text/css', 'main.js': 'text/javascript', 'icon.svg': 'image/svg+xml' }
 
 /** Nothing from elsewhere, and in nobody else's frame: who cannot read may not have others click either. */
-const POLICY = 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; base-uri \'none\'; form-action \'none\'; frame-ancestors \'self\''
+const POLICY = 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; img-src \'self\'; base-uri \'none\'; form-action \'none\'; frame-ancestors \'self\''
 
 interface DevtoolsConfig {
   app: { baseURL: string }

@@ -18,6 +18,8 @@ const MAX_CLOSED = 20
 const MAX_CHANNELS = 100
 /** Messages of one channel that a tab is shown when it opens, or at once. */
 const MAX_NEW_MESSAGES = 50
+/** Messages of which it is known when they were published here. */
+const MAX_TIMES = 500
 const MAX_TEXT = 2_000
 
 interface Seen extends Omit<DevtoolsConnection, 'messages' | 'bytes' | 'waiting'> {
@@ -42,6 +44,7 @@ export class Recorder {
   readonly #open = new Map<H3Event, Seen>()
   readonly #closed: DevtoolsConnection[] = []
   readonly #channels = new Set<string>()
+  readonly #publishedAt = new Map<string, number>()
   readonly #log: DevtoolsLogItem[] = []
   /** Items that were ever logged. */
   #logged = 0
@@ -66,7 +69,11 @@ export class Recorder {
       }
       this.#write('close', path, { text: `${reason}${code ? ` ${code}` : ''}, ${messages} messages in ${(durationMs / 1_000).toFixed(1)} s` })
     },
-    'sse:publish': ({ channel }) => this.#know(channel),
+    'sse:publish': ({ channel, id }) => {
+      this.#know(channel)
+      this.#publishedAt.set(`${id} ${channel}`, Date.now())
+      if (this.#publishedAt.size > MAX_TIMES) this.#publishedAt.delete(this.#publishedAt.keys().next().value!)
+    },
     'sse:gap': ({ channel, gap: { reason, missed, position }, transport }) => {
       this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
     },
@@ -132,7 +139,8 @@ export class Recorder {
       const page = await driver.read(name, from, { messages: MAX_NEW_MESSAGES, bytes: Infinity })
       if (page.epoch === epoch) {
         for (const { offset, event, data } of page.entries.filter(({ offset }) => offset <= last)) {
-          log.push({ at: Date.now(), kind: 'message', where: name, id: formatPosition(epoch, offset), event, text: shorten(unpackData(data)) })
+          const id = formatPosition(epoch, offset)
+          log.push({ at: this.#publishedAt.get(`${id} ${name}`) ?? Date.now(), kind: 'message', where: name, id, event, text: shorten(unpackData(data)) })
         }
       }
     }
