@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { SSEError } from '../shared/errors'
+import { SSEError, printValue } from '../shared/errors'
 import { admit } from './admit'
 import { startOfHandwritten } from './asked-position'
 import { Channel } from './channel'
@@ -10,7 +10,7 @@ import { Connection } from './connection'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
@@ -80,7 +80,7 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
@@ -102,7 +102,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
     void streamSource(connection, iterate(result), context.report, open)
     return null
   }
-  if (typeof result === 'function') connection.onClosed(result as () => unknown)
+  if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
   open()
   return null
@@ -181,7 +181,12 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
   else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), report), report)
 }
 
+/** Taken for a clean-up it would do nothing, and its reader wait for ever. */
+function isGeneratorFunction(result: unknown): boolean {
+  return /^\[object (?:Async)?GeneratorFunction\]$/.test(Object.prototype.toString.call(result))
+}
+
 function invalidSource(result: unknown): SSEError {
-  const got = typeof result === 'object' ? Object.prototype.toString.call(result) : typeof result
+  const got = isGeneratorFunction(result) ? 'a generator function that was not called' : typeof result === 'object' ? Object.prototype.toString.call(result) : printValue(result)
   return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${got}.`)
 }

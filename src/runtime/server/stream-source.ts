@@ -1,5 +1,5 @@
 import type { Connection, ConnectionContext } from './connection'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 
 /** What a handler may return to be streamed item by item. */
 export type SSEIterableSource<Item = unknown> = AsyncIterable<Item> | Iterable<Item> | ReadableStream<Item>
@@ -68,7 +68,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   catch (error) {
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (!connection.closed) connection.fail(publicError(error))
   }
 }

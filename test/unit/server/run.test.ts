@@ -151,7 +151,7 @@ describe('run', () => {
     await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'INVALID_SOURCE' }))
     await channel().run(async () => [7], { ifEnded: 'anew' })
     await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 7 }], ended: true }))
-    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }])
+    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_SOURCE' }])
   })
 
   it('rejects, and starts nothing, when the driver cannot be reached', async () => {
