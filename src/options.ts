@@ -83,6 +83,7 @@ export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptio
 
 /** What stands under `sse` in `nuxt.config`: `undefined` for nothing. */
 export function assertOptions(options: unknown = {}): void {
+  if (options === false) return
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption('sse', 'an object, or `false`', options)
 }
 

@@ -7,7 +7,7 @@ import type { NitroApp } from 'nitropack/types'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
-import { redisConnector } from './drivers/redis-connect'
+import { DEFAULT_REDIS_URL, redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { HookCaller } from './insight'
@@ -113,6 +113,7 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
   return async (settings, role) => {
     clientsMade = true
     if (createClient) return createClient(settings, role)
+    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
     const ioredis = await loadIoredis().catch((cause) => {
       throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
     })
