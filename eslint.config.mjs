@@ -13,6 +13,9 @@ const arrows = [
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  // For tests: drivers, and what they are made of.
+  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
+  { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
@@ -29,7 +32,7 @@ const arrows = [
     ['response', 'nitro'],
     ['admit', 'take-ticket'],
     ['serve', 'raw-connection'],
-    ['utils', 'plugins'],
+    ['utils', 'plugins', 'devtools'],
   ]),
 ]
 
@@ -43,7 +46,7 @@ function layers(order) {
 }
 
 function at(name) {
-  return ['drivers', 'utils', 'plugins'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
+  return ['drivers', 'utils', 'plugins', 'devtools'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
 }
 
 export default createConfigForNuxt({
@@ -67,19 +70,19 @@ export default createConfigForNuxt({
     rules: { 'import-x/no-restricted-paths': ['error', { zones: arrows }] },
   })
   .append({
-    files: ['src/runtime/client/**', 'src/runtime/shared/**'],
+    files: ['src/runtime/client/**', 'src/runtime/shared/**', 'src/runtime/test/**'],
     rules: {
       'no-restricted-imports': ['error', {
-        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client runs without Vue, Nuxt and Node.' }],
+        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client and nuxt-sse/test run without Vue, Nuxt and Node.' }],
       }],
     },
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins}/**'],
+    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins,devtools}/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/ and plugins/ know the framework.' }],
+        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/, plugins/ and devtools/ know the framework.' }],
       }],
     },
   })

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { setupDevtools } from './devtools'
+import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
-import { resolveOptions } from './options'
+import { assertOptions, resolveOptions } from './options'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -18,6 +20,7 @@ const SERVER_IMPORTS = [
   ['setSSERedisClient', 'set-sse-redis-client'],
   ['createSSETicket', 'create-sse-ticket'],
   ['requireSSETicket', 'require-sse-ticket'],
+  ['setSSEDriver', 'set-sse-driver'],
 ] as const
 
 export default defineNuxtModule<ModuleOptions>({
@@ -28,6 +31,8 @@ export default defineNuxtModule<ModuleOptions>({
     compatibility: { nuxt: '^4.0.0' },
   },
   async setup(options, nuxt) {
+    // A text, say, would be laid over the defaults, and forgotten.
+    assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
     const { driver, redis, handler, client, ticketSecret } = resolveOptions(options)
 
@@ -39,6 +44,7 @@ export default defineNuxtModule<ModuleOptions>({
 
     // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
     const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
+    if (wantsRedis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
     nuxt.options.alias['#sse/ioredis'] = resolve(`./runtime/server/drivers/ioredis-${wantsRedis ? 'bundled' : 'found'}`)
 
     for (const [name, file] of SERVER_IMPORTS) {
@@ -50,6 +56,7 @@ export default defineNuxtModule<ModuleOptions>({
     const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
     nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], 'jose/'] }
     addServerPlugin(resolve('./runtime/server/plugins/sse'))
+    setupDevtools(nuxt, resolve)
 
     // In development an application may begin to share at any time.
     const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

@@ -22,6 +22,11 @@ export class Hub {
     return this.#channels.size
   }
 
+  /** Those channels, by name, with their readers. */
+  get channels(): ReadonlyMap<string, { readonly readers: ReadonlySet<unknown> }> {
+    return this.#channels
+  }
+
   /**
    * A reader that begins where `request` says. Rejects when the driver cannot be reached.
    * The caller releases it with `close()`.

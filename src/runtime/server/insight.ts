@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { SSETransport } from '../shared/types'
+import { isMistake } from './public-error'
 import type { SSECloseReason } from './sse-connection'
 import { byteLength } from './wire'
 
@@ -169,6 +170,8 @@ export class Insight {
 
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
+    // The framework logs what it does not know; of an `SSEError` it takes it that somebody does.
+    if (isMistake(error)) this.report(error)
     this.onError(error, 'request', { event })
   }
 

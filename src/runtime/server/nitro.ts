@@ -7,9 +7,10 @@ import type { NitroApp } from 'nitropack/types'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
-import { redisConnector } from './drivers/redis-connect'
+import { DEFAULT_REDIS_URL, redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
+import type { HookCaller } from './insight'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
 import { readTicketSecrets } from './ticket-secrets'
@@ -21,18 +22,42 @@ interface RuntimeOptions extends SSEHandlerOptions {
   ticketSecret?: unknown
 }
 
+const DRIVER_METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove', 'close'] as const
+
 let context: SSEContext | undefined
+/** Whether somebody but our own plugin has it: what it is made of cannot change any more. */
+let contextTaken = false
+let ownDriver: LogDriver | undefined
+let hooks: HookCaller | undefined
+let tap: SSEContext['tap']
 let createClient: CreateRedisClient | undefined
 let clientsMade = false
 
 /** The context of this process, made when first asked for: another plugin may publish before ours has run. */
 export function useSSEContext(): SSEContext {
+  contextTaken = true
+  return startSSEContext()
+}
+
+/** The same for our own plugin, which asks before the application's: those may still say what it is made of. */
+export function startSSEContext(): SSEContext {
   return context ??= createContext()
+}
+
+/** Has `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or no driver. */
+export function useDriver(driver: LogDriver): void {
+  const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
+  if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
+  if (contextTaken) throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected the driver before the first channel is used: set it in a server plugin.')
+  // It has nothing yet, and nobody knows it.
+  void context?.close()
+  ownDriver = driver
+  context = createContext()
 }
 
 /** Has the redis driver make its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or of no use. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
-  const { driver } = useSSEContext()
+  const { driver } = startSSEContext()
   if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
   if (clientsMade) throw new SSEError('INVALID_OPTION', '[nuxt-sse] [redis] Expected the client factory before the first channel is used: set it in a server plugin.')
   createClient = factory
@@ -40,11 +65,16 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
 
 /** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
 export function connectHooks({ callHook, callHookWith }: NitroApp['hooks']): void {
-  useSSEContext().insight.hooks = {
+  startSSEContext().insight.hooks = hooks = {
     // The public way to learn it: what is called with the listeners only counts them.
     isHeard: name => (callHookWith as (caller: typeof isSome, name: string) => boolean)(isSome, name),
     call: callHook as (name: string, payload: unknown) => unknown,
   }
+}
+
+/** Has each connection that is made from now on write through `tapped`. For Nuxt DevTools. */
+export function tapConnections(tapped: SSEContext['tap']): void {
+  startSSEContext().tap = tap = tapped
 }
 
 function isSome(listeners: unknown[]): boolean {
@@ -74,7 +104,10 @@ function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
-  return createSSEContext({ options, driver: createDriver(driver, redis, options) })
+  const created = createSSEContext({ options, driver: ownDriver ?? createDriver(driver, redis, options) })
+  created.insight.hooks = hooks
+  created.tap = tap
+  return created
 }
 
 function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {
@@ -92,6 +125,7 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
   return async (settings, role) => {
     clientsMade = true
     if (createClient) return createClient(settings, role)
+    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
     const ioredis = await loadIoredis().catch((cause) => {
       throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
     })

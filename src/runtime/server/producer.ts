@@ -6,7 +6,7 @@ import type { Insight, SSEErrorPlace } from './insight'
 import type { Lease } from './lease'
 import { encodeEntry } from './message'
 import type { SSERetention } from './options'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 import { pause } from './tick'
 
 /** How long a pipe goes on asking for a driver that is away. A run does so for as long as it has its lease. */
@@ -49,7 +49,7 @@ export class Producer {
     this.done = this.#run()
     // Whoever does not await it has been told: the channel says it. What it may not say, or says of somebody else, is reported.
     this.done.catch((error) => {
-      if (isPrivateError(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
+      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
     })
   }
 

@@ -10,14 +10,14 @@ import { Connection } from './connection'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
 import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
-import { isAbort, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
+import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
 
 interface Served {
   event: H3Event
@@ -80,7 +80,7 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
@@ -102,7 +102,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
     void streamSource(connection, iterate(result), context.report, open)
     return null
   }
-  if (typeof result === 'function') connection.onClosed(result as () => unknown)
+  if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
   open()
   return null

@@ -15,6 +15,8 @@ export type SSEErrorCode
   // What ended or troubles a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
     | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED'
+  // What `nuxt-sse/test` waited for in vain
+    | 'COLLECT_TIMEOUT' | 'COLLECT_ENDED'
     | (string & {})
 
 export interface SSEErrorOptions {

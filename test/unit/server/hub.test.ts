@@ -8,7 +8,8 @@ import { Hub } from '../../../src/runtime/server/hub'
 import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
 import type { ChaosDriver } from '../../support/drivers'
-import { chaosDriver, outageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import { chaosDriver } from '../../support/drivers'
 import { collected } from '../../support/garbage'
 import { createRandom, turns } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
@@ -270,13 +271,13 @@ describe('hub: subscriptions', () => {
   })
 
   it('trap 33: a first subscription that failed is not remembered', async () => {
-    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
-    driver.down = true
+    driver.fail('all')
     const failed = await Promise.allSettled([1, 2, 3].map(() => hub.reader('c', undefined, 'start')))
     expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(hub.size).toBe(0)
-    driver.down = false
+    driver.heal()
     const reader = await hub.reader('c', undefined, 'start')
     await driver.append('c', [{ data: '1' }], keep(10))
     expect(dataOf(await drain(reader))).toEqual([1])
@@ -295,7 +296,7 @@ describe('hub: subscriptions', () => {
 describe('hub: a driver that goes away and comes back', () => {
   it.each(['end', 'hole', 'epoch'] as const)('trap 31: what a notice told while the log could not be read is read later: %s', async (what) => {
     const inner = createMemoryDriver(DEFAULTS)
-    const driver = outageDriver(inner)
+    const driver = createFailingDriver(inner)
     let notify!: (notice: LogNotice) => void
     const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
       notify = listener
@@ -307,15 +308,15 @@ describe('hub: a driver that goes away and comes back', () => {
     const woken = new Promise<void>(resolve => reader.wake = () => {
       if (reader.hasNews) resolve()
     })
-    driver.down = true
+    driver.fail('all')
     if (what === 'end') await inner.finish('c', {}, keep(10))
     if (what === 'epoch') await inner.remove('c')
     if (what !== 'end') await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
     const { epoch } = await inner.state('c')
     notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
     await turns(2)
-    expect(driver.refused).toBeGreaterThan(0)
-    driver.down = false
+    expect(driver.failed).toBeGreaterThan(0)
+    driver.heal()
     await woken
     const steps = await drain(reader)
     if (what === 'end') expect(steps).toEqual([{ type: 'end' }])
@@ -326,15 +327,15 @@ describe('hub: a driver that goes away and comes back', () => {
   })
 
   it('keeps the position of a reader whose read failed', async () => {
-    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
     for (let i = 1; i <= 3; i++) await driver.append('c', [{ data: `${i}` }], keep(10))
     const reader = await hub.reader('c', { kind: 'count', offset: 1 }, 'start')
     expect(reader.resumed).toBe(true)
-    driver.down = true
+    driver.fail('all')
     await expect(reader.step()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     expect(reader.offset).toBe(1)
-    driver.down = false
+    driver.heal()
     expect(dataOf(await drain(reader))).toEqual([2, 3])
     reader.close()
   })

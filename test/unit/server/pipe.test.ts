@@ -4,8 +4,8 @@ import type { LogAppend, LogDriver } from '../../../src/runtime/server/drivers/t
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import { outageDriver } from '../../support/drivers'
-import type { OutageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { createRandom, turns } from '../../support/random'
 import { startSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
@@ -14,12 +14,12 @@ import { failOnUnhandledRejections } from '../../support/unhandled'
 failOnUnhandledRejections()
 
 let server: TestServer
-let driver: OutageDriver
+let driver: FailingDriver
 /** What each append brought. */
 let appends: LogAppend[][]
 beforeEach(async () => {
   appends = []
-  driver = outageDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)))
+  driver = createFailingDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)))
   server = await startSSEServer({ maxMessageBytes: 1_000, shutdownMs: 50 }, driver)
 })
 afterEach(async () => {
@@ -178,13 +178,13 @@ describe('pipe: a driver that is away', () => {
     const piped = server.channel('c').pipe((async function* () {
       yield 1
       await eventually(() => expect(appends).toHaveLength(1))
-      driver.down = true
+      driver.fail('all')
       yield 2
-      await eventually(() => expect(driver.refused).toBeGreaterThan(0))
+      await eventually(() => expect(driver.failed).toBeGreaterThan(0))
       yield 3
     })())
-    await eventually(() => expect(driver.refused).toBeGreaterThan(1))
-    driver.down = false
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    driver.heal()
     await piped
     expect(await dataOf()).toEqual([1, 2, 3])
   })
@@ -197,17 +197,17 @@ describe('pipe: a driver that is away', () => {
       throw new Error('secret')
     })())
     await eventually(async () => expect(await dataOf()).toEqual([1]))
-    driver.down = true
+    driver.fail('all')
     failed.resolve()
-    await eventually(() => expect(driver.refused).toBeGreaterThan(1))
-    driver.down = false
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    driver.heal()
     expect(await code(piped)).toBeUndefined()
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED' } })
   })
 
   it('does not hold back a shutdown', async () => {
     const piped = code(server.channel('c').pipe([1]))
-    driver.down = true
+    driver.fail('all')
     await server.context.close()
     expect(['SHUTTING_DOWN', 'DRIVER_UNAVAILABLE']).toContain(await piped)
     await eventually(() => expect(server.context.producers.size).toBe(0))

@@ -5,8 +5,8 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import { outageDriver } from '../../support/drivers'
-import type { OutageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { startSSEServer } from '../../support/sse-server'
@@ -19,17 +19,17 @@ const LEASE_MS = 800
 
 /** Two servers on one store, each with a connection of its own to it. */
 let store: LogDriver
-let drivers: OutageDriver[]
+let drivers: FailingDriver[]
 let servers: TestServer[]
 let subscriptions: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
   subscriptions = 0
-  drivers = [0, 1].map(() => outageDriver({ ...store, subscribe, close: async () => {} }))
+  drivers = [0, 1].map(() => createFailingDriver({ ...store, subscribe, close: async () => {} }))
   servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retryMs: 10 }, driver)))
 })
 afterEach(async () => {
-  for (const driver of drivers) driver.down = false
+  for (const driver of drivers) driver.heal()
   await Promise.all(servers.map(server => server.close()))
   for (const { context } of servers) expect([context.producers.size, context.hub.size]).toEqual([0, 0])
   await eventually(() => expect(subscriptions).toBe(0))
@@ -151,14 +151,14 @@ describe('run', () => {
     await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'INVALID_SOURCE' }))
     await channel().run(async () => [7], { ifEnded: 'anew' })
     await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 7 }], ended: true }))
-    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }])
+    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_SOURCE' }])
   })
 
   it('rejects, and starts nothing, when the driver cannot be reached', async () => {
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     const one = producer()
     expect(await code(one.start())).toBe('DRIVER_UNAVAILABLE')
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     expect(one.runs).toEqual([])
     await one.start()
     one.finish()
@@ -320,7 +320,7 @@ describe('a producer whose process is gone, or cut off', () => {
     servers[1]!.route('/c', () => channel(1))
     await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
     await reader.until(({ data }) => data.length === 1)
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     const cutAt = performance.now()
     await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
     expect(performance.now() - cutAt).toBeLessThan(2 * LEASE_MS)
@@ -330,7 +330,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(late.data).toEqual(['0 begins'])
     expect(await (await fetch(`${servers[1]!.url}/c?transport=poll`)).json()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST' } })
     one.finish()
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     await eventually(() => expect(one.released).toBe(1))
     expect(one.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' })
     expect(await dataOf(1)).toEqual(['0 begins'])
@@ -341,10 +341,10 @@ describe('a producer whose process is gone, or cut off', () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     one.finish()
-    await eventually(() => expect(drivers[0]!.refused).toBeGreaterThan(0))
-    drivers[0]!.down = false
+    await eventually(() => expect(drivers[0]!.failed).toBeGreaterThan(0))
+    drivers[0]!.heal()
     await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{}, { data: '0 ends' }], ended: true }))
     expect((await channel(1).info()).error).toBeUndefined()
   })
@@ -355,12 +355,12 @@ describe('a producer whose process is gone, or cut off', () => {
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
     await second.start({ onLost: 'restart' })
     expect(second.runs).toEqual([])
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await eventually(() => expect(second.runs).toHaveLength(1))
     const { epoch } = await channel(1).info()
     expect(second.runs[0]).toMatchObject({ offset: 1, position: `${epoch}.1` })
     await eventually(() => expect(first.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' }))
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     first.finish()
     second.finish()
     await eventually(async () => expect((await channel(1).info()).ended).toBe(true))
@@ -375,7 +375,7 @@ describe('a producer whose process is gone, or cut off', () => {
     servers[1]!.route('/c', () => channel(1))
     await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
     await reader.until(({ data }) => data.length === 1)
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
     expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', retry: true })
     const next = producer(1)
@@ -385,7 +385,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await returned.until(({ controls }) => controls.at(-1)?.type === 'end')
     expect(returned.data).toEqual(['1 begins', '1 ends'])
     expect(returned.controls.map(({ type }) => type)).toEqual(['open', 'end'])
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     one.finish()
   })
 
@@ -466,7 +466,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await channel(1).stop()
     expect(await channel(1).info()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST', retry: false } })
     await turns(5)

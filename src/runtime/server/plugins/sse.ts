@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { defineNitroPlugin } from 'nitropack/runtime'
-import { closeSSEContext, connectHooks, leaveSSEContext, useSSEContext } from '../nitro'
+import { closeSSEContext, connectHooks, leaveSSEContext, startSSEContext } from '../nitro'
 import { passSignalsOn } from './pass-signals-on'
 
 /**
@@ -12,7 +12,7 @@ import { passSignalsOn } from './pass-signals-on'
  */
 export default defineNitroPlugin((nitroApp) => {
   // Made now, so that an option that makes no sense stops the server at its start.
-  useSSEContext()
+  startSSEContext()
   connectHooks(nitroApp.hooks)
   nitroApp.hooks.hook('close', closeSSEContext)
 
