@@ -38,11 +38,11 @@ function textsIn(root: ts.Node): string[] {
   return texts
 }
 
-/** Titles of the tests in a file, `…` for what is put in when they run. */
+/** Titles of the tests in a file, and of groups of them, `…` for what is put in when they run. */
 export function testTitlesOf(file: string): string[] {
   const titles: string[] = []
   const visit = (node: ts.Node) => {
-    if (ts.isCallExpression(node) && /^(?:it|test)\b/.test(node.expression.getText())) {
+    if (ts.isCallExpression(node) && /^(?:it|test|describe)\b/.test(node.expression.getText())) {
       const [title] = node.arguments
       if (title && ts.isStringLiteralLike(title)) titles.push(title.text)
       else if (title && ts.isTemplateExpression(title)) titles.push(title.head.text + title.templateSpans.map(({ literal }) => `…${literal.text}`).join(''))
