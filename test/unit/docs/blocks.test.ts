@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
 import { readBlocks, readPages } from '../../support/markdown'
+import { startNginx } from '../../support/nginx'
+import { SSEReader } from '../../support/read-sse'
+import { startSSEServer } from '../../support/sse-server'
 
 /** Blocks of code that are no TypeScript: of that, test/package/docs.test.ts takes care. */
 
@@ -27,17 +27,31 @@ describe('blocks of code in README and docs', () => {
     expect(blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ name, language }) => `${name}: ${language}`)).toEqual([])
   })
 
-  it('of nginx are what nginx takes', async () => {
-    for (const { name, text } of blocksIn('nginx')) {
-      const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-nginx-'))
-      try {
-        await writeFile(join(dir, 'nginx.conf'), `pid ${dir}/pid;\nevents {}\nhttp {\n  access_log off;\n  ${text.includes('server {') ? text : `server {\n    listen 127.0.0.1:8080;\n${text}}`}\n}\n`)
-        const said = await run('nginx', ['-t', '-q', '-e', 'stderr', '-p', dir, '-c', join(dir, 'nginx.conf')]).then(({ stderr }) => stderr, (error: { stderr: string }) => error.stderr)
-        expect(said, name).toBe('')
+  it('of nginx are what nginx takes, and let a stream through as it comes', async () => {
+    const server = await startSSEServer()
+    const channel = server.channel<number>('feed')
+    server.route('/', () => channel)
+    try {
+      for (const { name, text } of blocksIn('nginx')) {
+        const nginx = await startNginx((port) => {
+          const here = text.replaceAll(/127\.0\.0\.1:300\d/g, new URL(server.url).host)
+          return here.includes('listen ') ? here.replace('127.0.0.1:8080', `127.0.0.1:${port}`) : `server {\n listen 127.0.0.1:${port};\n${here}}`
+        })
+        try {
+          const reader = await SSEReader.open(`${nginx.url}/?position=now`)
+          await reader.until(({ controls }) => controls.length === 1)
+          await channel.publish(1)
+          await reader.until(({ data }) => data.length === 1)
+          expect(reader.response.headers.get('content-encoding'), name).toBeNull()
+          await reader.close()
+        }
+        finally {
+          await nginx.stop()
+        }
       }
-      finally {
-        await rm(dir, { recursive: true, force: true })
-      }
+    }
+    finally {
+      await server.close()
     }
   })
 
