@@ -14,9 +14,9 @@ export default defineNuxtConfig({
       htmlAttrs: { lang: 'en' },
       meta: [
         { name: 'viewport', content: 'width=device-width, initial-scale=1' },
-        { name: 'description', content: 'A chat, a job and a feed on server-sent events that lose nothing.' },
-        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#fafaf8' },
-        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#101312' },
+        { name: 'description', content: 'A dashboard, a chat, a job and a feed on server-sent events that lose nothing.' },
+        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#f8f9f7' },
+        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#0e1110' },
       ],
       link: [{ rel: 'icon', href: favicon }],
       script: [{ innerHTML: theme }],
@@ -27,6 +27,6 @@ export default defineNuxtConfig({
   alias: { 'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)) },
   compatibilityDate: '2026-11-01',
   telemetry: false,
-  // A second is long enough to see a reconnect, and short enough not to wait for it.
-  sse: { retryMs: 1_000, heartbeatMs: 5_000 },
+  // A second is long enough to see a reconnect, and short enough not to wait for it. Silence is noticed after two and a half heartbeats.
+  sse: { retryMs: 1_000, heartbeatMs: 2_000 },
 })
