@@ -44,14 +44,14 @@ export function useTimeline(connection: () => ConnectionView) {
     else if (status === 'closed') note(ended ? 'complete' : 'stopped', { position })
   }
 
-  watch(() => [now.value.status, now.value.attempt, connection()] as const, ([status, attempt, is], [before, attemptBefore, was]) => {
+  watch([() => now.value.status, () => now.value.attempt, connection], ([status, attempt, is], [before, attemptBefore, was]) => {
     // Another connection begins by itself: what the last one was is no loss.
     if (is !== was) before = 'idle'
     if (status !== before || (status === 'reconnecting' && attempt > attemptBefore)) describe(before)
   })
-  watch(() => [now.value.transport, connection()] as const, ([transport, is], [, was]) => {
+  watch([() => now.value.transport, connection], ([transport, is], [, was]) => {
     if (is === was && now.value.status !== 'connecting') note(`hands over to ${transport}`, { position: now.value.position })
   })
-  // As a server tells it, the wire has it; this is for what cannot be read along.
+
   return { entries, note }
 }

@@ -15,7 +15,7 @@ export async function* takeSamples(signal: AbortSignal): AsyncGenerator<Sample> 
   while (!signal.aborted) {
     // After a sleep of the machine it goes on from now.
     due = Math.max(due, performance.now() - 1_000) + SAMPLE_MS
-    await pause(due - performance.now())
+    await pause(Math.max(0, due - performance.now()))
     const lateMs = Math.max(0, performance.now() - due)
     cpuTimes.push(cpuTime())
     if (cpuTimes.length > CPU_SAMPLES + 1) cpuTimes.shift()
