@@ -69,9 +69,9 @@ function plays() {
       await page.goto(`${url}/chat`)
       await page.getByRole('button', { name: 'What are server-sent events?' }).click()
       await page.getByText(/\d+ tokens in/).waitFor()
-      await page.getByLabel('Your question').fill('What happens when my network goes away?')
+      await page.getByLabel('Your question').fill('Is a slow network a problem?')
       await page.getByRole('button', { name: 'Ask', exact: true }).click()
-      await page.getByText('Every message of a channel').waitFor()
+      await page.getByText('fast source').waitFor()
       await cut(page)
       await page.getByText(/resumed behind/).first().waitFor()
       await page.getByText('gets exactly what follows').waitFor()
@@ -102,7 +102,7 @@ function plays() {
           await network(page, 'Stop')
           await status(page, 'attempt 2')
           await network(page, 'Clear')
-          await status(page, /^connected$/)
+          await status(page, 'connected')
         }
       }
     },

@@ -22,7 +22,7 @@ export function useTimeline(connection: () => ConnectionView) {
     const { status, transport, position, attempt, ended, error } = connection()
     return { status: status.value, transport: transport.value, position: position.value, attempt: attempt.value, ended: ended.value, error: error.value }
   })
-  let lostAt = 0
+  let lost = { at: 0, position: undefined as string | undefined }
 
   function note(text: string, { actor = 'client', ...more }: Partial<TimelineEntry> = {}): void {
     all.note(path, { actor, text, ...more })
@@ -32,11 +32,12 @@ export function useTimeline(connection: () => ConnectionView) {
     const { status, transport, position, attempt, ended, error } = now.value
     if (status === 'connected' && before !== 'reconnecting') note(`connected by ${transport}`, { tone: 'good' })
     else if (status === 'connected') {
-      const after = `back after ${((performance.now() - lostAt) / 1000).toFixed(1)} s`
-      note(position ? `${after}, resumed behind` : after, { tone: 'good', position })
+      const after = `back after ${((performance.now() - lost.at) / 1000).toFixed(1)} s`
+      // Where it was lost: more may have come since.
+      note(lost.position ? `${after}, resumed behind` : after, { tone: 'good', position: lost.position })
     }
     else if (status === 'reconnecting') {
-      if (before !== 'reconnecting') lostAt = performance.now()
+      if (before !== 'reconnecting') lost = { at: performance.now(), position }
       const what = error ? `${error.code}${error.statusCode ? ` ${error.statusCode}` : ''}` : 'asked to come back'
       note(attempt > 1 ? `${what}, attempt ${attempt}` : `lost (${what}), trying again`, { tone: 'warn', position })
     }

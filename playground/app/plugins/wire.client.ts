@@ -27,27 +27,26 @@ export default defineNuxtPlugin((nuxtApp) => {
     const path = router.currentRoute.value.path
     const isPoll = url.searchParams.get('transport') === 'poll'
     const position = new Headers(init?.headers).get('last-event-id') ?? url.searchParams.get('position') ?? undefined
-    const asked = isPoll ? undefined : note(path, { actor: 'client', text: position ? 'asks for the stream, behind' : 'asks for the stream', position })
+    if (!isPoll) note(path, { actor: 'client', text: position ? 'asks for the stream, behind' : 'asks for the stream', position })
     const response = await send(input, init)
-    // What is read here is a copy: it ends and fails with the client's own, which is where that is noted.
-    if (!response.ok) void readRefusal(path, asked, response.clone()).catch(ignore)
-    else if (isPoll) void readBatch(path, response.clone()).catch(ignore)
-    else if (response.status === 204) note(path, { actor: 'server', text: '204: complete, and read to its end' })
-    else void readStream(path, response.clone()).catch(ignore)
-    return response
+    if (response.status === 204) note(path, { actor: 'server', text: '204: complete, and read to its end' })
+    if (!response.body) return response
+    if (response.ok && !isPoll) return passStream(path, response)
+    const text = await response.text()
+    if (response.ok) noteBatch(path, JSON.parse(text) as Batch)
+    else noteRefusal(path, response, text)
+    return likeIt(response, text)
   }
   nuxtApp.vueApp.onUnmount(() => globalThis.fetch = send)
 
-  async function readRefusal(path: string, asked: number | undefined, response: Response): Promise<void> {
-    const { message, data } = await response.json().catch(() => ({})) as { message?: string, data?: { code?: string } }
-    const text = `${response.status} ${data?.code ?? ''} ${message ?? response.statusText}`.replace(/\s+/g, ' ')
-    note(path, { actor: 'server', text, tone: 'bad' })
-    if (!asked) polls.id = 0
+  function noteRefusal(path: string, { status, statusText, headers }: Response, body: string): void {
+    // An error page of whatever stands in between is no JSON.
+    const isJson = headers.get('content-type')?.startsWith('application/json')
+    const { message = statusText, data } = (isJson ? JSON.parse(body) : {}) as { message?: string, data?: { code?: string } }
+    note(path, { actor: 'server', text: [status, data?.code, message].filter(Boolean).join(' '), tone: 'bad' })
   }
 
-  async function readBatch(path: string, response: Response): Promise<void> {
-    const batch = await response.json() as Batch
-    const { messages, position, ended, gap, error } = batch
+  function noteBatch(path: string, { messages, position, ended, gap, error }: Batch): void {
     if (gap) noteControl(path, { ...gap, type: 'gap' })
     if (polls.path !== path || timelines.value[path]?.[0]?.id !== polls.id) Object.assign(polls, { path, id: 0, times: 0, messages: 0 })
     polls.times++
@@ -58,7 +57,8 @@ export default defineNuxtPlugin((nuxtApp) => {
     if (ended) noteControl(path, { ...error, type: error ? 'error' : 'end' })
   }
 
-  async function readStream(path: string, response: Response): Promise<void> {
+  /** The same response, whose bytes are read here before the client has them: what happened first is noted first. */
+  function passStream(path: string, response: Response): Response {
     let retryMs: number | undefined
     const parser = createParser({
       onRetry: ms => retryMs = ms,
@@ -66,8 +66,14 @@ export default defineNuxtPlugin((nuxtApp) => {
         if (event === 'sse') noteControl(path, { retryMs, ...JSON.parse(data) as Control })
       },
     })
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-    for (let step = await reader.read(); !step.done; step = await reader.read()) parser.feed(step.value)
+    const decoder = new TextDecoder()
+    const body = response.body!.pipeThrough(new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        parser.feed(decoder.decode(chunk, { stream: true }))
+        controller.enqueue(chunk)
+      },
+    }))
+    return likeIt(response, body)
   }
 
   function noteControl(path: string, control: Control): void {
@@ -90,4 +96,6 @@ function describe(control: Control): { text: string, tone?: 'good' | 'warn' | 'b
 
 const seconds = (ms = 0) => `${Number((ms / 1_000).toFixed(1))} s`
 const count = (number: number, what: string) => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
-const ignore = () => {}
+
+/** What the client asks a response for. */
+const likeIt = (response: Response, body: BodyInit) => Object.defineProperty(new Response(body, response), 'url', { value: response.url })
