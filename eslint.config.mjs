@@ -59,7 +59,7 @@ export default createConfigForNuxt({
     rules: { '@typescript-eslint/no-invalid-void-type': 'off' },
   })
   .append({
-    files: ['test/e2e/**'],
+    files: ['test/e2e/**', 'test/support/playground.ts'],
     // Playwright's innerText() is not the DOM's.
     rules: { 'unicorn/prefer-dom-node-text-content': 'off' },
   })

@@ -14,9 +14,9 @@ export default defineNuxtConfig({
       htmlAttrs: { lang: 'en' },
       meta: [
         { name: 'viewport', content: 'width=device-width, initial-scale=1' },
-        { name: 'description', content: 'A chat, a job and a feed on server-sent events that lose nothing.' },
-        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#fafaf8' },
-        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#101312' },
+        { name: 'description', content: 'A dashboard, a chat, a job and a feed on server-sent events that lose nothing.' },
+        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#f8f9f7' },
+        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#0e1110' },
       ],
       link: [{ rel: 'icon', href: favicon }],
       script: [{ innerHTML: theme }],
@@ -31,6 +31,6 @@ export default defineNuxtConfig({
   telemetry: false,
   // Only the page with a sign-in asks who is there.
   auth: { loadStrategy: 'none' },
-  // A second is long enough to see a reconnect, and short enough not to wait for it.
-  sse: { retryMs: 1_000, heartbeatMs: 5_000 },
+  // A second is long enough to see a reconnect, and short enough not to wait for it. Silence is noticed after two and a half heartbeats.
+  sse: { retryMs: 1_000, heartbeatMs: 2_000 },
 })
