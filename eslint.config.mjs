@@ -13,9 +13,11 @@ const arrows = [
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
+  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
+    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers'],
     ['message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
@@ -26,7 +28,9 @@ const arrows = [
     ['producer'],
     ['producers'],
     ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
+    ['web-response'],
     ['response', 'nitro'],
+    ['signals'],
     ['admit'],
     ['serve', 'raw-connection'],
     ['utils', 'plugins'],
@@ -76,10 +80,10 @@ export default createConfigForNuxt({
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins}/**'],
+    ignores: ['src/runtime/server/plugins/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/ and plugins/ know the framework.' }],
+        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only nitro2/ and plugins/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
       }],
     },
   })

@@ -1,21 +1,10 @@
-import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
+import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
-
-/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. */
-const SERVER_IMPORTS = [
-  ['defineSSEHandler', 'define-sse-handler'],
-  ['useSSEChannel', 'use-sse-channel'],
-  ['sseMessage', 'sse-message'],
-  ['getSSEPosition', 'get-sse-position'],
-  ['useSSEStats', 'use-sse-stats'],
-  ['createSSEConnection', 'create-sse-connection'],
-  ['setSSERedisClient', 'set-sse-redis-client'],
-] as const
 
 export default defineNuxtModule<ModuleOptions>({
   meta: {
@@ -26,26 +15,23 @@ export default defineNuxtModule<ModuleOptions>({
   },
   async setup(options, nuxt) {
     const { resolve } = createResolver(import.meta.url)
-    const { driver, redis, handler, client } = resolveOptions(options)
+    const runtime = (path: string) => resolve('./runtime', path)
+    const resolved = resolveOptions(options)
 
-    // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
     const { runtimeConfig } = nuxt.options
-    runtimeConfig.sse = { ...handler, driver, redis, ...runtimeConfig.sse as object } as typeof runtimeConfig.sse
+    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse) as typeof runtimeConfig.sse
 
-    // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
-    const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
-    nuxt.options.alias['#sse/ioredis'] = resolve(`./runtime/server/drivers/ioredis-${wantsRedis ? 'bundled' : 'found'}`)
+    const redis = wantsRedis(resolved)
+    // The prerenderer runs on Node, whatever the application is built for.
+    Object.assign(nuxt.options.alias, serverAliases({ redis, node: true }, runtime))
+    nuxt.hook('nitro:init', ({ options: { alias, node } }) => void Object.assign(alias, serverAliases({ redis, node }, runtime)))
 
-    for (const [name, file] of SERVER_IMPORTS) {
-      addServerImports([{ name, from: resolve(`./runtime/server/utils/${file}`) }])
-    }
-    addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
-    nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
-    addServerPlugin(resolve('./runtime/server/plugins/sse'))
+    addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
+    addServerPlugin(runtime('server/plugins/sse'))
 
     // In development an application may begin to share at any time.
-    const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
-    nuxt.options.alias['#sse/sharing'] = resolve(`./runtime/client/sharing/${shares ? 'shared-client' : 'left-out'}`)
-    addImports({ name: 'useSSE', from: resolve('./runtime/app/composables/use-sse') })
+    const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
+    nuxt.options.alias['#sse/sharing'] = runtime(`client/sharing/${shares ? 'shared-client' : 'left-out'}`)
+    addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })
   },
 })

@@ -1,9 +1,8 @@
-import { useRuntimeConfig } from 'nitropack/runtime'
 import { loadIoredis } from '#sse/ioredis'
+import { useRuntimeConfig } from '#sse/nitro'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
-import type { NitroApp } from 'nitropack/types'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
@@ -37,12 +36,19 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
 }
 
 /** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
-export function connectHooks({ callHook, callHookWith }: NitroApp['hooks']): void {
+export function connectHooks(hooks: object): void {
+  const { callHook, callHookWith } = hooks as NitroHooks
   useSSEContext().insight.hooks = {
-    // The public way to learn it: what is called with the listeners only counts them.
-    isHeard: name => (callHookWith as (caller: typeof isSome, name: string) => boolean)(isSome, name),
-    call: callHook as (name: string, payload: unknown) => unknown,
+    // The public way to learn it: what is called with the listeners only counts them. Nitro 3's hooks may not have it.
+    isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
+    call: (name, payload) => callHook.call(hooks, name, payload),
   }
+}
+
+/** What both versions of Nitro have in common here. */
+interface NitroHooks {
+  callHook(name: string, payload: unknown): unknown
+  callHookWith?(caller: typeof isSome, name: string, args: unknown[]): boolean
 }
 
 function isSome(listeners: unknown[]): boolean {

@@ -2,8 +2,8 @@
  * Runs `task` once, after everything that is now ready to run. What happens within one turn of the event loop is thus
  * gathered: one write for ten messages, one encoding for all readers.
  */
-export const afterTick: (task: () => void) => void = typeof setImmediate === 'function'
-  ? setImmediate
+export const afterTick: (task: () => void) => void = typeof globalThis.setImmediate === 'function'
+  ? globalThis.setImmediate
   : task => setTimeout(task, 0)
 
 /** A timer must not keep a process alive; on runtimes without `unref` none does. */

@@ -1,5 +1,5 @@
 import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
-import { defineEventHandler } from 'h3'
+import { defineEventHandler } from '#sse/h3'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../channel'
 import type { SSEConnection } from '../sse-connection'
