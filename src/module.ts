@@ -1,7 +1,7 @@
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
-import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { SERVER_IMPORTS, adaptToPlatform, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -24,7 +24,7 @@ export default defineNuxtModule<ModuleOptions>({
     const redis = wantsRedis(resolved)
     // The prerenderer runs on Node, whatever the application is built for.
     Object.assign(nuxt.options.alias, serverAliases({ redis, node: true }, runtime))
-    nuxt.hook('nitro:init', ({ options: { alias, node } }) => void Object.assign(alias, serverAliases({ redis, node }, runtime)))
+    nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, redis, runtime))
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addServerPlugin(runtime('server/plugins/sse'))

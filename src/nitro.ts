@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { NitroModule } from 'nitropack/types'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
-import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { SERVER_IMPORTS, adaptToPlatform, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -22,10 +22,11 @@ const runtime = (path: string) => join(runtimeDir, path)
  */
 export default {
   name: 'nuxt-sse',
-  setup({ options }) {
+  setup(nitro) {
+    const { options } = nitro
     const resolved = resolveOptions(options.sse)
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse) as typeof options.runtimeConfig.sse
-    Object.assign(options.alias, serverAliases({ redis: wantsRedis(resolved), node: options.node }, runtime))
+    adaptToPlatform(nitro, wantsRedis(resolved), runtime)
     options.plugins.push(runtime('server/plugins/sse'))
     if (options.imports) {
       options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]

@@ -9,6 +9,7 @@ import type { CreateRedisClient } from './drivers/redis-client'
 import { redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
+import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
 
@@ -68,7 +69,9 @@ export async function closeSSEContext(): Promise<void> {
 function createContext(): SSEContext {
   const { driver, redis, ...handler } = (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
   const options = resolveModuleHandlerOptions(handler)
-  return createSSEContext({ options, driver: createDriver(driver, redis, options) })
+  const limits = platformLimits(import.meta.preset, globalThis.process?.env)
+  if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
+  return createSSEContext({ options, limits, driver: createDriver(driver, redis, options) })
 }
 
 function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {

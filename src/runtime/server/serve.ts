@@ -18,6 +18,7 @@ import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
+import { afterTick } from './tick'
 
 interface Served {
   event: H3Event
@@ -172,6 +173,8 @@ const CLOSED_SINK: ResponseSink = {
   write: () => true,
   end() {},
   destroy() {},
+  afterTick,
+  callable: task => task,
   bufferedBytes: 0,
 }
 
