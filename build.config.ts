@@ -1,6 +1,9 @@
 import { defineBuildConfig } from 'unbuild'
 
-// module-builder's own entries (module and runtime) are all there is.
+// Beside module-builder's own entries (module and runtime): the module for Nitro without Nuxt.
 export default defineBuildConfig({
+  entries: ['src/nitro'],
+  // Theirs are the types of Nitro, which an application has.
+  externals: ['nitropack', 'nitropack/types'],
   failOnWarn: true,
 })

@@ -16,10 +16,12 @@ const arrows = [
   // For tests: drivers, and what they are made of.
   { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
+  // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
+  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink'],
-    ['ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
+    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],
+    ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
     ['hub'],
@@ -29,7 +31,9 @@ const arrows = [
     ['producer'],
     ['producers'],
     ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
+    ['web-response'],
     ['response', 'nitro'],
+    ['signals'],
     ['admit', 'take-ticket'],
     ['serve', 'raw-connection'],
     ['utils', 'plugins', 'devtools'],
@@ -79,10 +83,10 @@ export default createConfigForNuxt({
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/{response,nitro}.ts', 'src/runtime/server/{utils,plugins,devtools}/**'],
+    ignores: ['src/runtime/server/{plugins,devtools}/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only response.ts, nitro.ts, utils/, plugins/ and devtools/ know the framework.' }],
+        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/, plugins/ and devtools/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
       }],
     },
   })

@@ -1,6 +1,11 @@
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { defineVitestProject } from '@nuxt/test-utils/config'
 import { defineConfig } from 'vitest/config'
+import { serverAliases } from './src/server-parts'
+
+/** As the module chooses them for a server on Node. */
+const resolve = { alias: serverAliases({ redis: true, node: true }, path => fileURLToPath(new URL(`src/runtime/${path}`, import.meta.url))) }
 
 export default defineConfig({
   test: {
@@ -8,8 +13,8 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: process.env.VITEST_JSON ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]] : ['default'],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'] } },
+      { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'] } },
       { test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], checker: 'vue-tsc', tsconfig: 'test/types/tsconfig.json' } } },
       await defineVitestProject({
         test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt' },

@@ -1,27 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import process from 'node:process'
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import { setupDevtools } from './devtools'
 import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, adaptToPlatform, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
-
-/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. */
-const SERVER_IMPORTS = [
-  ['defineSSEHandler', 'define-sse-handler'],
-  ['useSSEChannel', 'use-sse-channel'],
-  ['sseMessage', 'sse-message'],
-  ['getSSEPosition', 'get-sse-position'],
-  ['useSSEStats', 'use-sse-stats'],
-  ['createSSEConnection', 'create-sse-connection'],
-  ['setSSERedisClient', 'set-sse-redis-client'],
-  ['createSSETicket', 'create-sse-ticket'],
-  ['requireSSETicket', 'require-sse-ticket'],
-  ['setSSEDriver', 'set-sse-driver'],
-] as const
 
 export default defineNuxtModule<ModuleOptions>({
   meta: {
@@ -34,33 +19,27 @@ export default defineNuxtModule<ModuleOptions>({
     // A text, say, would be laid over the defaults, and forgotten.
     assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
-    const { driver, redis, handler, client, ticketSecret } = resolveOptions(options)
+    const runtime = (path: string) => resolve('./runtime', path)
+    const resolved = resolveOptions(options)
 
-    // What the environment may override at run time: NUXT_SSE_HEARTBEAT_MS and so on.
     const { runtimeConfig } = nuxt.options
-    // One for as long as `nuxt dev` runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
-    const signing = ticketSecret.length || !nuxt.options.dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
-    runtimeConfig.sse = { ...handler, driver, redis, ticketSecret: signing, ...runtimeConfig.sse as object } as typeof runtimeConfig.sse
+    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse, nuxt.options.dev) as typeof runtimeConfig.sse
 
-    // Bundled only for who asks for it now; otherwise it is looked for when the url comes at run time.
-    const wantsRedis = driver === 'redis' || redis.url !== '' || process.env.NUXT_SSE_DRIVER === 'redis' || !!process.env.NUXT_SSE_REDIS_URL
-    if (wantsRedis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
-    nuxt.options.alias['#sse/ioredis'] = resolve(`./runtime/server/drivers/ioredis-${wantsRedis ? 'bundled' : 'found'}`)
+    const redis = wantsRedis(resolved)
+    if (redis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
+    // The prerenderer runs on Node, whatever the application is built for.
+    Object.assign(nuxt.options.alias, serverAliases({ redis, node: true }, runtime))
+    nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, redis, runtime))
 
-    for (const [name, file] of SERVER_IMPORTS) {
-      addServerImports([{ name, from: resolve(`./runtime/server/utils/${file}`) }])
-    }
-    addServerImports([{ name: 'SSEError', from: resolve('./runtime/shared/errors') }])
-    nuxt.options.alias['#sse/server'] = resolve('./runtime/server/utils/index')
-    // What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless.
+    addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
+    addServerPlugin(runtime('server/plugins/sse'))
     const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
-    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], 'jose/'] }
-    addServerPlugin(resolve('./runtime/server/plugins/sse'))
+    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
     setupDevtools(nuxt, resolve)
 
     // In development an application may begin to share at any time.
-    const shares = client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
-    nuxt.options.alias['#sse/sharing'] = resolve(`./runtime/client/sharing/${shares ? 'shared-client' : 'left-out'}`)
-    addImports({ name: 'useSSE', from: resolve('./runtime/app/composables/use-sse') })
+    const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
+    nuxt.options.alias['#sse/sharing'] = runtime(`client/sharing/${shares ? 'shared-client' : 'left-out'}`)
+    addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })
   },
 })

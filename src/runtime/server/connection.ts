@@ -10,7 +10,7 @@ import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
-import { afterTick, unref } from './tick'
+import { unref } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
 
 export interface ConnectionContext {
@@ -180,7 +180,7 @@ export class Connection implements SSEConnection, SinkEvents {
       }
       // The socket has not said that it is full, and sends what it has at the end of this turn.
       this.#handingOver = true
-      afterTick(() => this.#handingOver = false)
+      this.sink.afterTick(() => this.#handingOver = false)
     }
     if (this.#queue === NOTHING) this.#queue = [text]
     else this.#queue.push(text)
@@ -192,7 +192,7 @@ export class Connection implements SSEConnection, SinkEvents {
     else this.#flushLater()
     if (this.#blocked) return (this.#drained ??= Promise.withResolvers<boolean>()).promise
     // A loop of awaited pushes is microtasks only: without a turn of the event loop nobody else would be served.
-    return full ? new Promise(resolve => afterTick(() => resolve(!this.closed))) : ACCEPTED
+    return full ? new Promise(resolve => this.sink.afterTick(() => resolve(!this.closed))) : ACCEPTED
   }
 
   /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
@@ -232,6 +232,11 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#settleDone()
   }
 
+  /** What calls `task` where this connection can be written to, from wherever it is called itself. */
+  callable(task: () => void): () => void {
+    return this.sink.callable(task)
+  }
+
   onClosed(callback: () => unknown): () => void {
     return this.#cleanups.add(callback)
   }
@@ -258,7 +263,7 @@ export class Connection implements SSEConnection, SinkEvents {
   #flushLater(): void {
     if (this.#flushing || this.#blocked) return
     this.#flushing = true
-    afterTick(() => {
+    this.sink.afterTick(() => {
       this.#flushing = false
       if (!this.#blocked) this.#flush()
     })
@@ -294,7 +299,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#record = this.context.insight.onOpen(this.event, start)
     this.event = this.#start = undefined
     // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
-    if (this.context.closing.aborted) afterTick(() => this.leave())
+    if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
   }
 
   /** For the sink: there is room again. */

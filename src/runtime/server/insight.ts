@@ -1,4 +1,5 @@
 import type { H3Event } from 'h3'
+import { pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { SSETransport } from '../shared/types'
@@ -134,7 +135,7 @@ export class Insight {
     const { hooks } = this
     if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
     const { channel, position, resumed = false } = start
-    const opened = { event, path: event.path, route: event.context.matchedRoute?.path as string | undefined, channel, position, resumed }
+    const opened = { event, path: pathOf(event), route: routeOf(event), channel, position, resumed }
     this.#call('sse:open', opened)
     return { opened, at: performance.now() }
   }

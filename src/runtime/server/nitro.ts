@@ -1,9 +1,8 @@
-import { useRuntimeConfig } from 'nitropack/runtime'
 import { loadIoredis } from '#sse/ioredis'
+import { useRuntimeConfig } from '#sse/nitro'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
-import type { NitroApp } from 'nitropack/types'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
@@ -11,6 +10,7 @@ import { DEFAULT_REDIS_URL, redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { HookCaller } from './insight'
+import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
 import { readTicketSecrets } from './ticket-secrets'
@@ -28,7 +28,7 @@ let context: SSEContext | undefined
 /** Whether somebody but our own plugin has it: what it is made of cannot change any more. */
 let contextTaken = false
 let ownDriver: LogDriver | undefined
-let hooks: HookCaller | undefined
+let connected: HookCaller | undefined
 let tap: SSEContext['tap']
 let createClient: CreateRedisClient | undefined
 let clientsMade = false
@@ -64,17 +64,24 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
 }
 
 /** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
-export function connectHooks({ callHook, callHookWith }: NitroApp['hooks']): void {
-  startSSEContext().insight.hooks = hooks = {
-    // The public way to learn it: what is called with the listeners only counts them.
-    isHeard: name => (callHookWith as (caller: typeof isSome, name: string) => boolean)(isSome, name),
-    call: callHook as (name: string, payload: unknown) => unknown,
+export function connectHooks(hooks: object): void {
+  const { callHook, callHookWith } = hooks as NitroHooks
+  startSSEContext().insight.hooks = connected = {
+    // The public way to learn it: what is called with the listeners only counts them. Nitro 3's hooks may not have it.
+    isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
+    call: (name, payload) => callHook.call(hooks, name, payload),
   }
 }
 
 /** Has each connection that is made from now on write through `tapped`. For Nuxt DevTools. */
 export function tapConnections(tapped: SSEContext['tap']): void {
   startSSEContext().tap = tap = tapped
+}
+
+/** What both versions of Nitro have in common here. */
+interface NitroHooks {
+  callHook(name: string, payload: unknown): unknown
+  callHookWith?(caller: typeof isSome, name: string, args: unknown[]): boolean
 }
 
 function isSome(listeners: unknown[]): boolean {
@@ -104,8 +111,10 @@ function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
-  const created = createSSEContext({ options, driver: ownDriver ?? createDriver(driver, redis, options) })
-  created.insight.hooks = hooks
+  const limits = platformLimits(import.meta.preset, globalThis.process?.env)
+  if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
+  const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
+  created.insight.hooks = connected
   created.tap = tap
   return created
 }

@@ -6,7 +6,7 @@ import { Connection } from './connection'
 import type { SSEContext } from './context'
 import { TaggedMessage } from './message'
 import type { ResolvedHandlerOptions } from './options'
-import type { SSEResponse } from './response'
+import type { SSEResponse } from './sink'
 import { createResponse, toHttpError } from './response'
 import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from './wire'
 
@@ -103,6 +103,8 @@ export class RawConnection implements RawSSEConnection {
   async send(): Promise<void> {
     this.connection.open(startOfHandwritten(this.event))
     if (this.response.holdsRequest) await this.connection.done
+    // Where h3 answers with what a handler returns, this is the stream.
+    return this.response.answer as void
   }
 
   #encode(message: string | RawSSEMessage): string {

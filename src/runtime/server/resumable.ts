@@ -1,4 +1,5 @@
 import type { H3Event } from 'h3'
+import { pathOf } from '#sse/h3'
 import { SECRET_LENGTH, createEpoch, rootOf } from '../shared/position'
 import { Channel } from './channel'
 import type { SSEContext } from './context'
@@ -115,7 +116,7 @@ export class RunChannel extends Channel {
 
 /** Hashed, so that a path of any length fits, and a hook that is told of channels is told of no secret in a key. */
 async function nameOf(epoch: string, event: H3Event, { clientKey }: ResolvedHandlerOptions): Promise<string> {
-  const [path] = event.path.split('?')
+  const [path] = pathOf(event).split('?')
   const bound = new TextEncoder().encode(JSON.stringify([path, clientKey?.(event) ?? null]))
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bound))
   return `resumable:${epoch}:${Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')}`

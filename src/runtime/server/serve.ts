@@ -18,6 +18,7 @@ import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
 import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
+import { afterTick } from './tick'
 
 interface Served {
   event: H3Event
@@ -63,7 +64,7 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
   const answer = await Promise.race([startStream(served, connection), response.opened])
   // Nothing waits here for the end of the stream: what a framework holds of a request until its handler has returned
   // is as much as all the rest of an idle connection. It leaves a response alone whose headers have gone.
-  if (!response.isOpen) return answer
+  return response.isOpen ? response.answer : answer
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
@@ -172,6 +173,8 @@ const CLOSED_SINK: ResponseSink = {
   write: () => true,
   end() {},
   destroy() {},
+  afterTick,
+  callable: task => task,
   bufferedBytes: 0,
 }
 

@@ -1,4 +1,4 @@
-/** Where the bytes go: Node's response, or a web stream. Made by `response.ts`, the one file that knows the difference. */
+/** Where the bytes go: Node's response, or a web stream. */
 export interface ResponseSink {
   /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
   watch(events: SinkEvents): void
@@ -10,6 +10,10 @@ export interface ResponseSink {
   end(): void
   /** Gives up what was written and cuts. */
   destroy(): void
+  /** Runs `task` one turn later, where the response can be written to. */
+  afterTick(task: () => void): void
+  /** What runs `task` where the response can be written to, whoever calls it. */
+  callable(task: () => void): () => void
   /** Bytes accepted and not yet taken by the peer's side of the socket. */
   readonly bufferedBytes: number
 }
@@ -18,4 +22,14 @@ export interface SinkEvents {
   onDrain(): void
   /** The response is over: sent, cut, or left by the peer. */
   onClose(): void
+}
+
+export interface SSEResponse extends ResponseSink {
+  /** Resolves when the response has begun. */
+  readonly opened: Promise<void>
+  readonly isOpen: boolean
+  /** Whether the framework must be kept waiting until the response is over. */
+  readonly holdsRequest: boolean
+  /** What the handler must return once the response has begun. */
+  readonly answer: unknown
 }

@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { readRawRequest } from './response'
+import { queryOf, rewriteUrl } from '#sse/h3'
 
 const PARAMETER = 'ticket'
 
@@ -8,14 +8,9 @@ const PARAMETER = 'ticket'
  * framework when it logs an error or answers with one) does not find it there.
  */
 export function takeTicket(event: H3Event): unknown {
-  const { ticket } = readRawRequest(event).query
+  const { ticket } = queryOf(event)
   if (ticket === undefined) return undefined
-  const request = event.node.req as { url?: string, originalUrl?: string }
-  const layer = event as { _path?: string }
-  // Three of them: what came, what h3 made of it, and what is left of that for this route.
-  request.url = request.url && withoutTicket(request.url)
-  request.originalUrl = request.originalUrl && withoutTicket(request.originalUrl)
-  layer._path = layer._path && withoutTicket(layer._path)
+  rewriteUrl(event, withoutTicket)
   return ticket
 }
 

@@ -18,6 +18,8 @@ const NOT_IN_ID = /[\r\n\0]/
 const NOT_IN_EVENT = /[\r\n\0]/
 
 const encoder = new TextEncoder()
+/** Not as a name of its own: bundlers would put a stand-in there for runtimes that have none. */
+const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
 
 export function encodeText(text: string): Uint8Array {
   return encoder.encode(text)
@@ -43,12 +45,12 @@ export function concatShared(chunks: readonly Uint8Array[]): Uint8Array {
 }
 
 function shared(bytes: Uint8Array): Uint8Array {
-  return typeof Buffer === 'undefined' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Buffer === undefined ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Length in bytes of UTF-8. */
 export function byteLength(text: string): number {
-  return typeof Buffer === 'undefined' ? encoder.encode(text).length : Buffer.byteLength(text)
+  return Buffer === undefined ? encoder.encode(text).length : Buffer.byteLength(text)
 }
 
 /** One message. `data` is text that is already encoded (JSON, or raw text for a moved `createEventStream`). */

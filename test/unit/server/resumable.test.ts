@@ -6,8 +6,8 @@ import type { SSEOwnHandlerOptions } from '../../../src/runtime/server/options'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
-import { outageDriver } from '../../support/drivers'
-import type { OutageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { streamOf } from '../../support/streams'
@@ -29,20 +29,20 @@ interface Run {
 
 /** Two servers on one store, with one resumable route. */
 let store: LogDriver
-let drivers: OutageDriver[]
+let drivers: FailingDriver[]
 let servers: TestServer[]
 let runs: Run[]
 let handled: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-  drivers = [0, 1].map(() => outageDriver({ ...store, close: async () => {} }))
+  drivers = [0, 1].map(() => createFailingDriver({ ...store, close: async () => {} }))
   servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: 800, resumeWindowMs: WINDOW_MS, retryMs: 10, shutdownMs: 0 }, driver)))
   runs = []
   handled = 0
   route('/count', {})
 })
 afterEach(async () => {
-  for (const driver of drivers) driver.down = false
+  for (const driver of drivers) driver.heal()
   await Promise.all(servers.map(server => server.close()))
   await store.close()
 })
@@ -250,10 +250,10 @@ describe('resumable', () => {
 
   it('an outage of the store that is longer than the window, and shorter than the lease, is not a window without a reader', async () => {
     const { reader, run } = await started(1)
-    for (const driver of drivers) driver.down = true
+    for (const driver of drivers) driver.fail('all')
     const downAt = performance.now()
     await eventually(() => expect(performance.now() - downAt).toBeGreaterThan(1.5 * WINDOW_MS))
-    for (const driver of drivers) driver.down = false
+    for (const driver of drivers) driver.heal()
     await eventually(() => expect(performance.now() - downAt).toBeGreaterThan(3.5 * WINDOW_MS))
     expect(run.signal.reason).toBeUndefined()
     run.give(1)

@@ -106,6 +106,8 @@ export class Recorder {
       },
       end: () => sink.end(),
       destroy: () => sink.destroy(),
+      afterTick: task => sink.afterTick(task),
+      callable: task => sink.callable(task),
       get bufferedBytes() {
         return sink.bufferedBytes
       },

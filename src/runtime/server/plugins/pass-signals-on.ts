@@ -1,5 +1,4 @@
 import type { Cluster } from 'node:cluster'
-import process from 'node:process'
 
 /**
  * Has the workers of Nitro's `node_cluster` preset hear the signals that their primary gets.

@@ -1,10 +1,11 @@
 import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
-import { defineEventHandler } from 'h3'
+import { defineEventHandler } from '#sse/h3'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../channel'
 import type { SSEConnection } from '../sse-connection'
 import type { TaggedMessage } from '../message'
+import { withinLimits } from '../limits'
 import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../options'
 import { useSSEContext } from '../nitro'
@@ -53,7 +54,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   let resolved: ResolvedHandlerOptions | undefined
   return defineEventHandler((event) => {
     const context = useSSEContext()
-    resolved ??= resolveHandlerOptions(options, context.options)
+    resolved ??= withinLimits(resolveHandlerOptions(options, context.options), context.limits)
     return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
   }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
 }

@@ -1,0 +1,12 @@
+import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../shared/protocol'
+
+export const STREAM_HEADERS = {
+  'content-type': STREAM_CONTENT_TYPE,
+  // no-transform keeps compressing middleware away, which would hold messages back.
+  'cache-control': 'no-cache, no-transform',
+  // nginx and those who copied it buffer a response unless told otherwise.
+  'x-accel-buffering': 'no',
+  'vary': 'accept',
+} as const
+
+export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const

@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import process from 'node:process'
+import type { ResolvedModuleOptions } from './options'
+import { describePlatform } from './platform'
+import type { PlatformOptions } from './platform'
+
+/** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
+
+/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. Files are below `runtime/`. */
+export const SERVER_IMPORTS = [
+  ['defineSSEHandler', 'server/utils/define-sse-handler'],
+  ['useSSEChannel', 'server/utils/use-sse-channel'],
+  ['sseMessage', 'server/utils/sse-message'],
+  ['getSSEPosition', 'server/utils/get-sse-position'],
+  ['useSSEStats', 'server/utils/use-sse-stats'],
+  ['createSSEConnection', 'server/utils/create-sse-connection'],
+  ['setSSERedisClient', 'server/utils/set-sse-redis-client'],
+  ['setSSEDriver', 'server/utils/set-sse-driver'],
+  ['createSSETicket', 'server/utils/create-sse-ticket'],
+  ['requireSSETicket', 'server/utils/require-sse-ticket'],
+  ['SSEError', 'shared/errors'],
+] as const
+
+/** What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless. */
+export const BUNDLED_PACKAGES = ['jose/']
+
+export interface ServerTarget {
+  /** Whether the application asked for Redis when it was built. */
+  redis: boolean
+  /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
+  node?: boolean
+}
+
+/** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
+export function serverAliases({ redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+  const aliases = {
+    '#sse/server': 'server/utils/index',
+    '#sse/h3': 'nitro2/h3',
+    '#sse/nitro': 'nitro2/nitro',
+    '#sse/node-response': node ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
+  }
+  return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
+}
+
+/** Redis is bundled only for who asks for it now; otherwise it is looked for when the url comes at run time. */
+export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
+  return driver === 'redis' || redis.url !== '' || ['NUXT', 'NITRO'].some(prefix => process.env[`${prefix}_SSE_DRIVER`] === 'redis' || !!process.env[`${prefix}_SSE_REDIS_URL`])
+}
+
+/** What the environment may override at run time: `NUXT_SSE_HEARTBEAT_MS` and so on. `existing` is what the application wrote there itself. */
+export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
+  // One for as long as the development server runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
+  const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
+  return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
+}
+
+interface NitroBuild {
+  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
+  logger: { info(message: string): void }
+}
+
+/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
+export function adaptToPlatform({ options, logger }: NitroBuild, redis: boolean, runtime: (path: string) => string): void {
+  Object.assign(options.alias, serverAliases({ redis, node: options.node }, runtime))
+  const { notes, maxLifetimeMs } = describePlatform(options, redis)
+  for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
+  const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
+  if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
+}
