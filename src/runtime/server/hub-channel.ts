@@ -55,7 +55,8 @@ export class HubChannel {
     if (!(kept && this.#resume(kept, page))) this.#begin(page)
     this.#lookWhenLost(page)
     this.#recheckLater()
-    this.#reread()
+    // Whoever waits is answered first.
+    afterTick(() => this.#reread())
   }
 
   async #subscribe(): Promise<void> {

@@ -328,14 +328,18 @@ describe('hub: a driver that goes away and comes back', () => {
   it('keeps the position of a reader whose read failed', async () => {
     const driver = outageDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
-    for (let i = 1; i <= 3; i++) await driver.append('c', [{ data: `${i}` }], keep(10))
+    // More than what is read when the channel is opened.
+    const long = 'x'.repeat(200_000)
+    for (let i = 1; i <= 4; i++) await driver.append('c', [{ data: JSON.stringify(i + long) }], keep(10))
     const reader = await hub.reader('c', { kind: 'count', offset: 1 }, 'start')
     expect(reader.resumed).toBe(true)
     driver.down = true
+    expect(await reader.step()).toMatchObject({ type: 'messages' })
+    expect(reader.offset).toBe(3)
     await expect(reader.step()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    expect(reader.offset).toBe(1)
+    expect(reader.offset).toBe(3)
     driver.down = false
-    expect(dataOf(await drain(reader))).toEqual([2, 3])
+    expect(dataOf(await drain(reader))).toEqual([4 + long])
     reader.close()
   })
 })
