@@ -55,7 +55,8 @@ export class HubChannel {
     if (!(kept && this.#resume(kept, page))) this.#begin(page)
     this.#lookWhenLost(page)
     this.#recheckLater()
-    this.#reread()
+    // Whoever waits is answered first.
+    afterTick(() => this.#reread())
   }
 
   async #subscribe(): Promise<void> {
@@ -99,8 +100,9 @@ export class HubChannel {
   }
 
   #onNotice(notice: LogNotice): void {
-    // What comes before the state is known lies in the log, which every reader asks before it begins.
-    if (!this.state) return
+    // What comes before the state is known lies in the log, which is read again then. What is on its way when nobody reads any more
+    // is not for whoever comes next: what is recent is theirs by then.
+    if (this.#stopped || !this.state) return
     // Nor does a message follow an ending: somebody goes on with what a lost producer has left.
     if (notice.type === 'append' && !this.state.closing && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
     // A hole, another epoch, another message where one was, an ending: the log knows.
@@ -167,6 +169,7 @@ export class HubChannel {
       while (this.#again && !this.#stopped) {
         this.#again = false
         const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state)
+        if (this.#stopped) return
         if (page.epoch !== this.state.epoch) this.#adopt(page)
         else this.#merge(page)
         this.#lookWhenLost(page)

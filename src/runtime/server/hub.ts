@@ -11,10 +11,11 @@ import { firstGuess, locate } from './replay'
 export class Hub {
   readonly #channels = new Map<string, HubChannel>()
   readonly #driver: LogDriver
-  readonly #memory = new RecentMemory()
+  readonly #memory: RecentMemory
 
-  constructor(driver: LogDriver) {
+  constructor(driver: LogDriver, memory = new RecentMemory()) {
     this.#driver = driver
+    this.#memory = memory
   }
 
   /** Channels with a reader: 0 when nothing is left. */

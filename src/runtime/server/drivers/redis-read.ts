@@ -43,7 +43,7 @@ export async function readRedisLog({ link, until, keys, candidate, maxAgeMs }: R
   }
   // An answer without entries is one of a log that has none: what it says of its end was lost with them.
   while (rest.length && !page.full && page.next <= state.last) {
-    const count = Math.min(MAX_RANGE_ENTRIES, Math.ceil(RANGE_FACTOR * page.bytesLeft / Math.max(1, Number(largest))))
+    const count = Math.min(MAX_RANGE_ENTRIES, page.messagesLeft, Math.ceil(RANGE_FACTOR * page.bytesLeft / Math.max(1, Number(largest))))
     const entries = await range(link, until, keys, page.next, count, epoch!)
     if (!entries || !page.continues(entries[0])) break
     for (const entry of entries) page.add(entry)
@@ -69,15 +69,15 @@ function eventOf(fields: string[]): string {
 class Page {
   readonly entries: LogEntry[] = []
   bytesLeft: number
-  #messagesLeft: number
+  messagesLeft: number
 
   constructor(public next: number, limit: LogPageLimit) {
     this.bytesLeft = limit.bytes
-    this.#messagesLeft = limit.messages
+    this.messagesLeft = limit.messages
   }
 
   get full(): boolean {
-    return this.#messagesLeft <= 0 || this.bytesLeft <= 0
+    return this.messagesLeft <= 0 || this.bytesLeft <= 0
   }
 
   /** Whether nothing is missing before this entry: what was kept when the state was read may be trimmed by now. */
@@ -98,7 +98,7 @@ class Page {
     if (this.full) return
     this.entries.push(entry)
     this.next = entry.offset + 1
-    this.#messagesLeft--
+    this.messagesLeft--
     this.bytesLeft -= Buffer.byteLength(entry.data as string)
   }
 }
