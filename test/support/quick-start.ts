@@ -11,8 +11,8 @@ export interface QuickStart {
 /** What the README tells a newcomer to type, so that a test can do exactly that. */
 export async function readQuickStart(): Promise<QuickStart> {
   const readme = await readFile(join(rootDir, 'README.md'), 'utf8')
-  const [, section] = /^## Quick start\n(.*?)^## /ms.exec(readme) ?? []
-  if (!section) throw new Error('README.md has no section "Quick start".')
+  const [, section] = /^## Quick set-up\n(.*?)^## /ms.exec(readme) ?? []
+  if (!section) throw new Error('README.md has no section "Quick set-up".')
   const quickStart: QuickStart = { commands: [], files: {} }
   for (const [, language, text] of section.matchAll(/^```(\w+)\n(.*?)^```$/gms)) {
     if (language === 'sh') {
