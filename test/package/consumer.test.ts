@@ -244,6 +244,10 @@ describe('the quick start of the README', () => {
         expect(seen.size, `${text}\n${server.output()}`).toBeGreaterThanOrEqual(2)
       }, 60_000)
       expect(problems).toEqual([])
+      // The tab in Nuxt DevTools comes along.
+      expect(await (await fetch(`${server.url}/__sse/state`)).json()).toMatchObject({ connections: [{ path: '/api/clock' }] })
+      expect(await (await fetch(`${server.url}/__sse`)).text()).toContain('src="/__sse/main.js"')
+      expect(await (await fetch(`${server.url}/__sse/main.js`)).text()).toContain('new EventSource(')
       // npm has its own worries.
       expect(server.output().replaceAll(/^npm .*$/gm, '')).not.toMatch(/warn|error/i)
     }
