@@ -33,7 +33,7 @@ export class HubChannel {
   #recheck?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
 
-  /** @param after where its first reader is likely to begin */
+  /** `after` is where its first reader is likely to begin. */
   constructor(readonly name: string, readonly driver: LogDriver, private readonly memory: RecentMemory, after: number) {
     this.ready = this.#start(after)
     // Every reader awaits it; when all have gone, nobody does.
@@ -47,12 +47,11 @@ export class HubChannel {
   async #start(after: number): Promise<void> {
     // What was kept when nobody read it any more: still right if the log has its last message.
     const kept = this.memory.get(this.name)
-    const [page] = await Promise.all([
-      kept ? this.driver.read(this.name, kept.last, PAGE_LIMIT, kept) : this.driver.read(this.name, after, PAGE_LIMIT),
-      this.#subscribe(),
-    ])
+    const seen = kept && { epoch: kept.epoch, last: kept.last, mark: kept.mark }
+    const [page] = await Promise.all([this.driver.read(this.name, seen?.last ?? after, PAGE_LIMIT, seen), this.#subscribe()])
     if (this.#stopped) return
-    if (!(kept && this.#resume(kept, page))) this.#begin(page)
+    // Unless there was no room for it meanwhile.
+    if (!(kept?.size && this.#resume(kept, page))) this.#begin(page)
     this.#lookWhenLost(page)
     this.#recheckLater()
     // Whoever waits is answered first.
@@ -69,7 +68,7 @@ export class HubChannel {
   #resume(recent: RecentMessages, page: LogPage): boolean {
     if (page.epoch !== recent.epoch || page.first > recent.last + 1 || recent.last + page.entries.length !== page.last) return false
     this.recent = recent
-    this.state = { ...page, last: recent.last, mark: recent.mark, closing: null }
+    this.state = { epoch: page.epoch, first: page.first, last: recent.last, mark: recent.mark, closing: null }
     this.life++
     this.#merge(page)
     return true
@@ -182,7 +181,7 @@ export class HubChannel {
     this.#wake()
   }
 
-  /** @param after what is recent begins behind it */
+  /** What is recent begins behind `after`. */
   #adopt({ epoch, first, last, closing, mark }: LogState, after = last): void {
     this.state = { epoch, first, last, closing, mark }
     this.recent = new RecentMessages(epoch, after, RECENT_LIMIT)

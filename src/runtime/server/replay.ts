@@ -120,7 +120,7 @@ export class RecentMessages {
   readonly #shared = new Map<number, Run>()
   #latest?: { after: number, run: Run }
 
-  /** @param last the first message is expected behind it */
+  /** The first message is expected behind `last`. */
   constructor(readonly epoch: string, public last: number, private readonly limit: RecentLimit) {}
 
   get size(): number {

@@ -7,7 +7,7 @@ import type { LogEntry, LogPage, LogPageLimit, LogSeen, LogState } from './types
  * What the script gives of a page. Making values of Lua out of entries is by far the most that a read costs Redis (2.8 µs
  * an entry, against 0.6 of a bare `XRANGE`), so that it gives what most reads ask for: the state, and what is new.
  */
-const SCRIPT_BYTES = 8_192
+const SCRIPT_BYTES = 4_096
 /** Of the limit of bytes, what one `XRANGE` may answer: it can count entries, and the largest bounds each of them. */
 const RANGE_FACTOR = 2
 const MAX_RANGE_ENTRIES = 1_000
