@@ -1,8 +1,9 @@
 import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from './drivers/types'
-import { PAGE_LIMIT } from './page-limit'
+import { OPENING_LIMIT, PAGE_LIMIT } from './page-limit'
 import type { RecentMemory } from './recent-memory'
-import { RecentMessages } from './replay'
+import type { Run } from './replay'
+import { RecentMessages, cutRun } from './replay'
 import { afterTick, unref } from './tick'
 
 /** What is kept of a channel that somebody reads, so that readers who come back need not ask the log. */
@@ -19,8 +20,8 @@ export class HubChannel {
   readonly ready: Promise<void>
   state!: LogState
   recent!: RecentMessages
-  /** What the first reader has asked for, where it is not recent: there is more behind it. */
-  opening?: LogPage
+  /** What the first reader is handed first, where the log is longer than what was read. */
+  opening?: Run
   /** Changes with the epoch, and never back: a store that goes back twice may come back to an epoch that it had. */
   life = 0
 
@@ -48,7 +49,7 @@ export class HubChannel {
     // What was kept when nobody read it any more: still right if the log has its last message.
     const kept = this.memory.get(this.name)
     const seen = kept && { epoch: kept.epoch, last: kept.last, mark: kept.mark }
-    const [page] = await Promise.all([this.driver.read(this.name, seen?.last ?? after, PAGE_LIMIT, seen), this.#subscribe()])
+    const [page] = await Promise.all([this.driver.read(this.name, seen?.last ?? after, OPENING_LIMIT, seen), this.#subscribe()])
     if (this.#stopped) return
     // Unless there was no room for it meanwhile.
     if (!(kept?.size && this.#resume(kept, page))) this.#begin(page)
@@ -82,7 +83,7 @@ export class HubChannel {
     }
     else {
       this.#adopt(page)
-      this.opening = page
+      if (oldest) this.opening = cutRun(page.epoch, page.entries, 0, PAGE_LIMIT.bytes)
     }
   }
 
