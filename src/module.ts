@@ -1,7 +1,8 @@
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
-import { SERVER_IMPORTS, adaptToPlatform, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { adaptToPlatform } from './platform'
+import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import type { NitroModule } from 'nitropack/types'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
-import { SERVER_IMPORTS, adaptToPlatform, serverConfig, wantsRedis } from './server-parts'
+import { adaptToPlatform } from './platform'
+import { SERVER_IMPORTS, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>

@@ -1,4 +1,5 @@
 import { invalidOption } from './runtime/shared/errors'
+import { serverAliases } from './server-parts'
 
 /** What is looked at of Nitro's options: which platform an application is built for, and what it is given there. */
 export interface PlatformOptions {
@@ -34,4 +35,18 @@ export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOpt
     return { notes: [`AWS Lambda ends functions after their timeout: set \`sse.maxLifetimeMs\` and \`sse.pollWaitMs\` below it.${streaming}`] }
   }
   return { notes: [] }
+}
+
+interface NitroBuild {
+  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
+  logger: { info(message: string): void }
+}
+
+/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
+export function adaptToPlatform({ options, logger }: NitroBuild, redis: boolean, runtime: (path: string) => string): void {
+  Object.assign(options.alias, serverAliases({ redis, node: options.node }, runtime))
+  const { notes, maxLifetimeMs } = describePlatform(options, redis)
+  for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
+  const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
+  if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
 }

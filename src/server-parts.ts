@@ -1,7 +1,5 @@
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
-import { describePlatform } from './platform'
-import type { PlatformOptions } from './platform'
 
 /** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
 
@@ -44,18 +42,4 @@ export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
 /** What the environment may override at run time: `NUXT_SSE_HEARTBEAT_MS` and so on. `existing` is what the application wrote there itself. */
 export function serverConfig({ handler, driver, redis }: ResolvedModuleOptions, existing: unknown): Record<string, unknown> {
   return { ...handler, driver, redis, ...existing as object }
-}
-
-interface NitroBuild {
-  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
-  logger: { info(message: string): void }
-}
-
-/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
-export function adaptToPlatform({ options, logger }: NitroBuild, redis: boolean, runtime: (path: string) => string): void {
-  Object.assign(options.alias, serverAliases({ redis, node: options.node }, runtime))
-  const { notes, maxLifetimeMs } = describePlatform(options, redis)
-  for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
-  const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
-  if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
 }
