@@ -20,15 +20,18 @@ export interface ServerTarget {
   redis: boolean
   /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
   node?: boolean
+  /** Whether connections outlive a request: without, nothing of Redis is there. @default true */
+  connections?: boolean
 }
 
 /** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
-export function serverAliases({ redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+export function serverAliases({ redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
   const aliases = {
     '#sse/server': 'server/utils/index',
     '#sse/h3': 'nitro2/h3',
     '#sse/nitro': 'nitro2/nitro',
     '#sse/node-response': node ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/redis': `server/drivers/redis-${connections ? 'here' : 'left-out'}`,
     '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
   }
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { nitroOutput } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
@@ -17,6 +19,27 @@ afterAll(async () => {
 })
 
 for (const runtime of runtimes) describeRuntime(runtime, () => redis.url)
+
+describe('what is built', () => {
+  it('for Workers has nothing of Node in it, and nothing of Redis', async () => {
+    const ours = await modulesOf('cloudflare-module')
+    expect(ours.size).toBeGreaterThan(40)
+    expect([...ours.keys()].filter(name => /redis(?!-left-out)|node-response(?<!no-node-response)|pass-signals/.test(name))).toEqual([])
+    // What a bundler puts in for `performance` is the runtime's own.
+    const imports = new Set([...ours.values()].flat().filter(name => !/^src\/|polyfill\/performance/.test(name)).map(name => name.replace(/^node_modules\//, '')))
+    expect([...imports].sort()).toEqual(['eventsource-parser/dist/index.js', 'h3/dist/index.mjs', 'nitropack/dist/runtime/index.mjs'])
+  })
+
+  it('without asking for Redis has no client of it', async () => {
+    for (const preset of ['node-server', 'bun', 'deno-server']) expect([...await modulesOf(preset)].flat(2).filter(name => /ioredis(?!-found)/.test(name)), preset).toEqual([])
+  })
+
+  /** Our files in a bundle, and what each of them imports. */
+  async function modulesOf(preset: string): Promise<Map<string, string[]>> {
+    const modules = JSON.parse(await readFile(`${nitroOutput(preset)}/modules.json`, 'utf8')) as Record<string, string[]>
+    return new Map(Object.entries(modules).filter(([name]) => name.startsWith('src/')))
+  }
+})
 
 describe('Bun\'s idle limit', () => {
   it('makes heartbeats come before it, and says so', async () => {

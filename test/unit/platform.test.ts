@@ -5,7 +5,7 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../src/runtime/server/options'
 
 describe('what an application is built for', () => {
   it.each(['node-server', 'node-cluster', 'bun', 'deno-server', 'nitro-dev', undefined])('%s: needs no word', (preset) => {
-    expect(describePlatform({ preset }, true)).toEqual({ notes: [] })
+    expect(describePlatform({ preset }, true)).toEqual({ connections: true, notes: [] })
   })
 
   it('Cloudflare Workers: refuses Redis, and says what memory is there', () => {
@@ -13,11 +13,11 @@ describe('what an application is built for', () => {
       code: 'INVALID_OPTION',
       message: '[nuxt-sse] Expected `sse.driver` to be `"memory"` for Cloudflare Workers, where no connection to Redis outlives a request, got `"redis"`.',
     }))
-    expect(describePlatform({ preset: 'cloudflare-module' }, false).notes).toEqual([expect.stringContaining('a channel is kept by one isolate')])
+    expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('a channel is kept by one isolate')] })
   })
 
   it('Vercel: streams end before functions do', () => {
-    expect(describePlatform({ preset: 'vercel' }, false)).toEqual({ notes: [expect.stringContaining('after 300 s')], maxLifetimeMs: 270_000 })
+    expect(describePlatform({ preset: 'vercel' }, false)).toMatchObject({ notes: [expect.stringContaining('after 300 s')], maxLifetimeMs: 270_000 })
     expect(describePlatform({ preset: 'vercel', vercel: { functions: { maxDuration: 60 } } }, false)).toMatchObject({ maxLifetimeMs: 54_000 })
   })
 
