@@ -1,8 +1,10 @@
 import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { setupDevtools } from './devtools'
+import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
-import { resolveOptions } from './options'
+import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -15,20 +17,26 @@ export default defineNuxtModule<ModuleOptions>({
     compatibility: { nuxt: '^4.0.0' },
   },
   async setup(options, nuxt) {
+    // A text, say, would be laid over the defaults, and forgotten.
+    assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
     const runtime = (path: string) => resolve('./runtime', path)
     const resolved = resolveOptions(options)
 
     const { runtimeConfig } = nuxt.options
-    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse) as typeof runtimeConfig.sse
+    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse, nuxt.options.dev) as typeof runtimeConfig.sse
 
     const redis = wantsRedis(resolved)
+    if (redis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
     // The prerenderer runs on Node, whatever the application is built for.
     Object.assign(nuxt.options.alias, serverAliases({ redis, node: true }, runtime))
     nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, redis, runtime))
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addServerPlugin(runtime('server/plugins/sse'))
+    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
+    setupDevtools(nuxt, resolve)
 
     // In development an application may begin to share at any time.
     const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

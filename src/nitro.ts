@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { NitroModule } from 'nitropack/types'
 import type { ModuleOptions } from './options'
-import { resolveOptions } from './options'
+import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { SERVER_IMPORTS, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -25,15 +25,16 @@ export default {
   name: 'nuxt-sse',
   setup(nitro) {
     const { options } = nitro
+    assertOptions(options.sse)
     const resolved = resolveOptions(options.sse)
-    options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse) as typeof options.runtimeConfig.sse
+    options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
     adaptToPlatform(nitro, wantsRedis(resolved), runtime)
     options.plugins.push(runtime('server/plugins/sse'))
     if (options.imports) {
       options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
     }
     // A plain import of the package's files would not find the aliases.
-    options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir] }
+    options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
     // Of aliases, Nitro tells TypeScript nothing.
     const { typescript } = options
     const compilerOptions = typescript.tsConfig?.compilerOptions

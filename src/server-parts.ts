@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
 
@@ -12,8 +13,14 @@ export const SERVER_IMPORTS = [
   ['useSSEStats', 'server/utils/use-sse-stats'],
   ['createSSEConnection', 'server/utils/create-sse-connection'],
   ['setSSERedisClient', 'server/utils/set-sse-redis-client'],
+  ['setSSEDriver', 'server/utils/set-sse-driver'],
+  ['createSSETicket', 'server/utils/create-sse-ticket'],
+  ['requireSSETicket', 'server/utils/require-sse-ticket'],
   ['SSEError', 'shared/errors'],
 ] as const
+
+/** What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless. */
+export const BUNDLED_PACKAGES = ['jose/']
 
 export interface ServerTarget {
   /** Whether the application asked for Redis when it was built. */
@@ -43,6 +50,8 @@ export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
 }
 
 /** What the environment may override at run time: `NUXT_SSE_HEARTBEAT_MS` and so on. `existing` is what the application wrote there itself. */
-export function serverConfig({ handler, driver, redis }: ResolvedModuleOptions, existing: unknown): Record<string, unknown> {
-  return { ...handler, driver, redis, ...existing as object }
+export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
+  // One for as long as the development server runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
+  const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
+  return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
 }

@@ -31,9 +31,9 @@ export async function freePort(): Promise<number> {
 const running = new Set<BuiltServer>()
 
 /** Starts a built application as its owner would, and waits until it listens. */
-export async function startBuiltServer(project: keyof typeof projects, { port, env = {} }: { port?: number, env?: Record<string, string> } = {}): Promise<BuiltServer> {
+export async function startBuiltServer(project: keyof typeof projects | { dir: string }, { port, env = {} }: { port?: number, env?: Record<string, string> } = {}): Promise<BuiltServer> {
   port ??= await freePort()
-  const child = spawn(process.execPath, [join(projects[project], '.output/server/index.mjs')], {
+  const child = spawn(process.execPath, [join(typeof project === 'string' ? projects[project] : project.dir, '.output/server/index.mjs')], {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -20,6 +20,8 @@ export interface ConnectionContext {
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
   readonly insight: Insight
+  /** For Nuxt DevTools, in development only: what a connection writes to in place of its sink. */
+  tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
   /** Where errors go that nobody awaits. `where` is `background` unless it is said. */
   report(error: unknown, where?: SSEErrorPlace): void
 }
@@ -64,6 +66,7 @@ export class Connection implements SSEConnection, SinkEvents {
   #linger?: ReturnType<typeof setTimeout>
   #drained?: PromiseWithResolvers<boolean>
   #abort?: AbortController
+  private readonly sink: ResponseSink
   readonly #cleanups: Cleanups
   #over = false
   #record?: StreamRecord
@@ -79,13 +82,14 @@ export class Connection implements SSEConnection, SinkEvents {
   constructor(
     readonly options: ResolvedHandlerOptions,
     private readonly context: ConnectionContext,
-    private readonly sink: ResponseSink,
+    sink: ResponseSink,
     /** For hooks. Let go of when it opens: of an idle connection, a request would be the larger part. */
     private event?: H3Event,
   ) {
     this.#cleanups = new Cleanups(context.report)
+    this.sink = event && context.tap ? context.tap(this, sink, event) : sink
     // Itself, and not two functions: there are as many of them as open connections.
-    sink.watch(this)
+    this.sink.watch(this)
   }
 
   get closed(): boolean {

@@ -13,7 +13,7 @@ import { OwnedResponse, WebResponse } from './web-response'
 /** What goes between a request and its answer, in words that both versions of h3 have (`#sse/h3`). */
 
 /** Of the statuses that requests are refused with (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
   return {
