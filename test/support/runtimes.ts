@@ -16,26 +16,26 @@ export async function stopRuntimes(): Promise<void> {
 
 const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
 
-async function startProcess(preset: string, command: string[], env: Record<string, string>): Promise<RuntimeServer> {
+async function startProcess(output: string, command: string[], env: Record<string, string>): Promise<RuntimeServer> {
   const port = await freePort()
-  const child = spawn(command[0]!, [...command.slice(1), join(nitroOutput(preset), 'server/index.mjs')], {
+  const child = spawn(command[0]!, [...command.slice(1), join(output, 'server/index.mjs')], {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let output = ''
+  let text = ''
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   await new Promise<void>((resolve, reject) => {
     const collect = (chunk: Buffer) => {
-      output += chunk
-      if (output.includes('Listening ')) resolve()
+      text += chunk
+      if (text.includes('Listening ')) resolve()
     }
     child.stdout.on('data', collect)
     child.stderr.on('data', collect)
-    void exited.then(([code]) => reject(new Error(`The server ended with ${code} before it listened:\n${output}`)))
+    void exited.then(([code]) => reject(new Error(`The server ended with ${code} before it listened:\n${text}`)))
   })
   return added({
     url: `http://127.0.0.1:${port}`,
-    output: () => output,
+    output: () => text,
     async stop(signal = 'SIGKILL') {
       const started = performance.now()
       child.kill(signal)
@@ -46,9 +46,9 @@ async function startProcess(preset: string, command: string[], env: Record<strin
 }
 
 /** workerd, as Cloudflare runs it, under Miniflare. */
-async function startWorker(preset: string, env: Record<string, string>): Promise<RuntimeServer> {
+async function startWorker(built: string, env: Record<string, string>): Promise<RuntimeServer> {
   const { Log, LogLevel, Miniflare } = await import('miniflare')
-  const dir = join(nitroOutput(preset), 'server')
+  const dir = join(built, 'server')
   const files = (await readdir(dir, { recursive: true })).filter(name => name.endsWith('.mjs') && name !== 'index.mjs')
   let output = ''
   const worker = new Miniflare({
@@ -92,14 +92,18 @@ const node = [process.execPath]
 
 /** The application as Nitro has built it for `preset`. */
 export function startOn(preset: string, env: Record<string, string> = {}): Promise<RuntimeServer> {
+  const output = nitroOutput(preset)
   switch (preset) {
-    case 'node-cluster': return startProcess(preset, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
-    case 'bun': return startProcess(preset, [bin('bun'), 'run'], env)
-    case 'deno-server': return startProcess(preset, [bin('deno'), 'run', '--allow-all', '--no-prompt'], env)
-    case 'cloudflare-module': return startWorker(preset, env)
-    default: return startProcess(preset, node, env)
+    case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
+    case 'bun': return startProcess(output, [bin('bun'), 'run'], env)
+    case 'deno-server': return startProcess(output, [bin('deno'), 'run', '--allow-all', '--no-prompt'], env)
+    case 'cloudflare-module': return startWorker(output, env)
+    default: return startProcess(output, node, env)
   }
 }
+
+/** What was built for Node in `output`. */
+export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
 const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }): RuntimeUnderTest =>
   ({ name: preset, start: env => startOn(preset, env), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
