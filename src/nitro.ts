@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { NitroModule } from 'nitropack/types'
+import type { NitroModule, NitroOptions } from 'nitropack/types'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, adaptToPlatform, serverConfig, wantsRedis } from './server-parts'
+import { adaptToPlatform } from './platform'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -13,6 +14,8 @@ declare module 'nitropack/types' {
   interface NitroOptions { sse?: NitroModuleOptions }
 }
 
+/** This file as TypeScript reads it: the options are known where it is looked at. */
+const typesOfThis = fileURLToPath(import.meta.url).replace(/\.mjs$/, '.d.mts')
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
@@ -34,9 +37,16 @@ export default {
     }
     // A plain import of the package's files would not find the aliases.
     options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
-    // Of aliases, Nitro tells TypeScript nothing.
-    const { typescript } = options
-    const compilerOptions = typescript.tsConfig?.compilerOptions
-    typescript.tsConfig = { ...typescript.tsConfig, compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } } }
+    tellTypeScript(options.typescript)
   },
 } satisfies NitroModule
+
+/** Of aliases, and of modules that a configuration names by a text, Nitro says nothing in its `tsconfig.json`. */
+function tellTypeScript(typescript: NitroOptions['typescript']): void {
+  const { files, compilerOptions, ...rest } = typescript.tsConfig ?? {}
+  typescript.tsConfig = {
+    ...rest,
+    files: [...files ?? [], typesOfThis],
+    compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } },
+  }
+}

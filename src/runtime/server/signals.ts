@@ -2,6 +2,8 @@ import { closeSSEContext, leaveSSEContext } from './nitro'
 
 /** Nitro's servers of these look at no signal: what listens to one must also end the process. */
 const DO_NOT_EXIT = ['bun', 'deno-server']
+/** How long their sockets may take to send what was said last: nobody tells when they have. */
+const LAST_BYTES_MS = 250
 
 /**
  * Ends all streams when the process is told to go. Nitro's Node server first waits for every open connection, 30 s at most, and
@@ -14,7 +16,7 @@ export function listenToSignals(preset: string | undefined): string[] | undefine
   const { process } = globalThis
   if (process?.env?.NITRO_SHUTDOWN_DISABLED || typeof process?.on !== 'function') return undefined
   const signals = (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ').map(signal => signal.trim()).filter(Boolean)
-  const onSignal = DO_NOT_EXIT.includes(preset ?? '') ? () => void closeSSEContext().then(() => process.exit(0)) : leaveSSEContext
+  const onSignal = DO_NOT_EXIT.includes(preset ?? '') ? () => void closeSSEContext().then(() => setTimeout(() => process.exit(0), LAST_BYTES_MS)) : leaveSSEContext
   // Not `once`: the second of an impatient operator would be the runtime's own reaction again, in the midst of the shutdown.
   for (const signal of signals) process.on(signal, onSignal)
   return signals
