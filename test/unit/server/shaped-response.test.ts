@@ -26,7 +26,8 @@ async function begin(network: string): Promise<void> {
   const { port } = server.address() as AddressInfo
   body = ''
   const asked = fetch(`http://127.0.0.1:${port}`).then(async (answer) => {
-    for await (const chunk of answer.body!) body += new TextDecoder().decode(chunk)
+    const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
+    for (let step = await reader.read(); !step.done; step = await reader.read()) body += step.value
   })
   over = asked.then(() => 'complete', () => 'cut')
   const [, answer] = await once(server, 'request') as [unknown, ServerResponse]
