@@ -10,6 +10,9 @@ import { eventually, openPage } from '../support/playground'
 /** Roles of what somebody operates, or is told of, in Chromium's accessibility tree. */
 const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
 
+/** What a sign-in is sealed with. */
+const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
+
 let browser: Browser
 let server: BuiltServer
 let page: Page
@@ -18,7 +21,7 @@ const problems: string[] = []
 
 beforeAll(async () => {
   browser = await launchBrowser()
-  server = await startBuiltServer('playground')
+  server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
   expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed']))
