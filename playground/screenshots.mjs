@@ -131,7 +131,7 @@ async function playNotifications(page, options) {
     await one.getByRole('button', { name: /^Sign in as/ }).nth(index).click()
     await one.getByRole('complementary').waitFor()
   }
-  const [, name] = /^Sign out (.+)$/.exec(await mine.getByRole('button', { name: /^Sign out/ }).innerText())
+  const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out/ }).textContent()).trim())
   for (const [index, text] of ['The report that you asked for is ready.', 'Your export has 12,480 rows, and is in your folder.'].entries()) {
     await theirs.getByLabel('To').selectOption(name)
     await theirs.getByLabel('Notice').fill(text)
