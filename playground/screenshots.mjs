@@ -9,7 +9,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
-const ENTRY = process.env.PLAYGROUND_ENTRY || fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
+const ENTRY = fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
 const OUT = process.env.SCREENSHOTS_DIR || fileURLToPath(new URL('../docs/screenshots/', import.meta.url))
 const DESKTOP = { width: 1180, height: 800 }
 /** So high that the README shows a whole page. */
@@ -19,6 +19,7 @@ const PHONE = { width: 390, height: 844 }
 const MAX_BYTES = 80_000
 
 const only = process.argv.slice(2)
+let signedIn = 0
 const { url, server } = await startServer()
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim(),
@@ -123,18 +124,19 @@ function plays() {
   }
 }
 
-/** Behind a sign-in, where somebody else writes to. */
+/** Behind a sign-in, where somebody else writes to: another of the three each time, as what was written is kept. */
 async function playNotifications(page, options) {
   const [mine, theirs] = [page, await (await browser.newContext(options)).newPage()]
-  for (const [one, index] of [[mine, 0], [theirs, 1]]) {
+  const first = signedIn++
+  for (const [one, index] of [[mine, first % 3], [theirs, (first + 1) % 3]]) {
     await one.goto(`${url}/notifications`)
     await one.getByRole('button', { name: /^Sign in as/ }).nth(index).click()
     await one.getByRole('complementary').waitFor()
   }
   const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out/ }).textContent()).trim())
   for (const [index, text] of ['The report that you asked for is ready.', 'Your export has 12,480 rows, and is in your folder.'].entries()) {
-    await theirs.getByLabel('To').selectOption(name)
-    await theirs.getByLabel('Notice').fill(text)
+    await theirs.getByRole('combobox', { name: /^To/ }).selectOption(name)
+    await theirs.getByRole('textbox', { name: 'Notice' }).fill(text)
     await theirs.getByRole('button', { name: 'Send' }).click()
     await mine.getByText(text).waitFor()
     if (index) break
