@@ -44,8 +44,15 @@ async function visit(path: string, of = page): Promise<void> {
   await of.getByLabel('Colours').waitFor()
   // What is behind a sign-in is looked at, too.
   const signIn = of.getByRole('button', { name: /^Sign in as/ }).first()
-  if (await signIn.count()) await signIn.click()
-  await of.getByRole('complementary').waitFor()
+  const panel = of.getByRole('complementary')
+  if (await signIn.count()) {
+    await signIn.click()
+    await panel.waitFor()
+    // As who comes back signed in: the focus has not been anywhere yet.
+    await of.reload()
+    await of.getByLabel('Colours').waitFor()
+  }
+  await panel.waitFor()
 }
 
 /** Of the page, and of a connection that says anything but that it is about to connect. */
