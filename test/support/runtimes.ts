@@ -46,7 +46,7 @@ async function startProcess(output: string, command: string[], env: Record<strin
 }
 
 /** workerd, as Cloudflare runs it, under Miniflare. */
-async function startWorker(built: string, env: Record<string, string>): Promise<RuntimeServer> {
+export async function startWorker(built: string, env: Record<string, string> = {}, compatibilityFlags = ['nodejs_compat', 'enable_request_signal']): Promise<RuntimeServer> {
   const { Log, LogLevel, Miniflare } = await import('miniflare')
   const dir = join(built, 'server')
   const files = (await readdir(dir, { recursive: true })).filter(name => name.endsWith('.mjs') && name !== 'index.mjs')
@@ -62,7 +62,7 @@ async function startWorker(built: string, env: Record<string, string>): Promise<
     modulesRoot: dir,
     modules: ['index.mjs', ...files].map(name => ({ type: 'ESModule' as const, path: join(dir, name) })),
     compatibilityDate: '2026-07-01',
-    compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
+    compatibilityFlags,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
       for (const stream of [stdout, stderr]) stream.on('data', (chunk: Buffer) => output += chunk)
     },
