@@ -42,6 +42,18 @@ describe('what is built', () => {
   }
 })
 
+describe('Vercel\'s maximum duration', () => {
+  it('is never reached: a stream asks its client to come back before', async () => {
+    const server = await startOn('vercel')
+    const reader = await SSEReader.open(`${server.url}/api/channel/long`)
+    const began = performance.now()
+    await reader.finished
+    expect(performance.now() - began).toBeLessThan(8_000 * 0.95)
+    expect(reader.controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
+    await server.stop()
+  })
+})
+
 describe('a Worker without the signal of its requests', () => {
   it('forgets who has left when the next one comes', async () => {
     const server = await startWorker(nitroOutput('cloudflare-module'), {}, ['nodejs_compat'])
