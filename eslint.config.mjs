@@ -15,6 +15,7 @@ const arrows = [
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
   // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
   { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
+  { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers'],
@@ -83,7 +84,7 @@ export default createConfigForNuxt({
     ignores: ['src/runtime/server/plugins/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ group: ['h3', 'nitropack', 'nitropack/*', 'node:*'], allowTypeImports: true, message: 'Only nitro2/ and plugins/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
+        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/ and plugins/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
       }],
     },
   })

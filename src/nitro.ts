@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { NitroModule } from 'nitropack/types'
+import type { Nitro as Nitro3 } from 'nitro/types'
+import type { Nitro as Nitro2 } from 'nitropack/types'
 import type { ModuleOptions } from './options'
 import { resolveOptions } from './options'
-import { SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -13,28 +14,50 @@ declare module 'nitropack/types' {
   interface NitroOptions { sse?: NitroModuleOptions }
 }
 
+declare module 'nitro/types' {
+  interface NitroConfig { sse?: NitroModuleOptions }
+  interface NitroOptions { sse?: NitroModuleOptions }
+}
+
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
+/** A module for both versions of Nitro, with no word of either in its type. */
+export interface SSENitroModule {
+  name: string
+  setup(nitro: object): void
+}
+
 /**
- * The server's part for Nitro without Nuxt: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on, `#sse/server`
- * everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
+ * The server's part for Nitro without Nuxt, 2 and 3: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on,
+ * `#sse/server` everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
  */
 export default {
   name: 'nuxt-sse',
-  setup({ options }) {
+  setup(nitro) {
+    const { options } = nitro as Nitro2 | Nitro3
+    const isNitro3 = (nitro as Partial<Nitro3>).meta?.majorVersion === 3
     const resolved = resolveOptions(options.sse)
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse) as typeof options.runtimeConfig.sse
-    Object.assign(options.alias, serverAliases({ redis: wantsRedis(resolved), node: options.node }, runtime))
-    options.plugins.push(runtime('server/plugins/sse'))
-    if (options.imports) {
-      options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
-    }
-    // A plain import of the package's files would not find the aliases.
-    options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir] }
-    // Of aliases, Nitro tells TypeScript nothing.
-    const { typescript } = options
-    const compilerOptions = typescript.tsConfig?.compilerOptions
-    typescript.tsConfig = { ...typescript.tsConfig, compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } } }
+    Object.assign(options.alias, serverAliases({ nitro: isNitro3 ? 3 : 2, redis: wantsRedis(resolved), node: options.node }, runtime))
+    options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
+    if (isNitro3) adaptToNitro3(options as Nitro3['options'])
+    else adaptToNitro2(options as Nitro2['options'])
   },
-} satisfies NitroModule
+} satisfies SSENitroModule as SSENitroModule
+
+/** A plain import of the package's files would not find the aliases: they are bundled. */
+function adaptToNitro3(options: Nitro3['options']): void {
+  if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir]
+}
+
+/** The same, and what Nitro 3 does not have: auto-imports, and a TypeScript configuration that knows of aliases. */
+function adaptToNitro2(options: Nitro2['options']): void {
+  if (options.imports) {
+    options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
+  }
+  options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir] }
+  const { typescript } = options
+  const compilerOptions = typescript.tsConfig?.compilerOptions
+  typescript.tsConfig = { ...typescript.tsConfig, compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } } }
+}

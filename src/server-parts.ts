@@ -15,7 +15,12 @@ export const SERVER_IMPORTS = [
   ['SSEError', 'shared/errors'],
 ] as const
 
+/** What hears of the server's beginning and end. Files are below `runtime/`. */
+export const SERVER_PLUGIN = { nitro2: 'server/plugins/sse', nitro3: 'nitro3/plugin' } as const
+
 export interface ServerTarget {
+  /** The major version of Nitro: 2 is on h3 1, 3 on h3 2. @default 2 */
+  nitro?: number
   /** Whether the application asked for Redis when it was built. */
   redis: boolean
   /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
@@ -23,12 +28,13 @@ export interface ServerTarget {
 }
 
 /** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
-export function serverAliases({ redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+export function serverAliases({ nitro = 2, redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+  const framework = nitro >= 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
-    '#sse/h3': 'nitro2/h3',
-    '#sse/nitro': 'nitro2/nitro',
-    '#sse/node-response': node ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/h3': `${framework}/h3`,
+    '#sse/nitro': `${framework}/nitro`,
+    '#sse/node-response': node && nitro < 3 ? 'nitro2/node-response' : 'nitro2/no-node-response',
     '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
   }
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))

@@ -3,8 +3,13 @@ import { useSSEContext } from '../nitro'
 import type { SSEStats } from '../stats'
 import { readStats } from '../stats'
 
-// Here, because each application's types name this file: an augmentation that no program includes says nothing.
+// Here, because each application's types name this file: an augmentation that no program includes says nothing. An
+// application has one of the two.
 declare module 'nitropack/types' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
+  interface NitroRuntimeHooks extends SSEHooks {}
+}
+declare module 'nitro/types' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type
   interface NitroRuntimeHooks extends SSEHooks {}
 }
