@@ -3,7 +3,7 @@ import type { ResolvedModuleOptions } from './options'
 
 /** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
 
-/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. Files are below `runtime/`. */
+/** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/utils/define-sse-handler'],
   ['useSSEChannel', 'server/utils/use-sse-channel'],
@@ -32,6 +32,8 @@ export function serverAliases({ nitro = 2, redis, node = true }: ServerTarget, r
   const framework = nitro >= 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
+    // The same by a name that TypeScript knows without being told: Nitro 3 writes no configuration for it.
+    'nuxt-sse/server': 'server/utils/index',
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
     '#sse/node-response': node && nitro < 3 ? 'nitro2/node-response' : 'nitro2/no-node-response',

@@ -37,6 +37,9 @@ export const isAnswered = (event: H3Event): boolean => event.runtime?.node?.res?
 
 /** Answers with a stream. What it returns is what the handler must return. */
 export function answerWith(event: H3Event, stream: ReadableStream<Uint8Array>): unknown {
+  // Where Node writes it: one that ends by closing needs no chunk framing, and leaves no socket behind that would hold back a shutdown.
+  const response = event.runtime?.node?.res
+  if (response) Object.assign(response, { shouldKeepAlive: false, useChunkedEncodingByDefault: false })
   return stream
 }
 

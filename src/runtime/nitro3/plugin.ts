@@ -8,5 +8,6 @@ export default definePlugin(({ hooks }) => {
   useSSEContext()
   connectHooks(hooks)
   hooks.hook('close', () => void closeSSEContext())
-  if (!import.meta.dev) listenToSignals(import.meta.preset)
+  // Its server listens to signals unless it finds the variable CI or TEST: then nobody would end the process.
+  if (!import.meta.dev) listenToSignals(import.meta.preset, signal => globalThis.process.listenerCount(signal) > 1)
 })

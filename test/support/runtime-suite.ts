@@ -1,0 +1,265 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { BuiltServer } from './built-server'
+import { eventually } from './conditions'
+import { SSEReader } from './read-sse'
+
+/**
+ * One application on each runtime and on either Nitro: the same expectations everywhere. What a runtime does otherwise is said
+ * in its description, and expected here.
+ */
+
+/** What a runtime does otherwise than Node with Nitro 2. Each is looked at by a test: none is a reason to skip one. */
+export interface RuntimeUnderTest {
+  name: string
+  /** Starts what was built, once more with each call. */
+  start(env: Record<string, string>): Promise<RuntimeServer>
+  /** Before the names of variables in the environment. */
+  envPrefix: 'NITRO' | 'NUXT'
+  /** Whether all requests share channels kept in memory. */
+  memory: boolean
+  /** Whether ioredis can hold its connections. */
+  redis: boolean
+  /** Whether the process hears a signal. */
+  signals: boolean
+  /** Whether somebody who leaves while a poll waits is noticed before the wait is over. */
+  seesPollsLeave: boolean
+}
+
+export type RuntimeServer = Pick<BuiltServer, 'url' | 'output' | 'stop'>
+
+const READERS = 100
+let names = 0
+
+export function describeRuntime({ name: runtime, start, envPrefix, memory, redis: reachesRedis, signals, seesPollsLeave }: RuntimeUnderTest, redisUrl: () => string): void {
+  describe(runtime, () => {
+    const redisEnv = () => ({ [`${envPrefix}_SSE_REDIS_URL`]: redisUrl() })
+    const env = memory ? undefined : redisEnv
+    let server: RuntimeServer
+    let name: string
+    beforeAll(async () => {
+      server = await start(env?.() ?? {})
+    })
+    afterAll(() => server.stop())
+
+    const open = (path: string, init?: RequestInit) => SSEReader.open(server.url + path, init)
+    const post = (path: string, body: unknown) => fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    const publish = async (channel: string, body: unknown, query = '') => ((await (await post(`/api/publish/${channel}${query}`, body)).json()) as { ids: string[] }).ids
+    const poll = async (channel: string, query: string) => await (await fetch(`${server.url}/api/channel/${channel}?transport=poll&${query}`)).json() as { messages: { id: string, data: unknown }[], position: string, ended: boolean, gap: unknown, error?: unknown }
+    /** What the routes tell. Of many processes, of each one that is asked. */
+    const told = async () => (await fetch(`${server.url}/api/told`, { headers: { connection: 'close' } })).json() as Promise<Record<string, number>>
+    const toldSum = async (key: string, atLeast: number) => {
+      let most = 0
+      await eventually(async () => {
+        most = Math.max(most, (await told())[key] ?? 0)
+        expect(most).toBeGreaterThanOrEqual(atLeast)
+      }, 10_000)
+      return most
+    }
+    const newName = () => name = `c${++names}`
+
+    it('sends headers and preamble at once, and heartbeats while there is nothing to say', async () => {
+      await using reader = await open(`/api/channel/${newName()}`)
+      expect(reader.status).toBe(200)
+      expect(reader.response.headers.get('content-type')).toBe('text/event-stream')
+      expect(reader.response.headers.get('cache-control')).toBe('no-cache, no-transform')
+      expect(reader.response.headers.get('x-accel-buffering')).toBe('no')
+      await reader.until(({ comments }) => comments.length > 3)
+      expect(reader.raw).toMatch(/^retry: \d+\nid: [\w.]+\nevent: sse\ndata: \{"type":"open","heartbeatMs":200,"position":"[\w.]+","resumed":false\}\n\n(:\n\n)+$/)
+    })
+
+    it('streams a generator, and the answer to a POST whose body was read', async () => {
+      const reader = await open('/api/count')
+      await reader.finished
+      expect(reader.data).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+      const chat = await open('/api/chat', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: 'one two' }) })
+      await chat.finished
+      expect(chat.data).toEqual([{ word: 'one' }, { word: 'two' }])
+      for (const { controls, cut } of [reader, chat]) expect([controls.map(({ type }) => type), cut]).toEqual([['open', 'end'], false])
+    })
+
+    it('keeps the surface of createEventStream', async () => {
+      const reader = await open('/api/raw')
+      await reader.finished
+      expect(reader.events.filter(({ event }) => event !== 'sse').map(({ id, event, data }) => [id, event, data])).toEqual([[undefined, undefined, 'first'], ['7', 'named', 'second']])
+      expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+    })
+
+    it('resumes: a channel from any position, a source of its own, and says what is lost', async () => {
+      const ids = await publish(newName(), [{ n: 1 }, { n: 2 }, { n: 3 }])
+      await using reader = await open(`/api/channel/${name}`, { headers: { 'last-event-id': ids[0]! } })
+      await reader.until(({ data }) => data.length === 2)
+      expect(reader.messages.map(({ id }) => id)).toEqual(ids.slice(1))
+      expect(reader.controls).toMatchObject([{ type: 'open', position: ids[0], resumed: true }])
+      await using lost = await open(`/api/channel/${name}`, { headers: { 'last-event-id': 'other.1' } })
+      await lost.until(({ data }) => data.length === 3)
+      expect(lost.controls).toMatchObject([{ type: 'open' }, { type: 'gap', reason: 'epoch' }])
+      expect((await fetch(`${server.url}/api/channel/${name}?position=nonsense!`)).status).toBe(400)
+      const rows = await open('/api/resume', { headers: { 'last-event-id': 'row-4' } })
+      await rows.finished
+      expect(rows.messages).toEqual([{ id: 'row-5', event: 'row', data: { row: 5 } }, { id: 'row-6', event: 'row', data: { row: 6 } }])
+    })
+
+    it('polls: what is there at once, what comes while it waits, and what is over', async () => {
+      const ids = await publish(newName(), [{ n: 1 }, { n: 2 }])
+      const first = await poll(name, 'position=1')
+      expect(first).toEqual({ type: 'batch', messages: [{ id: ids[1], data: { n: 2 } }], position: ids[1], ended: false, gap: null, pollMs: 0 })
+      const waiting = poll(name, `position=${first.position}&waitMs=8000`)
+      // Not before the poll waits: else it is the first of the two again.
+      await sleep(100)
+      const [third] = await publish(name, { n: 3 })
+      expect(await waiting).toMatchObject({ messages: [{ id: third, data: { n: 3 } }], position: third })
+      const began = performance.now()
+      expect(await poll(name, `position=${third}&waitMs=100`)).toMatchObject({ messages: [], position: third, ended: false })
+      expect(performance.now() - began).toBeGreaterThan(90)
+      await publish(name, { n: 4 }, '?end=1')
+      expect(await poll(name, `position=${third}`)).toMatchObject({ messages: [{ data: { n: 4 } }], ended: true })
+    })
+
+    it('hands over between stream and poll, either way, losing and repeating nothing', async () => {
+      newName()
+      const all: unknown[] = []
+      let position = ''
+      for (let n = 1; n <= 6; n++) {
+        await publish(name, { n })
+        if (n % 2) {
+          await using reader = await open(`/api/channel/${name}?position=${position || 'start'}`)
+          await reader.until(({ data }) => data.length > 0)
+          all.push(...reader.data)
+          position = reader.messages.at(-1)!.id!
+        }
+        else {
+          const batch = await poll(name, `position=${position}`)
+          all.push(...batch.messages.map(({ data }) => data))
+          position = batch.position
+        }
+      }
+      expect(all).toEqual([1, 2, 3, 4, 5, 6].map(n => ({ n })))
+    })
+
+    it('refuses with ordinary HTTP errors, and ends a stream that fails with words that are for strangers', async () => {
+      for (const accept of ['text/event-stream', 'application/json']) {
+        const before = await fetch(`${server.url}/api/error?when=before`, { headers: { accept } })
+        expect([before.status, (await before.json()).message]).toEqual([401, 'Sign in first.'])
+        const refused = await fetch(`${server.url}/api/error?when=refused`, { headers: { accept } })
+        expect([refused.status, await refused.json()]).toMatchObject([403, { message: 'Not today.', data: { code: 'REFUSED' } }])
+      }
+      const shown = await open('/api/error?when=shown')
+      const hidden = await open('/api/error?when=hidden')
+      await Promise.all([shown.finished, hidden.finished])
+      expect(shown.controls.at(-1)).toEqual({ type: 'error', code: 'SHOWN', statusCode: 409, message: 'Try another.', retry: false })
+      expect(hidden.controls.at(-1)).toMatchObject({ type: 'error', code: 'SOURCE_FAILED', statusCode: 500, retry: true })
+      expect(hidden.raw).not.toContain('secret')
+    })
+
+    it('tells all readers of an ending, also those who come later', async () => {
+      await using reader = await open(`/api/channel/${newName()}`)
+      await reader.until(({ controls }) => controls.length === 1)
+      const ids = await publish(name, [{ n: 1 }], '?end=1')
+      await reader.finished
+      expect([reader.data, reader.controls.at(-1)]).toEqual([[{ n: 1 }], { type: 'end' }])
+      expect((await open(`/api/channel/${name}`, { headers: { 'last-event-id': ids[0]! } })).status).toBe(204)
+      await publish(newName(), [{ n: 1 }], '?fail=1')
+      const failed = await open(`/api/channel/${name}`)
+      await failed.finished
+      expect([failed.data, failed.controls.at(-1)]).toMatchObject([[{ n: 1 }], { type: 'error', code: 'TOLD', statusCode: 409 }])
+    })
+
+    it(`reaches ${READERS} readers, each with every message once and in order`, async () => {
+      newName()
+      const readers = await Promise.all(Array.from({ length: READERS }, () => open(`/api/channel/${name}`)))
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
+      const numbers = Array.from({ length: 50 }, (_, n) => ({ n }))
+      await publish(name, numbers.slice(0, 25))
+      await Promise.all(numbers.slice(25).map(number => publish(name, number)))
+      await Promise.all(readers.map(reader => reader.until(({ data }) => data.length === 50, 20_000)))
+      for (const reader of readers) {
+        expect(reader.messages.map(({ id }) => Number(id!.split('.')[1]))).toEqual(numbers.map(({ n }) => n + 1))
+        expect(reader.data.slice(0, 25)).toEqual(numbers.slice(0, 25))
+        expect(new Set(reader.data.map(data => (data as { n: number }).n)).size).toBe(50)
+      }
+      await Promise.all(readers.map(reader => reader.close()))
+    })
+
+    it('does not pull a source for a client that does not read, and loses nothing when it does', async () => {
+      const id = newName()
+      const controller = new AbortController()
+      const response = await fetch(`${server.url}/api/generator?id=${id}`, { signal: controller.signal })
+      // 32 MB are offered. What the sockets on both ends hold is taken, and no more.
+      let before = -1
+      let yielded = await toldSum(`${id}:yielded`, 1)
+      for (; yielded !== before; yielded = await toldSum(`${id}:yielded`, 1)) {
+        before = yielded
+        await sleep(300)
+      }
+      expect(yielded).toBeLessThan(1_000)
+      const text = await response.text()
+      expect(text.match(/^data: \{"n":\d+/gm)?.map(line => Number(line.slice(11)))).toEqual(Array.from({ length: 2_000 }, (_, n) => n + 1))
+      expect(text.endsWith('event: sse\ndata: {"type":"end"}\n\n')).toBe(true)
+      expect(await toldSum(`${id}:released`, 1)).toBe(1)
+    })
+
+    it('notices who leaves: cleans up once, and leaves nothing', async () => {
+      const id = newName()
+      const pushed = await open(`/api/push?id=${id}`)
+      const reader = await open(`/api/channel/${id}`)
+      const generator = await open(`/api/generator?id=${id}&to=1000000`)
+      await Promise.all([pushed, reader, generator].map(one => one.until(({ controls }) => controls.length > 0)))
+      await Promise.all([pushed, reader, generator].map(one => one.close()))
+      expect(await toldSum(`${id}:cleaned`, 1)).toBe(1)
+      expect(await toldSum(`${id}:aborted`, 1)).toBe(1)
+      expect(await toldSum(`${id}:released`, 1)).toBe(1)
+      await eventually(async () => {
+      // Of several processes, a few answers in a row are one of each.
+        for (let asked = 0; asked < 4; asked++) expect((await told()).connections).toBe(0)
+      }, 10_000)
+    })
+
+    it(seesPollsLeave ? 'lets go of a poll whose client has left' : 'lets go of a poll whose client has left when its wait is over', async () => {
+      newName()
+      const controller = new AbortController()
+      const waiting = fetch(`${server.url}/api/channel/${name}?transport=poll&waitMs=1500`, { signal: controller.signal }).catch(() => {})
+      const polls = async () => {
+        let most = 0
+        for (let asked = 0; asked < 4; asked++) most = Math.max(most, (await told()).polls!)
+        return most
+      }
+      await eventually(async () => expect(await polls()).toBe(1))
+      const began = performance.now()
+      controller.abort()
+      await waiting
+      await eventually(async () => expect(await polls()).toBe(0))
+      if (seesPollsLeave) expect(performance.now() - began).toBeLessThan(1_200)
+    })
+
+    it('answers HEAD with headers alone', async () => {
+      const response = await fetch(`${server.url}/api/any`, { method: 'HEAD' })
+      expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([200, 'text/event-stream', ''])
+    })
+
+    it.runIf(reachesRedis && memory)('shares channels with other processes through Redis', async () => {
+      const [one, two] = await Promise.all([1, 2].map(() => start(redisEnv())))
+      await using reader = await SSEReader.open(`${one!.url}/api/channel/${newName()}`)
+      await reader.until(({ controls }) => controls.length === 1)
+      await fetch(`${two!.url}/api/publish/${name}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"n":1}' })
+      await reader.until(({ data }) => data.length === 1)
+      await Promise.all([one!.stop(), two!.stop()])
+    })
+
+    it.runIf(signals)('asks clients to come back when it is told to go, and goes at once', async () => {
+      const leaving = await start(env?.() ?? {})
+      const readers = await Promise.all(Array.from({ length: 10 }, () => SSEReader.open(`${leaving.url}/api/channel/${newName()}`)))
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
+      const { code, ms } = await leaving.stop('SIGTERM')
+      expect(code).toBe(0)
+      expect(ms).toBeLessThan(5_000)
+      await Promise.all(readers.map(reader => reader.finished))
+      for (const { controls } of readers) expect(controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
+    })
+
+    // The last: it looks at what all others have caused.
+    it('has rejected no promise that nobody handles', () => {
+      expect(server.output()).not.toMatch(/unhandled|uncaught|different request/i)
+    })
+  })
+}
