@@ -13,13 +13,16 @@ const arrows = [
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  // For tests: drivers, and what they are made of.
+  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
+  { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
-  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
+  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
   { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers'],
-    ['message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
+    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],
+    ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
     ['hub'],
@@ -32,9 +35,9 @@ const arrows = [
     ['web-response'],
     ['response', 'nitro'],
     ['signals'],
-    ['admit'],
+    ['admit', 'take-ticket'],
     ['serve', 'raw-connection'],
-    ['utils', 'plugins'],
+    ['utils', 'plugins', 'devtools'],
   ]),
 ]
 
@@ -48,7 +51,7 @@ function layers(order) {
 }
 
 function at(name) {
-  return ['drivers', 'utils', 'plugins'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
+  return ['drivers', 'utils', 'plugins', 'devtools'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
 }
 
 export default createConfigForNuxt({
@@ -61,7 +64,7 @@ export default createConfigForNuxt({
     rules: { '@typescript-eslint/no-invalid-void-type': 'off' },
   })
   .append({
-    files: ['test/e2e/**'],
+    files: ['test/e2e/**', 'test/support/playground.ts'],
     // Playwright's innerText() is not the DOM's.
     rules: { 'unicorn/prefer-dom-node-text-content': 'off' },
   })
@@ -72,19 +75,19 @@ export default createConfigForNuxt({
     rules: { 'import-x/no-restricted-paths': ['error', { zones: arrows }] },
   })
   .append({
-    files: ['src/runtime/client/**', 'src/runtime/shared/**'],
+    files: ['src/runtime/client/**', 'src/runtime/shared/**', 'src/runtime/test/**'],
     rules: {
       'no-restricted-imports': ['error', {
-        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client runs without Vue, Nuxt and Node.' }],
+        patterns: [{ group: ['vue', 'vue/*', '@vueuse/*', 'nuxt', 'nuxt/*', '#*', 'node:*', 'h3', 'nitropack/*'], message: 'nuxt-sse/client and nuxt-sse/test run without Vue, Nuxt and Node.' }],
       }],
     },
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/plugins/**'],
+    ignores: ['src/runtime/server/{plugins,devtools}/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/ and plugins/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
+        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/, plugins/ and devtools/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
       }],
     },
   })

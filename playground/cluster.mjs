@@ -2,6 +2,7 @@
 // printed) and look at the pages: nothing is lost. `npm run dev:cluster`; NUXT_SSE_REDIS_URL names a Redis of yours,
 // otherwise one is started; PORT is 3000 unless it is set.
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import process from 'node:process'
@@ -11,6 +12,8 @@ const INSTANCES = 2
 const RESTART_MS = 1_000
 const ENTRY = fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
 const { PORT = '3000', HOST = '127.0.0.1', NUXT_SSE_REDIS_URL } = process.env
+/** The same for all instances: what one has signed, the other verifies. */
+const SECRETS = { NUXT_SESSION_PASSWORD: secret(), NUXT_SSE_TICKET_SECRET: secret() }
 
 const children = new Set()
 let ending = false
@@ -41,7 +44,7 @@ function forward(client, left) {
 }
 
 async function startInstance(number, port) {
-  const child = spawn(process.execPath, [ENTRY], { env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), NUXT_SSE_REDIS_URL: url }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [ENTRY], { env: { ...SECRETS, ...process.env, HOST: '127.0.0.1', PORT: String(port), NUXT_SSE_REDIS_URL: url }, stdio: ['ignore', 'pipe', 'inherit'] })
   children.add(child)
   child.on('exit', () => {
     children.delete(child)
@@ -52,6 +55,10 @@ async function startInstance(number, port) {
   await once(child.stdout, 'data')
   child.stdout.resume()
   console.log(`Instance ${number} runs as process ${child.pid}.`)
+}
+
+function secret() {
+  return randomBytes(32).toString('base64url')
 }
 
 async function startRedis() {

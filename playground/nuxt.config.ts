@@ -6,7 +6,7 @@ const favicon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://w
 const theme = `const t = localStorage.getItem('sse-theme'); if (t === 'light' || t === 'dark') document.documentElement.dataset.theme = t`
 
 export default defineNuxtConfig({
-  modules: ['../src/module'],
+  modules: ['../src/module', 'nuxt-auth-utils'],
   devtools: { enabled: false },
   app: {
     head: {
@@ -14,19 +14,23 @@ export default defineNuxtConfig({
       htmlAttrs: { lang: 'en' },
       meta: [
         { name: 'viewport', content: 'width=device-width, initial-scale=1' },
-        { name: 'description', content: 'A chat, a job and a feed on server-sent events that lose nothing.' },
-        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#fafaf8' },
-        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#101312' },
+        { name: 'description', content: 'A dashboard, a chat, a job and a feed on server-sent events that lose nothing.' },
+        { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#f8f9f7' },
+        { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#0e1110' },
       ],
       link: [{ rel: 'icon', href: favicon }],
       script: [{ innerHTML: theme }],
     },
   },
   css: ['~/assets/css/main.css'],
+  // How long what the page of notifications signs in with is good for: NUXT_SIGN_IN_TOKEN_MS, NUXT_SIGN_IN_TICKET_MS.
+  runtimeConfig: { signIn: { tokenMs: 10_000, ticketMs: 60_000 } },
   // As an application has it that installed the package.
   alias: { 'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)) },
   compatibilityDate: '2026-11-01',
   telemetry: false,
-  // A second is long enough to see a reconnect, and short enough not to wait for it.
-  sse: { retryMs: 1_000, heartbeatMs: 5_000 },
+  // Only the page with a sign-in asks who is there.
+  auth: { loadStrategy: 'none' },
+  // A second is long enough to see a reconnect, and short enough not to wait for it. Silence is noticed after two and a half heartbeats.
+  sse: { retryMs: 1_000, heartbeatMs: 2_000 },
 })

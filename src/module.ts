@@ -1,7 +1,9 @@
 import { addImports, addNitroPlugin, addServerImports, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
+import { setupDevtools } from './devtools'
+import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
-import { resolveOptions } from './options'
-import { SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { assertOptions, resolveOptions } from './options'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, adaptToPlatform, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -14,21 +16,30 @@ export default defineNuxtModule<ModuleOptions>({
     compatibility: { nuxt: '^4.0.0 || ^5.0.0' },
   },
   async setup(options, nuxt) {
+    // A text, say, would be laid over the defaults, and forgotten.
+    assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
     const runtime = (path: string) => resolve('./runtime', path)
     const resolved = resolveOptions(options)
 
     const { runtimeConfig } = nuxt.options
-    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse) as typeof runtimeConfig.sse
+    runtimeConfig.sse = serverConfig(resolved, runtimeConfig.sse, nuxt.options.dev) as typeof runtimeConfig.sse
 
     const redis = wantsRedis(resolved)
-    const nitro = getNitroVersion(nuxt)
+    if (redis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
+    const nitroMajor = getNitroVersion(nuxt)
     // The prerenderer runs on Node, whatever the application is built for.
-    Object.assign(nuxt.options.alias, serverAliases({ nitro, redis, node: true }, runtime))
-    nuxt.hook('nitro:init', ({ options: { alias, node } }) => void Object.assign(alias, serverAliases({ nitro, redis, node }, runtime)))
+    Object.assign(nuxt.options.alias, serverAliases({ nitroMajor, redis, node: true }, runtime))
+    // What a route streams, for `useSSE`: each version of Nuxt tells it in its own way.
+    nuxt.options.alias['#sse/routes'] = runtime(`nitro${nitroMajor === 3 ? 3 : 2}/routes`)
+    nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, { nitroMajor, redis }, runtime))
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addNitroPlugin({ nitro2: runtime(SERVER_PLUGIN.nitro2), nitro3: runtime(SERVER_PLUGIN.nitro3) })
+    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
+    // Its page is made of routes for Nitro 2.
+    if (nitroMajor !== 3) setupDevtools(nuxt, resolve)
 
     // In development an application may begin to share at any time.
     const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

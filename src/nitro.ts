@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import type { Nitro as Nitro3 } from 'nitro/types'
 import type { Nitro as Nitro2 } from 'nitropack/types'
 import type { ModuleOptions } from './options'
-import { resolveOptions } from './options'
-import { SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { assertOptions, resolveOptions } from './options'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, adaptToPlatform, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -37,9 +37,10 @@ export default {
   setup(nitro) {
     const { options } = nitro as Nitro2 | Nitro3
     const isNitro3 = (nitro as Partial<Nitro3>).meta?.majorVersion === 3
+    assertOptions(options.sse)
     const resolved = resolveOptions(options.sse)
-    options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse) as typeof options.runtimeConfig.sse
-    Object.assign(options.alias, serverAliases({ nitro: isNitro3 ? 3 : 2, redis: wantsRedis(resolved), node: options.node }, runtime))
+    options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
+    adaptToPlatform(nitro as Nitro2 | Nitro3, { nitroMajor: isNitro3 ? 3 : 2, redis: wantsRedis(resolved) }, runtime)
     options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
     if (isNitro3) adaptToNitro3(options as Nitro3['options'])
     else adaptToNitro2(options as Nitro2['options'])
@@ -48,7 +49,7 @@ export default {
 
 /** A plain import of the package's files would not find the aliases: they are bundled. */
 function adaptToNitro3(options: Nitro3['options']): void {
-  if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir]
+  if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir, ...BUNDLED_PACKAGES]
 }
 
 /** The same, and what Nitro 3 does not have: auto-imports, and a TypeScript configuration that knows of aliases. */
@@ -56,7 +57,7 @@ function adaptToNitro2(options: Nitro2['options']): void {
   if (options.imports) {
     options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
   }
-  options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir] }
+  options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
   const { typescript } = options
   const compilerOptions = typescript.tsConfig?.compilerOptions
   typescript.tsConfig = { ...typescript.tsConfig, compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } } }

@@ -1,7 +1,8 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server/options'
 import { invalidOption } from './runtime/shared/errors'
 import { redisConnector } from './runtime/server/drivers/redis-connect'
-import { resolveModuleHandlerOptions } from './runtime/server/options'
+import { DEFAULT_HANDLER_OPTIONS, resolveModuleHandlerOptions } from './runtime/server/options'
+import { readTicketSecrets } from './runtime/server/ticket-secrets'
 
 export interface RedisOptions {
   /**
@@ -39,6 +40,12 @@ export interface ModuleOptions extends SSEHandlerOptions {
   driver?: 'memory' | 'redis'
   redis?: RedisOptions
   client?: ClientOptions
+  /**
+   * What `createSSETicket` signs with: at least 32 characters. A list, or several separated by commas: the first signs, all verify. What
+   * is said here is in the build; at run time, and better, `NUXT_SSE_TICKET_SECRET`.
+   * @default none, and in development one of its own
+   */
+  ticketSecret?: string | string[]
 }
 
 export interface ResolvedModuleOptions {
@@ -47,17 +54,58 @@ export interface ResolvedModuleOptions {
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
   client: ClientOptions
+  ticketSecret: string[]
 }
 
 const DRIVERS = ['memory', 'redis']
 const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
+type Rule = [test: (value: unknown) => boolean, expected: string]
+
+const text: Rule = [value => typeof value === 'string', 'a text']
+const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
+const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
+  url: text,
+  cluster: flag,
+  sentinel: text,
+  sentinelPassword: text,
+  keyPrefix: text,
+  timeoutMs: [value => Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number of milliseconds, at least 1'],
+}
+const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
+/** Those that are looked at elsewhere, for what they say. */
+const OWN_NAMES = ['driver', 'redis', 'client', 'ticketSecret', 'clientKey', 'revalidate']
+
 /** Resolves what the user wrote into something complete. Throws `INVALID_OPTION`, saying what was expected. */
-export function resolveOptions({ driver, redis, client = {}, ...handler }: ModuleOptions = {}): ResolvedModuleOptions {
+export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
+  assertNames('sse', options, [...OWN_NAMES, ...Object.keys(DEFAULT_HANDLER_OPTIONS)])
+  const { driver, redis = {}, client = {}, ticketSecret, ...handler } = options
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
-  if (![undefined, true, false].includes(client.share)) throw invalidOption('sse.client.share', '`true` or `false`', client.share)
+  assertRules('sse.redis', redis, REDIS_RULES)
+  assertRules('sse.client', client, CLIENT_RULES)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // The url may come at run time; what is there now is looked at now.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, ticketSecret: readTicketSecrets(ticketSecret) }
+}
+
+/** What stands under `sse` in `nuxt.config`: `undefined` for nothing. */
+export function assertOptions(options: unknown = {}): void {
+  if (options === false) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption('sse', 'an object, or `false`', options)
+}
+
+function assertRules(path: string, options: object, rules: Record<string, Rule>): void {
+  assertNames(path, options, Object.keys(rules))
+  for (const [name, value] of Object.entries(options)) {
+    const [test, expected] = rules[name]!
+    if (value !== undefined && !test(value)) throw invalidOption(`${path}.${name}`, expected, value)
+  }
+}
+
+/** An option that was misspelt has no effect, and nobody would know why. */
+function assertNames(path: string, options: unknown, names: string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption(path, 'an object', options)
+  const unknown = Object.keys(options).find(name => !names.includes(name))
+  if (unknown !== undefined) throw invalidOption(`${path}.${unknown}`, `one of ${names.map(name => `\`${name}\``).join(', ')}: there is no such option`, (options as Record<string, unknown>)[unknown])
 }

@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
+import { describePlatform } from './platform'
+import type { PlatformOptions } from './platform'
 
 /** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
 
@@ -12,15 +15,21 @@ export const SERVER_IMPORTS = [
   ['useSSEStats', 'server/utils/use-sse-stats'],
   ['createSSEConnection', 'server/utils/create-sse-connection'],
   ['setSSERedisClient', 'server/utils/set-sse-redis-client'],
+  ['setSSEDriver', 'server/utils/set-sse-driver'],
+  ['createSSETicket', 'server/utils/create-sse-ticket'],
+  ['requireSSETicket', 'server/utils/require-sse-ticket'],
   ['SSEError', 'shared/errors'],
 ] as const
+
+/** What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless. */
+export const BUNDLED_PACKAGES = ['jose/']
 
 /** What hears of the server's beginning and end. Files are below `runtime/`. */
 export const SERVER_PLUGIN = { nitro2: 'server/plugins/sse', nitro3: 'nitro3/plugin' } as const
 
 export interface ServerTarget {
-  /** The major version of Nitro: 2 is on h3 1, 3 on h3 2. @default 2 */
-  nitro?: number
+  /** 2 is on h3 1, 3 on h3 2. @default 2 */
+  nitroMajor?: number
   /** Whether the application asked for Redis when it was built. */
   redis: boolean
   /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
@@ -28,15 +37,15 @@ export interface ServerTarget {
 }
 
 /** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
-export function serverAliases({ nitro = 2, redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
-  const framework = nitro >= 3 ? 'nitro3' : 'nitro2'
+export function serverAliases({ nitroMajor = 2, redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+  const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
     // The same by a name that TypeScript knows without being told: Nitro 3 writes no configuration for it.
     'nuxt-sse/server': 'server/utils/index',
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
-    '#sse/node-response': node && nitro < 3 ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',
     '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
   }
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
@@ -48,6 +57,22 @@ export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
 }
 
 /** What the environment may override at run time: `NUXT_SSE_HEARTBEAT_MS` and so on. `existing` is what the application wrote there itself. */
-export function serverConfig({ handler, driver, redis }: ResolvedModuleOptions, existing: unknown): Record<string, unknown> {
-  return { ...handler, driver, redis, ...existing as object }
+export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
+  // One for as long as the development server runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
+  const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
+  return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
+}
+
+interface NitroBuild {
+  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
+  logger: { info(message: string): void }
+}
+
+/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
+export function adaptToPlatform({ options, logger }: NitroBuild, target: Omit<ServerTarget, 'node'>, runtime: (path: string) => string): void {
+  Object.assign(options.alias, serverAliases({ ...target, node: options.node }, runtime))
+  const { notes, maxLifetimeMs } = describePlatform(options, target.redis)
+  for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
+  const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
+  if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
 }

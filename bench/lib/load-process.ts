@@ -11,6 +11,10 @@ import { Sequence } from './sequence.ts'
 /** What the parent asks for; each is answered with a {@link LoadState}, `wait` when it came true. */
 export type LoadRequest
   = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean, check?: boolean }
+    /** One reader: `ms` is the time from its `connect` until it has counted `each` marks. */
+    | { type: 'visit', port: number, path: string, group: string, each: number, timeoutMs: number }
+    /** The readers of `group` leave. */
+    | { type: 'leave', group: string }
     /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
     | { type: 'wait', group: string, each: number, timeoutMs: number }
     /** Until every reader of `group`, opened with `check`, has the message at `offset`. */
@@ -34,6 +38,8 @@ export interface LoadState {
   /** Microseconds from publish to receipt, sorted, where `reset` asked to measure. */
   latencies?: number[]
   timedOut?: boolean
+  /** What a `visit` took. */
+  ms?: number
 }
 
 const MARK = '~'.charCodeAt(0)
@@ -152,11 +158,29 @@ function waited(group: string, done: boolean): LoadState {
   return { ...state(group), timedOut: !done, latencies: latencies?.sort((a, b) => a - b) }
 }
 
+async function visit({ port, path, group, each, timeoutMs }: Extract<LoadRequest, { type: 'visit' }>): Promise<LoadState> {
+  const began = performance.now()
+  await open({ type: 'open', count: 1, port, path, group })
+  const done = await wait(group, timeoutMs, 0, ({ marks }) => marks >= each)
+  return { ...state(group), timedOut: !done, ms: performance.now() - began }
+}
+
+function leave(readers: Reader[]): void {
+  // A reset leaves no TIME_WAIT: tens of thousands of them would use up the ports.
+  for (const { socket } of readers) socket.resetAndDestroy()
+}
+
 async function answer(request: LoadRequest): Promise<LoadState | object> {
   switch (request.type) {
     case 'open':
       await open(request)
       return state(request.group)
+    case 'visit':
+      return visit(request)
+    case 'leave':
+      leave(groups.get(request.group) ?? [])
+      groups.delete(request.group)
+      return {}
     case 'wait':
       return waited(request.group, await wait(request.group, request.timeoutMs, request.each * (groups.get(request.group)?.length ?? 0), ({ marks }) => marks >= request.each))
     case 'wait-for':
@@ -172,8 +196,7 @@ async function answer(request: LoadRequest): Promise<LoadState | object> {
       for (const { socket } of groups.get(request.group) ?? []) socket.resume()
       return {}
     case 'close':
-      // A reset leaves no TIME_WAIT: tens of thousands of them would use up the ports.
-      for (const readers of groups.values()) for (const { socket } of readers) socket.resetAndDestroy()
+      for (const readers of groups.values()) leave(readers)
       groups.clear()
       return {}
   }

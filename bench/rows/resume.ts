@@ -1,51 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { median, ratio, spread } from '../lib/numbers.ts'
+import type { BenchRedis } from '../lib/redis.ts'
 import { startRedis } from '../lib/redis.ts'
 import type { Row } from '../lib/row.ts'
+import type { BenchServer } from '../lib/server.ts'
+import type { Load } from '../lib/load.ts'
 import { freePort } from '../lib/server.ts'
 
 const TOKENS = 2_000
 const EVERY_MS = 2
-const RECONNECTS = 10
+const RECONNECTS = 40
+/** Before them, those that are not measured: a server that has just begun runs what it has not compiled. */
+const WARM_UP = 40
 /** When the first viewer comes back: the answer goes on for long. */
 const BACK_AFTER_MS = 200
+/** Long enough that the server has seen the last one leave, and let go of what it had for it. */
+const BETWEEN_MS = 10
 
-interface Figures {
-  ms: number
-  sent: number
-  run: number
-  redisUs: number
-}
+/** Answers that nobody has read in the other process yet: each is come back to once, half of them to warm up. */
+const FIRSTS = 24
+
+/** Where somebody comes back to: the process that makes the answer, another one that has not had it yet, or one that has. */
+const CASES = ['where it is made', 'another process, first there', 'another process, again'] as const
+
+type Figures = Record<typeof CASES[number] | 'sent' | 'run' | 'redisUs', number>
 
 export const resume: Row = {
   name: 'resume',
   title: `Coming back to an answer of ${TOKENS.toLocaleString('en')} tokens, one each ${EVERY_MS} ms`,
   async run(context) {
-    const peers = context.peers(['ours', 'resumable-stream'])
+    const peers = context.peers(['ours', 'resumable-stream', 'text-in-Redis', 'text-in-memory'])
     const results = await context.alternate(peers, async (peer): Promise<Figures> => {
       const redis = await startRedis(await freePort())
+      const env = { NUXT_SSE_REDIS_URL: redis.url }
       try {
-        return await context.withServer(async (server, load) => {
-          const path = `/redis/resume/${peer}`
-          // Connections and scripts are made.
-          await server.post('/redis/fill', { peer, count: 10 })
-          const before = await redis.usage()
-          const answered = server.post('/redis/answer', { peer, count: TOKENS, everyMs: EVERY_MS })
-          await sleep(BACK_AFTER_MS)
-          await load.ask({ type: 'open', count: 1, port: server.port, path, group: 'viewer' })
-          await answered
-          const after = await redis.usage()
-          const times: number[] = []
-          for (let n = 0; n < RECONNECTS; n++) {
-            const group = `back ${n}`
-            const began = performance.now()
-            await load.ask({ type: 'open', count: 1, port: server.port, path, group })
-            const { total, timedOut } = await load.ask({ type: 'wait', group, each: TOKENS, timeoutMs: 30_000 })
-            if (timedOut) throw new Error(`${peer}: ${total} of ${TOKENS} tokens arrived.`)
-            times.push(performance.now() - began)
-          }
-          return { ms: median(times), sent: (after.sent - before.sent) / TOKENS, run: (after.run - before.run) / TOKENS, redisUs: (after.cpuUs - before.cpuUs) / TOKENS }
-        }, { NUXT_SSE_REDIS_URL: redis.url })
+        return await context.withServer((maker, load) => context.withServer(other => measure(peer, redis, load, maker, other), env), env)
       }
       finally {
         await redis.stop()
@@ -54,14 +43,57 @@ export const resume: Row = {
     const rows = peers.map((peer) => {
       const of = (field: keyof Figures) => results[peer]!.map(figures => figures[field])
       const compared = (field: keyof Figures) => peer === 'ours' || !results.ours ? '' : ratio(results.ours.map(figures => figures[field]), of(field)).toFixed(2)
-      const row = [peer, spread(of('ms')), compared('ms'), spread(of('sent')), compared('sent'), spread(of('run')), spread(of('redisUs'))]
+      const produces = !peer.startsWith('text')
+      const row = [
+        peer,
+        ...CASES.flatMap(name => [spread(of(name)), compared(name)]),
+        ...produces ? [spread(of('sent')), compared('sent'), spread(of('run')), spread(of('redisUs'))] : ['', '', '', ''],
+      ]
       context.log(row.join('  '))
       return row
     })
     return {
-      columns: ['peer', 'ms from the reconnect to the last token', 'ours / peer', 'commands sent to Redis, a token', 'ours / peer', 'commands it ran, a token', 'µs of Redis\' CPU, a token'],
+      columns: ['peer', ...CASES.flatMap(name => [`ms, ${name}`, 'ours / peer']), 'commands sent to Redis, a token', 'ours / peer', 'commands it ran, a token', 'µs of Redis\' CPU, a token'],
       rows,
-      note: 'While the answer is produced, one viewer has come back to it. `resumable-stream` keeps the tokens in the memory of the process that makes them, and sends them through Redis to each viewer that comes back: 0 commands where none has, one a token for each; killed, that process takes the answer with it. Ours are kept in Redis, and cost the same whoever reads. A script counts as one command sent, and what it calls as commands run.',
+      note: `Milliseconds from the \`connect\` of a reader to the last token that there is, both in the readers' process; the median of ${RECONNECTS} who come one after the other, behind ${WARM_UP} that are not measured. While the answer is produced, one viewer has come back to it. \`resumable-stream\` keeps the tokens in the memory of the process that makes them, and sends them through Redis to each viewer that comes back: 0 commands where none has, one a token for each; killed, that process takes the answer with it. Ours are kept in Redis, and cost the same whoever reads. A script counts as one command sent, and what it calls as commands run. \`text-in-Redis\` and \`text-in-memory\` are the floor: the same route writes the answer as one text, which it has or asks Redis for.`,
     }
   },
+}
+
+async function measure(peer: string, redis: BenchRedis, load: Load, maker: BenchServer, other: BenchServer): Promise<Figures> {
+  const path = `/redis/resume/${peer}`
+  // Connections and scripts are made.
+  for (const server of [maker, other]) await server.post('/redis/fill', { peer, count: 10 })
+  const before = await redis.usage()
+  const answered = maker.post('/redis/answer', { peer, names: ['one'], count: TOKENS, everyMs: EVERY_MS })
+  await sleep(BACK_AFTER_MS)
+  await load.ask({ type: 'open', count: 1, port: maker.port, path: `${path}?name=one`, group: 'viewer' })
+  await answered
+  const after = await redis.usage()
+  await load.ask({ type: 'leave', group: 'viewer' })
+  const perToken = (field: 'sent' | 'run' | 'cpuUs') => (after[field] - before[field]) / TOKENS
+  const commands = { sent: perToken('sent'), run: perToken('run'), redisUs: perToken('cpuUs') }
+
+  const names = Array.from({ length: FIRSTS }, (_, n) => String(n))
+  await maker.post('/redis/answer', { peer, names, count: TOKENS, everyMs: EVERY_MS })
+  const same = Array<string>(WARM_UP + RECONNECTS).fill('one')
+  const comeBack = (server: BenchServer, names: string[], warmUp = WARM_UP) => timeOf(load, server.port, names.map(name => `${path}?name=${name}`), warmUp)
+  return {
+    [CASES[0]]: await comeBack(maker, same),
+    [CASES[1]]: await comeBack(other, names, FIRSTS / 2),
+    [CASES[2]]: await comeBack(other, same),
+    ...commands,
+  } as Figures
+}
+
+async function timeOf(load: Load, port: number, paths: string[], warmUp: number): Promise<number> {
+  const times: number[] = []
+  for (const [n, path] of paths.entries()) {
+    await sleep(BETWEEN_MS)
+    const { total, timedOut, ms } = await load.ask({ type: 'visit', port, path, group: 'back', each: TOKENS, timeoutMs: 30_000 })
+    if (timedOut) throw new Error(`${path}: ${total} of ${TOKENS} tokens arrived.`)
+    if (n >= warmUp) times.push(ms!)
+    await load.ask({ type: 'leave', group: 'back' })
+  }
+  return median(times)
 }

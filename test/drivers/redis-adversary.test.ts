@@ -44,6 +44,26 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 /** Settles as 'late' if `promise` has not settled by then. */
 const by = <T>(ms: number, promise: Promise<T>) => Promise.race([promise.then(() => 'resolved', () => 'rejected'), sleep(ms).then(() => 'late')])
 
+/** A client that gets its first answer to a read when something has happened `meanwhile`, and goes on reading then. */
+function reading(meanwhile: () => Promise<unknown>): CreateRedisClient {
+  return (settings: RedisOptions) => {
+    const client = new Redis(redis.url, settings) as Redis & { sseRead(...args: unknown[]): Promise<string[]> }
+    const define = client.defineCommand.bind(client)
+    client.defineCommand = (name, definition) => {
+      define(name, definition)
+      if (name !== 'sseRead') return
+      const real = client.sseRead.bind(client)
+      client.sseRead = async (...args) => {
+        const answer = await real(...args)
+        client.sseRead = real
+        await meanwhile()
+        return answer
+      }
+    }
+    return client
+  }
+}
+
 /** A client whose first answer to an append is lost, and only the answer; `meanwhile` is what happens until it asks again. */
 function losingAnswer(meanwhile: () => Promise<unknown>): CreateRedisClient {
   return (settings: RedisOptions) => {
@@ -179,6 +199,30 @@ describe('the redis driver: what is kept', () => {
     const page = await other.read('removed', 0, ALL)
     const unseen = page.epoch === epoch ? page.entries.filter(({ offset }) => offset <= offsets.at(-1)!).map(({ data }) => JSON.parse(unpackData(data))) : []
     expect(unseen.filter(data => data === 'a' || data === 'b')).toEqual([])
+  })
+
+  it.each(['removed', 'trimmed', 'evicted'] as const)('a log that is %s while a long page of it is read: the page ends before, and has no message of another life', async (what) => {
+    const channel = `long ${what}`
+    const other = open()
+    const messages = (text: string) => Array.from({ length: 400 }, (_, index) => message(`${text} ${index + 1} ${'x'.repeat(100)}`))
+    await other.append(channel, messages('old'), RETENTION)
+    const driver = open(reading(async () => {
+      if (what === 'trimmed') return other.append(channel, messages('new'), { ...RETENTION, maxMessages: 410 })
+      if (what === 'evicted') return admin.del(`sse:{${channel}}:log`)
+      await other.remove(channel)
+      return other.append(channel, messages('new'), RETENTION)
+    }))
+    const page = await driver.read(channel, 0, ALL)
+    expect(page).toMatchObject({ first: 1, last: 400 })
+    const texts = page.entries.map(({ data }) => JSON.parse(unpackData(data)).slice(0, -101))
+    expect(texts.length).toBeGreaterThan(0)
+    expect(texts.length).toBeLessThan(400)
+    expect(texts).toEqual(Array.from({ length: texts.length }, (_, index) => `old ${index + 1}`))
+    // Nothing happens now, and it is told what there is.
+    const next = await driver.read(channel, texts.length, ALL)
+    if (what === 'removed') expect(next.epoch).not.toBe(page.epoch)
+    else expect(next).toMatchObject({ epoch: page.epoch, first: what === 'trimmed' ? 391 : 401 })
+    expect((await driver.read(channel, 0, { messages: 1_000, bytes: 1_000_000 })).entries).toHaveLength(what === 'removed' ? 400 : what === 'trimmed' ? 410 : 0)
   })
 
   it('a key whose message was evicted with the log does not swallow its message', async () => {

@@ -4,6 +4,7 @@ import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { Hub } from '../../src/runtime/server/hub'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
 import type { Run } from '../../src/runtime/server/replay'
+import { SECRET_LENGTH, createEpoch, parsePosition, rootOf } from '../../src/runtime/shared/position'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeDriver } from './suite'
@@ -54,6 +55,24 @@ describe('the redis driver: a Redis that has gone back', () => {
     await goBack()
     const next = await driver.append('writer', messages(6), RETENTION)
     expect(next.epoch).not.toBe(epoch)
+  })
+
+  it('an epoch that is a secret keeps the part that nobody can guess: what is found by it is found again', async () => {
+    const driver = open()
+    const secret = createEpoch(SECRET_LENGTH)
+    await driver.lease('secret', { type: 'acquire', token: 'a', leaseMs: 60_000, onLost: 'fail', epoch: secret }, RETENTION)
+    const epochs = [secret]
+    for (const _ of [1, 2]) {
+      const goBack = await remember('secret')
+      for (const data of messages(4, 5)) expect((await driver.append('secret', [data], RETENTION)).epoch).toBe(epochs.at(-1))
+      await goBack()
+      const { epoch } = await driver.append('secret', messages(6), RETENTION)
+      expect(epochs).not.toContain(epoch)
+      expect(rootOf(epoch)).toBe(secret)
+      expect(parsePosition(`${epoch}.1`)).toEqual({ epoch, offset: 1 })
+      epochs.push(epoch)
+    }
+    expect(new Set(epochs.map(({ length }) => length)).size).toBe(2)
   })
 
   it('trap 34: who has published sees that another has filled the hole with other messages', async () => {
@@ -282,6 +301,17 @@ describe('the redis driver: what goes over its connections', () => {
     const { epoch, offsets } = await driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })
     expect(offsets).toEqual([1])
     expect(epoch).not.toBe(state!.epoch)
+    admin.disconnect()
+    await driver.close()
+  })
+
+  it('remembers a producer\'s last append for as long as its lease may let it ask again', async () => {
+    const admin = new Redis(redis.url)
+    const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, settings) }, RETENTION)
+    const leaseMs = 600_000
+    await driver.lease('slow', { type: 'acquire', token: 'run', leaseMs, onLost: 'fail' }, RETENTION)
+    await driver.append('slow', [{ data: '1' }], RETENTION, { id: 'run', number: 1, leased: true })
+    expect(await admin.pttl('sse:{slow}:w:run')).toBeGreaterThan(leaseMs)
     admin.disconnect()
     await driver.close()
   })

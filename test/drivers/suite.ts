@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
@@ -198,6 +199,37 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
           }
           expect(seen).toEqual(range(1, 50))
         }
+      })
+
+      it('whatever is appended together and let go of: a page has each message where it belongs, up to its limits', async () => {
+        const item = fc.record({ length: fc.oneof(fc.nat(60), fc.constantFrom(900, 2_100, 5_000)), event: fc.option(fc.constant('d3'), { freq: 6, nil: undefined }) })
+        const batch = fc.record({ items: fc.array(item, { minLength: 1, maxLength: 12 }), maxMessages: fc.integer({ min: 1, max: 50 }) })
+        const read = fc.record({ after: fc.nat(90), messages: fc.integer({ min: 1, max: 30 }), bytes: fc.integer({ min: 1, max: 30_000 }) })
+        let runs = 0
+        await fc.assert(fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 10 }), fc.array(read, { minLength: 1, maxLength: 6 }), async (batches, reads) => {
+          const name = `${channel} ${++runs}`
+          const truth: { offset: number, event?: string, data: string }[] = []
+          let first = 1
+          for (const { items, maxMessages } of batches) {
+            const entries = items.map(({ length, event }, index) => message(`${truth.length + index} ${'x'.repeat(length)}`, undefined, event))
+            const { offsets } = await driver.append(name, entries, { ...RETENTION, maxMessages })
+            truth.push(...entries.map(({ data, event }, index) => ({ offset: offsets[index]!, event, data })))
+            first = Math.max(first, truth.length - maxMessages + 1)
+          }
+          expect(truth.map(({ offset }) => offset)).toEqual(range(1, truth.length))
+          for (const { after, ...limit } of reads) {
+            const expected: typeof truth = []
+            let bytes = 0
+            for (const entry of truth.slice(Math.max(after, first - 1))) {
+              if (expected.length === limit.messages || bytes >= limit.bytes) break
+              expected.push(entry)
+              bytes += entry.data.length
+            }
+            const page = await driver.read(name, after, limit)
+            expect(page).toMatchObject({ first, last: truth.length })
+            expect(page.entries.map(({ offset, event, data }) => ({ offset, event, data: unpackData(data) }))).toEqual(expected)
+          }
+        }), { numRuns: 60 })
       })
 
       it('begins with the oldest kept for who asks before it, and gives nothing to who asks behind the end', async () => {

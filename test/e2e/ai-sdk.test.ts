@@ -85,6 +85,20 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
     expect(one.answer()).toBe(ANSWER + ANSWER)
   })
 
+  it('asked something else in the midst of an answer, on the other instance: that is answered, and the first page keeps what it has', async () => {
+    const [one, other] = [page(0), page(1)]
+    const sent = one.chat.sendMessage({ text: 'Why?' })
+    await eventually(() => expect(one.answer()).toContain('word3 '))
+    await other.chat.sendMessage({ text: 'And why not?' })
+    expect(other.answer()).toBe(ANSWER)
+    await sent
+    expect(ANSWER.startsWith(one.answer())).toBe(true)
+    expect(one.answer().length).toBeLessThan(ANSWER.length)
+    expect([one.chat.error.value, other.chat.error.value]).toEqual([undefined, undefined])
+    const asked = await Promise.all(servers.map(async ({ url }) => (await (await fetch(`${url}/api/produced`)).json() as { started: number }).started))
+    expect(asked).toEqual([1, 1])
+  })
+
   it('stop, by a request to the other instance: all pages keep what there is', async () => {
     const one = page(0)
     const sent = one.chat.sendMessage({ text: 'Why?' })

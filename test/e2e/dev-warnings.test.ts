@@ -80,6 +80,18 @@ it.each([
   expect(warnings[0]).toContain(advice)
 })
 
+it('a route that is not there', async () => {
+  await page.click('#missing')
+  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/\/api\/missing answered 404: .*no server route has this url and method/)]))
+})
+
+it('a handler that returns no source, in the browser and in the terminal', async () => {
+  output = ''
+  await page.click('#no-source')
+  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] \S*\/api\/no-source: Expected the handler to return an async iterable/)]))
+  await eventually(() => expect(output).toContain('Expected the handler to return an async iterable'))
+})
+
 it('what `ssr` cannot read, in the terminal, once', async () => {
   output = ''
   for (let n = 0; n < 2; n++) await (await fetch(`${url}/?url=/api/generator`)).text()

@@ -28,7 +28,8 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-it('trap 17: a reload in development ends the old streams, and the next worker begins with nothing', async () => {
+it('trap 17: a reload in development ends the old streams, and the next worker begins with nothing but what signs tickets', async () => {
+  const ticket = await (await fetch(`${url}/api/ticket/dev`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).text()
   const reader = await SSEReader.open(`${url}/api/channel/dev`)
   await reader.until(r => r.controls.length === 1)
   expect(await (await fetch(`${url}/api/stats`)).json()).toEqual({ connections: 1, heartbeats: 1, channels: 1 })
@@ -44,6 +45,8 @@ it('trap 17: a reload in development ends the old streams, and the next worker b
     expect(next.data).toEqual([{ n: 1, reloaded: true }])
   }, { timeout: 30_000, interval: 100 })
   expect(await (await fetch(`${url}/api/stats`)).json()).toEqual({ connections: 0, heartbeats: 0, channels: 0 })
+  // Nobody has set a secret.
+  expect(await (await fetch(`${url}/api/ticket?ticket=${ticket}`)).json()).toMatchObject({ channel: 'dev' })
 })
 
 it('streams through the development server as it comes', async () => {

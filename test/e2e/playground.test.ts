@@ -1,13 +1,9 @@
-import { mkdirSync } from 'node:fs'
-import process from 'node:process'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
-
-/** Where screenshots go, for whoever wants to look: `SSE_SHOTS=dir npx vitest run --project e2e`. */
-const SHOTS = process.env.SSE_SHOTS
+import { NETWORK_ERROR, eventually, openPage, statusOf } from '../support/playground'
 
 let browser: Browser
 let server: BuiltServer
@@ -17,7 +13,6 @@ const problems: string[] = []
 beforeAll(async () => {
   browser = await launchBrowser()
   server = await startBuiltServer('playground')
-  if (SHOTS) mkdirSync(SHOTS, { recursive: true })
 })
 afterAll(async () => {
   await browser.close()
@@ -32,19 +27,8 @@ afterEach(async () => {
   await Promise.all(browser.contexts().map(context => context.close()))
 })
 
-async function open(): Promise<Page> {
-  const one = await browser.newPage({ viewport: { width: 1180, height: 800 } })
-  one.on('pageerror', error => problems.push(String(error)))
-  one.on('console', (message) => {
-    // A connection that is cut is in the console whatever a page does.
-    if (['error', 'warning'].includes(message.type()) && !/net::ERR_|Failed to load resource/.test(message.text())) problems.push(message.text())
-  })
-  return one
-}
-
-const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
-const status = (of = page) => of.getByRole('complementary').getByRole('status').innerText()
-const shot = (name: string) => SHOTS && page.screenshot({ path: `${SHOTS}/${name}.png` })
+const open = () => openPage(browser, problems, { known: NETWORK_ERROR })
+const status = (of = page) => statusOf(of)
 
 describe('the chat', () => {
   it('is answered token by token', async () => {
@@ -57,7 +41,6 @@ describe('the chat', () => {
       lengths.add((await answer.innerText()).length)
       expect(lengths.size).toBeGreaterThan(8)
     })
-    await shot('chat')
     await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
     expect(await answer.innerText()).toContain('Back pressure is what keeps a fast source from drowning a slow reader.')
     expect(await status()).toBe('closed')
@@ -92,7 +75,6 @@ describe('the chat', () => {
     await second.goto(page.url())
     await second.getByRole('button', { name: 'Stop' }).click()
     for (const one of [page, second]) await eventually(async () => expect(await one.getByText('Stopped', { exact: true }).count()).toBe(1))
-    await shot('chat-stopped')
     await page.getByRole('button', { name: 'Ask again' }).click()
     await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
     expect(await page.getByTestId('answer').count()).toBe(2)
@@ -111,21 +93,19 @@ describe('the job', () => {
     await page.getByRole('button', { name: 'Cut the connection' }).click()
     await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(1))
     await eventually(async () => expect(await percent()).toBeGreaterThan(8))
-    await shot('job')
     expect((await page.getByTestId('position').innerText()).split('.')[0]).toBe(positionBefore.split('.')[0])
 
     await page.reload()
     await eventually(async () => expect(await percent()).toBeGreaterThan(8))
-    await page.getByLabel('Use').selectOption('poll only')
+    await page.getByRole('radio', { name: 'Poll only' }).check()
     await eventually(async () => expect(await page.getByTestId('transport').innerText()).toBe('poll'))
     const polled = await percent()
     await eventually(async () => expect(await percent()).toBeGreaterThan(polled))
-    await page.getByLabel('Use').selectOption('stream, else poll')
+    await page.getByRole('radio', { name: 'Stream first' }).check()
 
     await vi.waitFor(async () => expect(await page.getByTestId('result').innerText()).toMatch(/\d+ pages and [\d,]+ words/), { timeout: 60_000 })
     expect(await percent()).toBe(100)
     expect(await status()).toBe('closed')
-    await shot('job-done')
     expect(problems).toEqual([])
   }, 90_000)
 
@@ -147,7 +127,6 @@ describe('the feed', () => {
       await eventually(async () => expect(await page.getByText(text, { exact: true }).count()).toBe(1))
       await other.getByRole('button', { name: 'Cut the connection' }).click().catch(() => {})
     }
-    await shot('feed')
     await eventually(async () => expect(await other.locator('.entries .text').allInnerTexts()).toEqual(['Third news', 'Second news', 'First news']))
     expect(problems).toEqual([])
   })
@@ -157,29 +136,11 @@ describe('the feed', () => {
     await eventually(async () => expect(await status()).toBe('connected'))
     await server.stop('SIGKILL')
     await eventually(async () => expect(await status()).toContain('reconnecting'))
-    await shot('feed-reconnecting')
     server = await startBuiltServer('playground', { port: server.port })
     await eventually(async () => expect(await status()).toBe('connected'))
     await page.getByLabel('News').fill('Back again')
     await page.getByRole('button', { name: 'Publish' }).click()
     await eventually(async () => expect(await page.locator('.entries .text').allInnerTexts()).toEqual(['Back again']))
     expect(problems).toEqual([])
-  })
-})
-
-describe('every page', () => {
-  it.each(['/', '/chat', '/job', '/feed'])('%s has a name for each control, and nothing to say in the console', async (path) => {
-    await page.goto(server.url + path, { waitUntil: 'load' })
-    const tree = await page.locator('body').ariaSnapshot()
-    expect(tree).not.toMatch(/^\s*- (?:button|link|textbox|combobox)(?:\s*\[[^\]]*\])*:?\s*$/m)
-    expect(problems).toEqual([])
-    if (!SHOTS) return
-    const name = path.slice(1) || 'index'
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      await shot(`${name}-${colorScheme}`)
-    }
-    await page.setViewportSize({ width: 390, height: 844 })
-    await shot(`${name}-phone`)
   })
 })

@@ -156,6 +156,27 @@ describe('what the server reads', () => {
     expect(problems).toEqual([])
   })
 
+  it.each(['page', 'browser'])('is where one that shares goes on (%s), and each tab has each once', async (share) => {
+    await publish('shared', numbers(1, 3))
+    await page.goto(at('/api/channel/shared', `&share=${share}`))
+    await until({ status: 'connected', data: [1, 2, 3] })
+    await publish('shared', numbers(4, 6))
+    await until({ data: [1, 2, 3, 4, 5, 6] })
+    // Another one is rendered when there is more than the first began with.
+    const first = page
+    page = await context.newPage()
+    await page.goto(at('/api/channel/shared', `&share=${share}`))
+    await until({ status: 'connected', data: [1, 2, 3, 4, 5, 6] })
+    await publish('shared', numbers(7, 8))
+    await until({ data: [1, 2, 3, 4, 5, 6, 7, 8], messages: [7, 8] })
+    expect((await ran()).reduce).toEqual([7, 8])
+    page = first
+    await until({ data: [1, 2, 3, 4, 5, 6, 7, 8], messages: [7, 8] })
+    expect((await ran()).reduce).toEqual([4, 5, 6, 7, 8])
+    expect((await asked()).filter(isStream)).toHaveLength(share === 'browser' ? 1 : 2)
+    expect(problems).toEqual([])
+  })
+
   it('holds what a payload holds', async () => {
     await publish('values', numbers(1, 2))
     await page.goto(`${server.url}/values`)

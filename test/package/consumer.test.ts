@@ -86,7 +86,7 @@ describe('the packed tarball in a new application', () => {
       expect(existsSync(join(installed, types)), types).toBe(true)
       expect(existsSync(join(installed, file)), file).toBe(true)
     }
-    expect(Object.keys(manifest.dependencies)).toEqual(['@nuxt/kit', '@vueuse/core', 'eventsource-parser'])
+    expect(Object.keys(manifest.dependencies)).toEqual(['@nuxt/kit', '@vueuse/core', 'eventsource-parser', 'jose'])
   })
 
   it('type-checks, and infers messages from routes', async () => {
@@ -95,9 +95,9 @@ describe('the packed tarball in a new application', () => {
     })
   })
 
-  it('builds and streams, without Redis in the output', async () => {
+  it('builds and streams, without Redis or tickets in the output', async () => {
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build'], { cwd: app })
-    expect(existsSync(join(app, '.output/server/node_modules/ioredis'))).toBe(false)
+    for (const unused of ['ioredis', 'jose']) expect(existsSync(join(app, '.output/server/node_modules', unused)), unused).toBe(false)
     const port = await freePort()
     const server = spawn(process.execPath, ['.output/server/index.mjs'], { cwd: app, env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'inherit'] })
     try {

@@ -2,7 +2,10 @@ import { execFile } from 'node:child_process'
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSSE } from '../../src/runtime/client/open-sse'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { rootDir } from '../support/projects'
 
 /**
@@ -21,18 +24,49 @@ import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
 export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const requireAccessToken = async (_event: H3Event) => ({ user: '1', expiresAt: 0 })
 export const requireAccess = async (_event: H3Event, _id: string) => {}
 export async function* writeReport(_id: string, _options: { signal: AbortSignal, from: number }) {
   yield { percent: 0 }
 }
+export const exportPart = (_id: string, _index: number, signal: AbortSignal) => wait(20, signal)
+export const askForPrice = async (signal: AbortSignal) => (await wait(1, signal), { symbol: 'SSE', price: 42 })
+const wait = (ms: number, signal: AbortSignal) => new Promise<void>((resolve, reject) => {
+  setTimeout(resolve, ms)
+  signal.addEventListener('abort', () => reject(signal.reason))
+})
 export const captureError = (_error: unknown, _about: object) => {}
 export async function* answer(prompt: string, _signal?: AbortSignal) {
   yield { text: prompt }
 }
 `,
   'shared/types/stand-ins.ts': 'export interface Notice { title: string }\nexport interface Step { percent: number }\n',
-  'server/utils/model.ts': 'import { MockLanguageModelV4 } from \'ai/test\'\n\nexport const model = new MockLanguageModelV4()\n',
-  'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\n',
+  'server/utils/model.ts': `
+import { simulateReadableStream } from 'ai'
+import { MockLanguageModelV4 } from 'ai/test'
+
+const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } }
+
+/** Ten words, or a hundred where it is asked for much; asked to fail, it fails behind the first. */
+export const model = new MockLanguageModelV4({
+  doStream: async ({ prompt }) => {
+    const asked = JSON.stringify(prompt)
+    const words = Array.from({ length: asked.includes('much') ? 100 : 10 }, (_, n) => ({ type: 'text-delta', id: '1', delta: \`word\${n + 1} \` }) as const)
+    return {
+      stream: simulateReadableStream({
+        chunkDelayInMs: 10,
+        chunks: [
+          { type: 'text-start', id: '1' },
+          ...asked.includes('fail') ? [words[0]!, { type: 'error', error: new Error('The provider is down.') } as const] : words,
+          { type: 'text-end', id: '1' },
+          { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage },
+        ],
+      }),
+    }
+  },
+})
+`,
+  'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
   'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
 }
@@ -79,7 +113,7 @@ beforeAll(async () => {
     sources[place] = source
   }
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
-  files.set('nuxt.config.ts', 'export default defineNuxtConfig({ modules: [\'../../../src/module\'], compatibilityDate: \'2026-11-01\', telemetry: false })\n')
+  files.set('nuxt.config.ts', 'export default defineNuxtConfig({ modules: [\'../../../src/module\', \'nuxt-auth-utils\'], compatibilityDate: \'2026-11-01\', telemetry: false })\n')
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))
@@ -97,4 +131,112 @@ it('every block of code in README and docs is right', async () => {
   expect(Object.keys(sources).length).toBeGreaterThan(12)
   const problems = await run(process.execPath, ['node_modules/vue-tsc/bin/vue-tsc.js', '-b', '--noEmit', app], { cwd: rootDir }).then(() => '', (error: { stdout: string }) => error.stdout)
   expect(problems.replaceAll(/^\S*?fixtures\/\.docs\/([^(\s]+)/gm, (_, path: string) => `${sources[path] ?? 'stand-in'} (${path})`)).toBe('')
+})
+
+describe('the examples', () => {
+  let server: BuiltServer
+  beforeAll(async () => {
+    // One of them is for an application with Redis.
+    await rm(join(app, 'server/plugins'), { recursive: true, force: true })
+    await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
+    server = await startBuiltServer({ dir: app })
+  })
+  afterAll(stopBuiltServers)
+
+  const send = (method: string, path: string, body?: object) => fetch(server.url + path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
+  const sendJson = async <T>(...request: Parameters<typeof send>) => (await send(...request)).json() as Promise<T>
+  const open = <T>(path: string, options: Parameters<typeof openSSE<T>>[1] = {}) => openSSE<T>(server.url + path, { reconnect: { minDelayMs: 10 }, ...options })
+
+  /** All data to the end, and the error behind it. */
+  async function readAll<T>(source: ReturnType<typeof open<T>>): Promise<{ data: T[], code?: string }> {
+    const data: T[] = []
+    try {
+      for await (const message of source) data.push(message.data)
+      return { data }
+    }
+    catch (error) {
+      return { data, code: (error as { code: string }).code }
+    }
+  }
+
+  const post = (body: object) => ({ method: 'POST', body })
+  const TEN_WORDS = Array.from({ length: 10 }, (_, n) => `word${n + 1} `)
+
+  it('getting-started: what one guest signs, all see, and who comes later', async () => {
+    for (const name of ['Ada', 'Grace']) await send('POST', '/api/guests', { name })
+    expect((await readAll(open<{ name: string }>('/api/guests', { until: ({ data }) => data.name === 'Grace' }))).data).toEqual([{ name: 'Ada' }, { name: 'Grace' }])
+  })
+
+  it('getting-started: a check before the stream is a status, and final', async () => {
+    expect(await readAll(open('/api/search', post({ words: 'one two' })))).toEqual({ data: [{ found: 'one' }, { found: 'two' }] })
+    const refused = open('/api/search', post({}))
+    expect(await readAll(refused)).toMatchObject({ data: [], code: 'HTTP_ERROR' })
+    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Say what to look for.', retry: false })
+  })
+
+  it('ai-streaming: an answer comes whole; a model that fails is no answer that ends', async () => {
+    expect(await readAll(open('/api/ask', post({ prompt: 'Why?' })))).toEqual({ data: TEN_WORDS })
+    expect(await readAll(open('/api/ask', post({ prompt: 'fail' })))).toEqual({ data: ['word1 '], code: 'SOURCE_FAILED' })
+    expect(await readAll(open('/api/ask-again', post({ prompt: 'fail' })))).toEqual({ data: ['word1 '], code: 'SOURCE_FAILED' })
+  })
+
+  it('ai-streaming: one that has a name is there for whoever comes, and can be stopped', async () => {
+    const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'Why?' })
+    expect(await Promise.all([1, 2].map(() => readAll(open(`/api/answers/${id}`))))).toEqual([{ data: TEN_WORDS }, { data: TEN_WORDS }])
+    expect(await readAll(open(`/api/answers/${id}`))).toEqual({ data: TEN_WORDS })
+    const much = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'much' })
+    const reading = readAll(open(`/api/answers/${much.id}`))
+    await readAll(open(`/api/answers/${much.id}`, { until: () => true }))
+    await send('DELETE', `/api/answers/${much.id}`)
+    const { data, code } = await reading
+    expect([data.length < 100, code]).toEqual([true, 'ABORTED'])
+  })
+
+  it('ai-streaming: what is no text has a name', async () => {
+    const names: (string | undefined)[] = []
+    for await (const { event } of open('/api/agent', post({ prompt: 'Why?' }))) names.push(event)
+    expect(names).toEqual(['tool', undefined, 'usage'])
+  })
+
+  it('job-progress: to its end; there is none that was never started', async () => {
+    const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
+    expect(await readAll(open(`/api/exports/${id}`))).toEqual({ data: [25, 50, 75, 100].map((percent, n) => ({ percent, step: ['Reading', 'Sorting', 'Writing', 'Packing'][n] })) })
+    expect(await readAll(open('/api/exports/never'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
+  })
+
+  it('job-progress: until somebody cancels it', async () => {
+    const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
+    await send('DELETE', `/api/exports/${id}`)
+    expect(await readAll(open(`/api/exports/${id}`))).toMatchObject({ code: 'ABORTED' })
+  })
+
+  it('notifications: a retry with the same key tells once', async () => {
+    for (const text of ['first', 'first', 'last']) await send('POST', '/api/comments', { id: text, text, author: '1' })
+    expect((await readAll(open<{ title: string }>('/api/notices', { until: ({ data }) => data.title.endsWith('last') }))).data).toEqual([{ title: '1: first' }, { title: '1: last' }])
+  })
+
+  it('live-feeds: begins with its first reader', async () => {
+    expect((await readAll(open('/api/prices', { until: () => true }))).data).toEqual([{ symbol: 'SSE', price: 42 }])
+  })
+
+  it('redis: is it well', async () => {
+    expect(await sendJson('GET', '/health')).toEqual({ driver: 'memory' })
+  })
+
+  it('moving: what was said in a room is heard there', async () => {
+    const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
+    await send('POST', '/api/rooms/lobby', { text: 'Hello' })
+    expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
+  })
+
+  it('reference: an error of the application\'s own reaches the client as it is', async () => {
+    const source = open('/api/quota')
+    expect(await readAll(source)).toEqual({ data: [{ left: 1 }], code: 'QUOTA' })
+    expect(source.error).toMatchObject({ statusCode: 429, retry: false, message: 'That was the last one for today.' })
+  })
+
+  it('reference: a hand-written source goes on behind the id that it is asked for', async () => {
+    const { data } = await readAll(open('/api/countdown', { position: '58', until: () => true }))
+    expect(data).toEqual([{ left: 1 }])
+  })
 })

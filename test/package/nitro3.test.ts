@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startServerIn, stopBuiltServers } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { PackedApp } from '../support/packed-app'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
@@ -30,7 +30,7 @@ afterAll(async () => {
   await app.remove()
 })
 
-const start = (env: Record<string, string> = {}) => startServerIn(app.dir, { env })
+const start = (env: Record<string, string> = {}) => startBuiltServer({ dir: app.dir }, { env })
 
 describe('the packed tarball in a Nitro 3 application', () => {
   it('type-checks', async () => {

@@ -26,20 +26,10 @@ export async function freePort(): Promise<number> {
 
 const running = new Set<BuiltServer>()
 
-interface StartOptions {
-  port?: number
-  env?: Record<string, string>
-}
-
-/** Starts one of the applications that are built for end-to-end tests. */
-export function startBuiltServer(project: keyof typeof projects, options?: StartOptions): Promise<BuiltServer> {
-  return startServerIn(projects[project], options)
-}
-
-/** Starts the application that was built in `dir` as its owner would, and waits until it listens. */
-export async function startServerIn(dir: string, { port, env = {} }: StartOptions = {}): Promise<BuiltServer> {
+/** Starts a built application as its owner would, and waits until it listens. */
+export async function startBuiltServer(project: keyof typeof projects | { dir: string }, { port, env = {} }: { port?: number, env?: Record<string, string> } = {}): Promise<BuiltServer> {
   port ??= await freePort()
-  const child = spawn(process.execPath, [join(dir, '.output/server/index.mjs')], {
+  const child = spawn(process.execPath, [join(typeof project === 'string' ? projects[project] : project.dir, '.output/server/index.mjs')], {
     // Nitro 3 is mute under TEST, and hears no signal under it or CI: its owner has neither.
     env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

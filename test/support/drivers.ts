@@ -1,4 +1,3 @@
-import { SSEError } from '../../src/runtime/shared/errors'
 import type { LogDriver, LogNotice } from '../../src/runtime/server/drivers/types'
 import type { Random } from './random'
 import { turns } from './random'
@@ -73,38 +72,6 @@ export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
       held = []
       for (const to of [...listeners.keys()]) deliverTo(to, { type: 'changed' })
     },
-  }
-  return driver
-}
-
-export interface OutageDriver extends LogDriver {
-  /** While true every method rejects with `DRIVER_UNAVAILABLE`. */
-  down: boolean
-  /** Calls that were refused. */
-  refused: number
-}
-
-/** A driver that can be cut off from its store. What it was subscribed to before stays subscribed. */
-export function outageDriver(inner: LogDriver): OutageDriver {
-  const guard = <A extends unknown[], R>(method: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-    if (driver.down) {
-      driver.refused++
-      throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] The store cannot be reached.', { statusCode: 503 })
-    }
-    return method(...args)
-  }
-  const driver: OutageDriver = {
-    name: inner.name,
-    down: false,
-    refused: 0,
-    append: guard(inner.append),
-    finish: guard(inner.finish),
-    lease: guard(inner.lease),
-    state: guard(inner.state),
-    read: guard(inner.read),
-    subscribe: guard(inner.subscribe),
-    remove: guard(inner.remove),
-    close: () => inner.close(),
   }
   return driver
 }

@@ -11,8 +11,25 @@ export interface Nginx {
   stop(): Promise<void>
 }
 
-/** A real nginx before a server, which buffers every response, whatever `X-Accel-Buffering` asks for. */
-export async function startBufferingNginx(target: string): Promise<Nginx> {
+/** One before a server, which buffers every response, whatever `X-Accel-Buffering` asks for. */
+export function startBufferingNginx(target: string): Promise<Nginx> {
+  return startNginx(port => `
+    server {
+      listen 127.0.0.1:${port};
+      location / {
+        proxy_pass ${target};
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_buffering on;
+        proxy_buffers 8 64k;
+        proxy_buffer_size 64k;
+        proxy_ignore_headers X-Accel-Buffering;
+      }
+    }`)
+}
+
+/** A real nginx with what `configure` says of its servers, one of which listens on the port. */
+export async function startNginx(configure: (port: number) => string): Promise<Nginx> {
   const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-nginx-'))
   const port = await freePort()
   const path = (name: string) => JSON.stringify(join(dir, name))
@@ -25,18 +42,7 @@ export async function startBufferingNginx(target: string): Promise<Nginx> {
     http {
       access_log off;
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${path(name)};`).join(' ')}
-      server {
-        listen 127.0.0.1:${port};
-        location / {
-          proxy_pass ${target};
-          proxy_http_version 1.1;
-          proxy_set_header Connection "";
-          proxy_buffering on;
-          proxy_buffers 8 64k;
-          proxy_buffer_size 64k;
-          proxy_ignore_headers X-Accel-Buffering;
-        }
-      }
+      ${configure(port)}
     }
   `)
   const child = spawn('nginx', ['-p', dir, '-c', join(dir, 'nginx.conf')], { stdio: ['ignore', 'ignore', 'inherit'] })

@@ -1,25 +1,31 @@
 import type { ConnectionView } from './use-timeline'
 
 /**
- * Counts what arrives, and holds the module to its word: offsets have no holes, so each position must be one further than
- * the one before it.
+ * Counts what arrives, and holds the module to its word: offsets have no holes, so each message must be one further than the
+ * one before it, also over another transport, and over another connection of the same page.
  */
-export function useTally({ position, on }: ConnectionView) {
+export function useTally(connection: () => ConnectionView) {
   const received = ref(0)
   const missing = ref(0)
+  const doubled = ref(0)
+  let epoch = ''
+  let offset = 0
 
-  onScopeDispose(on('*', () => received.value++))
-  // In step with the messages: the refs that a template sees only show the last one of a tick.
-  watch(position, (now, before) => {
-    const [epoch, offset] = parse(now)
-    const [epochBefore, offsetBefore] = parse(before)
-    if (epoch === epochBefore && offset > offsetBefore) missing.value += offset - offsetBefore - 1
-  }, { flush: 'sync' })
+  function take({ id }: { id?: string }): void {
+    received.value++
+    const dot = id?.lastIndexOf('.') ?? -1
+    if (dot < 0) return
+    const epochNow = id!.slice(0, dot)
+    const offsetNow = Number(id!.slice(dot + 1))
+    if (epochNow === epoch) {
+      if (offsetNow > offset) missing.value += offsetNow - offset - 1
+      else doubled.value++
+    }
+    epoch = epochNow
+    offset = offsetNow
+  }
 
-  return { received, missing }
-}
+  watch(connection, (now, _, onCleanup) => onCleanup(now.on('*', take)), { immediate: true })
 
-function parse(position = ''): [epoch: string, offset: number] {
-  const [epoch = '', offset] = position.split('.')
-  return [epoch, Number(offset)]
+  return { received, missing, doubled }
 }

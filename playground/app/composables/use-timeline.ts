@@ -1,4 +1,5 @@
 import type { SSEError, SSEGap, SSEStatus, SSETransport } from 'nuxt-sse/client'
+import type { TimelineEntry } from './use-timelines'
 
 /** What every `useSSE` says of its connection, whatever its messages are. */
 export interface ConnectionView {
@@ -9,53 +10,48 @@ export interface ConnectionView {
   ended: Readonly<Ref<boolean>>
   error: Readonly<Ref<SSEError | undefined>>
   gap: Readonly<Ref<SSEGap | undefined>>
-  on: (event: '*', callback: () => void) => () => void
+  on: (event: '*', callback: (message: { id?: string }) => void) => () => void
 }
 
-export interface TimelineEntry {
-  id: number
-  at: string
-  text: string
-  tone?: 'good' | 'warn' | 'bad'
-}
+/** What the client of a page says of itself, on the page's timeline. The connection may be another one any time. */
+export function useTimeline(connection: () => ConnectionView) {
+  const { path } = useRoute()
+  const { timelines, ...all } = useTimelines()
+  const entries = computed(() => timelines.value[path] ?? [])
+  const now = computed(() => {
+    const { status, transport, position, attempt, ended, error } = connection()
+    return { status: status.value, transport: transport.value, position: position.value, attempt: attempt.value, ended: ended.value, error: error.value }
+  })
+  let lost = { at: 0, position: undefined as string | undefined }
 
-const MAX_ENTRIES = 12
-
-/** What happened to a page's connection, newest first. It outlives the connection, as another choice of transports makes a new one. */
-export function useTimeline({ status, transport, position, attempt, ended, error, gap }: ConnectionView) {
-  const entries = useState<TimelineEntry[]>(`timeline:${useRoute().path}`, () => [])
-  let lostAt = 0
-
-  function note(text: string, tone?: TimelineEntry['tone'], over = entries.value): void {
-    const at = new Date().toLocaleTimeString(undefined, { hourCycle: 'h23' })
-    entries.value = [{ id: (over[0]?.id ?? 0) + 1, at, text, tone }, ...over].slice(0, MAX_ENTRIES)
+  function note(text: string, { actor = 'client', ...more }: Partial<TimelineEntry> = {}): void {
+    all.note(path, { actor, text, ...more })
   }
 
-  function describe(now: SSEStatus, before: SSEStatus): void {
-    if (now === 'connected' && before !== 'reconnecting') note(`connected by ${transport.value}`, 'good')
-    else if (now === 'connected') {
-      const after = `back after ${((performance.now() - lostAt) / 1000).toFixed(1)} s`
-      note(position.value ? `${after}, resumed behind ${position.value}` : after, 'good')
+  function describe(before: SSEStatus): void {
+    const { status, transport, position, attempt, ended, error } = now.value
+    if (status === 'connected' && before !== 'reconnecting') note(`connected by ${transport}`, { tone: 'good' })
+    else if (status === 'connected') {
+      const after = `back after ${((performance.now() - lost.at) / 1000).toFixed(1)} s`
+      // Where it was lost: more may have come since.
+      note(lost.position ? `${after}, resumed behind` : after, { tone: 'good', position: lost.position })
     }
-    else if (now === 'reconnecting') {
-      if (before !== 'reconnecting') lostAt = performance.now()
-      const what = error.value ? `lost (${error.value.code})` : 'asked by the server to come back'
-      // One line for one loss, however many attempts it takes.
-      if (attempt.value > 1) note(`${what}, attempt ${attempt.value}`, 'warn', entries.value.slice(1))
-      else note(`${what}, trying again`, 'warn')
+    else if (status === 'reconnecting') {
+      if (before !== 'reconnecting') lost = { at: performance.now(), position }
+      const what = error ? `${error.code}${error.statusCode ? ` ${error.statusCode}` : ''}` : 'asked to come back'
+      note(attempt > 1 ? `${what}, attempt ${attempt}` : `lost (${what}), trying again`, { tone: 'warn', position })
     }
-    else if (now === 'closed' && error.value) note(`${error.value.code}: ${error.value.message}`, 'bad')
-    else if (now === 'closed') note(ended.value ? 'complete' : 'stopped')
+    else if (status === 'closed' && error) note(`${error.code}: ${error.message}`, { tone: 'bad', position })
+    else if (status === 'closed') note(ended ? 'complete' : 'stopped', { position })
   }
 
-  watch([status, attempt], ([now, attempts], [before, attemptsBefore]) => {
-    if (now !== before || (now === 'reconnecting' && attempts > attemptsBefore)) describe(now, before)
+  watch([() => now.value.status, () => now.value.attempt, connection], ([status, attempt, is], [before, attemptBefore, was]) => {
+    // Another connection begins by itself: what the last one was is no loss.
+    if (is !== was) before = 'idle'
+    if (status !== before || (status === 'reconnecting' && attempt > attemptBefore)) describe(before)
   })
-  watch(transport, (now) => {
-    if (status.value !== 'connecting') note(`handed over to ${now}`)
-  })
-  watch(gap, (now) => {
-    if (now) note(`gap (${now.reason}): ${now.missed ?? 'an unknown number'} missed`, 'warn')
+  watch([() => now.value.transport, connection], ([transport, is], [, was]) => {
+    if (is === was && now.value.status !== 'connecting') note(`hands over to ${transport}`, { position: now.value.position })
   })
 
   return { entries, note }

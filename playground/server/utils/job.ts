@@ -7,7 +7,7 @@ const PATHS = ['guide/getting-started', 'guide/channels', 'guide/polling', 'refe
 export const jobChannel = (id: string) => useSSEChannel<JobNews>(`job:${id}`, { retention: { maxMessages: 2_000 } })
 
 /** Some 25 seconds of honest work, told as it goes. Nobody needs to watch. */
-export async function* runJob() {
+export async function* runJob(signal: AbortSignal) {
   const startedAt = Date.now()
   let words = 0
   let pages = 0
@@ -15,6 +15,7 @@ export async function* runJob() {
     yield log(`${step} …`)
     for (let tick = 1; tick <= TICKS_PER_STEP; tick++) {
       await pause(TICK_MS * (0.5 + Math.random()))
+      if (signal.aborted) return
       const percent = Math.round(1000 * (index * TICKS_PER_STEP + tick) / (JOB_STEPS.length * TICKS_PER_STEP)) / 10
       yield sseMessage<JobNews, 'progress'>({ kind: 'progress', percent, step }, { event: 'progress' })
       if (tick % 6 === 0) {

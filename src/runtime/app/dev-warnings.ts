@@ -17,7 +17,7 @@ export function warnOutsideScope(url: string): void {
 
 /** Looks at each new state of a connection, which is known by `key`: those that share one have one. */
 export function warnOfState(key: unknown, url: string, { status, transport, error }: SSEClientState): void {
-  if (error?.code === 'NOT_EVENT_STREAM') warnOnce(`${error.message} ${howToStream(error)}`)
+  if (error) warnOfError(url, error)
   if (transport !== 'stream' || (status !== 'connecting' && status !== 'connected')) return void live.delete(key)
   const { origin } = new URL(url, location.href)
   live.set(key, origin)
@@ -30,6 +30,14 @@ export function warnOfState(key: unknown, url: string, { status, transport, erro
 /** The nearest that there is takes its place. */
 export function warnUnsharable(): void {
   if (!canElect()) warnOnce('`share: \'browser\'` shares within the page only: there are no Web Locks here. They need https, or localhost.')
+}
+
+/** What will not be better at the next attempt, unless somebody mends it. */
+function warnOfError(url: string, error: SSEError): void {
+  const { code, statusCode, message } = error
+  if (code === 'NOT_EVENT_STREAM') warnOnce(`${message} ${howToStream(error)}`)
+  else if (code === 'HTTP_ERROR' && (statusCode === 404 || statusCode === 405)) warnOnce(`${url} answered ${statusCode}: unless its handler says so, no server route has this url and method. A route is a file in server/api, such as server/api/clock.get.ts for GET /api/clock.`)
+  else if (statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(code)) warnOnce(`${url}: ${message.replace('[nuxt-sse] ', '')}`)
 }
 
 function howToStream({ message }: SSEError): string {

@@ -17,6 +17,11 @@ export function revised({ code, message, statusCode, cause, details }: SSEError,
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
 }
 
+/** For texts that may end up in a log: there may be a ticket in the query. */
+export function withoutQuery(url: string): string {
+  return url.replace(/\?.*/s, '')
+}
+
 /**
  * What an answer means that is not what was asked for; `undefined` if it is: a 200 of that content type. Another type is
  * `code`, and final: this is some other route, or a page in place of one.
@@ -27,7 +32,7 @@ export async function refusalOf(response: Response, contentType: string, code: s
   if (response.ok) {
     const got = headers.get('content-type')
     if (got?.toLowerCase().startsWith(contentType)) return undefined
-    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${response.url} an SSE route?`, undefined, status) }
+    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${withoutQuery(response.url)} an SSE route?`, undefined, status) }
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.

@@ -17,6 +17,15 @@ export const routeOf = (event: H3Event): string | undefined => event.context.mat
 
 export const headerOf = (event: H3Event, name: string): string | undefined => getRequestHeader(event, name)
 
+/** Has `change` applied to the url, for all that look at it from now on: what came, what h3 made of it, and what is left of that for this route. */
+export function rewriteUrl(event: H3Event, change: (url: string) => string): void {
+  const request = event.node.req as { url?: string, originalUrl?: string }
+  const layer = event as { _path?: string }
+  request.url = request.url && change(request.url)
+  request.originalUrl = request.originalUrl && change(request.originalUrl)
+  layer._path = layer._path && change(layer._path)
+}
+
 /** Values of a name that comes twice are an array. */
 export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(event)
 

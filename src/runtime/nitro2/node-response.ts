@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
 import { STREAM_HEADERS } from '../server/response-headers'
 import type { SSEResponse, SinkEvents } from '../server/sink'
+import { afterTick } from '../server/tick'
 
 /**
  * `#sse/node-response` in builds for Node: the only file that knows its response and its socket. `undefined` for requests
@@ -92,6 +93,14 @@ class NodeResponse implements SSEResponse {
 
   destroy(): void {
     this.res.destroy()
+  }
+
+  afterTick(task: () => void): void {
+    afterTick(task)
+  }
+
+  callable(task: () => void): () => void {
+    return task
   }
 
   /**

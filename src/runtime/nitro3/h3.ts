@@ -15,6 +15,17 @@ export const routeOf = (event: H3Event): string | undefined => event.context.mat
 
 export const headerOf = (event: H3Event, name: string): string | undefined => event.req.headers.get(name) ?? undefined
 
+/** Has `change` applied to the url, for all that look at it from now on: the event, its request, and Node's, where there is one. */
+export function rewriteUrl(event: H3Event, change: (url: string) => string): void {
+  const url = new URL(change(event.url.href))
+  event.url = url
+  // A request has only a getter for it. One of Node's also keeps the object that h3 makes its events of.
+  if ('_url' in event.req) event.req._url = url
+  Object.defineProperty(event.req, 'url', { value: url.href, configurable: true })
+  const request = event.runtime?.node?.req
+  if (request?.url) request.url = change(request.url)
+}
+
 /** Values of a name that comes twice are an array. */
 export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(event)
 

@@ -3,7 +3,7 @@ import { useRuntimeConfig as useNitroConfig } from 'nitro/runtime-config'
 /** `#sse/nitro` for Nitro 3. */
 
 /** Values that are texts by their nature, whatever they look like. */
-const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix']
+const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret']
 
 /** As Nitro 2 has it: Nitro 3 leaves what the environment lays over the configuration as the text it was. */
 export function useRuntimeConfig(): { sse?: unknown } {

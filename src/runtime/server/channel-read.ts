@@ -8,7 +8,7 @@ import type { SSEReadResult } from './channel'
 import { unpackData } from './drivers/packed-data'
 import type { LogDriver, LogEntry } from './drivers/types'
 import type { ChannelReader } from './channel-reader'
-import { locate } from './replay'
+import { firstGuess, locate } from './replay'
 
 const DEFAULT_READ_MESSAGES = 1_000
 /** A batch is held in memory as a whole, and so is the answer made of it. */
@@ -36,14 +36,6 @@ export async function readChannel<T>(driver: LogDriver, name: string, request: P
     gap: start.gap,
     ...ended && page.closing?.error && { error: page.closing.error },
   }
-}
-
-/** Where to read before the state of the log is known: for most who ask it is right, and one read is all they need. */
-function firstGuess(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
-  if (typeof request === 'object' && 'offset' in request) return request.offset
-  const kind = request === 'malformed' ? 'start' : request?.kind ?? from
-  // Behind everything, so that a page of what nobody asked for is not fetched only to learn where the end is.
-  return kind === 'now' ? Number.MAX_SAFE_INTEGER : 0
 }
 
 /** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */

@@ -2,7 +2,7 @@ import { SSEError } from '../shared/errors'
 import type { SSEPublicError } from '../shared/errors'
 import { formatPosition } from '../shared/position'
 import type { SSEGap } from '../shared/protocol'
-import type { LogState } from './drivers/types'
+import type { LogPage, LogState } from './drivers/types'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT } from './page-limit'
 import { Run, gapBehind } from './replay'
@@ -27,6 +27,8 @@ export class ChannelReader {
 
   #life = 0
   #closed = false
+  /** Read already, when it began. */
+  #opening?: LogPage
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
 
@@ -62,6 +64,8 @@ export class ChannelReader {
     this.offset = offset
     this.resumed = resumed
     this.gap = gap
+    this.#opening = this.channel.opening
+    this.channel.opening = undefined
   }
 
   /**
@@ -73,7 +77,7 @@ export class ChannelReader {
     if (this.#life !== this.channel.life) this.#lose()
     if (this.gap) return this.#tell(this.gap)
     if (this.offset < state.last) {
-      const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes)
+      const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
       return run ? this.#take(run) : this.#ask()
     }
     if (!this.complete) return undefined
@@ -86,6 +90,13 @@ export class ChannelReader {
     this.wake = () => {}
     this.channel.readers.delete(this)
     this.onClose()
+  }
+
+  /** What was read when the channel was opened, if it goes on from here. */
+  #opened(): Run | undefined {
+    const page = this.#opening
+    this.#opening = undefined
+    return page?.epoch === this.epoch && page.entries[0]?.offset === this.offset + 1 ? new Run(page.epoch, page.entries) : undefined
   }
 
   async #ask(): Promise<ReaderStep | undefined> {

@@ -163,9 +163,17 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async stop(): Promise<void> {
-    const { driver } = this.context
-    const { state } = await driver.lease(this.name, { type: 'stop' }, this.retention)
-    if (state?.lease) await watchLease(driver, this.name, this.retention, current => !current?.lease, this.context.closing)
+    const { driver, closing } = this.context
+    const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
+    const { state } = await ask()
+    if (!state?.lease) return
+    await watchLease(driver, this.name, this.retention, async (now) => {
+      // What runs in another life of the channel was never asked to stop.
+      if (!now?.lease || now.epoch !== state.epoch) return true
+      // A store that has gone back does not know that it was.
+      if (!now.lease.stopping) await ask()
+      return false
+    }, closing)
   }
 
   async end(): Promise<void> {

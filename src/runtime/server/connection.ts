@@ -10,7 +10,7 @@ import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
 import { encodeItem } from './message'
-import { afterTick, unref } from './tick'
+import { unref } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
 
 export interface ConnectionContext {
@@ -20,6 +20,8 @@ export interface ConnectionContext {
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
   readonly insight: Insight
+  /** For Nuxt DevTools, in development only: what a connection writes to in place of its sink. */
+  tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
   /** Where errors go that nobody awaits. `where` is `background` unless it is said. */
   report(error: unknown, where?: SSEErrorPlace): void
 }
@@ -64,6 +66,7 @@ export class Connection implements SSEConnection, SinkEvents {
   #linger?: ReturnType<typeof setTimeout>
   #drained?: PromiseWithResolvers<boolean>
   #abort?: AbortController
+  private readonly sink: ResponseSink
   readonly #cleanups: Cleanups
   #over = false
   #record?: StreamRecord
@@ -79,13 +82,14 @@ export class Connection implements SSEConnection, SinkEvents {
   constructor(
     readonly options: ResolvedHandlerOptions,
     private readonly context: ConnectionContext,
-    private readonly sink: ResponseSink,
+    sink: ResponseSink,
     /** For hooks. Let go of when it opens: of an idle connection, a request would be the larger part. */
     private event?: H3Event,
   ) {
     this.#cleanups = new Cleanups(context.report)
+    this.sink = event && context.tap ? context.tap(this, sink, event) : sink
     // Itself, and not two functions: there are as many of them as open connections.
-    sink.watch(this)
+    this.sink.watch(this)
   }
 
   get closed(): boolean {
@@ -176,7 +180,7 @@ export class Connection implements SSEConnection, SinkEvents {
       }
       // The socket has not said that it is full, and sends what it has at the end of this turn.
       this.#handingOver = true
-      afterTick(() => this.#handingOver = false)
+      this.sink.afterTick(() => this.#handingOver = false)
     }
     if (this.#queue === NOTHING) this.#queue = [text]
     else this.#queue.push(text)
@@ -188,7 +192,7 @@ export class Connection implements SSEConnection, SinkEvents {
     else this.#flushLater()
     if (this.#blocked) return (this.#drained ??= Promise.withResolvers<boolean>()).promise
     // A loop of awaited pushes is microtasks only: without a turn of the event loop nobody else would be served.
-    return full ? new Promise(resolve => afterTick(() => resolve(!this.closed))) : ACCEPTED
+    return full ? new Promise(resolve => this.sink.afterTick(() => resolve(!this.closed))) : ACCEPTED
   }
 
   /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
@@ -228,6 +232,11 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#settleDone()
   }
 
+  /** What calls `task` where this connection can be written to, from wherever it is called itself. */
+  callable(task: () => void): () => void {
+    return this.sink.callable(task)
+  }
+
   onClosed(callback: () => unknown): () => void {
     return this.#cleanups.add(callback)
   }
@@ -254,7 +263,7 @@ export class Connection implements SSEConnection, SinkEvents {
   #flushLater(): void {
     if (this.#flushing || this.#blocked) return
     this.#flushing = true
-    afterTick(() => {
+    this.sink.afterTick(() => {
       this.#flushing = false
       if (!this.#blocked) this.#flush()
     })
@@ -290,7 +299,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#record = this.context.insight.onOpen(this.event, start)
     this.event = this.#start = undefined
     // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
-    if (this.context.closing.aborted) afterTick(() => this.leave())
+    if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
   }
 
   /** For the sink: there is room again. */

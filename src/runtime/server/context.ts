@@ -3,17 +3,21 @@ import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions } from './options'
 import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
-import { Heartbeats } from './heartbeat'
+import { Heartbeats, OwnHeartbeats } from './heartbeat'
 import { Hub } from './hub'
 import { Insight } from './insight'
+import type { PlatformLimits } from './limits'
 import { PublishRate } from './publish-rate'
 import { Producers } from './producers'
+import { NEVER_ABORTED, REQUESTS_OWN_IO } from './request-io'
 import { leaveAll } from './shutdown'
 
 /** What one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
   /** The module's options, which a handler's own override. */
   readonly options: ResolvedHandlerOptions
+  /** Of the platform: what a handler resolves is brought within them. */
+  readonly limits: PlatformLimits
   readonly driver: LogDriver
   readonly hub: Hub
   /** Who may come in. */
@@ -31,14 +35,15 @@ export interface SSEContext extends ConnectionContext {
 
 export interface SSEContextInit {
   options: ResolvedHandlerOptions
+  limits?: PlatformLimits
   driver?: LogDriver
   report?(error: unknown): void
 }
 
-export function createSSEContext({ options, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
+export function createSSEContext({ options, limits = {}, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
   const connections = new Set<Connection>()
-  const closing = new AbortController()
-  const over = new AbortController()
+  const closing = newSignal()
+  const over = newSignal()
   const insight = new Insight(report)
   const reportTo: SSEContext['report'] = (error, where = 'background') => {
     report(error)
@@ -61,11 +66,12 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
   }
   return {
     options,
+    limits,
     driver,
     hub: new Hub(driver),
     admissions: new Admissions(options),
     publishRate: new PublishRate(),
-    heartbeats: new Heartbeats(),
+    heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats() : new Heartbeats(),
     connections,
     insight,
     report: reportTo,
@@ -76,6 +82,11 @@ export function createSSEContext({ options, driver = createMemoryDriver(options.
       return closed ??= closeAll().catch(report)
     },
   }
+}
+
+/** Of the process, and so not of the request that happens to be the first. */
+function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
+  return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }
 
 function reportToConsole(error: unknown): void {

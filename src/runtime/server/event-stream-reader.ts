@@ -32,12 +32,12 @@ export class EventStreamReader {
     })
   }
 
-  /** What is complete with this chunk. Throws `MESSAGE_TOO_LARGE`. */
-  read(chunk: Uint8Array): unknown[] {
+  /** What is complete with this chunk. Throws `MESSAGE_TOO_LARGE` behind it. */
+  * read(chunk: Uint8Array): Generator<unknown> {
     this.#items = []
     this.#parser.feed(this.#decoder.decode(chunk, { stream: true }))
+    yield* this.#items
     if (this.#tooLong) throw new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected the messages of a piped event stream to have at most ${this.maxLength} characters.`, { statusCode: 413, cause: this.#tooLong })
-    return this.#items
   }
 }
 

@@ -91,3 +91,23 @@ export class Heartbeats {
     if (next !== Infinity) this.#arm(next, performance.now())
   }
 }
+
+/** The same where requests own their timers: a wheel for each member, which turns in the request that has added it. */
+export class OwnHeartbeats extends Heartbeats {
+  readonly #wheels = new Map<Due, Heartbeats>()
+
+  override get size(): number {
+    return this.#wheels.size
+  }
+
+  override add(due: Due): void {
+    const wheel = new Heartbeats()
+    this.#wheels.set(due, wheel)
+    wheel.add(due)
+  }
+
+  override delete(due: Due): void {
+    this.#wheels.get(due)?.delete(due)
+    this.#wheels.delete(due)
+  }
+}

@@ -1,11 +1,12 @@
 import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from './drivers/types'
 import { PAGE_LIMIT } from './page-limit'
+import type { RecentMemory } from './recent-memory'
 import { RecentMessages } from './replay'
 import { afterTick, unref } from './tick'
 
-/** What is kept of a channel that somebody reads, so that readers at its head need not ask the log. */
-const RECENT_LIMIT = { messages: 1_024, bytes: 1_048_576 }
+/** What is kept of a channel that somebody reads, so that readers who come back need not ask the log. */
+export const RECENT_LIMIT = { messages: 4_096, bytes: 1_048_576 }
 /** How long until a driver that could not be reached is asked again. */
 const RETRY_MS = 500
 /** The channels of a process that went are not looked at in one moment. At most a sixth of the shortest lease. */
@@ -18,6 +19,8 @@ export class HubChannel {
   readonly ready: Promise<void>
   state!: LogState
   recent!: RecentMessages
+  /** What the first reader has asked for, where it is not recent: there is more behind it. */
+  opening?: LogPage
   /** Changes with the epoch, and never back: a store that goes back twice may come back to an epoch that it had. */
   life = 0
 
@@ -30,21 +33,58 @@ export class HubChannel {
   #recheck?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
 
-  constructor(readonly name: string, readonly driver: LogDriver) {
-    this.ready = this.#start()
+  /** @param after where its first reader is likely to begin */
+  constructor(readonly name: string, readonly driver: LogDriver, private readonly memory: RecentMemory, after: number) {
+    this.ready = this.#start(after)
     // Every reader awaits it; when all have gone, nobody does.
     this.ready.catch(() => {})
   }
 
-  /** Subscribe first, then read: what is published in between is in one of the two, or in both. */
-  async #start(): Promise<void> {
-    const unsubscribe = await this.driver.subscribe(this.name, notice => this.#onNotice(notice))
-    if (this.#stopped) return unsubscribe()
-    this.#unsubscribe = unsubscribe
-    const state = await this.driver.state(this.name)
-    this.#adopt(state)
-    this.#lookWhenLost(state)
+  /**
+   * Subscribes and reads at once, so that its first reader waits for one answer. What is published between the two is read
+   * behind the acknowledgement; what is published later is noticed.
+   */
+  async #start(after: number): Promise<void> {
+    // What was kept when nobody read it any more: still right if the log has its last message.
+    const kept = this.memory.get(this.name)
+    const [page] = await Promise.all([
+      kept ? this.driver.read(this.name, kept.last, PAGE_LIMIT, kept) : this.driver.read(this.name, after, PAGE_LIMIT),
+      this.#subscribe(),
+    ])
+    if (this.#stopped) return
+    if (!(kept && this.#resume(kept, page))) this.#begin(page)
+    this.#lookWhenLost(page)
     this.#recheckLater()
+    // Whoever waits is answered first.
+    afterTick(() => this.#reread())
+  }
+
+  async #subscribe(): Promise<void> {
+    const unsubscribe = await this.driver.subscribe(this.name, notice => this.#onNotice(notice))
+    if (this.#stopped) unsubscribe()
+    else this.#unsubscribe = unsubscribe
+  }
+
+  /** `false` where the log is another one by now, or there is so much more of it that what was kept is not recent. */
+  #resume(recent: RecentMessages, page: LogPage): boolean {
+    if (page.epoch !== recent.epoch || page.first > recent.last + 1 || recent.last + page.entries.length !== page.last) return false
+    this.recent = recent
+    this.state = { ...page, last: recent.last, mark: recent.mark, closing: null }
+    this.life++
+    this.#merge(page)
+    return true
+  }
+
+  #begin(page: LogPage): void {
+    const oldest = page.entries[0]
+    if (oldest && page.entries.at(-1)!.offset === page.last) {
+      this.#adopt(page, oldest.offset - 1)
+      this.#take(page.entries)
+    }
+    else {
+      this.#adopt(page)
+      this.opening = page
+    }
   }
 
   stop(): void {
@@ -54,11 +94,15 @@ export class HubChannel {
     clearTimeout(this.#lease)
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.opening = undefined
+    // Where the log is at hand there is nothing to keep; and without a mark nobody can tell later that it is still right.
+    if (this.recent?.mark === undefined) this.memory.delete(this.name)
   }
 
   #onNotice(notice: LogNotice): void {
-    // What comes before the state is known lies in the log, which every reader asks before it begins.
-    if (!this.state) return
+    // What comes before the state is known lies in the log, which is read again then. What is on its way when nobody reads any more
+    // is not for whoever comes next: what is recent is theirs by then.
+    if (this.#stopped || !this.state) return
     // Nor does a message follow an ending: somebody goes on with what a lost producer has left.
     if (notice.type === 'append' && !this.state.closing && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
     // A hole, another epoch, another message where one was, an ending: the log knows.
@@ -76,6 +120,7 @@ export class HubChannel {
   /** `false` when the entries do not go on from what is known here. */
   #take(entries: readonly LogEntry[]): boolean {
     if (!this.recent.push(entries)) return false
+    this.memory.keep(this.name, this.recent)
     const newest = entries.at(-1)
     if (newest && newest.offset > this.state.last) {
       this.state.last = newest.offset
@@ -124,6 +169,7 @@ export class HubChannel {
       while (this.#again && !this.#stopped) {
         this.#again = false
         const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state)
+        if (this.#stopped) return
         if (page.epoch !== this.state.epoch) this.#adopt(page)
         else this.#merge(page)
         this.#lookWhenLost(page)
@@ -136,9 +182,11 @@ export class HubChannel {
     this.#wake()
   }
 
-  #adopt({ epoch, first, last, closing, mark }: LogState): void {
+  /** @param after what is recent begins behind it */
+  #adopt({ epoch, first, last, closing, mark }: LogState, after = last): void {
     this.state = { epoch, first, last, closing, mark }
-    this.recent = new RecentMessages(epoch, last, RECENT_LIMIT)
+    this.recent = new RecentMessages(epoch, after, RECENT_LIMIT)
+    this.memory.delete(this.name)
     this.life++
   }
 

@@ -2,7 +2,8 @@ import type { PositionRequest } from '../shared/position'
 import { ChannelReader } from './channel-reader'
 import type { LogDriver } from './drivers/types'
 import { HubChannel } from './hub-channel'
-import { locate } from './replay'
+import { RecentMemory } from './recent-memory'
+import { firstGuess, locate } from './replay'
 
 /**
  * The channels that somebody in this process reads: one driver subscription each, whatever the number of readers.
@@ -10,14 +11,21 @@ import { locate } from './replay'
 export class Hub {
   readonly #channels = new Map<string, HubChannel>()
   readonly #driver: LogDriver
+  readonly #memory: RecentMemory
 
-  constructor(driver: LogDriver) {
+  constructor(driver: LogDriver, memory = new RecentMemory()) {
     this.#driver = driver
+    this.#memory = memory
   }
 
   /** Channels with a reader: 0 when nothing is left. */
   get size(): number {
     return this.#channels.size
+  }
+
+  /** Those channels, by name, with their readers. */
+  get channels(): ReadonlyMap<string, { readonly readers: ReadonlySet<unknown> }> {
+    return this.#channels
   }
 
   /**
@@ -26,8 +34,9 @@ export class Hub {
    */
   async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): Promise<ChannelReader> {
     let channel = this.#channels.get(name)
+    const isFirst = !channel
     if (!channel) {
-      channel = new HubChannel(name, this.#driver)
+      channel = new HubChannel(name, this.#driver, this.#memory, firstGuess(request, from))
       this.#channels.set(name, channel)
     }
     const reader = new ChannelReader(channel, () => this.#forget(channel))
@@ -35,8 +44,8 @@ export class Hub {
     try {
       await channel.ready
       // Not the state that the hub has: a channel may have been trimmed since, and a position that another process
-      // has just handed out must not be taken for one beyond the end.
-      await channel.refresh()
+      // has just handed out must not be taken for one beyond the end. What the first one has asked for is as new as its question.
+      if (!isFirst) await channel.refresh()
       reader.begin(locate(request, from, channel.state))
       return reader
     }

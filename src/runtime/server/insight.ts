@@ -3,13 +3,14 @@ import { pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { SSETransport } from '../shared/types'
+import { isMistake } from './public-error'
 import type { SSECloseReason } from './sse-connection'
 import { byteLength } from './wire'
 
 /** One open stream, as `sse:open` and `sse:close` tell of it. */
 export interface SSEOpened {
   event: H3Event
-  /** With the query, in which there may be a secret. */
+  /** With the query, in which there may be a secret; a ticket that `requireSSETicket` has seen is not. */
   path: string
   /** The pattern that the path matched (`/api/jobs/:id`), where there is one: of these there are few, as a label needs it. */
   route?: string
@@ -62,7 +63,7 @@ export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel
 
 export interface SSEErrorSeen {
   error: unknown
-  /** That of an `SSEError`; `HTTP_401` and so on of another error with a status; else `UNKNOWN`. */
+  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and so on of one with a status; else `UNKNOWN`. */
   code: string
   where: SSEErrorPlace
   /** With `request`. */
@@ -170,6 +171,8 @@ export class Insight {
 
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
+    // The framework logs what it does not know; of an `SSEError` it takes it that somebody does.
+    if (isMistake(error)) this.report(error)
     this.onError(error, 'request', { event })
   }
 
@@ -185,7 +188,9 @@ export class Insight {
 
 function codeOf(error: unknown): string {
   if (error instanceof SSEError) return error.code
-  const status = (error as { statusCode?: unknown } | null | undefined)?.statusCode
+  const { statusCode: status, data } = (error ?? {}) as { statusCode?: unknown, data?: { code?: unknown } | null }
+  // As clients are told: it may be one of ours, on its way through the framework.
+  if (typeof data?.code === 'string') return data.code
   return typeof status === 'number' ? `HTTP_${status}` : 'UNKNOWN'
 }
 

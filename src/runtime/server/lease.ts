@@ -1,5 +1,5 @@
 import { SSEError } from '../shared/errors'
-import { createEpoch } from '../shared/position'
+import { SECRET_LENGTH, createEpoch } from '../shared/position'
 import { aborted } from './abort'
 import { channelEnded } from './drivers/channel-ended'
 import { leaseLost } from './drivers/lease-lost'
@@ -7,8 +7,6 @@ import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/type
 import type { SSERetention } from './options'
 import { pause, unref } from './tick'
 
-/** Nobody may guess it: whoever has it may append. */
-const TOKEN_LENGTH = 26
 /** A lease is renewed so often in its time. */
 const RENEWALS = 3
 /** How long until a driver that could not be reached is asked again. */
@@ -28,13 +26,17 @@ export interface LeaseInit {
 
 /** A lease of this process: renewed until it is closed, or lost. */
 export class Lease {
-  readonly token = createEpoch(TOKEN_LENGTH)
+  /** Nobody may guess it: whoever has it may append. */
+  readonly token = createEpoch(SECRET_LENGTH)
   /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
   onOver: (reason: SSEError) => void = () => {}
   #heldUntil = 0
+  /** Since when the driver has answered, after it could not be reached. Who read meanwhile could not say so either. */
+  #reachedAt?: number = -Infinity
   #timer?: ReturnType<typeof setTimeout>
   #unsubscribe?: () => void
-  #renewing?: Promise<boolean>
+  #subscribing = false
+  #renewing?: Promise<boolean | undefined>
   #closed = false
 
   constructor(private readonly init: LeaseInit) {}
@@ -56,8 +58,8 @@ export class Lease {
     return answer
   }
 
-  /** Renews it now. Resolves with whether it is held. */
-  renew(): Promise<boolean> {
+  /** Renews it now. Resolves with whether it is held; with `undefined` when nobody could be asked. */
+  renew(): Promise<boolean | undefined> {
     return this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined)
   }
 
@@ -75,7 +77,7 @@ export class Lease {
     this.#unsubscribe = undefined
   }
 
-  async #renew(): Promise<boolean> {
+  async #renew(): Promise<boolean | undefined> {
     const { driver, channel, retention, leaseMs, onLost, unreadMs } = this.init
     clearTimeout(this.#timer)
     if (this.#closed) return false
@@ -87,16 +89,19 @@ export class Lease {
       answer = await driver.lease(channel, { type: 'renew', token: this.token, leaseMs, onLost }, retention)
     }
     catch {
+      this.#reachedAt = undefined
       this.#renewIn(Math.min(RETRY_MS, Math.max(0, this.#heldUntil - performance.now())))
-      return false
+      return undefined
     }
+    void this.#listen()
     const { held, state } = answer
     if (!held) {
       return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
     this.#heldUntil = askedAt + leaseMs
     const { stopping, unreadMs: unread } = state!.lease!
-    const windowMs = unreadMs === false ? Infinity : unreadMs - unread
+    this.#reachedAt ??= performance.now()
+    const windowMs = unreadMs === false ? Infinity : unreadMs - Math.min(unread, performance.now() - this.#reachedAt)
     if (stopping || windowMs <= 0) this.onOver(aborted())
     this.#renewIn(Math.min(leaseMs / RENEWALS, windowMs <= 0 ? Infinity : windowMs + LATE_MS))
     return true
@@ -113,18 +118,31 @@ export class Lease {
     return false
   }
 
-  /** Whoever stops it says so. A subscription that fails costs only time: each renewal is told, too. */
+  /** Whoever stops it says so. A subscription that fails is tried again with the next renewal, which is told, too. */
   async #listen(): Promise<void> {
+    if (this.#unsubscribe || this.#subscribing) return
+    this.#subscribing = true
     try {
       const unsubscribe = await this.init.driver.subscribe(this.init.channel, ({ type }) => {
-        if (type === 'changed' && !this.#closed) void this.renew()
+        if (type === 'changed') void this.#hear()
       })
-      if (this.#closed) unsubscribe()
-      else this.#unsubscribe = unsubscribe
+      if (this.#closed) return unsubscribe()
+      this.#unsubscribe = unsubscribe
+      // What was said before is not said again.
+      void this.#hear()
     }
     catch {
       // Away already: the renewals will find out.
     }
+    finally {
+      this.#subscribing = false
+    }
+  }
+
+  /** Looks what has changed. A renewal that is under way may be older than that. */
+  async #hear(): Promise<void> {
+    await this.#renewing
+    if (!this.#closed) void this.renew()
   }
 }
 
@@ -141,8 +159,9 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
     while (!signal.aborted) {
       let waitMs = RETRY_MS
       try {
-        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
+        // Also where nothing can be asked: who waits on news that are old asks for ever, and nobody else has a turn.
         news = new AbortController()
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
         const { state } = await driver.lease(channel, { type: 'look' }, retention)
         if (await enough(state)) return
         waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)

@@ -6,30 +6,58 @@ import { createSSEContext } from './context'
 import { createMemoryDriver } from './drivers/memory'
 import { createRedisDriver } from './drivers/redis'
 import type { CreateRedisClient } from './drivers/redis-client'
-import { redisConnector } from './drivers/redis-connect'
+import { DEFAULT_REDIS_URL, redisConnector } from './drivers/redis-connect'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
+import type { HookCaller } from './insight'
+import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
+import { readTicketSecrets } from './ticket-secrets'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
   driver?: string
   redis?: RedisConnectOptions & { keyPrefix: string, timeoutMs: number }
+  ticketSecret?: unknown
 }
 
+const DRIVER_METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove', 'close'] as const
+
 let context: SSEContext | undefined
+/** Whether somebody but our own plugin has it: what it is made of cannot change any more. */
+let contextTaken = false
+let ownDriver: LogDriver | undefined
+let connected: HookCaller | undefined
+let tap: SSEContext['tap']
 let createClient: CreateRedisClient | undefined
 let clientsMade = false
 
 /** The context of this process, made when first asked for: another plugin may publish before ours has run. */
 export function useSSEContext(): SSEContext {
+  contextTaken = true
+  return startSSEContext()
+}
+
+/** The same for our own plugin, which asks before the application's: those may still say what it is made of. */
+export function startSSEContext(): SSEContext {
   return context ??= createContext()
+}
+
+/** Has `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or no driver. */
+export function useDriver(driver: LogDriver): void {
+  const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
+  if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
+  if (contextTaken) throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected the driver before the first channel is used: set it in a server plugin.')
+  // It has nothing yet, and nobody knows it.
+  void context?.close()
+  ownDriver = driver
+  context = createContext()
 }
 
 /** Has the redis driver make its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or of no use. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
-  const { driver } = useSSEContext()
+  const { driver } = startSSEContext()
   if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
   if (clientsMade) throw new SSEError('INVALID_OPTION', '[nuxt-sse] [redis] Expected the client factory before the first channel is used: set it in a server plugin.')
   createClient = factory
@@ -38,11 +66,16 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
 /** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
 export function connectHooks(hooks: object): void {
   const { callHook, callHookWith } = hooks as NitroHooks
-  useSSEContext().insight.hooks = {
+  startSSEContext().insight.hooks = connected = {
     // The public way to learn it: what is called with the listeners only counts them. Nitro 3's hooks may not have it.
     isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
     call: (name, payload) => callHook.call(hooks, name, payload),
   }
+}
+
+/** Has each connection that is made from now on write through `tapped`. For Nuxt DevTools. */
+export function tapConnections(tapped: SSEContext['tap']): void {
+  startSSEContext().tap = tap = tapped
 }
 
 /** What both versions of Nitro have in common here. */
@@ -55,6 +88,11 @@ function isSome(listeners: unknown[]): boolean {
   return listeners.length > 0
 }
 
+/** What signs tickets (the first), and verifies them (all). */
+export function ticketSecrets(): string[] {
+  return readTicketSecrets(runtimeOptions().ticketSecret)
+}
+
 /** Ends all streams, and leaves the rest at work: requests under way may still publish. */
 export function leaveSSEContext(): void {
   context?.leave()
@@ -65,10 +103,20 @@ export async function closeSSEContext(): Promise<void> {
   await context?.close()
 }
 
+function runtimeOptions(): RuntimeOptions {
+  return (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
+}
+
 function createContext(): SSEContext {
-  const { driver, redis, ...handler } = (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
+  const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
+  readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
-  return createSSEContext({ options, driver: createDriver(driver, redis, options) })
+  const limits = platformLimits(import.meta.preset, globalThis.process?.env)
+  if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
+  const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
+  created.insight.hooks = connected
+  created.tap = tap
+  return created
 }
 
 function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {
@@ -86,6 +134,7 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
   return async (settings, role) => {
     clientsMade = true
     if (createClient) return createClient(settings, role)
+    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
     const ioredis = await loadIoredis().catch((cause) => {
       throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
     })

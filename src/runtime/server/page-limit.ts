@@ -1,2 +1,2 @@
 /** About what one reader is handed at a time, and so the most that a reader which stops reading has in its socket. */
-export const PAGE_LIMIT = { messages: 1_000, bytes: 65_536 }
+export const PAGE_LIMIT = { messages: 4_096, bytes: 262_144 }

@@ -46,20 +46,19 @@ export function notPollable(): SSEError {
 }
 
 /** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */
-function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, signals: AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      for (const signal of signals) signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, waitMs)
-    for (const signal of signals) signal.addEventListener('abort', done)
-    reader.wake = () => {
-      if (reader.hasNews) done()
-    }
-    if (reader.hasNews || signals.some(signal => signal.aborted)) done()
-  })
+async function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, signals: AbortSignal[]): Promise<void> {
+  if (reader.hasNews || signals.some(signal => signal.aborted)) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, waitMs)
+  const done = () => resolve()
+  for (const signal of signals) signal.addEventListener('abort', done)
+  reader.wake = () => {
+    if (reader.hasNews) resolve()
+  }
+  await promise
+  // Here and not where it was resolved: that may be another request, which has no say in the timers of this one.
+  clearTimeout(timer)
+  for (const signal of signals) signal.removeEventListener('abort', done)
 }
 
 function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {

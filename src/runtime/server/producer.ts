@@ -6,7 +6,7 @@ import type { Insight, SSEErrorPlace } from './insight'
 import type { Lease } from './lease'
 import { encodeEntry } from './message'
 import type { SSERetention } from './options'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 import { pause } from './tick'
 
 /** How long a pipe goes on asking for a driver that is away. A run does so for as long as it has its lease. */
@@ -47,9 +47,9 @@ export class Producer {
     this.#writer = lease?.token ?? createEpoch(WRITER_LENGTH)
     if (lease) lease.onOver = reason => this.abort(reason)
     this.done = this.#run()
-    // Whoever does not await it has been told: the channel says it, and what it may not say is reported.
+    // Whoever does not await it has been told: the channel says it. What it may not say, or says of somebody else, is reported.
     this.done.catch((error) => {
-      if (isPrivateError(error) || isLost(error)) context.report(error, 'channel')
+      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
     })
   }
 
@@ -103,7 +103,7 @@ export class Producer {
         return
       }
       catch (error) {
-        const again = isUnavailable(error) ? !signal.aborted && performance.now() < giveUpAt : isLost(error) && await lease?.renew()
+        const again = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
         if (!again) {
           insight.onPublishError(name, error)
           throw signal.aborted ? signal.reason : error
@@ -116,7 +116,7 @@ export class Producer {
   /** Says how it ended, unless it is not this one who may say it: its readers would wait for ever. */
   async #close(error: unknown): Promise<void> {
     const { lease } = this.init
-    if (isLost(error) || (error instanceof SSEError && error.code === 'CHANNEL_ENDED')) return
+    if (isLost(error) || isEnded(error)) return
     if (lease?.onLost === 'restart' && error instanceof SSEError && error.code === 'SHUTTING_DOWN') return lease.release()
     return this.#finish({ error: { ...publicError(error), retry: false } })
   }
@@ -128,15 +128,25 @@ export class Producer {
         return void await driver.finish(name, closing, retention, lease?.token)
       }
       catch (error) {
-        if (!isUnavailable(error) || over.aborted) throw error
+        if (over.aborted || !(isUnavailable(error) || await this.#mayHold(error))) throw error
       }
       await pause(waitMs, over)
     }
+  }
+
+  /** A store that has lost all that it knew gives the lease again, to whoever can still say that it is theirs. */
+  async #mayHold(error: unknown): Promise<boolean> {
+    const { lease } = this.init
+    return lease !== undefined && isLost(error) && await lease.renew() !== false
   }
 }
 
 function isUnavailable(error: unknown): boolean {
   return error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE'
+}
+
+function isEnded(error: unknown): boolean {
+  return error instanceof SSEError && error.code === 'CHANNEL_ENDED'
 }
 
 function isLost(error: unknown): boolean {

@@ -67,6 +67,8 @@ export class Producers {
   /** Runs that are being asked for. */
   readonly #starting = new Map<string, Promise<boolean>>()
   readonly #standbys = new Map<string, Standby>()
+  /** The time of all is up: what whoever begins still is told. */
+  #ending?: SSEError
 
   constructor(private readonly init: ProducersInit) {}
 
@@ -95,11 +97,12 @@ export class Producers {
     await this.#startOnce(channel, producer, options)
   }
 
-  /** Resolves when all are through; after `withinMs` they are stopped, and their readers told. */
+  /** Resolves when all are through; after `withinMs` they are stopped, as is what begins later, and their readers told. */
   async end(withinMs: number): Promise<void> {
-    const open = () => [...this.#open].map(({ done }) => done)
+    const open = () => [...this.#starting.values(), ...[...this.#open].map(({ done }) => done)]
     await settled(open, withinMs)
-    for (const producer of this.#open) producer.abort(shuttingDown('go on'))
+    this.#ending = shuttingDown('go on')
+    for (const producer of this.#open) producer.abort(this.#ending)
     await settled(open, LAST_WORD_MS)
   }
 
@@ -132,7 +135,8 @@ export class Producers {
   }
 
   /** Starts it here should the one that has the lease be lost. One for each channel: the last that was asked for. */
-  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, options: RunOptions): void {
+  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event: _, ...options }: RunOptions): void {
+    // Without the request: it is long over when it comes to that.
     if (options.onLost !== 'restart') return
     const known = this.#standbys.get(name)
     if (known) return void Object.assign(known, { producer, options })
@@ -150,12 +154,14 @@ export class Producers {
       }
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
+      if (closing.aborted) return true
       return this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
     }, closing).catch(report).finally(over)
   }
 
   #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, lease?: Lease): Producer {
     const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, lease })
+    if (this.#ending) producer.abort(this.#ending)
     this.#open.add(producer)
     const over = () => void this.#open.delete(producer)
     producer.done.then(over, over)

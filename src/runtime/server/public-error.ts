@@ -23,6 +23,16 @@ export function isPrivateError(error: unknown): boolean {
   return !(error instanceof SSEError) && !isShownH3Error(error)
 }
 
+/** Whether it is for the log of the server: what clients are not told, and what only who wrote the application can mend. */
+export function isForTheLog(error: unknown): boolean {
+  return isPrivateError(error) || isMistake(error)
+}
+
+/** An option, a channel's name, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
+export function isMistake(error: unknown): boolean {
+  return error instanceof SSEError && error.statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(error.code)
+}
+
 interface ShownH3Error {
   statusCode: number
   message: string

@@ -2,9 +2,9 @@ import type { EventStreamReader } from './event-stream-reader'
 import type { LogAppend } from './drivers/types'
 import type { SSEIterableSource, SourceIterator } from './stream-source'
 import { follow } from '../shared/abort'
-import { SSEError, printValue } from '../shared/errors'
+import { SSEError } from '../shared/errors'
 import { unlessAborted } from './abort'
-import { isIterableSource, iterate, release } from './stream-source'
+import { isIterableSource, iterate, kindOf, release } from './stream-source'
 import { afterTick, pause } from './tick'
 
 /** What is gathered while an append is under way; a source that has more than both waits. */
@@ -12,6 +12,8 @@ const MAX_GATHERED_MESSAGES = 500
 const MAX_GATHERED_LENGTH = 262_144
 /** The least between two appends of one source: a model that is fast costs a hundred a second, and nobody sees the difference. */
 const APPEND_EVERY_MS = 10
+/** Of a response that cannot be piped, in the server's log. */
+const MAX_SAID_LENGTH = 200
 
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
@@ -50,6 +52,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
         throw error
       }
     }
+    const room = () => unlessAborted(stopped.signal, () => gathered.room)
     while (!reader?.over) {
       // A source that hangs must not outlive its abort.
       const { done, value } = await unlessAborted(stopped.signal, next)
@@ -60,12 +63,16 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
       if (value instanceof Uint8Array) {
         // Most applications never pipe bytes.
         reader ??= new (await import('./event-stream-reader')).EventStreamReader(maxMessageBytes)
-        for (const item of reader.read(value)) gathered.add(encode(item))
+        // One chunk may have any number of messages.
+        for (const item of reader.read(value)) {
+          gathered.add(encode(item))
+          if (gathered.full) await room()
+        }
       }
       else {
         gathered.add(encode(value))
+        if (gathered.full) await room()
       }
-      if (gathered.full) await unlessAborted(stopped.signal, () => gathered.room)
     }
   }
   catch (error) {
@@ -83,7 +90,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
 
 /** A source may take its time to begin, and what begins too late is released. */
 async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
-  const opening = Promise.resolve().then(source).then(open)
+  const opening = Promise.resolve().then(source).then(given => open(given, signal, report))
   try {
     return await unlessAborted(signal, () => opening)
   }
@@ -94,16 +101,33 @@ async function begin(source: () => unknown, signal: AbortSignal, report: (error:
 }
 
 /** A response is its body, if it is an event stream. What it said instead is for the server's log, and not for readers. */
-async function open(source: unknown): Promise<SourceIterator> {
+async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
   if (!(source instanceof Response)) {
     if (Array.isArray(source) || isIterableSource(source)) return iterate(source)
-    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${printValue(source)}.`)
+    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
   }
   const { ok, status, body, headers } = source
   const type = headers.get('content-type')
-  if (ok && body && (!type || type.startsWith('text/event-stream'))) return iterate(body)
-  const said = body ? (await source.text()).slice(0, 200) : ''
-  throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${said}`)
+  if (ok && body && (!type || type.toLowerCase().startsWith('text/event-stream'))) return iterate(body)
+  throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
+}
+
+/** As much of a body as a log should have of it: it may be of any size, or without an end. */
+async function beginningOf(body: ReadableStream<Uint8Array>, signal: AbortSignal, report: (error: unknown) => void): Promise<string> {
+  const iterator = iterate(body)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    while (text.length < MAX_SAID_LENGTH) {
+      const { done, value } = await unlessAborted(signal, async () => iterator.next())
+      if (done) break
+      text += decoder.decode(value as Uint8Array, { stream: true })
+    }
+    return text.slice(0, MAX_SAID_LENGTH)
+  }
+  finally {
+    void release(iterator, report)
+  }
 }
 
 /** What waits to be appended, while one append is under way. */
@@ -145,9 +169,10 @@ class Gathered {
   }
 
   async #write(): Promise<void> {
-    await new Promise<void>(afterTick)
     try {
       while (this.#entries.length) {
+        // Each in a turn of its own: where neither source nor driver ever waits, nobody else would have one.
+        await new Promise<void>(afterTick)
         const nextAt = performance.now() + APPEND_EVERY_MS
         await this.append(this.#take())
         await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)

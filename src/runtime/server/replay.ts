@@ -42,6 +42,14 @@ export function locate(request: PositionRequest | 'malformed' | undefined, from:
   return { offset, resumed: true, gap: null }
 }
 
+/** Where to read before the state of the log is known: for most who ask it is right, and one read is all they need. */
+export function firstGuess(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
+  if (typeof request === 'object' && 'offset' in request) return request.offset
+  const kind = request === 'malformed' ? 'start' : request?.kind ?? from
+  // Behind everything, so that a page of what nobody asked for is not fetched only to learn where the end is.
+  return kind === 'now' ? Number.MAX_SAFE_INTEGER : 0
+}
+
 /** The gap of a reader at `position`, if the log no longer keeps what follows it. */
 export function gapBehind(position: { epoch: string, offset: number }, state: LogState): SSEGap | null {
   const { gap } = locate({ kind: 'at', ...position }, 'start', state)
@@ -63,6 +71,9 @@ export class Run {
   }
 }
 
+/** Text of many messages is encoded in pieces: V8 makes one flat text of what was added up before it encodes it, which is half of the cost. */
+const ENCODE_LENGTH = 4_096
+
 /** Text is gathered and encoded at once; bytes are copied into their places. */
 function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array {
   const chunks: Uint8Array[] = []
@@ -71,6 +82,9 @@ function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array 
     const message = { id: formatPosition(epoch, offset), event }
     if (typeof data === 'string') {
       text += encodeMessage({ ...message, data })
+      if (text.length < ENCODE_LENGTH) continue
+      chunks.push(encodeText(text))
+      text = ''
       continue
     }
     // JSON has no raw line break, so that its bytes are one line.
@@ -87,10 +101,14 @@ export interface RecentLimit {
 }
 
 /**
- * How many encoded runs are kept until the next message. Readers at the head share one; a few that come from behind,
- * each from elsewhere, must not make all of those encode it anew.
+ * How many encoded runs are kept. Readers at the head share one until the next message; a few that come from behind, each from
+ * elsewhere, must not make all of those encode it anew. Those that do not reach the head stay right: whoever comes back to an
+ * answer has most of it encoded already.
  */
 const SHARED_RUNS = 8
+
+/** What an entry takes beside its data, about. */
+const ENTRY_BYTES = 128
 
 /** The newest messages of a channel, without holes: what readers at or near its head are given without asking the log. */
 export class RecentMessages {
@@ -102,10 +120,21 @@ export class RecentMessages {
   readonly #shared = new Map<number, Run>()
   #latest?: { after: number, run: Run }
 
-  constructor(readonly epoch: string, private last: number, private readonly limit: RecentLimit) {}
+  /** @param last the first message is expected behind it */
+  constructor(readonly epoch: string, public last: number, private readonly limit: RecentLimit) {}
 
   get size(): number {
     return this.#entries.length - this.#head
+  }
+
+  /** What it takes, about: as it is, and once more encoded. */
+  get bytes(): number {
+    return 2 * this.#bytes + ENTRY_BYTES * this.size
+  }
+
+  /** Of the newest message. */
+  get mark(): string | undefined {
+    return this.size ? this.#entries.at(-1)!.mark : undefined
   }
 
   /**
@@ -118,6 +147,7 @@ export class RecentMessages {
     for (const { offset, mark } of entries) {
       if (mark !== undefined && offset <= this.last && this.#entries[this.#head + offset - before - 1]?.mark !== mark) return false
     }
+    const head = this.last
     for (const entry of entries) {
       if (entry.offset <= this.last) continue
       const data = packData(entry.data)
@@ -125,8 +155,10 @@ export class RecentMessages {
       this.#bytes += data.length
       this.last = entry.offset
     }
-    this.#unshare()
-    this.#trim()
+    if (this.last > head) {
+      this.#trim()
+      this.#unshare(head)
+    }
     return true
   }
 
@@ -135,7 +167,13 @@ export class RecentMessages {
     this.#entries = []
     this.#head = this.#bytes = 0
     this.last = last
-    this.#unshare()
+    this.#latest = undefined
+    this.#shared.clear()
+  }
+
+  /** Lets go of everything, and goes on behind it. */
+  forget(): void {
+    this.reset(this.last)
   }
 
   /** What follows `after`, at most about `maxBytes` of it, or `undefined` where only the log knows. */
@@ -164,9 +202,12 @@ export class RecentMessages {
     return new Run(this.epoch, entries)
   }
 
-  #unshare(): void {
+  /** Lets go of runs that there is more to add to, behind `head`, or whose first messages are not kept. */
+  #unshare(head: number): void {
     this.#latest = undefined
-    this.#shared.clear()
+    for (const [after, { last }] of this.#shared) {
+      if (last >= head || after < this.last - this.size) this.#shared.delete(after)
+    }
   }
 
   #trim(): void {

@@ -6,13 +6,14 @@ import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { BATCH_HEADERS, STREAM_HEADERS } from './response-headers'
 import type { RawRequest } from './request'
+import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
-import { WebResponse } from './web-response'
+import { OwnedResponse, WebResponse } from './web-response'
 
 /** What goes between a request and its answer, in words that both versions of h3 have (`#sse/h3`). */
 
 /** Of the statuses that requests are refused with (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
   return {
@@ -25,7 +26,7 @@ export function readRawRequest(event: H3Event): RawRequest {
 
 /** Node's own response where there is one; a web stream elsewhere. */
 export function createResponse(event: H3Event): SSEResponse {
-  return createNodeResponse(event) ?? new WebResponse(event)
+  return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
 }
 
 /** Headers without a body: the answer to HEAD. */

@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { pathOf } from '#sse/h3'
-import { createEpoch } from '../shared/position'
+import { SECRET_LENGTH, createEpoch, rootOf } from '../shared/position'
 import { Channel } from './channel'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
@@ -17,12 +17,14 @@ import { unref } from './tick'
  * `clientKey` says so. Whoever comes with a position to another route, or as somebody else, finds nothing there.
  */
 
-const EPOCH_LENGTH = 26
 /** How often a reader says within the window that it is there. */
 const SIGNS_OF_LIFE = 3
 
 export interface Resumable {
-  /** What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. */
+  /**
+   * What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. Until a run has
+   * begun, or where none does, it is the viewer's.
+   */
   readonly connection: SSEConnection
   /**
    * The channel of the run that the request's position names; the handler's source is released then, and never started.
@@ -31,21 +33,25 @@ export interface Resumable {
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
 
-export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection): Resumable {
+/** @param left aborted when the viewer leaves, or is refused */
+export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
   const { driver, producers, report } = context
   const stopped = new AbortController()
+  const onLeave = () => stopped.abort()
+  if (left.aborted) onLeave()
+  else left.addEventListener('abort', onLeave)
 
   async function find(): Promise<RunChannel | undefined> {
     const asked = channelPosition(request.position)
     if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
-    const name = await nameOf(asked.epoch, event, options)
+    const name = await nameOf(rootOf(asked.epoch), event, options)
     // Says already that it is read: the window must not end between the two.
     const { state } = await driver.lease(name, { type: 'look', reading: true }, options.retention)
     return state && new RunChannel(context, name, options)
   }
 
   async function start(source: SSEIterableSource): Promise<RunChannel> {
-    const epoch = createEpoch(EPOCH_LENGTH)
+    const epoch = createEpoch(SECRET_LENGTH)
     const channel = new RunChannel(context, await nameOf(epoch, event, options), options)
     await producers.run(channel, ({ signal }) => {
       signal.addEventListener('abort', () => stopped.abort(signal.reason))
@@ -71,6 +77,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
     },
 
     async channelOf(source) {
+      left.removeEventListener('abort', onLeave)
       let started = false
       try {
         const found = await find()

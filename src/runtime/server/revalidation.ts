@@ -12,7 +12,7 @@ const MAX_UNKNOWN = 3
  *
  * A check that throws something unexpected, or does not answer until the next is due, says nothing about the right: a
  * database that is away for a moment must not send everybody away at once. After three in a row the stream ends
- * nevertheless, and its client may come back: through the handler's own checks.
+ * nevertheless, and its client may come back: through the handler's own checks. `'leave'` asks it to.
  */
 export class Revalidation implements Due {
   #at: number
@@ -51,6 +51,8 @@ export class Revalidation implements Due {
     try {
       const allowed = await this.check()
       if (allowed === false) this.#end(LAPSED)
+      // Nothing is said of the right, but that it must be shown anew.
+      else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0
     }
     catch (error) {

@@ -10,14 +10,15 @@ import { Connection } from './connection'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
 import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
 import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
 import { streamChannel } from './stream-channel'
-import { isAbort, isIterableSource, iterate, release, streamSource } from './stream-source'
+import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
+import { afterTick } from './tick'
 
 interface Served {
   event: H3Event
@@ -70,7 +71,7 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
 async function startStream(served: Served, connection: Connection): Promise<unknown> {
   const { context: { report } } = served
   try {
-    const result = await runHandler(served, connection, () => connection.closed)
+    const result = await runHandler(served, connection, () => connection.signal)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
     dispose(result, report)
@@ -80,19 +81,19 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
 }
 
-/** What the handler returns, or the channel that it is run behind. */
-async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, isGone: () => boolean): Promise<unknown> {
+/** What the handler returns, or the channel that it is run behind. `left` is asked only where it matters, as few handlers need a signal. */
+async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, left: () => AbortSignal): Promise<unknown> {
   if (!options.resumable) return handler(event, connection)
-  const resumable = createResumable(event, context, options, request, connection)
+  const resumable = createResumable(event, context, options, request, connection, left())
   const result = await handler(event, resumable.connection)
   // Nothing starts for a client that has left.
-  return isIterableSource(result) && !isGone() ? resumable.channelOf(result) : result
+  return isIterableSource(result) && !left().aborted ? resumable.channelOf(result) : result
 }
 
 async function startSource({ event, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
@@ -102,7 +103,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
     void streamSource(connection, iterate(result), context.report, open)
     return null
   }
-  if (typeof result === 'function') connection.onClosed(result as () => unknown)
+  if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
   open()
   return null
@@ -146,7 +147,7 @@ async function answerPoll(served: Served, leave: (() => void) | undefined): Prom
     left.abort()
   }
   createResponse(event).watch({ onDrain() {}, onClose })
-  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal.aborted)
+  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal)
   if (!(result instanceof Channel)) {
     dispose(result, context.report)
     if (left.signal.aborted) return null
@@ -172,6 +173,8 @@ const CLOSED_SINK: ResponseSink = {
   write: () => true,
   end() {},
   destroy() {},
+  afterTick,
+  callable: task => task,
   bufferedBytes: 0,
 }
 
@@ -182,6 +185,5 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  const got = typeof result === 'object' ? Object.prototype.toString.call(result) : typeof result
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${got}.`)
+  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}.`)
 }

@@ -10,6 +10,10 @@ export interface ResponseSink {
   end(): void
   /** Gives up what was written and cuts. */
   destroy(): void
+  /** Runs `task` one turn later, where the response can be written to. */
+  afterTick(task: () => void): void
+  /** What runs `task` where the response can be written to, whoever calls it. */
+  callable(task: () => void): () => void
   /** Bytes accepted and not yet taken by the peer's side of the socket. */
   readonly bufferedBytes: number
 }

@@ -11,7 +11,8 @@ const RETRY_MS = 500
 export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
   connection.onClosed(stream.close)
-  reader.wake = connection.onRoom = stream.pump
+  connection.onRoom = stream.pump
+  reader.wake = connection.callable(stream.pump)
   stream.pump()
 }
 

@@ -1,5 +1,5 @@
 import type { Connection, ConnectionContext } from './connection'
-import { isPrivateError, publicError } from './public-error'
+import { isForTheLog, publicError } from './public-error'
 
 /** What a handler may return to be streamed item by item. */
 export type SSEIterableSource<Item = unknown> = AsyncIterable<Item> | Iterable<Item> | ReadableStream<Item>
@@ -9,6 +9,17 @@ export type SourceIterator = AsyncIterator<unknown> | Iterator<unknown>
 export function isIterableSource(value: unknown): value is SSEIterableSource {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return Symbol.asyncIterator in value || Symbol.iterator in value || 'getReader' in value
+}
+
+/** What was given in place of a source, by its kind alone: readers of a channel are told of it, and its contents may be secret. */
+export function kindOf(value: unknown): string {
+  if (isGeneratorFunction(value)) return 'a generator function that was not called'
+  return typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value
+}
+
+/** Taken for a clean-up it would do nothing, and its reader wait for ever. */
+export function isGeneratorFunction(value: unknown): boolean {
+  return /^\[object (?:Async)?GeneratorFunction\]$/.test(Object.prototype.toString.call(value))
 }
 
 /** The items of a source of any kind. Its `return` releases the source: a generator's `finally`, a stream's `cancel`. */
@@ -68,7 +79,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   catch (error) {
-    if (isPrivateError(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
     if (!connection.closed) connection.fail(publicError(error))
   }
 }

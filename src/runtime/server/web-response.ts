@@ -1,7 +1,9 @@
 import type { H3Event } from 'h3'
 import { answerWith, isAnswered, setHeaders, signalOf } from '#sse/h3'
 import { STREAM_HEADERS } from './response-headers'
+import { RequestTurns } from './request-io'
 import type { SSEResponse, SinkEvents } from './sink'
+import { afterTick } from './tick'
 import { encodeText } from './wire'
 
 /** A web stream is pulled again while it holds less than this. */
@@ -73,8 +75,20 @@ export class WebResponse implements SSEResponse {
     this.#events.onClose()
   }
 
+  afterTick(task: () => void): void {
+    afterTick(task)
+  }
+
+  callable(task: () => void): () => void {
+    return task
+  }
+
+  /** For who must let go of more. */
+  protected onOver(): void {}
+
   #leave(): void {
     this.#over = true
+    this.onOver()
     this.#signal?.removeEventListener('abort', this.#onClose)
   }
 
@@ -84,5 +98,22 @@ export class WebResponse implements SSEResponse {
     // A stream whose request is over may still be held by somebody: it must not look as if it would go on.
     if (this.#signal?.aborted) this.#controller?.error(this.#signal.reason)
     this.#events.onClose()
+  }
+}
+
+/** The same where requests own their I/O: whatever is done for this response is done in its own request. */
+export class OwnedResponse extends WebResponse {
+  readonly #turns = new RequestTurns()
+
+  override afterTick(task: () => void): void {
+    this.#turns.afterTick(task)
+  }
+
+  override callable(task: () => void): () => void {
+    return () => this.#turns.afterTick(task)
+  }
+
+  protected override onOver(): void {
+    this.#turns.stop()
   }
 }

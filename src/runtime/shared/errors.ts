@@ -9,11 +9,14 @@ export type SSEErrorCode
   // What a request is told (server)
     | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'SHUTTING_DOWN' | 'TOO_MANY_CONNECTIONS' | 'TOO_MANY_CONNECTIONS_PER_CLIENT'
     | 'UNAUTHORIZED' | 'REVALIDATION_FAILED'
+    | 'TICKET_MISSING' | 'TICKET_EXPIRED' | 'TICKET_INVALID' | 'TICKET_OTHER_CHANNEL' | 'TICKET_SECRET_MISSING'
   // What happened to a channel or a source (server)
     | 'CHANNEL_ENDED' | 'PUBLISH_RATE' | 'ABORTED' | 'LEASE_LOST' | 'PRODUCER_LOST' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED'
   // What ended or troubles a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
     | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED'
+  // What `nuxt-sse/test` waited for in vain
+    | 'COLLECT_TIMEOUT' | 'COLLECT_ENDED'
     | (string & {})
 
 export interface SSEErrorOptions {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 import type { warnOfState as WarnOfState, warnOutsideScope as WarnOutsideScope } from '../../../src/runtime/app/dev-warnings'
 import { initialState } from '../../../src/runtime/client/client'
+import { SSEError } from '../../../src/runtime/shared/errors'
 import type { SSEStatus } from '../../../src/runtime/client/types'
 
 let warnOfState: typeof WarnOfState
@@ -56,4 +57,22 @@ it('says nothing where something ends the call', () => {
   warnOutsideScope('/api/x')
   warnOutsideScope('/api/x')
   expect(warn).toHaveBeenCalledOnce()
+})
+
+it.each([
+  ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this url and method'],
+  ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this url and method'],
+  ['a handler that returns no source', new SSEError('INVALID_SOURCE', '[nuxt-sse] Expected the handler to return …'), '[nuxt-sse] /api/x: Expected the handler to return …'],
+])('%s: says what to do, once', (_, error, text) => {
+  for (let n = 0; n < 2; n++) warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(text))
+})
+
+it.each([
+  ['what will pass', new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached', { statusCode: 503 })],
+  ['what a handler says itself', new SSEError('NO_SUCH_JOB', 'There is no such job', { statusCode: 404 })],
+  ['what is asked of the user', new SSEError('HTTP_ERROR', 'Sign in', { statusCode: 401 })],
+])('%s: nothing', (_, error) => {
+  warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
+  expect(warn).not.toHaveBeenCalled()
 })

@@ -1,3 +1,4 @@
+import { setTimeout as pass } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -79,6 +80,36 @@ describe('polling', () => {
     harness.server.script(x => x.status(200, '<html>'))
     expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ retry: false, statusCode: 200 })
     expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('so is a batch without messages, and not as if an option had thrown', async () => {
+    harness.server.script(x => x.status(200, { type: 'batch', position: 'e1.0' }))
+    expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ code: 'INVALID_BATCH', retry: false })
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('a batch may take longer than `connectTimeoutMs`, as long as some of it comes', async () => {
+    const text = JSON.stringify({ type: 'batch', messages: Array.from({ length: 30 }, (_, n) => ({ id: `e1.${n + 1}`, data: n })), position: 'e1.30', ended: true, gap: null, pollMs: 0 })
+    harness.server.script(async (x) => {
+      x.response.writeHead(200, { 'content-type': 'application/json' })
+      // A tenth of the time between each two parts, twice the whole of it for all.
+      for (let part = 0; part < 20; part++) {
+        x.write(text.slice(text.length * part / 20, text.length * (part + 1) / 20))
+        await pass(50)
+      }
+      x.end()
+    })
+    expect(await all(open({ transports: ['poll'], connectTimeoutMs: 500 }))).toHaveLength(30)
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('but one that stalls is given up', async () => {
+    harness.server.script((x) => {
+      x.response.writeHead(200, { 'content-type': 'application/json' })
+      x.write('{"type":"batch",')
+    }, x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
+    expect(data(await all(open({ transports: ['poll'], connectTimeoutMs: 100 })))).toEqual([1])
+    expect(harness.server.exchanges).toHaveLength(2)
   })
 
   it('a batch that is cut in the middle is asked for again', async () => {

@@ -186,6 +186,16 @@ describe('reconnects', () => {
     expect(await failure(open())).toMatchObject({ code: 'NOT_EVENT_STREAM', message: expect.stringContaining('application/json') })
   })
 
+  it('shows no query in what it says of a route: there may be a ticket in it', async () => {
+    for (const [transport, body] of [['stream', { hello: 'world' }], ['poll', { hello: 'world' }]] as const) {
+      server.script(x => x.status(200, body), x => x.status(200, body))
+      const { code, message } = await failure(open({ query: { ticket: 'eyJ' }, transports: [transport] }))
+      expect([transport, code]).toEqual(transport === 'stream' ? ['stream', 'NOT_EVENT_STREAM'] : ['poll', 'INVALID_BATCH'])
+      expect(message).toContain(server.url)
+      expect(message).not.toContain('eyJ')
+    }
+  })
+
   it('an `error` control message says itself whether to come back', async () => {
     server.script(x => x.open().end(control({ type: 'error', code: 'BUSY', statusCode: 500, message: 'Later.', retry: true })), x => x.open().end(control({ type: 'error', code: 'BROKEN', statusCode: 500, message: 'Never.', retry: false })))
     expect(await failure(open())).toMatchObject({ code: 'BROKEN', message: 'Never.' })

@@ -123,7 +123,7 @@ describe('pipe', () => {
     await eventually(async () => expect(await server.channel('a').read()).toMatchObject({ messages: [{ data: 1 }], ended: true, error: { code: 'SOURCE_FAILED' } }))
     expect(await server.channel('b').read()).toMatchObject({ messages: [{ data: 1 }], ended: true, error: { code: 'INVALID_DATA' } })
     expect(released).toBe(2)
-    expect(server.reported).toMatchObject([{ message: 'secret' }])
+    expect(server.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_DATA' }])
   })
 
   it('trap 31: a source that cannot even be begun fails the channel', async () => {

@@ -54,7 +54,7 @@ describe('the beginning', () => {
     const delays = await Promise.all(Array.from({ length: 40 }, async () => {
       const reader = await SSEReader.open(server.url)
       await reader.finished
-      return reader.retry!
+      return reader.retryMs!
     }))
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(1_000)
     expect(Math.max(...delays)).toBeLessThanOrEqual(3_000)

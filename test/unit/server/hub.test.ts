@@ -2,13 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
-import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/types'
+import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runtime/server/drivers/types'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub'
+import { RecentMemory } from '../../../src/runtime/server/recent-memory'
+import { RecentMessages } from '../../../src/runtime/server/replay'
 import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
 import type { ChaosDriver } from '../../support/drivers'
-import { chaosDriver, outageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import { chaosDriver } from '../../support/drivers'
 import { collected } from '../../support/garbage'
 import { createRandom, turns } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
@@ -86,6 +89,7 @@ type Op
     | { op: 'cut', who: number }
     | { op: 'back', who: number }
     | { op: 'deliver' }
+    | { op: 'forget' }
     | { op: 'wait', turns: number, microtasks: number }
 
 const op: fc.Arbitrary<Op> = fc.oneof(
@@ -95,15 +99,33 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ op: fc.constant('cut' as const), who: fc.nat(9) }) },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('back' as const), who: fc.nat(9) }) },
   { weight: 3, arbitrary: fc.constant({ op: 'deliver' as const }) },
+  { weight: 1, arbitrary: fc.constant({ op: 'forget' as const }) },
   { weight: 6, arbitrary: fc.record({ op: fc.constant('wait' as const), turns: fc.nat(3), microtasks: fc.nat(6) }) },
 )
+
+/** With marks, as a store of another process gives them: what is recent is kept then when the last reader leaves. */
+function marked(driver: LogDriver): LogDriver {
+  const markOf = (epoch: string, offset: number) => `${epoch} ${offset}`
+  const mark = (epoch: string, entries: readonly LogEntry[]) => entries.map(entry => ({ ...entry, mark: markOf(epoch, entry.offset) }))
+  const withMark = (state: LogState) => ({ ...state, mark: markOf(state.epoch, state.last) })
+  return {
+    ...driver,
+    state: async channel => withMark(await driver.state(channel)),
+    async read(channel, after, limit) {
+      const page = await driver.read(channel, after, limit)
+      return { ...withMark(page), entries: mark(page.epoch, page.entries) }
+    },
+    subscribe: (channel, listener) => driver.subscribe(channel, notice => listener(notice.type === 'append' ? { ...notice, follows: markOf(notice.epoch, notice.entries[0]!.offset - 1), entries: mark(notice.epoch, notice.entries) } : notice)),
+  }
+}
 
 /** Runs one interleaving and checks that everybody has seen everything. */
 async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps: number, messages: number }> {
   const random = createRandom(seed)
   const memory = createMemoryDriver(DEFAULTS)
-  const driver: ChaosDriver = chaosDriver(memory, random)
-  const hub = new Hub(driver)
+  const driver: ChaosDriver = chaosDriver(random.chance(0.5) ? memory : marked(memory), random)
+  const recent = new RecentMemory()
+  const hub = new Hub(driver, recent)
   const truth = new Truth()
   const clients: { client: Client, pulled: Pulled }[] = []
   const opening: Promise<void>[] = []
@@ -158,6 +180,11 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
       }
       case 'deliver':
         driver.deliver()
+        break
+      case 'forget':
+        // As if other channels had taken the room.
+        recent.get('c')?.forget()
+        recent.delete('c')
         break
       case 'wait':
         await turns(step.turns, step.microtasks)
@@ -270,13 +297,13 @@ describe('hub: subscriptions', () => {
   })
 
   it('trap 33: a first subscription that failed is not remembered', async () => {
-    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
-    driver.down = true
+    driver.fail('all')
     const failed = await Promise.allSettled([1, 2, 3].map(() => hub.reader('c', undefined, 'start')))
     expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(hub.size).toBe(0)
-    driver.down = false
+    driver.heal()
     const reader = await hub.reader('c', undefined, 'start')
     await driver.append('c', [{ data: '1' }], keep(10))
     expect(dataOf(await drain(reader))).toEqual([1])
@@ -284,9 +311,9 @@ describe('hub: subscriptions', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('releases a subscription whose state could not be read', async () => {
+  it('releases a subscription whose log could not be read', async () => {
     const { driver, active } = counted()
-    const hub = new Hub({ ...driver, state: () => Promise.reject(new Error('down')) })
+    const hub = new Hub({ ...driver, read: () => Promise.reject(new Error('down')) })
     await expect(hub.reader('c', undefined, 'start')).rejects.toThrow('down')
     expect([active(), hub.size]).toEqual([0, 0])
   })
@@ -295,7 +322,7 @@ describe('hub: subscriptions', () => {
 describe('hub: a driver that goes away and comes back', () => {
   it.each(['end', 'hole', 'epoch'] as const)('trap 31: what a notice told while the log could not be read is read later: %s', async (what) => {
     const inner = createMemoryDriver(DEFAULTS)
-    const driver = outageDriver(inner)
+    const driver = createFailingDriver(inner)
     let notify!: (notice: LogNotice) => void
     const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
       notify = listener
@@ -307,15 +334,15 @@ describe('hub: a driver that goes away and comes back', () => {
     const woken = new Promise<void>(resolve => reader.wake = () => {
       if (reader.hasNews) resolve()
     })
-    driver.down = true
+    driver.fail('all')
     if (what === 'end') await inner.finish('c', {}, keep(10))
     if (what === 'epoch') await inner.remove('c')
     if (what !== 'end') await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
     const { epoch } = await inner.state('c')
     notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
     await turns(2)
-    expect(driver.refused).toBeGreaterThan(0)
-    driver.down = false
+    expect(driver.failed).toBeGreaterThan(0)
+    driver.heal()
     await woken
     const steps = await drain(reader)
     if (what === 'end') expect(steps).toEqual([{ type: 'end' }])
@@ -326,16 +353,20 @@ describe('hub: a driver that goes away and comes back', () => {
   })
 
   it('keeps the position of a reader whose read failed', async () => {
-    const driver = outageDriver(createMemoryDriver(DEFAULTS))
+    const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
-    for (let i = 1; i <= 3; i++) await driver.append('c', [{ data: `${i}` }], keep(10))
+    // More than what is read when the channel is opened.
+    const long = 'x'.repeat(200_000)
+    for (let i = 1; i <= 4; i++) await driver.append('c', [{ data: JSON.stringify(i + long) }], keep(10))
     const reader = await hub.reader('c', { kind: 'count', offset: 1 }, 'start')
     expect(reader.resumed).toBe(true)
-    driver.down = true
+    driver.fail('all')
+    expect(await reader.step()).toMatchObject({ type: 'messages' })
+    expect(reader.offset).toBe(3)
     await expect(reader.step()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    expect(reader.offset).toBe(1)
-    driver.down = false
-    expect(dataOf(await drain(reader))).toEqual([2, 3])
+    expect(reader.offset).toBe(3)
+    driver.heal()
+    expect(dataOf(await drain(reader))).toEqual([4 + long])
     reader.close()
   })
 })
@@ -351,6 +382,56 @@ describe('hub: memory and length', () => {
     expect(dataOf(await drain(late))).toEqual(Array.from({ length: 4_900 }, (_, i) => i + 101))
     early.close()
     late.close()
+  })
+
+  it.each([
+    ['has stayed as it was', async () => {}, [1, 2, 3], 0],
+    ['has grown', (driver: LogDriver) => driver.append('c', [{ data: '4' }], keep(10)), [1, 2, 3, 4], 1],
+    ['has lost its oldest', (driver: LogDriver) => driver.append('c', [{ data: '4' }, { data: '5' }], keep(3)), [3, 4, 5], 2],
+    ['has begun anew', async (driver: LogDriver) => {
+      await driver.remove('c')
+      await driver.append('c', [{ data: '7' }, { data: '8' }, { data: '9' }, { data: '10' }], keep(10))
+    }, [7, 8, 9, 10], 5],
+  ] as const)('keeps what was recent when the last reader leaves: who comes back to a log that %s reads only what is new', async (_, meanwhile, expected, read) => {
+    const driver = marked(createMemoryDriver(DEFAULTS))
+    let entries = 0
+    const hub = new Hub({ ...driver, async read(...args) {
+      const page = await driver.read(...args)
+      entries += page.entries.length
+      return page
+    } })
+    const first = await hub.reader('c', undefined, 'start')
+    await driver.append('c', [{ data: '1' }, { data: '2' }, { data: '3' }], keep(10))
+    expect(dataOf(await drain(first))).toEqual([1, 2, 3])
+    first.close()
+    await meanwhile(driver)
+    entries = 0
+    const back = await hub.reader('c', undefined, 'start')
+    expect(dataOf(await drain(back))).toEqual(expected)
+    expect(entries).toBe(read)
+    back.close()
+    expect(hub.size).toBe(0)
+  })
+
+  it('promise 4: what is recent in all channels is bounded; the one used longest ago is let go of', () => {
+    const memory = new RecentMemory(10_000)
+    const all = new Map<string, RecentMessages>()
+    for (let n = 1; n <= 20; n++) {
+      const recent = new RecentMessages('e', 0, { messages: 100, bytes: 1e6 })
+      recent.push([{ offset: 1, data: 'x'.repeat(500) }])
+      all.set(`c${n}`, recent)
+      memory.keep(`c${n}`, recent)
+      // The first one is used all the time.
+      memory.keep('c1', all.get('c1')!)
+      expect(memory.bytes).toBeLessThanOrEqual(10_000)
+    }
+    const kept = [...all].filter(([name]) => memory.get(name)).map(([name]) => name)
+    expect(kept).toContain('c1')
+    expect(kept.length).toBeGreaterThan(3)
+    expect(kept.slice(1)).toEqual([...all.keys()].slice(1 - kept.length))
+    expect([...all].filter(([, { size }]) => size > 0).map(([name]) => name)).toEqual(kept)
+    for (const name of all.keys()) memory.delete(name)
+    expect(memory.bytes).toBe(0)
   })
 
   it('encodes a message once for all readers at the same place', async () => {

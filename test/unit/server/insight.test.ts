@@ -129,6 +129,9 @@ describe('sse:open and sse:close', () => {
     server.route('/own', () => {
       throw new SSEError('NOT_YOURS', 'Not yours.', { statusCode: 403 })
     })
+    server.route('/named', () => {
+      throw createError({ statusCode: 401, data: { code: 'NO_TOKEN' } })
+    })
     server.route('/bug', () => {
       throw new Error('bug')
     })
@@ -138,16 +141,16 @@ describe('sse:open and sse:close', () => {
       return new Promise<void>(resolve => connection.onClosed(resolve))
     })
     const statuses = []
-    for (const path of ['/refused', '/own', '/bug', '/ended?position=1', '/ended?transport=poll', '/ended?position=nonsense']) statuses.push((await fetch(server.url + path)).status)
-    expect(statuses).toEqual([401, 403, 500, 204, 200, 400])
+    for (const path of ['/refused', '/own', '/named', '/bug', '/ended?position=1', '/ended?transport=poll', '/ended?position=nonsense']) statuses.push((await fetch(server.url + path)).status)
+    expect(statuses).toEqual([401, 403, 401, 500, 204, 200, 400])
     const left = await RawSocket.get(server.url, '/slow')
     const connection = await asked.promise
     left.destroy()
     await eventually(() => expect(connection.closeReason).toBe('disconnect'))
-    expect(stats()).toMatchObject({ ...zero, connectionsTotal: 0, pollsTotal: 1, refused: { HTTP_401: 1, NOT_YOURS: 1, UNKNOWN: 1, INVALID_POSITION: 1 } })
+    expect(stats()).toMatchObject({ ...zero, connectionsTotal: 0, pollsTotal: 1, refused: { HTTP_401: 1, NOT_YOURS: 1, NO_TOKEN: 1, UNKNOWN: 1, INVALID_POSITION: 1 } })
     expect([told.open, told.close]).toEqual([[], []])
     expect(told.error.map(({ code, where, event }) => [code, where, event?.path])).toEqual([
-      ['HTTP_401', 'request', '/refused'], ['NOT_YOURS', 'request', '/own'], ['UNKNOWN', 'request', '/bug'], ['INVALID_POSITION', 'request', '/ended?position=nonsense'],
+      ['HTTP_401', 'request', '/refused'], ['NOT_YOURS', 'request', '/own'], ['NO_TOKEN', 'request', '/named'], ['UNKNOWN', 'request', '/bug'], ['INVALID_POSITION', 'request', '/ended?position=nonsense'],
     ])
   })
 

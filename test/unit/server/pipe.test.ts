@@ -4,8 +4,8 @@ import type { LogAppend, LogDriver } from '../../../src/runtime/server/drivers/t
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import { outageDriver } from '../../support/drivers'
-import type { OutageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { createRandom, turns } from '../../support/random'
 import { startSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
@@ -14,12 +14,12 @@ import { failOnUnhandledRejections } from '../../support/unhandled'
 failOnUnhandledRejections()
 
 let server: TestServer
-let driver: OutageDriver
+let driver: FailingDriver
 /** What each append brought. */
 let appends: LogAppend[][]
 beforeEach(async () => {
   appends = []
-  driver = outageDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)))
+  driver = createFailingDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)))
   server = await startSSEServer({ maxMessageBytes: 1_000, shutdownMs: 50 }, driver)
 })
 afterEach(async () => {
@@ -98,6 +98,23 @@ describe('pipe: how it appends', () => {
     expect(await code(piped)).toBe('ABORTED')
   })
 
+  it('a source that never waits, nor does its driver, leaves everybody else their turns', async () => {
+    const fast = await startSSEServer({ retention: { maxMessages: 10 } })
+    let pulled = 0
+    const seen: number[] = []
+    // Not quite without an end: otherwise the test would have none if it failed.
+    const piped = fast.channel('c').pipe((function* () {
+      while (pulled < 50_000) yield pulled++
+    })())
+    while (seen.at(-1) !== 50_000) {
+      await turns(1)
+      seen.push(pulled)
+    }
+    await piped
+    expect(seen.length).toBeGreaterThan(50)
+    await fast.close()
+  })
+
   it('what a source gave before it failed is there, before its error', async () => {
     expect(await code(server.channel('c').pipe((async function* () {
       yield 1
@@ -112,6 +129,11 @@ describe('pipe: how it appends', () => {
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'INVALID_SOURCE' } })
   })
 
+  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('does not tell readers what %s is that cannot be piped', async (_, source) => {
+    expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
+    expect(JSON.stringify((await server.channel('c').info()).error)).not.toContain('secret')
+  })
+
   it('needs no reader, and is all there for a late one', async () => {
     await server.channel('c').pipe((async function* () {
       for (let n = 0; n < 50; n++) {
@@ -122,6 +144,22 @@ describe('pipe: how it appends', () => {
     const seen: unknown[] = []
     for await (const { data } of server.channel('c').subscribe()) seen.push(data)
     expect(seen).toEqual(Array.from({ length: 50 }, (_, n) => n))
+  })
+
+  it('onto a channel that has ended: rejected, and said where nobody awaits it, since no reader is told', async () => {
+    await server.channel('c').end()
+    let released = 0
+    const source = (function* () {
+      try {
+        yield 1
+      }
+      finally {
+        released++
+      }
+    })()
+    expect(await code(server.channel('c').pipe(source))).toBe('CHANNEL_ENDED')
+    expect(server.reported).toMatchObject([{ code: 'CHANNEL_ENDED' }])
+    expect(released).toBe(1)
   })
 
   it('keeps the request alive where that is asked for', async () => {
@@ -140,13 +178,13 @@ describe('pipe: a driver that is away', () => {
     const piped = server.channel('c').pipe((async function* () {
       yield 1
       await eventually(() => expect(appends).toHaveLength(1))
-      driver.down = true
+      driver.fail('all')
       yield 2
-      await eventually(() => expect(driver.refused).toBeGreaterThan(0))
+      await eventually(() => expect(driver.failed).toBeGreaterThan(0))
       yield 3
     })())
-    await eventually(() => expect(driver.refused).toBeGreaterThan(1))
-    driver.down = false
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    driver.heal()
     await piped
     expect(await dataOf()).toEqual([1, 2, 3])
   })
@@ -159,17 +197,17 @@ describe('pipe: a driver that is away', () => {
       throw new Error('secret')
     })())
     await eventually(async () => expect(await dataOf()).toEqual([1]))
-    driver.down = true
+    driver.fail('all')
     failed.resolve()
-    await eventually(() => expect(driver.refused).toBeGreaterThan(1))
-    driver.down = false
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    driver.heal()
     expect(await code(piped)).toBeUndefined()
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED' } })
   })
 
   it('does not hold back a shutdown', async () => {
     const piped = code(server.channel('c').pipe([1]))
-    driver.down = true
+    driver.fail('all')
     await server.context.close()
     expect(['SHUTTING_DOWN', 'DRIVER_UNAVAILABLE']).toContain(await piped)
     await eventually(() => expect(server.context.producers.size).toBe(0))
@@ -212,6 +250,45 @@ describe('pipe: an event stream as bytes', () => {
     await expect(server.channel('c').pipe(response())).rejects.toThrow('to be an event stream')
     expect((await server.channel('c').info()).error).toMatchObject({ code: 'SOURCE_FAILED', message: 'The source of this stream failed.' })
     expect(server.reported).toHaveLength(1)
+  })
+
+  it('a Response that is none, and does not end either, is let go of', async () => {
+    let pulled = 0
+    let cancelled = 0
+    // Not quite without an end: otherwise it would end the process if it failed.
+    const endless = new ReadableStream<Uint8Array>({ pull: controller => pulled < 1_000 ? controller.enqueue(encoder.encode(`${pulled++} `.repeat(100))) : controller.close(), cancel: () => void cancelled++ })
+    await expect(server.channel('c').pipe(new Response(endless, { headers: { 'content-type': 'text/plain' } }))).rejects.toThrow('to be an event stream, got status 200, `text/plain`: 0 0 0')
+    expect(pulled).toBeLessThan(5)
+    await eventually(() => expect(cancelled).toBe(1))
+  })
+
+  it('a Response that is none, and says nothing more: stopped, and let go of', async () => {
+    let cancelled = 0
+    const quiet = new Response(new ReadableStream({ cancel: () => void cancelled++ }), { status: 500 })
+    const controller = new AbortController()
+    const piped = server.channel('c').pipe(quiet, { signal: controller.signal })
+    await turns(3)
+    controller.abort()
+    expect(await code(piped)).toBe('ABORTED')
+    await eventually(() => expect(cancelled).toBe(1))
+  })
+
+  it('a Response whose headers do not care about case is one', async () => {
+    await server.channel('c').pipe(new Response('data: 1\n\n', { headers: { 'content-type': 'Text/Event-Stream' } }))
+    expect(await dataOf()).toEqual([1])
+  })
+
+  it('one chunk with very many messages is many appends, and each waits for the one before it', async () => {
+    const numbers = Array.from({ length: 20_000 }, (_, n) => n)
+    const unlimited = server.channel('c', { retention: { maxMessages: 50_000 } })
+    await unlimited.pipe(new Response(numbers.map(n => `data: ${n}\n\n`).join(''), { headers: { 'content-type': 'text/event-stream' } }))
+    expect(appends.flat().map(({ data }) => Number(data))).toEqual(numbers)
+    expect(Math.max(...appends.map(({ length }) => length))).toBeLessThanOrEqual(500)
+  })
+
+  it('what is complete in a chunk before a message that is too long is there, before the error', async () => {
+    expect(await code(server.channel('c').pipe(new Response(`data: 1\n\ndata: 2\n\ndata: ${'x'.repeat(2_000)}`, { headers: { 'content-type': 'text/event-stream' } })))).toBe('MESSAGE_TOO_LARGE')
+    expect(await dataOf()).toEqual([1, 2])
   })
 
   it('trap 5: a line without an end is refused, and not kept', async () => {

@@ -3,16 +3,16 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import type { OutageDriver } from '../../support/drivers'
-import { outageDriver } from '../../support/drivers'
+import type { FailingDriver } from '../../../src/runtime/test'
+import { createFailingDriver } from '../../../src/runtime/test'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
 import { startSSEServer } from '../../support/sse-server'
 
-let driver: OutageDriver
+let driver: FailingDriver
 let server: TestServer
 beforeEach(async () => {
-  driver = outageDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000 }))
+  driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000 }))
   server = await startSSEServer({ retryMs: 200, pollWaitMs: 3_000 }, driver)
   server.route('/c/:name', event => server.channel(event.context.params!.name!))
   server.route('/now/:name', event => server.channel(event.context.params!.name!), { from: 'now' })
@@ -287,7 +287,7 @@ let cleaned = 0
 
 describe('when the driver cannot be reached', () => {
   it('either transport gets 503, Retry-After and `pending`', async () => {
-    driver.down = true
+    driver.fail('all')
     for (const transport of ['stream', 'poll']) {
       const response = await fetch(`${server.url}/c/x?transport=${transport}&position=4`)
       expect(response.status).toBe(503)
@@ -296,7 +296,7 @@ describe('when the driver cannot be reached', () => {
       expect(await response.json()).toEqual({ type: 'pending', message: expect.stringContaining('cannot be reached'), retryMs: expect.any(Number) })
     }
     expect([server.context.hub.size, server.context.connections.size]).toEqual([0, 0])
-    driver.down = false
+    driver.heal()
     expect((await poll()).status).toBe(200)
   })
 
@@ -305,12 +305,12 @@ describe('when the driver cannot be reached', () => {
     await publish(1)
     await using reader = await SSEReader.open(`${server.url}/c/x`)
     await reader.until(r => r.data.length === 1)
-    driver.down = true
+    driver.fail('all')
     await expect(channel.publish(2)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     // Far behind, so that the log itself must be asked, which fails.
     const late = SSEReader.open(`${server.url}/c/x`)
     expect((await late).status).toBe(503)
-    driver.down = false
+    driver.heal()
     await channel.publish(3)
     await reader.until(r => r.data.length === 2)
     expect(reader.data).toEqual([1, 3])
@@ -323,13 +323,13 @@ describe('when the driver cannot be reached', () => {
     const { read } = driver
     driver.read = (...args) => {
       // The read of the hub and the first page are answered; then it is gone.
-      if (++reads === 3) driver.down = true
+      if (++reads === 3) driver.fail('all')
       return read(...args)
     }
     await using reader = await SSEReader.open(`${server.url}/c/x`)
-    await eventually(() => expect(driver.refused).toBeGreaterThan(1))
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
     expect(reader.data.length).toBeLessThan(100)
-    driver.down = false
+    driver.heal()
     await reader.until(r => r.data.length === 100)
     expect(reader.data.map(data => Number.parseInt(data as string))).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
     expect(reader.controls).toHaveLength(1)
@@ -342,16 +342,16 @@ describe('when the driver cannot be reached', () => {
     let reads = 0
     const { read } = driver
     driver.read = (...args) => {
-      if (++reads === 3) driver.down = true
+      if (++reads === 3) driver.fail('all')
       return read(...args)
     }
     const reader = await SSEReader.open(`${server.url}/c/x`)
-    await eventually(() => expect(driver.refused).toBeGreaterThan(0))
+    await eventually(() => expect(driver.failed).toBeGreaterThan(0))
     await reader.close()
     await eventually(() => expect([server.context.hub.size, server.context.connections.size, server.context.heartbeats.size]).toEqual([0, 0, 0]))
-    const { refused } = driver
+    const { failed: refused } = driver
     // One more answer may have been on its way; nobody asks again.
     await new Promise(resolve => setTimeout(resolve, 700))
-    expect(driver.refused).toBe(refused)
+    expect(driver.failed).toBe(refused)
   })
 })

@@ -47,7 +47,7 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     const reader = await sent(connection => connection.push({ id: '1', data }))
     expect(ordinary(reader)).toEqual([{ id: '1', data: data.replace(/\r\n|\r/g, '\n') }])
     expect(reader.comments).toEqual([])
-    expect(reader.retry).not.toBe(1)
+    expect(reader.retryMs).not.toBe(1)
   })
 
   it('sends `retry` and comments', async () => {
@@ -55,7 +55,7 @@ describe('createSSEConnection: the surface of createEventStream', () => {
       await connection.push({ data: 'x', retry: 1234 })
       await connection.comment('still here')
     })
-    expect(reader.retry).toBe(1234)
+    expect(reader.retryMs).toBe(1234)
     expect(reader.comments).toEqual(['still here'])
   })
 

@@ -1,5 +1,6 @@
 import * as ioredis from 'ioredis'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { createRedisDriver } from '../../../src/runtime/server/drivers/redis'
 import { redisSettings } from '../../../src/runtime/server/drivers/redis-client'
 import type { RedisConnectOptions } from '../../../src/runtime/server/drivers/redis-connect'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis-connect'
@@ -44,4 +45,17 @@ describe('where Redis is', () => {
   it('shows no password in an error', () => {
     expect(() => redisConnector({ url: 'http://user:hush@h' })).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hush') }))
   })
+})
+
+it('a client that cannot be made: whoever asks hears that Redis is away, and the log why, once', async () => {
+  const report = vi.fn()
+  const missing = new Error('There is no such package.')
+  const retention = { maxMessages: 1, maxAgeMs: 1_000 }
+  const driver = createRedisDriver({ createClient: () => {
+    throw missing
+  }, report, timeoutMs: 200 }, retention)
+  for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis cannot be reached'), missing)
+  await driver.close()
 })

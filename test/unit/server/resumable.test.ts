@@ -6,6 +6,8 @@ import type { SSEOwnHandlerOptions } from '../../../src/runtime/server/options'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { streamOf } from '../../support/streams'
@@ -27,17 +29,20 @@ interface Run {
 
 /** Two servers on one store, with one resumable route. */
 let store: LogDriver
+let drivers: FailingDriver[]
 let servers: TestServer[]
 let runs: Run[]
 let handled: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-  servers = await Promise.all([0, 1].map(() => startSSEServer({ leaseMs: 800, resumeWindowMs: WINDOW_MS, retryMs: 10, shutdownMs: 0 }, { ...store, close: async () => {} })))
+  drivers = [0, 1].map(() => createFailingDriver({ ...store, close: async () => {} }))
+  servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: 800, resumeWindowMs: WINDOW_MS, retryMs: 10, shutdownMs: 0 }, driver)))
   runs = []
   handled = 0
   route('/count', {})
 })
 afterEach(async () => {
+  for (const driver of drivers) driver.heal()
   await Promise.all(servers.map(server => server.close()))
   await store.close()
 })
@@ -189,6 +194,21 @@ describe('resumable', () => {
     await reader.close()
   })
 
+  it('a store that has gone back gives the same log another epoch, and the run is found by it', async () => {
+    const { reader, position } = await started(2)
+    await reader.close()
+    const [epoch] = position.split('.')
+    await using back = await open(1, `${epoch}e7x3m2k9a.1`)
+    await back.until(({ data }) => data.length === 2)
+    expect(back.controls).toMatchObject([{ type: 'open', resumed: false }, { type: 'gap', reason: 'epoch' }])
+    expect([numbers(back), runs.length]).toEqual([[1, 2], 1])
+    // And by no other that only begins alike.
+    await using other = await open(1, `${epoch!.slice(0, -1)}.1`)
+    await other.until(({ controls }) => controls.length > 1)
+    expect(other.data).toEqual([])
+    await eventually(() => expect(runs).toHaveLength(2))
+  })
+
   it.each(['eabc.1', '7', 'nonsense'])('who comes with a position of nobody (%s) gets a run from its beginning, and is told', async (position) => {
     await using reader = await open(0, position)
     await reader.until(({ controls }) => controls.length > 1)
@@ -226,6 +246,60 @@ describe('resumable', () => {
     while (performance.now() - begun < 4 * WINDOW_MS) await poll(1, `&position=${position}&waitMs=50`)
     expect([run.released, producers()]).toEqual([false, 1])
     await eventually(() => expect(run.released).toBe(true))
+  })
+
+  it('an outage of the store that is longer than the window, and shorter than the lease, is not a window without a reader', async () => {
+    const { reader, run } = await started(1)
+    for (const driver of drivers) driver.fail('all')
+    const downAt = performance.now()
+    await eventually(() => expect(performance.now() - downAt).toBeGreaterThan(1.5 * WINDOW_MS))
+    for (const driver of drivers) driver.heal()
+    await eventually(() => expect(performance.now() - downAt).toBeGreaterThan(3.5 * WINDOW_MS))
+    expect(run.signal.reason).toBeUndefined()
+    run.give(1)
+    await reader.until(({ data }) => data.length === 2)
+    // The window counts again.
+    await reader.close()
+    await eventually(() => expect(run.released).toBe(true))
+  })
+
+  it('promise 5: what a handler has begun on its signal ends with its viewer, as long as no run has begun: left, refused, push style', async () => {
+    const signals: AbortSignal[] = []
+    const busy = Promise.withResolvers<void>()
+    const route = (path: string, handler: () => unknown) => servers[0]!.route(path, (_, connection) => {
+      signals.push(connection.signal)
+      return handler()
+    }, { resumable: true })
+    route('/slow', () => busy.promise)
+    route('/refused', () => {
+      throw createError({ statusCode: 401, message: 'Sign in first.' })
+    })
+    route('/push', () => undefined)
+    route('/channel', () => servers[0]!.channel('feed'))
+    for (const query of ['', '?transport=poll']) {
+      const left = new AbortController()
+      fetch(`${servers[0]!.url}/slow${query}`, { signal: left.signal }).catch(() => {})
+      await eventually(() => expect(signals).toHaveLength(1))
+      expect(signals[0]!.aborted).toBe(false)
+      left.abort()
+      await eventually(() => expect(signals[0]!.aborted).toBe(true))
+      signals.length = 0
+      expect((await fetch(`${servers[0]!.url}/refused${query}`)).status).toBe(401)
+      await eventually(() => expect(signals.map(({ aborted }) => aborted)).toEqual([true]))
+      signals.length = 0
+    }
+    expect((await fetch(`${servers[0]!.url}/push?transport=poll`)).status).toBe(406)
+    await eventually(() => expect(signals.map(({ aborted }) => aborted)).toEqual([true]))
+    signals.length = 0
+    for (const path of ['/push', '/channel']) {
+      const reader = await open(0, undefined, { path })
+      await reader.until(({ controls }) => controls.length > 0)
+      expect(signals[0]!.aborted).toBe(false)
+      await reader.close()
+      await eventually(() => expect(signals[0]!.aborted).toBe(true))
+      signals.length = 0
+    }
+    busy.resolve()
   })
 
   it('trap 9: nothing starts for a client that left while its handler was busy', async () => {

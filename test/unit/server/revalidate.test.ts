@@ -36,6 +36,11 @@ describe('revalidate', () => {
     })).toMatchObject({ statusCode: 401, message: 'Log in.', retry: false })
   })
 
+  it('asks a client whose token should be a fresh one to come back, through the handler\'s own checks', async () => {
+    expect(await lastOf(() => 'leave')).toMatchObject({ type: 'leave', retryMs: expect.any(Number) })
+    expect(server.reported).toEqual([])
+  })
+
   it('survives a check that fails for a moment, and says so', async () => {
     let checks = 0
     expect(await lastOf(() => {

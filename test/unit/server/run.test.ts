@@ -3,10 +3,10 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers'
-import type { SSEError } from '../../../src/runtime/shared/errors'
+import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import { outageDriver } from '../../support/drivers'
-import type { OutageDriver } from '../../support/drivers'
+import { createFailingDriver } from '../../../src/runtime/test'
+import type { FailingDriver } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { startSSEServer } from '../../support/sse-server'
@@ -19,17 +19,17 @@ const LEASE_MS = 800
 
 /** Two servers on one store, each with a connection of its own to it. */
 let store: LogDriver
-let drivers: OutageDriver[]
+let drivers: FailingDriver[]
 let servers: TestServer[]
 let subscriptions: number
 beforeEach(async () => {
   store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
   subscriptions = 0
-  drivers = [0, 1].map(() => outageDriver({ ...store, subscribe, close: async () => {} }))
+  drivers = [0, 1].map(() => createFailingDriver({ ...store, subscribe, close: async () => {} }))
   servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retryMs: 10 }, driver)))
 })
 afterEach(async () => {
-  for (const driver of drivers) driver.down = false
+  for (const driver of drivers) driver.heal()
   await Promise.all(servers.map(server => server.close()))
   for (const { context } of servers) expect([context.producers.size, context.hub.size]).toEqual([0, 0])
   await eventually(() => expect(subscriptions).toBe(0))
@@ -151,14 +151,14 @@ describe('run', () => {
     await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'INVALID_SOURCE' }))
     await channel().run(async () => [7], { ifEnded: 'anew' })
     await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 7 }], ended: true }))
-    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }])
+    expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_SOURCE' }])
   })
 
   it('rejects, and starts nothing, when the driver cannot be reached', async () => {
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     const one = producer()
     expect(await code(one.start())).toBe('DRIVER_UNAVAILABLE')
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     expect(one.runs).toEqual([])
     await one.start()
     one.finish()
@@ -226,6 +226,78 @@ describe('stop', () => {
     await slow.close()
   })
 
+  describe('and a lease that is renewed once in minutes', () => {
+    let slow: TestServer
+    let signal: AbortSignal | undefined
+    beforeEach(async () => {
+      slow = await startSSEServer({ leaseMs: 600_000 }, drivers[0])
+      signal = undefined
+    })
+    afterEach(() => slow.close())
+    const start = () => slow.channel('c').run((run) => {
+      signal = run.signal
+      return new ReadableStream()
+    })
+
+    it('is heard at once while a renewal is under way, which is older', async () => {
+      const answer = Promise.withResolvers<void>()
+      const asked = Promise.withResolvers<void>()
+      const { lease, subscribe } = drivers[0]!
+      let notify = () => {}
+      drivers[0]!.subscribe = (name, listener) => {
+        notify = () => listener({ type: 'changed' })
+        return subscribe(name, listener)
+      }
+      await start()
+      await eventually(() => expect(signal).toBeDefined())
+      await turns(5)
+      drivers[0]!.lease = async (...args) => {
+        const given = await lease(...args)
+        asked.resolve()
+        await answer.promise
+        return given
+      }
+      notify()
+      await asked.promise
+      const stopped = channel(1).stop()
+      await turns(5)
+      answer.resolve()
+      await stopped
+      expect(signal!.reason).toMatchObject({ code: 'ABORTED' })
+    })
+
+    it('is heard at once before the producer listens', async () => {
+      const answer = Promise.withResolvers<void>()
+      const { subscribe } = drivers[0]!
+      drivers[0]!.subscribe = async (...args) => {
+        await answer.promise
+        return subscribe(...args)
+      }
+      await start()
+      const stopped = channel(1).stop()
+      await turns(5)
+      answer.resolve()
+      await stopped
+      expect(signal!.reason).toMatchObject({ code: 'ABORTED' })
+    })
+  })
+
+  it('does not wait for another run that has begun meanwhile', async () => {
+    const one = producer()
+    await one.start()
+    const { finish } = store
+    // In one breath with the end of the first.
+    drivers[0]!.finish = async (...args) => {
+      const ended = await finish(...args)
+      await store.lease('c', { type: 'acquire', token: 'next', leaseMs: 60_000, onLost: 'fail', anew: true }, DEFAULT_HANDLER_OPTIONS.retention)
+      return ended
+    }
+    await channel(1).stop()
+    expect(one.runs[0]!.signal.aborted).toBe(true)
+    expect(await channel(1).info()).toMatchObject({ running: true, ended: false })
+    one.finish()
+  })
+
   it('a viewer that leaves stops nothing', async () => {
     const one = producer()
     await one.start()
@@ -248,7 +320,7 @@ describe('a producer whose process is gone, or cut off', () => {
     servers[1]!.route('/c', () => channel(1))
     await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
     await reader.until(({ data }) => data.length === 1)
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     const cutAt = performance.now()
     await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
     expect(performance.now() - cutAt).toBeLessThan(2 * LEASE_MS)
@@ -258,7 +330,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(late.data).toEqual(['0 begins'])
     expect(await (await fetch(`${servers[1]!.url}/c?transport=poll`)).json()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST' } })
     one.finish()
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     await eventually(() => expect(one.released).toBe(1))
     expect(one.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' })
     expect(await dataOf(1)).toEqual(['0 begins'])
@@ -269,10 +341,10 @@ describe('a producer whose process is gone, or cut off', () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     one.finish()
-    await eventually(() => expect(drivers[0]!.refused).toBeGreaterThan(0))
-    drivers[0]!.down = false
+    await eventually(() => expect(drivers[0]!.failed).toBeGreaterThan(0))
+    drivers[0]!.heal()
     await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{}, { data: '0 ends' }], ended: true }))
     expect((await channel(1).info()).error).toBeUndefined()
   })
@@ -283,12 +355,12 @@ describe('a producer whose process is gone, or cut off', () => {
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
     await second.start({ onLost: 'restart' })
     expect(second.runs).toEqual([])
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await eventually(() => expect(second.runs).toHaveLength(1))
     const { epoch } = await channel(1).info()
     expect(second.runs[0]).toMatchObject({ offset: 1, position: `${epoch}.1` })
     await eventually(() => expect(first.runs[0]!.signal.reason).toMatchObject({ code: 'LEASE_LOST' }))
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     first.finish()
     second.finish()
     await eventually(async () => expect((await channel(1).info()).ended).toBe(true))
@@ -303,7 +375,7 @@ describe('a producer whose process is gone, or cut off', () => {
     servers[1]!.route('/c', () => channel(1))
     await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
     await reader.until(({ data }) => data.length === 1)
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
     expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', retry: true })
     const next = producer(1)
@@ -313,7 +385,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await returned.until(({ controls }) => controls.at(-1)?.type === 'end')
     expect(returned.data).toEqual(['1 begins', '1 ends'])
     expect(returned.controls.map(({ type }) => type)).toEqual(['open', 'end'])
-    drivers[0]!.down = false
+    drivers[0]!.heal()
     one.finish()
   })
 
@@ -331,12 +403,70 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(await dataOf(1)).toEqual(['0 begins', '1 begins', '1 ends'])
   })
 
+  it('a process that goes does not take what another one hands over', async () => {
+    const [first, second] = [producer(0), producer(1)]
+    await first.start({ onLost: 'restart' })
+    await second.start({ onLost: 'restart' })
+    await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
+    const answer = Promise.withResolvers<void>()
+    const looked = Promise.withResolvers<void>()
+    const { lease } = drivers[1]!
+    drivers[1]!.lease = async (...args) => {
+      const given = await lease(...args)
+      if (given.state?.lease && given.state.lease.leftMs <= 0) {
+        looked.resolve()
+        await answer.promise
+      }
+      return given
+    }
+    await servers[0]!.context.close()
+    await looked.promise
+    servers[1]!.context.leave()
+    answer.resolve()
+    await turns(10)
+    expect(second.runs).toEqual([])
+    first.finish()
+  })
+
+  it('a store that has lost it all and then does not answer for a moment: the producer asks again, for its messages and for its end', async () => {
+    for (const method of ['append', 'finish'] as const) {
+      const name = `lost before ${method}`
+      const gate = Promise.withResolvers<void>()
+      await servers[0]!.channel(name).run(async function* () {
+        if (method === 'append') yield 1
+        await gate.promise
+        if (method === 'append') yield 2
+      })
+      if (method === 'append') await eventually(async () => expect((await servers[0]!.channel(name).read()).messages).toHaveLength(1))
+      await turns(5)
+      // As the store says it to whoever has a lease that it knows nothing of; asked to give it again, it is away, and then it does.
+      const { lease, [method]: call } = drivers[0]!
+      let lost = 0
+      let away = 0
+      Object.assign(drivers[0]!, {
+        [method]: async (...args: unknown[]) => {
+          if (lost++ === 0) throw new SSEError('LEASE_LOST', 'It is not known.')
+          return (call as (...all: unknown[]) => unknown)(...args)
+        },
+        lease: async (...args: Parameters<typeof lease>) => {
+          if (args[0] === name && away++ === 0) throw new SSEError('DRIVER_UNAVAILABLE', 'It is away.')
+          return lease(...args)
+        },
+      })
+      gate.resolve()
+      await eventually(async () => expect(await servers[1]!.channel(name).info()).toMatchObject({ ended: true, lastOffset: method === 'append' ? 2 : 0 }))
+      expect((await servers[1]!.channel(name).info()).error).toBeUndefined()
+      expect([lost, away > 0]).toEqual([2, true])
+      Object.assign(drivers[0]!, { lease, [method]: call })
+    }
+  })
+
   it('a stop holds although its producer is gone: nobody restarts it', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
-    drivers[0]!.down = true
+    drivers[0]!.fail('all')
     await channel(1).stop()
     expect(await channel(1).info()).toMatchObject({ ended: true, error: { code: 'PRODUCER_LOST', retry: false } })
     await turns(5)

@@ -79,4 +79,42 @@ describe('a shutdown', () => {
     expect(await driver.lease('restart', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'restart' }, DEFAULT_HANDLER_OPTIONS.retention)).toMatchObject({ held: true, state: { closing: null } })
     await expect(server.channel('late').run(() => [1])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
   })
+
+  it('a run that is still being asked for when the time of all is up: it does not go on, and its readers are told', async () => {
+    const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+    const answer = Promise.withResolvers<void>()
+    server = await startSSEServer({ shutdownMs: 0 }, {
+      ...driver,
+      lease: async (...args) => {
+        const given = await driver.lease(...args)
+        if (args[0] === 'late' && args[1].type === 'acquire') await answer.promise
+        return given
+      },
+      close: async () => {},
+    })
+    const before = server.channel('before').pipe(new ReadableStream())
+    let released = 0
+    let signal: AbortSignal | undefined
+    const late = server.channel('late').run((run) => {
+      signal = run.signal
+      return new ReadableStream({ cancel: () => void released++ })
+    })
+    const closing = server.context.close()
+    // Those that were there have been stopped.
+    await expect(before).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    answer.resolve()
+    await late
+    await closing
+    expect(signal!.reason).toMatchObject({ code: 'SHUTTING_DOWN' })
+    expect([released, server.context.producers.size]).toEqual([1, 0])
+    expect((await driver.state('late')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
+  })
+
+  it('a pipe that begins when the time of all is up: its readers are told', async () => {
+    const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+    server = await startSSEServer({ shutdownMs: 0 }, { ...driver, close: async () => {} })
+    await server.context.close()
+    await expect(server.channel('c').pipe(new ReadableStream())).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    expect((await driver.state('c')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
+  })
 })

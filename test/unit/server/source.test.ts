@@ -129,11 +129,13 @@ describe('every kind of source', () => {
 
   it.each<[string, () => unknown]>([
     ['a number', () => 5], ['a text', () => 'x'], ['an array', () => [1]], ['an object', () => ({ a: 1 })], ['null', () => null], ['true', () => true],
-  ])('refuses %s with a 500 that says what is allowed', async (_, result) => {
+    ['a generator function that was not called', () => async function* () {}], ['the same, not async', () => function* () {}],
+  ])('refuses %s with a 500 that says what is allowed, and a line in the log of the server', async (_, result) => {
     server.route('/', result)
     const response = await fetch(server.url)
     expect(response.status).toBe(500)
     expect(await response.json()).toMatchObject({ data: { code: 'INVALID_SOURCE' } })
+    expect(server.reported).toMatchObject([{ code: 'INVALID_SOURCE', message: expect.stringContaining('Expected the handler to return an async iterable') }])
   })
 
   it('promise 6: a result that is no source, behind pushes that were sent, is an `error` and not silence', async () => {

@@ -22,8 +22,8 @@ describe('the stream transport', () => {
     expect(reader.response.headers.get('x-accel-buffering')).toBe('no')
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000 }, { type: 'end' }])
     expect(reader.data).toEqual([{ n: 1 }, { n: 2 }])
-    expect(reader.retry).toBeGreaterThanOrEqual(1_000)
-    expect(reader.retry).toBeLessThanOrEqual(3_000)
+    expect(reader.retryMs).toBeGreaterThanOrEqual(1_000)
+    expect(reader.retryMs).toBeLessThanOrEqual(3_000)
   })
 
   it('streams a channel from its start, then live', async () => {

@@ -27,7 +27,7 @@ export interface RedisPeer {
   fill(count: number): Promise<void>
   replay(event: H3Event): unknown
   /** Produces an answer of `count` tokens, one each `everyMs`, and leaves it open. Resolves when Redis, or whoever keeps it, has all of it. */
-  answer?(count: number, everyMs: number): Promise<void>
+  answer?(name: string, count: number, everyMs: number): Promise<void>
   /** Somebody who comes back to it. */
   resume?(event: H3Event): unknown
 }
@@ -57,12 +57,13 @@ export const redisPeers: Record<string, RedisPeer> = {
       for (let n = 0; n < count; n += FILL_AT_ONCE) await Promise.all(Array.from({ length: FILL_AT_ONCE }, (_, i) => replayed.publish(message(n + i))))
     },
     replay: defineSSEHandler(() => replayed),
-    async answer(count, everyMs) {
+    async answer(name, count, everyMs) {
+      const answered = answerOf(name)
       await answered.run(() => tokens(count, everyMs), { ifEnded: 'anew' })
       await sleep(count * everyMs)
       while ((await answered.info()).lastOffset < count) await sleep(10)
     },
-    resume: defineSSEHandler(() => answered),
+    resume: defineSSEHandler(event => answerOf(nameOf(event))),
   },
   'bare': {
     publish: data => pipelined(data),
@@ -78,6 +79,30 @@ export const redisPeers: Record<string, RedisPeer> = {
         if (entries.length < PAGE) return
         after = `(${entries.at(-1)![0]}`
       }
+    },
+  },
+  // The floor of whoever answers on this route: the answer as one text, here, or in Redis.
+  'text-in-memory': {
+    fill: async () => {},
+    replay: () => {},
+    async answer(_, count) {
+      await bareClient().set('bare:answer', textOf(count))
+    },
+    async resume(event) {
+      // Once asked for, and had ever after.
+      answerText ??= (await bareClient().get('bare:answer'))!
+      begin(event).write(answerText)
+    },
+  },
+  'text-in-Redis': {
+    fill: async () => {},
+    replay: () => {},
+    async answer(_, count) {
+      await bareClient().set('bare:answer', textOf(count))
+    },
+    async resume(event) {
+      const res = begin(event)
+      res.write(await bareClient().get('bare:answer'))
     },
   },
   'bare, automatic': {
@@ -103,9 +128,9 @@ export const redisPeers: Record<string, RedisPeer> = {
       const stream = await resumable().resumeExistingStream('replay')
       for await (const text of stream ?? []) res.write(text)
     },
-    async answer(count, everyMs) {
+    async answer(name, count, everyMs) {
       const produced = Promise.withResolvers<void>()
-      const stream = await resumable().createNewResumableStream('answer', () => ReadableStream.from((async function* () {
+      const stream = await resumable().createNewResumableStream(`answer ${name}`, () => ReadableStream.from((async function* () {
         let n = 0
         for await (const token of tokens(count, everyMs)) {
           yield `data: ${JSON.stringify(token)}\n\n`
@@ -118,13 +143,17 @@ export const redisPeers: Record<string, RedisPeer> = {
     },
     async resume(event) {
       const res = begin(event)
-      const stream = await resumable().resumeExistingStream('answer')
+      const stream = await resumable().resumeExistingStream(`answer ${nameOf(event)}`)
       for await (const text of stream ?? []) res.write(text)
     },
   },
 }
 
-const answered = useSSEChannel('answer', { retention: RETENTION })
+let answerText: string | undefined
+const textOf = (count: number) => Array.from({ length: count }, (_, n) => `data: ${JSON.stringify(message(n))}\n\n`).join('')
+
+const answerOf = (name: string) => useSSEChannel(`answer ${name}`, { retention: RETENTION })
+const nameOf = (event: H3Event) => String(getQuery(event).name)
 
 /** An answer as a model gives it, which does not end as long as somebody measures. */
 async function* tokens(count: number, everyMs: number): AsyncGenerator<unknown> {

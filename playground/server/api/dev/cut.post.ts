@@ -1,5 +1,6 @@
 export default defineEventHandler(async (event) => {
   const { tab } = await readBody<{ tab?: unknown } | undefined>(event) ?? {}
   if (typeof tab !== 'string') throw createError({ statusCode: 400, message: 'Expected `tab` to be a text.' })
-  return { cut: cutSockets(tab) }
+  applyNews({ tab, cut: true })
+  return sendNoContent(event)
 })

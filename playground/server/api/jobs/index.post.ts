@@ -5,6 +5,7 @@ export default defineEventHandler(async (event) => {
   const id = randomUUID()
   const channel = jobChannel(id)
   await channel.publish({ kind: 'progress', percent: 0, step: 'Starting' }, { event: 'progress' })
-  event.waitUntil(channel.pipe(runJob()))
+  // A run and not a pipe: when this process is gone, whoever watches is told.
+  await channel.run(({ signal }) => runJob(signal), { event })
   return { id }
 })

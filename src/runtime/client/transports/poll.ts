@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { clientError, passingError, refusalOf } from '../response'
+import { clientError, passingError, refusalOf, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -28,7 +28,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, signal: watchdog.signal })
       const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
       if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
-      batch = await response.json()
+      batch = await alive(response, () => watchdog.limit(connectTimeoutMs)).json()
     }
     catch (cause) {
       return { type: 'failed', error: passingError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause) }
@@ -37,7 +37,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       watchdog.stop()
     }
     if (signal.aborted) return again
-    if (batch?.type !== 'batch') return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${url}`, undefined, 200), unpollable: true }
+    if (batch?.type !== 'batch' || !batch.messages) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
     if (batch.gap) events.onGap(batch.gap)
@@ -55,6 +55,16 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (signal.aborted) return again
     waitMs = WAIT_MS
   }
+}
+
+/** A response that says when there is more of its body: a long batch on a slow line takes its time. */
+function alive(response: Response, touch: () => void): Response {
+  return new Response(response.body!.pipeThrough(new TransformStream({
+    transform(bytes, controller) {
+      touch()
+      controller.enqueue(bytes)
+    },
+  })))
 }
 
 /** Nobody asks any more how it ended. */

@@ -5,6 +5,7 @@ import type { MemoryLease } from './memory-lease'
 import { describeLease, holds, isFree, lostClosing, takeLease } from './memory-lease'
 import { packData } from './packed-data'
 import type { SSERetention } from '../options'
+import { REQUESTS_OWN_IO } from '../request-io'
 import { unref } from '../tick'
 import type { LeaseAnswer, LeaseRequest, LogAppend, LogClosing, LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogState } from './types'
 
@@ -44,6 +45,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
   const logs = new Map<string, Log>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
+  let sweptAt = 0
   let closed = false
 
   function open(channel: string, retention?: SSERetention, epoch = createEpoch): Log {
@@ -52,7 +54,8 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       log = { epoch: epoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0, readAt: performance.now() }
       logs.set(channel, log)
       // Whoever still publishes while the process goes must not start it again.
-      if (!closed) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
+      if (REQUESTS_OWN_IO) sweepNow()
+      else if (!closed) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
     if (retention) log.maxAgeMs = retention.maxAgeMs
     log.touchedAt = performance.now()
@@ -62,6 +65,13 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
 
   function notify(channel: string, notice: LogNotice): void {
     for (const listener of listeners.get(channel) ?? []) listener(notice)
+  }
+
+  /** Where no timer outlives its request, a new log is the occasion. */
+  function sweepNow(): void {
+    if (sweptAt + SWEEP_MS > performance.now()) return
+    sweptAt = performance.now()
+    sweep()
   }
 
   function sweep(): void {

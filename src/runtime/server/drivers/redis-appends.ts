@@ -139,7 +139,7 @@ export class RedisAppends {
       const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate, ...args]), () => this.#renewCandidate())
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
-      if (epoch === this.#candidate) this.#renewCandidate()
+      if (epoch!.endsWith(this.#candidate)) this.#renewCandidate()
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
       const first = Number(offsets[0])
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }

@@ -3,7 +3,8 @@ import { invalidOption } from '../../shared/errors'
 import type { RedisClient } from './redis-client'
 import { reconnectDelayMs } from './redis-client'
 
-const DEFAULT_URL = 'redis://127.0.0.1:6379'
+/** Where there is no url. */
+export const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
 const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas'
 
 /** Where Redis is. As module options under `sse.redis`, and `NUXT_SSE_REDIS_URL` and so on at run time. */
@@ -24,7 +25,7 @@ export interface RedisConnectOptions {
  */
 export function redisConnector({ url, cluster, sentinel, sentinelPassword }: RedisConnectOptions): (ioredis: typeof import('ioredis'), settings: RedisOptions) => RedisClient {
   if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty where `redis.cluster` is set', sentinel)
-  const urls = (url || DEFAULT_URL).split(',').map(parse)
+  const urls = (url || DEFAULT_REDIS_URL).split(',').map(parse)
   const { username, password, protocol, pathname } = urls[0]!
   const nodes = urls.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (sentinel ? 26_379 : 6_379)) }))
   const db = Number(pathname.slice(1) || 0)

@@ -46,8 +46,19 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   let closed = false
   const outage = new RedisOutage(report, () => clustered ? CLUSTER_QUIET_MS : 0)
 
+  async function make(role: RedisRole): Promise<RedisClient> {
+    try {
+      return await createClient(redisSettings(timeoutMs, role), role)
+    }
+    catch (error) {
+      // A package that is missing, say. Whoever asks is only told that Redis cannot be reached.
+      outage.failed(error)
+      throw error
+    }
+  }
+
   async function connect(role: RedisRole): Promise<RedisClient> {
-    const client = await createClient(redisSettings(timeoutMs, role), role)
+    const client = await make(role)
     // One listener for each that waits, and any number may.
     client.setMaxListeners(0)
     client.on('error', error => outage.failed(error))

@@ -1,3 +1,4 @@
+import { SECRET_LENGTH } from '../../shared/position'
 import { PRODUCER_LOST } from './lease-lost'
 
 /**
@@ -5,8 +6,10 @@ import { PRODUCER_LOST } from './lease-lost'
  * between, and readers would see a later message first.
  *
  * KEYS of every script, in one slot (the channel's name is their hash tag):
- *   1 log   stream; entry `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key)
- *   2 meta  hash: `epoch`, `last` (offset), `mark` (of the last), `age` (ms), `touched` (ms, when it was last given its expiry),
+ *   1 log   stream; an entry is one message, `<offset>-<mark>` with `d` (data), and if given `e` (event) and `k` (key); or several that
+ *           were appended together and have data only, `<offset of the last>-<mark>` with their number as the field, and a line for each
+ *   2 meta  hash: `epoch`, `first` and `last` (offsets), `mark` (of the last), `age` (ms), `largest` (bytes of data that an entry has or
+ *           had, at most), `touched` (ms, when it was last given its expiry),
  *           `closing` (JSON) and `closer` once it has ended; `lease` (`<token> <until, ms> <time, ms> <onLost> <stopping: 1>`) of its
  *           producer, `revoked` where a log was removed that had one, `read` (ms) when somebody last said that it is read
  *   3 keys  hash: key of a message → its offset, while that is kept
@@ -15,12 +18,15 @@ import { PRODUCER_LOST } from './lease-lost'
  * The first ARGV of every script: 1 live channel, 2 publish command (`SPUBLISH` in a cluster), 3 deadline (ms; not looked at by
  * READ). A deadline that is over: error `EXPIRED <server's time in ms>`.
  *
- * Offsets have no holes, so that the oldest one kept is `last - XLEN + 1`: no field can disagree with the stream, also
- * when Redis has evicted one of the two.
+ * Redis may evict one of the keys and not the others. A log without its meta data is forgotten. Where there is meta data and no log, nothing
+ * is kept, whatever `first` says; and it says so again when the next message is appended.
  *
  * A mark is the server's time of the append in microseconds: how old a message is, and whether it is the one that was
  * seen at this offset before a failover.
  */
+
+/** About what one node of a stream holds, as Redis is by default (`stream-node-max-bytes`). */
+const ENTRY_BYTES = 4_096
 
 const PRELUDE = `
 local log, meta, keys = KEYS[1], KEYS[2], KEYS[3]
@@ -31,18 +37,24 @@ local now = math.floor(micros / 1000)
 
 local function int(number) return string.format('%.0f', number) end
 
+-- A secret is kept in front: what is found by it must be found again.
+local function another(epoch, candidate)
+  return (#epoch > ${SECRET_LENGTH} and string.sub(epoch, 1, ${SECRET_LENGTH + 1}) or '') .. candidate
+end
+
 local function markOf(entry) return string.match(entry[1], '%d+$') end
 
 -- The life of the log; a new one begins where there is none, or where the meta data was lost.
 local function open(candidate, age)
-  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease')
+  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease', 'first', 'largest')
   if not found[1] then
     -- In this order: where there is no memory left, Redis refuses what needs some, but only before the first write.
     redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
     redis.call('DEL', log, keys)
-    found = { candidate, '0', '0', false, age, false, false }
+    found = { candidate, '0', '0', false, age, false, false, false, false }
   end
-  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0) }
+  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0), largest = tonumber(found[9] or 0) }
+  life.first = redis.call('XLEN', log) == 0 and life.last + 1 or tonumber(found[8] or 1)
   if found[7] then
     local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
     local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
@@ -81,23 +93,22 @@ end
 local function notBack(life, epoch, offset, mark, candidate)
   if life.epoch ~= epoch then return end
   if offset < life.last then
-    local kept = redis.call('XRANGE', log, int(offset), int(offset))[1]
+    local kept = offset >= life.first and redis.call('XRANGE', log, int(offset), '+', 'COUNT', 1)[1]
     -- Trimmed meanwhile: there is nothing to compare.
     if not kept or mark == '' or markOf(kept) == mark then return end
   elseif offset == life.last and (mark == '' or mark == life.mark) then
     return
   end
-  life.epoch = candidate
-  redis.call('HSET', meta, 'epoch', candidate)
+  life.epoch = another(epoch, candidate)
+  redis.call('HSET', meta, 'epoch', life.epoch)
   notify('')
 end
 
--- Removes the oldest count entries, and the keys that named them.
-local function drop(count)
-  if count <= 0 then return end
-  local keep = math.max(0, redis.call('XLEN', log) - count)
+-- Lets go of the messages before this one, and of the keys that named them. An entry stays for as long as one of its messages.
+local function dropBefore(life, first)
+  if first <= life.first then return end
   if redis.call('EXISTS', keys) == 1 then
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', int(first - 1))) do
       local fields = entry[2]
       for i = 1, #fields, 2 do
         -- Not the key of a newer message, where this one's was evicted.
@@ -105,29 +116,33 @@ local function drop(count)
       end
     end
   end
-  redis.call('XTRIM', log, 'MAXLEN', '=', keep)
+  redis.call('XTRIM', log, 'MINID', '=', int(first))
+  life.first = first
 end
 
-local function dropOld(age)
+local function dropOld(life, age)
   local oldest = micros - age * 1000
-  local count = 1
-  while true do
-    local part = redis.call('XRANGE', log, '-', '+', 'COUNT', count)
+  local first, count = life.first, 1
+  while first <= life.last do
+    local part = redis.call('XRANGE', log, int(first), '+', 'COUNT', count)
     local old = 0
     for _, entry in ipairs(part) do
       if tonumber(markOf(entry)) >= oldest then break end
       old = old + 1
+      first = tonumber(string.match(entry[1], '^%d+')) + 1
     end
-    drop(old)
-    if old < #part or old == 0 then return end
+    if old < #part or old == 0 then break end
     count = 64
   end
+  if first == life.first then return end
+  dropBefore(life, first)
+  redis.call('HSET', meta, 'first', int(first))
 end
 
 -- Entries go when the youngest is too old. Whoever appends does this now
 -- and then, and adds what may pass until the next time; whoever reads drops what is old first.
 local function touch(life, age)
-  dropOld(age)
+  dropOld(life, age)
   redis.call('HSET', meta, 'touched', int(now))
   redis.call('PEXPIRE', log, int(age * 1.1))
   redis.call('PEXPIRE', keys, int(age * 1.1))
@@ -141,7 +156,7 @@ end
 `
 
 /**
- * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms),
+ * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 number of the writer's append, 8 how long it may ask again (ms; with a lease, at least twice its time),
  * 9 whether subscribers get the messages (1) or only a wake-up (0), 10-12 epoch, offset and mark of the last answer that the
  * writer had ('', 0, '': none), 13 token of the lease that must be held ('': none), 14 fields of a message: 1 (data) or 3
  * (data, event, key; '': none), then the messages.
@@ -175,41 +190,52 @@ if life.closing then return redis.error_reply('CHANNEL_ENDED') end
 local first, follows, mark = life.last + 1, life.mark, int(micros)
 local suffix = '-' .. mark
 
+-- A log that was empty, or gone, has no expiry yet.
+local fresh = life.first == first
+
 -- A stream that is ahead of its meta data is not of this life.
-local function add(offset, data, event, key)
-  local added
-  if event == '' and key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data)
+if not fresh and redis.call('XRANGE', log, int(first), '+', 'COUNT', 1)[1] then
+  redis.call('DEL', log, keys)
+  life.epoch, life.first, fresh = another(life.epoch, candidate), first, true
+  redis.call('HSET', meta, 'epoch', life.epoch)
+end
+
+local function add(count, data, event, key)
+  local offset, added = int(life.last + count)
+  if count > 1 then added = redis.pcall('XADD', log, offset .. suffix, count, data)
+  elseif event == '' and key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data)
   elseif key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event)
   elseif event == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'k', key)
   else added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event, 'k', key) end
-  if type(added) ~= 'table' then return end
-  if not string.find(added.err, 'smaller') then return added end
-  redis.call('DEL', log, keys)
-  life.epoch = candidate
-  redis.call('HSET', meta, 'epoch', candidate)
-  return add(offset, data, event, key)
+  if type(added) == 'table' then return added end
+  life.last, life.largest = life.last + count, math.max(life.largest, #data)
 end
 
-local lines, offsets, repeated, keyed, fresh, refused = {}, {}, false, false, false, ''
+local lines, offsets, repeated, keyed, refused = {}, {}, false, false, ''
 if fields == 1 then
-  local failed = add(int(first), ARGV[15], '', '')
-  if failed then return failed end
-  local call, format, id = redis.call, string.format, '%.0f' .. suffix
-  for i = 16, #ARGV do call('XADD', log, format(id, first + i - 15), 'd', ARGV[i]) end
-  life.last = life.last + #ARGV - 14
+  -- Together, as far as an entry is no more than about a node of the stream: who reads from its middle gets all of it.
+  local from, last = 15, #ARGV
+  while from <= last do
+    local to, size = from, #ARGV[from]
+    while to < last and size + #ARGV[to + 1] < ${ENTRY_BYTES} do
+      to = to + 1
+      size = size + 1 + #ARGV[to]
+    end
+    local failed = add(to - from + 1, from == to and ARGV[from] or table.concat(ARGV, '\\n', from, to), '', '')
+    if failed then return failed end
+    from = to + 1
+  end
 else
-  -- What an evicted log had is not kept, whatever the keys say.
-  local gone = life.last - redis.call('XLEN', log)
   for i = 15, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local offset = key ~= '' and redis.call('HGET', keys, key)
-    if offset and tonumber(offset) > gone then
+    -- What an evicted log had is not kept, whatever the keys say.
+    if offset and tonumber(offset) >= life.first then
       repeated = true
     else
-      life.last = life.last + 1
-      offset = int(life.last)
-      local failed = add(offset, data, event, key)
+      local failed = add(1, data, event, key)
       if failed then return failed end
+      offset = int(life.last)
       if key ~= '' then
         redis.call('HSET', keys, key, offset)
         keyed = true
@@ -224,11 +250,8 @@ if not repeated then offsets = { int(first) } end
 
 if life.last >= first then
   life.mark = mark
-  local length = redis.call('XLEN', log)
-  -- A log that was empty, or gone, has no expiry yet.
-  fresh = length <= life.last - first + 1
-  drop(length - maxMessages)
-  redis.call('HSET', meta, 'last', int(life.last), 'mark', mark, 'age', ARGV[6])
+  dropBefore(life, life.last - maxMessages + 1)
+  redis.call('HSET', meta, 'first', int(life.first), 'last', int(life.last), 'mark', mark, 'age', ARGV[6], 'largest', life.largest)
   local head = life.epoch .. ' ' .. int(first) .. ' ' .. follows .. ' ' .. mark .. ' ' .. math.min(fields, 2)
   if ARGV[9] == '1' then
     head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 15) or table.concat(lines, '\\n'))
@@ -236,10 +259,12 @@ if life.last >= first then
   refused = notify(head)
 end
 if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
-if fresh or life.age ~= age or now - life.touched >= age / 10 then touch(life, age) end
+if life.last >= first and fresh or life.age ~= age or now - life.touched >= age / 10 then touch(life, age) end
 local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
-redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', ARGV[8])
+-- Whoever has a lease may ask again for as long as it has it.
+local askedFor = math.max(tonumber(ARGV[8]), ARGV[13] ~= '' and life.lease and life.lease.time * 2 or 0)
+redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', int(askedFor))
 local answer = { int(now), refused }
 for _, field in ipairs(said) do answer[#answer + 1] = field end
 return answer
@@ -266,17 +291,19 @@ return { int(now), '1' }
 /**
  * ARGV: 4 candidate epoch, 5 maxAgeMs of a log that begins now, 6 after, 7 messages, 8 bytes, 9-10 epoch and mark of the message
  * at "after" as it was seen for certain ('': not certain).
- * Returns epoch, first, last, mark of the last, closing ('': open), lease ('': none), and id, event ('': none), data of each entry.
+ * Returns epoch, first, last, mark of the last, closing ('': open), lease ('': none), `largest`, and of each entry its id, its first field
+ * with the event behind it, and its data. The first entry may begin at "after" or before; it counts as no bytes then.
  */
 export const READ = `${PRELUDE}
 local life = open(ARGV[4], ARGV[5])
 local after, messages, bytes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 notBack(life, ARGV[9], after, ARGV[10], ARGV[4])
-dropOld(life.age)
+dropOld(life, life.age)
 remember(life, life.age)
-local answer = { life.epoch, int(life.last - redis.call('XLEN', log) + 1), int(life.last), life.mark, life.closing or '', leaseOf(life) }
-while messages > 0 and bytes > 0 and after < life.last do
-  local part = redis.call('XRANGE', log, int(after + 1) .. '-0', '+', 'COUNT', math.min(messages, 100))
+local answer = { life.epoch, int(life.first), int(life.last), life.mark, life.closing or '', leaseOf(life), int(life.largest) }
+local from = math.max(after + 1, life.first)
+while messages > 0 and bytes > 0 and from <= life.last do
+  local part = redis.call('XRANGE', log, int(from), '+', 'COUNT', math.max(1, math.min(messages, 100, math.ceil(bytes / math.max(1, life.largest)))))
   if #part == 0 then break end
   for _, entry in ipairs(part) do
     if messages <= 0 or bytes <= 0 then break end
@@ -285,9 +312,12 @@ while messages > 0 and bytes > 0 and after < life.last do
       if fields[i] == 'e' then event = fields[i + 1] end
     end
     answer[#answer + 1] = entry[1]
-    answer[#answer + 1] = event
+    answer[#answer + 1] = fields[1] .. event
     answer[#answer + 1] = fields[2]
-    after, messages, bytes = tonumber(string.match(entry[1], '^%d+')), messages - 1, bytes - #fields[2]
+    local last = tonumber(string.match(entry[1], '^%d+'))
+    if last - (tonumber(fields[1]) or 1) + 1 >= from then bytes = bytes - #fields[2] end
+    messages = messages - (last - from + 1)
+    from = last + 1
   end
 end
 return answer
@@ -342,7 +372,7 @@ elseif asked == 'look' and flag then
 end
 life = open(ARGV[4], ARGV[5])
 remember(life, life.age)
-return { int(now), held and asked ~= 'release' and '1' or '0', life.epoch, int(life.last - redis.call('XLEN', log) + 1), int(life.last), life.mark, life.closing or '', leaseOf(life) }
+return { int(now), held and asked ~= 'release' and '1' or '0', life.epoch, int(life.first), int(life.last), life.mark, life.closing or '', leaseOf(life) }
 `
 
 /** ARGV: 4 epoch of the next log, where one must remember whose lease is over. Returns the server's time (ms). */

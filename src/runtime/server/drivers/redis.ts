@@ -7,7 +7,8 @@ import type { CreateRedisClient } from './redis-client'
 import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
-import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen, LogState } from './types'
+import { readRedisLog, stateOf } from './redis-read'
+import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
 
 const DEFAULT_KEY_PREFIX = 'sse:'
 const DEFAULT_TIMEOUT_MS = 2_000
@@ -52,16 +53,9 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     return answer
   }
 
-  async function read(channel: string, after: number, { messages, bytes }: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
+  async function read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
     const until = performance.now() + timeoutMs
-    const args = [createEpoch(), defaults.maxAgeMs, after, messages, bytes, seen?.epoch ?? '', seen?.mark ?? '']
-    const [epoch, first, last, mark, closing, lease, ...rest] = await retrying(until, clock, () => runScript(link, until, 'sseRead', keysOf(channel), 0, args)).catch(error => rethrow(error, channel))
-    const entries: LogEntry[] = []
-    for (let index = 0; index < rest.length; index += 3) {
-      const [offset, mark] = rest[index]!.split('-')
-      entries.push({ offset: Number(offset), mark, event: rest[index + 1] || undefined, data: rest[index + 2]! })
-    }
-    return { ...stateOf([epoch!, first!, last!, mark!, closing!, lease!]), entries }
+    return retrying(until, clock, async () => readRedisLog({ link, until, keys: keysOf(channel), candidate: createEpoch(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => rethrow(error, channel))
   }
 
   /**
@@ -122,14 +116,6 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
 
 function rethrow(error: unknown, channel: string): never {
   throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
-}
-
-/** As the scripts give it. */
-function stateOf([epoch, first, last, mark, closing, lease]: string[]): LogState {
-  const state: LogState = { epoch: epoch!, first: Number(first), last: Number(last), mark, closing: closing ? JSON.parse(closing) : null }
-  if (!lease) return state
-  const [leftMs, lostInMs, stopping, unreadMs] = lease.split(' ').map(Number) as [number, number, number, number]
-  return { ...state, lease: { leftMs, lostInMs, stopping: stopping === 1, unreadMs } }
 }
 
 /** As {@link APPEND} writes it. Whatever has no messages says only that there is something to read. */

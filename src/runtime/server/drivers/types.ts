@@ -90,7 +90,7 @@ export interface LeaseAnswer {
 export interface LogWriter {
   /** Unlike any other writer's; of a producer its lease's `token`. */
   id: string
-  /** Goes up with each append. The same one again, within a minute, is the same append: it is done once. */
+  /** Goes up with each append. The same one again, within a minute, or as long as its lease is held, is the same append: it is done once. */
   number: number
   /** Only while the lease is held: `LEASE_LOST` otherwise. */
   leased: boolean

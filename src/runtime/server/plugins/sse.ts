@@ -1,12 +1,12 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
-import { closeSSEContext, connectHooks, useSSEContext } from '../nitro'
+import { closeSSEContext, connectHooks, startSSEContext } from '../nitro'
 import { listenToSignals } from '../signals'
 import { passSignalsOn } from './pass-signals-on'
 
 /** For Nitro 2: ends all streams when the server goes. The driver closes with the hook: requests that are still at work may publish. */
 export default defineNitroPlugin((nitroApp) => {
   // Made now, so that an option that makes no sense stops the server at its start.
-  useSSEContext()
+  startSSEContext()
   connectHooks(nitroApp.hooks)
   nitroApp.hooks.hook('close', closeSSEContext)
   if (import.meta.dev) return

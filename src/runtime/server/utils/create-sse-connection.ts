@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { useSSEContext } from '../nitro'
+import { withinLimits } from '../limits'
 import type { SSEHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../options'
 import type { RawSSEConnection } from '../raw-connection'
@@ -16,5 +17,5 @@ import { createRawConnection } from '../raw-connection'
  */
 export function createSSEConnection(event: H3Event, options: SSEHandlerOptions = {}): RawSSEConnection {
   const context = useSSEContext()
-  return createRawConnection(event, resolveHandlerOptions(options, context.options), context)
+  return createRawConnection(event, withinLimits(resolveHandlerOptions(options, context.options), context.limits), context)
 }

@@ -1,9 +1,11 @@
 import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
 import { defineEventHandler } from '#sse/h3'
+import { invalidOption } from '../../shared/errors'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../channel'
 import type { SSEConnection } from '../sse-connection'
 import type { TaggedMessage } from '../message'
+import { withinLimits } from '../limits'
 import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../options'
 import { useSSEContext } from '../nitro'
@@ -46,12 +48,13 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
   options: SSEOwnHandlerOptions = {},
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
+  if (typeof handler !== 'function') throw invalidOption('handler', 'a function `(event, connection)` that returns a source', handler)
   // At once, and not with the first request: a mistake in an option should be seen when the server starts.
   resolveHandlerOptions(options)
   let resolved: ResolvedHandlerOptions | undefined
   return defineEventHandler((event) => {
     const context = useSSEContext()
-    resolved ??= resolveHandlerOptions(options, context.options)
+    resolved ??= withinLimits(resolveHandlerOptions(options, context.options), context.limits)
     return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
   }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
 }

@@ -1,13 +1,14 @@
 import type { Wire } from './server'
 
 /** What `fetch` asks, as the request that a server gets. */
-export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 'isPoll' | 'position' | 'waitMs'> {
+export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 'isPoll' | 'position' | 'waitMs' | 'life'> {
   const { pathname, searchParams } = new URL(url, 'http://model')
   return {
     path: pathname,
     isPoll: searchParams.get('transport') === 'poll',
     position: headers.get('last-event-id') ?? searchParams.get('position') ?? undefined,
     waitMs: Number(searchParams.get('waitMs')),
+    life: Number(headers.get('x-life')),
   }
 }
 

@@ -8,6 +8,8 @@ export interface Wire {
   /** What was asked for. */
   readonly position: string | undefined
   readonly waitMs: number
+  /** Of its client, when it was made. */
+  readonly life: number
   /** Neither side has ended it. */
   readonly open: boolean
   /** The client has. */

@@ -85,8 +85,10 @@ export class World {
   /** Failures in a row, and whether what goes wrong in this step is one. */
   private failures = 0
   private counts = true
+  /** Said by each request: over a network it may arrive when it has long been given up. */
   private life = 0
-  private readonly lives = new Map<number, number>()
+  /** Where requests that had no position were told to begin. */
+  private readonly starts = new Map<Wire, string>()
   private hangs: number
   readonly violations: string[] = []
 
@@ -94,12 +96,10 @@ export class World {
     this.hangs = scenario.hangs
     const random = createRandom(scenario.seed)
     vi.spyOn(Math, 'random').mockImplementation(() => random.int(1_000) / 1_000)
-    this.server = new ModelServer((_, position) => {
-      if (!this.hadPosition) this.pointer = position
-    })
+    this.server = new ModelServer((wire, position) => this.starts.set(wire, position))
     this.client = createSSEClient(ground.origin + this.path, resolveClientOptions({
       ...scenario.options,
-      headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : {},
+      headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     }), {
       onMessage: message => this.onMessage(message),
       onState: change => this.onState(change),
@@ -126,7 +126,6 @@ export class World {
 
   onRequest(wire: Wire): void {
     this.server.wires.push(wire)
-    this.lives.set(wire.number, this.life)
     if (!this.ground.exact) return
     const probe = this.isProbe(wire)
     if (!probe) this.requests++
@@ -138,17 +137,25 @@ export class World {
   }
 
   private onMessage({ id, data }: SSEMessage): void {
-    const { epoch, offset, path, wire, text } = data as Entry
+    const { epoch, offset, path, wire: number, text } = data as Entry
     const at = `${epoch}.${offset}`
+    const wire = this.server.wires.find(one => one.number === number)!
     if (path !== this.path) this.violation(`${at} of ${path}, which was left`)
-    if (this.server.wires.find(one => one.number === wire)?.aborted && this.ground.exact) this.violation(`${at} of request ${wire}, which was aborted`)
-    if (this.lives.get(wire) !== this.life) this.violation(`${at} of request ${wire}, which is of an earlier life`)
+    if (wire.aborted && this.ground.exact) this.violation(`${at} of request ${number}, which was aborted`)
+    if (wire.life !== this.life) this.violation(`${at} of request ${number}, which is of an earlier life`)
     if (this.status !== 'connected') this.violation(`${at} while ${this.status}`)
     if (id !== at || text !== 'e é 🎉') this.violation(`${at} came as ${id} ${text}`)
+    this.pointer ??= this.startOf(wire)
     const [life, last] = (this.pointer ?? '').split('.')
     if (life !== epoch || Number(last) + 1 !== offset) this.violation(`${at} behind ${this.pointer}`)
     this.pointer = at
     this.hadPosition = true
+  }
+
+  /** Where the first message of a url must follow: a position that was asked for is one that an earlier request was told. */
+  private startOf(wire: Wire): string | undefined {
+    if (wire.position === undefined) return this.starts.get(wire)
+    return [...this.starts].some(([one, start]) => one.path === this.path && start === wire.position) ? wire.position : undefined
   }
 
   private onState(change: Partial<SSEClientState>): void {
@@ -197,6 +204,7 @@ export class World {
         this.path = url
         this.hadPosition = false
         this.pointer = undefined
+        this.starts.clear()
       }
       this.client.connect(url && this.ground.origin + url)
     })
@@ -284,8 +292,10 @@ export class World {
     for (const answer of server.live) server.withhold(answer, false)
     server.publish(this.path, 1)
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { epoch, head, ended } = server.log(this.path)
-      if (this.pointer === `e${epoch}.${head}` && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
+      const { epoch, trimmed, head, ended } = server.log(this.path)
+      // Who has seen nothing has missed nothing where nothing is left.
+      const isThere = this.pointer === undefined ? trimmed === head : this.pointer === `e${epoch}.${head}`
+      if (isThere && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
       if (['idle', 'closed'].includes(this.status)) await this.connect()
       for (let wire = server.unanswered; wire; wire = server.unanswered) server.honest(wire)
       for (const answer of server.held) server.answerPoll(answer)

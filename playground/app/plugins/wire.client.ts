@@ -1,0 +1,101 @@
+import { createParser } from 'eventsource-parser'
+
+/** The parts of control messages that are shown. */
+interface Control { type: string, position?: string, resumed?: boolean, heartbeatMs?: number, reason?: string, missed?: number | null, code?: string, message?: string, retry?: boolean, retryMs?: number }
+
+interface Batch { messages: unknown[], position: string, ended: boolean, gap: Control | null, error?: Control }
+
+/**
+ * Reads along what goes over the wire for this tab, and notes it on the page's timeline: requests, answers and control messages,
+ * as the server has sent them, and not as the client has understood them.
+ */
+export default defineNuxtPlugin((nuxtApp) => {
+  const { note, amend, timelines } = useTimelines()
+  const tab = useState('tab', () => '')
+  const router = useRouter()
+  const send = globalThis.fetch
+  // Polls that follow each other are one entry.
+  const polls = { path: '', id: 0, times: 0, messages: 0 }
+
+  function isOurs(url: URL): boolean {
+    return !!tab.value && url.searchParams.get('tab')?.split('.')[0] === tab.value
+  }
+
+  globalThis.fetch = async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input, location.href)
+    if (!isOurs(url)) return send(input, init)
+    const path = router.currentRoute.value.path
+    const isPoll = url.searchParams.get('transport') === 'poll'
+    const position = new Headers(init?.headers).get('last-event-id') ?? url.searchParams.get('position') ?? undefined
+    if (!isPoll) note(path, { actor: 'client', text: position ? 'asks for the stream, behind' : 'asks for the stream', position })
+    const response = await send(input, init)
+    if (response.status === 204) note(path, { actor: 'server', text: '204: complete, and read to its end' })
+    if (!response.body) return response
+    if (response.ok && !isPoll) return passStream(path, response)
+    const text = await response.text()
+    if (response.ok) noteBatch(path, JSON.parse(text) as Batch)
+    else noteRefusal(path, response, text)
+    return likeIt(response, text)
+  }
+  nuxtApp.vueApp.onUnmount(() => globalThis.fetch = send)
+
+  function noteRefusal(path: string, { status, statusText, headers }: Response, body: string): void {
+    // An error page of whatever stands in between is no JSON.
+    const isJson = headers.get('content-type')?.startsWith('application/json')
+    const { message = statusText, data } = (isJson ? JSON.parse(body) : {}) as { message?: string, data?: { code?: string } }
+    note(path, { actor: 'server', text: [status, data?.code, message].filter(Boolean).join(' '), tone: 'bad' })
+  }
+
+  function noteBatch(path: string, { messages, position, ended, gap, error }: Batch): void {
+    if (gap) noteControl(path, { ...gap, type: 'gap' })
+    if (polls.path !== path || timelines.value[path]?.[0]?.id !== polls.id) Object.assign(polls, { path, id: 0, times: 0, messages: 0 })
+    polls.times++
+    polls.messages += messages.length
+    const text = `answers ${count(polls.times, 'poll')} with ${count(polls.messages, 'message')}`
+    if (polls.id) amend(path, polls.id, { text, position, at: Date.now() })
+    else polls.id = note(path, { actor: 'server', text, position })
+    if (ended) noteControl(path, { ...error, type: error ? 'error' : 'end' })
+  }
+
+  /** The same response, whose bytes are read here before the client has them: what happened first is noted first. */
+  function passStream(path: string, response: Response): Response {
+    let retryMs: number | undefined
+    const parser = createParser({
+      onRetry: ms => retryMs = ms,
+      onEvent: ({ event, data }) => {
+        if (event === 'sse') noteControl(path, { retryMs, ...JSON.parse(data) as Control })
+      },
+    })
+    const decoder = new TextDecoder()
+    const body = response.body!.pipeThrough(new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        parser.feed(decoder.decode(chunk, { stream: true }))
+        controller.enqueue(chunk)
+      },
+    }))
+    return likeIt(response, body)
+  }
+
+  function noteControl(path: string, control: Control): void {
+    const { text, tone } = describe(control)
+    note(path, { actor: 'server', control: control.type, text, tone, position: control.position })
+  }
+})
+
+function describe(control: Control): { text: string, tone?: 'good' | 'warn' | 'bad' } {
+  const { type, resumed, heartbeatMs, retryMs, reason, missed, code, message, retry } = control
+  switch (type) {
+    case 'open': return { text: `${resumed ? 'resumed' : 'from here'}, heartbeat ${seconds(heartbeatMs)}, retry ${seconds(retryMs)}` }
+    case 'gap': return { text: `${reason}: ${missed ?? 'an unknown number'} missed`, tone: 'warn' }
+    case 'end': return { text: 'the source is complete', tone: 'good' }
+    case 'leave': return { text: `come back in ${seconds(retryMs)}`, tone: 'warn' }
+    case 'error': return { text: `${code}: ${message}${retry ? '' : ', for good'}`, tone: 'bad' }
+    default: return { text: '' }
+  }
+}
+
+const seconds = (ms = 0) => `${Number((ms / 1_000).toFixed(1))} s`
+const count = (number: number, what: string) => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
+
+/** What the client asks a response for. */
+const likeIt = (response: Response, body: BodyInit) => Object.defineProperty(new Response(body, response), 'url', { value: response.url })

@@ -1,0 +1,141 @@
+// Takes the pictures in docs/screenshots: each page of the built playground, light, dark, and as wide as a phone.
+// `npm run screenshots`; names of pages behind it take only those. Needs Chromium: the one on the PATH, or CHROMIUM_PATH.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+const ENTRY = fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
+const OUT = process.env.SCREENSHOTS_DIR || fileURLToPath(new URL('../docs/screenshots/', import.meta.url))
+const DESKTOP = { width: 1180, height: 800 }
+const PHONE = { width: 390, height: 844 }
+/** Above it a picture is taken again, a little coarser. */
+const MAX_BYTES = 80_000
+
+const only = process.argv.slice(2)
+const { url, server } = await startServer()
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim(),
+  args: ['--no-sandbox', '--disable-gpu'],
+})
+
+try {
+  await mkdir(OUT, { recursive: true })
+  for (const [name, play] of Object.entries(plays())) {
+    if (only.length && !only.includes(name)) continue
+    for (const [variant, options] of Object.entries({
+      light: { viewport: DESKTOP, colorScheme: 'light' },
+      dark: { viewport: DESKTOP, colorScheme: 'dark' },
+      phone: { viewport: PHONE, colorScheme: 'light', deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+    })) {
+      const page = await browser.newPage(options)
+      await play(page)
+      await take(page, `${name}-${variant}`)
+      await page.context().close()
+    }
+  }
+}
+finally {
+  await browser.close()
+  server.kill('SIGKILL')
+}
+
+/** What happens on each page before its picture is taken. */
+function plays() {
+  const status = (page, text) => page.getByRole('complementary').getByRole('status').filter({ hasText: text }).waitFor({ timeout: 30_000 })
+  const received = (page, least) => page.waitForFunction(least => Number(document.querySelector('[data-testid=received]').textContent) >= least, least, { timeout: 60_000 })
+  const cut = page => page.getByRole('button', { name: 'Cut the connection' }).click()
+  const network = (page, name) => page.getByRole('radio', { name, exact: true }).check()
+  return {
+    async index(page) {
+      await page.goto(`${url}/`)
+      await received(page, 300)
+    },
+    async dashboard(page) {
+      await page.goto(`${url}/dashboard`)
+      await received(page, 350)
+      await network(page, 'Delay')
+      await received(page, 520)
+      await network(page, 'Clear')
+      await received(page, 720)
+      await cut(page)
+      await page.getByText(/resumed behind/).first().waitFor()
+      await received(page, 1_000)
+    },
+    async chat(page) {
+      await page.goto(`${url}/chat`)
+      await page.getByRole('button', { name: 'What are server-sent events?' }).click()
+      await page.getByText(/\d+ tokens in/).waitFor()
+      await page.getByLabel('Your question').fill('Is a slow network a problem?')
+      await page.getByRole('button', { name: 'Ask', exact: true }).click()
+      await page.getByText('fast source').waitFor()
+      await cut(page)
+      await page.getByText(/resumed behind/).first().waitFor()
+      await page.getByText('gets exactly what follows').waitFor()
+    },
+    async job(page) {
+      await page.goto(`${url}/job`)
+      await page.getByRole('button', { name: 'Start a job' }).click()
+      await received(page, 25)
+      await network(page, 'Stop')
+      await status(page, 'attempt 2')
+      await network(page, 'Clear')
+      await received(page, 60)
+    },
+    async feed(page) {
+      await page.goto(`${url}/feed`)
+      await status(page, 'connected')
+      for (const [author, title, text] of [
+        ['Grace', '', 'The nightly build is green again.'],
+        ['Ada', 'Release 2.4 is out', 'Readers resume behind their last message, on whatever instance they land.'],
+        ['Linus', '', 'I pulled the plug of my router, twice. Nothing was missing.'],
+      ]) {
+        await page.getByLabel('Your name').fill(author)
+        await page.getByLabel('Title').fill(title)
+        await page.getByLabel('News').fill(text)
+        await page.getByRole('button', { name: 'Publish' }).click()
+        await page.getByText(text, { exact: true }).waitFor()
+        if (author === 'Ada') {
+          await network(page, 'Stop')
+          await status(page, 'attempt 2')
+          await network(page, 'Clear')
+          await status(page, 'connected')
+        }
+      }
+    },
+  }
+}
+
+/** WebP, which is a third of a PNG; by the protocol, as Playwright knows only PNG and JPEG. */
+async function take(page, name) {
+  await page.evaluate(() => {
+    document.activeElement?.blur()
+    scrollTo(0, 0)
+  })
+  // Transitions, and the fonts of what has just appeared.
+  await page.waitForTimeout(400)
+  const session = await page.context().newCDPSession(page)
+  for (let quality = 90; quality >= 30; quality -= 15) {
+    const { data } = await session.send('Page.captureScreenshot', { format: process.env.SCREENSHOTS_FORMAT || 'webp', quality })
+    const bytes = Buffer.from(data, 'base64')
+    if (bytes.length > MAX_BYTES && process.env.SCREENSHOTS_FORMAT !== 'png') continue
+    await writeFile(`${OUT}/${name}.${process.env.SCREENSHOTS_FORMAT || 'webp'}`, bytes)
+    return
+  }
+  throw new Error(`${name} is larger than ${MAX_BYTES} bytes, however coarse it is.`)
+}
+
+async function startServer() {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  const server = spawn(process.execPath, [ENTRY], { env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(server.stdout, 'data')
+  server.stdout.resume()
+  return { url: `http://127.0.0.1:${port}`, server }
+}

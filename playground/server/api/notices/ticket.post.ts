@@ -1,0 +1,5 @@
+/** A ticket for whoever is signed in. */
+export default defineEventHandler(async (event) => {
+  const { user, signIn } = await requireSignedIn(event)
+  return { ticket: await createSSETicket(noticesOf(user.id), { expiresInMs: useRuntimeConfig(event).signIn.ticketMs, claims: { signIn } }) }
+})

@@ -1,0 +1,13 @@
+/**
+ * Puts the network that a browser tab has chosen (`?tab=<id>.<network>`) in front of its streams and polls, so that its page can
+ * show what happens. Only a playground does this.
+ */
+export default defineEventHandler((event) => {
+  const { tab } = getQuery(event)
+  if (typeof tab !== 'string') return
+  listenForNews()
+  const [id = '', network] = tab.split('.')
+  if (enterTab(id, isNetwork(network) ? network : 'clear', event.node.res) === 'stop') {
+    throw createError({ statusCode: 503, statusMessage: 'Service Unavailable', message: 'Stopped by you, in the network panel.' })
+  }
+})

@@ -1,0 +1,40 @@
+import process from 'node:process'
+import type { Sample } from '#shared/types/sample'
+
+const SAMPLE_MS = 20
+/** What one sample says of the processor, it says of as many before it. */
+const CPU_SAMPLES = 25
+
+/** A minute of it is kept: who is away for longer is told how much is missing. */
+export const samplesChannel = () => useSSEChannel<Sample>('samples', { retention: { maxMessages: 60_000 / SAMPLE_MS, maxAgeMs: 120_000 } })
+
+/** Fifty a second, for as long as it is let: a sample that comes late does not make the next one late. */
+export async function* takeSamples(signal: AbortSignal): AsyncGenerator<Sample> {
+  const cpuTimes = [cpuTime()]
+  let due = performance.now()
+  while (!signal.aborted) {
+    // After a sleep of the machine it goes on from now.
+    due = Math.max(due, performance.now() - 1_000) + SAMPLE_MS
+    await pause(Math.max(0, due - performance.now()))
+    const lateMs = Math.max(0, performance.now() - due)
+    cpuTimes.push(cpuTime())
+    if (cpuTimes.length > CPU_SAMPLES + 1) cpuTimes.shift()
+    const [from, to] = [cpuTimes[0]!, cpuTimes.at(-1)!]
+    yield {
+      at: Date.now(),
+      lateMs: round(lateMs),
+      heapMB: round(process.memoryUsage().heapUsed / 1e6),
+      cpuPercent: Math.round(100 * (to.used - from.used) / (to.at - from.at)),
+      connections: useSSEStats().connections,
+      pid: process.pid,
+    }
+  }
+}
+
+/** Both in milliseconds. */
+function cpuTime() {
+  const { user, system } = process.cpuUsage()
+  return { at: performance.now(), used: (user + system) / 1_000 }
+}
+
+const round = (value: number) => Math.round(value * 10) / 10

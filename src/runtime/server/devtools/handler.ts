@@ -1,0 +1,71 @@
+import { createError, defineEventHandler, getRequestHeader, readBody, setResponseHeaders, setResponseStatus } from 'h3'
+import type { H3Event } from 'h3'
+import { useRuntimeConfig, useStorage } from 'nitropack/runtime'
+import { SSEError } from '../../shared/errors'
+import { Channel } from '../channel'
+import { useSSEContext } from '../nitro'
+import { serve } from '../serve'
+import { refusalOf } from './guard'
+import { startCursor } from './recorder'
+import { devtoolsContext, recorder } from './state'
+
+const EVERY_MS = 1_000
+
+const TYPES: Record<string, string> = { 'index.html': 'text/html', 'style.css': 'text/css', 'main.js': 'text/javascript', 'icon.svg': 'image/svg+xml' }
+
+/** Nothing from elsewhere, and in nobody else's frame: who cannot read may not have others click either. */
+const POLICY = 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; img-src \'self\'; base-uri \'none\'; form-action \'none\'; frame-ancestors \'self\''
+
+interface DevtoolsConfig {
+  app: { baseURL: string }
+  sseDevtools: { route: string, allowedHosts: string[] | true }
+}
+
+/** The tab in Nuxt DevTools: its page, what it shows, and what it does. Registered in development only. */
+export default defineEventHandler((event) => {
+  const { app, sseDevtools: { route, allowedHosts } } = useRuntimeConfig() as unknown as DevtoolsConfig
+  const header = (name: string) => getRequestHeader(event, name)
+  const refusal = refusalOf({ method: event.method, host: header('host'), origin: header('origin'), fetchSite: header('sec-fetch-site'), contentType: header('content-type') }, allowedHosts)
+  if (refusal) throw createError({ statusCode: 403, message: `[nuxt-sse] ${refusal}` })
+
+  const path = event.path.split('?')[0]!.slice(route.length).replace(/^\//, '')
+  switch (`${event.method} ${path}`) {
+    case 'GET stream': return serve(event, snapshots, devtoolsContext.options, devtoolsContext)
+    case 'GET state': return recorder.snapshot(startCursor())
+    case 'POST publish': return publish(event)
+    default: return event.method === 'GET' ? sendAsset(event, path || 'index.html', `${app.baseURL.replace(/\/$/, '')}${route}`) : notFound()
+  }
+})
+
+async function* snapshots() {
+  const cursor = startCursor()
+  while (true) {
+    // A driver that is away for a moment is no reason to leave.
+    const snapshot = await recorder.snapshot(cursor).catch(error => ({ at: Date.now(), failed: String(error?.message ?? error) }))
+    yield snapshot
+    await new Promise(resolve => setTimeout(resolve, EVERY_MS))
+  }
+}
+
+async function publish(event: H3Event) {
+  const { channel, event: name, data } = await readBody<{ channel: string, event?: string, data: unknown }>(event) ?? {}
+  try {
+    return { id: await new Channel(useSSEContext(), channel).publish(data, { event: name || undefined }) }
+  }
+  catch (error) {
+    if (!(error instanceof SSEError)) throw error
+    setResponseStatus(event, error.statusCode)
+    return { code: error.code, message: error.message }
+  }
+}
+
+async function sendAsset(event: H3Event, name: string, base: string) {
+  const type = Object.hasOwn(TYPES, name) ? TYPES[name] : notFound()
+  const text = String(await useStorage('assets/sse-devtools').getItemRaw(name))
+  setResponseHeaders(event, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store', 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' })
+  return text.replaceAll('%BASE%', base)
+}
+
+function notFound(): never {
+  throw createError({ statusCode: 404, message: '[nuxt-sse] There is no such page.' })
+}

@@ -1,0 +1,177 @@
+import type { H3Event } from 'h3'
+import { createParser } from 'eventsource-parser'
+import { formatPosition } from '../../shared/position'
+import { CONTROL_EVENT } from '../../shared/protocol'
+import type { Connection } from '../connection'
+import type { SSEContext } from '../context'
+import { unpackData } from '../drivers/packed-data'
+import type { LogState } from '../drivers/types'
+import type { SSEHooks } from '../insight'
+import type { ResponseSink } from '../sink'
+import { readStats } from '../stats'
+import { afterTick } from '../tick'
+import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './types'
+
+const MAX_LOG_ITEMS = 200
+const MAX_CLOSED = 20
+/** Channels that are remembered although nobody reads them. */
+const MAX_CHANNELS = 100
+/** Messages of one channel that a tab is shown when it opens, or at once. */
+const MAX_NEW_MESSAGES = 50
+/** Messages of which it is known when they were published here. */
+const MAX_TIMES = 500
+const MAX_TEXT = 2_000
+
+interface Seen extends Omit<DevtoolsConnection, 'messages' | 'bytes' | 'waiting'> {
+  connection: Connection
+}
+
+/** How far one tab has been told. */
+export interface DevtoolsCursor {
+  log: number
+  channels: Map<string, { epoch: string, last: number }>
+}
+
+export function startCursor(): DevtoolsCursor {
+  return { log: 0, channels: new Map() }
+}
+
+/**
+ * What the tab shows of one development server: listens to hooks, and to what connections write; channels are read from
+ * their driver when a tab asks. Everything that is kept is bounded.
+ */
+export class Recorder {
+  readonly #open = new Map<H3Event, Seen>()
+  readonly #closed: DevtoolsConnection[] = []
+  readonly #channels = new Set<string>()
+  readonly #publishedAt = new Map<string, number>()
+  readonly #log: DevtoolsLogItem[] = []
+  /** Items that were ever logged. */
+  #logged = 0
+  #connections = 0
+
+  /** `context` is asked anew: the application's plugins may still change it. */
+  constructor(private readonly context: () => SSEContext) {}
+
+  readonly hooks: SSEHooks = {
+    'sse:open': ({ event, channel, position, resumed }) => {
+      const seen = this.#open.get(event)
+      if (seen) Object.assign(seen, { channel, position: seen.position ?? position })
+      if (channel) this.#know(channel)
+      this.#write('open', event.path, { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
+    },
+    'sse:close': ({ event, path, reason, code, durationMs, messages, bytes }) => {
+      const seen = this.#open.get(event)
+      this.#open.delete(event)
+      if (seen) {
+        this.#closed.unshift({ ...describe(seen), messages, bytes, waiting: false, closedAt: Date.now(), reason, code })
+        this.#closed.splice(MAX_CLOSED)
+      }
+      this.#write('close', path, { text: `${reason}${code ? ` ${code}` : ''}, ${messages} messages in ${(durationMs / 1_000).toFixed(1)} s` })
+    },
+    'sse:publish': ({ channel, id }) => {
+      this.#know(channel)
+      this.#publishedAt.set(`${id} ${channel}`, Date.now())
+      if (this.#publishedAt.size > MAX_TIMES) this.#publishedAt.delete(this.#publishedAt.keys().next().value!)
+    },
+    'sse:gap': ({ channel, gap: { reason, missed, position }, transport }) => {
+      this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
+    },
+    'sse:error': ({ error, code, where, event, channel }) => {
+      this.#write('error', channel ?? event?.path ?? where, { text: `${code}: ${error instanceof Error ? error.message : String(error)}` })
+    },
+  }
+
+  /** Passes on what a connection writes, and reads along. */
+  readonly tap = (connection: Connection, sink: ResponseSink, event: H3Event): ResponseSink => {
+    const seen: Seen = { id: ++this.#connections, method: event.method, path: event.path, openedAt: Date.now(), connection }
+    const decoder = new TextDecoder()
+    const parser = createParser({ onEvent: ({ id, event: name, data }) => {
+      if (id !== undefined) seen.position = id
+      // The messages of a channel are in its log.
+      if (name === CONTROL_EVENT) this.#write('control', seen.path, { id, text: data })
+      else if (!seen.channel) this.#write('message', seen.path, { id, event: name, text: data })
+    } })
+    return {
+      watch: events => sink.watch(events),
+      open: () => {
+        const opened = sink.open()
+        if (opened) this.#open.set(event, seen)
+        return opened
+      },
+      write: (chunk) => {
+        // One turn later: then its channel is known, and a slow parser holds nobody up.
+        afterTick(() => parser.feed(typeof chunk === 'string' ? chunk : decoder.decode(chunk)))
+        return sink.write(chunk)
+      },
+      end: () => sink.end(),
+      destroy: () => sink.destroy(),
+      afterTick: task => sink.afterTick(task),
+      callable: task => sink.callable(task),
+      get bufferedBytes() {
+        return sink.bufferedBytes
+      },
+    }
+  }
+
+  /** All that there is, and of the log what `cursor` has not had. */
+  async snapshot(cursor: DevtoolsCursor): Promise<DevtoolsSnapshot> {
+    const context = this.context()
+    const log = this.#log.slice(Math.max(0, this.#log.length - (this.#logged - cursor.log)))
+    cursor.log = this.#logged
+    const channels: DevtoolsChannel[] = []
+    for (const name of new Set([...context.hub.channels.keys(), ...this.#channels])) {
+      const channel = await this.#channel(context, name, cursor, log)
+      if (channel) channels.push(channel)
+      else this.#channels.delete(name)
+    }
+    const connections = [...this.#open.values()].map(seen => ({ ...describe(seen), messages: seen.connection.messages, bytes: seen.connection.bytes, waiting: !seen.connection.hasRoom }))
+    return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, log }
+  }
+
+  /** Only looks: a channel that is gone must not begin again because of it. */
+  async #channel({ driver, hub, options: { retention } }: SSEContext, name: string, cursor: DevtoolsCursor, log: DevtoolsLogItem[]): Promise<DevtoolsChannel | undefined> {
+    const { state } = await driver.lease(name, { type: 'look' }, retention)
+    if (!state) return undefined
+    const { epoch, first, last, closing, lease } = state
+    const had = cursor.channels.get(name)
+    const from = Math.max(had?.epoch === epoch ? had.last : 0, last - MAX_NEW_MESSAGES)
+    cursor.channels.set(name, { epoch, last })
+    if (last > from) {
+      const page = await driver.read(name, from, { messages: MAX_NEW_MESSAGES, bytes: Infinity })
+      if (page.epoch === epoch) {
+        for (const { offset, event, data } of page.entries.filter(({ offset }) => offset <= last)) {
+          const id = formatPosition(epoch, offset)
+          log.push({ at: this.#publishedAt.get(`${id} ${name}`) ?? Date.now(), kind: 'message', where: name, id, event, text: shorten(unpackData(data)) })
+        }
+      }
+    }
+    return { name, readers: hub.channels.get(name)?.readers.size ?? 0, epoch, lastOffset: last, messages: last - first + 1, state: stateOf(closing, lease) }
+  }
+
+  #know(channel: string): void {
+    // The one that was used longest ago is forgotten first.
+    this.#channels.delete(channel)
+    this.#channels.add(channel)
+    if (this.#channels.size > MAX_CHANNELS) this.#channels.delete(this.#channels.values().next().value!)
+  }
+
+  #write(kind: DevtoolsLogItem['kind'], where: string, { id, event, text }: { id?: string, event?: string, text: string }): void {
+    this.#logged++
+    this.#log.push({ at: Date.now(), kind, where, id, event, text: shorten(text) })
+    if (this.#log.length > 2 * MAX_LOG_ITEMS) this.#log.splice(0, MAX_LOG_ITEMS)
+  }
+}
+
+function describe({ connection: _, ...seen }: Seen): Omit<Seen, 'connection'> {
+  return seen
+}
+
+function stateOf(closing: LogState['closing'], lease: LogState['lease']): DevtoolsChannel['state'] {
+  if (closing) return closing.error ? 'failed' : 'ended'
+  return lease && lease.leftMs > 0 ? 'running' : 'open'
+}
+
+function shorten(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
+}

@@ -1,0 +1,90 @@
+import { SignJWT } from 'jose/jwt/sign'
+import { jwtVerify } from 'jose/jwt/verify'
+import { JWSSignatureVerificationFailed } from 'jose/errors'
+import { SSEError, invalidOption } from '../shared/errors'
+
+/**
+ * The only file that knows jose, loaded with the first ticket. A ticket is a JWT (RFC 7519) of a type of its own, so that no other
+ * token that happens to be signed with the same secret is one.
+ */
+
+export interface SSETicketOptions {
+  /** How long a stream may be opened with it, in milliseconds: 1 to 86,400,000 (a day). Default 60,000. */
+  expiresInMs?: number
+  /** What the handler should know of the bearer, as JSON. Whoever has the ticket can read it. */
+  claims?: Record<string, unknown>
+}
+
+export interface SSETicket<Claims = Record<string, unknown>> {
+  /** The name of the channel that it opens. */
+  channel: string
+  /** As they were given to `createSSETicket`; `{}` where none were. */
+  claims: Claims
+  /** Epoch milliseconds. */
+  expiresAt: number
+}
+
+const DEFAULT_EXPIRES_IN_MS = 60_000
+const MAX_EXPIRES_IN_MS = 86_400_000
+/** Of an url, which servers and proxies take 8 KB of. */
+const MAX_TICKET_LENGTH = 4_096
+const TYPE = 'sse-ticket+jwt'
+const ALGORITHM = 'HS256'
+
+export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
+  if (!secret) throw secretMissing()
+  if (!(Number.isSafeInteger(expiresInMs) && expiresInMs >= 1 && expiresInMs <= MAX_EXPIRES_IN_MS)) {
+    throw invalidOption('expiresInMs', `a whole number of milliseconds from 1 to ${MAX_EXPIRES_IN_MS}`, expiresInMs)
+  }
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalidOption('claims', 'an object', claims)
+  const ticket = await new SignJWT(toJson({ channel, claims }))
+    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
+    // In seconds, and to the millisecond: the standard allows a fraction.
+    .setExpirationTime((Date.now() + expiresInMs) / 1000)
+    .sign(toKey(secret))
+  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
+  return ticket
+}
+
+/** What a ticket says, if one of the secrets has signed it and it has not expired. Throws `TICKET_INVALID` or `TICKET_EXPIRED`, without a word of the ticket. */
+export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<SSETicket> {
+  if (!secrets.length) throw secretMissing()
+  if (typeof ticket !== 'string' || ticket.length > MAX_TICKET_LENGTH) throw invalid()
+  for (const secret of secrets) {
+    try {
+      // The time is looked at below, to the millisecond, and only of what was signed.
+      const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
+      const expiresAt = Math.round(payload.exp! * 1000)
+      if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired: ask for a fresh one.', { statusCode: 401 })
+      return { channel: payload.channel, claims: payload.claims, expiresAt }
+    }
+    catch (error) {
+      if (error instanceof SSEError) throw error
+      // Perhaps another secret's. Whatever else is wrong with it is so for all of them; and the text of it stays here.
+      if (!(error instanceof JWSSignatureVerificationFailed)) throw invalid()
+    }
+  }
+  throw invalid()
+}
+
+function toKey(secret: string): Uint8Array {
+  return new TextEncoder().encode(secret)
+}
+
+/** What of it JSON can hold: jose would fail on a function. */
+function toJson<T>(value: T): T {
+  try {
+    return JSON.parse(JSON.stringify(value))
+  }
+  catch (cause) {
+    throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected `claims` to be what JSON can hold.', { cause })
+  }
+}
+
+function invalid(): SSEError {
+  return new SSEError('TICKET_INVALID', 'This is no ticket of ours.', { statusCode: 401 })
+}
+
+function secretMissing(): SSEError {
+  return new SSEError('TICKET_SECRET_MISSING', '[nuxt-sse] Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.')
+}

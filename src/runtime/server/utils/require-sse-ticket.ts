@@ -1,0 +1,40 @@
+import type { H3Event } from 'h3'
+import { SSEError } from '../../shared/errors'
+import type { SSEChannel } from '../channel'
+import { ticketSecrets } from '../nitro'
+import { toHttpError } from '../response'
+import { takeTicket } from '../take-ticket'
+import type { SSETicket } from '../ticket'
+
+/** What the ticket of a request has turned out to be. The ticket itself is not kept. */
+const verified = new WeakMap<H3Event, Promise<SSETicket>>()
+
+/**
+ * What the ticket in the request's url says (`?ticket=`, made by `createSSETicket`). It is verified, and taken out of the url, when first
+ * asked for: a stream that is open goes on when its ticket expires (`maxLifetimeMs` and `revalidate` end streams), and
+ * whoever comes back needs one that has not.
+ *
+ * Name the `channel` that the ticket must be for, or use the one it says: any ticket of the application passes otherwise.
+ *
+ * @throws an HTTP error with a code: 401 `TICKET_MISSING`, `TICKET_EXPIRED`, `TICKET_INVALID`, 403 `TICKET_OTHER_CHANNEL`; 500 `TICKET_SECRET_MISSING`.
+ * None of them has a word of the ticket.
+ */
+export async function requireSSETicket<Claims = Record<string, unknown>>(event: H3Event, channel?: string | SSEChannel): Promise<SSETicket<Claims>> {
+  if (!verified.has(event)) verified.set(event, verify(event))
+  try {
+    const ticket = await verified.get(event)!
+    const expected = typeof channel === 'object' ? channel.name : channel
+    if (expected !== undefined && expected !== ticket.channel) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
+    return ticket as SSETicket<Claims>
+  }
+  catch (error) {
+    throw toHttpError(event, error)
+  }
+}
+
+async function verify(event: H3Event): Promise<SSETicket> {
+  const ticket = takeTicket(event)
+  if (ticket === undefined || ticket === '') throw new SSEError('TICKET_MISSING', 'A ticket is needed to open this stream, in the query as `ticket`.', { statusCode: 401 })
+  const { verifyTicket } = await import('../ticket')
+  return verifyTicket(ticket, ticketSecrets())
+}

@@ -1,0 +1,92 @@
+import { invalidOption } from '../shared/errors'
+import type { SSEMessage } from '../shared/types'
+import type { SSEControlSeen, SSEReader, SSEReaderOptions } from './sse-reader'
+import { DEFAULT_TIMEOUT_MS, readSSE } from './sse-reader'
+
+export interface SSECollectOptions<T = unknown> extends SSEReaderOptions {
+  /** So many messages are enough. At least 1. */
+  count?: number
+  /** Stop behind this message. Asked once for each, with all so far. */
+  until?: (message: SSEMessage<T>, messages: SSEMessage<T>[]) => boolean
+  /** For everything: headers, and all that is waited for, in milliseconds. @default 5000 */
+  timeoutMs?: number
+}
+
+/** What one connection got. */
+export interface SSECollected<T = unknown> {
+  status: number
+  headers: Headers
+  /** Ordinary messages, in order, up to the one that was waited for. */
+  messages: SSEMessage<T>[]
+  /** The data of `messages`. */
+  data: T[]
+  /** `open`, `gap`, `end`, `error`, `leave`: those that came before the last of `messages`, or all where the stream was read to its end. */
+  controls: SSEControlSeen[]
+  /** Heartbeats among them. */
+  comments: string[]
+  /** What the client was told to wait before a reconnect. */
+  retryMs?: number
+  /** The last id of all this: as the `position` of the next call it goes on behind it. */
+  position?: string
+  /** The body, as it was on the wire; of an answer that is no event stream (an error) all that there is. */
+  raw: string
+}
+
+/**
+ * Opens a route and collects what it sends: until there are `count` messages, until `until(message)`, or, with neither, until
+ * the server ends the stream. Then it leaves. An answer with an error status is no failure by itself: look at `status` and `raw`.
+ *
+ * ```ts
+ * const { status, data } = await collectSSE(url('/api/clock'), { count: 3 })
+ * ```
+ *
+ * @param url absolute, as `url('/api/feed')` of `@nuxt/test-utils` gives it
+ * @throws `COLLECT_TIMEOUT` after `timeoutMs`, `COLLECT_ENDED` when the stream is over before what was waited for. Both tell what was
+ * received, in their text and in `details.received`. `NETWORK` when nobody answers at all, `INVALID_OPTION`.
+ */
+export async function collectSSE<T = unknown>(url: string | URL, options: SSECollectOptions<T> = {}): Promise<SSECollected<T>> {
+  const { count, until, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  if (count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) throw invalidOption('count', 'a whole number, at least 1', count)
+  if (until !== undefined && typeof until !== 'function') throw invalidOption('until', 'a function of the message', until)
+  const deadline = performance.now() + timeoutMs
+  const reader = await readSSE<T>(url, options)
+  let over = false
+  void reader.finished.then(() => over = true)
+  let enough: number | undefined
+  let asked = 0
+  const isComplete = () => {
+    if (count === undefined && !until) return over
+    const { messages } = reader
+    while (enough === undefined && asked < messages.length) {
+      const message = messages[asked++]!
+      if (asked === count || until?.(message, messages.slice(0, asked))) enough = asked
+    }
+    return enough !== undefined
+  }
+  try {
+    await reader.until(isComplete, Math.max(1, deadline - performance.now()))
+    return collected(reader, enough)
+  }
+  finally {
+    await reader.close()
+  }
+}
+
+/** What came behind the last message that was asked for is a matter of luck: left out. */
+function collected<T>(reader: SSEReader<T>, count = Infinity): SSECollected<T> {
+  let messages = 0
+  const end = reader.events.findIndex(({ event }) => event !== 'sse' && ++messages === count)
+  const events = end < 0 ? reader.events : reader.events.slice(0, end + 1)
+  const { status, headers, comments, retryMs, raw } = reader
+  return {
+    status,
+    headers,
+    messages: reader.messages.slice(0, count),
+    data: reader.data.slice(0, count),
+    controls: reader.controls.slice(0, events.filter(({ event }) => event === 'sse').length),
+    comments: [...comments],
+    retryMs,
+    position: events.findLast(({ id }) => id !== undefined)?.id,
+    raw,
+  }
+}

@@ -1,0 +1,228 @@
+import { SSEError, invalidOption } from '../shared/errors'
+import { createMemoryDriver } from '../server/drivers/memory'
+import type { LogDriver, LogNotice } from '../server/drivers/types'
+import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
+
+const METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove'] as const
+
+/** What is asked of a driver: `append` by `publish`, `finish` by `end` and `fail`, `read`, `state` and `subscribe` by readers, `lease` by `run`, `remove` by `delete`. */
+export type FailingMethod = typeof METHODS[number]
+
+export interface FailOptions {
+  /** So often; then it works again. @default Infinity: until `heal()` */
+  times?: number
+  /** The `code` of the `SSEError`. @default 'DRIVER_UNAVAILABLE', which routes answer with a 503 that clients wait out */
+  code?: string
+  /** How long it takes to fail, in milliseconds. @default 0 */
+  delayMs?: number
+  /** `request`: nothing was done. `answer`: it was done, and only the answer was lost, as when a connection breaks at the wrong moment. @default 'request' */
+  lost?: 'request' | 'answer'
+}
+
+export interface SlowOptions {
+  /** How much longer it takes, in milliseconds. */
+  delayMs: number
+  /** So often. @default Infinity: until `heal()` */
+  times?: number
+}
+
+/** What may happen to a notice that tells readers of something new. None of it may lose a message: readers find it in the log. */
+export type NoticeDisturbance = 'drop' | 'double' | 'late'
+
+export interface DisturbOptions {
+  /** So many notices. @default Infinity: until `heal()` */
+  times?: number
+  /** How late, in milliseconds. @default until `heal()` */
+  delayMs?: number
+}
+
+/** A driver that does what the one inside does, unless it is told to fail. */
+export interface FailingDriver extends LogDriver {
+  /** Has a method fail, or all of them. What was said before about the same method goes first. */
+  fail(method: FailingMethod | 'all', options?: FailOptions): void
+  /** Has a method, or all of them, take longer. */
+  slow(method: FailingMethod | 'all', options: SlowOptions): void
+  /** Has notices come late, twice, or never. What was said before goes first. */
+  disturb(how: NoticeDisturbance, options?: DisturbOptions): void
+  /** From now on everything works. Notices that are late arrive; where some were dropped, readers are told to look, as a real driver does when its connection is back. */
+  heal(): void
+  /** How often each method was called. */
+  readonly calls: Readonly<Record<FailingMethod, number>>
+  /** Calls that failed because they were told to. */
+  readonly failed: number
+}
+
+interface Plan<Options> {
+  left: number
+  options: Options
+}
+
+/**
+ * A driver for tests, around the memory driver or one of yours. Give it to the application under test in a server plugin:
+ * `setSSEDriver(driver)`.
+ *
+ * ```ts
+ * driver.fail('append', { times: 1 })
+ * await channel.publish('x')          // rejects with DRIVER_UNAVAILABLE
+ * await channel.publish('x')          // works
+ * ```
+ *
+ * `fail`, `slow` and `disturb` throw `INVALID_OPTION`.
+ *
+ * @param inner Default: a memory driver with the default retention.
+ */
+export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)): FailingDriver {
+  const calls = Object.fromEntries(METHODS.map(method => [method, 0])) as Record<FailingMethod, number>
+  const notices = createNotices()
+  let failures: (Plan<FailOptions> & { methods: readonly string[] })[] = []
+  let delays: (Plan<SlowOptions> & { methods: readonly string[] })[] = []
+  let failed = 0
+
+  /** The methods' own types are what each call has: they are passed through as they are. */
+  function guarded<Args extends unknown[], Result>(name: FailingMethod, method: (...args: Args) => Promise<Result>) {
+    return async (...args: Args): Promise<Result> => {
+      calls[name]++
+      const delay = take(delays, ({ methods }) => methods.includes(name))
+      const failure = take(failures, ({ methods }) => methods.includes(name))
+      const delayMs = (delay?.delayMs ?? 0) + (failure?.delayMs ?? 0)
+      if (delayMs) await new Promise(resolve => setTimeout(resolve, delayMs))
+      if (failure) {
+        failed++
+        if (failure.lost === 'answer') await method(...args)
+        throw failureOf(name, failure)
+      }
+      return method(...args)
+    }
+  }
+
+  return {
+    name: inner.name,
+    recheckMs: inner.recheckMs,
+    append: guarded('append', inner.append.bind(inner)),
+    finish: guarded('finish', inner.finish.bind(inner)),
+    lease: guarded('lease', inner.lease.bind(inner)),
+    state: guarded('state', inner.state.bind(inner)),
+    read: guarded('read', inner.read.bind(inner)),
+    subscribe: guarded('subscribe', (channel, listener) => notices.subscribe(inner, channel, listener)),
+    remove: guarded('remove', inner.remove.bind(inner)),
+    close() {
+      notices.close()
+      return inner.close()
+    },
+    fail(method, options = {}) {
+      const { lost = 'request', delayMs = 0 } = options
+      if (lost !== 'request' && lost !== 'answer') throw invalidOption('lost', '`"request"` or `"answer"`', lost)
+      failures.push({ methods: methodsOf(method), left: timesOf(options), options: { ...options, delayMs: durationOf(delayMs) } })
+    },
+    slow(method, options) {
+      delays.push({ methods: methodsOf(method), left: timesOf(options), options: { ...options, delayMs: durationOf(options.delayMs) } })
+    },
+    disturb: notices.disturb,
+    heal() {
+      failures = []
+      delays = []
+      notices.heal()
+    },
+    calls,
+    get failed() {
+      return failed
+    },
+  }
+}
+
+/** The next of the plans that applies, counted. */
+function take<Options, P extends Plan<Options>>(plans: P[], applies: (plan: P) => boolean = () => true): P['options'] | undefined {
+  const plan = plans.find(one => one.left > 0 && applies(one))
+  if (!plan) return undefined
+  plan.left--
+  return plan.options
+}
+
+function createNotices() {
+  interface Subscription {
+    listener: (notice: LogNotice) => void
+    dropped: boolean
+    held: LogNotice[]
+    timers: Set<ReturnType<typeof setTimeout>>
+  }
+  const subscriptions = new Set<Subscription>()
+  let plans: (Plan<DisturbOptions> & { how: NoticeDisturbance })[] = []
+
+  function pass(to: Subscription, notice: LogNotice): void {
+    const plan = plans.find(({ left }) => left > 0)
+    if (!plan) return to.listener(notice)
+    plan.left--
+    if (plan.how === 'drop') {
+      to.dropped = true
+    }
+    else if (plan.how === 'double') {
+      to.listener(notice)
+      to.listener(notice)
+    }
+    else if (plan.options.delayMs === undefined) {
+      to.held.push(notice)
+    }
+    else {
+      const timer = setTimeout(() => {
+        to.timers.delete(timer)
+        to.listener(notice)
+      }, plan.options.delayMs)
+      to.timers.add(timer)
+    }
+  }
+
+  function forget(subscription: Subscription): void {
+    for (const timer of subscription.timers) clearTimeout(timer)
+    subscriptions.delete(subscription)
+  }
+
+  return {
+    async subscribe(inner: LogDriver, channel: string, listener: (notice: LogNotice) => void): Promise<() => void> {
+      const subscription: Subscription = { listener, dropped: false, held: [], timers: new Set() }
+      const unsubscribe = await inner.subscribe(channel, notice => pass(subscription, notice))
+      subscriptions.add(subscription)
+      return () => {
+        forget(subscription)
+        unsubscribe()
+      }
+    },
+    disturb(how: NoticeDisturbance, options: DisturbOptions = {}): void {
+      if (!['drop', 'double', 'late'].includes(how)) throw invalidOption('how', '`"drop"`, `"double"` or `"late"`', how)
+      if (options.delayMs !== undefined) durationOf(options.delayMs)
+      plans.push({ how, left: timesOf(options), options })
+    },
+    heal(): void {
+      plans = []
+      for (const subscription of [...subscriptions]) {
+        const { held, dropped, listener } = subscription
+        subscription.held = []
+        subscription.dropped = false
+        for (const notice of held) listener(notice)
+        if (dropped) listener({ type: 'changed' })
+      }
+    },
+    close(): void {
+      for (const subscription of [...subscriptions]) forget(subscription)
+    },
+  }
+}
+
+function failureOf(method: FailingMethod, { code = 'DRIVER_UNAVAILABLE' }: FailOptions): SSEError {
+  return new SSEError(code, `[nuxt-sse] The driver cannot be reached: it was told to fail (\`${method}\`).`, { statusCode: code === 'DRIVER_UNAVAILABLE' ? 503 : 500 })
+}
+
+function methodsOf(method: FailingMethod | 'all'): readonly FailingMethod[] {
+  if (method === 'all') return METHODS
+  if (METHODS.includes(method)) return [method]
+  throw invalidOption('method', ['all', ...METHODS].map(name => `\`${name}\``).join(', '), method)
+}
+
+function timesOf({ times = Infinity }: { times?: number }): number {
+  if (times === Infinity || (Number.isSafeInteger(times) && times >= 1)) return times
+  throw invalidOption('times', 'a whole number, at least 1', times)
+}
+
+function durationOf(delayMs: number): number {
+  if (delayMs >= 0 && delayMs <= 2_147_483_647) return delayMs
+  throw invalidOption('delayMs', 'a number of milliseconds, at least 0', delayMs)
+}

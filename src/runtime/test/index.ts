@@ -1,0 +1,10 @@
+/** `nuxt-sse/test`: for the tests of your own routes. Needs no Nuxt and no test runner. */
+export { collectSSE } from './collect-sse'
+export type { SSECollected, SSECollectOptions } from './collect-sse'
+export { createFailingDriver } from './failing-driver'
+export type { FailingDriver, FailingMethod, FailOptions, NoticeDisturbance, DisturbOptions, SlowOptions } from './failing-driver'
+export { readSSE, SSEReader } from './sse-reader'
+export type { SSEReaderOptions, SSEControlSeen } from './sse-reader'
+export { SSEError } from '../shared/errors'
+export type { SSEControl } from '../shared/protocol'
+export type { SSEMessage } from '../shared/types'

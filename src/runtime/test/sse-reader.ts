@@ -1,0 +1,214 @@
+import { createParser } from 'eventsource-parser'
+import type { EventSourceMessage } from 'eventsource-parser'
+import { SSEError, invalidOption } from '../shared/errors'
+import { CONTROL_EVENT } from '../shared/protocol'
+import type { SSEControl } from '../shared/protocol'
+import type { SSEMessage } from '../shared/types'
+
+export interface SSEReaderOptions {
+  /** @default 'GET', or 'POST' where there is a `body` */
+  method?: string
+  /** `last-event-id` among them, for what a browser would send. */
+  headers?: HeadersInit
+  /** Sent as JSON where it is a plain object or an array, else as it is. */
+  body?: unknown
+  /** Added to those of the url. `undefined` is left out. */
+  query?: Record<string, string | number | boolean | undefined>
+  /** Where to begin: `start`, `now`, an id, or how many messages are known already. As the query parameter `position`. */
+  position?: string | number
+  /** How long to wait for headers, and, unless it is told otherwise, for what `until` waits for, in milliseconds. @default 5000 */
+  timeoutMs?: number
+}
+
+/** A control message, or what a server of another version sends in its place. */
+export type SSEControlSeen = SSEControl | { type: string, [key: string]: unknown }
+
+export const DEFAULT_TIMEOUT_MS = 5_000
+/** Of what was received, an error shows so much of the end. */
+const SHOWN_CHARACTERS = 2_000
+
+/**
+ * Reads one event stream with `eventsource-parser`, as any client would: no reconnect, no polling, nothing left out. What has
+ * come so far is in its properties, and goes on growing until the stream is over or {@link close}d.
+ */
+export class SSEReader<T = unknown> implements AsyncDisposable {
+  /** All that came, control messages among them, as it was on the wire. */
+  readonly events: EventSourceMessage[] = []
+  /** Ordinary messages, with their data as JSON has it; what is no JSON is the text that it is. */
+  readonly messages: SSEMessage<T>[] = []
+  /** `open`, `gap`, `end`, `error`, `leave`. */
+  readonly controls: SSEControlSeen[] = []
+  /** Heartbeats among them. */
+  readonly comments: string[] = []
+  /** The whole body so far. */
+  raw = ''
+  /** What the server told the client to wait before a reconnect. */
+  retryMs?: number
+  /** Resolves when the body is over; `cut` tells how. Never rejects. */
+  readonly finished: Promise<void>
+  /** The body broke off: by `close()`, or by the network. */
+  cut = false
+  readonly #controller: AbortController
+  readonly #timeoutMs: number
+  readonly #waiting = new Set<() => void>()
+
+  constructor(readonly response: Response, controller: AbortController, timeoutMs = DEFAULT_TIMEOUT_MS) {
+    this.#controller = controller
+    this.#timeoutMs = timeoutMs
+    this.finished = this.#read()
+  }
+
+  async #read(): Promise<void> {
+    const parser = createParser({
+      onEvent: event => this.#take(event),
+      onComment: comment => void this.comments.push(comment),
+      onRetry: retryMs => void (this.retryMs = retryMs),
+    })
+    const decoder = new TextDecoder()
+    try {
+      // The DOM's types do not know that a stream can be iterated, which Node's can.
+      for await (const chunk of (this.response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+        const text = decoder.decode(chunk, { stream: true })
+        this.raw += text
+        parser.feed(text)
+        for (const check of this.#waiting) check()
+      }
+    }
+    catch {
+      this.cut = true
+    }
+    for (const check of this.#waiting) check()
+  }
+
+  #take(received: EventSourceMessage): void {
+    const { id, event, data } = received
+    this.events.push(received)
+    if (event === CONTROL_EVENT) this.controls.push(parseData(data) as SSEControlSeen)
+    else this.messages.push({ id, event, data: parseData(data) as T })
+  }
+
+  get status(): number {
+    return this.response.status
+  }
+
+  get headers(): Headers {
+    return this.response.headers
+  }
+
+  /** The data of `messages`. */
+  get data(): T[] {
+    return this.messages.map(({ data }) => data)
+  }
+
+  /** The last id that came: what a client would come back with. */
+  get position(): string | undefined {
+    return this.events.findLast(({ id }) => id !== undefined)?.id
+  }
+
+  /**
+   * Resolves as soon as `condition` holds, which is asked whenever something has come, and at the end.
+   *
+   * @throws `COLLECT_TIMEOUT` after `timeoutMs`, `COLLECT_ENDED` when the stream is over first. Both tell what was received, in
+   * their text and in `details.received`.
+   */
+  async until(condition: (reader: this) => boolean, timeoutMs = this.#timeoutMs): Promise<this> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    let over = false
+    void this.finished.then(() => {
+      over = true
+      check()
+    })
+    const check = () => {
+      try {
+        if (condition(this)) resolve()
+        else if (over) reject(this.#failure('COLLECT_ENDED', ', but it has ended'))
+      }
+      catch (error) {
+        reject(error)
+      }
+    }
+    const timer = setTimeout(() => reject(this.#failure('COLLECT_TIMEOUT', ` within ${Math.round(timeoutMs)} ms`)), timeoutMs)
+    this.#waiting.add(check)
+    check()
+    try {
+      await promise
+    }
+    finally {
+      clearTimeout(timer)
+      this.#waiting.delete(check)
+    }
+    return this
+  }
+
+  /** Ends the connection, as a client that leaves. */
+  async close(): Promise<void> {
+    this.#controller.abort()
+    await this.finished
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #failure(code: string, how: string): SSEError {
+    const { status, headers, messages, controls, raw } = this
+    const shown = raw.length > SHOWN_CHARACTERS ? `…${raw.slice(-SHOWN_CHARACTERS)}` : raw
+    return new SSEError(code, `[nuxt-sse] Expected more of ${this.response.url}${how}. It answered ${status}, ${headers.get('content-type') ?? 'without a content type'}. Received so far (messages: ${messages.length}, control messages: ${controls.length}):\n${shown || '(nothing)'}`, {
+      retry: false,
+      details: { received: { status, messages, controls, raw } },
+    })
+  }
+}
+
+/**
+ * Opens a route, and resolves when it has answered; what it sends is read until you `close()`. For tests that do something
+ * while a stream is open; {@link collectSSE} is the shorter way for all others.
+ *
+ * ```ts
+ * await using reader = await readSSE(url('/api/feed'))
+ * await publish('Hello')
+ * await reader.until(({ messages }) => messages.length === 1)
+ * ```
+ *
+ * @param url absolute, as `url('/api/feed')` of `@nuxt/test-utils` gives it
+ * @throws `INVALID_OPTION`; `NETWORK` when nobody answers at all; `COLLECT_TIMEOUT` when no headers come within `timeoutMs`
+ */
+export async function readSSE<T = unknown>(url: string | URL, options: SSEReaderOptions = {}): Promise<SSEReader<T>> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options
+  if (!(timeoutMs > 0)) throw invalidOption('timeoutMs', 'a number of milliseconds, more than 0', timeoutMs)
+  const [target, init] = prepare(url, options)
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(new SSEError('COLLECT_TIMEOUT', `[nuxt-sse] Expected ${target} to answer within ${timeoutMs} ms: no headers came.`, { retry: false })), timeoutMs)
+  try {
+    return new SSEReader<T>(await fetch(target, { ...init, signal: controller.signal }), controller, timeoutMs)
+  }
+  catch (cause) {
+    if (cause instanceof SSEError) throw cause
+    throw new SSEError('NETWORK', `[nuxt-sse] Expected ${target} to answer: nobody did. Is the server running?`, { retry: false, cause })
+  }
+  finally {
+    clearTimeout(timer)
+  }
+}
+
+function prepare(url: string | URL, { method, headers: headersInit, body, query, position }: SSEReaderOptions): [URL, RequestInit] {
+  if (!URL.canParse(String(url))) throw invalidOption('url', 'absolute, as `url(\'/api/feed\')` of `@nuxt/test-utils` gives it', String(url))
+  const target = new URL(url)
+  for (const [name, value] of Object.entries({ position, ...query })) {
+    if (value !== undefined) target.searchParams.set(name, String(value))
+  }
+  const headers = new Headers(headersInit)
+  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
+  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
+  if (!headers.has('accept')) headers.set('accept', 'text/event-stream')
+  return [target, { method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit }]
+}
+
+function parseData(data: string): unknown {
+  try {
+    return JSON.parse(data)
+  }
+  catch {
+    return data
+  }
+}

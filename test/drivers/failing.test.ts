@@ -1,0 +1,13 @@
+import { createFailingDriver } from '../../src/runtime/test'
+import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
+import { describeDriver } from './suite'
+
+// As long as it is told nothing, it is what is inside; and after it was healed.
+describeDriver('memory', () => {
+  const driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 60_000 }))
+  driver.fail('all')
+  driver.slow('all', { delayMs: 1_000_000 })
+  driver.disturb('drop')
+  driver.heal()
+  return { driver }
+})

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import process from 'node:process'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import { freePort } from '../support/built-server'
+import { rootDir } from '../support/projects'
+import { SSEReader } from '../support/read-sse'
+
+const APP = {
+  'nuxt.config.ts': `export default defineNuxtConfig({
+  modules: ['../../../src/module'],
+  devtools: { enabled: true, disableAuthorization: true, telemetry: false },
+  compatibilityDate: '2026-11-01',
+  telemetry: false,
+})\n`,
+  'package.json': '{ "name": "devtools-fixture", "private": true, "type": "module" }\n',
+  'app/app.vue': '<template>\n  <p>An application</p>\n</template>\n',
+  'server/api/feed.get.ts': 'export default defineSSEHandler(() => useSSEChannel<unknown>(\'feed\'))\n',
+  'server/api/clock.get.ts': 'export default defineSSEHandler(async function* () {\n  for (let n = 1; ; n++) {\n    yield sseMessage({ n }, { event: \'tick\' })\n    await new Promise(resolve => setTimeout(resolve, 100))\n  }\n})\n',
+}
+
+const dir = join(rootDir, 'test/fixtures/.devtools')
+let url: string
+let child: ReturnType<typeof spawn>
+let output = ''
+let browser: Browser
+let page: Page
+let problems: string[]
+/** A page of somebody else. */
+let stranger: Server
+let strange: string
+
+beforeAll(async () => {
+  await rm(dir, { recursive: true, force: true })
+  for (const [path, text] of Object.entries(APP)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true })
+    await writeFile(join(dir, path), text)
+  }
+  const port = await freePort()
+  url = `http://localhost:${port}`
+  child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', 'localhost', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
+  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 90_000, interval: 100 })
+  browser = await launchBrowser()
+  stranger = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><iframe src="${url}/__sse"></iframe>`))
+  stranger.listen(0, '127.0.0.1')
+  await once(stranger, 'listening')
+  strange = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+  stranger?.close()
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  await rm(dir, { recursive: true, force: true })
+})
+
+beforeEach(async () => {
+  problems = []
+  page = await browser.newPage()
+  page.on('pageerror', error => problems.push(String(error)))
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(message.text())
+  })
+})
+afterEach(() => page.close())
+
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000, interval: 50 })
+const table = (id: string) => page.locator(`#${id}`).innerText()
+const state = async () => (await fetch(`${url}/__sse/state`)).json()
+
+describe('the tab in Nuxt DevTools', () => {
+  it('shows what is open, and publishes', async () => {
+    await using clock = await SSEReader.open(`${url}/api/clock`)
+    await using feed = await SSEReader.open(`${url}/api/feed`)
+    await page.goto(`${url}/__sse`)
+    await eventually(async () => expect(await page.locator('#link').innerText()).toBe('Connected'))
+    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock[\s\S]*\/api\/feed\s+feed\s+\w+\.0/))
+    expect(await table('channels')).toMatch(/feed\s+\w+\.0\s+0\s+1\s+0\s+open/)
+    // What it does itself is nobody's business.
+    expect(await page.locator('#numbers').innerText()).toMatch(/Open\s+2\s/)
+
+    await page.click('#channels button')
+    await page.fill('[name=event]', 'greeting')
+    await page.fill('[name=data]', '{ "hello": "you" }')
+    await page.click('form button')
+    await feed.until(({ messages }) => messages.length === 1)
+    const [message] = feed.messages
+    expect(message).toMatchObject({ event: 'greeting', data: { hello: 'you' } })
+    await eventually(async () => expect(await page.locator('#published').innerText()).toBe(`Published as ${message!.id}`))
+    await eventually(async () => expect(await table('log')).toContain(`${message!.id}\tgreeting: {"hello":"you"}`))
+    expect(await table('log')).toMatch(/tick: \{"n":\d+\}/)
+    expect(await table('channels')).toContain(message!.id)
+    await eventually(async () => expect(await page.locator('#connections tr', { hasText: '/api/clock' }).locator('td').nth(5).innerText()).toMatch(/^[1-9]/))
+
+    await clock.close()
+    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*over: disconnect/))
+    expect(problems).toEqual([])
+  })
+
+  it('says what cannot be published', async () => {
+    await page.goto(`${url}/__sse`)
+    await page.fill('[name=channel]', 'feed')
+    await page.fill('[name=data]', 'hello')
+    await page.click('form button')
+    await eventually(async () => expect(await page.locator('#published').innerText()).toContain('A text needs quotes'))
+    await page.fill('[name=data]', '1')
+    await page.fill('[name=event]', 'sse')
+    await page.click('form button')
+    await eventually(async () => expect(await page.locator('#published').innerText()).toMatch(/^RESERVED_EVENT: /))
+  })
+
+  it('is in Nuxt DevTools, follows its theme, and has a name for every control', async () => {
+    await page.setViewportSize({ width: 1280, height: 900 })
+    await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
+    // Whoever is new to it is greeted first.
+    await page.getByRole('button', { name: 'Get Started' }).or(page.getByText('Get Started')).first().click()
+    await page.waitForURL(({ pathname }) => pathname.startsWith('/__nuxt_devtools__/client/modules/'))
+    await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
+    expect(await page.locator('img[src$="/__sse/icon.svg"]').first().evaluate(image => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(0)
+    const frame = page.frameLocator('iframe[src$="/__sse"]')
+    await eventually(async () => expect(await frame.locator('#link').innerText()).toBe('Connected'))
+    const inner = page.frames().find(one => one.url() === `${url}/__sse`)!
+    const dark = () => page.evaluate(() => document.documentElement.classList.contains('dark'))
+    await eventually(async () => expect(await inner.evaluate(() => document.documentElement.dataset.theme)).toBe(await dark() ? 'dark' : 'light'))
+    for (const theme of ['light', 'dark']) {
+      await page.evaluate(to => document.documentElement.classList.toggle('dark', to === 'dark'), theme)
+      await eventually(async () => expect(await inner.evaluate(() => document.documentElement.dataset.theme)).toBe(theme))
+      if (process.env.SSE_SCREENSHOTS) await page.screenshot({ path: join(process.env.SSE_SCREENSHOTS, `devtools-${theme}.png`) })
+    }
+    const tree = await inner.locator('body').ariaSnapshot()
+    const controls = tree.split('\n').filter(line => /^\s*- (?:button|textbox|combobox|checkbox|link)\b/.test(line))
+    expect(controls.length).toBeGreaterThanOrEqual(7)
+    for (const control of controls) expect(control).toMatch(/- \w+ "/)
+  })
+
+  it('finds the server again after a reload', async () => {
+    await page.goto(`${url}/__sse`)
+    await eventually(async () => expect(await page.locator('#link').innerText()).toBe('Connected'))
+    const file = join(dir, 'server/api/clock.get.ts')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('{ n }', '{ n, reloaded: true }'))
+    await eventually(async () => {
+      await using clock = await SSEReader.open(`${url}/api/clock`)
+      await clock.until(({ messages }) => messages.length > 0)
+      expect(clock.data[0]).toMatchObject({ reloaded: true })
+    })
+    await using clock = await SSEReader.open(`${url}/api/clock`)
+    await eventually(async () => expect(await table('log')).toContain('"reloaded":true'))
+    expect(clock.status).toBe(200)
+  })
+})
+
+describe('a page of somebody else', () => {
+  it('neither reads, nor publishes, nor has it in a frame', async () => {
+    await page.goto(strange)
+    const before = await state()
+    const tried = await page.evaluate(async (base) => {
+      const code = (request: Promise<Response>) => request.then(async response => `${response.type} ${await response.text()}`, () => 'failed')
+      return [
+        await code(fetch(`${base}/__sse/state`)),
+        await code(fetch(`${base}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"channel":"evil","data":1}' })),
+        // What needs no preflight.
+        await code(fetch(`${base}/__sse/publish`, { method: 'POST', mode: 'no-cors', body: '{"channel":"evil","data":1}' })),
+        await new Promise(resolve => Object.assign(new EventSource(`${base}/__sse/stream`), { onmessage: () => resolve('read'), onerror: () => resolve('failed') })),
+      ]
+    }, url)
+    expect(tried).toEqual(['failed', 'failed', 'opaque ', 'failed'])
+    expect(page.frames()[1]!.url()).toMatch(/^chrome-error:/)
+    expect(problems.some(text => /frame-ancestors|403/.test(text))).toBe(true)
+    expect((await state()).stats.published).toBe(before.stats.published)
+  })
+
+  it('is told so with a status, and so is a foreign name for this machine', async () => {
+    const publish = (headers: Record<string, string>) => fetch(`${url}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"channel":"evil","data":1}' })
+    expect((await publish({ origin: strange })).status).toBe(403)
+    expect((await publish({ 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect((await publish({ 'content-type': 'text/plain' })).status).toBe(403)
+    expect((await publish({})).status).toBe(200)
+    const { request } = await import('node:http')
+    const { promise, resolve } = Promise.withResolvers<number>()
+    request(`${url}/__sse/state`, { headers: { host: 'example.com' } }, response => resolve(response.resume().statusCode!)).end()
+    expect(await promise).toBe(403)
+  })
+})

@@ -1,0 +1,133 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { launchBrowser } from '../support/browser'
+import type { BuiltServer } from '../support/built-server'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { eventually, openPage } from '../support/playground'
+
+/** What holds on every page of the playground: those that its navigation leads to. */
+
+/** Roles of what somebody operates, or is told of, in Chromium's accessibility tree. */
+const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
+
+let browser: Browser
+let server: BuiltServer
+let page: Page
+let paths: string[]
+const problems: string[] = []
+
+beforeAll(async () => {
+  browser = await launchBrowser()
+  server = await startBuiltServer('playground')
+  const html = await (await fetch(server.url)).text()
+  paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
+  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed']))
+})
+afterAll(async () => {
+  await browser.close()
+  await stopBuiltServers()
+})
+beforeEach(async () => {
+  problems.length = 0
+  page = await openPage(browser, problems)
+})
+afterEach(async () => {
+  await Promise.all(browser.contexts().map(context => context.close()))
+})
+
+async function visit(path: string, of = page): Promise<void> {
+  await of.goto(server.url + path, { waitUntil: 'load' })
+  // Hydrated: what is there in the browser only has come.
+  await of.getByLabel('Colours').waitFor()
+}
+
+/** Of the page, and of a connection that says anything but that it is about to connect. */
+async function settled(): Promise<void> {
+  await eventually(async () => expect(await page.locator('.status:is([data-status="connecting"], [data-status="reconnecting"])').count()).toBe(0))
+}
+
+it('none has anything to say in the console, in either theme', async () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    for (const path of paths) {
+      await visit(path)
+      await settled()
+      expect(problems, path).toEqual([])
+    }
+  }
+})
+
+it('none has a control without a name in the accessibility tree', async () => {
+  const session = await page.context().newCDPSession(page)
+  for (const path of paths) {
+    await visit(path)
+    await settled()
+    for (const summary of await page.locator('summary').all()) await summary.click()
+    const { nodes } = await session.send('Accessibility.getFullAXTree')
+    const controls = nodes.filter(({ ignored, role }) => !ignored && NAMED.has(role?.value as string))
+    // The links of the navigation, the theme and the network's choices at the least.
+    expect(controls.length, path).toBeGreaterThan(10)
+    expect(controls.filter(({ name }) => !String(name?.value ?? '').trim()).map(({ role, backendDOMNodeId }) => [role!.value, backendDOMNodeId]), path).toEqual([])
+    const landmarks = nodes.filter(({ ignored }) => !ignored).map(({ role }) => role?.value)
+    for (const landmark of ['banner', 'navigation', 'main', 'complementary']) expect(landmarks.filter(role => role === landmark), `${path} ${landmark}`).toHaveLength(1)
+  }
+})
+
+it('none scrolls sideways on a phone of 360 pixels', async () => {
+  await page.setViewportSize({ width: 360, height: 740 })
+  for (const path of paths) {
+    await visit(path)
+    await settled()
+    for (const summary of await page.locator('summary').all()) await summary.click()
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(360)
+  }
+})
+
+it('each control is reached with the Tab key, in the order of the page, and seen to be', async () => {
+  for (const path of paths) {
+    await visit(path)
+    await settled()
+    const expected = await page.evaluate(() => {
+      const all = [...document.querySelectorAll<HTMLElement>('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+      return all.filter((element) => {
+        if (!element.checkVisibility() || element.matches(':disabled')) return false
+        // A group of radio buttons is one stop.
+        return !(element instanceof HTMLInputElement && element.type === 'radio' && !element.checked)
+      }).map((element, index) => element.dataset.stop = String(index))
+    })
+    expect(expected.length, path).toBeGreaterThan(8)
+    const reached: (string | undefined)[] = []
+    for (let index = 0; index < expected.length; index++) {
+      await page.keyboard.press('Tab')
+      const stop = await page.evaluate(() => {
+        const focused = document.activeElement as HTMLElement
+        // The radio buttons are drawn by what is beside them.
+        const drawn = focused.matches('.segments input') ? focused.nextElementSibling! : focused
+        return { stop: focused.dataset.stop, name: focused.outerHTML.slice(0, 120), outline: getComputedStyle(drawn).outlineStyle }
+      })
+      expect(stop.outline, `${path}: ${stop.name}`).not.toBe('none')
+      reached.push(stop.stop)
+    }
+    expect(reached, path).toEqual(expected)
+  }
+})
+
+it('the first stop of the Tab key skips what is the same everywhere', async () => {
+  await visit('/feed')
+  await page.keyboard.press('Tab')
+  expect(await page.evaluate(() => document.activeElement!.textContent)).toBe('Skip to the content')
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Tab')
+  expect(await page.getByLabel('Your name').evaluate(element => element === document.activeElement)).toBe(true)
+})
+
+it('asks nothing of any other host', async () => {
+  const hosts = new Set<string>()
+  page.on('request', request => hosts.add(new URL(request.url()).protocol === 'data:' ? 'data:' : new URL(request.url()).host))
+  for (const path of paths) {
+    await visit(path)
+    await settled()
+  }
+  hosts.delete('data:')
+  expect([...hosts]).toEqual([new URL(server.url).host])
+})

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { testTitlesOf } from '../support/declarations'
+import { readPage, readTable } from '../support/markdown'
+import type { Check, Checks } from './peers/check'
+import { BETTER_SSE, H3, OURS, RESUMABLE_STREAM, UPSTASH, VUEUSE } from './peers/check'
+import { clientChecks, closeBrowser } from './peers/client-checks'
+import { serverChecks } from './peers/server-checks'
+
+/** README's table of what others promise, against what they do: the code that is installed, run beside ours. */
+
+const PEERS = [OURS, H3, VUEUSE, BETTER_SSE, RESUMABLE_STREAM, UPSTASH]
+/** Rows that say in words what each is. */
+const IN_WORDS = ['What it is', 'Outside of Nuxt', 'Needs']
+
+const text = 'the code, and its types'
+const checks: Checks = {
+  ...serverChecks,
+  ...clientChecks,
+  'Messages are typed from server to client': {
+    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every way to write its url' },
+    [H3]: { no: 'h3: `push` takes texts' },
+    [VUEUSE]: { no: '@vueuse/core: `Data` is what the caller says' },
+    [BETTER_SSE]: { no: 'better-sse: `push(data: unknown)`' },
+    [RESUMABLE_STREAM]: { no: 'resumable-stream: `ReadableStream<string>`' },
+    [UPSTASH]: { yes: 'client/provider.d.ts: `createRealtime<T>`' },
+  },
+  'Data is validated by a schema': {
+    [OURS]: { no: text },
+    [H3]: { no: text },
+    [VUEUSE]: { no: text },
+    [BETTER_SSE]: { no: text },
+    [RESUMABLE_STREAM]: { no: text },
+    [UPSTASH]: { yes: 'server/realtime.js: `z.parse(schema, data)`' },
+  },
+}
+
+const rows = readTable(await readPage('README.md'), 'Beside others').map(([row, ...cells]) => ({ row: row!, cells }))
+
+afterAll(() => closeBrowser())
+
+it('every row of the table is checked, and no other', () => {
+  expect(rows.map(({ row }) => row).filter(row => !IN_WORDS.includes(row))).toEqual(expect.arrayContaining(Object.keys(checks)))
+  expect(rows.length).toBe(Object.keys(checks).length + IN_WORDS.length)
+})
+
+describe.each(rows.filter(({ row }) => !IN_WORDS.includes(row)))('$row', ({ row, cells }) => {
+  it.each(PEERS.map((peer, index) => ({ peer, cell: cells[index]! })))('$peer: $cell', async ({ peer, cell }) => {
+    const check = checks[row]?.[peer]
+    expect(said(cell)).toBe(check && await known(check))
+  })
+})
+
+function said(cell: string): boolean | undefined {
+  const word = /^(?:yes|no|–)/.exec(cell)?.[0]
+  if (!word) throw new Error(`Expected a cell that begins with yes, no or –, got "${cell}".`)
+  return word === '–' ? undefined : word === 'yes'
+}
+
+async function known(check: Check): Promise<boolean> {
+  if (typeof check === 'function') return check()
+  const [, file, title] = /^(test\/\S+): (.*)$/.exec(Object.values(check)[0]!) ?? []
+  if (file) expect(testTitlesOf(file)).toContain(title)
+  return 'yes' in check
+}
+
+it('the versions under the table are those that are installed', async () => {
+  const markdown = await readPage('README.md')
+  for (const name of ['h3', '@vueuse/core', 'better-sse', 'resumable-stream']) {
+    // Its package.json may be none of its exports.
+    const path = createRequire(import.meta.url).resolve.paths(name)!.map(dir => join(dir, name, 'package.json')).find(existsSync)!
+    const { version } = createRequire(import.meta.url)(path) as { version: string }
+    expect(markdown).toContain(`${name} ${version}`)
+  }
+})

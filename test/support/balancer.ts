@@ -1,0 +1,44 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface Balancer {
+  url: string
+  close(): Promise<void>
+}
+
+/**
+ * Hands each request to the first of `order` that takes it, as a balancer does in front of instances: the one that is gone is passed
+ * over, and what it had begun to answer is cut.
+ */
+export async function startBalancer(order: (request: IncomingMessage) => { port: number }[]): Promise<Balancer> {
+  const forward = (incoming: IncomingMessage, outgoing: ServerResponse, [first, ...others]: { port: number }[]) => {
+    if (!first) return void outgoing.writeHead(502).end()
+    const { method, url: path, headers } = incoming
+    // A connection for each: what is idle and gets cut off is nobody's failure.
+    const upstream = request({ host: '127.0.0.1', port: first.port, method, path, headers, agent: false }, (answer) => {
+      outgoing.writeHead(answer.statusCode!, answer.headers)
+      outgoing.flushHeaders()
+      answer.pipe(outgoing)
+      answer.on('error', () => outgoing.destroy())
+    })
+    upstream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') forward(incoming, outgoing, others)
+      else outgoing.destroy()
+    })
+    outgoing.on('close', () => upstream.destroy())
+    // Not before: what one has taken of a body is not there for the next.
+    upstream.once('socket', socket => socket.once('connect', () => incoming.pipe(upstream)))
+  }
+  const server = createServer((incoming, outgoing) => forward(incoming, outgoing, order(incoming))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

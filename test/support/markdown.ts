@@ -1,0 +1,76 @@
+import { glob, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { rootDir } from './projects'
+
+/** Every page of the documentation, by its path in the repository. */
+export async function readPages(): Promise<Map<string, string>> {
+  const pages = new Map<string, string>()
+  for await (const page of glob(['*.md', 'docs/**/*.md', 'bench/*.md'], { cwd: rootDir })) pages.set(page, await readPage(page))
+  return new Map([...pages].sort())
+}
+
+export function readPage(page: string): Promise<string> {
+  return readFile(join(rootDir, page), 'utf8')
+}
+
+/** The text without its blocks of code, in which `#` is no heading and `](` no link. */
+export function withoutCode(markdown: string): string {
+  let inside = false
+  return markdown.split('\n').filter((line) => {
+    if (!/^ *```/.test(line)) return !inside
+    inside = !inside
+    return false
+  }).join('\n')
+}
+
+export interface CodeBlock {
+  language: string
+  text: string
+  /** Of the first line of code, in its page. */
+  line: number
+}
+
+export function readBlocks(markdown: string): CodeBlock[] {
+  return [...markdown.matchAll(/^( *)```([\w-]*)\n(.*?)^\1```$/gms)].map(({ 1: indent, 2: language, 3: text, index }) => ({
+    language: language!,
+    text: text!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+    line: markdown.slice(0, index).split('\n').length + 1,
+  }))
+}
+
+/** The fragments that GitHub gives to headings, in their order: of two that are the same the second has a number. */
+export function readAnchors(markdown: string): string[] {
+  const seen = new Map<string, number>()
+  return readHeadings(markdown).map(({ text }) => {
+    const slug = text.toLowerCase().replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(/\s/g, '-')
+    const before = seen.get(slug) ?? 0
+    seen.set(slug, before + 1)
+    return before ? `${slug}-${before}` : slug
+  })
+}
+
+function readHeadings(markdown: string): { level: number, text: string }[] {
+  return [...withoutCode(markdown).matchAll(/^(#+) (.+)$/gm)].map(([, marks, text]) => ({ level: marks!.length, text: text!.trim() }))
+}
+
+/** Cells of all tables under a heading, up to the next of its level or above; without the rows that name the columns. */
+export function readTable(markdown: string, heading: string): string[][] {
+  const lines = withoutCode(markdown).split('\n')
+  const start = lines.findIndex(line => line.replace(/^#+ /, '') === heading && line.startsWith('#'))
+  if (start < 0) throw new Error(`There is no heading "${heading}".`)
+  const level = /^#+/.exec(lines[start]!)![0].length
+  const length = lines.slice(start + 1).findIndex(line => (/^(#+) /.exec(line)?.[1]?.length ?? 9) <= level)
+  const section = lines.slice(start + 1, length < 0 ? undefined : start + 1 + length)
+  return section
+    .filter((line, index) => line.startsWith('|') && !isRule(line) && !isRule(section[index + 1] ?? ''))
+    .map(line => line.split(/(?<!\\)\|/).slice(1, -1).map(cell => cell.trim().replaceAll('\\|', '|')))
+}
+
+function isRule(line: string): boolean {
+  return /^\|[\s|:-]+\|$/.test(line)
+}
+
+/** What stands between backticks. */
+export function codesIn(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
+}

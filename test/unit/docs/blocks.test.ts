@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { parse as parseYaml } from 'yaml'
+import { readBlocks, readPages } from '../../support/markdown'
+import { startNginx } from '../../support/nginx'
+import { SSEReader } from '../../support/read-sse'
+import { startSSEServer } from '../../support/sse-server'
+
+/** Blocks of code that are no TypeScript: of that, test/package/docs.test.ts takes care. */
+
+const run = promisify(execFile)
+
+/** What is checked here or there, or is only to be read: what a server answers, trees, commands of other people's tools. */
+const LANGUAGES = ['ts', 'vue', 'sh', 'nginx', 'json', 'yaml', 'dockerfile', 'caddy', '']
+
+const blocks = [...await readPages()].flatMap(([page, markdown]) => readBlocks(markdown).map(block => ({ ...block, name: `${page}:${block.line}` })))
+
+function blocksIn(language: string) {
+  const found = blocks.filter(block => block.language === language)
+  expect(found.length, language).toBeGreaterThan(0)
+  return found
+}
+
+describe('blocks of code in README and docs', () => {
+  it('are in languages that somebody checks', () => {
+    expect(blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ name, language }) => `${name}: ${language}`)).toEqual([])
+  })
+
+  it('of nginx are what nginx takes, and let a stream through as it comes', async () => {
+    const server = await startSSEServer()
+    const channel = server.channel<number>('feed')
+    server.route('/', () => channel)
+    try {
+      for (const { name, text } of blocksIn('nginx')) {
+        const nginx = await startNginx((port) => {
+          const here = text.replaceAll(/127\.0\.0\.1:300\d/g, new URL(server.url).host)
+          return here.includes('listen ') ? here.replace('127.0.0.1:8080', `127.0.0.1:${port}`) : `server {\n listen 127.0.0.1:${port};\n${here}}`
+        })
+        try {
+          const reader = await SSEReader.open(`${nginx.url}/?position=now`)
+          await reader.until(({ controls }) => controls.length === 1)
+          await channel.publish(1)
+          await reader.until(({ data }) => data.length === 1)
+          expect(reader.response.headers.get('content-encoding'), name).toBeNull()
+          await reader.close()
+        }
+        finally {
+          await nginx.stop()
+        }
+      }
+    }
+    finally {
+      await server.close()
+    }
+  })
+
+  it('of JSON and YAML can be parsed', () => {
+    for (const { name, text } of blocksIn('json')) expect(() => JSON.parse(text), name).not.toThrow()
+    for (const { name, text } of blocksIn('yaml')) expect(parseYaml(text), name).toBeTypeOf('object')
+  })
+
+  it('of a shell can be parsed', async () => {
+    for (const { name, text } of blocksIn('sh')) await expect(run('sh', ['-n', '-c', text]), name).resolves.toBeTruthy()
+  })
+})

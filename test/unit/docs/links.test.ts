@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { expect, it } from 'vitest'
+import { readAnchors, readPages, withoutCode } from '../../support/markdown'
+import { rootDir } from '../../support/projects'
+
+/** Links between pages, images among them: `[text](page.md#heading)`, `<img src="…">`. Other hosts are not asked. */
+function linksIn(markdown: string): string[] {
+  const text = withoutCode(markdown).replaceAll(/`[^`\n]*`/g, '')
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g), ...text.matchAll(/(?:src|srcset|href)="([^"]+)"/g)].map(([, link]) => link!).filter(link => !/^[a-z]+:/.test(link))
+}
+
+it('links between pages lead somewhere, to a heading that is there', async () => {
+  const pages = await readPages()
+  const broken: string[] = []
+  let count = 0
+  for (const [page, markdown] of pages) {
+    for (const link of linksIn(markdown)) {
+      count++
+      const [path, fragment] = link.split('#') as [string, string | undefined]
+      const target = path ? normalize(join(dirname(page), path)) : page
+      if (!existsSync(join(rootDir, target))) broken.push(`${page}: ${link}: there is no ${target}`)
+      else if (fragment !== undefined && !readAnchors(pages.get(target) ?? '').includes(fragment)) broken.push(`${page}: ${link}: ${target} has no such heading`)
+    }
+  }
+  expect(count).toBeGreaterThan(40)
+  expect(broken).toEqual([])
+})
+
+it('every page can be reached from README', async () => {
+  const pages = await readPages()
+  const reached = new Set<string>()
+  const queue = ['README.md']
+  for (let page = queue.pop(); page; page = queue.pop()) {
+    if (reached.has(page) || !pages.has(page)) continue
+    reached.add(page)
+    const from = page
+    queue.push(...linksIn(pages.get(page)!).map(link => normalize(join(dirname(from), link.split('#')[0] || '.'))))
+  }
+  expect([...pages.keys()].filter(page => !reached.has(page) && page !== 'CHANGELOG.md')).toEqual([])
+})
+
+it('tells one heading from another of the same words', () => {
+  expect(readAnchors('# `run(a, { b? })`\n## Same\n### Same\n```\n# none\n```\n## [A *b*](c.md) – d')).toEqual(['runa--b-', 'same', 'same-1', 'a-b--d'])
+})

@@ -1,0 +1,190 @@
+import { glob } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { resolveOptions } from '../../../src/options'
+import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import { literalsOf, membersOf, textsOf } from '../../support/declarations'
+import { codesIn, readPage, readTable } from '../../support/markdown'
+import { rootDir } from '../../support/projects'
+
+/** The reference names what the source has, all of it, and nothing else. */
+
+const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
+const MODULE_OPTIONS = 'src/options.ts'
+const CLIENT_TYPES = 'src/runtime/client/types.ts'
+const USE_SSE = 'src/runtime/app/composables/use-sse.ts'
+
+/** First cells, in which several names may stand, without the parameters of functions. */
+async function namesIn(page: string, heading: string): Promise<string[]> {
+  const rows = readTable(await readPage(page), heading)
+  return rows.flatMap(([first]) => codesIn(first!).map(name => name.replace(/\(.*$/, '')))
+}
+
+/** Names and defaults, of those rows that say a value. */
+async function defaultsIn(page: string, heading: string, column = 1): Promise<Record<string, unknown>> {
+  const rows = readTable(await readPage(page), heading)
+  return Object.fromEntries(rows.flatMap((cells) => {
+    const value = /^`([^`]+)`$/.exec(cells[column]!)?.[1]
+    // As JavaScript reads it: it is written as in a configuration.
+    return value === undefined ? [] : [[codesIn(cells[0]!)[0]!, new Function(`return (${value})`)() as unknown]]
+  }))
+}
+
+const sorted = (names: Iterable<string>) => [...new Set(names)].sort()
+
+describe('reference/options.md', () => {
+  const page = 'docs/reference/options.md'
+  const shared = 'Of handlers, and under `sse` for all of them'
+
+  it('has every option of handlers and of the module, each once', async () => {
+    const common = await namesIn(page, shared)
+    const moduleOnly = await namesIn(page, 'Only under `sse`')
+    expect([...common, ...moduleOnly].sort()).toEqual(membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').sort())
+    expect((await namesIn(page, 'Only of a handler')).sort()).toEqual(membersOf(HANDLER_OPTIONS, 'SSEOwnHandlerOptions').sort())
+    const keeps = await namesIn(page, 'What keeps channels')
+    const builds = await namesIn(page, 'What builds for browsers have')
+    expect(sorted(['driver', ...membersOf(MODULE_OPTIONS, 'RedisOptions').map(name => `redis.${name}`)])).toEqual(sorted(keeps))
+    expect(membersOf(MODULE_OPTIONS, 'ClientOptions').map(name => `client.${name}`)).toEqual(builds)
+    expect(sorted([...keeps, ...builds].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
+  })
+
+  it('says of an option that it is only the module\'s where its comment does', async () => {
+    const source = await readPage(HANDLER_OPTIONS)
+    const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`a handler's own has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
+    expect(sorted(only)).toEqual(sorted(await namesIn(page, 'Only under `sse`')))
+  })
+
+  it('has their defaults', async () => {
+    expect({ ...await defaultsIn(page, shared), ...await defaultsIn(page, 'Only under `sse`') }).toEqual(DEFAULT_HANDLER_OPTIONS)
+    const { redis } = resolveOptions()
+    const said = await defaultsIn(page, 'What keeps channels', 2)
+    expect(said).toEqual(Object.fromEntries(Object.entries(redis).filter(([, value]) => value !== '').map(([name, value]) => [`redis.${name}`, value])))
+  })
+
+  it('has the names in the environment', async () => {
+    for (const [option, variable] of readTable(await readPage(page), 'What keeps channels')) {
+      const name = codesIn(option!)[0]!.replaceAll(/[A-Z]/g, '_$&').replace('.', '_').toUpperCase()
+      expect(codesIn(variable!)).toEqual([`NUXT_SSE_${name}`])
+    }
+  })
+})
+
+describe('reference/client.md', () => {
+  const page = 'docs/reference/client.md'
+
+  it('has every option of useSSE and openSSE, and what useSSE returns', async () => {
+    const client = membersOf(CLIENT_TYPES, 'SSEClientOptions').filter(name => name !== 'reconnect')
+    const reconnect = membersOf(CLIENT_TYPES, 'SSEReconnectOptions').map(name => `reconnect.${name}`)
+    expect(sorted(await namesIn(page, '`openSSE(url, options?)`'))).toEqual(sorted([...client, ...reconnect]))
+    const own = membersOf(USE_SSE, 'UseSSEOptions').filter(name => name !== 'method')
+    expect(sorted(await namesIn(page, '`useSSE(url, options?)`'))).toEqual(sorted([...membersOf(USE_SSE, 'UseSSEReturn'), ...own]))
+  })
+
+  it('has their defaults', async () => {
+    const { method, transports, connectTimeoutMs, reconnect } = resolveClientOptions()
+    expect(await defaultsIn(page, '`openSSE(url, options?)`')).toEqual({
+      method, transports, connectTimeoutMs, 'pauseWhenHidden': false,
+      'reconnect.minDelayMs': reconnect.minDelayMs, 'reconnect.maxDelayMs': reconnect.maxDelayMs, 'reconnect.maxAttempts': reconnect.maxAttempts,
+    })
+  })
+
+  it('has every status and transport, and what openSSE returns', async () => {
+    const text = await readPage(page)
+    const status = readTable(text, '`useSSE(url, options?)`').find(([name]) => name === '`status`')![1]!
+    expect(sorted(codesIn(status))).toEqual(sorted(literalsOf(CLIENT_TYPES, 'SSEStatus')))
+    for (const name of membersOf('src/runtime/client/open-sse.ts', 'SSESource')) expect(text.slice(text.indexOf('## `openSSE')), name).toMatch(new RegExp(`\`${name}(?:\\(\\))?\``))
+  })
+})
+
+describe('reference/server.md', () => {
+  const page = 'docs/reference/server.md'
+
+  it('has every function that is auto-imported in `server/`', async () => {
+    const source = await readPage('src/module.ts')
+    const list = /SERVER_IMPORTS = \[(.*?)\] as const/s.exec(source)![1]!
+    const imported = [...list.matchAll(/\['(\w+)'/g), ...source.matchAll(/addServerImports\(\[\{ name: '(\w+)'/g)].map(([, name]) => name!)
+    expect(imported.length).toBeGreaterThan(6)
+    expect(sorted((await namesIn(page, 'Functions on the server')).filter(name => imported.includes(name)))).toEqual(sorted(imported))
+  })
+
+  it('has every part of a channel and of a connection', async () => {
+    const channel = await namesIn(page, '`useSSEChannel(name, { retention? })`')
+    expect(sorted(channel)).toEqual(sorted(membersOf('src/runtime/server/channel.ts', 'SSEChannel')))
+    const connection = await namesIn(page, 'The connection')
+    expect(sorted(connection)).toEqual(sorted(membersOf('src/runtime/server/sse-connection.ts', 'SSEConnection')))
+    const info = readTable(await readPage(page), '`useSSEChannel(name, { retention? })`').find(([name]) => name === '`info()`')![1]!
+    expect(sorted(codesIn(info).map(name => name.replace('?', '')))).toEqual(sorted(membersOf('src/runtime/server/channel.ts', 'SSEChannelInfo')))
+  })
+})
+
+describe('reference/errors.md', () => {
+  const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
+
+  it('has every code that the source names, and no other', async () => {
+    const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
+    expect(named.length).toBeGreaterThan(30)
+    const server = await namesIn('docs/reference/errors.md', 'Of the server')
+    const client = await namesIn('docs/reference/errors.md', 'Of a client')
+    expect(sorted([...server, ...client])).toEqual(sorted(named))
+  })
+
+  it('every code that is thrown somewhere is one that is named', async () => {
+    const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode')
+    const thrown: string[] = []
+    for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
+      const source = await readPage(file)
+      for (const [, code] of source.matchAll(/(?:SSEError|clientError|passingError)\(\s*'([^']+)'/g)) thrown.push(code!)
+    }
+    expect(thrown.length).toBeGreaterThan(30)
+    expect(sorted(thrown).filter(code => !named.includes(code))).toEqual([])
+  })
+
+  it('every code that is named is used', async () => {
+    const used = new Set<string>()
+    for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
+      if (file.endsWith('shared/errors.ts')) continue
+      for (const text of textsOf(file)) used.add(text)
+    }
+    const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text) && text !== 'INVALID_OPTION')
+    expect(named.filter(code => !used.has(code))).toEqual([])
+  })
+
+  it('has every part of an error', async () => {
+    const parts = [...membersOf('src/runtime/shared/errors.ts', 'SSEErrorOptions'), 'code', 'message']
+    expect(sorted(await namesIn('docs/reference/errors.md', 'The parts of an `SSEError`'))).toEqual(sorted(parts))
+  })
+})
+
+describe('insight.md', () => {
+  const page = 'docs/insight.md'
+
+  it('has every hook, and every place of an error', async () => {
+    const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
+    expect(sorted(hooks)).toEqual(sorted(membersOf('src/runtime/server/insight.ts', 'SSEHooks')))
+    const places = readTable(await readPage(page), 'Hooks').map(([first]) => codesIn(first!)[0]!).filter(name => !name.startsWith('sse:') && name !== 'where')
+    expect(sorted(places)).toEqual(sorted(literalsOf('src/runtime/server/insight.ts', 'SSEErrorPlace')))
+  })
+
+  it('has every number', async () => {
+    expect(sorted(await namesIn(page, '`useSSEStats()`'))).toEqual(sorted(membersOf('src/runtime/server/stats.ts', 'SSEStats')))
+  })
+})
+
+describe('protocol.md', () => {
+  const PROTOCOL = 'src/runtime/shared/protocol.ts'
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl' }
+
+  it('has every control message with its fields, and every reason of a gap', async () => {
+    const text = await readPage('docs/protocol.md')
+    const rows = readTable(text, 'Event stream')
+    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
+    expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
+    for (const [type, fields] of rows) {
+      const name = codesIn(type!)[0] as keyof typeof CONTROLS
+      const members = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : membersOf(PROTOCOL, CONTROLS[name]).filter(member => member !== 'type')
+      expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
+    }
+    const reasons = readTable(text, 'Position').map(([first]) => codesIn(first!)[0]).filter(name => ['trimmed', 'epoch', 'invalid'].includes(name!))
+    expect(sorted(reasons as string[])).toEqual(sorted(literalsOf(PROTOCOL, 'SSEGapReason')))
+  })
+})
