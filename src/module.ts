@@ -36,10 +36,13 @@ export default defineNuxtModule<ModuleOptions>({
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addNitroPlugin({ nitro2: runtime(SERVER_PLUGIN.nitro2), nitro3: runtime(SERVER_PLUGIN.nitro3) })
-    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
-    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
-    // Its page is made of routes for Nitro 2.
-    if (nitroMajor !== 3) setupDevtools(nuxt, resolve)
+    if (nitroMajor !== 3) {
+      // Nitro 3 bundles whatever is not asked to be left outside.
+      const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+      nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
+      // Its page is made of routes for Nitro 2.
+      setupDevtools(nuxt, resolve)
+    }
 
     // In development an application may begin to share at any time.
     const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
