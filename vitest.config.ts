@@ -2,7 +2,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { defineVitestProject } from '@nuxt/test-utils/config'
 import { defineConfig } from 'vitest/config'
-import { serverAliases } from './src/server-parts'
+import { serverAliases } from './src/server-parts.ts'
 
 /** As the module chooses them for a server on Node. */
 const resolve = { alias: serverAliases({ redis: true, node: true }, path => fileURLToPath(new URL(`src/runtime/${path}`, import.meta.url))) }

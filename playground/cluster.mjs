@@ -1,6 +1,6 @@
 // The built playground as it is deployed: two instances on one Redis, behind one port. End one of them (its number is
-// printed) and look at the pages: nothing is lost. `npm run dev:cluster`; NUXT_SSE_REDIS_URL names a Redis of yours,
-// otherwise one is started; PORT is 3000 unless it is set.
+// printed, and the header `x-instance` of each answer is one of them) and look at the pages: nothing is lost.
+// `npm run dev:cluster`; NUXT_SSE_REDIS_URL names a Redis of yours, otherwise one is started; PORT is 3000 unless it is set.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'

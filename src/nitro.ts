@@ -4,7 +4,8 @@ import type { Nitro as Nitro3 } from 'nitro/types'
 import type { Nitro as Nitro2 } from 'nitropack/types'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, adaptToPlatform, serverConfig, wantsRedis } from './server-parts'
+import { adaptToPlatform } from './platform'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -19,6 +20,8 @@ declare module 'nitro/types' {
   interface NitroOptions { sse?: NitroModuleOptions }
 }
 
+/** This file as TypeScript reads it: the options are known where it is looked at. */
+const typesOfThis = fileURLToPath(import.meta.url).replace(/\.mjs$/, '.d.mts')
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
@@ -42,23 +45,31 @@ export default {
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
     adaptToPlatform(nitro as Nitro2 | Nitro3, { nitroMajor: isNitro3 ? 3 : 2, redis: wantsRedis(resolved) }, runtime)
     options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
+    // A plain import of the package's files would not find the aliases: they are bundled.
     if (isNitro3) adaptToNitro3(options as Nitro3['options'])
     else adaptToNitro2(options as Nitro2['options'])
   },
 } satisfies SSENitroModule as SSENitroModule
 
-/** A plain import of the package's files would not find the aliases: they are bundled. */
 function adaptToNitro3(options: Nitro3['options']): void {
   if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir, ...BUNDLED_PACKAGES]
 }
 
-/** The same, and what Nitro 3 does not have: auto-imports, and a TypeScript configuration that knows of aliases. */
+/** What Nitro 3 does not have: auto-imports, and a TypeScript configuration that it writes. */
 function adaptToNitro2(options: Nitro2['options']): void {
   if (options.imports) {
     options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
   }
   options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
-  const { typescript } = options
-  const compilerOptions = typescript.tsConfig?.compilerOptions
-  typescript.tsConfig = { ...typescript.tsConfig, compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } } }
+  tellTypeScript(options.typescript)
+}
+
+/** Of aliases, and of modules that a configuration names by a text, Nitro says nothing in its `tsconfig.json`. */
+function tellTypeScript(typescript: Nitro2['options']['typescript']): void {
+  const { files, compilerOptions, ...rest } = typescript.tsConfig ?? {}
+  typescript.tsConfig = {
+    ...rest,
+    files: [...files ?? [], typesOfThis],
+    compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime('server/utils/index')] } },
+  }
 }

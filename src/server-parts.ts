@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
-import { describePlatform } from './platform'
-import type { PlatformOptions } from './platform'
 
 /** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
 
@@ -34,10 +32,12 @@ export interface ServerTarget {
   redis: boolean
   /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
   node?: boolean
+  /** Whether connections outlive a request: without, nothing of Redis is there. @default true */
+  connections?: boolean
 }
 
 /** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
-export function serverAliases({ nitroMajor = 2, redis, node = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+export function serverAliases({ nitroMajor = 2, redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
   const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
@@ -46,6 +46,7 @@ export function serverAliases({ nitroMajor = 2, redis, node = true }: ServerTarg
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
     '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/redis': `server/drivers/redis-${connections ? 'here' : 'left-out'}`,
     '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
   }
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
@@ -61,18 +62,4 @@ export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedM
   // One for as long as the development server runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
   const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
   return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
-}
-
-interface NitroBuild {
-  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
-  logger: { info(message: string): void }
-}
-
-/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
-export function adaptToPlatform({ options, logger }: NitroBuild, target: Omit<ServerTarget, 'node'>, runtime: (path: string) => string): void {
-  Object.assign(options.alias, serverAliases({ ...target, node: options.node }, runtime))
-  const { notes, maxLifetimeMs } = describePlatform(options, target.redis)
-  for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
-  const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
-  if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
 }

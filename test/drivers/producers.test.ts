@@ -1,9 +1,9 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
-import type { LogDriver } from '../../src/runtime/server/drivers/types'
+import type { LogClosing, LogDriver } from '../../src/runtime/server/drivers/types'
 import { SSEError } from '../../src/runtime/shared/errors'
 import { eventually } from '../support/conditions'
 import type { Random } from '../support/random'
@@ -16,7 +16,7 @@ import { failOnUnhandledRejections } from '../support/unhandled'
 
 /**
  * Producers that count, in three processes on one Redis, each of which is cut off from it for shorter and longer than the lease, and
- * does not always hear what became of what it asked for: in the end the log has each number once, in order, and nobody goes on.
+ * does not always hear what became of what it asked for: the log has each number once, in order, it ends, and nobody goes on.
  */
 
 failOnUnhandledRejections()
@@ -32,8 +32,6 @@ beforeAll(async () => {
   redis = await startRedis()
 })
 afterAll(() => redis.stop())
-afterEach(() => Promise.all(servers.map(server => server.close())))
-
 /** Cut off from its store now and then: what is asked did not arrive, or its answer was lost. */
 interface Process { driver: LogDriver, down: boolean }
 
@@ -53,61 +51,102 @@ function unreliable(random: Random): Process {
   return one
 }
 
-it('any outages, any lost answers, restarts: each number once, in order, and then the end', async () => {
-  const random = createRandom(Number(process.env.SSE_SEED ?? 1))
-  const processes = [0, 1, 2].map(() => unreliable(random))
+let random: Random
+let processes: Process[]
+let open: number
+let runs: number
+beforeEach(async () => {
+  random = createRandom(Number(process.env.SSE_SEED ?? 1))
+  processes = [0, 1, 2].map(() => unreliable(random))
   servers = await Promise.all(processes.map(({ driver }) => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retention: RETENTION }, driver)))
-  let open = 0
-  let runs = 0
-  async function* count(from: number, signal: AbortSignal) {
-    runs++
-    open++
-    try {
-      for (let n = from + 1; n <= TOKENS; n++) {
-        yield n
-        await sleep(random.int(20), undefined, { signal }).catch(() => {})
-      }
-    }
-    finally {
-      open--
+  open = runs = 0
+})
+afterEach(() => Promise.all(servers.map(server => server.close())))
+
+async function* count(from: number, signal: AbortSignal) {
+  runs++
+  open++
+  try {
+    for (let n = from + 1; n <= TOKENS; n++) {
+      yield n
+      await sleep(random.int(20), undefined, { signal }).catch(() => {})
     }
   }
-  const names = Array.from({ length: CHANNELS }, (_, index) => `chaos ${index}`)
-  for (const name of names) {
-    for (const server of random.shuffle(servers)) await server.channel(name).run(({ offset, signal }) => count(offset, signal), { onLost: 'restart' })
+  finally {
+    open--
   }
-  expect(runs).toBe(CHANNELS)
+}
+
+const run = (server: TestServer, name: string, onLost: 'fail' | 'restart') => server.channel(name).run(({ offset, signal }) => count(offset, signal), { onLost })
+
+/** Cuts the processes off, again and again, while `meanwhile` goes on. */
+async function disturbed(meanwhile: (isOver: () => boolean) => Promise<unknown>[], until: () => Promise<void>): Promise<void> {
   let over = false
-  const disturbing = Promise.all(processes.map(async (one) => {
+  const all = [...meanwhile(() => over), ...processes.map(async (one) => {
     while (!over) {
       await sleep(random.int(400))
       one.down = !over
       await sleep(random.int(random.pick([50, 200, 800])))
       one.down = false
     }
-  }))
-  const reader = servers[0]!.context.driver
-  const stateOf = (name: string) => reader.state(name).catch(() => undefined)
-  const endedOf = async () => (await Promise.all(names.map(stateOf))).filter(state => state?.closing && !state.closing.error).length
-  // Where all three were cut off at once for too long, the next caller goes on, as a reader who comes back is.
-  const calling = (async () => {
-    while (!over) {
-      await sleep(100)
-      for (const name of names) await random.pick(servers).channel(name).run(({ offset, signal }) => count(offset, signal), { onLost: 'restart' }).catch(() => {})
-    }
-  })()
+  })]
   try {
-    await vi.waitFor(async () => expect(await endedOf()).toBe(CHANNELS), { timeout: 60_000, interval: 50 })
+    await until()
   }
   finally {
     over = true
-    await Promise.all([disturbing, calling])
+    await Promise.all(all)
   }
+}
+
+const stateOf = (name: string) => servers[0]!.context.driver.state(name).catch(() => undefined)
+const numbersOf = async (name: string) => (await servers[0]!.context.driver.read(name, 0, { messages: 10_000, bytes: 1e9 })).entries.map(({ data }) => Number(data))
+const range = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
+const ended = (names: string[], how: (closing: LogClosing) => boolean) => vi.waitFor(async () => {
+  const states = await Promise.all(names.map(stateOf))
+  expect(states.filter(state => state?.closing && how(state.closing))).toHaveLength(names.length)
+}, { timeout: 60_000, interval: 50 })
+const nobodyGoesOn = () => eventually(() => expect([open, ...servers.map(({ context }) => context.producers.size)]).toEqual([0, 0, 0, 0]))
+
+it('any outages, any lost answers, restarts: each number once, in order, and then the end', async () => {
+  const names = Array.from({ length: CHANNELS }, (_, index) => `restart ${index}`)
   for (const name of names) {
-    const { entries, epoch } = await reader.read(name, 0, { messages: 10_000, bytes: 1e9 })
-    expect(entries.map(({ data }) => Number(data)), `${name} ${epoch}`).toEqual(Array.from({ length: TOKENS }, (_, index) => index + 1))
+    for (const server of random.shuffle(servers)) await run(server, name, 'restart')
   }
+  // Where all three were cut off at once for too long, the next caller goes on, as a reader who comes back is.
+  const call = async (isOver: () => boolean) => {
+    while (!isOver()) {
+      await sleep(100)
+      for (const name of names) await run(random.pick(servers), name, 'restart').catch(() => {})
+    }
+  }
+  await disturbed(isOver => [call(isOver)], () => ended(names, ({ error }) => !error))
+  for (const name of names) expect(await numbersOf(name), name).toEqual(range(TOKENS))
   console.log(`${runs} runs for ${CHANNELS} channels`)
   expect(runs).toBeGreaterThan(CHANNELS)
-  await eventually(() => expect([open, ...servers.map(({ context }) => context.producers.size)]).toEqual([0, 0, 0, 0]))
+  await nobodyGoesOn()
+}, 90_000)
+
+it('any outages, any lost answers, stops from anywhere: what there is has no holes, every channel ends, and so does every stop', async () => {
+  const names = Array.from({ length: CHANNELS }, (_, index) => `fail ${index}`)
+  await Promise.all(names.map((name, index) => run(servers[index % 3]!, name, 'fail')))
+  const stop = async (name: string) => {
+    await sleep(random.int(1_000))
+    // Refused while the store is away, and asked again.
+    while (await random.pick(servers).channel(name).stop().then(() => false, () => true)) await sleep(50)
+    expect((await stateOf(name))?.lease).toBeUndefined()
+  }
+  await disturbed(() => names.filter((_, index) => index % 2).map(stop), () => ended(names, () => true))
+  const codes: Record<string, number> = {}
+  for (const name of names) {
+    const numbers = await numbersOf(name)
+    expect(numbers, name).toEqual(range(numbers.length))
+    const code = (await stateOf(name))!.closing!.error?.code ?? 'complete'
+    codes[code] = (codes[code] ?? 0) + 1
+    expect(numbers.length === TOKENS || code !== 'complete').toBe(true)
+  }
+  console.log(codes)
+  expect(['ABORTED', 'PRODUCER_LOST', 'complete']).toEqual(expect.arrayContaining(Object.keys(codes)))
+  expect(runs).toBe(CHANNELS)
+  await nobodyGoesOn()
 }, 90_000)

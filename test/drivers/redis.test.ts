@@ -175,6 +175,29 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
+  it.each([['as long as the others', 1], ['a hundred times as long', 500], ['as long as can be', 500_000]])('a page of short messages is a few questions, also where one of the log is %s', async (_, times) => {
+    let questions = 0
+    const driver = createRedisDriver({ createClient: (options) => {
+      const client = new Redis(redis.url, options)
+      const send = client.sendCommand.bind(client)
+      client.sendCommand = (command, stream) => {
+        if (/eval|xrange/i.test(command.name)) questions++
+        return send(command, stream)
+      }
+      return client
+    } }, RETENTION)
+    const channel = `mixed ${times}`
+    const long = { data: JSON.stringify('xy'.repeat(times)) }
+    await driver.append(channel, [long], RETENTION)
+    for (let n = 0; n < 300; n++) await driver.append(channel, [{ data: `${n}` }, { data: JSON.stringify('x'.repeat(200)) }], RETENTION)
+    await driver.append(channel, [long], RETENTION)
+    questions = 0
+    const { entries } = await driver.read(channel, 1, { messages: 1_000, bytes: 65_536 })
+    expect(entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 601 }, (_, index) => index + 2))
+    expect(questions).toBeLessThanOrEqual(4)
+    await driver.close()
+  })
+
   it('never queues without bound, and says so at once', async () => {
     const driver = createRedisDriver({ createClient: options => new Redis({ ...options, port: 1 }), timeoutMs: 200, report: () => {} }, RETENTION)
     const refused = await Promise.allSettled(Array.from({ length: 10_050 }, () => driver.append('c', [{ data: '1' }], RETENTION)))

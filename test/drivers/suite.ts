@@ -342,6 +342,11 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
     })
 
+    it('logs that begin in one tick have epochs of their own: the position of one means nothing in another', async () => {
+      const begun = await Promise.all(Array.from({ length: 10 }, (_, index) => driver.append(`${channel} ${index}`, [message(1)], RETENTION)))
+      expect(new Set(begun.map(({ epoch }) => epoch)).size).toBe(10)
+    })
+
     describe('lease', () => {
       const LEASE_MS = 60_000
       const SHORT_MS = 150

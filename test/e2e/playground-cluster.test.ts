@@ -7,6 +7,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
+import { choose, eventually, statusOf, tallyOf } from '../support/playground'
 import { projects } from '../support/projects'
 
 let browser: Browser
@@ -57,4 +58,25 @@ it('the playground on two instances behind one port: whichever is killed, every 
   }
   for (const page of pages) await vi.waitFor(async () => expect(await texts(page)).toEqual(published), { timeout: 10_000 })
   if (process.env.SSE_SHOTS) await writer.screenshot({ path: join(process.env.SSE_SHOTS, 'cluster.png') })
+}, 60_000)
+
+it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the one that fills it', async () => {
+  const page = await browser.newPage()
+  await page.goto(`${url}/dashboard`)
+  const receives = (least: number) => eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(least))
+  await receives(20)
+  const before = await tallyOf(page)
+  // Each reconnect may come to the other instance, and so may the request that asks for the cut.
+  for (let cuts = 1; cuts <= 4; cuts++) {
+    await page.getByRole('button', { name: 'Cut the connection' }).click()
+    await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(cuts))
+  }
+  await choose(page, 'Stop')
+  await eventually(async () => expect(await page.getByTestId('error').innerText()).toBe('HTTP_ERROR 503'))
+  await choose(page, 'Clear')
+  await eventually(async () => expect(await statusOf(page)).toBe('connected'))
+  await receives((await tallyOf(page)).received + 50)
+  const now = await tallyOf(page)
+  expect(now).toMatchObject({ missing: 0, doubled: 0, epoch: before.epoch })
+  expect(now.received - before.received).toBe(now.offset - before.offset)
 }, 60_000)

@@ -39,6 +39,10 @@ async function visit(path: string, of = page): Promise<void> {
   await of.goto(server.url + path, { waitUntil: 'load' })
   // Hydrated: what is there in the browser only has come.
   await of.getByLabel('Colours').waitFor()
+  // What is behind a sign-in is looked at, too.
+  const signIn = of.getByRole('button', { name: /^Sign in as/ }).first()
+  if (await signIn.count()) await signIn.click()
+  await of.getByRole('complementary').waitFor()
 }
 
 /** Of the page, and of a connection that says anything but that it is about to connect. */

@@ -238,6 +238,25 @@ describe('producers on two servers and one Redis', () => {
     expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
   }, 30_000)
 
+  it('Redis killed, and started again with nothing, under a run and a resumable generator: a gap, what follows, and the end', async () => {
+    const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
+    await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
+    for (const node of redis.nodes) {
+      await node.kill()
+      await node.wipe()
+      await node.start()
+    }
+    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
+    for (const reader of readers) {
+      expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'gap', 'end'])
+      expect(reader.controls[1]).toMatchObject({ reason: 'epoch' })
+      const seen = numbers(reader)
+      expect(seen.at(-1)).toBe(150)
+      expect(seen.every((n, index) => index === 0 || n > seen[index - 1]!)).toBe(true)
+    }
+    expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
+  }, 30_000)
+
   it('Redis stopped for longer than the lease: readers are told as soon as it is back, and nobody hangs', async () => {
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?to=100000&everyMs=10`)))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5)))

@@ -111,6 +111,8 @@ describe('a stranger', () => {
         expect(text).not.toMatch(/for nobody else|nor that|eyJ/)
       }
     }
+    // A name that a handler did not have is not any name.
+    expect((await fetch(`${server.url}/api/ticket?mistaken&ticket=${mine}`)).status).toBe(403)
     // On a channel of their own it is the position of nobody.
     await using reader = await SSEReader.open(`${server.url}/api/ticket/theirs?ticket=${theirs}`, { headers: { 'last-event-id': id } })
     await reader.until(({ controls }) => controls.length === 2)
@@ -124,6 +126,12 @@ describe('a stranger', () => {
     const asked = await fetch(`${without.url}/api/ticket/c?ticket=${await ticketFor('c')}`)
     expect([asked.status, await asked.json()]).toMatchObject([500, { data: { code: 'TICKET_SECRET_MISSING' }, message: expect.stringContaining('NUXT_SSE_TICKET_SECRET') }])
   })
+})
+
+it('a secret that is too short stops the server as it starts, and is not shown', async () => {
+  const problem = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: `${secret},short-secret` } }).then(() => '', String)
+  expect(problem).toContain('at least 32 characters, got one of 12')
+  expect(problem).not.toMatch(/short-secret|s{32}/)
 })
 
 describe('a page of another origin, in Chromium', () => {

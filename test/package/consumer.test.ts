@@ -1,21 +1,44 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
+import { eventually } from '../support/conditions'
 import { rootDir } from '../support/projects'
+import { readQuickStart } from '../support/quick-start'
 import { SSEReader } from '../support/read-sse'
 
 const run = promisify(execFile)
 
+/** What `npm create nuxt@latest` gives. */
+const EMPTY_APP = {
+  'nuxt.config.ts': `// https://nuxt.com/docs/api/configuration/nuxt-config\nexport default defineNuxtConfig({\n  compatibilityDate: '2026-11-01',\n  devtools: { enabled: true },\n})\n`,
+  'tsconfig.json': JSON.stringify({ files: [], references: ['app', 'server', 'shared', 'node'].map(name => ({ path: `./.nuxt/tsconfig.${name}.json` })) }),
+  'app/app.vue': '<template>\n  <div>\n    <NuxtRouteAnnouncer />\n    <NuxtWelcome />\n  </div>\n</template>\n',
+}
+
 /** An application as a newcomer writes it, outside the repository, with what npm would give them. */
 const APP = {
-  'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-sse'], sse: { heartbeatMs: 1000 }, compatibilityDate: '2026-11-01', telemetry: false })\n`,
-  'tsconfig.json': JSON.stringify({ files: [], references: ['app', 'server', 'shared', 'node'].map(name => ({ path: `./.nuxt/tsconfig.${name}.json` })) }),
+  'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-sse'], sse: { heartbeatMs: 1000 }, runtimeConfig: { failingDriver: false }, compatibilityDate: '2026-11-01', telemetry: false })\n`,
+  'tsconfig.json': JSON.stringify({ files: [], references: [...['app', 'server', 'shared', 'node'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json'].map(path => ({ path })) }),
+  'tsconfig.configs.json': JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }),
+  'configs/mistakes.ts': `import { defineNuxtConfig } from 'nuxt/config'
+export default defineNuxtConfig({ sse: { from: 'now', redis: { url: 'redis://localhost' }, retention: { maxMessages: 5 } } })
+// @ts-expect-error a value that is none of those
+export const from = defineNuxtConfig({ sse: { from: 'middle' } })
+// @ts-expect-error a duration is a number
+export const heartbeat = defineNuxtConfig({ sse: { heartbeatMs: '15s' } })
+// @ts-expect-error there is no such driver
+export const driver = defineNuxtConfig({ sse: { driver: 'kafka' } })
+`,
+  'server/utils/driver.ts': `import { createFailingDriver } from 'nuxt-sse/test'\nexport const driver = createFailingDriver()\n`,
+  'server/plugins/driver.ts': `export default defineNitroPlugin(() => {\n  if (useRuntimeConfig().failingDriver) setSSEDriver(driver)\n})\n`,
+  'server/api/driver.post.ts': `import type { FailingMethod } from 'nuxt-sse/test'\nexport default defineEventHandler(async (event) => {\n  const { fail } = await readBody<{ fail?: FailingMethod | 'all' }>(event)\n  if (fail) driver.fail(fail)\n  else driver.heal()\n  return { failed: driver.failed }\n})\n`,
   'server/api/clock.get.ts': `export default defineSSEHandler(async function* () {\n  yield { now: new Date(0), n: 1 }\n  yield sseMessage({ percent: 5 }, { event: 'progress' })\n})\n`,
   'server/api/jobs/[id]/stream.get.ts': `interface Step { step: string }\nexport default defineSSEHandler(event => useSSEChannel<Step>(\`job:\${getRouterParam(event, 'id')}\`))\n`,
   'server/api/explicit.get.ts': `import { defineSSEHandler, SSEError, type SSEConnection } from '#sse/server'\nexport default defineSSEHandler((event, connection: SSEConnection<number>) => {\n  if (!connection) throw new SSEError('NEVER', 'never', { statusCode: 418 })\n  void connection.push(1).then(() => connection.close())\n})\n`,
@@ -52,27 +75,63 @@ console.log(typeof openSSE)
 
 let dir: string
 let app: string
-const npm = (args: string[], cwd: string) => run('npm', args, { cwd, maxBuffer: 1e8, env: { ...process.env, npm_config_workspaces: undefined } })
+let emptyApp: string
+let tarball: string
+const env = { ...process.env, npm_config_workspaces: undefined, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_prefer_offline: 'true' }
+const npm = (args: string[], cwd: string) => run('npm', args, { cwd, maxBuffer: 1e8, env })
+
+async function writeFiles(root: string, files: Record<string, string>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), text)
+  }
+}
+
+interface Running { url: string, output: () => string, stop: () => Promise<void> }
+
+/** Starts what serves, with all that it starts itself, and waits until it does. */
+async function serve(command: string, args: string[], cwd: string, extra: Record<string, string> = {}): Promise<Running> {
+  const port = await freePort()
+  const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, HOST: '127.0.0.1', PORT: String(port), NUXT_TELEMETRY_DISABLED: '1', TEST: undefined, VITEST: undefined, NODE_ENV: undefined, ...extra } })
+  const exited = once(child, 'exit')
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output += chunk)
+  const url = `http://127.0.0.1:${port}`
+  try {
+    await eventually(async () => expect((await fetch(url)).status, output).toBe(200), 90_000)
+  }
+  catch (error) {
+    process.kill(-child.pid!)
+    throw error
+  }
+  return { url, output: () => output, async stop() {
+    process.kill(-child.pid!)
+    await exited
+  } }
+}
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-consumer-'))
   app = join(dir, 'app')
-  await mkdir(app)
+  emptyApp = join(dir, 'empty-app')
   await npm(['pack', '--pack-destination', dir], rootDir)
-  const tarball = (await readdir(dir)).find(name => name.endsWith('.tgz'))!
+  tarball = join(dir, (await readdir(dir)).find(name => name.endsWith('.tgz'))!)
   const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8'))
-  await writeFile(join(app, 'package.json'), JSON.stringify({
+  const manifest = { private: true, type: 'module', scripts: { build: 'nuxt build', dev: 'nuxt dev' }, dependencies: { nuxt: devDependencies.nuxt } }
+  await writeFiles(emptyApp, { ...EMPTY_APP, 'package.json': JSON.stringify({ name: 'my-app', ...manifest }) })
+  await npm(['install', '--ignore-scripts'], emptyApp)
+  // All of it again would be another minute.
+  await run('cp', ['-al', emptyApp, app])
+  for (const path of Object.keys(EMPTY_APP)) await rm(join(app, path))
+  await rm(join(app, 'package.json'))
+  const quickStart = await readQuickStart()
+  await writeFiles(app, { ...APP, 'server/api/quick-start.get.ts': quickStart.files['server/api/clock.get.ts']!, 'package.json': JSON.stringify({
     name: 'consumer',
-    private: true,
-    type: 'module',
-    dependencies: { 'nuxt': devDependencies.nuxt, 'nuxt-sse': `file:../${tarball}` },
+    ...manifest,
+    dependencies: { ...manifest.dependencies, 'nuxt-sse': `file:${tarball}` },
     devDependencies: { 'typescript': devDependencies.typescript, 'vue-tsc': devDependencies['vue-tsc'] },
-  }))
-  for (const [path, text] of Object.entries(APP)) {
-    await mkdir(dirname(join(app, path)), { recursive: true })
-    await writeFile(join(app, path), text)
-  }
-  await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'], app)
+  }) })
+  await npm(['install', '--ignore-scripts'], app)
   await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare'], { cwd: app })
 })
 
@@ -98,25 +157,108 @@ describe('the packed tarball in a new application', () => {
   it('builds and streams, without Redis or tickets in the output', async () => {
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build'], { cwd: app })
     for (const unused of ['ioredis', 'jose']) expect(existsSync(join(app, '.output/server/node_modules', unused)), unused).toBe(false)
-    const port = await freePort()
-    const server = spawn(process.execPath, ['.output/server/index.mjs'], { cwd: app, env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const server = await serve(process.execPath, ['.output/server/index.mjs'], app, { NODE_ENV: 'production' })
     try {
-      await once(server.stdout, 'data')
-      const reader = await SSEReader.open(`http://127.0.0.1:${port}/api/clock`)
+      const reader = await SSEReader.open(`${server.url}/api/clock`)
       await reader.finished
       expect(reader.messages).toMatchObject([{ data: { n: 1 } }, { event: 'progress', data: { percent: 5 } }])
       expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000 })
-      const page = await (await fetch(`http://127.0.0.1:${port}/`)).text()
+      const page = await (await fetch(server.url)).text()
       expect(page).toContain('idle idle idle idle')
+      // The tab of Nuxt DevTools, which this application has in development: a page of its own, like any other path.
+      for (const path of ['/__sse', '/__sse/state', '/__sse/main.js']) expect(await (await fetch(server.url + path)).text()).toContain('idle idle idle idle')
     }
     finally {
-      server.kill()
-      await once(server, 'exit')
+      await server.stop()
+    }
+  })
+
+  it('has nothing in a build of what is for development', async () => {
+    const files = (await readdir(join(app, '.output'), { recursive: true, withFileTypes: true })).filter(file => file.isFile() && !file.parentPath.includes('node_modules'))
+    expect(files.length).toBeGreaterThan(10)
+    for (const { parentPath, name } of files) {
+      const text = await readFile(join(parentPath, name), 'utf8')
+      for (const mark of ['/__sse', 'sse-devtools', 'sseDevtools', 'DevtoolsSnapshot', 'tapConnections', 'channels-title', 'MutationObserver(follow)']) expect(text.includes(mark), `${name}: ${mark}`).toBe(false)
+    }
+  })
+
+  it('takes a driver that fails when it is told to, and its errors are known as what they are', async () => {
+    const server = await serve(process.execPath, ['.output/server/index.mjs'], app, { NODE_ENV: 'production', NUXT_FAILING_DRIVER: 'true' })
+    const tell = async (body: object) => (await fetch(`${server.url}/api/driver`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json()
+    try {
+      expect(await tell({ fail: 'all' })).toEqual({ failed: 0 })
+      const refused = await fetch(`${server.url}/api/jobs/1/stream`)
+      expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending', message: expect.stringContaining('told to fail') })])
+      expect(await tell({})).toEqual({ failed: 1 })
+      await using reader = await SSEReader.open(`${server.url}/api/jobs/1/stream`)
+      await reader.until(({ controls }) => controls.length === 1)
+    }
+    finally {
+      await server.stop()
+    }
+  })
+
+  it('says what to install where Redis is asked for at run time, and its client is not there', async () => {
+    const away = join(dir, 'away/.output')
+    await cp(join(app, '.output'), away, { recursive: true })
+    const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis' })
+    try {
+      const refused = await fetch(`${server.url}/api/jobs/1/stream`)
+      expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
+      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
+      expect(server.output()).toContain('Nothing says where Redis is')
+    }
+    finally {
+      await server.stop()
     }
   })
 })
 
-describe('nuxt-sse/client', () => {
+describe('the quick start of the README', () => {
+  it('is at most 3 commands and 12 lines, and ends in a live message in the browser', async () => {
+    const { commands, files } = await readQuickStart()
+    const lines = Object.values(files).flatMap(text => text.split('\n')).filter(line => line.trim() !== '')
+    expect(commands.length).toBeLessThanOrEqual(3)
+    expect(lines.length).toBeLessThanOrEqual(12)
+    expect(commands.at(-1)).toBe('npm run dev')
+    await writeFiles(emptyApp, files)
+    for (const command of commands.slice(0, -1)) {
+      // The one thing that is not as a newcomer has it: the package comes from here.
+      const [program, ...args] = command.split(' ').map(word => word === 'nuxt-sse' ? tarball : word)
+      await run(program!, args, { cwd: emptyApp, env: { ...env, npm_config_ignore_scripts: 'true' } })
+    }
+    const server = await serve('npm', ['run', 'dev'], emptyApp)
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const problems: string[] = []
+      page.on('pageerror', error => problems.push(String(error)))
+      page.on('console', (message) => {
+        if (['error', 'warning'].includes(message.type())) problems.push(message.text())
+      })
+      await page.goto(server.url)
+      const seen = new Set<string>()
+      await eventually(async () => {
+        const text = await page.locator('p').first().textContent() ?? ''
+        if (/^connected: \d{4}-\d\d-\d\dT/.test(text)) seen.add(text)
+        expect(seen.size, `${text}\n${server.output()}`).toBeGreaterThanOrEqual(2)
+      }, 60_000)
+      expect(problems).toEqual([])
+      // The tab in Nuxt DevTools comes along.
+      expect(await (await fetch(`${server.url}/__sse/state`)).json()).toMatchObject({ connections: [{ path: '/api/clock' }] })
+      expect(await (await fetch(`${server.url}/__sse`)).text()).toContain('src="/__sse/main.js"')
+      expect(await (await fetch(`${server.url}/__sse/main.js`)).text()).toContain('new EventSource(')
+      // npm has its own worries.
+      expect(server.output().replaceAll(/^npm .*$/gm, '')).not.toMatch(/warn|error/i)
+    }
+    finally {
+      await browser.close()
+      await server.stop()
+    }
+  })
+})
+
+describe('nuxt-sse/client and nuxt-sse/test', () => {
   it('has no Vue, Nuxt or Node in it', async () => {
     const client = join(app, 'node_modules/nuxt-sse/dist/runtime')
     const files = (await readdir(client, { recursive: true })).filter(name => /^(?:client|shared)\/.*\.js$/.test(name))
@@ -126,7 +268,14 @@ describe('nuxt-sse/client', () => {
   })
 
   it('runs in plain Node', async () => {
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'import { openSSE } from "nuxt-sse/client"; console.log(typeof openSSE)'], { cwd: app })
-    expect(stdout.trim()).toBe('function')
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `
+      import { openSSE } from 'nuxt-sse/client'
+      import { collectSSE, createFailingDriver } from 'nuxt-sse/test'
+      const driver = createFailingDriver()
+      driver.fail('append')
+      const failed = await driver.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1000 }).catch(error => error.code)
+      console.log(typeof openSSE, failed, await collectSSE('nowhere').catch(error => error.code))
+    `], { cwd: app })
+    expect(stdout.trim()).toBe('function DRIVER_UNAVAILABLE INVALID_OPTION')
   })
 })

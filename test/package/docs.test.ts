@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSSE } from '../../src/runtime/client/open-sse'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { launchBrowser } from '../support/browser'
+import { eventually } from '../support/conditions'
 import { rootDir } from '../support/projects'
 
 /**
@@ -47,11 +49,11 @@ import { MockLanguageModelV4 } from 'ai/test'
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } }
 
-/** Ten words, or a hundred where it is asked for much; asked to fail, it fails behind the first. */
+/** Ten words, or more than anybody waits for where it is asked for much; asked to fail, it fails behind the first. */
 export const model = new MockLanguageModelV4({
   doStream: async ({ prompt }) => {
     const asked = JSON.stringify(prompt)
-    const words = Array.from({ length: asked.includes('much') ? 100 : 10 }, (_, n) => ({ type: 'text-delta', id: '1', delta: \`word\${n + 1} \` }) as const)
+    const words = Array.from({ length: asked.includes('much') ? 2_000 : 10 }, (_, n) => ({ type: 'text-delta', id: '1', delta: \`word\${n + 1} \` }) as const)
     return {
       stream: simulateReadableStream({
         chunkDelayInMs: 10,
@@ -113,9 +115,14 @@ beforeAll(async () => {
     sources[place] = source
   }
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
-  files.set('nuxt.config.ts', 'export default defineNuxtConfig({ modules: [\'../../../src/module\', \'nuxt-auth-utils\'], compatibilityDate: \'2026-11-01\', telemetry: false })\n')
+  // From the sources, as another test may be packing `dist` just now.
+  const alias = Object.fromEntries(['client', 'test'].map(name => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${name}/index`)]))
+  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: ${JSON.stringify(alias)}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
-  const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json']
+  // Tests, and the application that they run, which is one for itself and has here the same Nitro.
+  files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', '.nuxt/nuxt.node.d.ts'] }))
+  files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', '.nuxt/types/nitro*.d.ts'] }))
+  const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json', './tsconfig.tests.json', './tsconfig.test-app.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))
   for (const [path, text] of files) {
     await mkdir(dirname(join(app, path)), { recursive: true })
@@ -136,8 +143,8 @@ it('every block of code in README and docs is right', async () => {
 describe('the examples', () => {
   let server: BuiltServer
   beforeAll(async () => {
-    // One of them is for an application with Redis.
-    await rm(join(app, 'server/plugins'), { recursive: true, force: true })
+    // One of them is for an application with Redis, and an application with pages has no need of an `app.vue`.
+    for (const path of ['server/plugins', 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
     server = await startBuiltServer({ dir: app })
   })
@@ -189,7 +196,7 @@ describe('the examples', () => {
     await readAll(open(`/api/answers/${much.id}`, { until: () => true }))
     await send('DELETE', `/api/answers/${much.id}`)
     const { data, code } = await reading
-    expect([data.length < 100, code]).toEqual([true, 'ABORTED'])
+    expect([data.length < 2_000, code]).toEqual([true, 'ABORTED'])
   })
 
   it('ai-streaming: what is no text has a name', async () => {
@@ -227,6 +234,50 @@ describe('the examples', () => {
     const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
     await send('POST', '/api/rooms/lobby', { text: 'Hello' })
     expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
+  })
+
+  it('their pages show it, from the first paint on, without a word in the console', async () => {
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const said: string[] = []
+      page.on('console', message => said.push(message.text()))
+      page.on('pageerror', error => said.push(String(error)))
+      const body = page.locator('body')
+      const shows = (text: string) => eventually(async () => expect((await body.textContent())!.replaceAll(/\s+/g, ' ')).toContain(text))
+
+      await page.goto(`${server.url}/guests`)
+      await shows('connected')
+      await page.getByLabel('Your name').fill('Hedy')
+      await page.getByRole('button', { name: 'Sign' }).click()
+      await shows('Hedy')
+
+      await page.goto(`${server.url}/search`)
+      await page.getByLabel('Words').fill('one two')
+      await page.getByLabel('Words').press('Enter')
+      await shows('closed: one, two')
+
+      await page.goto(`${server.url}/ask`)
+      await page.getByLabel('Question').fill('Why?')
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await shows(TEN_WORDS.join('').trim())
+
+      const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'much' })
+      await page.goto(`${server.url}/answers/${id}`)
+      await page.getByRole('button', { name: 'Stop' }).click()
+      await shows('Stopped.')
+
+      const job = await sendJson<{ id: string }>('POST', '/api/exports')
+      await readAll(open(`/api/exports/${job.id}`))
+      expect(await (await fetch(`${server.url}/exports/${job.id}`)).text()).toContain('Done.')
+      await page.goto(`${server.url}/exports/${job.id}`)
+      await shows('Done.')
+      expect(await page.getByLabel('Progress').getAttribute('value')).toBe('100')
+      expect(said).toEqual([])
+    }
+    finally {
+      await browser.close()
+    }
   })
 
   it('reference: an error of the application\'s own reaches the client as it is', async () => {

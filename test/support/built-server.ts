@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { projects } from './projects'
 
@@ -15,13 +14,18 @@ export interface BuiltServer {
   stop(...signals: NodeJS.Signals[]): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
 }
 
+/** Below the ports that outgoing connections get (from 32768, as Linux has it): one of those may be gone before a server has it. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  while (true) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const server = createServer()
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    server.on('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+    if (!await promise) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 const running = new Set<BuiltServer>()

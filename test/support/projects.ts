@@ -11,3 +11,8 @@ export const projects = {
   nodeCluster: fileURLToPath(new URL('test/fixtures/node-cluster', root)),
   playground: fileURLToPath(new URL('playground', root)),
 }
+
+/** Nitro without Nuxt, built for each runtime that it is tried on. */
+export const nitroProject = fileURLToPath(new URL('test/fixtures/nitro', root))
+export const nitroPresets = ['node-server', 'node-cluster', 'bun', 'deno-server', 'cloudflare-module']
+export const nitroOutput = (preset: string): string => `${nitroProject}/.output/${preset}`

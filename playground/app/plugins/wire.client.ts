@@ -3,6 +3,8 @@ import { createParser } from 'eventsource-parser'
 /** The parts of control messages that are shown. */
 interface Control { type: string, position?: string, resumed?: boolean, heartbeatMs?: number, reason?: string, missed?: number | null, code?: string, message?: string, retry?: boolean, retryMs?: number }
 
+interface Refusal { message?: string, data?: { code?: string } }
+
 interface Batch { messages: unknown[], position: string, ended: boolean, gap: Control | null, error?: Control }
 
 /**
@@ -33,16 +35,15 @@ export default defineNuxtPlugin((nuxtApp) => {
     if (!response.body) return response
     if (response.ok && !isPoll) return passStream(path, response)
     const text = await response.text()
-    if (response.ok) noteBatch(path, JSON.parse(text) as Batch)
-    else noteRefusal(path, response, text)
+    // An error page of whatever stands in between is no JSON.
+    const json: unknown = response.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : undefined
+    if (response.ok && json) noteBatch(path, json as Batch)
+    else noteRefusal(path, response, json as Refusal)
     return likeIt(response, text)
   }
   nuxtApp.vueApp.onUnmount(() => globalThis.fetch = send)
 
-  function noteRefusal(path: string, { status, statusText, headers }: Response, body: string): void {
-    // An error page of whatever stands in between is no JSON.
-    const isJson = headers.get('content-type')?.startsWith('application/json')
-    const { message = statusText, data } = (isJson ? JSON.parse(body) : {}) as { message?: string, data?: { code?: string } }
+  function noteRefusal(path: string, { status, statusText }: Response, { message = statusText, data }: Refusal = {}): void {
     note(path, { actor: 'server', text: [status, data?.code, message].filter(Boolean).join(' '), tone: 'bad' })
   }
 

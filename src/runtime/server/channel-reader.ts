@@ -2,7 +2,7 @@ import { SSEError } from '../shared/errors'
 import type { SSEPublicError } from '../shared/errors'
 import { formatPosition } from '../shared/position'
 import type { SSEGap } from '../shared/protocol'
-import type { LogPage, LogState } from './drivers/types'
+import type { LogState } from './drivers/types'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT } from './page-limit'
 import { Run, gapBehind } from './replay'
@@ -28,7 +28,7 @@ export class ChannelReader {
   #life = 0
   #closed = false
   /** Read already, when it began. */
-  #opening?: LogPage
+  #opening?: Run
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
 
@@ -94,9 +94,9 @@ export class ChannelReader {
 
   /** What was read when the channel was opened, if it goes on from here. */
   #opened(): Run | undefined {
-    const page = this.#opening
+    const run = this.#opening
     this.#opening = undefined
-    return page?.epoch === this.epoch && page.entries[0]?.offset === this.offset + 1 ? new Run(page.epoch, page.entries) : undefined
+    return run?.epoch === this.epoch && run.entries[0]!.offset === this.offset + 1 ? run : undefined
   }
 
   async #ask(): Promise<ReaderStep | undefined> {

@@ -1,8 +1,9 @@
 import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from './drivers/types'
-import { PAGE_LIMIT } from './page-limit'
+import { OPENING_LIMIT, PAGE_LIMIT } from './page-limit'
 import type { RecentMemory } from './recent-memory'
-import { RecentMessages } from './replay'
+import type { Run } from './replay'
+import { RecentMessages, cutRun } from './replay'
 import { afterTick, unref } from './tick'
 
 /** What is kept of a channel that somebody reads, so that readers who come back need not ask the log. */
@@ -19,8 +20,8 @@ export class HubChannel {
   readonly ready: Promise<void>
   state!: LogState
   recent!: RecentMessages
-  /** What the first reader has asked for, where it is not recent: there is more behind it. */
-  opening?: LogPage
+  /** What the first reader is handed first, where the log is longer than what was read. */
+  opening?: Run
   /** Changes with the epoch, and never back: a store that goes back twice may come back to an epoch that it had. */
   life = 0
 
@@ -33,7 +34,7 @@ export class HubChannel {
   #recheck?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
 
-  /** @param after where its first reader is likely to begin */
+  /** `after` is where its first reader is likely to begin. */
   constructor(readonly name: string, readonly driver: LogDriver, private readonly memory: RecentMemory, after: number) {
     this.ready = this.#start(after)
     // Every reader awaits it; when all have gone, nobody does.
@@ -47,12 +48,11 @@ export class HubChannel {
   async #start(after: number): Promise<void> {
     // What was kept when nobody read it any more: still right if the log has its last message.
     const kept = this.memory.get(this.name)
-    const [page] = await Promise.all([
-      kept ? this.driver.read(this.name, kept.last, PAGE_LIMIT, kept) : this.driver.read(this.name, after, PAGE_LIMIT),
-      this.#subscribe(),
-    ])
+    const seen = kept && { epoch: kept.epoch, last: kept.last, mark: kept.mark }
+    const [page] = await Promise.all([this.driver.read(this.name, seen?.last ?? after, OPENING_LIMIT, seen), this.#subscribe()])
     if (this.#stopped) return
-    if (!(kept && this.#resume(kept, page))) this.#begin(page)
+    // Unless there was no room for it meanwhile.
+    if (!(kept?.size && this.#resume(kept, page))) this.#begin(page)
     this.#lookWhenLost(page)
     this.#recheckLater()
     // Whoever waits is answered first.
@@ -69,7 +69,7 @@ export class HubChannel {
   #resume(recent: RecentMessages, page: LogPage): boolean {
     if (page.epoch !== recent.epoch || page.first > recent.last + 1 || recent.last + page.entries.length !== page.last) return false
     this.recent = recent
-    this.state = { ...page, last: recent.last, mark: recent.mark, closing: null }
+    this.state = { epoch: page.epoch, first: page.first, last: recent.last, mark: recent.mark, closing: null }
     this.life++
     this.#merge(page)
     return true
@@ -83,7 +83,7 @@ export class HubChannel {
     }
     else {
       this.#adopt(page)
-      this.opening = page
+      if (oldest) this.opening = cutRun(page.epoch, page.entries, 0, PAGE_LIMIT.bytes)
     }
   }
 
@@ -182,7 +182,7 @@ export class HubChannel {
     this.#wake()
   }
 
-  /** @param after what is recent begins behind it */
+  /** What is recent begins behind `after`. */
   #adopt({ epoch, first, last, closing, mark }: LogState, after = last): void {
     this.state = { epoch, first, last, closing, mark }
     this.recent = new RecentMessages(epoch, after, RECENT_LIMIT)

@@ -93,12 +93,12 @@ export class Lease {
       this.#renewIn(Math.min(RETRY_MS, Math.max(0, this.#heldUntil - performance.now())))
       return undefined
     }
-    void this.#listen()
     const { held, state } = answer
     if (!held) {
       return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
     this.#heldUntil = askedAt + leaseMs
+    void this.#listen()
     const { stopping, unreadMs: unread } = state!.lease!
     this.#reachedAt ??= performance.now()
     const windowMs = unreadMs === false ? Infinity : unreadMs - Math.min(unread, performance.now() - this.#reachedAt)

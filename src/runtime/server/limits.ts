@@ -1,3 +1,4 @@
+import { SSEError } from '../shared/errors'
 import type { ResolvedHandlerOptions } from './options'
 import { DEFAULT_HANDLER_OPTIONS } from './options'
 import { REQUESTS_OWN_IO } from './request-io'
@@ -12,9 +13,11 @@ export interface PlatformLimits {
   reason?: string
 }
 
-/** Of an idle limit, how much is used: timers are late, and the platform counts in its own way. */
-const SHARE_OF_IDLE = 0.8
+/** Of an idle limit, how much is used: timers are late. */
+const SHARE_OF_IDLE = 0.75
 const BUN_IDLE_SECONDS = 10
+/** Bun looks that often, so that a limit is between this much less and what it says. */
+const BUN_LOOKS_EVERY_SECONDS = 4
 
 /** What holds here. `preset` is Nitro's, known when the application is built. */
 export function platformLimits(preset: string | undefined, env: Record<string, string | undefined> = {}): PlatformLimits {
@@ -23,7 +26,10 @@ export function platformLimits(preset: string | undefined, env: Record<string, s
   const seconds = Number(env.NITRO_BUN_IDLE_TIMEOUT || BUN_IDLE_SECONDS)
   // 0 is how Bun is told not to.
   if (!(seconds > 0)) return {}
-  return { idleMs: seconds * 1_000, reason: `Bun cuts connections on which nothing was sent for ${seconds} s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.` }
+  const idleMs = (Math.ceil(seconds / BUN_LOOKS_EVERY_SECONDS) - 1) * BUN_LOOKS_EVERY_SECONDS * 1_000
+  // Shorter than Bun can measure: nothing that we send would help.
+  if (idleMs === 0) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`NITRO_BUN_IDLE_TIMEOUT\` to be more than ${BUN_LOOKS_EVERY_SECONDS} seconds, or 0 for none, got \`${seconds}\`: Bun would cut every stream.`)
+  return { idleMs, reason: `Bun cuts connections on which nothing was sent for ${seconds} s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.` }
 }
 
 /** The options with what the platform does not allow brought within its limits. */

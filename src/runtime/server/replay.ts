@@ -71,6 +71,13 @@ export class Run {
   }
 }
 
+/** Entries from an index on, up to the one that reaches `maxBytes`. */
+export function cutRun(epoch: string, entries: readonly LogEntry[], from: number, maxBytes: number): Run {
+  let to = from
+  for (let bytes = 0; to < entries.length && bytes < maxBytes; to++) bytes += entries[to]!.data.length
+  return new Run(epoch, entries.slice(from, to))
+}
+
 /** Text of many messages is encoded in pieces: V8 makes one flat text of what was added up before it encodes it, which is half of the cost. */
 const ENCODE_LENGTH = 4_096
 
@@ -103,9 +110,9 @@ export interface RecentLimit {
 /**
  * How many encoded runs are kept. Readers at the head share one until the next message; a few that come from behind, each from
  * elsewhere, must not make all of those encode it anew. Those that do not reach the head stay right: whoever comes back to an
- * answer has most of it encoded already.
+ * answer has most of it encoded already. So many are all that a channel may have that is recent, page by page.
  */
-const SHARED_RUNS = 8
+const SHARED_RUNS = 20
 
 /** What an entry takes beside its data, about. */
 const ENTRY_BYTES = 128
@@ -120,7 +127,7 @@ export class RecentMessages {
   readonly #shared = new Map<number, Run>()
   #latest?: { after: number, run: Run }
 
-  /** @param last the first message is expected behind it */
+  /** The first message is expected behind `last`. */
   constructor(readonly epoch: string, public last: number, private readonly limit: RecentLimit) {}
 
   get size(): number {
@@ -192,14 +199,7 @@ export class RecentMessages {
   #cut(after: number, maxBytes: number): Run | undefined {
     const first = this.last - this.size + 1
     if (after >= this.last || after + 1 < first) return undefined
-    const entries: LogEntry[] = []
-    let bytes = 0
-    for (let index = this.#head + after + 1 - first; index < this.#entries.length && bytes < maxBytes; index++) {
-      const entry = this.#entries[index]!
-      entries.push(entry)
-      bytes += entry.data.length
-    }
-    return new Run(this.epoch, entries)
+    return cutRun(this.epoch, this.#entries as LogEntry[], this.#head + after + 1 - first, maxBytes)
   }
 
   /** Lets go of runs that there is more to add to, behind `head`, or whose first messages are not kept. */

@@ -1,8 +1,9 @@
 import { closeSSEContext, leaveSSEContext } from './nitro'
-import { afterTick } from './tick'
 
 /** Nitro's servers of these look at no signal: what listens to one must also end the process. */
 const DO_NOT_EXIT = ['bun', 'deno-server']
+/** How long their sockets may take to send what was said last: nobody tells when they have. */
+const LAST_BYTES_MS = 250
 
 /**
  * Ends all streams when the process is told to go. Nitro's Node server first waits for every open connection, 30 s at most, and
@@ -19,8 +20,7 @@ export function listenToSignals(preset: string | undefined, othersExit: (signal:
   const signals = (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ').map(signal => signal.trim()).filter(Boolean)
   const onSignal = (signal: NodeJS.Signals) => {
     if (othersExit(signal)) leaveSSEContext()
-    // What was written last has gone to the sockets then.
-    else void closeSSEContext().then(() => afterTick(() => process.exit(0)))
+    else void closeSSEContext().then(() => setTimeout(() => process.exit(0), LAST_BYTES_MS))
   }
   // Not `once`: the second of an impatient operator would be the runtime's own reaction again, in the midst of the shutdown.
   for (const signal of signals) process.on(signal, onSignal)

@@ -35,7 +35,10 @@ describe('blocks of code in README and docs', () => {
       for (const { name, text } of blocksIn('nginx')) {
         const nginx = await startNginx((port) => {
           const here = text.replaceAll(/127\.0\.0\.1:300\d/g, new URL(server.url).host)
-          return here.includes('listen ') ? here.replace('127.0.0.1:8080', `127.0.0.1:${port}`) : `server {\n listen 127.0.0.1:${port};\n${here}}`
+          if (here.includes('listen ')) return here.replace('127.0.0.1:8080', `127.0.0.1:${port}`)
+          const site = (inner: string) => `server {\n listen 127.0.0.1:${port};\n${inner}}`
+          // What belongs beside a site, in front of one that does nothing else.
+          return here.includes('location ') ? site(here) : `${here}\n${site(`location / { proxy_pass ${server.url}; }`)}`
         })
         try {
           const reader = await SSEReader.open(`${nginx.url}/?position=now`)

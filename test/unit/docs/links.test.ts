@@ -37,7 +37,7 @@ it('every page can be reached from README', async () => {
     const from = page
     queue.push(...linksIn(pages.get(page)!).map(link => normalize(join(dirname(from), link.split('#')[0] || '.'))))
   }
-  expect([...pages.keys()].filter(page => !reached.has(page) && page !== 'CHANGELOG.md')).toEqual([])
+  expect([...pages.keys()].filter(page => page.startsWith('docs/') && !reached.has(page))).toEqual([])
 })
 
 it('tells one heading from another of the same words', () => {

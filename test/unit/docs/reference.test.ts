@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../../src/options'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import { SERVER_IMPORTS } from '../../../src/server-parts'
 import { literalsOf, membersOf, textsOf } from '../../support/declarations'
 import { codesIn, readPage, readTable } from '../../support/markdown'
 import { rootDir } from '../../support/projects'
@@ -45,7 +46,8 @@ describe('reference/options.md', () => {
     const builds = await namesIn(page, 'What builds for browsers have')
     expect(sorted(['driver', ...membersOf(MODULE_OPTIONS, 'RedisOptions').map(name => `redis.${name}`)])).toEqual(sorted(keeps))
     expect(membersOf(MODULE_OPTIONS, 'ClientOptions').map(name => `client.${name}`)).toEqual(builds)
-    expect(sorted([...keeps, ...builds].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
+    const tickets = await namesIn(page, 'Tickets')
+    expect(sorted([...keeps, ...builds, ...tickets].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
   })
 
   it('says of an option that it is only the module\'s where its comment does', async () => {
@@ -62,7 +64,8 @@ describe('reference/options.md', () => {
   })
 
   it('has the names in the environment', async () => {
-    for (const [option, variable] of readTable(await readPage(page), 'What keeps channels')) {
+    const text = await readPage(page)
+    for (const [option, variable] of [...readTable(text, 'What keeps channels'), ...readTable(text, 'Tickets')]) {
       const name = codesIn(option!)[0]!.replaceAll(/[A-Z]/g, '_$&').replace('.', '_').toUpperCase()
       expect(codesIn(variable!)).toEqual([`NUXT_SSE_${name}`])
     }
@@ -100,11 +103,10 @@ describe('reference/server.md', () => {
   const page = 'docs/reference/server.md'
 
   it('has every function that is auto-imported in `server/`', async () => {
-    const source = await readPage('src/module.ts')
-    const list = /SERVER_IMPORTS = \[(.*?)\] as const/s.exec(source)![1]!
-    const imported = [...list.matchAll(/\['(\w+)'/g), ...source.matchAll(/addServerImports\(\[\{ name: '(\w+)'/g)].map(([, name]) => name!)
-    expect(imported.length).toBeGreaterThan(6)
-    expect(sorted((await namesIn(page, 'Functions on the server')).filter(name => imported.includes(name)))).toEqual(sorted(imported))
+    const imported = SERVER_IMPORTS.map(([name]) => name)
+    // Of its first table: those that follow are of what these give.
+    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Functions on the server').map(([first]) => codesIn(first!)[0]!)
+    expect(sorted(named)).toEqual(sorted(imported))
   })
 
   it('has every part of a channel and of a connection', async () => {
@@ -125,7 +127,8 @@ describe('reference/errors.md', () => {
     expect(named.length).toBeGreaterThan(30)
     const server = await namesIn('docs/reference/errors.md', 'Of the server')
     const client = await namesIn('docs/reference/errors.md', 'Of a client')
-    expect(sorted([...server, ...client])).toEqual(sorted(named))
+    const test = await namesIn('docs/reference/errors.md', 'Of `nuxt-sse/test`')
+    expect(sorted([...server, ...client, ...test])).toEqual(sorted(named))
   })
 
   it('every code that is thrown somewhere is one that is named', async () => {

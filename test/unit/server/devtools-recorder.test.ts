@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { SSEHooks } from '../../../src/runtime/server/insight'
 import { Recorder, startCursor } from '../../../src/runtime/server/devtools/recorder'
+import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
@@ -88,6 +89,21 @@ it('shows gaps, errors and refusals', async () => {
     expect(shown).toContainEqual(['error', '/fails', undefined, 'UNKNOWN: secret'])
     expect(shown).toContainEqual(['gap', 'feed', undefined, expect.stringMatching(/^(?:epoch|invalid), unknown how many missed/)])
   })
+})
+
+it('tells what it could not while the driver was away, and nothing twice', async () => {
+  const driver = createFailingDriver()
+  const other = await startSSEServer({}, driver)
+  const away = new Recorder(() => other.context)
+  const cursor = startCursor()
+  await other.channel('feed').publish(1)
+  away.hooks['sse:publish']({ channel: 'feed', id: 'x', bytes: 1 })
+  away.hooks['sse:error']({ error: 'x', code: 'X', where: 'background' })
+  driver.fail('read', { times: 1 })
+  await expect(away.snapshot(cursor)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  expect((await away.snapshot(cursor)).log.map(({ kind }) => kind)).toEqual(['error', 'message'])
+  expect((await away.snapshot(cursor)).log).toEqual([])
+  await other.close()
 })
 
 it('keeps so much and no more', async () => {

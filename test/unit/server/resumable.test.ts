@@ -1,4 +1,4 @@
-import { createError, getRequestHeader } from 'h3'
+import { createError, getRequestHeader, readBody } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
@@ -317,6 +317,33 @@ describe('resumable', () => {
     busy.resolve()
     await turns(10)
     expect([runs.length, producers()]).toEqual([0, 0])
+  })
+
+  it('with POST, its body read: cut, polled, looked at with HEAD, and read to its end, one run', async () => {
+    let asked = 0
+    for (const server of servers) {
+      server.route('/ask', async (event, connection) => {
+        if (event.method === 'POST' && (await readBody<{ prompt?: string }>(event)).prompt !== 'Why?') throw createError({ statusCode: 422, message: 'Ask something.' })
+        asked++
+        return count(connection.signal)
+      }, { resumable: true })
+    }
+    const init = { method: 'POST', body: JSON.stringify({ prompt: 'Why?' }), headers: { 'content-type': 'application/json' } }
+    const first = await SSEReader.open(`${servers[0]!.url}/ask`, init)
+    await eventually(() => expect(runs).toHaveLength(1))
+    runs[0]!.give(2)
+    await first.until(({ data }) => data.length === 2)
+    await first.close()
+    const at = first.messages[0]!.id!
+    expect((await fetch(`${servers[1]!.url}/ask?position=${at}`, { ...init, body: '{}' })).status).toBe(422)
+    const batch = await (await fetch(`${servers[1]!.url}/ask?transport=poll&position=${at}`, init)).json() as SSEBatch<{ n: number }>
+    expect(batch.messages.map(({ data }) => data.n)).toEqual([2])
+    expect((await fetch(`${servers[0]!.url}/ask`, { method: 'HEAD', headers: { 'last-event-id': at } })).status).toBe(200)
+    runs[0]!.give(1, true)
+    await using back = await SSEReader.open(`${servers[0]!.url}/ask?position=${batch.position}`, init)
+    await back.until(({ controls }) => controls.at(-1)?.type === 'end')
+    expect([numbers(back), runs.length, asked]).toEqual([[3], 1, 4])
+    expect((await fetch(`${servers[1]!.url}/ask?position=${back.messages.at(-1)!.id}`, init)).status).toBe(204)
   })
 
   it('HEAD starts nothing; channels and push style are what they were', async () => {

@@ -14,10 +14,13 @@ import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnap
 
 const MAX_LOG_ITEMS = 200
 const MAX_CLOSED = 20
-/** Channels that are remembered although nobody reads them. */
+/** Channels that are looked at. */
 const MAX_CHANNELS = 100
+/** Open ones that are shown, the newest. */
+const MAX_CONNECTIONS = 200
 /** Messages of one channel that a tab is shown when it opens, or at once. */
 const MAX_NEW_MESSAGES = 50
+const MAX_NEW_BYTES = 100_000_000
 /** Messages of which it is known when they were published here. */
 const MAX_TIMES = 500
 const MAX_TEXT = 2_000
@@ -118,27 +121,26 @@ export class Recorder {
   async snapshot(cursor: DevtoolsCursor): Promise<DevtoolsSnapshot> {
     const context = this.context()
     const log = this.#log.slice(Math.max(0, this.#log.length - (this.#logged - cursor.log)))
-    cursor.log = this.#logged
-    const channels: DevtoolsChannel[] = []
-    for (const name of new Set([...context.hub.channels.keys(), ...this.#channels])) {
-      const channel = await this.#channel(context, name, cursor, log)
-      if (channel) channels.push(channel)
-      else this.#channels.delete(name)
-    }
-    const connections = [...this.#open.values()].map(seen => ({ ...describe(seen), messages: seen.connection.messages, bytes: seen.connection.bytes, waiting: !seen.connection.hasRoom }))
+    const next: DevtoolsCursor = { log: this.#logged, channels: new Map() }
+    // The last used of those that nobody reads, and what is read, as far as there is room.
+    const names = [...new Set([...context.hub.channels.keys(), ...this.#channels].reverse())].slice(0, MAX_CHANNELS)
+    const channels = (await Promise.all(names.map(name => this.#channel(context, name, cursor, next, log)))).filter(channel => channel !== undefined)
+    // Only now: what a driver that is away could not tell is told by the next.
+    Object.assign(cursor, next)
+    const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), messages: seen.connection.messages, bytes: seen.connection.bytes, waiting: !seen.connection.hasRoom }))
     return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, log }
   }
 
   /** Only looks: a channel that is gone must not begin again because of it. */
-  async #channel({ driver, hub, options: { retention } }: SSEContext, name: string, cursor: DevtoolsCursor, log: DevtoolsLogItem[]): Promise<DevtoolsChannel | undefined> {
+  async #channel({ driver, hub, options: { retention } }: SSEContext, name: string, told: DevtoolsCursor, next: DevtoolsCursor, log: DevtoolsLogItem[]): Promise<DevtoolsChannel | undefined> {
     const { state } = await driver.lease(name, { type: 'look' }, retention)
-    if (!state) return undefined
+    if (!state) return void this.#channels.delete(name)
     const { epoch, first, last, closing, lease } = state
-    const had = cursor.channels.get(name)
+    const had = told.channels.get(name)
     const from = Math.max(had?.epoch === epoch ? had.last : 0, last - MAX_NEW_MESSAGES)
-    cursor.channels.set(name, { epoch, last })
+    next.channels.set(name, { epoch, last })
     if (last > from) {
-      const page = await driver.read(name, from, { messages: MAX_NEW_MESSAGES, bytes: Infinity })
+      const page = await driver.read(name, from, { messages: MAX_NEW_MESSAGES, bytes: MAX_NEW_BYTES })
       if (page.epoch === epoch) {
         for (const { offset, event, data } of page.entries.filter(({ offset }) => offset <= last)) {
           const id = formatPosition(epoch, offset)

@@ -51,11 +51,11 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
   function open(channel: string, retention?: SSERetention, epoch = createEpoch): Log {
     let log = logs.get(channel)
     if (!log) {
+      if (REQUESTS_OWN_IO) sweepNow()
       log = { epoch: epoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0, readAt: performance.now() }
       logs.set(channel, log)
       // Whoever still publishes while the process goes must not start it again.
-      if (REQUESTS_OWN_IO) sweepNow()
-      else if (!closed) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
+      if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
     if (retention) log.maxAgeMs = retention.maxAgeMs
     log.touchedAt = performance.now()

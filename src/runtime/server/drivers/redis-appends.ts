@@ -66,8 +66,8 @@ export class RedisAppends {
   readonly answered = new Map<string, Answered>()
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
-  /** The epoch of the next log that begins with an append of this process. */
-  #candidate = createEpoch()
+  readonly #firstCandidate = createEpoch()
+  #candidates = 0
   #number = 0
   #queued = 0
 
@@ -136,10 +136,9 @@ export class RedisAppends {
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate, ...args]), () => this.#renewCandidate())
+      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
-      if (epoch!.endsWith(this.#candidate)) this.#renewCandidate()
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
       const first = Number(offsets[0])
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
@@ -150,9 +149,12 @@ export class RedisAppends {
     }
   }
 
-  /** Once used, or perhaps used by an attempt whose answer was lost: two lives of a log must not have one name. */
-  #renewCandidate(): void {
-    this.#candidate = createEpoch()
+  /**
+   * The epoch of the log should it begin with this attempt. Another for each: no two logs may have one name, nor two lives of one,
+   * and an attempt whose answer was lost may have used its own. Counted, since random ones cost more than all the rest of an append.
+   */
+  #candidate(): string {
+    return this.#firstCandidate + (++this.#candidates).toString(36)
   }
 
   #remember(channel: string, answered: Answered): void {

@@ -48,13 +48,12 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
  * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
  * is tried must be safe to do twice. Rejects with what went wrong last.
  */
-export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>, onFailure?: () => void): Promise<T> {
+export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>): Promise<T> {
   while (true) {
     try {
       return await attempt()
     }
     catch (error) {
-      onFailure?.()
       // An error of ours says that nothing was sent, and that it is no use to try.
       const passing = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
       if (!passing || performance.now() >= until) throw error

@@ -303,7 +303,7 @@ remember(life, life.age)
 local answer = { life.epoch, int(life.first), int(life.last), life.mark, life.closing or '', leaseOf(life), int(life.largest) }
 local from = math.max(after + 1, life.first)
 while messages > 0 and bytes > 0 and from <= life.last do
-  local part = redis.call('XRANGE', log, int(from), '+', 'COUNT', math.max(1, math.min(messages, 100, math.ceil(bytes / math.max(1, life.largest)))))
+  local part = redis.call('XRANGE', log, int(from), '+', 'COUNT', math.min(messages, 100, math.max(8, math.ceil(bytes / math.max(1, life.largest)))))
   if #part == 0 then break end
   for _, entry in ipairs(part) do
     if messages <= 0 or bytes <= 0 then break end

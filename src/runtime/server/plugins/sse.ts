@@ -1,7 +1,6 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
 import { closeSSEContext, connectHooks, startSSEContext } from '../nitro'
 import { listenToSignals } from '../signals'
-import { passSignalsOn } from './pass-signals-on'
 
 /** For Nitro 2: ends all streams when the server goes. The driver closes with the hook: requests that are still at work may publish. */
 export default defineNitroPlugin((nitroApp) => {
@@ -12,5 +11,5 @@ export default defineNitroPlugin((nitroApp) => {
   if (import.meta.dev) return
   const signals = listenToSignals(import.meta.preset)
   // Known when the application is built: no other preset has this in its bundle.
-  if (import.meta.preset === 'node-cluster' && signals) void import('node:cluster').then(({ default: cluster }) => passSignalsOn(cluster, signals))
+  if (import.meta.preset === 'node-cluster' && signals) void import('./pass-signals-on').then(({ passSignalsOn }) => passSignalsOn(signals))
 })

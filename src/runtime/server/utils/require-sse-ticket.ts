@@ -19,17 +19,21 @@ const verified = new WeakMap<H3Event, Promise<SSETicket>>()
  * @throws an HTTP error with a code: 401 `TICKET_MISSING`, `TICKET_EXPIRED`, `TICKET_INVALID`, 403 `TICKET_OTHER_CHANNEL`; 500 `TICKET_SECRET_MISSING`.
  * None of them has a word of the ticket.
  */
-export async function requireSSETicket<Claims = Record<string, unknown>>(event: H3Event, channel?: string | SSEChannel): Promise<SSETicket<Claims>> {
+export async function requireSSETicket<Claims = Record<string, unknown>>(event: H3Event, ...wanted: [] | [channel: string | SSEChannel]): Promise<SSETicket<Claims>> {
   if (!verified.has(event)) verified.set(event, verify(event))
   try {
     const ticket = await verified.get(event)!
-    const expected = typeof channel === 'object' ? channel.name : channel
-    if (expected !== undefined && expected !== ticket.channel) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
+    // Whatever was asked for: an `undefined` that nobody meant must not stand for any channel.
+    if (wanted.length && nameOf(wanted[0]) !== ticket.channel) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
     return ticket as SSETicket<Claims>
   }
   catch (error) {
     throw toHttpError(event, error)
   }
+}
+
+function nameOf(channel: string | SSEChannel | undefined): string | undefined {
+  return typeof channel === 'object' ? channel.name : channel
 }
 
 async function verify(event: H3Event): Promise<SSETicket> {

@@ -1,0 +1,4 @@
+/** `#sse/redis` where ioredis can hold its connections. */
+export { createRedisDriver } from './redis'
+export { DEFAULT_REDIS_URL, redisConnector } from './redis-connect'
+export { loadIoredis } from '#sse/ioredis'

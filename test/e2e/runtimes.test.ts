@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { nitroOutput } from '../support/projects'
+import { SSEReader } from '../support/read-sse'
+import type { TestRedis } from '../support/redis'
+import { startRedis } from '../support/redis'
+import { describeRuntime } from '../support/runtime-suite'
+import { runtimes, startOn, stopRuntimes } from '../support/runtimes'
+
+/** One application, built by Nitro 2 for each runtime, and run there from what was built. */
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(async () => {
+  await stopRuntimes()
+  await redis.stop()
+})
+
+for (const runtime of runtimes) describeRuntime(runtime, () => redis.url)
+
+describe('what is built', () => {
+  it('for Workers has nothing of Node in it, and nothing of Redis', async () => {
+    const ours = await modulesOf('cloudflare-module')
+    expect(ours.size).toBeGreaterThan(40)
+    expect([...ours.keys()].filter(name => /redis(?!-left-out)|node-response(?<!no-node-response)|pass-signals/.test(name))).toEqual([])
+    // What a bundler puts in for `performance` is the runtime's own.
+    const imports = new Set([...ours.values()].flat().filter(name => !/^src\/|polyfill\/performance/.test(name)).map(name => name.replace(/^node_modules\//, '')))
+    expect([...imports].sort()).toEqual(['eventsource-parser/dist/index.js', 'h3/dist/index.mjs', 'nitropack/dist/runtime/index.mjs'])
+  })
+
+  it('without asking for Redis has no client of it', async () => {
+    for (const preset of ['node-server', 'bun', 'deno-server']) expect([...await modulesOf(preset)].flat(2).filter(name => /ioredis(?!-found)/.test(name)), preset).toEqual([])
+  })
+
+  /** Our files in a bundle, and what each of them imports. */
+  async function modulesOf(preset: string): Promise<Map<string, string[]>> {
+    const modules = JSON.parse(await readFile(`${nitroOutput(preset)}/modules.json`, 'utf8')) as Record<string, string[]>
+    return new Map(Object.entries(modules).filter(([name]) => name.startsWith('src/')))
+  }
+})
+
+describe('Bun\'s idle limit', () => {
+  it('makes heartbeats come before it, and says so', async () => {
+    const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '8' })
+    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 8 s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.')
+    await using reader = await SSEReader.open(`${server.url}/api/any`)
+    const poll = fetch(`${server.url}/api/channel/idle?transport=poll&waitMs=20000`)
+    // Twelve seconds: longer than Bun waits.
+    await reader.until(({ comments }) => comments.length === 4, 20_000)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 3_000 }])
+    expect((await poll).status).toBe(200)
+    await server.stop()
+  })
+
+  it('that is shorter than Bun can measure stops the server', async () => {
+    await expect(startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '4' })).rejects.toThrow('Expected `NITRO_BUN_IDLE_TIMEOUT` to be more than 4 seconds, or 0 for none, got `4`: Bun would cut every stream.')
+  })
+})

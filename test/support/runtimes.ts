@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { Readable } from 'node:stream'
+import { freePort } from './built-server'
+import { nitroOutput, rootDir } from './projects'
+import type { RuntimeServer, RuntimeUnderTest } from './runtime-suite'
+
+const running = new Set<RuntimeServer>()
+
+export async function stopRuntimes(): Promise<void> {
+  await Promise.all([...running].map(server => server.stop()))
+}
+
+const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
+
+async function startProcess(output: string, command: string[], env: Record<string, string>): Promise<RuntimeServer> {
+  const port = await freePort()
+  const child = spawn(command[0]!, [...command.slice(1), join(output, 'server/index.mjs')], {
+    env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  await new Promise<void>((resolve, reject) => {
+    const collect = (chunk: Buffer) => {
+      text += chunk
+      if (text.includes('Listening ')) resolve()
+    }
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
+    void exited.then(([code]) => reject(new Error(`The server ended with ${code} before it listened:\n${text}`)))
+  })
+  return added({
+    url: `http://127.0.0.1:${port}`,
+    output: () => text,
+    async stop(signal = 'SIGKILL') {
+      const started = performance.now()
+      child.kill(signal)
+      const [code, endedBy] = await exited
+      return { code, signal: endedBy, ms: performance.now() - started }
+    },
+  })
+}
+
+/** workerd, as Cloudflare runs it, under Miniflare. */
+async function startWorker(built: string, env: Record<string, string>): Promise<RuntimeServer> {
+  const { Log, LogLevel, Miniflare } = await import('miniflare')
+  const dir = join(built, 'server')
+  const files = (await readdir(dir, { recursive: true })).filter(name => name.endsWith('.mjs') && name !== 'index.mjs')
+  let output = ''
+  const worker = new Miniflare({
+    host: '127.0.0.1',
+    port: await freePort(),
+    log: new Log(LogLevel.NONE),
+    // Without this it asks a server of Cloudflare.
+    cf: false,
+    bindings: env,
+    rootPath: dir,
+    modulesRoot: dir,
+    modules: ['index.mjs', ...files].map(name => ({ type: 'ESModule' as const, path: join(dir, name) })),
+    compatibilityDate: '2026-07-01',
+    compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
+    handleRuntimeStdio(stdout: Readable, stderr: Readable) {
+      for (const stream of [stdout, stderr]) stream.on('data', (chunk: Buffer) => output += chunk)
+    },
+  })
+  const url = await worker.ready
+  return added({
+    url: url.href.slice(0, -1),
+    output: () => output,
+    async stop() {
+      await worker.dispose()
+      return { code: 0, signal: null, ms: 0 }
+    },
+  })
+}
+
+function added(server: RuntimeServer): RuntimeServer {
+  const { stop } = server
+  server.stop = (...signals) => {
+    running.delete(server)
+    return stop(...signals)
+  }
+  running.add(server)
+  return server
+}
+
+const node = [process.execPath]
+
+/** The application as Nitro has built it for `preset`. */
+export function startOn(preset: string, env: Record<string, string> = {}): Promise<RuntimeServer> {
+  const output = nitroOutput(preset)
+  switch (preset) {
+    case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
+    case 'bun': return startProcess(output, [bin('bun'), 'run'], env)
+    case 'deno-server': return startProcess(output, [bin('deno'), 'run', '--allow-all', '--no-prompt'], env)
+    case 'cloudflare-module': return startWorker(output, env)
+    default: return startProcess(output, node, env)
+  }
+}
+
+/** What was built for Node in `output`. */
+export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
+
+const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }): RuntimeUnderTest =>
+  ({ name: preset, start: env => startOn(preset, env), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
+
+export const runtimes = [
+  describeOn('node-server', { seesPollsLeave: true }),
+  // A process for each core: they share through Redis.
+  describeOn('node-cluster', { seesPollsLeave: true, memory: false }),
+  // Elsewhere than on Node nobody tells Nitro 2 that a client has left before its answer has begun.
+  describeOn('bun', {}),
+  describeOn('deno-server', {}),
+  // No connection outlives a request, and there is nobody to send a signal.
+  describeOn('cloudflare-module', { redis: false, signals: false }),
+]
