@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Nitro as Nitro3 } from 'nitro/types'
 import type { Nitro as Nitro2 } from 'nitropack/types'
+import type { SSEHooks } from './runtime/server/insight'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
@@ -18,6 +19,8 @@ declare module 'nitropack/types' {
 declare module 'nitro/types' {
   interface NitroConfig { sse?: NitroModuleOptions }
   interface NitroOptions { sse?: NitroModuleOptions }
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
+  interface NitroRuntimeHooks extends SSEHooks {}
 }
 
 /** This file as TypeScript reads it: the options are known where it is looked at. */

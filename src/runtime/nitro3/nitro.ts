@@ -1,6 +1,12 @@
 import { useRuntimeConfig as useNitroConfig } from 'nitro/runtime-config'
+import type { SSEHooks } from '../server/insight'
 
 /** `#sse/nitro` for Nitro 3. */
+
+declare module 'nitro/types' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
+  interface NitroRuntimeHooks extends SSEHooks {}
+}
 
 /** Values that are texts by their nature, whatever they look like. */
 const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret']

@@ -1,15 +1,12 @@
+// For its types: in Nitro 3 it tells of the hooks.
+import '#sse/nitro'
 import type { SSEHooks } from '../insight'
 import { useSSEContext } from '../nitro'
 import type { SSEStats } from '../stats'
 import { readStats } from '../stats'
 
-// Here, because each application's types name this file: an augmentation that no program includes says nothing. An
-// application has one of the two.
+// Here, because each application's types name this file: an augmentation that no program includes says nothing.
 declare module 'nitropack/types' {
-  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
-  interface NitroRuntimeHooks extends SSEHooks {}
-}
-declare module 'nitro/types' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type
   interface NitroRuntimeHooks extends SSEHooks {}
 }
