@@ -17,7 +17,9 @@ export function setupDevtools(nuxt: Nuxt, resolve: (path: string) => string): vo
     Object.assign(config, { serverAssets: [...serverAssets, { baseName: 'sse-devtools', dir: resolve('./runtime/server/devtools/page') }] })
   })
   nuxt.options.runtimeConfig.sseDevtools = { route: ROUTE, allowedHosts: allowedHosts(nuxt) }
-  nuxt.hook('devtools:customTabs', (tabs) => {
+  // Typed by @nuxt/devtools, where a program has it.
+  const onTabs = nuxt.hook as (name: string, listener: (tabs: object[]) => void) => void
+  onTabs('devtools:customTabs', (tabs) => {
     const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${ROUTE}`
     // Not the name of an icon: those are fetched from the network when they are shown.
     tabs.push({ name: 'sse', title: 'Server-sent events', icon: `${src}/icon.svg`, category: 'server', view: { type: 'iframe', src } })
