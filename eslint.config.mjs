@@ -18,6 +18,7 @@ const arrows = [
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
   { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
+  { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/insight.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
     ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],

@@ -1,10 +1,10 @@
-import { addImports, addServerImports, addServerPlugin, createResolver, defineNuxtModule } from '@nuxt/kit'
+import { addImports, addNitroPlugin, addServerImports, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
 import { setupDevtools } from './devtools'
 import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -13,8 +13,8 @@ export default defineNuxtModule<ModuleOptions>({
   meta: {
     name: 'nuxt-sse',
     configKey: 'sse',
-    // Tested with Nuxt 4.5 on nitropack 2.13 and h3 1.15.
-    compatibility: { nuxt: '^4.0.0' },
+    // Tested with Nuxt 4.5 on nitropack 2.13 and h3 1.15, and with the nightly of Nuxt 5 on Nitro 3 and h3 2.
+    compatibility: { nuxt: '^4.0.0 || ^5.0.0' },
   },
   async setup(options, nuxt) {
     // A text, say, would be laid over the defaults, and forgotten.
@@ -28,15 +28,22 @@ export default defineNuxtModule<ModuleOptions>({
 
     const redis = wantsRedis(resolved)
     if (redis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
+    const nitroMajor = getNitroVersion(nuxt)
     // The prerenderer runs on Node, whatever the application is built for.
-    Object.assign(nuxt.options.alias, serverAliases({ redis, node: true }, runtime))
-    nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, redis, runtime))
+    Object.assign(nuxt.options.alias, serverAliases({ nitroMajor, redis, node: true }, runtime))
+    // What a route streams, for `useSSE`: each version of Nuxt tells it in its own way.
+    nuxt.options.alias['#sse/routes'] = runtime(`nitro${nitroMajor === 3 ? 3 : 2}/routes`)
+    nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, { nitroMajor, redis }, runtime))
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
-    addServerPlugin(runtime('server/plugins/sse'))
-    const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
-    nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
-    setupDevtools(nuxt, resolve)
+    addNitroPlugin({ nitro2: runtime(SERVER_PLUGIN.nitro2), nitro3: runtime(SERVER_PLUGIN.nitro3) })
+    if (nitroMajor !== 3) {
+      // Nitro 3 bundles whatever is not asked to be left outside.
+      const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
+      nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
+      // Its page is made of routes for Nitro 2.
+      setupDevtools(nuxt, resolve)
+    }
 
     // In development an application may begin to share at any time.
     const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { NitroModule, NitroOptions } from 'nitropack/types'
+import type { Nitro as Nitro3 } from 'nitro/types'
+import type { Nitro as Nitro2 } from 'nitropack/types'
+import type { SSEHooks } from './runtime/server/insight'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -14,35 +16,59 @@ declare module 'nitropack/types' {
   interface NitroOptions { sse?: NitroModuleOptions }
 }
 
+declare module 'nitro/types' {
+  interface NitroConfig { sse?: NitroModuleOptions }
+  interface NitroOptions { sse?: NitroModuleOptions }
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
+  interface NitroRuntimeHooks extends SSEHooks {}
+}
+
 /** This file as TypeScript reads it: the options are known where it is looked at. */
 const typesOfThis = fileURLToPath(import.meta.url).replace(/\.mjs$/, '.d.mts')
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
+/** A module for both versions of Nitro, with no word of either in its type. */
+export interface SSENitroModule {
+  name: string
+  setup(nitro: object): void
+}
+
 /**
- * The server's part for Nitro without Nuxt: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on, `#sse/server`
- * everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
+ * The server's part for Nitro without Nuxt, 2 and 3: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on,
+ * `#sse/server` everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
  */
 export default {
   name: 'nuxt-sse',
   setup(nitro) {
-    const { options } = nitro
+    const { options } = nitro as Nitro2 | Nitro3
+    const isNitro3 = (nitro as Partial<Nitro3>).meta?.majorVersion === 3
     assertOptions(options.sse)
     const resolved = resolveOptions(options.sse)
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
-    adaptToPlatform(nitro, wantsRedis(resolved), runtime)
-    options.plugins.push(runtime('server/plugins/sse'))
-    if (options.imports) {
-      options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
-    }
-    // A plain import of the package's files would not find the aliases.
-    options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
-    tellTypeScript(options.typescript)
+    adaptToPlatform(nitro as Nitro2 | Nitro3, { nitroMajor: isNitro3 ? 3 : 2, redis: wantsRedis(resolved) }, runtime)
+    options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
+    // A plain import of the package's files would not find the aliases: they are bundled.
+    if (isNitro3) adaptToNitro3(options as Nitro3['options'])
+    else adaptToNitro2(options as Nitro2['options'])
   },
-} satisfies NitroModule
+} satisfies SSENitroModule as SSENitroModule
+
+function adaptToNitro3(options: Nitro3['options']): void {
+  if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir, ...BUNDLED_PACKAGES]
+}
+
+/** What Nitro 3 does not have: auto-imports, and a TypeScript configuration that it writes. */
+function adaptToNitro2(options: Nitro2['options']): void {
+  if (options.imports) {
+    options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
+  }
+  options.externals = { ...options.externals, inline: [...options.externals?.inline ?? [], runtimeDir, ...BUNDLED_PACKAGES] }
+  tellTypeScript(options.typescript)
+}
 
 /** Of aliases, and of modules that a configuration names by a text, Nitro says nothing in its `tsconfig.json`. */
-function tellTypeScript(typescript: NitroOptions['typescript']): void {
+function tellTypeScript(typescript: Nitro2['options']['typescript']): void {
   const { files, compilerOptions, ...rest } = typescript.tsConfig ?? {}
   typescript.tsConfig = {
     ...rest,

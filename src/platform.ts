@@ -1,10 +1,12 @@
 import { invalidOption } from './runtime/shared/errors'
+import type { ServerTarget } from './server-parts'
 import { serverAliases } from './server-parts'
 
 /** What is looked at of Nitro's options: which platform an application is built for, and what it is given there. */
 export interface PlatformOptions {
   preset?: string
-  vercel?: { functions?: { maxDuration?: number } }
+  /** `max`, of Nitro 3, is whatever the plan allows, and never less than the default. */
+  vercel?: { functions?: { maxDuration?: number | 'max' } }
   awsLambda?: { streaming?: boolean }
 }
 
@@ -29,8 +31,9 @@ export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOpt
     return { connections: false, notes: ['On Cloudflare Workers a channel is kept by one isolate, and a client that comes to another is told of a gap; set the compatibility flag `enable_request_signal`, or a client that leaves is only noticed when the next one comes.'] }
   }
   if (preset.startsWith('vercel')) {
-    const { maxDuration = VERCEL_DURATION_S } = vercel?.functions ?? {}
-    return { connections: true, notes: [`Vercel ends functions after ${maxDuration} s, so that streams end before with a \`leave\`, and clients come back.`], maxLifetimeMs: Math.round(maxDuration * 1_000 * SHARE_OF_DURATION) }
+    const { maxDuration } = vercel?.functions ?? {}
+    const seconds = typeof maxDuration === 'number' ? maxDuration : VERCEL_DURATION_S
+    return { connections: true, notes: [`Vercel ends functions after ${seconds} s, so that streams end before with a \`leave\`, and clients come back.`], maxLifetimeMs: Math.round(seconds * 1_000 * SHARE_OF_DURATION) }
   }
   if (preset.startsWith('aws-lambda')) {
     const streaming = awsLambda?.streaming ? '' : ' Without `awsLambda.streaming` a response leaves only when it is complete: a client sees nothing of a stream, and polls.'
@@ -45,9 +48,9 @@ interface NitroBuild {
 }
 
 /** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
-export function adaptToPlatform({ options, logger }: NitroBuild, redis: boolean, runtime: (path: string) => string): void {
-  const { connections, notes, maxLifetimeMs } = describePlatform(options, redis)
-  Object.assign(options.alias, serverAliases({ redis, node: options.node, connections }, runtime))
+export function adaptToPlatform({ options, logger }: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
+  const { connections, notes, maxLifetimeMs } = describePlatform(options, target.redis)
+  Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime))
   for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
   const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
   if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs

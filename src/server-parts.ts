@@ -4,7 +4,7 @@ import type { ResolvedModuleOptions } from './options'
 
 /** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
 
-/** Auto-imported in `server/`, and importable from `#sse/server`: the index of the server API. Files are below `runtime/`. */
+/** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/utils/define-sse-handler'],
   ['useSSEChannel', 'server/utils/use-sse-channel'],
@@ -22,7 +22,12 @@ export const SERVER_IMPORTS = [
 /** What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless. */
 export const BUNDLED_PACKAGES = ['jose/']
 
+/** What hears of the server's beginning and end. Files are below `runtime/`. */
+export const SERVER_PLUGIN = { nitro2: 'server/plugins/sse', nitro3: 'nitro3/plugin' } as const
+
 export interface ServerTarget {
+  /** 2 is on h3 1, 3 on h3 2. @default 2 */
+  nitroMajor?: number
   /** Whether the application asked for Redis when it was built. */
   redis: boolean
   /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
@@ -32,12 +37,15 @@ export interface ServerTarget {
 }
 
 /** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
-export function serverAliases({ redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+export function serverAliases({ nitroMajor = 2, redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+  const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
-    '#sse/h3': 'nitro2/h3',
-    '#sse/nitro': 'nitro2/nitro',
-    '#sse/node-response': node ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    // The same by a name that TypeScript knows without being told: Nitro 3 writes no configuration for it.
+    'nuxt-sse/server': 'server/utils/index',
+    '#sse/h3': `${framework}/h3`,
+    '#sse/nitro': `${framework}/nitro`,
+    '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',
     '#sse/redis': `server/drivers/redis-${connections ? 'here' : 'left-out'}`,
     '#sse/ioredis': `server/drivers/ioredis-${redis ? 'bundled' : 'found'}`,
   }

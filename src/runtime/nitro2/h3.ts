@@ -61,4 +61,5 @@ export interface HttpErrorInit {
   cause: unknown
 }
 
-export const createHttpError = (init: HttpErrorInit): Error => createError(init)
+/** Its response keeps the headers that were set. */
+export const createHttpError = (event: H3Event, init: HttpErrorInit): Error => createError(init)

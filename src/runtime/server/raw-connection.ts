@@ -46,7 +46,7 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
   }
   catch (error) {
     context.insight.onRefuse(event, error)
-    throw toHttpError(error)
+    throw toHttpError(event, error)
   }
 }
 

@@ -65,9 +65,9 @@ export function clientAddress(event: H3Event, proxies: number | false): string |
 }
 
 /** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */
-export function toHttpError(error: unknown): unknown {
+export function toHttpError(event: H3Event, error: unknown): unknown {
   if (!(error instanceof SSEError)) return error
   const { statusCode, message, code, cause } = error
   // Without one, Nitro's status line says "Server Error" for a 400 too.
-  return createHttpError({ statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code }, cause })
+  return createHttpError(event, { statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code }, cause })
 }

@@ -46,7 +46,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   catch (error) {
     context.insight.onRefuse(event, error)
     if (error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')) return pending(error.message)
-    throw toHttpError(error)
+    throw toHttpError(event, error)
   }
 }
 

@@ -10,13 +10,18 @@ const LAST_BYTES_MS = 250
  * calls its `close` hook only then: an open stream would hold back each deploy by half a minute. So the signal itself is
  * listened for. `undefined` where there are none, or where a listener would only take away the runtime's own reaction,
  * which is to exit.
+ *
+ * `othersExit`: whether somebody else ends the process.
  */
-export function listenToSignals(preset: string | undefined): string[] | undefined {
+export function listenToSignals(preset: string | undefined, othersExit: (signal: NodeJS.Signals) => boolean = () => !DO_NOT_EXIT.includes(preset ?? '')): string[] | undefined {
   // Not as a name of its own: bundlers put a stand-in there for runtimes that have none.
   const { process } = globalThis
   if (process?.env?.NITRO_SHUTDOWN_DISABLED || typeof process?.on !== 'function') return undefined
   const signals = (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ').map(signal => signal.trim()).filter(Boolean)
-  const onSignal = DO_NOT_EXIT.includes(preset ?? '') ? () => void closeSSEContext().then(() => setTimeout(() => process.exit(0), LAST_BYTES_MS)) : leaveSSEContext
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (othersExit(signal)) leaveSSEContext()
+    else void closeSSEContext().then(() => setTimeout(() => process.exit(0), LAST_BYTES_MS))
+  }
   // Not `once`: the second of an impatient operator would be the runtime's own reaction again, in the midst of the shutdown.
   for (const signal of signals) process.on(signal, onSignal)
   return signals

@@ -1,5 +1,5 @@
 import type { NuxtApp } from '#app'
-import { useRequestEvent, useRequestURL } from '#imports'
+import { useRequestEvent, useRequestFetch, useRequestURL } from '#imports'
 import type { ResolvedClientOptions } from '../../client/options'
 import { prepareRequest } from '../../client/request'
 import { clientError, refusalOf } from '../../client/response'
@@ -18,6 +18,9 @@ export const READ_MESSAGES = 10_000
 
 type PageEvent = NonNullable<ReturnType<typeof useRequestEvent>>
 
+/** Asks this application without a socket, with the headers of whoever asked for the page. */
+type OwnFetch = (path: string, init: RequestInit) => Promise<Response>
+
 /** Where the reading stands: what is known of a client's state. */
 export type SoFar = Partial<SSEClientState>
 
@@ -35,6 +38,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   const origin = await nuxtApp.runWithContext(() => useRequestURL())
   // This page is itself the answer to such a read: its url was that of a page, which would read itself for ever.
   if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
+  const ownFetch = await nuxtApp.runWithContext(() => fetchOf(event))
   const path = ownPath(url, origin)
   if (path === undefined) {
     if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
@@ -47,7 +51,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   let count = 0
   try {
     while (true) {
-      const page = await Promise.race([readPage(event, path, options, soFar?.position, left.signal), late])
+      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, left.signal), late])
       // What was read is shown, and the browser goes on from there.
       if (page === unreadable || (page === 'late' && soFar)) return soFar
       if (page === 'late' || page instanceof SSEError) {
@@ -72,6 +76,16 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   }
 }
 
+/** Nuxt 5's events have no `fetch`; what it makes its `$fetch` for a page of does the same. */
+function fetchOf(event: PageEvent): OwnFetch {
+  if (!event.fetch) return (useRequestFetch() as unknown as { native: OwnFetch }).native
+  return (path, { headers, ...init }) => event.fetch(path, {
+    ...init,
+    // Those of the page come first. Its length is not that of this body, and it has no position here.
+    headers: { ...{ 'content-length': undefined, 'last-event-id': undefined } as object, ...Object.fromEntries(headers as Headers) },
+  })
+}
+
 /** The path of what is below this host; cookies and headers of the user go nowhere else. */
 function ownPath(url: string, origin: URL): string | undefined {
   if (!URL.canParse(url, origin)) return undefined
@@ -84,7 +98,7 @@ function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
 
-async function readPage(event: PageEvent, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
+async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
   const request = await prepareRequest(path, options, () => position, left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
@@ -92,11 +106,10 @@ async function readPage(event: PageEvent, path: string, options: ResolvedClientO
   const sent = body === undefined ? undefined : new Response(body)
   for (const [name, value] of sent?.headers ?? []) if (!headers.has(name)) headers.set(name, value)
   headers.set('accept', POLL_CONTENT_TYPE)
-  const response = await event.fetch(addQuery(url, { transport: 'poll', waitMs: 0, position }), {
+  const response = await ownFetch(addQuery(url, { transport: 'poll', waitMs: 0, position }), {
     method,
     body: sent && new Uint8Array(await sent.arrayBuffer()),
-    // Those of the page come first. Its length is not that of this body, and it has no position here.
-    headers: { ...{ 'content-length': undefined, 'last-event-id': undefined } as object, ...Object.fromEntries(headers) },
+    headers,
   })
   if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
   const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')

@@ -19,6 +19,6 @@ export function getSSEPosition(event: H3Event): string | undefined {
     return position?.text
   }
   catch (error) {
-    throw toHttpError(error)
+    throw toHttpError(event, error)
   }
 }

@@ -28,7 +28,7 @@ export async function requireSSETicket<Claims = Record<string, unknown>>(event: 
     return ticket as SSETicket<Claims>
   }
   catch (error) {
-    throw toHttpError(error)
+    throw toHttpError(event, error)
   }
 }
 

@@ -1,3 +1,5 @@
+// For its types: in Nitro 3 it tells of the hooks.
+import '#sse/nitro'
 import type { SSEHooks } from '../insight'
 import { useSSEContext } from '../nitro'
 import type { SSEStats } from '../stats'

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { PackedApp } from '../support/packed-app'
+import { rootDir } from '../support/projects'
+import { SSEReader } from '../support/read-sse'
+import type { TestRedis } from '../support/redis'
+import { startRedis } from '../support/redis'
+import { describeRuntime } from '../support/runtime-suite'
+
+/** The packed tarball in Nitro 3 without Nuxt: types, build, and all that is expected of a runtime. */
+
+let app: PackedApp
+let redis: TestRedis
+beforeAll(async () => {
+  const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8'))
+  app = await PackedApp.create({
+    // Exactly these: `latest` of nitro is older than the betas.
+    dependencies: { nitro: devDependencies.nitro, ioredis: devDependencies.ioredis, typescript: devDependencies.typescript },
+    from: [join(rootDir, 'test/fixtures/nitro3')],
+  })
+  await app.node('node_modules/nitro/dist/cli/index.mjs', 'build')
+  redis = await startRedis()
+})
+afterAll(async () => {
+  await stopBuiltServers()
+  await redis.stop()
+  await app.remove()
+})
+
+const start = (env: Record<string, string> = {}) => startBuiltServer({ dir: app.dir }, { env })
+
+describe('the packed tarball in a Nitro 3 application', () => {
+  it('type-checks', async () => {
+    await app.node('node_modules/typescript/bin/tsc', '--noEmit', '-p', '.')
+  })
+
+  it('is built without Redis, and without what is for Nitro 2', async () => {
+    const output = join(app.dir, '.output/server')
+    expect(existsSync(join(output, 'node_modules'))).toBe(false)
+    const texts = await Promise.all((await readdir(output, { recursive: true })).filter(name => name.endsWith('.mjs')).map(name => readFile(join(output, name), 'utf8')))
+    expect(texts.filter(text => /nitropack|from "ioredis"/.test(text))).toEqual([])
+  })
+
+  it('takes options from the environment as what they are', async () => {
+    const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1' })
+    await using reader = await SSEReader.open(`${server.url}/api/any`)
+    await reader.until(({ controls }) => controls.length === 1)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 0 }])
+    expect((await fetch(`${server.url}/api/any`)).status).toBe(503)
+    await expect(start({ NITRO_SSE_HEARTBEAT_MS: 'never' })).rejects.toThrow('Expected `heartbeatMs` to be')
+    await server.stop()
+  })
+})
+
+describe('a shutdown', () => {
+  it('ends the process also under CI, where Nitro 3 listens to no signal', async () => {
+    const server = await start({ CI: '1' })
+    await using reader = await SSEReader.open(`${server.url}/api/any`)
+    await reader.until(({ controls }) => controls.length === 1)
+    const { code, ms } = await server.stop('SIGTERM')
+    expect(code).toBe(0)
+    expect(ms).toBeLessThan(2_000)
+    await reader.finished
+    expect(reader.controls.at(-1)).toMatchObject({ type: 'leave' })
+  })
+
+  it('is not held back by open streams', async () => {
+    const server = await start()
+    const readers = await Promise.all(Array.from({ length: 20 }, () => SSEReader.open(`${server.url}/api/any`)))
+    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
+    const { code, ms } = await server.stop('SIGTERM')
+    expect(code).toBe(0)
+    // Nitro 3 looks once a second.
+    expect(ms).toBeLessThan(2_500)
+    await Promise.all(readers.map(reader => reader.finished))
+    expect(readers.map(({ controls, cut }) => [controls.at(-1)!.type, cut])).toEqual(readers.map(() => ['leave', false]))
+  })
+})
+
+describeRuntime({ name: 'Nitro 3 on Node', start, envPrefix: 'NITRO', memory: true, redis: true, signals: true, seesPollsLeave: true }, () => redis.url)
