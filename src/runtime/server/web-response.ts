@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
-import { answerWith, isAnswered, setHeaders, signalOf } from '#sse/h3'
-import { STREAM_HEADERS } from './response-headers'
+import { answerWith, isAnswered, sentHeaderOf, setHeaders, signalOf } from '#sse/h3'
+import { STREAM_HEADERS, addVary } from './response-headers'
 import { RequestTurns } from './request-io'
 import type { SSEResponse, SinkEvents } from './sink'
 import { afterTick } from './tick'
@@ -40,7 +40,7 @@ export class WebResponse implements SSEResponse {
 
   open(): boolean {
     if (this.#over || isAnswered(this.event)) return false
-    setHeaders(this.event, STREAM_HEADERS)
+    setHeaders(this.event, addVary(STREAM_HEADERS, sentHeaderOf(this.event, 'vary')))
     const stream = new ReadableStream<Uint8Array>({
       start: controller => void (this.#controller = controller),
       pull: () => {
