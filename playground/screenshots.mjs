@@ -1,6 +1,7 @@
 // Takes the pictures in docs/screenshots: each page of the built playground, light, dark, and as wide as a phone.
 // `npm run screenshots`; names of pages behind it take only those. Needs Chromium: the one on the PATH, or CHROMIUM_PATH.
 import { execFileSync, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -18,6 +19,7 @@ const PHONE = { width: 390, height: 844 }
 const MAX_BYTES = 80_000
 
 const only = process.argv.slice(2)
+let signedIn = 0
 const { url, server } = await startServer()
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim(),
@@ -36,7 +38,7 @@ try {
     })) {
       if (isReadme && variant !== 'light') continue
       const page = await browser.newPage(isReadme ? { ...options, viewport: WIDE } : options)
-      await play(page)
+      await play(page, options)
       await take(page, isReadme ? name : `${name}-${variant}`)
       await page.context().close()
     }
@@ -69,6 +71,7 @@ function plays() {
       await page.getByText(/resumed behind/).first().waitFor()
       await received(page, 1_000)
     },
+    notifications: playNotifications,
     // The one at the top of the README.
     async readme(page) {
       await plays().dashboard(page)
@@ -121,6 +124,28 @@ function plays() {
   }
 }
 
+/** Behind a sign-in, where somebody else writes to: another of the three each time, as what was written is kept. */
+async function playNotifications(page, options) {
+  const [mine, theirs] = [page, await (await browser.newContext(options)).newPage()]
+  const first = signedIn++
+  for (const [one, index] of [[mine, first % 3], [theirs, (first + 1) % 3]]) {
+    await one.goto(`${url}/notifications`)
+    await one.getByRole('button', { name: /^Sign in as/ }).nth(index).click()
+    await one.getByRole('complementary').waitFor()
+  }
+  const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out/ }).textContent()).trim())
+  for (const [index, text] of ['The report that you asked for is ready.', 'Your export has 12,480 rows, and is in your folder.'].entries()) {
+    await theirs.getByRole('combobox', { name: /^To/ }).selectOption(name)
+    await theirs.getByRole('textbox', { name: 'Notice' }).fill(text)
+    await theirs.getByRole('button', { name: 'Send' }).click()
+    await mine.getByText(text).waitFor()
+    if (index) break
+    await mine.getByRole('button', { name: 'Cut the connection' }).click()
+    await mine.getByText(/resumed behind/).first().waitFor()
+  }
+  await theirs.context().close()
+}
+
 /** WebP, which is a third of a PNG; by the protocol, as Playwright knows only PNG and JPEG. */
 async function take(page, name) {
   await page.evaluate(() => {
@@ -146,7 +171,9 @@ async function startServer() {
   const { port } = probe.address()
   probe.close()
   await once(probe, 'close')
-  const server = spawn(process.execPath, [ENTRY], { env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'] })
+  // What sign-ins are sealed with, for as long as this runs.
+  const secrets = { NUXT_SESSION_PASSWORD: randomUUID(), NUXT_SSE_TICKET_SECRET: randomUUID() }
+  const server = spawn(process.execPath, [ENTRY], { env: { ...process.env, ...secrets, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'] })
   await once(server.stdout, 'data')
   server.stdout.resume()
   return { url: `http://127.0.0.1:${port}`, server }

@@ -10,6 +10,9 @@ import { eventually, openPage } from '../support/playground'
 /** Roles of what somebody operates, or is told of, in Chromium's accessibility tree. */
 const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
 
+/** What a sign-in is sealed with. */
+const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
+
 let browser: Browser
 let server: BuiltServer
 let page: Page
@@ -18,7 +21,7 @@ const problems: string[] = []
 
 beforeAll(async () => {
   browser = await launchBrowser()
-  server = await startBuiltServer('playground')
+  server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
   expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed']))
@@ -41,8 +44,15 @@ async function visit(path: string, of = page): Promise<void> {
   await of.getByLabel('Colours').waitFor()
   // What is behind a sign-in is looked at, too.
   const signIn = of.getByRole('button', { name: /^Sign in as/ }).first()
-  if (await signIn.count()) await signIn.click()
-  await of.getByRole('complementary').waitFor()
+  const panel = of.getByRole('complementary')
+  if (await signIn.count()) {
+    await signIn.click()
+    await panel.waitFor()
+    // As who comes back signed in: the focus has not been anywhere yet.
+    await of.reload()
+    await of.getByLabel('Colours').waitFor()
+  }
+  await panel.waitFor()
 }
 
 /** Of the page, and of a connection that says anything but that it is about to connect. */

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { nitroOutput } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
-import { runtimes, startOn, stopRuntimes } from '../support/runtimes'
+import { runtimes, startOn, startWorker, stopRuntimes } from '../support/runtimes'
 
 /** One application, built by Nitro 2 for each runtime, and run there from what was built. */
 
@@ -39,6 +40,36 @@ describe('what is built', () => {
     const modules = JSON.parse(await readFile(`${nitroOutput(preset)}/modules.json`, 'utf8')) as Record<string, string[]>
     return new Map(Object.entries(modules).filter(([name]) => name.startsWith('src/')))
   }
+})
+
+describe('Vercel\'s maximum duration', () => {
+  it('is never reached: a stream asks its client to come back before', async () => {
+    const server = await startOn('vercel')
+    const reader = await SSEReader.open(`${server.url}/api/channel/long`)
+    const began = performance.now()
+    await reader.finished
+    expect(performance.now() - began).toBeLessThan(8_000 * 0.95)
+    expect(reader.controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
+    await server.stop()
+  })
+})
+
+describe('a Worker without the signal of its requests', () => {
+  it('forgets who has left when the next one comes', async () => {
+    const server = await startWorker(nitroOutput('cloudflare-module'), {}, ['nodejs_compat'])
+    const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, number>
+    const readers = await Promise.all(['push?id=left', 'channel/left'].map(path => SSEReader.open(`${server.url}/api/${path}`)))
+    await Promise.all(readers.map(reader => reader.until(({ comments }) => comments.length > 0)))
+    await Promise.all(readers.map(reader => reader.close()))
+    // So long must a timer be late.
+    await sleep(5_500)
+    expect(await told()).toMatchObject({ connections: 2 })
+    await using next = await SSEReader.open(`${server.url}/api/channel/left`)
+    await next.until(({ comments }) => comments.length > 2)
+    expect(await told()).toMatchObject({ 'connections': 1, 'left:cleaned': 1 })
+    expect(server.output()).not.toMatch(/unhandled|uncaught|on behalf of a different request/i)
+    await server.stop()
+  })
 })
 
 describe('Bun\'s idle limit', () => {

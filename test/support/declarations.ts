@@ -38,11 +38,20 @@ function textsIn(root: ts.Node): string[] {
   return texts
 }
 
+const TEST_FUNCTIONS = new Set(['it', 'test', 'describe'])
+
+/** `it` of `it('…')`, and of `it.each([…])('…')`. */
+function calleeOf(node: ts.Expression): string {
+  let left = node
+  while (ts.isCallExpression(left) || ts.isPropertyAccessExpression(left)) left = left.expression
+  return ts.isIdentifier(left) ? left.text : ''
+}
+
 /** Titles of the tests in a file, and of groups of them, `…` for what is put in when they run. */
 export function testTitlesOf(file: string): string[] {
   const titles: string[] = []
   const visit = (node: ts.Node) => {
-    if (ts.isCallExpression(node) && /^(?:it|test|describe)\b/.test(node.expression.getText())) {
+    if (ts.isCallExpression(node) && TEST_FUNCTIONS.has(calleeOf(node))) {
       const [title] = node.arguments
       if (title && ts.isStringLiteralLike(title)) titles.push(title.text)
       else if (title && ts.isTemplateExpression(title)) titles.push(title.head.text + title.templateSpans.map(({ literal }) => `…${literal.text}`).join(''))

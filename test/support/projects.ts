@@ -14,5 +14,5 @@ export const projects = {
 
 /** Nitro without Nuxt, built for each runtime that it is tried on. */
 export const nitroProject = fileURLToPath(new URL('test/fixtures/nitro', root))
-export const nitroPresets = ['node-server', 'node-cluster', 'bun', 'deno-server', 'cloudflare-module']
+export const nitroPresets = ['node-server', 'node-cluster', 'bun', 'deno-server', 'vercel', 'cloudflare-module']
 export const nitroOutput = (preset: string): string => `${nitroProject}/.output/${preset}`

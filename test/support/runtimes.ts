@@ -16,9 +16,9 @@ export async function stopRuntimes(): Promise<void> {
 
 const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
 
-async function startProcess(output: string, command: string[], env: Record<string, string>): Promise<RuntimeServer> {
+async function startProcess(output: string, command: string[], env: Record<string, string>, serverDir = 'server'): Promise<RuntimeServer> {
   const port = await freePort()
-  const child = spawn(command[0]!, [...command.slice(1), join(output, 'server/index.mjs')], {
+  const child = spawn(command[0]!, [...command.slice(1), join(output, serverDir, 'index.mjs')], {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -46,7 +46,7 @@ async function startProcess(output: string, command: string[], env: Record<strin
 }
 
 /** workerd, as Cloudflare runs it, under Miniflare. */
-async function startWorker(built: string, env: Record<string, string>): Promise<RuntimeServer> {
+export async function startWorker(built: string, env: Record<string, string> = {}, compatibilityFlags = ['nodejs_compat', 'enable_request_signal']): Promise<RuntimeServer> {
   const { Log, LogLevel, Miniflare } = await import('miniflare')
   const dir = join(built, 'server')
   const files = (await readdir(dir, { recursive: true })).filter(name => name.endsWith('.mjs') && name !== 'index.mjs')
@@ -62,7 +62,7 @@ async function startWorker(built: string, env: Record<string, string>): Promise<
     modulesRoot: dir,
     modules: ['index.mjs', ...files].map(name => ({ type: 'ESModule' as const, path: join(dir, name) })),
     compatibilityDate: '2026-07-01',
-    compatibilityFlags: ['nodejs_compat', 'enable_request_signal'],
+    compatibilityFlags,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
       for (const stream of [stdout, stderr]) stream.on('data', (chunk: Buffer) => output += chunk)
     },
@@ -97,6 +97,7 @@ export function startOn(preset: string, env: Record<string, string> = {}): Promi
     case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
     case 'bun': return startProcess(output, [bin('bun'), 'run'], env)
     case 'deno-server': return startProcess(output, [bin('deno'), 'run', '--allow-all', '--no-prompt'], env)
+    case 'vercel': return startProcess(output, [...node, join(rootDir, 'test/support/vercel-launcher.mjs')], env, 'functions/__fallback.func')
     case 'cloudflare-module': return startWorker(output, env)
     default: return startProcess(output, node, env)
   }
@@ -115,6 +116,8 @@ export const runtimes = [
   // Elsewhere than on Node nobody tells Nitro 2 that a client has left before its answer has begun.
   describeOn('bun', {}),
   describeOn('deno-server', {}),
+  // Who runs functions ends their processes: ours says goodbye, and does not go by itself.
+  describeOn('vercel', { seesPollsLeave: true, signals: false }),
   // No connection outlives a request, and there is nobody to send a signal.
   describeOn('cloudflare-module', { redis: false, signals: false }),
 ]

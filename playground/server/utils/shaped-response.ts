@@ -76,6 +76,9 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
   response.once('close', () => {
     clearTimeout(timer)
     held = []
+    heldBytes = 0
+    // What is written now is Node's to refuse.
+    network = 'clear'
     onClosed()
   })
 

@@ -6,6 +6,7 @@ import type { Heartbeats } from './heartbeat'
 import type { Insight, SSEEndReason, SSEErrorPlace, StreamRecord } from './insight'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
+import { REQUESTS_OWN_IO, endAbandoned } from './request-io'
 import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
@@ -289,6 +290,7 @@ export class Connection implements SSEConnection, SinkEvents {
     const { position, resumed } = start
     this.#sentAt = performance.now()
     if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
+    if (REQUESTS_OWN_IO) endAbandoned(this.context.connections)
     this.context.connections.add(this)
     this.context.heartbeats.add(this)
     const retry = Math.round(retryMs * (0.5 + Math.random()))
@@ -310,6 +312,12 @@ export class Connection implements SSEConnection, SinkEvents {
     if (this.#blocked) return
     this.#settleDrained(true)
     this.onRoom()
+  }
+
+  /** Its request is gone without a word, and with it whoever could hear of an abort. */
+  abandon(): void {
+    this.#abort = undefined
+    this.onClose()
   }
 
   /** For the sink: the response is over. */

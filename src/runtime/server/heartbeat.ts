@@ -92,22 +92,27 @@ export class Heartbeats {
   }
 }
 
-/** The same where requests own their timers: a wheel for each member, which turns in the request that has added it. */
+/**
+ * The same where requests own their timers: a wheel for each member, which turns in the request that has added it. It is never
+ * stopped, as another request cannot: its next turn finds nothing to do.
+ */
 export class OwnHeartbeats extends Heartbeats {
-  readonly #wheels = new Map<Due, Heartbeats>()
+  readonly #members = new Map<Due, Due>()
 
   override get size(): number {
-    return this.#wheels.size
+    return this.#members.size
   }
 
   override add(due: Due): void {
-    const wheel = new Heartbeats()
-    this.#wheels.set(due, wheel)
-    wheel.add(due)
+    const member: Due = {
+      dueAt: () => this.#members.get(due) === member ? due.dueAt() : Infinity,
+      fire: now => due.fire(now),
+    }
+    this.#members.set(due, member)
+    new Heartbeats().add(member)
   }
 
   override delete(due: Due): void {
-    this.#wheels.get(due)?.delete(due)
-    this.#wheels.delete(due)
+    this.#members.delete(due)
   }
 }

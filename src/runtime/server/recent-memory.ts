@@ -1,8 +1,8 @@
 import type { RecentMessages } from './replay'
 
 /**
- * What all recent messages of a process may take, also of channels that nobody reads here any more. Beyond it those of the channel that
- * was used longest ago are let go of: its readers ask the log.
+ * What all recent messages of a process may take, also of channels that nobody reads here any more: about fifty answers of 2,000 tokens.
+ * Beyond it those of the channel that was used longest ago are let go of, and its readers ask the log.
  */
 const LIMIT_BYTES = 33_554_432
 

@@ -1,5 +1,5 @@
 import { glob } from 'node:fs/promises'
-import { expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { testTitlesOf } from '../../support/declarations'
 import { readPage } from '../../support/markdown'
 import { rootDir } from '../../support/projects'
@@ -36,27 +36,32 @@ function numbersIn(title: string, kind: Section['kind']): number[] {
   return list.split(/\D+/).filter(Boolean).map(Number)
 }
 
-it('every promise and every trap has a test', async () => {
-  const sections = await readSections()
+let sections: Section[]
+let tests: string[]
+beforeAll(async () => {
+  sections = await readSections()
+  tests = await readTests()
+}, 60_000)
+
+it('every promise and every trap has a test', () => {
   const numbers = (kind: Section['kind']) => sections.filter(section => section.kind === kind).map(({ number }) => number)
   expect(numbers('promise')).toEqual([1, 2, 3, 4, 5, 6])
   expect(numbers('trap')).toEqual(Array.from({ length: 47 }, (_, index) => index + 1))
   expect(sections.filter(({ tests }) => tests.length === 0)).toEqual([])
 })
 
-it('every test that is named is there', async () => {
-  const tests = new Set(await readTests())
-  const named = (await readSections()).flatMap(section => section.tests)
+it('every test that is named is there', () => {
+  const there = new Set(tests)
+  const named = sections.flatMap(section => section.tests)
   expect(named.length).toBeGreaterThan(150)
-  expect(named.filter(test => !tests.has(test))).toEqual([])
+  expect(named.filter(test => !there.has(test))).toEqual([])
 })
 
-it('every test that names a promise or a trap is named', async () => {
-  const sections = await readSections()
+it('every test that names a promise or a trap is named', () => {
   const missing: string[] = []
-  for (const test of await readTests()) {
-    for (const { kind, number, tests } of sections) {
-      if (numbersIn(test, kind).includes(number) && !tests.includes(test)) missing.push(`${kind} ${number}: ${test}`)
+  for (const test of tests) {
+    for (const { kind, number, tests: named } of sections) {
+      if (numbersIn(test, kind).includes(number) && !named.includes(test)) missing.push(`${kind} ${number}: ${test}`)
     }
   }
   expect(missing).toEqual([])

@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest'
+import { testTitlesOf } from '../../support/declarations'
+import { readPage, readTable } from '../../support/markdown'
+import { nitroPresets } from '../../support/projects'
+
+const page = await readPage('docs/runtimes.md')
+const [, ...rows] = [[], ...readTable(page, 'What runs where')]
+const tests = [...page.matchAll(/^(\d+)\. `([\w/.-]+)`: (.+)$/gm)].map(([, number, file, title]) => ({ number: Number(number), file: `test/${file}`, title: title! }))
+const numbersIn = (text: string) => [...text.replaceAll(/`[^`]*`|\d+ s\b/g, '').matchAll(/\d+/g)].map(([number]) => Number(number))
+
+it('has a column for each runtime that is tried', () => {
+  const [heading] = /^\| \| (`.*`) \|$/m.exec(page)!.slice(1)
+  expect(heading!.split(' | ')).toEqual(nitroPresets.map(preset => `\`${preset}\``))
+  for (const row of rows) expect(row, row[0]).toHaveLength(nitroPresets.length + 1)
+})
+
+it('names a test in each cell, or says what is not there', () => {
+  expect(rows.length).toBeGreaterThan(15)
+  const known = new Set(tests.map(({ number }) => number))
+  for (const [feature, ...cells] of rows) {
+    for (const cell of cells) {
+      expect(numbersIn(cell).filter(number => !known.has(number)), `${feature}: ${cell}`).toEqual([])
+      if (numbersIn(cell).length === 0) expect(cell, feature).toMatch(/^(?:none|no signal|–)$/)
+    }
+  }
+})
+
+it('names tests that are there, and all of those that each runtime must pass', () => {
+  expect(tests.map(({ number }) => number)).toEqual(tests.map((_, index) => index + 1))
+  // A title that depends on what the runtime can do is not in one piece.
+  const chosen = ['lets go of a poll whose client has left']
+  expect(tests.filter(({ file, title }) => !testTitlesOf(file).includes(title) && !chosen.includes(title))).toEqual([])
+  const suite = 'test/support/runtime-suite.ts'
+  const named = tests.filter(({ file }) => file === suite).map(({ title }) => title)
+  expect(testTitlesOf(suite).filter(title => !named.includes(title))).toEqual([])
+  const used = new Set(numbersIn(page.slice(0, page.indexOf('## Tests'))))
+  expect(tests.filter(({ number }) => !used.has(number))).toEqual([])
+})
