@@ -18,6 +18,7 @@ export class WebResponse implements SSEResponse {
   #events!: SinkEvents
   #signal?: AbortSignal
   #controller?: ReadableStreamDefaultController<Uint8Array>
+  #ending = false
   #over = false
 
   constructor(private readonly event: H3Event) {}
@@ -44,7 +45,9 @@ export class WebResponse implements SSEResponse {
     const stream = new ReadableStream<Uint8Array>({
       start: controller => void (this.#controller = controller),
       pull: () => {
-        if (!this.#over) this.#events.onDrain()
+        if (this.#over) return
+        if (!this.#ending) this.#events.onDrain()
+        else if (this.bufferedBytes === 0) this.#finish()
       },
       cancel: () => this.#onClose(),
     }, new ByteLengthQueuingStrategy({ highWaterMark: WEB_HIGH_WATER_BYTES }))
@@ -61,8 +64,14 @@ export class WebResponse implements SSEResponse {
     return this.#controller!.desiredSize! > 0
   }
 
+  /** Over when the last byte was taken, and not before: until then whoever does not take it can be cut off. */
   end(): void {
-    if (this.#over) return
+    if (this.#over || this.#ending) return
+    this.#ending = true
+    if (this.bufferedBytes === 0) this.#finish()
+  }
+
+  #finish(): void {
     this.#leave()
     this.#controller!.close()
     queueMicrotask(() => this.#events.onClose())
