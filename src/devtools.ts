@@ -8,7 +8,7 @@ const ROUTE = '/__sse'
  * production gets nothing of it.
  */
 export function setupDevtools(nuxt: Nuxt, resolve: (path: string) => string): void {
-  if (!nuxt.options.dev || !isEnabled(nuxt.options.devtools)) return
+  if (!nuxt.options.dev || !hasDevtools(nuxt.options.devtools)) return
   for (const route of [ROUTE, `${ROUTE}/**`]) addServerHandler({ route, handler: resolve('./runtime/server/devtools/handler') })
   addServerPlugin(resolve('./runtime/server/devtools/plugin'))
   // Typed by whichever Nitro is there, which a build of this package does not know.
@@ -26,8 +26,9 @@ export function setupDevtools(nuxt: Nuxt, resolve: (path: string) => string): vo
   })
 }
 
-function isEnabled(devtools: Nuxt['options']['devtools'] | boolean | undefined): boolean {
-  return devtools === true || (typeof devtools === 'object' && devtools.enabled === true)
+/** As Nuxt itself decides it: they are there unless somebody has said that they are not. */
+export function hasDevtools(devtools: { enabled?: boolean } | boolean | undefined): boolean {
+  return typeof devtools === 'boolean' ? devtools : devtools?.enabled !== false
 }
 
 /** The names that this development server goes by, besides those that no stranger can have. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { loadNuxt } from '@nuxt/kit'
 import type { Nuxt } from '@nuxt/schema'
 import { afterEach, describe, expect, it } from 'vitest'
+import { hasDevtools } from '../../src/devtools'
 import { assertIoredis } from '../../src/find-ioredis'
 import { resolveOptions } from '../../src/options'
 import { projects, rootDir } from '../support/projects'
@@ -85,4 +86,10 @@ describe('the module', () => {
     expect(() => assertIoredis([bare, rootDir])).not.toThrow()
     await rm(bare, { recursive: true })
   })
+})
+
+it.each([
+  [undefined, true], [{}, true], [{ enabled: true }, true], [true, true], [{ enabled: false }, false], [false, false],
+])('with `devtools: %j` there is a tab in development: %s', (devtools, expected) => {
+  expect(hasDevtools(devtools)).toBe(expected)
 })
