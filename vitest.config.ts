@@ -28,7 +28,7 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
-      { test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
+      { resolve, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
     ],
   },
 })

@@ -5,7 +5,7 @@ import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -76,7 +76,7 @@ console.log(typeof openSSE)
 let dir: string
 let app: string
 let emptyApp: string
-let tarball: string
+const tarball = inject('tarball')
 const env = { ...process.env, npm_config_workspaces: undefined, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_prefer_offline: 'true' }
 const npm = (args: string[], cwd: string) => run('npm', args, { cwd, maxBuffer: 1e8, env })
 
@@ -114,8 +114,6 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-consumer-'))
   app = join(dir, 'app')
   emptyApp = join(dir, 'empty-app')
-  await npm(['pack', '--pack-destination', dir], rootDir)
-  tarball = join(dir, (await readdir(dir)).find(name => name.endsWith('.tgz'))!)
   const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8'))
   const manifest = { private: true, type: 'module', scripts: { build: 'nuxt build', dev: 'nuxt dev' }, dependencies: { nuxt: devDependencies.nuxt } }
   await writeFiles(emptyApp, { ...EMPTY_APP, 'package.json': JSON.stringify({ name: 'my-app', ...manifest }) })

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
-import { rootDir } from './projects'
+import { inject } from 'vitest'
 
 const run = promisify(execFile)
 
@@ -27,15 +27,13 @@ export class PackedApp {
   static async create({ dependencies, from = [], files = {} }: PackedAppInit): Promise<PackedApp> {
     const app = new PackedApp(await mkdtemp(join(tmpdir(), 'nuxt-sse-packed-')))
     await mkdir(app.dir)
-    await npm(['pack', '--pack-destination', app.root], rootDir)
-    const tarball = (await readdir(app.root)).find(name => name.endsWith('.tgz'))!
     for (const folder of from) await cp(folder, app.dir, { recursive: true })
-    const manifest = { name: 'packed-app', private: true, type: 'module', dependencies: { ...dependencies, 'nuxt-sse': `file:../${tarball}` } }
+    const manifest = { name: 'packed-app', private: true, type: 'module', dependencies: { ...dependencies, 'nuxt-sse': `file:${inject('tarball')}` } }
     for (const [path, text] of Object.entries({ ...files, 'package.json': JSON.stringify(manifest) })) {
       await mkdir(dirname(join(app.dir, path)), { recursive: true })
       await writeFile(join(app.dir, path), text)
     }
-    await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'], app.dir)
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'], { cwd: app.dir, maxBuffer: 1e8, env: { ...process.env, npm_config_workspaces: undefined } })
     return app
   }
 
@@ -53,8 +51,4 @@ export class PackedApp {
   remove(): Promise<void> {
     return rm(this.root, { recursive: true, force: true })
   }
-}
-
-function npm(args: string[], cwd: string): Promise<unknown> {
-  return run('npm', args, { cwd, maxBuffer: 1e8, env: { ...process.env, npm_config_workspaces: undefined } })
 }

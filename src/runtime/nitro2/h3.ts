@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { createError, getQuery, getRequestHeader, sendStream, setResponseHeaders, setResponseStatus } from 'h3'
+import { createError, getQuery, getRequestHeader, getResponseHeader, sendStream, setResponseHeaders, setResponseStatus } from 'h3'
 
 /**
  * `#sse/h3` for h3 1 (Nuxt 4, Nitro 2): all that the server asks of its framework. `nitro3/h3.ts` is the same for h3 2.
@@ -38,6 +38,9 @@ export const signalOf = (event: H3Event): AbortSignal | undefined => (event.cont
 export function setStatus(event: H3Event, statusCode: number): void {
   setResponseStatus(event, statusCode)
 }
+
+/** Of the answer, as far as it has been said. */
+export const sentHeaderOf = (event: H3Event, name: string): unknown => getResponseHeader(event, name)
 
 export function setHeaders(event: H3Event, headers: Record<string, string>): void {
   setResponseHeaders(event, headers)

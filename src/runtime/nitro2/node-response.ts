@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
-import { STREAM_HEADERS } from '../server/response-headers'
+import { STREAM_HEADERS, addVary } from '../server/response-headers'
 import type { SSEResponse, SinkEvents } from '../server/sink'
 import { afterTick } from '../server/tick'
 
@@ -68,7 +68,7 @@ class NodeResponse implements SSEResponse {
     res.shouldKeepAlive = false
     res.useChunkedEncodingByDefault = false
     // Not `setHeader`, which keeps each of them for as long as the response lives. What others have set is merged.
-    res.writeHead(res.statusCode, STREAM_HEADERS)
+    res.writeHead(res.statusCode, addVary(STREAM_HEADERS, res.getHeader('vary')))
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
     res.on('error', ignore)

@@ -39,6 +39,9 @@ export function setStatus(event: H3Event, statusCode: number): void {
   event.res.status = statusCode
 }
 
+/** Of the answer, as far as it has been said. */
+export const sentHeaderOf = (event: H3Event, name: string): unknown => event.res.headers.get(name)
+
 export function setHeaders(event: H3Event, headers: Record<string, string>): void {
   for (const [name, value] of Object.entries(headers)) event.res.headers.set(name, value)
 }

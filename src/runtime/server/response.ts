@@ -1,10 +1,10 @@
 import type { H3Event } from 'h3'
-import { addressOf, createHttpError, headerOf, methodOf, queryOf, setHeaders, setStatus } from '#sse/h3'
+import { addressOf, createHttpError, headerOf, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { BATCH_HEADERS, STREAM_HEADERS } from './response-headers'
+import { BATCH_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
@@ -31,7 +31,7 @@ export function createResponse(event: H3Event): SSEResponse {
 
 /** Headers without a body: the answer to HEAD. */
 export function sendHead(event: H3Event, transport: SSETransport): string {
-  setHeaders(event, transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS)
+  setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
   return ''
 }
 
@@ -41,7 +41,7 @@ export function sendNothing(event: H3Event): null {
 }
 
 export function sendJson<T>(event: H3Event, body: T): T {
-  setHeaders(event, BATCH_HEADERS)
+  setHeaders(event, addVary(BATCH_HEADERS, sentHeaderOf(event, 'vary')))
   return body
 }
 

@@ -33,7 +33,7 @@ export interface Resumable {
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
 
-/** @param left aborted when the viewer leaves, or is refused */
+/** `left` is aborted when the viewer leaves, or is refused. */
 export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
   const { driver, producers, report } = context
   const stopped = new AbortController()

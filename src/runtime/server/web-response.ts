@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
-import { answerWith, isAnswered, setHeaders, signalOf } from '#sse/h3'
-import { STREAM_HEADERS } from './response-headers'
+import { answerWith, isAnswered, sentHeaderOf, setHeaders, signalOf } from '#sse/h3'
+import { STREAM_HEADERS, addVary } from './response-headers'
 import { RequestTurns } from './request-io'
 import type { SSEResponse, SinkEvents } from './sink'
 import { afterTick } from './tick'
@@ -18,6 +18,7 @@ export class WebResponse implements SSEResponse {
   #events!: SinkEvents
   #signal?: AbortSignal
   #controller?: ReadableStreamDefaultController<Uint8Array>
+  #ending = false
   #over = false
 
   constructor(private readonly event: H3Event) {}
@@ -40,11 +41,13 @@ export class WebResponse implements SSEResponse {
 
   open(): boolean {
     if (this.#over || isAnswered(this.event)) return false
-    setHeaders(this.event, STREAM_HEADERS)
+    setHeaders(this.event, addVary(STREAM_HEADERS, sentHeaderOf(this.event, 'vary')))
     const stream = new ReadableStream<Uint8Array>({
       start: controller => void (this.#controller = controller),
       pull: () => {
-        if (!this.#over) this.#events.onDrain()
+        if (this.#over) return
+        if (!this.#ending) this.#events.onDrain()
+        else if (this.bufferedBytes === 0) this.#finish()
       },
       cancel: () => this.#onClose(),
     }, new ByteLengthQueuingStrategy({ highWaterMark: WEB_HIGH_WATER_BYTES }))
@@ -61,8 +64,14 @@ export class WebResponse implements SSEResponse {
     return this.#controller!.desiredSize! > 0
   }
 
+  /** Over when the last byte was taken, and not before: until then whoever does not take it can be cut off. */
   end(): void {
-    if (this.#over) return
+    if (this.#over || this.#ending) return
+    this.#ending = true
+    if (this.bufferedBytes === 0) this.#finish()
+  }
+
+  #finish(): void {
     this.#leave()
     this.#controller!.close()
     queueMicrotask(() => this.#events.onClose())

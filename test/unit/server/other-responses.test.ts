@@ -5,7 +5,7 @@ import { createParser } from 'eventsource-parser'
 import type { EventSourceMessage } from 'eventsource-parser'
 import { defineEventHandler, toNodeListener, toWebHandler } from 'h3'
 import { fetchNodeRequestHandler } from 'node-mock-http'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
@@ -201,6 +201,37 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
       await reader.cancel()
     }
     await eventually(() => expect(released).toBe(3))
+    await nothingLeft()
+  })
+
+  it('is over when its end was collected, and cut when nobody does within ten seconds', async () => {
+    const opened: SSEConnection[] = []
+    server.route('/push', (_, connection) => {
+      opened.push(connection)
+      for (let i = 0; i < 10; i++) void connection.push('x'.repeat(10_000))
+    })
+    const [collected, left] = await Promise.all([fetchIt('/push'), fetchIt('/push')])
+    await turns(3)
+    const over: number[] = []
+    // Asked for only now: what is left is the timer of the connections.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const closing = opened.map((connection, index) => connection.close().then(() => over.push(index)))
+      await turns(3)
+      expect(over).toEqual([])
+      expect((await read(collected)).length).toBe(12)
+      await turns(3)
+      expect(over).toEqual([0])
+      await vi.advanceTimersByTimeAsync(9_900)
+      expect(over).toEqual([0])
+      await vi.advanceTimersByTimeAsync(200)
+      await Promise.all(closing)
+      expect(over).toEqual([0, 1])
+    }
+    finally {
+      vi.useRealTimers()
+    }
+    await expect(left.text()).rejects.toThrow()
     await nothingLeft()
   })
 

@@ -1,3 +1,4 @@
+import { appendCorsHeaders } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { TestServer } from '../../support/sse-server'
 import { startSSEServer } from '../../support/sse-server'
@@ -10,6 +11,17 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 describe('the stream transport', () => {
+  it.each(['/', '/?transport=poll&waitMs=0'])('adds to what others have said that an answer depends on, as of CORS: %s', async (path) => {
+    server.route('/', (event) => {
+      appendCorsHeaders(event, { origin: ['https://a.example'] })
+      return server.channel('c')
+    })
+    const response = await fetch(server.url + path, { headers: { origin: 'https://a.example' } })
+    await response.body?.cancel()
+    expect(response.headers.get('vary')).toBe('origin, accept')
+    expect(response.headers.get('access-control-allow-origin')).toBe('https://a.example')
+  })
+
   it('streams a generator: preamble, messages, end', async () => {
     server.route('/', async function* () {
       yield { n: 1 }
@@ -20,6 +32,7 @@ describe('the stream transport', () => {
     expect(reader.response.headers.get('content-type')).toBe('text/event-stream')
     expect(reader.response.headers.get('cache-control')).toBe('no-cache, no-transform')
     expect(reader.response.headers.get('x-accel-buffering')).toBe('no')
+    expect(reader.response.headers.get('vary')).toBe('accept')
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000 }, { type: 'end' }])
     expect(reader.data).toEqual([{ n: 1 }, { n: 2 }])
     expect(reader.retryMs).toBeGreaterThanOrEqual(1_000)
