@@ -42,6 +42,14 @@ describe('what is built', () => {
   }
 })
 
+it('takes options from the environment on Workers, too', async () => {
+  const server = await startWorker(nitroOutput('cloudflare-module'), { NITRO_SSE_RETRY_MS: '70000' })
+  const reader = await SSEReader.open(`${server.url}/api/count`)
+  await reader.finished
+  expect(reader.retryMs).toBeGreaterThanOrEqual(35_000)
+  await server.stop()
+})
+
 describe('Vercel\'s maximum duration', () => {
   it('is never reached: a stream asks its client to come back before', async () => {
     const server = await startOn('vercel')

@@ -118,7 +118,7 @@ beforeAll(async () => {
   // From the sources, as another test may be packing `dist` just now.
   const alias = Object.fromEntries(['client', 'test'].map(name => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${name}/index`)]))
   files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: ${JSON.stringify(alias)}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
-  files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', 'nitro.config.ts', '../../../src/nitro.ts', '.nuxt/nuxt.node.d.ts'] }))
+  files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
   files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', '.nuxt/nuxt.node.d.ts'] }))
   files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', '.nuxt/types/nitro*.d.ts'] }))

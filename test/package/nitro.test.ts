@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readBlocks, readPage } from '../support/markdown'
 import { PackedApp } from '../support/packed-app'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
@@ -34,11 +35,17 @@ export const proofs: [
 `,
 }
 
+/** The configuration that the documentation shows: it is type-checked with the rest. */
+async function shownConfig(): Promise<string> {
+  const shown = readBlocks(await readPage('docs/runtimes.md')).find(({ text }) => text.startsWith('// nitro.config.ts\n'))
+  return shown!.text
+}
+
 let app: PackedApp
 beforeAll(async () => {
   const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
   const versions = (...names: string[]) => Object.fromEntries(names.map(name => [name, devDependencies[name]!]))
-  app = await PackedApp.create({ dependencies: versions('nitropack', 'ioredis', 'typescript', '@types/node'), files: FILES })
+  app = await PackedApp.create({ dependencies: versions('nitropack', 'ioredis', 'typescript', '@types/node'), files: { ...FILES, 'shown.config.ts': await shownConfig() } })
   await app.node('node_modules/nitropack/dist/cli/index.mjs', 'prepare')
 })
 afterAll(async () => {
