@@ -14,7 +14,8 @@ afterEach(() => nuxt?.close())
 
 const load = (sse: object) => loadNuxt({ cwd: projects.basic, overrides: { sse } as object, ready: true })
 
-describe('the module', () => {
+// A whole Nuxt is loaded, which takes seconds where others are at work.
+describe('the module', { timeout: 30_000 }, () => {
   it('passes its options on, with the defaults, to where the environment may override them', async () => {
     nuxt = await load({ heartbeatMs: 7_000, retention: { maxMessages: 5 } })
     expect(nuxt.options.runtimeConfig.sse).toEqual({
