@@ -121,7 +121,7 @@ beforeAll(async () => {
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
   files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', '.nuxt/nuxt.node.d.ts'] }))
-  files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', '.nuxt/types/nitro*.d.ts'] }))
+  files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', 'shared/**/*.d.ts', '.nuxt/types/nitro*.d.ts'] }))
   const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json', './tsconfig.tests.json', './tsconfig.test-app.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))
   for (const [path, text] of files) {

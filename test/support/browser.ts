@@ -1,23 +1,18 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import type { Browser, BrowserContext } from 'playwright-core'
-
-const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-
-function executablePath(): string {
-  return process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim()
-}
+import { ARGS, chromiumPath } from './chromium-args'
 
 /**
  * The Chromium on the PATH, as `npm test` has made sure that there is one. `backForwardCache`: as users have it; Playwright
  * turns it off.
  */
 export async function launchBrowser({ backForwardCache = false } = {}): Promise<Browser> {
-  return chromium.launch({ executablePath: executablePath(), headless: true, args: ARGS, ignoreDefaultArgs: backForwardCache ? ['--disable-back-forward-cache'] : [] })
+  return chromium.launch({ executablePath: chromiumPath(), headless: true, args: ARGS, ignoreDefaultArgs: backForwardCache ? ['--disable-back-forward-cache'] : [] })
 }
 
 /**
@@ -26,7 +21,7 @@ export async function launchBrowser({ backForwardCache = false } = {}): Promise<
  */
 export async function launchTabs(): Promise<{ context: BrowserContext, close(): Promise<void> }> {
   const profile = await mkdtemp(join(tmpdir(), 'sse-tabs-'))
-  const child = spawn(executablePath(), [...ARGS, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(chromiumPath(), [...ARGS, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = once(child, 'exit')
   const endpoint = await new Promise<string>((resolve, reject) => {
     let output = ''

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { control } from './sse-text'
+
+export { control, message } from './sse-text'
 
 /** One request, and what a test does with it. */
 export class Exchange {
@@ -65,15 +68,7 @@ export class Exchange {
   }
 }
 
-export function control(fields: { type: string, [key: string]: unknown }, id?: string): string {
-  return `${id === undefined ? '' : `id: ${id}\n`}event: sse\ndata: ${JSON.stringify(fields)}\n\n`
-}
-
-export function message(data: unknown, id?: string, event?: string): string {
-  return `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
-}
-
-type Step = (exchange: Exchange) => unknown
+export type Step = (exchange: Exchange) => unknown
 
 export interface ScriptedServer {
   url: string

@@ -1,4 +1,3 @@
-import { setTimeout as pass } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -95,7 +94,7 @@ describe('polling', () => {
       // A tenth of the time between each two parts, twice the whole of it for all.
       for (let part = 0; part < 20; part++) {
         x.write(text.slice(text.length * part / 20, text.length * (part + 1) / 20))
-        await pass(50)
+        await new Promise(resolve => setTimeout(resolve, 50))
       }
       x.end()
     })

@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url'
+import { playwright } from '@vitest/browser-playwright'
+import { defineConfig } from 'vitest/config'
+import { ARGS, chromiumPath } from './support/chromium-args.ts'
+
+const remote = fileURLToPath(new URL('support/remote-scripted-server.ts', import.meta.url))
+
+/** Of `openSSE` in Chromium: its tests of parsing and of reconnects run inside the page. e2e/client-runtimes.test.ts runs it. */
+export default defineConfig({
+  plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
+  test: {
+    include: ['parser', 'open-sse', 'adversity', 'backoff'].map(name => `test/unit/client/${name}.test.ts`),
+    globalSetup: ['test/support/remote-control.ts'],
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      // The servers are on other origins, which none of these tests is about.
+      provider: playwright({ launchOptions: { executablePath: chromiumPath(), args: [...ARGS, '--disable-web-security'] } }),
+      instances: [{ browser: 'chromium' }],
+    },
+  },
+})

@@ -1,0 +1,8 @@
+/** What a server of ours writes, as text. */
+export function control(fields: { type: string, [key: string]: unknown }, id?: string): string {
+  return `${id === undefined ? '' : `id: ${id}\n`}event: sse\ndata: ${JSON.stringify(fields)}\n\n`
+}
+
+export function message(data: unknown, id?: string, event?: string): string {
+  return `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
+}
