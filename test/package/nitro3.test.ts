@@ -55,6 +55,29 @@ describe('the packed tarball in a Nitro 3 application', () => {
   })
 })
 
+describe('a ticket', () => {
+  it('opens one channel, is nobody\'s for another, and is in no url behind the check', async () => {
+    const server = await start({ NITRO_SSE_TICKET_SECRET: 'a'.repeat(32) })
+    const ticket = await (await fetch(`${server.url}/api/ticket/a`, { method: 'POST' })).text()
+    const reader = await SSEReader.open(`${server.url}/api/ticket/a?n=1&ticket=${ticket}`)
+    await reader.finished
+    const [{ data }] = reader.messages as [{ data: { channel: string, urls: string[] } }]
+    expect(data.channel).toBe('a')
+    expect(data.urls.map(url => url.replace(server.url, ''))).toEqual(data.urls.map(() => '/api/ticket/a?n=1'))
+    const refused = async (path: string) => {
+      const response = await fetch(server.url + path)
+      const text = await response.text()
+      expect(text).not.toContain(ticket)
+      return [response.status, JSON.parse(text).data.code]
+    }
+    expect(await refused('/api/ticket/a')).toEqual([401, 'TICKET_MISSING'])
+    expect(await refused(`/api/ticket/b?ticket=${ticket}`)).toEqual([403, 'TICKET_OTHER_CHANNEL'])
+    expect(await refused(`/api/ticket/a?ticket=x${ticket}`)).toEqual([401, 'TICKET_INVALID'])
+    expect(server.output()).not.toContain(ticket)
+    await server.stop()
+  })
+})
+
 describe('a shutdown', () => {
   it('ends the process also under CI, where Nitro 3 listens to no signal', async () => {
     const server = await start({ CI: '1' })
