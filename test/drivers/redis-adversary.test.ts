@@ -182,6 +182,67 @@ describe('the redis driver: what is rejected, and when', () => {
   })
 })
 
+describe('the redis driver: an append whose time is up before its answer is there', () => {
+  const TIMEOUT_MS = 300
+
+  /** Has `around` do what it likes with the call of the next append. */
+  function appending(around: (append: () => Promise<string[]>) => Promise<string[]>): { createClient: CreateRedisClient, next: () => void } {
+    let next = false
+    const createClient = (settings: RedisOptions) => {
+      const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
+      const define = client.defineCommand.bind(client)
+      client.defineCommand = (name, definition) => {
+        define(name, definition)
+        if (name !== 'sseAppend') return
+        const real = client.sseAppend.bind(client)
+        client.sseAppend = async (...args) => {
+          if (!next) return real(...args)
+          next = false
+          return around(() => real(...args))
+        }
+      }
+      return client
+    }
+    return { createClient, next: () => next = true }
+  }
+
+  const dataOf = async (channel: string) => (await open().read(channel, 0, ALL)).entries.map(({ data }) => JSON.parse(unpackData(data)))
+
+  it('is acknowledged, if Redis has done it while this process was held up', async () => {
+    const { createClient, next } = appending((append) => {
+      const answer = append()
+      const until = performance.now() + 3 * TIMEOUT_MS
+      while (performance.now() < until);
+      return answer
+    })
+    const driver = open(createClient, TIMEOUT_MS)
+    await driver.append('held up', [message(1)], RETENTION)
+    next()
+    expect(await driver.append('held up', [message(2)], RETENTION)).toMatchObject({ offsets: [2] })
+    expect(await dataOf('held up')).toEqual([1, 2])
+  })
+
+  it('is acknowledged, if Redis has done it and only the answer was lost', async () => {
+    const { createClient, next } = appending(async (append) => {
+      await append()
+      return new Promise(() => {})
+    })
+    const driver = open(createClient, TIMEOUT_MS)
+    next()
+    expect(await driver.append('lost', [message(1)], RETENTION)).toMatchObject({ offsets: [1] })
+    expect(await dataOf('lost')).toEqual([1])
+  })
+
+  it('is refused, if it did not reach Redis, and does not happen when it is asked about', async () => {
+    const { createClient, next } = appending(() => new Promise(() => {}))
+    const driver = open(createClient, TIMEOUT_MS)
+    next()
+    await expect(driver.append('never', [message(1)], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    expect(await dataOf('never')).toEqual([])
+    expect(await driver.append('never', [message(2)], RETENTION)).toMatchObject({ offsets: [1] })
+  })
+})
+
 describe('the redis driver: what is kept', () => {
   it('an append whose answer was lost, and its log as well (meta evicted), does not give a position of the next life', async () => {
     const driver = open(losingAnswer(() => admin.del('sse:{evicted}:meta')))

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import process from 'node:process'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -13,9 +14,9 @@ const RUNS = Number(process.env.SSE_RUNS ?? 1)
 const RECOVERY_MS = 3_000
 
 /** Publishes through a server. Resolves with the id, or `undefined` when it was refused. */
-export async function publish(server: BuiltServer, channel: string, n: number): Promise<string | undefined> {
+export async function publish(server: BuiltServer, channel: string, n: number, key = ''): Promise<string | undefined> {
   try {
-    const response = await fetch(`${server.url}/api/publish/${channel}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
+    const response = await fetch(`${server.url}/api/publish/${channel}?key=${key}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
     return response.ok ? (await response.json() as { id: string }).id : undefined
   }
   catch {
@@ -23,10 +24,11 @@ export async function publish(server: BuiltServer, channel: string, n: number): 
   }
 }
 
-/** Publishes as soon as it is possible again. */
+/** Publishes as soon as it is possible, and once: what was refused because nobody knows whether it happened has its key. */
 export async function publishAgain(server: BuiltServer, channel: string, n: number): Promise<string> {
+  const key = randomUUID()
   return vi.waitFor(async () => {
-    const id = await publish(server, channel, n)
+    const id = await publish(server, channel, n, key)
     if (!id) throw new Error('It was refused.')
     return id
   }, { timeout: 15_000, interval: 10 })
@@ -157,8 +159,8 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
     it.each([['with', true], ['without', false]])('killed and started again %s its data, under open streams and a publisher', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await SSEReader.open(urlOf(two))
-      const before = await publish(one, channel, 1)
-      await publish(one, channel, 2)
+      const before = await publishAgain(one, channel, 1)
+      await publishAgain(one, channel, 2)
       await reader.until(r => r.data.length === 2)
 
       await Promise.all(redis.nodes.map(node => node.kill()))
@@ -176,7 +178,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(numbers(reader)).toEqual([1, 2, 3])
       expect(reader.controls.map(({ type, reason }) => [type, reason])).toEqual([['open', undefined], ...keepsData ? [] : [['gap', 'epoch']]])
       // Who comes back is told the same.
-      await using returned = await SSEReader.open(urlOf(one), { headers: { 'last-event-id': before! } })
+      await using returned = await SSEReader.open(urlOf(one), { headers: { 'last-event-id': before } })
       await returned.until(r => numbers(r).includes(3))
       expect(numbers(returned)).toEqual(keepsData ? [2, 3] : [3])
       expect(returned.controls.map(({ reason }) => reason)).toEqual([undefined, ...keepsData ? [] : ['epoch']])
