@@ -7,6 +7,7 @@ import { startBuiltServer, stopBuiltServers } from './built-server'
 import { SSEReader } from './read-sse'
 import type { TestTopology } from './redis'
 import { Roamer } from './roamer'
+import { eventually } from './conditions'
 
 const READERS = 50
 /** `SSE_RUNS=20` repeats what is a matter of luck. */
@@ -31,7 +32,7 @@ export async function publishAgain(server: BuiltServer, channel: string, n: numb
     const id = await publish(server, channel, n, key)
     if (!id) throw new Error('It was refused.')
     return id
-  }, { timeout: 15_000, interval: 10 })
+  }, { timeout: 20_000, interval: 10 })
 }
 
 /** As clients do, who come again when they are told to: a process that 500 readers come to at once may not get at the answers of Redis in time. */
@@ -53,7 +54,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
     let names = 0
     beforeAll(async () => {
       redis = await start()
-    }, 60_000)
+    })
     afterAll(() => redis.stop())
     beforeEach(async () => {
       channel = `c${++names}`
@@ -88,12 +89,12 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
           acknowledged.push(id)
         }
       })
-      await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(100), { timeout: 20_000, interval: 5 })
+      await eventually(() => expect(acknowledged.length).toBeGreaterThan(100))
       await servers[0]!.stop('SIGKILL')
       servers.splice(0, 1)
       await Promise.all(publishing)
       const last = await publish(servers[0]!, channel, ++n)
-      await vi.waitFor(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS), { timeout: 20_000, interval: 20 })
+      await eventually(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS))
       await Promise.all(roamers.map(roamer => roamer.stop()))
       await Promise.all(running)
 
@@ -105,7 +106,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }
       expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
       expect(new Set(roamers[0]!.seen.map(one => one.n)).size).toBe(ids.length)
-    }, 60_000)
+    })
 
     it('trap 29: 1,000 readers over 200 channels are two connections a process, and leave no subscription', async () => {
       const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => openStream(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
@@ -117,12 +118,12 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }))
       const channels = async () => (await onEveryNode(async admin => [...await admin.pubsub('CHANNELS') as string[], ...await admin.call('PUBSUB', 'SHARDCHANNELS') as string[]]))
         .flat().filter(name => name.startsWith('sse:')).length
-      await vi.waitFor(async () => expect(await connections()).toBe(2 * servers.length), { timeout: 10_000 })
+      await eventually(async () => expect(await connections()).toBe(2 * servers.length))
       expect(await channels()).toBe(200)
       await Promise.all(readers.map(reader => reader.close()))
-      await vi.waitFor(async () => expect(await channels()).toBe(0), { timeout: 10_000 })
+      await eventually(async () => expect(await channels()).toBe(0))
       expect(await connections()).toBeLessThanOrEqual(2 * servers.length)
-    }, 60_000)
+    })
 
     it('trap 32: every key has a TTL', async () => {
       await Promise.all(servers.map((server, index) => publish(server, channel, index)))
@@ -164,7 +165,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(reader.messages.map(({ id, data }) => [id, (data as { n: number }).n])).toEqual([[first, 1], [third, 3]])
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
       expect(server.output().match(/what is published is refused/g)).toHaveLength(1)
-    }, 30_000)
+    })
 
     it.each([['with', true], ['without', false]])('killed and started again %s its data, under open streams and a publisher', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
@@ -193,7 +194,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(numbers(returned)).toEqual(keepsData ? [2, 3] : [3])
       expect(returned.controls.map(({ reason }) => reason)).toEqual([undefined, ...keepsData ? [] : ['epoch']])
       for (const server of servers) expect(server.output()).not.toMatch(/unhandled|uncaught/i)
-    }, 30_000)
+    })
 
     it('trap 28: its connections killed, again and again: nothing is lost or repeated', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
@@ -213,7 +214,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
       expect(new Set(numbers(reader)).size).toBe(ids.length)
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
-    }, 30_000)
+    })
 
     it('emptied, or with one of its keys evicted: a gap, and never a wrong message', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
@@ -244,6 +245,6 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(numbers(reader)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
       expect((await poll(last)).gap).toMatchObject({ reason: 'epoch' })
       admin.disconnect()
-    }, 30_000)
+    })
   })
 }

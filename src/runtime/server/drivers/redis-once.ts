@@ -9,7 +9,7 @@ import { isOwnReply, isReply, unavailable } from './redis-errors'
  * gives the answer of then, and refuses with `EXPIRED` behind the deadline (server's time, ms) if it was not done before.
  *
  * The deadline leaves some of the time: if no answer has come until then, nothing can begin to happen any more, and asking again tells
- * what has. A process that was held up itself (suspended, or its event loop blocked) asks as well, although its time is over.
+ * what has. A process that was held up itself (suspended, or its event loop blocked) has its time anew for that.
  *
  * @param until in `performance.now()` time
  * @throws what went wrong last. Redis may have done it only if it was not heard from between the deadline and the end
@@ -33,7 +33,9 @@ export async function onceOrNever<T>(until: number, timeoutMs: number, clock: Se
   }
   catch (error) {
     if (!unsure) throw error
-    const end = Math.max(until, performance.now() + askAgainMs)
+    const now = performance.now()
+    const heldUp = now > answerBy + askAgainMs / 2
+    const end = heldUp ? now + timeoutMs : until
     return retrying(end, () => attempt(end, deadline))
   }
 }
