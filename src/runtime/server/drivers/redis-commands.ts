@@ -3,7 +3,11 @@ import { RETRY_MS } from './redis-client'
 import type { RedisClient } from './redis-client'
 import { isReply, isTransient } from './redis-errors'
 import type { RedisLink } from './redis-link'
-import { APPEND, FINISH, LEASE, READ, REMOVE } from './redis-scripts'
+import { APPEND } from './redis-scripts/append'
+import { FINISH } from './redis-scripts/finish'
+import { LEASE } from './redis-scripts/lease'
+import { READ } from './redis-scripts/read'
+import { REMOVE } from './redis-scripts/remove'
 
 /** The scripts as commands of a client, which sends their text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
