@@ -31,7 +31,7 @@ const arrows = [
     ['event-stream-reader', 'pump', 'lease'],
     ['producer'],
     ['producers'],
-    ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
+    ['sse-channel', 'channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
     ['web-response'],
     ['response', 'nitro'],
     ['signals'],

@@ -62,14 +62,14 @@ const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false,
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
 
-const text: Rule = [value => typeof value === 'string', 'a text']
+const string: Rule = [value => typeof value === 'string', 'a string']
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
 const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
-  url: text,
+  url: string,
   cluster: flag,
-  sentinel: text,
-  sentinelPassword: text,
-  keyPrefix: text,
+  sentinel: string,
+  sentinelPassword: string,
+  keyPrefix: string,
   timeoutMs: [value => Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number of milliseconds, at least 1'],
 }
 const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }

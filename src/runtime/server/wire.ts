@@ -79,7 +79,7 @@ export function encodePreamble(retryMs: number, open: SSEControl, id?: string): 
 /** Lines that every client skips. Text of several lines becomes several comments. */
 export function encodeComment(text: string): string {
   if (typeof text !== 'string') {
-    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a text, got ${describe(text)}.`)
+    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a string, got ${describe(text)}.`)
   }
   return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
 }
@@ -123,7 +123,7 @@ export function assertEvent(event: unknown): asserts event is string | undefined
     throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
   if (typeof event !== 'string' || event === '' || NOT_IN_EVENT.test(event)) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a text without line breaks, got ${printValue(event)}.`)
+    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a string without line breaks, got ${printValue(event)}.`)
   }
 }
 
@@ -132,7 +132,7 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text)) {
-    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a text without line breaks and NUL, got ${printValue(id)}.`)
+    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a string without line breaks and NUL, got ${printValue(id)}.`)
   }
   return text
 }

@@ -38,7 +38,7 @@ export interface RedisDriverOptions {
  */
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
   const { keyPrefix = DEFAULT_KEY_PREFIX, timeoutMs = DEFAULT_TIMEOUT_MS, createClient, report = reportToConsole } = options
-  if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a text without braces', keyPrefix)
+  if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
   const clock = new ServerClock(link)
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)

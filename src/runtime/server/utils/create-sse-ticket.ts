@@ -1,4 +1,4 @@
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { ticketSecrets } from '../nitro'
 import type { SSETicketOptions } from '../ticket'
 import { useSSEChannel } from './use-sse-channel'

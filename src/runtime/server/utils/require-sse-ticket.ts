@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../../shared/errors'
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { ticketSecrets } from '../nitro'
 import { toHttpError } from '../response'
 import { takeTicket } from '../take-ticket'

@@ -1,4 +1,4 @@
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { Channel } from '../channel'
 import type { SSERetention } from '../options'
 import { useSSEContext } from '../nitro'

@@ -3,7 +3,7 @@ import { PRELUDE } from './prelude'
 /**
  * Ends the log.
  *
- * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON), 7 a text unique to this call, by which a retry recognises its own work,
+ * ARGV: 4 candidate epoch, 5 maxAgeMs, 6 closing (JSON), 7 a string unique to this call, by which a retry recognises its own work,
  * 8 token of the lease that must be held ('': none).
  * Returns the server's time (ms), and 1 if this call ended it, else 0. Error: LEASE_LOST.
  */
