@@ -3,8 +3,6 @@ import type { SSEMessage } from '../shared/types'
 
 /** From the url of a route to its messages. How routes are found is the framework's affair (`#sse/routes`). */
 
-export type SSEMethod = 'get' | 'post' | 'put' | 'patch' | 'delete'
-
 /** Urls of routes that stream, for completion; any other text is accepted. */
 export type SSERoute = StreamRoute | (string & {})
 

@@ -1,16 +1,17 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import type { SSEMessage, SSETransport } from '../shared/types'
+import { MAX_TIMER_MS } from '../shared/timers'
+import type { SSETransport } from '../shared/types'
 import { backoffDelay } from './backoff'
-import { MAX_TIMER_MS, delay } from './delay'
+import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
 import { prepareRequest } from './request'
-import { clientError, passingError, revised } from './response'
+import { clientError, interrupted, passingError, revised } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
-import type { Outcome, SSEClientState, TransportEvents } from './types'
+import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
 import type { Verdict } from './verdict'
 import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
 
@@ -18,27 +19,6 @@ import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './ver
 const MUTE_ATTEMPTS = 2
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
-
-export interface SSEClientEvents {
-  /** Each message once, in order. Reading goes on when the promise is resolved. */
-  onMessage(message: SSEMessage): void | Promise<void>
-  /** After every change, with what has changed. */
-  onState(change: Partial<SSEClientState>): void
-}
-
-export interface SSEClient {
-  readonly state: SSEClientState
-  /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
-  connect(url?: string): void
-  /**
-   * Ends the connection and closes nothing: `idle`, with the position kept, and `connect()` goes on. A request that is under way and
-   * cannot be repeated goes on instead.
-   */
-  pause(): void
-  stop(): void
-  /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
-  guard<T>(task: () => T): T | undefined
-}
 
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
@@ -56,8 +36,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   const { method, transports, reconnect, until } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
-  /** The attempt of that life that is under way. */
-  let under: AbortController | undefined
+  /** Its attempt that is under way. */
+  let ongoing: AbortController | undefined
   /** What listens to the page, from `connect()` until the end. */
   let page: AbortController | undefined
   /** The page is away, and takes the connection up again when it is back. */
@@ -86,7 +66,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   function end(): void {
     current?.abort()
-    current = under = undefined
+    current = ongoing = undefined
     asleep = false
   }
 
@@ -99,7 +79,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** Whether it was possible. */
   function suspend(): boolean {
-    if (!current || (under && !isRepeatable())) return false
+    if (!current || (ongoing && !isRepeatable())) return false
     end()
     set({ status: 'idle', error: undefined })
     return true
@@ -115,8 +95,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     else if (event === 'offline') {
       // It would wait on a dead network. `offline` may be wrong, as a server on this machine answers still: so it is tried again.
-      if (!under || !isRepeatable()) return
-      under.abort(passingError('NETWORK', 'The browser is off line'))
+      if (!ongoing || !isRepeatable()) return
+      ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
@@ -189,7 +169,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = under = follow(life)
+    const own = ongoing = follow(life)
     const { signal } = own
     let outcome: Outcome
     try {
@@ -200,7 +180,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       outcome = { type: 'failed', error, refused: true }
     }
     own.abort()
-    if (under === own) under = undefined
+    if (ongoing === own) ongoing = undefined
     // It was cut on this side.
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
   }
@@ -308,9 +288,4 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     },
     guard,
   }
-}
-
-/** Final: what was lost has no position to go on from. */
-export function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }

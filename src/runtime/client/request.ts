@@ -1,3 +1,4 @@
+import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
 import { passingError } from './response'
 import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
@@ -16,13 +17,11 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   ]).finally(watchdog.stop)
   const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
   const headers = new Headers(headersInit)
-  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
   const from = position()
   return {
     // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
     url: addQuery(url, { position: from === undefined ? options.position : undefined, ...query }),
-    init: { method, credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
+    init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
     position: from,
     connectTimeoutMs,
     silenceTimeoutMs,

@@ -12,6 +12,11 @@ export function passingError(code: string, message: string, cause?: unknown): SS
   return clientError(code, message, cause, 0, true)
 }
 
+/** Final: what was lost has no position to go on from. */
+export function interrupted(cause?: SSEError): SSEError {
+  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
+}
+
 /** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
 export function revised({ code, message, statusCode, cause, details }: SSEError, retry: boolean, retryAt?: number): SSEError {
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })

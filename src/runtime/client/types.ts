@@ -84,6 +84,27 @@ export interface SSEClientState {
   gap: SSEGap | undefined
 }
 
+export interface SSEClientEvents {
+  /** Each message once, in order. Reading goes on when the promise is resolved. */
+  onMessage(message: SSEMessage): void | Promise<void>
+  /** After every change, with what has changed. */
+  onState(change: Partial<SSEClientState>): void
+}
+
+export interface SSEClient {
+  readonly state: SSEClientState
+  /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
+  connect(url?: string): void
+  /**
+   * Ends the connection and closes nothing: `idle`, with the position kept, and `connect()` goes on. A request that is under way and
+   * cannot be repeated goes on instead.
+   */
+  pause(): void
+  stop(): void
+  /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
+  guard<T>(task: () => T): T | undefined
+}
+
 /** What a transport tells while it is open. It tells in the order of the bytes, and waits where a promise is returned. */
 export interface TransportEvents {
   /** The first bytes are here. `silenceMs`: how long a silence counts as death, if that is known. */
@@ -129,5 +150,3 @@ export interface TransportRequest {
   silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
 }
-
-export type Transport = (request: TransportRequest, events: TransportEvents) => Promise<Outcome>

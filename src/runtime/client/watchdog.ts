@@ -1,5 +1,5 @@
 import { follow } from '../shared/abort'
-import { MAX_TIMER_MS } from './delay'
+import { MAX_TIMER_MS } from '../shared/timers'
 import { watchPage } from './page-life'
 
 /** Bytes that came while nothing ran are read within this time. */

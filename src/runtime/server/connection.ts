@@ -10,6 +10,7 @@ import { REQUESTS_OWN_IO, endAbandoned } from './request-io'
 import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
+import { spread, spreadEarlier } from './jitter'
 import { encodeItem } from './message'
 import { unref } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
@@ -289,11 +290,11 @@ export class Connection implements SSEConnection, SinkEvents {
     const start = this.#start ?? {}
     const { position, resumed } = start
     this.#sentAt = performance.now()
-    if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
+    if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + spreadEarlier(maxLifetimeMs)
     if (REQUESTS_OWN_IO) endAbandoned(this.context.connections)
     this.context.connections.add(this)
     this.context.heartbeats.add(this)
-    const retry = Math.round(retryMs * (0.5 + Math.random()))
+    const retry = Math.round(spread(retryMs))
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)

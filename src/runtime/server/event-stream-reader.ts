@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser'
 import { SSEError } from '../shared/errors'
+import { parseJson } from '../shared/json'
 import { TaggedMessage } from './message'
 
 /** How OpenAI, and those who speak its format, say that an answer is complete. */
@@ -23,7 +24,7 @@ export class EventStreamReader {
       maxBufferSize: maxLength,
       onEvent: ({ event, data }) => {
         this.over ||= data === DONE
-        if (!this.over) this.#items.push(event === undefined ? parseData(data) : new TaggedMessage(parseData(data), { event }))
+        if (!this.over) this.#items.push(event === undefined ? parseJson(data) : new TaggedMessage(parseJson(data), { event }))
       },
       onError: (error) => {
         // Any other is about a line that the standard has readers skip.
@@ -38,14 +39,5 @@ export class EventStreamReader {
     this.#parser.feed(this.#decoder.decode(chunk, { stream: true }))
     yield* this.#items
     if (this.#tooLong) throw new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected the messages of a piped event stream to have at most ${this.maxLength} characters.`, { statusCode: 413, cause: this.#tooLong })
-  }
-}
-
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  }
-  catch {
-    return data
   }
 }

@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../shared/timers'
 import { unref } from './tick'
 
 /** What has something to do at a point in time that moves: a heartbeat moves whenever a message is sent. */
@@ -12,8 +13,6 @@ const SLOT_MS = 100
 /** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
 const FINE_BELOW_MS = 2_000
 const FINE_SLOT_MS = 10
-/** setTimeout fires at once for more. */
-const MAX_TIMER_MS = 2_147_483_647
 
 /**
  * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,

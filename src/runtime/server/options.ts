@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { invalidOption } from '../shared/errors'
+import { MAX_TIMER_MS } from '../shared/timers'
 
 /** What a channel keeps. Whichever bound is reached first removes the oldest messages. */
 export interface SSERetention {
@@ -119,8 +120,6 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   maxPublishPerSecond: false,
 }
 
-// setTimeout takes a signed 32-bit number of milliseconds and fires at once for more.
-const MAX_TIMER_MS = 2_147_483_647
 /** It is renewed three times in it: over a network, less is a matter of luck. */
 const MIN_LEASE_MS = 300
 /** Beyond, nobody waits to be told that a producer is lost. */

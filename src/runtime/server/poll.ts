@@ -3,6 +3,7 @@ import type { SSEBatch } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
 import type { SSEContext } from './context'
 import type { Channel } from './channel'
+import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { parsePosition } from '../shared/position'
 import { readChannel } from './channel-read'
@@ -63,6 +64,6 @@ async function news(reader: { offset: number, wake: () => void, hasNews: boolean
 
 function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {
   // A server that does not wait must say how long the client should, or it would ask again at once, for ever.
-  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(retryMs * (0.5 + Math.random())) : 0
+  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
   return { type: 'batch', ...result, pollMs }
 }

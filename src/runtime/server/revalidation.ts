@@ -2,6 +2,7 @@ import type { SSEPublicError } from '../shared/errors'
 import { SSEError } from '../shared/errors'
 import type { Connection } from './connection'
 import type { Due, Heartbeats } from './heartbeat'
+import { spreadEarlier } from './jitter'
 import { isPrivateError, publicError } from './public-error'
 
 /** So many checks in a row may fail to say yes or no. */
@@ -26,7 +27,7 @@ export class Revalidation implements Due {
     private readonly report: (error: unknown) => void,
   ) {
     // Spread, as those who came at once would otherwise all ask at once.
-    this.#at = performance.now() + everyMs * (0.8 + 0.2 * Math.random())
+    this.#at = performance.now() + spreadEarlier(everyMs)
   }
 
   start(heartbeats: Heartbeats): void {

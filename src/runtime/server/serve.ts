@@ -8,6 +8,7 @@ import type { SSEConnection } from './sse-connection'
 import { runSafely } from './cleanups'
 import { Connection } from './connection'
 import type { SSEContext } from './context'
+import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
 import { isForTheLog, publicError } from './public-error'
@@ -33,7 +34,7 @@ interface Served {
  * ordinary HTTP error; later, an `error` control message.
  */
 export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
-  const retryMs = Math.round(options.retryMs * (0.5 + Math.random()))
+  const retryMs = Math.round(spread(options.retryMs))
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))

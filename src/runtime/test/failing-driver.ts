@@ -1,4 +1,5 @@
 import { SSEError, invalidOption } from '../shared/errors'
+import { MAX_TIMER_MS } from '../shared/timers'
 import { createMemoryDriver } from '../server/drivers/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
@@ -223,6 +224,6 @@ function timesOf({ times = Infinity }: { times?: number }): number {
 }
 
 function durationOf(delayMs: number): number {
-  if (delayMs >= 0 && delayMs <= 2_147_483_647) return delayMs
+  if (delayMs >= 0 && delayMs <= MAX_TIMER_MS) return delayMs
   throw invalidOption('delayMs', 'a number of milliseconds, at least 0', delayMs)
 }

@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import type { EventSourceMessage } from 'eventsource-parser'
 import { SSEError, invalidOption } from '../shared/errors'
+import { encodeBody, parseJson } from '../shared/json'
 import { CONTROL_EVENT } from '../shared/protocol'
 import type { SSEControl } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
@@ -83,8 +84,8 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #take(received: EventSourceMessage): void {
     const { id, event, data } = received
     this.events.push(received)
-    if (event === CONTROL_EVENT) this.controls.push(parseData(data) as SSEControlSeen)
-    else this.messages.push({ id, event, data: parseData(data) as T })
+    if (event === CONTROL_EVENT) this.controls.push(parseJson(data) as SSEControlSeen)
+    else this.messages.push({ id, event, data: parseJson(data) as T })
   }
 
   get status(): number {
@@ -198,17 +199,6 @@ function prepare(url: string | URL, { method, headers: headersInit, body, query,
     if (value !== undefined) target.searchParams.set(name, String(value))
   }
   const headers = new Headers(headersInit)
-  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
   if (!headers.has('accept')) headers.set('accept', 'text/event-stream')
-  return [target, { method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit }]
-}
-
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  }
-  catch {
-    return data
-  }
+  return [target, { method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body: encodeBody(body, headers) }]
 }

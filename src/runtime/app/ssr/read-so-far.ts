@@ -12,9 +12,9 @@ import type { SSEMessage } from '../../shared/types'
 import { warnOnce } from '../warn'
 
 /** How long a render waits for all that is read for one call. */
-export const READ_TIMEOUT_MS = 3_000
+const READ_TIMEOUT_MS = 3_000
 /** Beyond, nothing more is asked for: the rest is the browser's. A page of the poll answer has 1,000 at most. */
-export const READ_MESSAGES = 10_000
+const READ_MESSAGES = 10_000
 
 type PageEvent = NonNullable<ReturnType<typeof useRequestEvent>>
 

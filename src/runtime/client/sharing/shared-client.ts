@@ -1,9 +1,8 @@
 import type { SSEMessage } from '../../shared/types'
-import type { SSEClient, SSEClientEvents } from '../client'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
-import type { SSEClientState } from '../types'
+import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
 

@@ -1,4 +1,5 @@
 import { SSEError } from '../../shared/errors'
+import { parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
@@ -46,7 +47,7 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
           events.onPosition(item)
           continue
         }
-        const data = parseData(item.data)
+        const data = parseJson(item.data)
         const control = item.event === CONTROL_EVENT && (data as SSEControl | null)
         if (control && control.type === 'open') begin(control.heartbeatMs)
         const outcome = control ? obey(control, events) : undefined
@@ -88,16 +89,6 @@ function obey(control: SSEControl, events: TransportEvents): Outcome | null | un
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return control
   if (type === 'error') return { type: 'failed', error: new SSEError(control.code, control.message, control) }
-}
-
-/** Data that is not JSON is the text that it was. */
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  }
-  catch {
-    return data
-  }
 }
 
 /** Header values are bytes: as browsers do, the UTF-8 of the id. */

@@ -1,4 +1,5 @@
 import type { Cluster } from 'ioredis'
+import { spread } from '../jitter'
 import { unref } from '../tick'
 import { RETRY_MS, keepConnected, redisSettings } from './redis-client'
 import { unavailable } from './redis-errors'
@@ -125,7 +126,7 @@ export class RedisShards {
       this.#refresh = undefined
       const settled = [...this.#places.values()].every(({ node }) => node && this.#nodes.get(node)?.client.status === 'ready')
       if (!settled) this.#refreshSoon()
-    }, REFRESH_MS * (0.5 + Math.random())))
+    }, spread(REFRESH_MS)))
   }
 
   /** Asks who has which slots. Resolves also when nobody knows. */
