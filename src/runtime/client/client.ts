@@ -15,7 +15,7 @@ import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEven
 import type { Verdict } from './verdict'
 import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
 
-/** Attempts in a row in which nothing came before polling takes over. */
+/** After this many attempts in a row in which nothing came, polling takes over. */
 const MUTE_ATTEMPTS = 2
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
@@ -38,9 +38,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let current: AbortController | undefined
   /** Its attempt that is under way. */
   let ongoing: AbortController | undefined
-  /** What listens to the page, from `connect()` until the end. */
+  /** Ends listening to the page's events, which lasts from `connect()` until the end. */
   let page: AbortController | undefined
-  /** The page is away, and takes the connection up again when it is back. */
+  /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
   let retryMs: number | undefined
   let pollable = true
@@ -77,7 +77,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     set({ status: 'closed', ...change })
   }
 
-  /** Whether it was possible. */
+  /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
   function suspend(): boolean {
     if (!current || (ongoing && !isRepeatable())) return false
     end()
@@ -94,13 +94,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep ||= suspend()
     }
     else if (event === 'offline') {
-      // It would wait on a dead network. `offline` may be wrong, as a server on this machine answers still: so it is tried again.
+      // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
       if (!ongoing || !isRepeatable()) return
       ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
-      // The first that says so: those that follow find a connection.
+      // The first event that says so; the next ones find a connection.
       begin()
     }
   }
@@ -115,7 +115,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  /** A browser that is back on line may be in another network: whatever was put off is tried at once. */
+  /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
     if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
   }
@@ -157,13 +157,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const delayMs = backoffDelay({ ...reconnect, retryMs }, uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
-        // Nothing is waited for any more.
+        // No longer waiting: there is no `retryAt` any more.
         if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
   }
 
-  /** How much of it the server has done is unknown: only what has a position is repeated. */
+  /** Whether the request may be sent again. What the server has done of a POST is unknown, unless there is a position. */
   function isRepeatable(): boolean {
     return method === 'GET' || state.position !== undefined
   }
@@ -181,11 +181,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     own.abort()
     if (ongoing === own) ongoing = undefined
-    // It was cut on this side.
+    // Aborted on this side, with an error as the reason.
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
   }
 
-  /** Polling for as long as it goes well, and no stream does. */
+  /** Polls for as long as that goes well and no stream does. */
   async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
     const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, eventsOf(own.signal))
     const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal)]) : polled)
@@ -197,7 +197,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     return { type: 'again' }
   }
 
-  /** Resolves when an event stream gives its first bytes. It delivers nothing: the stream begins anew then. */
+  /** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened anew then. */
   async function probe(signal: AbortSignal): Promise<void> {
     let alive = false
     while (!alive) {
@@ -209,7 +209,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         own.abort()
       }
       if (!signal.aborted && isRepeatable()) {
-        // What makes it fail is met by the poll too, and reported there.
+        // Whatever makes it fail makes the poll fail too, which reports it.
         await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
       }
       own.abort()
@@ -232,10 +232,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         mute = 0
         if (isStream) judge(undefined)
         if (state.status !== 'connected') set({ status: 'connected', error: undefined })
-        // Each batch of a poll says so again, and must not put it off. And whoever was told may have decided otherwise.
+        // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
         if ((good && !silenceMs) || signal.aborted) return
         clearTimeout(good)
-        // A 200 that dies at once is no success: the count goes on, and so does the delay.
+        // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
         good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
       },
       onMessage(message) {

@@ -5,7 +5,7 @@ import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
-/** Makes the request of one attempt, with options that are functions asked anew. They have `connectTimeoutMs`, and until the signal is aborted. */
+/** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, position: () => string | undefined, signal: AbortSignal): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
@@ -29,7 +29,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   }
 }
 
-/** What an option is at this moment. */
+/** The value of an option at this moment. */
 export async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
   return typeof value === 'function' ? value() : value
 }

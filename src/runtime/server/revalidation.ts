@@ -5,7 +5,7 @@ import type { Due, Heartbeats } from './heartbeat'
 import { spreadEarlier } from './jitter'
 import { isPrivateError, publicError } from './public-error'
 
-/** So many checks in a row may fail to say yes or no. */
+/** After this many checks in a row that said neither yes nor no, the stream ends. */
 const MAX_UNKNOWN = 3
 
 /**
@@ -26,7 +26,7 @@ export class Revalidation implements Due {
     private readonly check: () => unknown,
     private readonly report: (error: unknown) => void,
   ) {
-    // Spread, as those who came at once would otherwise all ask at once.
+    // Streams that were opened together must not all be checked together.
     this.#at = performance.now() + spreadEarlier(everyMs)
   }
 
@@ -52,7 +52,7 @@ export class Revalidation implements Due {
     try {
       const allowed = await this.check()
       if (allowed === false) this.#end(LAPSED)
-      // Nothing is said of the right, but that it must be shown anew.
+      // Neither yes nor no: the client must come back and be checked as a newcomer.
       else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0
     }

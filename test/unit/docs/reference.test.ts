@@ -52,7 +52,7 @@ describe('reference/options.md', () => {
 
   it('says of an option that it is only the module\'s where its comment does', async () => {
     const source = await readPage(HANDLER_OPTIONS)
-    const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`a handler's own has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
+    const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`on a handler it has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
     expect(sorted(only)).toEqual(sorted(await namesIn(page, 'Only under `sse`')))
   })
 

@@ -7,7 +7,7 @@ import { clientError, passingError, refusalOf } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
-/** Silence that counts as death, in heartbeats: one may be lost, and a timer late. */
+/** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
@@ -91,7 +91,7 @@ function obey(control: SSEControl, events: TransportEvents): Outcome | null | un
   if (type === 'error') return { type: 'failed', error: new SSEError(control.code, control.message, control) }
 }
 
-/** Header values are bytes: as browsers do, the UTF-8 of the id. */
+/** Header values are bytes: the UTF-8 of the id, as browsers send it. */
 function toHeader(position: string): string {
   return String.fromCharCode(...new TextEncoder().encode(position))
 }

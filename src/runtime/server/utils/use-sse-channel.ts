@@ -4,7 +4,7 @@ import type { SSERetention } from '../options'
 import { useSSEContext } from '../nitro'
 
 export interface SSEChannelOptions {
-  /** What is kept; the module's `retention` for what is left out. Applies with the next message that is published here. */
+  /** What is kept; what is left out is as the module's `retention`. Takes effect with the next message published with this handle. */
   retention?: Partial<SSERetention>
 }
 
