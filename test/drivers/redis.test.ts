@@ -42,8 +42,9 @@ describe('the redis driver: a Redis that has gone back', () => {
   async function remember(channel: string): Promise<() => Promise<void>> {
     const dumps = await Promise.all(keysOf(channel).map(async key => [key, await admin.dumpBuffer(key)] as const))
     return async () => {
-      await admin.del(...keysOf(channel), ...await admin.keys(`sse:{${channel}}:w:*`))
-      for (const [key, dump] of dumps) if (dump) await admin.restore(key, 60_000, dump)
+      // In one transaction: a reader that looked in between would find no log, and begin another.
+      const emptied = admin.multi().del(...keysOf(channel), ...await admin.keys(`sse:{${channel}}:w:*`))
+      await dumps.reduce((pipeline, [key, dump]) => dump ? pipeline.restore(key, 60_000, dump) : pipeline, emptied).exec()
     }
   }
   const messages = (...data: (number | string)[]) => data.map(item => ({ data: JSON.stringify(item) }))

@@ -14,7 +14,7 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Pro
   })
 }
 
-/** What the readers of a producer are told that was stopped. */
+/** What readers are told when their producer was stopped. */
 export function aborted(cause?: unknown): SSEError {
   return new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause, retry: false })
 }

@@ -12,11 +12,11 @@ import { Producers } from './producers'
 import { NEVER_ABORTED, REQUESTS_OWN_IO } from './request-io'
 import { leaveAll } from './shutdown'
 
-/** What one process has of this package: made once, passed on, never imported. */
+/** All that one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
   /** The module's options, which a handler's own override. */
   readonly options: ResolvedHandlerOptions
-  /** Of the platform: what a handler resolves is brought within them. */
+  /** The platform's limits, within which handlers' options are brought. */
   readonly limits: PlatformLimits
   readonly driver: LogDriver
   readonly hub: Hub
@@ -27,9 +27,9 @@ export interface SSEContext extends ConnectionContext {
   readonly closing: AbortSignal
   /** Sources on their way into channels, which a shutdown waits for. */
   readonly producers: Producers
-  /** Turns newcomers away, answers polls, and ends all streams, asking every client to come back. Requests under way may still publish. Safe to call twice. */
+  /** Turns newcomers away, answers waiting polls, and asks the clients of all streams to come back. Requests under way may still publish. Safe to call twice. */
   leave(): void
-  /** The same; then gives producers a bounded time, stops them, and releases the driver, last. Safe to call twice. */
+  /** Does the same, gives producers `shutdownMs` to finish, stops them, and closes the driver last. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -84,7 +84,7 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
   }
 }
 
-/** Of the process, and so not of the request that happens to be the first. */
+/** Belongs to the process, and so not to the request that happens to be the first. */
 function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
   return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }

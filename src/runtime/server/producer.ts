@@ -9,12 +9,12 @@ import type { SSERetention } from './options'
 import { isForTheLog, publicError } from './public-error'
 import { pause } from './tick'
 
-/** How long a pipe goes on asking for a driver that is away. A run does so for as long as it has its lease. */
+/** How long a pipe keeps trying a driver that cannot be reached. A run does so for as long as it has its lease. */
 const PATIENCE_MS = 30_000
-/** How long until it is asked again; for an ending twice as long each time, up to the second. */
+/** How long until it is tried again; for an ending twice as long each time, up to the maximum. */
 const RETRY_MS = 200
 const MAX_RETRY_MS = 5_000
-/** Unlike any other writer's, for as long as the driver remembers them. */
+/** Random characters of a writer's id: unlike any other that the driver remembers. */
 const WRITER_LENGTH = 16
 
 export interface ProducerContext {
@@ -47,7 +47,7 @@ export class Producer {
     this.#writer = lease?.token ?? createEpoch(WRITER_LENGTH)
     if (lease) lease.onOver = reason => this.abort(reason)
     this.done = this.#run()
-    // Whoever does not await it has been told: the channel says it. What it may not say, or says of somebody else, is reported.
+    // Handled for those who do not await it: readers are told. What they may not be told, or were told of another producer, is reported.
     this.done.catch((error) => {
       if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
     })
@@ -113,7 +113,7 @@ export class Producer {
     }
   }
 
-  /** Says how it ended, unless it is not this one who may say it: its readers would wait for ever. */
+  /** Tells readers how it ended, or they would wait for ever; unless the channel is another producer's by now, or has ended. */
   async #close(error: unknown): Promise<void> {
     const { lease } = this.init
     if (isLost(error) || isEnded(error)) return
@@ -134,7 +134,7 @@ export class Producer {
     }
   }
 
-  /** A store that has lost all that it knew gives the lease again, to whoever can still say that it is theirs. */
+  /** Whether the lease is held after all: a store that has lost all data gives it again to the holder who renews it. */
   async #mayHold(error: unknown): Promise<boolean> {
     const { lease } = this.init
     return lease !== undefined && isLost(error) && await lease.renew() !== false

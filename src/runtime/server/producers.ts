@@ -9,35 +9,35 @@ import type { ProducerContext } from './producer'
 import type { SSEPipeSource } from './pump'
 import { settled } from './shutdown'
 
-/** How long those may take to say that they were stopped who were not through when the server went. */
+/** How long producers that a shutdown has stopped may take to tell their readers. */
 const LAST_WORD_MS = 2_000
 
-/** What a producer is told. */
+/** What a producer is given. */
 export interface SSERun {
   /** Aborted when it must stop: `channel.stop()`, a lease that was lost, a shutdown. Hand it to `fetch`. */
   readonly signal: AbortSignal
   /** Where the channel ends, before the first message of this producer. */
   readonly position: string
-  /** Messages that the channel has had before: 0 unless something was published, or another producer was lost on the way. */
+  /** How many messages the channel has had already: 0 unless something was published, or an earlier producer was lost on the way. */
   readonly offset: number
 }
 
-/** Gives what is published, or resolves with it. */
+/** Returns the source whose items are published, or a promise of it. */
 export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
 
 export interface SSERunOptions {
   /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `anew` forgets it, and begins a new epoch. @default 'attach' */
   ifEnded?: 'attach' | 'anew'
   /**
-   * When the process of the producer is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart` any process that has
-   * called `run` starts its own producer, told where the channel ends. @default 'fail'
+   * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
+   * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
    */
   onLost?: LogOnLost
-  /** The request under way, whose `waitUntil` keeps the producer alive on platforms that would freeze it behind the response. */
+  /** The current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
   event?: { waitUntil?: (promise: Promise<unknown>) => void }
 }
 
-/** More than an application can ask for. */
+/** With what only `resumable` asks for. */
 export interface RunOptions extends SSERunOptions {
   /** See `LeaseInit`. */
   unreadMs?: number | false
@@ -61,13 +61,13 @@ interface Standby {
   options: RunOptions
 }
 
-/** The producers of one process, and those that it would start if others were lost. */
+/** The producers of one process, and those that it would start if another process's were lost. */
 export class Producers {
   readonly #open = new Set<Producer>()
-  /** Runs that are being asked for. */
+  /** Runs whose lease is being asked for. */
   readonly #starting = new Map<string, Promise<boolean>>()
   readonly #standbys = new Map<string, Standby>()
-  /** The time of all is up: what whoever begins still is told. */
+  /** Once a shutdown has stopped all producers: the reason for those that begin later. */
   #ending?: SSEError
 
   constructor(private readonly init: ProducersInit) {}
@@ -106,7 +106,7 @@ export class Producers {
     await settled(open, LAST_WORD_MS)
   }
 
-  /** Callers of one process that come together and want the same ask once. Resolves with whether it was started here. */
+  /** Callers of one process that want the same at the same time ask once. Resolves with whether it was started here. */
   #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const key = `${options.ifEnded} ${channel.name}`
     const asked = this.#starting.get(key)
@@ -134,9 +134,9 @@ export class Producers {
     return true
   }
 
-  /** Starts it here should the one that has the lease be lost. One for each channel: the last that was asked for. */
+  /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
   #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event: _, ...options }: RunOptions): void {
-    // Without the request: it is long over when it comes to that.
+    // Without `event`: the request is long over when it comes to that.
     if (options.onLost !== 'restart') return
     const known = this.#standbys.get(name)
     if (known) return void Object.assign(known, { producer, options })
@@ -148,7 +148,7 @@ export class Producers {
     void watchLease(driver, name, retention, async (state) => {
       if (!state || isOver(state)) return true
       if (!state.lease && !state.closing) {
-        // The store has lost it, and its holder takes it again; or the channel was deleted, and nobody does.
+        // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nobody does.
         missedSince ??= performance.now()
         return performance.now() - missedSince > leaseMs
       }
@@ -169,7 +169,7 @@ export class Producers {
   }
 }
 
-/** Nothing will follow, whoever asks. */
+/** Ended for good: not by a loss after which a producer may be restarted. */
 function isOver({ closing }: LogState): boolean {
   return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
 }

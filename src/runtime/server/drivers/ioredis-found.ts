@@ -1,5 +1,5 @@
-// A name that no bundler can read: who does not ask for Redis must not get it.
+// A name that no bundler can read: applications that do not ask for Redis must not get it.
 const name = ['io', 'redis'].join('')
 
-/** For all others, should a url come at run time: the package is looked for where the server runs. */
+/** For applications that did not ask for Redis when they were built: should a url come at run time, the package is looked up where the server runs. */
 export const loadIoredis = (): Promise<typeof import('ioredis')> => import(/* @vite-ignore */ name)
