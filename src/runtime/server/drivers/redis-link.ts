@@ -59,8 +59,6 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
 
   async function connect(role: RedisRole): Promise<RedisClient> {
     const client = await make(role)
-    // One listener for each that waits, and any number may.
-    client.setMaxListeners(0)
     client.on('error', error => outage.failed(error))
     client.on('ready', () => outage.worked())
     keepConnected(client, () => !closed)
