@@ -1,6 +1,7 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
+import { inspect } from 'node:util'
+import { Cluster, Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
@@ -170,6 +171,15 @@ describe('the redis driver: what is rejected, and when', () => {
     await Promise.all(all)
   }, 20_000)
 
+  it('who waits for Redis has no listener of their own: of thousands, each would be looked for among all', async () => {
+    let client!: Redis
+    const driver = open(settings => client = new Redis('redis://127.0.0.1:1', settings), 300)
+    const waiting = Array.from({ length: 1_000 }, (_, index) => driver.read(`waits ${index}`, 0, ALL).catch(error => error.code))
+    await turn()
+    expect(client.listenerCount('ready')).toBeLessThan(10)
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['DRIVER_UNAVAILABLE']))
+  })
+
   it('a clock that is set back does not make a publish wait for ever', async () => {
     const driver = open(undefined, 500)
     await driver.append('clock', [message(0)], RETENTION)
@@ -258,6 +268,33 @@ describe('the redis driver: what is kept', () => {
     for (const listener of before) process.on('uncaughtException', listener)
     expect(crashes).toEqual([])
     expect(notices.every(({ type }) => type === 'changed')).toBe(true)
+  })
+
+  it('neither the log nor an error has a password in it, or what was published', async () => {
+    await admin.call('ACL', 'SETUSER', 'quiet', 'on', '>right', '~other:*', '&*', '+@all')
+    const said: unknown[] = []
+    const connect = (password: string) => createRedisDriver({
+      createClient: settings => new Redis(redis.url, { ...settings, username: 'quiet', password }),
+      timeoutMs: 500,
+      report: (text, cause) => void said.push(text, cause),
+    }, RETENTION)
+    for (const password of ['wrong-hush', 'right']) {
+      const driver = connect(password)
+      drivers.push(driver)
+      said.push(await driver.append('denied', [message('hush')], RETENTION).catch(error => error))
+    }
+    // Of a cluster, it is the error of its last node.
+    const cluster = createRedisDriver({
+      createClient: settings => new Cluster([{ host: '127.0.0.1', port: redis.port }], { lazyConnect: true, redisOptions: { ...settings, username: 'quiet', password: 'wrong-hush' } }),
+      timeoutMs: 500,
+      report: (text, cause) => void said.push(text, cause),
+    }, RETENTION)
+    drivers.push(cluster)
+    said.push(await cluster.append('denied', [message('hush')], RETENTION).catch(error => error))
+    const text = inspect(said, { depth: Infinity })
+    expect(text).toContain('WRONGPASS')
+    expect(text).toContain('NOPERM')
+    expect(text).not.toContain('hush')
   })
 
   it('that nothing can be published (OOM, NOPERM, …) is logged', async () => {
