@@ -1,6 +1,7 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server/options'
 import { invalidOption } from './runtime/shared/errors'
 import { redisConnector } from './runtime/server/drivers/redis-connect'
+import { DEFAULT_REDIS_OPTIONS, REDIS_RULES } from './runtime/server/drivers/redis-options'
 import { DEFAULT_HANDLER_OPTIONS, resolveModuleHandlerOptions } from './runtime/server/options'
 import { readTicketSecrets } from './runtime/server/ticket-secrets'
 
@@ -58,20 +59,10 @@ export interface ResolvedModuleOptions {
 }
 
 const DRIVERS = ['memory', 'redis']
-const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
 
-const text: Rule = [value => typeof value === 'string', 'a text']
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
-const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
-  url: text,
-  cluster: flag,
-  sentinel: text,
-  sentinelPassword: text,
-  keyPrefix: text,
-  timeoutMs: [value => Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number of milliseconds, at least 1'],
-}
 const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
 /** Those that are looked at elsewhere, for what they say. */
 const OWN_NAMES = ['driver', 'redis', 'client', 'ticketSecret', 'clientKey', 'revalidate']

@@ -7,11 +7,10 @@ import type { CreateRedisClient } from './redis-client'
 import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
+import { DEFAULT_REDIS_OPTIONS } from './redis-options'
 import { readRedisLog, stateOf } from './redis-read'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
 
-const DEFAULT_KEY_PREFIX = 'sse:'
-const DEFAULT_TIMEOUT_MS = 2_000
 /** Notices are at most once: now and then readers look at the log themselves. */
 const RECHECK_MS = 5_000
 /** Channels that are looked at together when Redis is back. */
@@ -37,7 +36,7 @@ export interface RedisDriverOptions {
  * expiry and its notice, is one script; appends to a channel in one tick are one call.
  */
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
-  const { keyPrefix = DEFAULT_KEY_PREFIX, timeoutMs = DEFAULT_TIMEOUT_MS, createClient, report = reportToConsole } = options
+  const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
   if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a text without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
   const clock = new ServerClock(link)
