@@ -1,7 +1,8 @@
 import type { H3Event } from 'h3'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
-import { clientAddress, setRetryAfter } from './response'
+import { clientOf } from './client-key'
+import { setRetryAfter } from './response'
 
 /**
  * Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than
@@ -9,7 +10,7 @@ import { clientAddress, setRetryAfter } from './response'
  */
 export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): (() => void) | undefined {
   try {
-    return admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
+    return admissions.enter(options, () => clientOf(event, options))
   }
   catch (error) {
     setRetryAfter(event, options.retryMs * (0.5 + Math.random()))

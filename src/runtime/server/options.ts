@@ -38,12 +38,12 @@ export interface SSEHandlerOptions {
   /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
   pollWaitMs?: number
   /**
-   * Open connections (streams, and polls while they wait) beyond which newcomers get 503 `TOO_MANY_CONNECTIONS` with
+   * Open connections (streams, and polls until their answer was taken) beyond which newcomers get 503 `TOO_MANY_CONNECTIONS` with
    * `Retry-After`; nobody is evicted. As a module option of the process; on a handler also of that handler, where
    * `false` exempts it. A client that reconnects may find its place still taken for as long as its old socket lives. @default false: no limit
    */
   maxConnections?: number | false
-  /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address unless `clientKey` says more. @default false: no limit */
+  /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address (of IPv6 its first 64 bits) unless `clientKey` says more. @default false: no limit */
   maxConnectionsPerClient?: number | false
   /**
    * Runs what a handler returns (a generator, any iterable, a `ReadableStream`) once for each new client, behind a channel of its

@@ -1,10 +1,10 @@
 import type { H3Event } from 'h3'
-import { addressOf, createHttpError, headerOf, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
+import { createHttpError, headerOf, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { BATCH_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
+import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
@@ -35,8 +35,10 @@ export function sendHead(event: H3Event, transport: SSETransport): string {
   return ''
 }
 
+/** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */
 export function sendNothing(event: H3Event): null {
   setStatus(event, 204)
+  setHeaders(event, addVary(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
   return null
 }
 
@@ -55,13 +57,6 @@ export function sendPending(event: H3Event, message: string, retryMs: number): S
 /** For an answer that is an error: it keeps the headers that were set. In whole seconds, as the standard has it. */
 export function setRetryAfter(event: H3Event, retryMs: number): void {
   setHeaders(event, { 'retry-after': String(Math.ceil(retryMs / 1000)) })
-}
-
-/** The address that the outermost of our own `proxies` saw; of the socket without any. */
-export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
-  const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
-  // A request that the application makes to itself has an empty one, which is nobody's.
-  return forwarded || addressOf(event) || undefined
 }
 
 /** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */
