@@ -171,6 +171,42 @@ describe('the redis driver: what is rejected, and when', () => {
     await Promise.all(all)
   }, 20_000)
 
+  it('what waits for Redis is bounded by its size, too; and nothing that was refused, or failed, counts any more', async () => {
+    const driver = open(undefined, 1_000)
+    await driver.append('large', [message(0)], RETENTION)
+    redis.pause()
+    const large = message('x'.repeat(2 ** 24))
+    const outcomes = await Promise.all(Array.from({ length: 12 }, (_, index) => driver.append(`large ${index}`, [large], RETENTION).then(() => 'kept', error => error.cause.message)))
+    expect(outcomes.filter(outcome => /wait for Redis already/.test(outcome))).toHaveLength(5)
+    redis.resume()
+    await vi.waitFor(async () => expect((await driver.append('large', [message('x'.repeat(2 ** 20), 'key')], RETENTION)).offsets).toEqual([2]), { timeout: 15_000 })
+  }, 20_000)
+
+  it('what is published in one tick goes to Redis in calls of a bounded size, in order', async () => {
+    const lengths: number[] = []
+    const driver = open((settings) => {
+      const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
+      const define = client.defineCommand.bind(client)
+      client.defineCommand = (name, definition) => {
+        define(name, definition)
+        if (name !== 'sseAppend') return
+        const real = client.sseAppend.bind(client)
+        client.sseAppend = (...args) => {
+          lengths.push(args.join('').length)
+          return real(...args)
+        }
+      }
+      return client
+    }, 10_000)
+    const half = message('x'.repeat(2 ** 19))
+    const large = message('x'.repeat(2 ** 22))
+    const appended = await Promise.all([half, half, half, large, half, ...Array.from({ length: 400 }, (_, index) => message(index))].map(entry => driver.append('sized', [entry], RETENTION)))
+    expect(appended.map(({ offsets }) => offsets[0])).toEqual(appended.map((_, index) => index + 1))
+    // One, one, one, the large one, and the rest with the last half.
+    expect(lengths).toHaveLength(5)
+    expect(lengths.filter(length => length > 1_100_000)).toHaveLength(1)
+  })
+
   it('who waits for Redis has no listener of their own: of thousands, each would be looked for among all', async () => {
     let client!: Redis
     const driver = open(settings => client = new Redis('redis://127.0.0.1:1', settings), 300)
