@@ -333,6 +333,45 @@ describe('the redis driver: what is kept', () => {
     expect(text).not.toContain('hush')
   })
 
+  it('a replica, which refuses to write, is said to be one, once, and not to be away and back with each attempt', async () => {
+    const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(redis.port)] })
+    const reports: unknown[][] = []
+    const driver = createRedisDriver({ createClient: settings => new Redis(replica.url, settings), timeoutMs: 1_000, report: (text, cause) => void reports.push([text, (cause as Error | undefined)?.message]) }, RETENTION)
+    drivers.push(driver)
+    const refused = () => reports.filter(([, cause]) => String(cause).startsWith('READONLY'))
+    const fails = () => expect(driver.append('replica', [message(1)], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    await vi.waitFor(async () => {
+      await fails()
+      expect(refused()).toHaveLength(1)
+    }, { timeout: 10_000 })
+    for (let n = 0; n < 3; n++) await fails()
+    expect(refused()).toHaveLength(1)
+    expect(reports.length).toBeLessThanOrEqual(3)
+    const primary = new Redis(replica.url)
+    await primary.replicaof('NO', 'ONE')
+    primary.disconnect()
+    await vi.waitFor(() => driver.append('replica', [message(1)], RETENTION), { timeout: 10_000 })
+    await replica.stop()
+  }, 20_000)
+
+  it('a node of a cluster that is taken for all of it is logged', async () => {
+    const node = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+    const reports: unknown[] = []
+    const driver = createRedisDriver({ createClient: settings => new Redis(node.url, settings), timeoutMs: 300, report: (_, cause) => void reports.push((cause as Error).message) }, RETENTION)
+    drivers.push(driver)
+    expect(await by(5_000, driver.append('node', [message(1)], RETENTION))).toBe('rejected')
+    expect(reports).toEqual([expect.stringMatching(/^CLUSTERDOWN/)])
+    await node.stop()
+  })
+
+  it('that nothing can be subscribed to is logged', async () => {
+    await admin.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '&*', '+@all', '-subscribe')
+    const reports: string[] = []
+    const driver = open(settings => new Redis(redis.url, { ...settings, username: 'deaf', password: 'secret' }), 500, reports)
+    expect(await by(5_000, driver.subscribe('deaf', () => {}))).toBe('rejected')
+    expect(reports).toEqual(['Redis refuses what it is asked for.'])
+  })
+
   it('that nothing can be published (OOM, NOPERM, …) is logged', async () => {
     const reports: string[] = []
     await admin.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~other:*', '&*', '+@all')

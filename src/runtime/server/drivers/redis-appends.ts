@@ -160,7 +160,9 @@ export class RedisAppends {
     }
     catch (error) {
       if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
-      throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
+      if (isReply(error, 'LEASE_LOST')) throw leaseLost(channel)
+      link.gaveUp(error)
+      throw unavailable(error)
     }
   }
 

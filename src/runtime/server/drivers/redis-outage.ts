@@ -16,6 +16,11 @@ export class RedisOutage {
     this.#failedAt = performance.now()
   }
 
+  /** That there is a connection says nothing of what is refused over it. */
+  connected(): void {
+    if (performance.now() - this.#refusedAt >= REPEAT_MS) this.worked()
+  }
+
   worked(): void {
     if (this.#failedAt === undefined || performance.now() - this.#failedAt < this.quietMs()) return
     this.#failedAt = undefined
