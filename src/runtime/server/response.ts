@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { createHttpError, headerOf, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
+import { createHttpError, headerOf, isAnswered, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
@@ -29,8 +29,10 @@ export function createResponse(event: H3Event): SSEResponse {
   return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
 }
 
-/** Headers without a body: the answer to HEAD. */
-export function sendHead(event: H3Event, transport: SSETransport): string {
+/** Headers without a body: the answer to HEAD; to OPTIONS, unless the handler itself has answered, that there is none. */
+export function sendHead(event: H3Event, transport: SSETransport): string | null | undefined {
+  if (isAnswered(event)) return undefined
+  if (methodOf(event) === 'OPTIONS') return sendNothing(event)
   setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
   return ''
 }
