@@ -1,6 +1,7 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './runtime/server/options'
 import { invalidOption } from './runtime/shared/errors'
 import { redisConnector } from './runtime/server/drivers/redis-connect'
+import { DEFAULT_REDIS_OPTIONS, REDIS_RULES } from './runtime/server/drivers/redis-options'
 import { DEFAULT_HANDLER_OPTIONS, resolveModuleHandlerOptions } from './runtime/server/options'
 import { readTicketSecrets } from './runtime/server/ticket-secrets'
 
@@ -59,20 +60,10 @@ export interface ResolvedModuleOptions {
 }
 
 const DRIVERS = ['memory', 'redis']
-const DEFAULT_REDIS_OPTIONS: Required<RedisOptions> = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
 
-const string: Rule = [value => typeof value === 'string', 'a string']
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
-const REDIS_RULES: Record<keyof RedisOptions, Rule> = {
-  url: string,
-  cluster: flag,
-  sentinel: string,
-  sentinelPassword: string,
-  keyPrefix: string,
-  timeoutMs: [value => Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number of milliseconds, at least 1'],
-}
 const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
 /** Options that are checked elsewhere. */
 const OWN_NAMES = ['driver', 'redis', 'client', 'ticketSecret', 'clientKey', 'revalidate']

@@ -1,6 +1,7 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
+import { inspect } from 'node:util'
+import { Cluster, Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
@@ -171,6 +172,51 @@ describe('the redis driver: what is rejected, and when', () => {
     await Promise.all(all)
   })
 
+  it('what waits for Redis is bounded by its size, too; and nothing that was refused, or failed, counts any more', async () => {
+    const driver = open(undefined, 1_000)
+    await driver.append('large', [message(0)], RETENTION)
+    redis.pause()
+    const large = message('x'.repeat(2 ** 24))
+    const outcomes = await Promise.all(Array.from({ length: 12 }, (_, index) => driver.append(`large ${index}`, [large], RETENTION).then(() => 'kept', error => error.cause.message)))
+    expect(outcomes.filter(outcome => /wait for Redis already/.test(outcome))).toHaveLength(5)
+    redis.resume()
+    await vi.waitFor(async () => expect((await driver.append('large', [message('x'.repeat(2 ** 20), 'key')], RETENTION)).offsets).toEqual([2]), { timeout: 15_000 })
+  }, 20_000)
+
+  it('what is published in one tick goes to Redis in calls of a bounded size, in order', async () => {
+    const lengths: number[] = []
+    const driver = open((settings) => {
+      const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
+      const define = client.defineCommand.bind(client)
+      client.defineCommand = (name, definition) => {
+        define(name, definition)
+        if (name !== 'sseAppend') return
+        const real = client.sseAppend.bind(client)
+        client.sseAppend = (...args) => {
+          lengths.push(args.join('').length)
+          return real(...args)
+        }
+      }
+      return client
+    }, 10_000)
+    const half = message('x'.repeat(2 ** 19))
+    const large = message('x'.repeat(2 ** 22))
+    const appended = await Promise.all([half, half, half, large, half, ...Array.from({ length: 400 }, (_, index) => message(index))].map(entry => driver.append('sized', [entry], RETENTION)))
+    expect(appended.map(({ offsets }) => offsets[0])).toEqual(appended.map((_, index) => index + 1))
+    // One, one, one, the large one, and the rest with the last half.
+    expect(lengths).toHaveLength(5)
+    expect(lengths.filter(length => length > 1_100_000)).toHaveLength(1)
+  })
+
+  it('who waits for Redis has no listener of their own: of thousands, each would be looked for among all', async () => {
+    let client!: Redis
+    const driver = open(settings => client = new Redis('redis://127.0.0.1:1', settings), 300)
+    const waiting = Array.from({ length: 1_000 }, (_, index) => driver.read(`waits ${index}`, 0, ALL).catch(error => error.code))
+    await turn()
+    expect(client.listenerCount('ready')).toBeLessThan(10)
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['DRIVER_UNAVAILABLE']))
+  })
+
   it('a clock that is set back does not make a publish wait for ever', async () => {
     const driver = open(undefined, 500)
     await driver.append('clock', [message(0)], RETENTION)
@@ -320,6 +366,72 @@ describe('the redis driver: what is kept', () => {
     for (const listener of before) process.on('uncaughtException', listener)
     expect(crashes).toEqual([])
     expect(notices.every(({ type }) => type === 'changed')).toBe(true)
+  })
+
+  it('neither the log nor an error has a password in it, or what was published', async () => {
+    await admin.call('ACL', 'SETUSER', 'quiet', 'on', '>right', '~other:*', '&*', '+@all')
+    const said: unknown[] = []
+    const connect = (password: string) => createRedisDriver({
+      createClient: settings => new Redis(redis.url, { ...settings, username: 'quiet', password }),
+      timeoutMs: 500,
+      report: (text, cause) => void said.push(text, cause),
+    }, RETENTION)
+    for (const password of ['wrong-hush', 'right']) {
+      const driver = connect(password)
+      drivers.push(driver)
+      said.push(await driver.append('denied', [message('hush')], RETENTION).catch(error => error))
+    }
+    // Of a cluster, it is the error of its last node.
+    const cluster = createRedisDriver({
+      createClient: settings => new Cluster([{ host: '127.0.0.1', port: redis.port }], { lazyConnect: true, redisOptions: { ...settings, username: 'quiet', password: 'wrong-hush' } }),
+      timeoutMs: 500,
+      report: (text, cause) => void said.push(text, cause),
+    }, RETENTION)
+    drivers.push(cluster)
+    said.push(await cluster.append('denied', [message('hush')], RETENTION).catch(error => error))
+    const text = inspect(said, { depth: Infinity })
+    expect(text).toContain('WRONGPASS')
+    expect(text).toContain('NOPERM')
+    expect(text).not.toContain('hush')
+  })
+
+  it('a replica, which refuses to write, is said to be one, once, and not to be away and back with each attempt', async () => {
+    const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(redis.port)] })
+    const reports: unknown[][] = []
+    const driver = createRedisDriver({ createClient: settings => new Redis(replica.url, settings), timeoutMs: 1_000, report: (text, cause) => void reports.push([text, (cause as Error | undefined)?.message]) }, RETENTION)
+    drivers.push(driver)
+    const refused = () => reports.filter(([, cause]) => String(cause).startsWith('READONLY'))
+    const fails = () => expect(driver.append('replica', [message(1)], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    await vi.waitFor(async () => {
+      await fails()
+      expect(refused()).toHaveLength(1)
+    }, { timeout: 10_000 })
+    for (let n = 0; n < 3; n++) await fails()
+    expect(refused()).toHaveLength(1)
+    expect(reports.length).toBeLessThanOrEqual(3)
+    const primary = new Redis(replica.url)
+    await primary.replicaof('NO', 'ONE')
+    primary.disconnect()
+    await vi.waitFor(() => driver.append('replica', [message(1)], RETENTION), { timeout: 10_000 })
+    await replica.stop()
+  }, 20_000)
+
+  it('a node of a cluster that is taken for all of it is logged', async () => {
+    const node = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+    const reports: unknown[] = []
+    const driver = createRedisDriver({ createClient: settings => new Redis(node.url, settings), timeoutMs: 300, report: (_, cause) => void reports.push((cause as Error).message) }, RETENTION)
+    drivers.push(driver)
+    expect(await by(5_000, driver.append('node', [message(1)], RETENTION))).toBe('rejected')
+    expect(reports).toEqual([expect.stringMatching(/^CLUSTERDOWN/)])
+    await node.stop()
+  })
+
+  it('that nothing can be subscribed to is logged', async () => {
+    await admin.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '&*', '+@all', '-subscribe')
+    const reports: string[] = []
+    const driver = open(settings => new Redis(redis.url, { ...settings, username: 'deaf', password: 'secret' }), 500, reports)
+    expect(await by(5_000, driver.subscribe('deaf', () => {}))).toBe('rejected')
+    expect(reports).toEqual(['Redis refuses what it is asked for.'])
   })
 
   it('that nothing can be published (OOM, NOPERM, …) is logged', async () => {

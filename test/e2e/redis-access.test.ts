@@ -68,7 +68,13 @@ describe('how Redis is reached', () => {
     await expect(startBuiltServer('basic', { env: { OWN_REDIS_PORT: '1' } })).rejects.toThrow(/Expected `sse.driver` to be `"redis"`/)
   })
 
-  it('a url that makes no sense stops the server when it starts', async () => {
-    await expect(startBuiltServer('basic', { env: { NUXT_SSE_REDIS_URL: 'redis.example:6379' } })).rejects.toThrow(/Expected `redis.url` to be/)
+  it.each([
+    ['url', { NUXT_SSE_REDIS_URL: 'user:hush@redis.example:6379' }],
+    ['timeoutMs', { NUXT_SSE_REDIS_URL: 'redis://127.0.0.1:1', NUXT_SSE_REDIS_TIMEOUT_MS: '2s' }],
+    ['cluster', { NUXT_SSE_REDIS_URL: 'redis://127.0.0.1:1', NUXT_SSE_REDIS_CLUSTER: 'no' }],
+  ])('a %s that makes no sense stops the server when it starts, and no password is shown', async (name, env) => {
+    const error = await startBuiltServer('basic', { env }).then(() => undefined, error => error)
+    expect(error.message).toMatch(new RegExp(`Expected \`(?:sse\\.)?redis\\.${name}\` to be`))
+    expect(error.message).not.toContain('hush')
   })
 })

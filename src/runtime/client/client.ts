@@ -134,7 +134,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!isRepeatable()) return close({ error: interrupted() })
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(outcome.retryMs, life)
+        await delay(outcome.retryMs ?? backoffDelay({ ...reconnect, retryMs }, 1), life)
       }
       else if (outcome.type === 'failed') {
         const { error, refused, uncounted, unpollable } = outcome

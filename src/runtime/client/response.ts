@@ -22,6 +22,41 @@ export function revised({ code, message, statusCode, cause, details }: SSEError,
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
 }
 
+/** Characters of one answer that are gathered before it is given up: a batch of ours is a sixteenth of it at most, unless its last message is larger. */
+const MAX_ANSWER_LENGTH = 67_108_864
+
+/** The body as JSON. `touch` is called whenever there is more of it. Throws `MESSAGE_TOO_LARGE`. */
+export async function readJson(response: Response, touch = () => {}): Promise<unknown> {
+  const decoder = new TextDecoder()
+  const reader = response.body!.getReader()
+  let text = ''
+  while (true) {
+    const { done, value } = await reader.read()
+    if (done) return JSON.parse(text)
+    touch()
+    text += decoder.decode(value, { stream: true })
+    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'An answer is too large')
+  }
+}
+
+/** An error as a server tells of it. What is not of the type that it should be counts as not said. */
+export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
+  return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'It was not said why', {
+    statusCode: typeof statusCode === 'number' ? statusCode : undefined,
+    retry: typeof retry === 'boolean' ? retry : undefined,
+  })
+}
+
+/** What can be asked for again, in a header as in a query, whatever JSON has put there. */
+export function isPosition(value: unknown): value is string {
+  return typeof value === 'string' && !/[\r\n\0]/.test(value)
+}
+
+/** Milliseconds, where it is a number of them. */
+export function msOf(value: unknown): number | undefined {
+  return typeof value === 'number' && value >= 0 ? value : undefined
+}
+
 /** For texts that may end up in a log: there may be a ticket in the query. */
 export function withoutQuery(url: string): string {
   return url.replace(/\?.*/s, '')
@@ -41,13 +76,13 @@ export async function refusalOf(response: Response, contentType: string, code: s
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
-  const body = await response.json().catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: string } } | undefined
+  const body = await readJson(response).catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown } } | undefined
   const retry = isRetryableStatus(status)
   const pending = status === 503 && body?.type === 'pending'
   return {
     type: 'failed',
-    error: new SSEError(body?.data?.code ?? 'HTTP_ERROR', String(body?.message || response.statusText || status), { statusCode: status, retry }),
-    retryAfterMs: pending ? Math.max(Number(body.retryMs) || 0, retryAfterMs ?? 0) : retryAfterMs,
+    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry }),
+    retryAfterMs: pending ? Math.max(msOf(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
     // The server works, but something that it depends on does not.
     uncounted: pending,
     // With these statuses, the server has done nothing.

@@ -136,7 +136,8 @@ export interface Failure {
 /** How an attempt ended. */
 export type Outcome
   = | { type: 'ended' }
-    | { type: 'leave', retryMs: number }
+    /** As long as for a failure where it is not said how long. */
+    | { type: 'leave', retryMs: number | undefined }
     /** Nothing went wrong: the other transport takes over. */
     | { type: 'again' }
     | Failure

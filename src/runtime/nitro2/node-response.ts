@@ -22,6 +22,21 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
     || (!res.socket && req.socket?.destroyed)
 }
 
+const waiters = new WeakMap<Socket, Set<() => void>>()
+
+/** Who waits behind another request on a socket (pipelining), with one listener: a client may send as many as it likes, and Node would warn of each socket. */
+function waitersOn(socket: Socket): Set<() => void> {
+  let waiting = waiters.get(socket)
+  if (!waiting) {
+    const made = waiting = new Set()
+    waiters.set(socket, made)
+    socket.once('close', () => {
+      for (const onClose of made) onClose()
+    })
+  }
+  return waiting
+}
+
 const OPENED = Promise.resolve()
 const ignore = () => {}
 
@@ -57,7 +72,7 @@ class NodeResponse implements SSEResponse {
     res.on('close', this.#onClose)
     // One that waits behind another request is told nothing by Node 20.
     this.#behind = !res.socket
-    if (this.#behind) req.socket.once('close', this.#onClose)
+    if (this.#behind) waitersOn(req.socket).add(this.#onClose)
   }
 
   open(): boolean {
@@ -130,7 +145,7 @@ class NodeResponse implements SSEResponse {
     if (this.#gone) return
     this.#gone = true
     this.#leaveSocket()
-    if (this.#behind) this.req.socket.off('close', this.#onClose)
+    if (this.#behind) waitersOn(this.req.socket).delete(this.#onClose)
     this.#events.onClose()
   }
 }

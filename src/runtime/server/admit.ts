@@ -2,7 +2,8 @@ import type { H3Event } from 'h3'
 import type { SSEContext } from './context'
 import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
-import { clientAddress, setRetryAfter } from './response'
+import { clientOf } from './client-key'
+import { setRetryAfter } from './response'
 
 /**
  * Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than
@@ -10,7 +11,7 @@ import { clientAddress, setRetryAfter } from './response'
  */
 export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): (() => void) | undefined {
   try {
-    return admissions.enter(options, () => options.clientKey ? options.clientKey(event) : clientAddress(event, options.trustProxy))
+    return admissions.enter(options, () => clientOf(event, options))
   }
   catch (error) {
     setRetryAfter(event, spread(options.retryMs))

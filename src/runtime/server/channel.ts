@@ -21,8 +21,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   readonly retention: SSERetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
-    if (typeof name !== 'string' || name === '' || byteLength(name) > MAX_NAME_BYTES) {
-      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
+    if (!isText(name) || byteLength(name) > MAX_NAME_BYTES) {
+      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -108,14 +108,19 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
-    if (key !== undefined && (typeof key !== 'string' || key === '')) {
-      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a string, got ${printValue(key)}.`)
+    if (key !== undefined && !isText(key)) {
+      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)
     this.context.insight.onPublish(this.name, id, entry.event, entry.data)
     return id
   }
+}
+
+/** Half a surrogate pair has no UTF-8: whatever has one would have the name, or the key, of everything else that has one there. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.isWellFormed()
 }
 
 function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {

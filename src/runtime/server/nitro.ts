@@ -1,5 +1,5 @@
 import { useRuntimeConfig } from '#sse/nitro'
-import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector } from '#sse/redis'
+import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
@@ -16,7 +16,7 @@ import { readTicketSecrets } from './ticket-secrets'
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
   driver?: string
-  redis?: RedisConnectOptions & { keyPrefix: string, timeoutMs: number }
+  redis?: RedisConnectOptions
   ticketSecret?: unknown
 }
 
@@ -121,7 +121,10 @@ function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], 
   // A url alone selects redis.
   switch (name || (redis?.url ? 'redis' : 'memory')) {
     case 'memory': return createMemoryDriver(retention)
-    case 'redis': return createRedisDriver({ ...redis, createClient: redisClients(redis ?? {}) }, retention)
+    case 'redis': {
+      const resolved = resolveRedisOptions(redis)
+      return createRedisDriver({ ...resolved, createClient: redisClients(resolved) }, retention)
+    }
     default: throw invalidOption('sse.driver', '`"memory"` or `"redis"`', name)
   }
 }

@@ -40,12 +40,12 @@ export interface SSEHandlerOptions {
   /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
   pollWaitMs?: number
   /**
-   * The most open connections (streams, and polls while they wait). Beyond it, newcomers get 503 `TOO_MANY_CONNECTIONS` with
+   * The most open connections (streams, and polls until their answer was taken). Beyond it, newcomers get 503 `TOO_MANY_CONNECTIONS` with
    * `Retry-After`; nobody is evicted. As a module option it bounds the process; on a handler it bounds that handler as well, and
    * `false` exempts it. A client that reconnects may find its place still taken for as long as its old socket lives. @default false: no limit
    */
   maxConnections?: number | false
-  /** The same for each client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address unless `clientKey` says more. @default false: no limit */
+  /** The same for each client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address (of IPv6 its first 64 bits) unless `clientKey` says more. @default false: no limit */
   maxConnectionsPerClient?: number | false
   /**
    * Runs what a handler returns (a generator, any iterable, a `ReadableStream`) once for each new client, behind a channel of its

@@ -14,6 +14,7 @@ export interface RawRequest {
 
 export interface SSERequest {
   transport: SSETransport
+  /** HEAD, and OPTIONS, which browsers send by themselves before a request to another origin: the handler's own checks run, and nothing starts. */
   headOnly: boolean
   /** The text of the position asked for: an empty one counts as none. */
   position?: { text: string, source: 'header' | 'query' }
@@ -25,7 +26,7 @@ export interface SSERequest {
 export function readSSERequest(raw: RawRequest): SSERequest {
   return {
     transport: readTransport(raw),
-    headOnly: raw.method === 'HEAD',
+    headOnly: raw.method === 'HEAD' || raw.method === 'OPTIONS',
     position: readPosition(raw),
     waitMs: readWaitMs(raw.query.waitMs),
   }

@@ -11,6 +11,8 @@ export const STREAM_HEADERS = {
 
 export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
 
+export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': 'accept' } as const
+
 /** Those headers, where somebody has said already what an answer depends on, as CORS does: that stays true. */
 export function addVary<Headers extends { vary: string }>(headers: Headers, existing: unknown): Headers {
   return existing ? { ...headers, vary: `${existing}, ${headers.vary}` } : headers

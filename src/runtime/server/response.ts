@@ -1,10 +1,10 @@
 import type { H3Event } from 'h3'
-import { addressOf, createHttpError, headerOf, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
+import { createHttpError, headerOf, isAnswered, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { BATCH_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
+import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
@@ -29,14 +29,18 @@ export function createResponse(event: H3Event): SSEResponse {
   return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
 }
 
-/** Headers without a body: the answer to HEAD. */
-export function sendHead(event: H3Event, transport: SSETransport): string {
+/** Headers without a body: the answer to HEAD; to OPTIONS, unless the handler itself has answered, that there is none. */
+export function sendHead(event: H3Event, transport: SSETransport): string | null | undefined {
+  if (isAnswered(event)) return undefined
+  if (methodOf(event) === 'OPTIONS') return sendNothing(event)
   setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
   return ''
 }
 
+/** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */
 export function sendNothing(event: H3Event): null {
   setStatus(event, 204)
+  setHeaders(event, addVary(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
   return null
 }
 
@@ -55,13 +59,6 @@ export function sendPending(event: H3Event, message: string, retryMs: number): S
 /** In whole seconds, as the standard has it. Also for errors, which keep the headers that were set. */
 export function setRetryAfter(event: H3Event, retryMs: number): void {
   setHeaders(event, { 'retry-after': String(Math.ceil(retryMs / 1000)) })
-}
-
-/** The address that the outermost of our own `proxies` saw; of the socket without any. */
-export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
-  const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
-  // A request that the application makes to itself has an empty one, which is nobody's.
-  return forwarded || addressOf(event) || undefined
 }
 
 /** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */

@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { pathOf } from '#sse/h3'
 import { SECRET_LENGTH, createEpoch, rootOf } from '../shared/position'
 import { Channel } from './channel'
+import { ownKeyOf } from './client-key'
 import type { SSEContext } from './context'
 import type { ResolvedHandlerOptions } from './options'
 import type { SSERequest } from './request'
@@ -115,9 +116,9 @@ export class RunChannel extends Channel {
 }
 
 /** Hashed, so that a path of any length fits, and hooks, which are told of channels, learn no secret from a client's key. */
-async function nameOf(epoch: string, event: H3Event, { clientKey }: ResolvedHandlerOptions): Promise<string> {
+async function nameOf(epoch: string, event: H3Event, options: ResolvedHandlerOptions): Promise<string> {
   const [path] = pathOf(event).split('?')
-  const bound = new TextEncoder().encode(JSON.stringify([path, clientKey?.(event) ?? null]))
+  const bound = new TextEncoder().encode(JSON.stringify([path, ownKeyOf(event, options) ?? null]))
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bound))
   return `resumable:${epoch}:${Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')}`
 }

@@ -42,7 +42,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
     const leave = admit(event, options, context)
-    return request.transport === 'poll' ? await answerPoll(served, leave).finally(leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
+    return request.transport === 'poll' ? await answerPoll(served, leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
@@ -140,24 +140,30 @@ function askedId({ position }: SSERequest): string | undefined {
 }
 
 async function answerPoll(served: Served, leave: (() => void) | undefined): Promise<unknown> {
-  const { event, options, context, request } = served
   const left = new AbortController()
+  const response = createResponse(served.event)
+  // A client that leaves gives its place back while the handler is still busy. One that stays has it until it has taken the answer, which
+  // is memory of ours until then; where nobody says when that is, until there is one.
   const onClose = () => {
-    // The handler may be busy for long, and its client asks again meanwhile.
     leave?.()
     left.abort()
   }
-  createResponse(event).watch({ onDrain() {}, onClose })
-  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal)
+  response.watch({ onDrain() {}, onClose })
+  return pollSource(served, left.signal).finally(response.holdsRequest ? undefined : leave)
+}
+
+async function pollSource(served: Served, left: AbortSignal): Promise<unknown> {
+  const { event, options, context, request } = served
+  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left)
   if (!(result instanceof Channel)) {
     dispose(result, context.report)
-    if (left.signal.aborted) return null
+    if (left.aborted) return null
     throw notPollable()
   }
   const gone = result instanceof RunChannel ? result.attend() : undefined
-  const poll = { ...beginningOf(result, request, options), waitMs: request.waitMs, signal: left.signal }
+  const poll = { ...beginningOf(result, request, options), waitMs: request.waitMs, signal: left }
   const batch = await pollChannel(context, result, options, poll).finally(gone)
-  if (left.signal.aborted) return null
+  if (left.aborted) return null
   if (batch.gap) context.insight.onGap(result.name, batch.gap, 'poll')
   return sendJson(event, batch)
 }

@@ -122,8 +122,8 @@ export function assertEvent(event: unknown): asserts event is string | undefined
   if (event === CONTROL_EVENT) {
     throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
-  if (typeof event !== 'string' || event === '' || NOT_IN_EVENT.test(event)) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a string without line breaks, got ${printValue(event)}.`)
+  if (typeof event !== 'string' || event === '' || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
+    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string without line breaks, got ${printValue(event)}.`)
   }
 }
 
@@ -131,8 +131,8 @@ export function assertEvent(event: unknown): asserts event is string | undefined
 export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
-  if (typeof text !== 'string' || NOT_IN_ID.test(text)) {
-    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a string without line breaks and NUL, got ${printValue(id)}.`)
+  if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
+    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
   }
   return text
 }

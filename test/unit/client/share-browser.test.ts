@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
-import { keyOf } from '../../../src/runtime/client/sharing/key'
+import { SHARING_VERSION, keyOf } from '../../../src/runtime/client/sharing/key'
 import type { FeedEvent } from '../../../src/runtime/client/sharing/group'
 import type { SSEClientState } from '../../../src/runtime/client/types'
 import { parsePosition } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
-import { message } from '../../support/scripted-server'
+import { control, message } from '../../support/scripted-server'
 import type { TestServer } from '../../support/sse-server'
 import { startSSEServer } from '../../support/sse-server'
 import { END, stubBrowser, useHarness } from './harness'
@@ -16,6 +16,14 @@ import { openTab, useSharers } from './sharer'
 
 const harness = useHarness()
 useSharers()
+
+const below = (name: string, names: string[]) => names.map(inner => `${name}.${inner}`)
+
+/** Of all that is in it, at any depth. */
+function namesIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) => [name, ...below(name, namesIn(inner))])
+}
 
 describe('one connection for all tabs', () => {
   it('the leader tells the others all that it is told', async () => {
@@ -56,6 +64,31 @@ describe('one connection for all tabs', () => {
     // It has had no message, and yet knows where the feed stood.
     expect(server.exchanges[1]!.position).toBe('e1.5')
     await eventually(() => expect(follower.statuses).toEqual(['connecting', 'connected', 'reconnecting', 'connected']))
+  })
+
+  it('says what its version says: count SHARING_VERSION up with any change of it, since tabs of the last deployment are listening', async () => {
+    const { server } = harness
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1', 'named') + control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.0' })).end(control({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false })))
+    const listener = await openTab()
+    const leader = await openTab()
+    const follower = listener(server.url)
+    await eventually(async () => expect((await navigator.locks.query()).held).toHaveLength(1))
+    const words: unknown[] = []
+    const channel = new BroadcastChannel((await navigator.locks.query()).held![0]!.name!)
+    channel.onmessage = event => void words.push((event as MessageEvent).data)
+    const other = leader(server.url)
+    await eventually(() => expect(words.at(-1)).toMatchObject({ state: { status: 'closed' } }))
+    channel.close()
+    follower.stop()
+    other.stop()
+    const gap = ['reason', 'missed', 'position']
+    const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', ...below('gap', gap), ...below('error', error)]
+    expect({ SHARING_VERSION, ask: words[0], names: new Set(words.flatMap(namesIn)) }).toEqual({
+      SHARING_VERSION: 1,
+      ask: 0,
+      names: new Set(['after', 'term', 'state', 'gap', 'message', ...below('state', state), ...below('gap', gap), ...below('message', ['id', 'event', 'data'])]),
+    })
   })
 
   it('leaves no lock, no request for one, and no channel', async () => {

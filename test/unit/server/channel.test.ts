@@ -30,7 +30,7 @@ async function collect<T>(messages: AsyncIterable<{ data: T }>): Promise<T[]> {
 }
 
 describe('a name', () => {
-  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined]])('refuses one that is %s', (_, name) => {
+  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['what UTF-8 cannot hold, and Redis would take for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {
     expect(() => server.channel(name as string)).toThrowError(expect.objectContaining({ code: 'INVALID_CHANNEL' }))
   })
   it('takes 1 to 512 bytes', () => {
@@ -62,6 +62,8 @@ describe('publish', () => {
     expect(await code(channel.publish(1, { event: '' }))).toBe('INVALID_EVENT')
     expect(await code(channel.publish(1, { key: '' }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(1, { key: 5 as never }))).toBe('INVALID_OPTION')
+    // In UTF-8 the same key as any other half of a pair, so that the second message would be none.
+    expect(await code(channel.publish(1, { key: '\uD800' }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(new TaggedMessage(1, { id: '7' })))).toBe('INVALID_ID')
     expect((await channel.info()).lastOffset).toBe(0)
     await channel.publish(new TaggedMessage('tagged', { event: 'named' }))

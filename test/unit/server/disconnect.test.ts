@@ -1,4 +1,4 @@
-import { defineEventHandler, readBody } from 'h3'
+import { createError, defineEventHandler, handleCors, readBody } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
@@ -79,6 +79,39 @@ describe('the beginning', () => {
       expect(response.headers.get('content-type')).toBe('text/event-stream')
     }
     expect([started, released]).toEqual([0, 2])
+    await nothingLeft()
+  })
+})
+
+describe('OPTIONS', () => {
+  it('runs the checks of a handler, and starts nothing: a browser sends it before a request to another origin', async () => {
+    let started = 0
+    let released = 0
+    const generator = async function* () {
+      started++
+      yield 1
+    }
+    server.route('/generator', generator)
+    server.route('/resumable', generator, { resumable: true })
+    server.route('/push', () => () => void released++)
+    server.route('/channel', () => server.channel('c'))
+    server.route('/refused', () => {
+      throw createError({ statusCode: 401 })
+    })
+    server.route('/own', (event) => {
+      handleCors(event, { origin: '*', preflight: { statusCode: 200 } })
+    })
+    const headers = { 'origin': 'https://other.example', 'access-control-request-method': 'GET' }
+    const ask = (path: string) => fetch(server.url + path, { method: 'OPTIONS', headers })
+    for (const path of ['/generator', '/resumable', '/push', '/channel']) {
+      const response = await ask(path)
+      expect([path, response.status, response.headers.get('content-type'), response.headers.get('cache-control')]).toEqual([path, 204, null, 'no-store'])
+    }
+    expect([started, released]).toEqual([0, 1])
+    expect((await ask('/refused')).status).toBe(401)
+    const own = await ask('/own')
+    expect([own.status, own.headers.get('access-control-allow-origin')]).toEqual([200, '*'])
+    expect(server.context.producers.size).toBe(0)
     await nothingLeft()
   })
 })
@@ -284,6 +317,22 @@ describe('a client that leaves', () => {
     socket.destroy()
     await eventually(() => expect(closed).toBe(3))
     expect(produced).toBeLessThan(2_000)
+    await nothingLeft()
+  })
+
+  it('as many as a client likes: no warning of Node\'s in the log for each of its sockets', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', onWarning)
+    server.route('/', () => {})
+    server.route('/poll', () => server.channel('c'))
+    const polls = 'GET /poll?transport=poll&position=now HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(30)
+    const socket = await RawSocket.open(server.url, `GET / HTTP/1.1\r\nHost: x\r\n\r\n${polls}`)
+    await eventually(() => expect(server.context.insight.polls).toBe(30))
+    socket.destroy()
+    await eventually(() => expect(server.context.insight.polls).toBe(0))
+    process.off('warning', onWarning)
+    expect(warnings).toEqual([])
     await nothingLeft()
   })
 

@@ -1,7 +1,9 @@
 import { createError, defineEventHandler } from 'h3'
 import { afterEach, describe, expect, it } from 'vitest'
+import { holderOf } from '../../../src/runtime/server/client-key'
 import { PublishRate } from '../../../src/runtime/server/publish-rate'
 import { eventually } from '../../support/conditions'
+import { RawSocket } from '../../support/raw-http'
 import { startSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
@@ -93,6 +95,25 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
+  it('of a poll is held until its answer was taken: as many as do not read would be as much memory', async () => {
+    server = await startSSEServer({ maxConnectionsPerClient: 1, maxMessageBytes: 2 ** 26 })
+    const channel = server.channel('feed')
+    // More than what lies between two sockets takes by itself.
+    await channel.publish('x'.repeat(2 ** 25))
+    server.route('/', () => channel)
+    const mute = await RawSocket.get(server.url, '/?transport=poll')
+    mute.socket.pause()
+    await eventually(() => expect(server.context.insight).toMatchObject({ polls: 0, pollsTotal: 1 }))
+    expect((await fetch(`${server.url}/?transport=poll`)).status).toBe(429)
+    mute.socket.resume()
+    await eventually(empty, 20_000)
+    const other = await RawSocket.get(server.url, '/?transport=poll')
+    other.socket.pause()
+    await eventually(() => expect(server.context.admissions.all.open).toBe(1))
+    other.destroy()
+    await eventually(empty)
+  })
+
   it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
     server = await startSSEServer({ maxConnections: 2 })
     server.route('/one', endless, { maxConnections: 1 })
@@ -143,6 +164,35 @@ describe('maxConnectionsPerClient', () => {
     expect([await status('/direct', '1.1.1.1'), await status('/direct', '2.2.2.2')]).toEqual([200, 429])
     // What stands left of our proxy's entry is the client's own invention.
     expect([await status('/proxied', '9.9.9.1, 3.3.3.3'), await status('/proxied', '9.9.9.2, 3.3.3.3'), await status('/proxied', '4.4.4.4')]).toEqual([200, 429, 200])
+  })
+
+  it('is per holder of an address: of IPv6 its first 64 bits, since the others are as many as its holder likes', async () => {
+    server = await startSSEServer({ maxConnectionsPerClient: 1, trustProxy: 1 })
+    server.route('/', endless)
+    const status = async (forwarded: string) => (await fetch(server.url, { headers: { 'x-forwarded-for': forwarded } })).status
+    expect([await status('2001:db8:0:1::1'), await status('2001:DB8::1:ffff:1:2:3'), await status('[2001:db8:0:1:9::]:443'), await status('2001:db8:0:2::1')]).toEqual([200, 429, 429, 200])
+    expect([await status('5.5.5.5'), await status('5.5.5.5:1234'), await status('::ffff:5.5.5.5'), await status('5.5.5.6')]).toEqual([200, 429, 429, 200])
+  })
+
+  it.each([
+    ['1.2.3.4', '1.2.3.4'], ['1.2.3.4:80', '1.2.3.4'], ['::ffff:1.2.3.4', '1.2.3.4'], ['[::ffff:1.2.3.4]:80', '1.2.3.4'],
+    ['::1', '0:0:0:0::/64'], ['2001:db8::', '2001:db8:0:0::/64'], ['2001:0db8:0000:0001:aaaa:bbbb:cccc:dddd', '2001:db8:0:1::/64'],
+    ['[2001:db8::1]', '2001:db8:0:0::/64'], ['fe80::1:2%eth0', 'fe80:0:0:0::/64'], ['1::2:3:4:5:6:7:8', '1:2:3:4::/64'],
+    ['::ffff:102:304', '0:0:0:0:0:ffff:102:304'], ['64:ff9b::102:304', '64:ff9b:0:0:0:0:102:304'],
+    ['unknown', 'unknown'], ['_hidden', '_hidden'], ['', ''], ['1:2:3:4:5:6:7:8:9:a', '1:2:3:4::/64'],
+  ])('the holder of %s is %s', (address, holder) => {
+    expect(holderOf(address)).toBe(holder)
+  })
+
+  it('takes no key that names nobody: a promise would be another client each time', async () => {
+    server = await startSSEServer()
+    server.route('/', endless, { maxConnectionsPerClient: 1, clientKey: (async () => 'me') as never })
+    server.route('/run', async function* () {
+      yield 1
+    }, { resumable: true, clientKey: (async () => 'me') as never })
+    for (const path of ['/', '/run']) expect((await fetch(server.url + path)).status).toBe(500)
+    expect(server.reported).toHaveLength(2)
+    expect(server.reported[0]).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('`clientKey`') })
   })
 
   it('may be per user', async () => {

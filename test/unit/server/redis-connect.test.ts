@@ -42,8 +42,11 @@ describe('where Redis is', () => {
     expect(() => redisConnector(options)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(message) }))
   })
 
-  it('shows no password in an error', () => {
-    expect(() => redisConnector({ url: 'http://user:hush@h' })).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hush') }))
+  it.each([
+    'http://user:hush@h', 'user:hush@h:6379', 'default:hush@h', 'redis://user:pass@hush@h/abc', 'redis://user:pass,hush@h',
+    'redis://user:hush,word@h', 'redis://a:b@h,http://c:hush@h', 'redis://:hush@h,',
+  ])('shows no password in an error: %s', (url) => {
+    expect(() => redisConnector({ url })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.not.stringContaining('hush') }))
   })
 })
 

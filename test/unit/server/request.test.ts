@@ -22,8 +22,8 @@ describe('the transport', () => {
     expect(read({ accept: 'image/png', query: { transport: 'stream' } }).transport).toBe('stream')
     for (const transport of ['', 'sse', ['poll', 'poll']]) expect(() => read({ query: { transport } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400 }))
   })
-  it('HEAD is only about headers', () => {
-    expect([read({ method: 'HEAD' }).headOnly, read({ method: 'POST' }).headOnly]).toEqual([true, false])
+  it('HEAD and OPTIONS are only about headers', () => {
+    expect(['HEAD', 'OPTIONS', 'GET', 'POST'].map(method => read({ method }).headOnly)).toEqual([true, true, false, false])
   })
 })
 

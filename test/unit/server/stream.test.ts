@@ -53,5 +53,8 @@ describe('the stream transport', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
     const again = await SSEReader.open(server.url, { headers: { 'last-event-id': id } })
     expect(again.status).toBe(204)
+    // A cache may keep a 204 of its own accord, and newcomers would be told that there is nothing.
+    expect(again.response.headers.get('cache-control')).toBe('no-store')
+    expect(again.response.headers.get('vary')).toBe('accept')
   })
 })

@@ -125,7 +125,7 @@ describe('wire: exact bytes', () => {
 })
 
 describe('wire: refused at run time', () => {
-  const breaks = { 'a bare CR': '\r', 'a bare LF': '\n', 'CRLF': '\r\n', 'NUL': '\0' }
+  const breaks = { 'a bare CR': '\r', 'a bare LF': '\n', 'CRLF': '\r\n', 'NUL': '\0', 'half a surrogate pair': '\uD800' }
   for (const [name, text] of Object.entries(breaks)) {
     it(`trap 1: an id with ${name}`, () => {
       expect(codeOf(() => encodeId(`1${text}data: injected`))).toBe('INVALID_ID')

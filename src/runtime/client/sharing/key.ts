@@ -1,6 +1,9 @@
 import type { ResolvedClientOptions } from '../options'
 import { prepareRequest } from '../request'
 
+/** Of what tabs say to each other. Those of an application before a deployment and behind it share if they speak alike, and else not. */
+export const SHARING_VERSION = 1
+
 /**
  * The key of all that may share a connection: everything that decides what arrives, with functions called. Between tabs it is a
  * hash, as it may contain a token, and developer tools show it as a name.
@@ -11,6 +14,6 @@ export async function keyOf(url: string, options: ResolvedClientOptions, hashed:
     ({ url, init: { method, credentials, headers, body } }) => [new Request(url).url, method, credentials, options.transports, options.pauseWhenHidden, [...headers], typeof body === 'object' ? Math.random() : body],
   // What throws is asked again by a connection of its own, which reports it.
   ).catch(Math.random)
-  const key = JSON.stringify([hashed, parts])
+  const key = JSON.stringify([SHARING_VERSION, hashed, parts])
   return hashed ? `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}` : key
 }

@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { clientError, passingError, refusalOf, withoutQuery } from '../response'
+import { clientError, isPosition, msOf, passingError, readJson, refusalOf, toldError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -28,16 +28,18 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, signal: watchdog.signal })
       const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
       if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
-      batch = await alive(response, () => watchdog.limit(connectTimeoutMs)).json()
+      // A long batch on a slow line takes its time.
+      batch = await readJson(response, () => watchdog.limit(connectTimeoutMs)) as SSEBatch
     }
     catch (cause) {
+      if (cause instanceof SSEError) return { type: 'failed', error: cause }
       return { type: 'failed', error: passingError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause) }
     }
     finally {
       watchdog.stop()
     }
     if (signal.aborted) return again
-    if (batch?.type !== 'batch' || !batch.messages) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
+    if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
     if (batch.gap) events.onGap(batch.gap)
@@ -48,23 +50,20 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       if (signal.aborted) return again
     }
     events.onPosition(batch.position)
-    if (batch.error) return { type: 'failed', error: new SSEError(batch.error.code, batch.error.message, { ...batch.error, retry: false }) }
+    if (batch.error) return { type: 'failed', error: toldError({ ...batch.error, retry: false }) }
     if (batch.ended) return { type: 'ended' }
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
-    if (batch.pollMs > 0 || restMs > 0) await delay(Math.max(batch.pollMs, restMs), signal)
+    const pollMs = Math.max(msOf(batch.pollMs) ?? 0, restMs)
+    if (pollMs > 0) await delay(pollMs, signal)
     if (signal.aborted) return again
     waitMs = WAIT_MS
   }
 }
 
-/** A response that says when there is more of its body: a long batch on a slow line takes its time. */
-function alive(response: Response, touch: () => void): Response {
-  return new Response(response.body!.pipeThrough(new TransformStream({
-    transform(bytes, controller) {
-      touch()
-      controller.enqueue(bytes)
-    },
-  })))
+/** Whether all that is done with it can be done: half of a batch would be delivered again and again. */
+function isBatch(batch: SSEBatch | null): boolean {
+  return batch?.type === 'batch' && isPosition(batch.position) && (!batch.gap || isPosition(batch.gap.position))
+    && Array.isArray(batch.messages) && batch.messages.every(one => one && typeof one === 'object' && (one.id === undefined || isPosition(one.id)))
 }
 
 /** Aborted: nobody looks at how it ended. */

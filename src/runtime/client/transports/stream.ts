@@ -1,9 +1,9 @@
-import { SSEError } from '../../shared/errors'
+import type { SSEError } from '../../shared/errors'
 import { parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
-import { clientError, passingError, refusalOf } from '../response'
+import { clientError, isPosition, msOf, passingError, refusalOf, toldError } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
@@ -49,7 +49,7 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
         }
         const data = parseJson(item.data)
         const control = item.event === CONTROL_EVENT && (data as SSEControl | null)
-        if (control && control.type === 'open') begin(control.heartbeatMs)
+        if (control && control.type === 'open') begin(msOf(control.heartbeatMs))
         const outcome = control ? obey(control, events) : undefined
         if (outcome) return outcome
         if (outcome === undefined) {
@@ -78,17 +78,17 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
 function obey(control: SSEControl, events: TransportEvents): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
-    if (control.position !== undefined) events.onPosition(control.position)
+    if (isPosition(control.position)) events.onPosition(control.position)
     return null
   }
-  if (type === 'gap') {
+  if (type === 'gap' && isPosition(control.position)) {
     const { reason, missed, position } = control
     events.onGap({ reason, missed, position })
     return null
   }
   if (type === 'end') return { type: 'ended' }
-  if (type === 'leave') return control
-  if (type === 'error') return { type: 'failed', error: new SSEError(control.code, control.message, control) }
+  if (type === 'leave') return { type, retryMs: msOf(control.retryMs) }
+  if (type === 'error') return { type: 'failed', error: toldError({ ...control }) }
 }
 
 /** Header values are bytes: the UTF-8 of the id, as browsers send it. */

@@ -12,8 +12,12 @@ import type { LogAppend, LogWriter } from './types'
 
 /** The most messages in one script call: while it runs, Redis does nothing else. */
 const MAX_BATCH_MESSAGES = 500
+/** The most characters in one, unless one append is longer: 400 messages of 1 MiB in one call took longer than any of them may, and all failed. */
+const MAX_BATCH_LENGTH = 1_048_576
 /** The most messages that may wait for Redis in this process; beyond, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
+/** The most characters of them: about what a fast network carries within the time that an append has. */
+const MAX_QUEUED_LENGTH = 134_217_728
 /** Appends whose time is up later by more than this share of `timeoutMs` go separately: one that has waited long must not make a fresh one fail. */
 const SAME_BATCH_FACTOR = 0.25
 /** Redis remembers a process's last append for this many times `timeoutMs`: it asks within that time, unless it was suspended. */
@@ -27,6 +31,8 @@ const MAX_NOTICE_LENGTH = 16_384
 
 interface Append {
   entries: LogAppend[]
+  /** Of their data. */
+  length: number
   retention: SSERetention
   /** A writer with an id of its own: its appends go alone. */
   writer?: LogWriter
@@ -71,12 +77,17 @@ export class RedisAppends {
   #candidates = 0
   #number = 0
   #queued = 0
+  #queuedLength = 0
 
   constructor(private readonly init: RedisAppendsInit) {}
 
   append(channel: string, entries: LogAppend[], retention: SSERetention, writer?: LogWriter): Promise<AppendResult> {
-    if (this.#queued + entries.length > MAX_QUEUED_MESSAGES) return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already.`)))
+    const length = entries.reduce((sum, { data }) => sum + data.length, 0)
+    if (this.#queued + entries.length > MAX_QUEUED_MESSAGES || (this.#queued && this.#queuedLength + length > MAX_QUEUED_LENGTH)) {
+      return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already, ${this.#queuedLength} characters long.`)))
+    }
     this.#queued += entries.length
+    this.#queuedLength += length
     return new Promise((resolve, reject) => {
       let queue = this.#queues.get(channel)
       if (!queue) {
@@ -84,7 +95,7 @@ export class RedisAppends {
         this.#queues.set(channel, fresh)
         afterTick(() => void this.#drain(channel, fresh))
       }
-      queue.push({ entries, retention, writer, until: performance.now() + this.init.timeoutMs, resolve, reject })
+      queue.push({ entries, length, retention, writer, until: performance.now() + this.init.timeoutMs, resolve, reject })
     })
   }
 
@@ -100,7 +111,10 @@ export class RedisAppends {
       catch (error) {
         for (const { reject } of batch) reject(error)
       }
-      for (const { entries } of batch) this.#queued -= entries.length
+      for (const { entries, length } of batch) {
+        this.#queued -= entries.length
+        this.#queuedLength -= length
+      }
     }
     this.#queues.delete(channel)
   }
@@ -110,12 +124,13 @@ export class RedisAppends {
     const { retention, until, writer } = queue[0]!
     if (writer) return queue.splice(0, 1)
     const latest = until + this.init.timeoutMs * SAME_BATCH_FACTOR
-    let messages = queue[0]!.entries.length
+    let { entries: { length: messages }, length } = queue[0]!
     let count = 1
     for (; count < queue.length; count++) {
       const next = queue[count]!
       messages += next.entries.length
-      if (next.writer || messages > MAX_BATCH_MESSAGES || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
+      length += next.length
+      if (next.writer || messages > MAX_BATCH_MESSAGES || length > MAX_BATCH_LENGTH || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
     }
     return queue.splice(0, count)
   }
@@ -146,7 +161,9 @@ export class RedisAppends {
     }
     catch (error) {
       if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
-      throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
+      if (isReply(error, 'LEASE_LOST')) throw leaseLost(channel)
+      link.gaveUp(error)
+      throw unavailable(error)
     }
   }
 

@@ -25,7 +25,7 @@ export interface RedisConnectOptions {
  */
 export function redisConnector({ url, cluster, sentinel, sentinelPassword }: RedisConnectOptions): (ioredis: typeof import('ioredis'), settings: RedisOptions) => RedisClient {
   if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty where `redis.cluster` is set', sentinel)
-  const urls = (url || DEFAULT_REDIS_URL).split(',').map(parse)
+  const urls = parseAll(url || DEFAULT_REDIS_URL)
   const { username, password, protocol, pathname } = urls[0]!
   const nodes = urls.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (sentinel ? 26_379 : 6_379)) }))
   const db = Number(pathname.slice(1) || 0)
@@ -57,9 +57,12 @@ function clusterOptions({ lazyConnect, retryStrategy: _, enableOfflineQueue: __,
   return { lazyConnect, redisOptions, clusterRetryStrategy: reconnectDelayMs, slotsRefreshTimeout: redisOptions.connectTimeout }
 }
 
-function parse(url: string): URL {
-  const parsed = URL.canParse(url.trim()) ? new URL(url.trim()) : undefined
-  const database = parsed?.pathname.slice(1) ?? ''
-  if (parsed?.hostname && ['redis:', 'rediss:'].includes(parsed.protocol) && /^\d*$/.test(database)) return parsed
-  throw invalidOption('redis.url', URLS_EXPECTED, url.replace(/\/\/[^@]*@/, '//…@'))
+function parseAll(text: string): URL[] {
+  return text.split(',').map((url) => {
+    const parsed = URL.canParse(url.trim()) ? new URL(url.trim()) : undefined
+    const database = parsed?.pathname.slice(1) ?? ''
+    if (parsed?.hostname && ['redis:', 'rediss:'].includes(parsed.protocol) && /^\d*$/.test(database)) return parsed
+    // Whatever stands before the last `@` of them all may be a part of a password: one with a comma in it, or of an url without a protocol.
+    throw invalidOption('redis.url', URLS_EXPECTED, text.replace(/^.*@/s, '…@'))
+  })
 }

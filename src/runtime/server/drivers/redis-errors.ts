@@ -3,7 +3,19 @@ import { SSEError } from '../../shared/errors'
 /** What every method of the driver rejects with when Redis cannot do it now. */
 export function unavailable(cause: unknown): SSEError {
   if (cause instanceof SSEError) return cause
-  return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause })
+  return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause: withoutArguments(cause) })
+}
+
+/**
+ * The same error, fit for a log. ioredis hangs the command on it, with all arguments: the password of an `AUTH` that was refused, the
+ * text of a script, messages that were published. Its name is enough. That of a cluster holds the error of its last node.
+ */
+export function withoutArguments(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { command, lastNodeError } = error as Error & { command?: { name?: unknown }, lastNodeError?: unknown }
+  if (command) Object.assign(error, { command: { name: command.name } })
+  withoutArguments(lastNodeError)
+  return error
 }
 
 /** An answer of Redis that is an error, with one of `codes`, if any are given. */

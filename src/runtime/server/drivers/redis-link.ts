@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { CreateRedisClient, RedisClient, RedisRole } from './redis-client'
 import { isCluster, keepConnected, ready, redisSettings } from './redis-client'
-import { isRefusal, isReply, unavailable } from './redis-errors'
+import { isRefusal, isReply, isTransient, unavailable } from './redis-errors'
 import { RedisOutage } from './redis-outage'
 import { RedisShards } from './redis-shards'
 import { RedisSubscriber } from './redis-subscriber'
@@ -30,6 +30,8 @@ export interface RedisLink {
   subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
   /** Says once what Redis will not do. */
   refused(cause: unknown): void
+  /** The same of what was tried until the time was up, if it was Redis that said "not now": a replica, or a node of a cluster, does so for ever. */
+  gaveUp(error: unknown): void
   close(): Promise<void>
 }
 
@@ -59,10 +61,8 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
 
   async function connect(role: RedisRole): Promise<RedisClient> {
     const client = await make(role)
-    // One listener for each that waits, and any number may.
-    client.setMaxListeners(0)
     client.on('error', error => outage.failed(error))
-    client.on('ready', () => outage.worked())
+    client.on('ready', () => outage.connected())
     keepConnected(client, () => !closed)
     return client
   }
@@ -142,12 +142,17 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
       }
       catch (error) {
         release()
+        if (isReply(error)) outage.refused(error)
         throw unavailable(error)
       }
     },
 
     refused(cause) {
       outage.refused(cause)
+    },
+
+    gaveUp(error) {
+      if (isTransient(error)) outage.refused(error)
     },
 
     async close() {

@@ -1,3 +1,5 @@
+import { withoutArguments } from './redis-errors'
+
 /** How long until a refusal that comes back is reported again. */
 const REPEAT_MS = 60_000
 
@@ -10,8 +12,13 @@ export class RedisOutage {
   constructor(private readonly report: (message: string, cause?: unknown) => void, private readonly quietMs: () => number) {}
 
   failed(cause: unknown): void {
-    if (this.#failedAt === undefined) this.report('Redis cannot be reached: what is published is refused until it can be.', cause)
+    if (this.#failedAt === undefined) this.report('Redis cannot be reached: what is published is refused until it can be.', withoutArguments(cause))
     this.#failedAt = performance.now()
+  }
+
+  /** That there is a connection says nothing of what is refused over it. */
+  connected(): void {
+    if (performance.now() - this.#refusedAt >= REPEAT_MS) this.worked()
   }
 
   worked(): void {
@@ -24,6 +31,6 @@ export class RedisOutage {
   refused(cause: unknown): void {
     if (performance.now() - this.#refusedAt < REPEAT_MS) return
     this.#refusedAt = performance.now()
-    this.report('Redis refuses what it is asked for.', cause)
+    this.report('Redis refuses what it is asked for.', withoutArguments(cause))
   }
 }

@@ -30,7 +30,7 @@ export class RedisSubscriber {
     private readonly sharded = false,
   ) {
     this.#first = client.status !== 'ready'
-    // Everybody who waits for the connection has a listener.
+    // One listener for each that subscribes in a cluster, and any number may.
     client.setMaxListeners(0)
     client.on(sharded ? 'smessage' : 'message', (channel, message) => {
       if (this.channels.has(channel)) events.onMessage(channel, message)

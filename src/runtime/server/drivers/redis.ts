@@ -7,11 +7,10 @@ import type { CreateRedisClient } from './redis-client'
 import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
+import { DEFAULT_REDIS_OPTIONS } from './redis-options'
 import { readRedisLog, stateOf } from './redis-read'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
 
-const DEFAULT_KEY_PREFIX = 'sse:'
-const DEFAULT_TIMEOUT_MS = 2_000
 /** Pub/sub delivers at most once, so readers look at the log now and then. */
 const RECHECK_MS = 5_000
 /** How many channels are checked at a time when Redis is back. */
@@ -37,7 +36,7 @@ export interface RedisDriverOptions {
  * expiry and its notice, is one script; appends to a channel in one tick are one call.
  */
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
-  const { keyPrefix = DEFAULT_KEY_PREFIX, timeoutMs = DEFAULT_TIMEOUT_MS, createClient, report = reportToConsole } = options
+  const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
   if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
   const clock = new ServerClock(link)
@@ -48,14 +47,20 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   /** Runs a script that writes in time or not at all. Resolves with its answer behind the server's time. */
   async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
-    const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => rethrow(error, channel))
+    const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
     clock.set(Number(now))
     return answer
   }
 
   async function read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
     const until = performance.now() + timeoutMs
-    return retrying(until, () => readRedisLog({ link, until, keys: keysOf(channel), candidate: createEpoch(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => rethrow(error, channel))
+    return retrying(until, () => readRedisLog({ link, until, keys: keysOf(channel), candidate: createEpoch(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => giveUp(error, channel))
+  }
+
+  function giveUp(error: unknown, channel: string): never {
+    if (isReply(error, 'LEASE_LOST')) throw leaseLost(channel)
+    link.gaveUp(error)
+    throw unavailable(error)
   }
 
   /**
@@ -112,10 +117,6 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       return link.close()
     },
   }
-}
-
-function rethrow(error: unknown, channel: string): never {
-  throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
 }
 
 /** Parses what the script APPEND publishes. A notice without messages says only that there is something to read. */
