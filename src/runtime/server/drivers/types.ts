@@ -106,7 +106,7 @@ export interface LogSeen {
 }
 
 export interface LogPage extends LogState {
-  /** In offset order, without holes, beginning at the larger of `after + 1` and `first`. */
+  /** In offset order, without holes, beginning at the larger of `after + 1` and `first`, and none beyond `last`. */
   entries: LogEntry[]
 }
 
