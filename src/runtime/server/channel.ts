@@ -8,6 +8,7 @@ import type { SSERetention } from './options'
 import type { TaggedMessage } from './message'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
+import { subjectOfChannel } from './insight'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -181,7 +182,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async fail(error: unknown): Promise<void> {
-    if (isPrivateError(error)) this.context.report(error, 'channel')
+    if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
     // Whoever comes back gets the same end again.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return

@@ -23,8 +23,8 @@ export interface ConnectionContext {
   readonly insight: Insight
   /** For Nuxt DevTools, in development only: what a connection writes to in place of its sink. */
   tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
-  /** Where errors go that nobody awaits. `where` is `background` unless it is said. */
-  report(error: unknown, where?: SSEErrorPlace): void
+  /** Where errors go that nobody awaits. `where` is `background` unless it is said; `subject` is the route or the channel, for who reads the log. */
+  report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 /** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
