@@ -5,6 +5,7 @@ import type { SSEContext } from './context'
 import type { SSERetention } from './options'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
+import { subjectOfChannel } from './insight'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -70,7 +71,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async fail(error: unknown): Promise<void> {
-    if (isPrivateError(error)) this.context.report(error, 'channel')
+    if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
     // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return

@@ -24,8 +24,8 @@ export interface ConnectionContext {
   readonly insight: Insight
   /** For Nuxt DevTools, in development only: gives what a connection writes to in place of its sink. */
   tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
-  /** Where errors go that nobody awaits. Default of `where`: `background`. */
-  report(error: unknown, where?: SSEErrorPlace): void
+  /** Where errors go that nobody awaits. Default of `where`: `background`. `subject` names the route or the channel in the log. */
+  report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 /** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */

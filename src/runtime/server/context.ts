@@ -37,7 +37,7 @@ export interface SSEContextInit {
   options: ResolvedHandlerOptions
   limits?: PlatformLimits
   driver?: LogDriver
-  report?(error: unknown): void
+  report?(error: unknown, subject?: string): void
 }
 
 export function createSSEContext({ options, limits = {}, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
@@ -45,8 +45,8 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
   const closing = newSignal()
   const over = newSignal()
   const insight = new Insight(report)
-  const reportTo: SSEContext['report'] = (error, where = 'background') => {
-    report(error)
+  const reportTo: SSEContext['report'] = (error, where = 'background', subject) => {
+    report(error, subject)
     insight.onError(error, where)
   }
   const producers = new Producers({ options, driver, insight, report: reportTo, closing: closing.signal, over: over.signal })
@@ -89,6 +89,8 @@ function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
   return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }
 
-function reportToConsole(error: unknown): void {
-  console.error('[nuxt-sse]', error)
+/** What is ours says so by itself. */
+function reportToConsole(error: unknown, subject?: string): void {
+  const isOurs = error instanceof Error && error.message.startsWith('[nuxt-sse]')
+  console.error(...[isOurs ? [] : '[nuxt-sse]', subject ? `${subject}:` : [], error].flat())
 }

@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { pathOf, routeOf } from '#sse/h3'
+import { methodOf, pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { SSETransport } from '../shared/types'
@@ -127,7 +127,7 @@ export class Insight {
   readonly publishErrors = new Map<string, number>()
 
   /** `report` must not lead back here: a hook that fails would be told of its own failure. */
-  constructor(private readonly report: (error: unknown) => void) {}
+  constructor(private readonly report: (error: unknown, subject?: string) => void) {}
 
   /** A stream has opened. What it returns is for {@link onClose}. */
   onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
@@ -172,7 +172,7 @@ export class Insight {
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
     // The framework logs what it does not know, and takes an `SSEError` for something that was meant.
-    if (isMistake(error)) this.report(error)
+    if (isMistake(error)) this.report(error, subjectOf(event))
     this.onError(error, 'request', { event })
   }
 
@@ -182,8 +182,13 @@ export class Insight {
 
   #call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): void {
     // In a microtask, so that no hook runs in the middle of what it is told of.
-    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(this.report)
+    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(error => this.report(error))
   }
+}
+
+/** Of a request, for who reads the log: its route, and not its path, in which there may be what nobody should read there. */
+export function subjectOf(event: H3Event): string {
+  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
 }
 
 function codeOf(error: unknown): string {
@@ -197,4 +202,9 @@ function codeOf(error: unknown): string {
 function count(counts: Map<string, number>, code: string): void {
   if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
   counts.set(code, (counts.get(code) ?? 0) + 1)
+}
+
+/** Of a channel, for the log. The name of a `resumable` run's has its epoch in it, which is the key to it. */
+export function subjectOfChannel(name: string): string {
+  return name.startsWith('resumable:') ? 'a resumable run' : `channel ${name}`
 }

@@ -3,6 +3,7 @@ import { createEpoch, formatPosition } from '../shared/position'
 import { pump } from './pump'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
 import type { Insight, SSEErrorPlace } from './insight'
+import { subjectOfChannel } from './insight'
 import type { Lease } from './lease'
 import { encodeEntry } from './message'
 import type { SSERetention } from './options'
@@ -22,7 +23,7 @@ export interface ProducerContext {
   readonly insight: Insight
   /** Aborted when the driver is closed: nothing can be told to anybody any more. */
   readonly over: AbortSignal
-  report(error: unknown, where?: SSEErrorPlace): void
+  report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 export interface ProducerInit {
@@ -49,7 +50,7 @@ export class Producer {
     this.done = this.#run()
     // Handled for those who do not await it: readers are told. What they may not be told, or were told of another producer, is reported.
     this.done.catch((error) => {
-      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
+      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel', subjectOfChannel(init.channel.name))
     })
   }
 

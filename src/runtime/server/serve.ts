@@ -11,6 +11,7 @@ import type { SSEContext } from './context'
 import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
+import { subjectOf } from './insight'
 import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
@@ -70,7 +71,7 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
 async function startStream(served: Served, connection: Connection): Promise<unknown> {
-  const { context: { report } } = served
+  const { context: { report }, event } = served
   try {
     const result = await runHandler(served, connection, () => connection.signal)
     if (!connection.closed) return await startSource(served, connection, result)
@@ -82,7 +83,7 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source', subjectOf(event))
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
@@ -101,7 +102,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
   const open = () => connection.open(startOfHandwritten(event))
   if (result instanceof Channel) return startChannel(result, connection, context, request, event)
   if (isIterableSource(result)) {
-    void streamSource(connection, iterate(result), context.report, open)
+    void streamSource(connection, iterate(result), context.report, subjectOf(event), open)
     return null
   }
   if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
@@ -192,5 +193,5 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}.`)
+  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
 }

@@ -43,9 +43,9 @@ export async function release(iterator: SourceIterator, report: (error: unknown)
  * the source is complete and with `error` when it throws; releases the source when the connection is over first.
  *
  * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
- * Never rejects.
+ * Never rejects. `subject` is what the log calls it.
  */
-export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], open: () => void): Promise<void> {
+export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], subject: string, open: () => void): Promise<void> {
   let over = false
   const advance = async (step: () => ReturnType<SourceIterator['next']>) => {
     try {
@@ -79,7 +79,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   catch (error) {
-    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source', subject)
     if (!connection.closed) connection.fail(publicError(error))
   }
 }

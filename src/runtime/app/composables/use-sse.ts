@@ -1,6 +1,6 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
-import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
+import { getCurrentInstance, onMounted, shallowRef, toValue, watch } from 'vue'
+import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
@@ -197,8 +197,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (import.meta.dev) warnOutsideScope(path())
     if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
-      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
-      if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
+      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In
+      // `onMounted` it is after mount already, and that hook does not come again.
+      const component = getCurrentInstance()
+      if (component ? component.isMounted : !nuxtApp.isHydrating) start()
+      else if (component) onMounted(start)
       else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
     }
     watch(() => toValue(url), () => {
