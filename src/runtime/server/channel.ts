@@ -99,7 +99,8 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * away is asked again for 30 s. Rejects with what made it fail; that need not be awaited: readers are told, and what they may
    * not be told is logged.
    *
-   * It ends with its process, and then nobody ends the channel: where that matters, use `run`.
+   * It ends with its process, and then nobody ends the channel: where that matters, use `run`. On Cloudflare Workers it ends with its
+   * request, and the channel fails with `PRODUCER_LOST`.
    */
   pipe(source: SSEPipeSource<SSEItem<T>>, options?: SSEPipeOptions): Promise<void>
   /**
@@ -152,9 +153,9 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
-    const piped = this.context.producers.pipe(this, source, signal)
-    event?.waitUntil?.(piped.catch(() => {}))
-    return piped
+    const producer = this.context.producers.pipe(this, source, signal)
+    event?.waitUntil?.(producer.through())
+    return producer.done
   }
 
   async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {

@@ -147,6 +147,7 @@ async function answerPoll(served: Served, leave: (() => void) | undefined): Prom
     left.abort()
   }
   createResponse(event).watch({ onDrain() {}, onClose })
+  context.endAbandoned?.()
   const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left.signal)
   if (!(result instanceof Channel)) {
     dispose(result, context.report)
