@@ -106,8 +106,8 @@ export function startOn(preset: string, env: Record<string, string> = {}, output
 /** What was built for Node in `output`. */
 export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
-const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }): RuntimeUnderTest =>
-  ({ name: preset, start: env => startOn(preset, env), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
+export const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }, outputOf = nitroOutput): RuntimeUnderTest =>
+  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
 
 export const runtimes = [
   describeOn('node-server', { seesPollsLeave: true }),
