@@ -42,9 +42,9 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
-    const piped = this.context.producers.pipe(this, source, signal)
-    event?.waitUntil?.(piped.catch(() => {}))
-    return piped
+    const producer = this.context.producers.pipe(this, source, signal)
+    event?.waitUntil?.(producer.through())
+    return producer.done
   }
 
   async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {

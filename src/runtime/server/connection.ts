@@ -6,7 +6,6 @@ import type { Heartbeats } from './heartbeat'
 import type { Insight, SSEEndReason, SSEErrorPlace, StreamRecord } from './insight'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
-import { REQUESTS_OWN_IO, endAbandoned } from './request-io'
 import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
@@ -22,6 +21,8 @@ export interface ConnectionContext {
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
   readonly insight: Insight
+  /** Ends what belonged to requests that are gone without a word, on platforms where that happens. Called with what a request does again and again. */
+  endAbandoned?: () => void
   /** For Nuxt DevTools, in development only: gives what a connection writes to in place of its sink. */
   tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
   /** Where errors go that nobody awaits. Default of `where`: `background`. `subject` names the route or the channel in the log. */
@@ -251,6 +252,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   fire(now: number): void {
     if (now >= this.#leaveAt) return this.leave()
+    this.context.endAbandoned?.()
     // Bytes that wait already will show whether the peer is there, as a heartbeat would.
     if (this.#blocked) this.#sentAt = now
     else this.writeShared(HEARTBEAT_BYTES)
@@ -291,7 +293,7 @@ export class Connection implements SSEConnection, SinkEvents {
     const { position, resumed } = start
     this.#sentAt = performance.now()
     if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + spreadEarlier(maxLifetimeMs)
-    if (REQUESTS_OWN_IO) endAbandoned(this.context.connections)
+    this.context.endAbandoned?.()
     this.context.connections.add(this)
     this.context.heartbeats.add(this)
     const retry = Math.round(spread(retryMs))

@@ -9,7 +9,7 @@ import { Insight } from './insight'
 import type { PlatformLimits } from './limits'
 import { PublishRate } from './publish-rate'
 import { Producers } from './producers'
-import { NEVER_ABORTED, REQUESTS_OWN_IO } from './request-io'
+import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from './request-io'
 import { leaveAll } from './shutdown'
 
 /** All that one process has of this package: made once, passed on, never imported. */
@@ -50,6 +50,7 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
     insight.onError(error, where)
   }
   const producers = new Producers({ options, driver, insight, report: reportTo, closing: closing.signal, over: over.signal })
+  const hub = new Hub(driver)
   let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
   function leave(): void {
@@ -68,13 +69,20 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
     options,
     limits,
     driver,
-    hub: new Hub(driver),
+    hub,
     admissions: new Admissions(options),
     publishRate: new PublishRate(),
     heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats() : new Heartbeats(),
     connections,
     insight,
     report: reportTo,
+    endAbandoned: REQUESTS_OWN_IO
+      ? everyPulse(() => {
+          endAbandoned(connections)
+          hub.lookForLost()
+          return producers.endAbandoned()
+        })
+      : undefined,
     closing: closing.signal,
     producers,
     leave,

@@ -5,6 +5,7 @@ import { channelEnded } from './drivers/channel-ended'
 import { leaseLost } from './drivers/lease-lost'
 import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/types'
 import type { SSERetention } from './options'
+import { OwnTask } from './request-io'
 import { pause, unref } from './tick'
 
 /** How often a lease is renewed in its duration. */
@@ -36,6 +37,8 @@ export class Lease {
   #timer?: ReturnType<typeof setTimeout>
   #unsubscribe?: () => void
   #subscribing = false
+  /** Whoever stops it may be another request. */
+  #hearing?: OwnTask
   #renewing?: Promise<boolean | undefined>
   #closed = false
 
@@ -71,8 +74,14 @@ export class Lease {
 
   /** Stops renewing it. */
   close(): void {
-    this.#closed = true
+    this.abandon()
     clearTimeout(this.#timer)
+    this.#hearing?.stop()
+  }
+
+  /** The same where the request is gone that has it: nothing of that can be stopped any more. */
+  abandon(): void {
+    this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }
@@ -122,9 +131,10 @@ export class Lease {
   async #listen(): Promise<void> {
     if (this.#unsubscribe || this.#subscribing) return
     this.#subscribing = true
+    const hearing = this.#hearing ??= new OwnTask(() => void this.#hear())
     try {
       const unsubscribe = await this.init.driver.subscribe(this.init.channel, ({ type }) => {
-        if (type === 'changed') void this.#hear()
+        if (type === 'changed' && !hearing.run()) unsubscribe()
       })
       if (this.#closed) return unsubscribe()
       this.#unsubscribe = unsubscribe
@@ -154,6 +164,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   let unsubscribe: (() => void) | undefined
   let news = new AbortController()
   const onLeave = () => news.abort()
+  const hearing = new OwnTask(onLeave)
   signal.addEventListener('abort', onLeave)
   try {
     while (!signal.aborted) {
@@ -161,7 +172,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
       try {
         // Before anything can fail: waiting on a signal that is aborted already would be a busy loop.
         news = new AbortController()
-        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && !hearing.run() && unsubscribe?.())
         const { state } = await driver.lease(channel, { type: 'look' }, retention)
         if (await enough(state)) return
         waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
@@ -175,6 +186,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   finally {
     signal.removeEventListener('abort', onLeave)
     unsubscribe?.()
+    hearing.stop()
   }
 }
 

@@ -1,4 +1,4 @@
-import { useRuntimeConfig } from '#sse/nitro'
+import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
 import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
@@ -109,7 +109,7 @@ function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
-  const limits = platformLimits(import.meta.preset, globalThis.process?.env)
+  const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
   if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
   const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
   created.insight.hooks = connected

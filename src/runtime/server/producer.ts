@@ -1,6 +1,7 @@
 import { SSEError } from '../shared/errors'
 import { createEpoch, formatPosition } from '../shared/position'
 import { pump } from './pump'
+import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
 import type { Insight, SSEErrorPlace } from './insight'
 import { subjectOfChannel } from './insight'
@@ -8,6 +9,7 @@ import type { Lease } from './lease'
 import { encodeEntry } from './message'
 import type { SSERetention } from './options'
 import { isForTheLog, publicError } from './public-error'
+import { Pulse } from './request-io'
 import { pause } from './tick'
 
 /** How long a pipe keeps trying a driver that cannot be reached. A run does so for as long as it has its lease. */
@@ -40,6 +42,9 @@ export class Producer {
   /** Resolves when the channel has ended; rejects with what made it fail. */
   readonly done: Promise<void>
   readonly #abort = new AbortController()
+  /** Of the request that has begun it. */
+  readonly #pulse = new Pulse()
+  #released?: Promise<void>
   readonly #writer: string
   #number = 0
 
@@ -59,6 +64,32 @@ export class Producer {
     this.#abort.abort(reason)
   }
 
+  /** Resolves when its source, too, has let go of what it had: for as long must a request live that it belongs to. Never rejects. */
+  async through(): Promise<void> {
+    await this.done.catch(() => {})
+    await this.#released
+  }
+
+  /** Whether the request is there to which it belongs. */
+  feel(): ReturnType<Pulse['feel']> {
+    return this.#pulse.feel()
+  }
+
+  /** That request is gone, and it with that: says in its place that it is lost, or lets another go on. */
+  async abandon(): Promise<void> {
+    const { context: { driver, report }, init: { channel: { name, retention }, lease } } = this
+    lease?.abandon()
+    report(new SSEError('PRODUCER_LOST', `[nuxt-sse] The producer of channel \`${name}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
+    try {
+      if (lease?.onLost === 'restart') await lease.release()
+      else await driver.finish(name, { error: PRODUCER_LOST.fail }, retention, lease?.token)
+    }
+    catch (error) {
+      // Whose lease is over counts as lost already.
+      if (!isLost(error)) throw error
+    }
+  }
+
   async #run(): Promise<void> {
     const { lease, maxMessageBytes, source } = this.init
     const { signal } = this.#abort
@@ -69,6 +100,7 @@ export class Producer {
         encode: item => this.#encode(item),
         append: entries => this.#append(entries),
         report: this.context.report,
+        onRelease: released => this.#released = released,
       })
       await this.#finish({})
     }
@@ -78,6 +110,7 @@ export class Producer {
     }
     finally {
       lease?.close()
+      this.#pulse.stop()
     }
   }
 

@@ -7,6 +7,7 @@ import type { ResolvedHandlerOptions, SSERetention } from './options'
 import { Producer } from './producer'
 import type { ProducerContext } from './producer'
 import type { SSEPipeSource } from './pump'
+import { REQUESTS_OWN_IO } from './request-io'
 import { settled } from './shutdown'
 
 /** How long producers that a shutdown has stopped may take to tell their readers. */
@@ -77,15 +78,14 @@ export class Producers {
     return this.#open.size
   }
 
-  /** Resolves when the channel has ended; rejects with what made it fail. */
-  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Promise<void> {
+  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Producer {
     const producer = this.#produce(channel, () => source)
     const stop = () => producer.abort(aborted(signal!.reason))
     if (signal?.aborted) stop()
     else signal?.addEventListener('abort', stop)
     const off = () => signal?.removeEventListener('abort', stop)
     producer.done.then(off, off)
-    return producer.done
+    return producer
   }
 
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
@@ -106,11 +106,27 @@ export class Producers {
     await settled(open, LAST_WORD_MS)
   }
 
-  /** Callers of one process that want the same at the same time ask once. Resolves with whether it was started here. */
+  /**
+   * Where a platform ends requests without a word, their producers are lost, and readers are told. `true` where a second look is
+   * needed.
+   */
+  endAbandoned(): boolean {
+    let late = false
+    for (const producer of this.#open) {
+      const state = producer.feel()
+      if (state === 'late') late = true
+      if (state !== 'gone') continue
+      this.#open.delete(producer)
+      producer.abandon().catch(this.init.report)
+    }
+    return late
+  }
+
+  /** Callers of one process, or of one request where those end alone, that want the same at the same time ask once. Resolves with whether it was started here. */
   #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const key = `${options.ifEnded} ${channel.name}`
     const asked = this.#starting.get(key)
-    if (asked) return asked
+    if (asked && !REQUESTS_OWN_IO) return asked
     const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
     this.#starting.set(key, starting)
     return starting
@@ -126,22 +142,23 @@ export class Producers {
       return false
     }
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
-    const { done } = this.#produce(channel, signal => producer({ signal, ...place }), lease)
-    done.catch((error) => {
+    const produced = this.#produce(channel, signal => producer({ signal, ...place }), lease)
+    produced.done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
     })
-    options.event?.waitUntil?.(done.catch(() => {}))
+    options.event?.waitUntil?.(produced.through())
     return true
   }
 
   /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
-  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event: _, ...options }: RunOptions): void {
-    // Without `event`: the request is long over when it comes to that.
-    if (options.onLost !== 'restart') return
-    const known = this.#standbys.get(name)
+  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event, ...rest }: RunOptions): void {
+    if (rest.onLost !== 'restart') return
+    // Without the request, which is long over when it comes to that; unless the watch lives by it, and each request has its own.
+    const options: RunOptions = REQUESTS_OWN_IO ? { event, ...rest } : rest
+    const known = REQUESTS_OWN_IO ? undefined : this.#standbys.get(name)
     if (known) return void Object.assign(known, { producer, options })
     const standby: Standby = { producer, options }
-    this.#standbys.set(name, standby)
+    if (!REQUESTS_OWN_IO) this.#standbys.set(name, standby)
     const { driver, closing, options: { leaseMs }, report } = this.init
     let missedSince: number | undefined
     const over = () => void this.#standbys.delete(name)
@@ -155,7 +172,9 @@ export class Producers {
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
-      return this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+      const started = await this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+      // Whose watch is its own has begun another, if another was faster.
+      return started || REQUESTS_OWN_IO
     }, closing).catch(report).finally(over)
   }
 

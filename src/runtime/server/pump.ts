@@ -27,6 +27,8 @@ export interface PumpInit {
   append(entries: LogAppend[]): Promise<void>
   /** Where errors go that nobody awaits. */
   report(error: unknown): void
+  /** Told of a source that is released before it is complete. Nobody waits for that: a source may hang in an await of its own. */
+  onRelease?(released: Promise<void>): void
 }
 
 /**
@@ -34,7 +36,7 @@ export interface PumpInit {
  * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
  * what the source threw, or the append.
  */
-export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report }: PumpInit): Promise<void> {
+export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report, onRelease }: PumpInit): Promise<void> {
   const gathered = new Gathered(append)
   // A source that is quiet must not hide for long that nothing can be appended any more.
   const stopped = follow(signal)
@@ -83,7 +85,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
   }
   finally {
     stopped.abort()
-    if (held) void release(held, report)
+    if (held) onRelease?.(release(held, report))
   }
   await gathered.flush()
   if (gathered.failure) throw gathered.failure

@@ -150,6 +150,7 @@ async function answerPoll(served: Served, leave: (() => void) | undefined): Prom
     left.abort()
   }
   response.watch({ onDrain() {}, onClose })
+  served.context.endAbandoned?.()
   return pollSource(served, left.signal).finally(response.holdsRequest ? undefined : leave)
 }
 

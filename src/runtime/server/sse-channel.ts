@@ -90,7 +90,8 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * than the driver waits. A driver that cannot be reached is tried again for 30 s. Rejects with whatever made the pipe fail. You need
    * not await it: readers are told, and what they may not be told is logged.
    *
-   * A pipe ends with its process, and then nobody ends the channel. Where that matters, use `run`.
+   * A pipe ends with its process, and then nobody ends the channel. Where that matters, use `run`. On Cloudflare
+   * Workers a pipe ends with its request, and the channel fails with `PRODUCER_LOST`.
    */
   pipe(source: SSEPipeSource<SSEItem<T>>, options?: SSEPipeOptions): Promise<void>
   /**
