@@ -32,10 +32,15 @@ export interface TestServer {
   stream(event: H3Event, handler: Handler): Promise<unknown>
   /** As `createSSEConnection`, on this server's context. */
   raw(event: H3Event, options?: SSEHandlerOptions): RawConnection
+  /** What is still open, by kind. */
+  left(): { connections: number, heartbeats: number, channels: number }
   /** Any other h3 route. */
   use(path: string, handler: EventHandler): void
   close(): Promise<void>
 }
+
+/** Of {@link TestServer.left}, when everything was cleaned up. */
+export const NOTHING = { connections: 0, heartbeats: 0, channels: 0 }
 
 /** The server half on h3 and a real socket, without Nuxt around it: what a test needs in milliseconds. */
 export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: { report?: 'to the console' } = {}): Promise<TestServer> {
@@ -74,6 +79,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     },
     stream: (event, handler) => serve(event, handler, resolved, context),
     raw: (event, rawOptions) => createRawConnection(event, resolveHandlerOptions(rawOptions, resolved), context),
+    left: () => ({ connections: context.connections.size, heartbeats: context.heartbeats.size, channels: context.hub.size }),
     use: (path, handler) => void router.use(path, handler),
     async close() {
       await context.close()

@@ -98,6 +98,7 @@ describe('options that are functions', () => {
     harness.server.script(x => x.stream(control({ type: 'open' }) + message(1)).end(END))
     const source = harness.open({ method: name === 'body' ? 'POST' : 'GET', connectTimeoutMs: 1_000, [name]: () => ++asked === 1 ? new Promise(() => {}) : undefined })
     expect(data(await all(source))).toEqual([1])
-    expect(asked).toBe(2)
+    // More often where the machine is so slow that an answered attempt takes too long as well.
+    expect(asked).toBeGreaterThanOrEqual(2)
   })
 })

@@ -8,7 +8,7 @@ import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 let server: TestServer
 failOnUnhandledRejections()
@@ -19,7 +19,7 @@ afterEach(async () => {
   await server.close()
 })
 
-const nothingLeft = () => eventually(() => expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0]))
+const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
 describe('the beginning', () => {
   it('trap 10: headers and first bytes leave before the source has produced anything, for every kind of source', async () => {
@@ -233,7 +233,7 @@ describe('a client that leaves', () => {
       socket.destroy()
       await eventually(() => expect(slow.sockets.size).toBe(0))
       gate.resolve()
-      await eventually(() => expect([slow.context.connections.size, slow.context.hub.size, slow.context.heartbeats.size]).toEqual([0, 0, 0]))
+      await eventually(() => expect(slow.left()).toEqual(NOTHING))
       expect(slow.reported).toEqual([])
     }
     finally {

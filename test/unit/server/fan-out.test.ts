@@ -9,7 +9,7 @@ import { eventually } from '../../support/conditions'
 import { collectGarbage } from '../../support/garbage'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const MIB = 1_048_576
 
@@ -173,6 +173,6 @@ describe('fan-out: stalled readers among live ones', () => {
       client.expectWhole(MESSAGES)
     }
     for (const { socket } of [...live, ...stalled]) socket.destroy()
-    await eventually(() => expect([server.context.connections.size, server.context.hub.size, server.context.heartbeats.size]).toEqual([0, 0, 0]))
+    await eventually(() => expect(server.left()).toEqual(NOTHING))
   }, 60_000)
 })

@@ -9,7 +9,7 @@ import { createRandom, turns } from '../../support/random'
 import type { Random } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const RUNS = 150
 
@@ -154,7 +154,7 @@ describe('over real HTTP', () => {
       expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS * 3)
       expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
       expect(server.reported).toEqual([])
-      await expect.poll(() => [server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0])
+      await expect.poll(() => server.left()).toEqual(NOTHING)
     }
     finally {
       await server.close()

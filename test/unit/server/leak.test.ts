@@ -7,7 +7,7 @@ import { RawSocket } from '../../support/raw-http'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const EACH = 50
 
@@ -136,7 +136,7 @@ it('trap 14, promise 5: 550 connections ended in every way leave nothing behind'
 
   expect(opens).toBe(EACH * 10)
   await eventually(() => expect(cleanups).toBe(opens), 10_000)
-  await eventually(() => expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0]), 10_000)
+  await eventually(() => expect(server.left()).toEqual(NOTHING), 10_000)
   // Keep-alive sockets of the test's own client are let go of by cutting them here.
   for (const socket of server.sockets) socket.destroy()
   await eventually(() => expect(server.sockets.size).toBe(0))

@@ -11,7 +11,7 @@ import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 let server: TestServer
 failOnUnhandledRejections()
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await server.close()
 })
-const nothingLeft = () => eventually(() => expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0]))
+const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
 describe('HTTP/2', () => {
   let http2: Http2Server

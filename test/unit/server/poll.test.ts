@@ -7,7 +7,7 @@ import type { FailingDriver } from '../../../src/runtime/test'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 let driver: FailingDriver
 let server: TestServer
@@ -348,7 +348,7 @@ describe('when the driver cannot be reached', () => {
     const reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(0))
     await reader.close()
-    await eventually(() => expect([server.context.hub.size, server.context.connections.size, server.context.heartbeats.size]).toEqual([0, 0, 0]))
+    await eventually(() => expect(server.left()).toEqual(NOTHING))
     const { failed: refused } = driver
     // One more answer may have been on its way; nobody asks again.
     await new Promise(resolve => setTimeout(resolve, 700))

@@ -9,7 +9,7 @@ import { SSEReader } from '../../support/read-sse'
 import { streamOf } from '../../support/streams'
 import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const PRIVATE = 'secret-table-name'
 let server: TestServer
@@ -19,7 +19,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await server.close()
-  expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0])
+  expect(server.left()).toEqual(NOTHING)
 })
 
 const open = (path = '/', init?: RequestInit) => SSEReader.open(server.url + path, init)

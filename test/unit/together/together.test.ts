@@ -4,7 +4,7 @@ import { openSSE } from '../../../src/runtime/client'
 import type { Proxy } from '../../support/proxy'
 import { startProxy } from '../../support/proxy'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 let server: TestServer | undefined
 let proxy: Proxy | undefined
@@ -95,7 +95,7 @@ describe('our client and our server, with a network between them', () => {
       expect(source.gap).toBeUndefined()
       await proxy.close()
       await server.close()
-      expect([server.context.connections.size, server.context.heartbeats.size, server.context.hub.size]).toEqual([0, 0, 0])
+      expect(server.left()).toEqual(NOTHING)
     }), { numRuns: 200 })
     expect(cuts).toBeGreaterThan(50)
     expect(handOvers).toBeGreaterThan(10)
