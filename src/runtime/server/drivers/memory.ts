@@ -14,6 +14,11 @@ const SWEEP_MS = 10_000
 /** Removed entries wait at the front of the array until there are so many, and half of it: a shift each costs O(n). */
 const COMPACT_AT = 256
 
+/** Logs that nobody has written to: a stranger makes them by asking for names, 700 bytes each. Beyond, the oldest that nobody reads is forgotten. */
+const MAX_UNWRITTEN = 100_000
+/** Of those so many are looked at when another is made, so that none costs more than the others. */
+const LOOK_AT_UNWRITTEN = 2
+
 interface StoredEntry extends LogEntry {
   at: number
   key?: string
@@ -39,10 +44,12 @@ interface Log {
  * process is told so by a gap with reason `epoch`.
  *
  * A log is forgotten when nobody subscribes to it and nothing has touched it for twice its `maxAgeMs`: a reader that
- * returns later than that finds a new epoch.
+ * returns later than that finds a new epoch. So does one of a log that has no message yet, where `maxUnwritten` such logs were asked for since.
  */
-export function createMemoryDriver(defaults: SSERetention): LogDriver {
+export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UNWRITTEN): LogDriver {
   const logs = new Map<string, Log>()
+  /** Names of logs that have no message yet, the oldest first, and perhaps of some that have ended without one. */
+  const unwritten = new Set<string>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
   let sweptAt = 0
@@ -54,6 +61,8 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       if (REQUESTS_OWN_IO) sweepNow()
       log = { epoch: epoch(), entries: [], head: 0, last: 0, keys: new Map(), closing: null, maxAgeMs: defaults.maxAgeMs, touchedAt: 0, readAt: performance.now() }
       logs.set(channel, log)
+      unwritten.add(channel)
+      forgetUnwritten()
       // Whoever still publishes while the process goes must not start it again.
       if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
@@ -67,6 +76,22 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     for (const listener of listeners.get(channel) ?? []) listener(notice)
   }
 
+  function forget(channel: string): boolean {
+    unwritten.delete(channel)
+    return logs.delete(channel)
+  }
+
+  function forgetUnwritten(): void {
+    for (let looked = 0; looked < LOOK_AT_UNWRITTEN && unwritten.size > maxUnwritten; looked++) {
+      const oldest = unwritten.values().next().value!
+      unwritten.delete(oldest)
+      const log = logs.get(oldest)
+      if (!log || log.last > 0 || log.closing || log.lease) continue
+      if (listeners.has(oldest)) unwritten.add(oldest)
+      else logs.delete(oldest)
+    }
+  }
+
   /** Where no timer outlives its request, a new log is the occasion. */
   function sweepNow(): void {
     if (sweptAt + SWEEP_MS > performance.now()) return
@@ -78,7 +103,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     const now = performance.now()
     for (const [channel, log] of logs) {
       trimByAge(log)
-      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) logs.delete(channel)
+      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) forget(channel)
     }
     if (logs.size === 0) {
       clearInterval(sweeper)
@@ -142,6 +167,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       const log = open(channel, retention)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (closingOf(log)) throw channelEnded(channel)
+      if (log.last === 0) unwritten.delete(channel)
       const added: LogEntry[] = []
       const offsets = entries.map((entry) => {
         const known = entry.key === undefined ? undefined : log.keys.get(entry.key)
@@ -192,7 +218,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     },
 
     async remove(channel) {
-      if (!logs.delete(channel)) return
+      if (!forget(channel)) return
       notify(channel, { type: 'changed' })
     },
 
@@ -201,6 +227,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       clearInterval(sweeper)
       sweeper = undefined
       logs.clear()
+      unwritten.clear()
       listeners.clear()
     },
   }
