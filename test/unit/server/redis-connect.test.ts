@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis'
 import { redisSettings } from '../../../src/runtime/server/drivers/redis-client'
 import type { RedisConnectOptions } from '../../../src/runtime/server/drivers/redis-connect'
+import { SSEError } from '../../../src/runtime/shared/errors'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis-connect'
 
 const settings = redisSettings(2_000, 'commands')
@@ -52,13 +53,14 @@ describe('where Redis is', () => {
 
 it('a client that cannot be made: whoever asks hears that Redis is away, and the log why, once', async () => {
   const report = vi.fn()
-  const missing = new Error('There is no such package.')
+  // As of the package: its text is for the log, and not for strangers, who are shown that of an SSEError.
+  const missing = new SSEError('DRIVER_UNAVAILABLE', 'There is no such package.', { statusCode: 503 })
   const retention = { maxMessages: 1, maxAgeMs: 1_000 }
   const driver = createRedisDriver({ createClient: () => {
     throw missing
   }, report, timeoutMs: 200 }, retention)
-  for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-  await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
+  await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
   expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis cannot be reached'), missing)
   await driver.close()
 })
