@@ -50,7 +50,8 @@ export class Revalidation implements Due {
   async #ask(): Promise<void> {
     try {
       const allowed = await this.check()
-      if (allowed === false) this.#end(LAPSED)
+      // `null` is what many a function answers that finds no session. `undefined` is that of one that throws where it does not allow.
+      if (allowed === false || allowed === null) this.#end(LAPSED)
       // Nothing is said of the right, but that it must be shown anew.
       else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0
