@@ -36,6 +36,7 @@ describe('where Redis is', () => {
     ['no url', { url: 'localhost:6379' }, /Expected `redis.url` to be/],
     ['another protocol', { url: 'http://h' }, /Expected `redis.url` to be/],
     ['a database that is no number', { url: 'redis://h/abc' }, /Expected `redis.url` to be/],
+    ['a password with a bare percent sign', { url: 'redis://:100%@h' }, /percent-encoded, got `"…@h"`/],
     ['two urls for nothing', { url: 'redis://a,redis://b' }, /unless `redis.cluster` or `redis.sentinel` is set/],
     ['both', { cluster: true, sentinel: 'main' }, /Expected `redis.sentinel` to be empty/],
     ['a cluster with a database', { url: 'redis://a/1', cluster: true }, /a cluster has only one/],
