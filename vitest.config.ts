@@ -4,6 +4,9 @@ import { defineVitestProject } from '@nuxt/test-utils/config'
 import { defineConfig } from 'vitest/config'
 import { serverAliases } from './src/server-parts.ts'
 
+/** For a hung test. What is only slow, on a machine that does other things as well, is no failure. */
+const PATIENT = { testTimeout: 60_000, hookTimeout: 120_000 }
+
 /** As the module chooses them for a server on Node. */
 const resolve = { alias: serverAliases({ redis: true, node: true }, path => fileURLToPath(new URL(`src/runtime/${path}`, import.meta.url))) }
 
@@ -13,19 +16,18 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: process.env.VITEST_JSON ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]] : ['default'],
     projects: [
-      { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
-      { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'] } },
+      { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT } },
+      { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'], ...PATIENT } },
       { test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], checker: 'vue-tsc', tsconfig: 'test/types/tsconfig.json' } } },
       await defineVitestProject({
-        test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt' },
+        test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt', ...PATIENT },
       }),
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: process.env.SSE_NO_BUILD ? [] : ['./test/e2e/build-fixtures.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 120_000,
+          ...PATIENT,
         },
       },
       { resolve, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as ioredis from 'ioredis'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
@@ -10,13 +10,14 @@ import type { LogNotice } from '../../src/runtime/server/drivers/types'
 import { startCluster, stopRedis } from '../support/redis'
 import type { TestTopology } from '../support/redis'
 import { describeDriver } from './suite'
+import { eventually } from '../support/conditions'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
 
 let cluster: TestTopology
 beforeAll(async () => {
   cluster = await startCluster()
-}, 60_000)
+})
 afterAll(stopRedis)
 
 const open = () => {
@@ -33,7 +34,7 @@ describe('the redis driver on a cluster', () => {
     const channels = Array.from({ length: 60 }, (_, index) => `c${index}`)
     const offs = await Promise.all(channels.map(channel => driver.subscribe(channel, notice => void seen.push(notice))))
     await Promise.all(channels.map(channel => driver.append(channel, [{ data: JSON.stringify(channel), key: 'k' }], RETENTION)))
-    await vi.waitFor(() => expect(seen.flatMap(notice => notice.type === 'append' ? notice.entries.map(({ data }) => JSON.parse(unpackData(data))) : []).sort()).toEqual([...channels].sort()))
+    await eventually(() => expect(seen.flatMap(notice => notice.type === 'append' ? notice.entries.map(({ data }) => JSON.parse(unpackData(data))) : []).sort()).toEqual([...channels].sort()))
     for (const node of cluster.nodes) {
       const admin = new Redis(node.url)
       expect(await admin.dbsize()).toBeGreaterThan(10)
@@ -46,7 +47,7 @@ describe('the redis driver on a cluster', () => {
       admin.disconnect()
     }
     for (const off of offs) off()
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (const node of cluster.nodes) {
         const admin = new Redis(node.url)
         expect(await admin.call('PUBSUB', 'SHARDCHANNELS')).toEqual([])
@@ -61,7 +62,7 @@ describe('the redis driver on a cluster', () => {
     const notices: LogNotice[] = []
     const off = await driver.subscribe('moving', notice => void notices.push(notice))
     const { epoch } = await driver.append('moving', [{ data: '1' }], RETENTION)
-    await vi.waitFor(() => expect(notices.length).toBe(1))
+    await eventually(() => expect(notices.length).toBe(1))
 
     const admins = await Promise.all(cluster.nodes.map(async ({ url }) => {
       const admin = new Redis(url)
@@ -76,18 +77,18 @@ describe('the redis driver on a cluster', () => {
     for (const { admin } of admins) await admin.cluster('SETSLOT', slot, 'NODE', to.id)
 
     notices.length = 0
-    await vi.waitFor(async () => expect(await driver.append('moving', [{ data: '2', key: 'second' }], RETENTION)).toEqual({ epoch, offsets: [2] }), { timeout: 5_000 })
-    await vi.waitFor(() => expect(notices.length).toBeGreaterThan(0), { timeout: 5_000 })
+    await eventually(async () => expect(await driver.append('moving', [{ data: '2', key: 'second' }], RETENTION)).toEqual({ epoch, offsets: [2] }))
+    await eventually(() => expect(notices.length).toBeGreaterThan(0))
     // And goes on being told where it is now.
-    await vi.waitFor(async () => expect(Number((await to.admin.call('PUBSUB', 'SHARDNUMSUB', 'sse:{moving}:live') as string[])[1])).toBe(1), { timeout: 5_000 })
+    await eventually(async () => expect(Number((await to.admin.call('PUBSUB', 'SHARDNUMSUB', 'sse:{moving}:live') as string[])[1])).toBe(1))
     notices.length = 0
     await driver.append('moving', [{ data: '3' }], RETENTION)
-    await vi.waitFor(() => expect(notices).toMatchObject([{ type: 'append', entries: [{ offset: 3, data: '3' }] }]))
+    await eventually(() => expect(notices).toMatchObject([{ type: 'append', entries: [{ offset: 3, data: '3' }] }]))
     expect((await driver.read('moving', 0, { messages: 10, bytes: 1_000 })).entries.map(({ data }) => data)).toEqual(['1', '2', '3'])
     off()
     for (const { admin } of admins) admin.disconnect()
     await driver.close()
-  }, 20_000)
+  })
 
   it.each(['delete', 'close'] as const)('a subscription that is ended by %s while it is on its way makes no connection', async (how) => {
     const client = redisConnector({ url: cluster.env.NUXT_SSE_REDIS_URL, cluster: true })(ioredis, redisSettings(2_000, 'commands')) as ioredis.Cluster
@@ -107,7 +108,7 @@ describe('the redis driver on a cluster', () => {
   })
 
   it('leaves no connection behind', async () => {
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (const node of cluster.nodes) {
         const admin = new Redis(node.url)
         const others = (await admin.client('LIST') as string).trim().split('\n').filter(line => line.includes('cmd=evalsha') || line.includes('ssubscribe'))

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { Hub } from '../../src/runtime/server/hub'
@@ -8,6 +8,7 @@ import { SECRET_LENGTH, createEpoch, parsePosition, rootOf } from '../../src/run
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeDriver } from './suite'
+import { eventually } from '../support/conditions'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
 
@@ -97,7 +98,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     await goBack()
     // Another process publishes, which knows of nothing.
     await open().append(channel, messages(...others), RETENTION)
-    await vi.waitFor(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch', missed: null } }))
+    await eventually(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch', missed: null } }))
     const step = await reader.step()
     expect(step).toMatchObject({ type: 'messages' })
     expect((step as { run: Run }).run.entries.map(({ data }) => JSON.parse(unpackData(data)))).toEqual([1, 2, 3, ...others])
@@ -117,7 +118,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     const stranger = open()
     await stranger.append('deaf', messages('a', 'b'), RETENTION)
     expect(await stranger.append('deaf', messages('c'), RETENTION)).toEqual({ epoch, offsets: [6] })
-    await vi.waitFor(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch' } }))
+    await eventually(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch' } }))
     expect(((await reader.step()) as { run: Run }).run.entries.map(({ data }) => JSON.parse(unpackData(data)))).toEqual([1, 2, 3, 'a', 'b', 'c'])
     reader.close()
   })
@@ -130,7 +131,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     const { epoch } = await driver.append('silent', messages(4, 5), RETENTION)
     const reader = await hub.reader('silent', { kind: 'at', epoch, offset: 5 }, 'now')
     await goBack()
-    await vi.waitFor(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch' } }))
+    await eventually(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch' } }))
     reader.close()
   })
 
@@ -141,7 +142,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     const { epoch } = await driver.append('back', messages(4, 5), RETENTION)
     await goBack()
     await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    await vi.waitFor(async () => expect(await admin.hget('sse:{back}:meta', 'epoch')).not.toBe(epoch))
+    await eventually(async () => expect(await admin.hget('sse:{back}:meta', 'epoch')).not.toBe(epoch))
   })
 
   it('a stream that is ahead of its meta data is not trusted, and does not block the channel', async () => {
@@ -231,7 +232,7 @@ describe('the redis driver: what goes over its connections', () => {
     for (const type of ['normal', 'pubsub']) await admin.client('KILL', 'TYPE', type, 'SKIPME', 'yes')
     notices.length = 0
     await driver.append('stubborn', [{ data: '2' }], RETENTION)
-    await vi.waitFor(() => expect(notices.length).toBeGreaterThan(0), { timeout: 5_000 })
+    await eventually(() => expect(notices.length).toBeGreaterThan(0))
     admin.disconnect()
     await driver.close()
   })
@@ -248,10 +249,10 @@ describe('the redis driver: what goes over its connections', () => {
     // As ioredis does when a Sentinel tells of a failover while it asks that Sentinel for the primary.
     for (const client of clients) client.disconnect()
     expect((await driver.append('ended-client', [{ data: '1' }], RETENTION)).offsets).toEqual([1])
-    await vi.waitFor(() => expect(notices.length).toBeGreaterThan(0), { timeout: 5_000 })
-    await vi.waitFor(() => expect(clients.map(({ status }) => status)).toEqual(['ready', 'ready']))
+    await eventually(() => expect(notices.length).toBeGreaterThan(0))
+    await eventually(() => expect(clients.map(({ status }) => status)).toEqual(['ready', 'ready']))
     await driver.close()
-    await vi.waitFor(() => expect(clients.map(({ status }) => status)).toEqual(['end', 'end']))
+    await eventually(() => expect(clients.map(({ status }) => status)).toEqual(['end', 'end']))
   })
 
   it('says what Redis refuses, once, and what was refused has not happened', async () => {
@@ -347,7 +348,7 @@ describe('the redis driver: what goes over its connections', () => {
     await own.kill()
     for (let n = 0; n < 5; n++) await expect(driver.append('c', [{ data: '2' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     await own.start()
-    await vi.waitFor(() => driver.append('c', [{ data: '3' }], RETENTION), { timeout: 5_000 })
+    await eventually(() => driver.append('c', [{ data: '3' }], RETENTION))
     expect(said).toEqual(['Redis cannot be reached: what is published is refused until it can be.', 'Redis is back.'])
     await driver.close()
     await own.stop()

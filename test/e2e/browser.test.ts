@@ -1,8 +1,9 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { eventually } from '../support/conditions'
 
 let browser: Browser
 let server: BuiltServer
@@ -30,7 +31,6 @@ afterEach(async () => {
 
 const text = (id: string) => page.locator(`#${id}`).textContent()
 const publish = (channel: string, body: unknown, query = '') => fetch(`${server.url}/api/publish/${channel}${query}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 
 describe('useSSE in Chromium', () => {
   it('shows what is published, without a hydration mismatch or a word in the console', async () => {

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vite
 import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { projects, rootDir } from '../support/projects'
+import { eventually } from '../support/conditions'
 
 // As deep as the fixture itself, so that its paths to the module hold.
 const dir = join(rootDir, 'test/fixtures/.dev-ssr')
@@ -48,8 +49,6 @@ beforeEach(async () => {
   warnings = []
 })
 afterEach(() => page.close())
-
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 
 it('a call that nothing will end, once', async () => {
   await page.click('#outside')

@@ -12,6 +12,7 @@ import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
+import { eventually } from '../support/conditions'
 
 const APP = {
   'nuxt.config.ts': `export default defineNuxtConfig({
@@ -73,7 +74,6 @@ beforeEach(async () => {
 })
 afterEach(() => page.close())
 
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000, interval: 50 })
 const table = (id: string) => page.locator(`#${id}`).innerText()
 const state = async () => (await fetch(`${url}/__sse/state`)).json()
 

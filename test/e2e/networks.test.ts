@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
@@ -7,6 +7,7 @@ import type { Nginx } from '../support/nginx'
 import { startBufferingNginx } from '../support/nginx'
 import type { Proxy } from '../support/proxy'
 import { startProxy } from '../support/proxy'
+import { eventually } from '../support/conditions'
 
 /** What stands between a browser and a server, and what a browser does to a page: the playground's feed must come through all of it. */
 
@@ -30,7 +31,6 @@ beforeEach(async () => {
 })
 afterEach(() => Promise.all(browser.contexts().map(context => context.close())))
 
-const eventually = (check: () => Promise<void>, timeout = 20_000) => vi.waitFor(check, { timeout, interval: 20 })
 const status = () => page.getByRole('complementary').getByRole('status').innerText()
 const transport = () => page.getByTestId('transport').innerText()
 /** The newest comes first. */
@@ -114,7 +114,7 @@ describe('proxies', () => {
     }
     await hasAll()
     await eventually(async () => expect(await status()).toMatch(/^connected/))
-  }, 60_000)
+  })
 })
 
 describe('the browser', () => {

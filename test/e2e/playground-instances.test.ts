@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { generateTokens } from '../../playground/server/utils/language-model'
 import type { Balancer } from '../support/balancer'
 import { startBalancer } from '../support/balancer'
@@ -8,6 +8,7 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { TestTopology } from '../support/redis'
 import { startSingle } from '../support/redis'
+import { eventually } from '../support/conditions'
 
 const LEASE_MS = 2_000
 const QUESTION = 'How are slow readers handled, and what happens when my network goes away?'
@@ -43,8 +44,6 @@ afterEach(async () => {
   await balancer.close()
   await stopBuiltServers()
 })
-
-const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
 
 interface Tab {
   page: Page

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
-import { NETWORK_ERROR, choose, eventually, openPage, statusOf, tallyOf, transportOf } from '../support/playground'
+import { eventually } from '../support/conditions'
+import { NETWORK_ERROR, choose, openPage, statusOf, tallyOf, transportOf } from '../support/playground'
 
 /** Each network that the panel offers does what it says, and nothing is lost or doubled by it: on a channel of fifty messages a second. */
 

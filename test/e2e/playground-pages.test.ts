@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
-import { eventually, openPage } from '../support/playground'
+import { eventually } from '../support/conditions'
+import { openPage } from '../support/playground'
 
 /** What holds on every page of the playground: those that its navigation leads to. */
 

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
-import { NETWORK_ERROR, eventually, openPage, statusOf } from '../support/playground'
+import { eventually } from '../support/conditions'
+import { NETWORK_ERROR, openPage, statusOf } from '../support/playground'
 
 let browser: Browser
 let server: BuiltServer

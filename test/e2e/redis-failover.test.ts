@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
@@ -7,6 +7,7 @@ import type { ReplicatedTopology, TestRedis } from '../support/redis'
 import { startCluster, startSentinel } from '../support/redis'
 import { publish, publishAgain } from '../support/redis-checks'
 import { Roamer } from '../support/roamer'
+import { eventually } from '../support/conditions'
 
 const READERS = 20
 const RECOVERY_MS = 3_000
@@ -22,7 +23,7 @@ describe.each([
     redis = await start()
     const run = () => startBuiltServer('basic', { env: redis.env })
     servers = await Promise.all([run(), run()])
-  }, 60_000)
+  })
   afterEach(async () => {
     await stopBuiltServers()
     await redis.stop()
@@ -32,7 +33,7 @@ describe.each([
 
   /** Resolves with the time when another node has the channel. */
   async function replaced(old: TestRedis): Promise<number> {
-    await vi.waitFor(async () => expect((await redis.primaryOf(channel)).port).not.toBe(old.port), { timeout: 20_000, interval: 20 })
+    await eventually(async () => expect((await redis.primaryOf(channel)).port).not.toBe(old.port))
     return performance.now()
   }
 
@@ -48,20 +49,20 @@ describe.each([
         if (id) acknowledged.push(id)
       }
     })
-    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(50), { timeout: 20_000, interval: 5 })
+    await eventually(() => expect(acknowledged.length).toBeGreaterThan(50))
     const primary = await redis.primaryOf(channel)
     await primary.kill()
     const before = acknowledged.length
     const back = await replaced(primary)
-    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before), { timeout: 10_000, interval: 5 })
+    await eventually(() => expect(acknowledged.length).toBeGreaterThan(before))
     const tookMs = performance.now() - back
     console.log(`${name}: publishing went on ${Math.round(tookMs)} ms after another node had taken over`)
     expect(tookMs).toBeLessThan(RECOVERY_MS)
-    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(before + 50), { timeout: 10_000, interval: 5 })
+    await eventually(() => expect(acknowledged.length).toBeGreaterThan(before + 50))
     over = true
     await Promise.all(publishing)
     const last = await publishAgain(servers[0]!, channel, ++n)
-    await vi.waitFor(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS), { timeout: 10_000, interval: 20 })
+    await eventually(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS))
     await Promise.all(roamers.map(roamer => roamer.stop()))
     await Promise.all(running)
 
@@ -74,7 +75,7 @@ describe.each([
       expect(new Set(seen.map(one => one.n)).size).toBe(seen.length)
     }
     for (const server of servers) expect(server.output()).not.toMatch(/unhandled (rejection|error)|uncaught/i)
-  }, 60_000)
+  })
 
   it('trap 34: one that loses what was acknowledged, and gives its offsets to other messages: a gap, and never a wrong message', async () => {
     const [one, two] = servers as [BuiltServer, BuiltServer]
@@ -109,5 +110,5 @@ describe.each([
     expect(batch.gap).toMatchObject({ reason: 'epoch' })
     expect(batch.messages.map((message: { data: { n: number } }) => message.data.n)).toEqual([1, 4, 5, 6])
     expect(batch.messages.at(-1).id.split('.')[1]).toBe(ids.at(-1)!.split('.')[1])
-  }, 60_000)
+  })
 })

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { createConnection } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
+import { eventually } from '../support/conditions'
 
 let server: BuiltServer
 beforeAll(async () => {
@@ -84,14 +85,14 @@ describe('auto-imported utilities in a built server', () => {
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
     expect(await stats()).toEqual({ connections: 3, heartbeats: 3, channels: 1 })
     await Promise.all(readers.map(reader => reader.close()))
-    await vi.waitFor(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
+    await eventually(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
   })
 
   it('trap 18: HEAD ends', async () => {
     const response = await fetch(`${server.url}/api/any`, { method: 'HEAD' })
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toBe('text/event-stream')
-    await vi.waitFor(async () => expect((await stats()).connections).toBe(0))
+    await eventually(async () => expect((await stats()).connections).toBe(0))
   })
 })
 
@@ -101,7 +102,7 @@ describe('a server that goes', () => {
     const readers = await Promise.all(['/api/channel/x', '/api/push', '/api/count?to=100000&everyMs=50'].map(path => SSEReader.open(leaving.url + path)))
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
     const poll = fetch(`${leaving.url}/api/channel/polled?transport=poll&waitMs=20000`)
-    await vi.waitFor(async () => expect(await stats(leaving)).toMatchObject({ channels: 2 }))
+    await eventually(async () => expect(await stats(leaving)).toMatchObject({ channels: 2 }))
     const { code, ms } = await leaving.stop('SIGTERM')
     expect(code).toBe(0)
     // Nitro looks every 250 ms; 30 s is what it takes without us.
@@ -131,7 +132,7 @@ describe('a server that goes', () => {
       socket.resetAndDestroy()
       await once(socket, 'close')
     }
-    await vi.waitFor(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
+    await eventually(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
     expect(server.output()).not.toMatch(/unhandled|uncaught/i)
   })
 })

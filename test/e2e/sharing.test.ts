@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { launchBrowser, launchTabs } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { eventually } from '../support/conditions'
 
 const TABS = 8
 const KILLS = 20
@@ -31,7 +32,6 @@ afterEach(async () => {
   await stopBuiltServers()
 })
 
-const eventually = (check: () => Promise<void>, timeout = 15_000) => vi.waitFor(check, { timeout, interval: 20 })
 const numbers = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 const recordOf = (tab: Page) => tab.evaluate(() => (globalThis as unknown as { record: Record }).record)
 const statusOf = (tab: Page) => tab.locator('#status').textContent()

@@ -1,11 +1,12 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { SSEError, openSSE } from '../../src/runtime/client'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
 import { startRedis, stopRedis } from '../support/redis'
+import { eventually } from '../support/conditions'
 
 /** What the playground's notifications need in production. */
 const ENV = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
@@ -24,7 +25,6 @@ afterEach(async () => {
   await stopRedis()
 })
 
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 const api = (path: string, init?: RequestInit) => fetch(server.url + path, init)
 const post = (path: string, headers: HeadersInit, body: unknown = {}) => api(path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers as Record<string, string> }, body: JSON.stringify(body) })
 
@@ -171,7 +171,7 @@ describe('a bearer token', () => {
     expect([source.error, source.gap]).toEqual([undefined, undefined])
     source.close()
     await done
-  }, 30_000)
+  })
 
   it('that nobody gets any more ends the client for good, where the function says so; what is passing is asked for again', async () => {
     const ann = await signIn('ann')

@@ -1,8 +1,9 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { eventually } from '../support/conditions'
 
 /** What a reader shows, and what of it ran in the browser. */
 interface Shown { data: number[], message?: number, messages: number[], status: string, position?: string, gap?: string, ended: boolean, error?: string }
@@ -50,7 +51,6 @@ async function newPage(): Promise<void> {
   })
 }
 
-const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 const publish = (channel: string, messages: unknown[] | string, query = '') => fetch(`${server.url}/api/publish/${channel}${query}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof messages === 'string' ? messages : JSON.stringify(messages) })
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => ({ n: from + index }))
 const asked = async (): Promise<Asked[]> => (await fetch(`${server.url}/api/requests`)).json()

@@ -7,6 +7,7 @@ import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composab
 import type { SSEMessage } from '../../src/runtime/shared/types'
 import type { ScriptedServer } from '../support/scripted-server'
 import { control, message, startScriptedServer } from '../support/scripted-server'
+import { eventually } from '../support/conditions'
 
 type Options = UseSSEOptions<SSEMessage<number>, number | undefined>
 const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies Options
@@ -39,7 +40,7 @@ describe('useSSE', () => {
   it('maps the client to refs', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1') + message(2, 'e1.2', 'named')))
     const { sse, wrapper } = await mount({ keep: 10 })
-    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    await eventually(() => expect(sse.data.value).toBe(2))
     expect(sse.message.value).toEqual({ id: 'e1.2', event: 'named', data: 2 })
     expect(sse.messages.value.map(one => one.data)).toEqual([1, 2])
     expect([sse.status.value, sse.position.value, sse.transport.value, sse.attempt.value, sse.ended.value, sse.error.value, sse.gap.value]).toEqual(['connected', 'e1.2', 'stream', 0, false, undefined, undefined])
@@ -53,7 +54,7 @@ describe('useSSE', () => {
     const every: number[] = []
     const { sse } = await mount({ initial: 0, reduce: (sum = 0, one) => sum + one.data, keep: 3, on: { message: one => seen.push(one.data), other: one => others.push(one.data) } })
     sse.on('*', one => every.push(one.data))
-    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    await eventually(() => expect(sse.ended.value).toBe(true))
     expect(seen).toEqual(Array.from({ length: 10 }).fill(7))
     expect(others).toEqual([8])
     expect(every).toHaveLength(11)
@@ -70,7 +71,7 @@ describe('useSSE', () => {
     sse.on('*', () => seen.push('on'))
     off()
     sse.connect()
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     expect(seen).toEqual(['on'])
   })
 
@@ -89,7 +90,7 @@ describe('useSSE', () => {
       } },
     })
     sse.on('*', one => seen.push(one.data))
-    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    await eventually(() => expect(sse.ended.value).toBe(true))
     expect(seen).toEqual([1, 2, 3])
     expect(sse.data.value).toBe(4)
     expect(reported).toHaveBeenCalledTimes(4)
@@ -102,46 +103,46 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('idle')
     expect(server.exchanges).toHaveLength(0)
     sse.connect()
-    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    await eventually(() => expect(sse.status.value).toBe('connected'))
   })
 
   it('trap 37: stop() during a wait stops it; connect() during it makes no second connection', async () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.open())
     const { sse } = await mount()
-    await vi.waitFor(() => expect(sse.status.value).toBe('reconnecting'))
+    await eventually(() => expect(sse.status.value).toBe('reconnecting'))
     expect(sse.error.value).toMatchObject({ statusCode: 503 })
     sse.connect()
-    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    await eventually(() => expect(sse.status.value).toBe('connected'))
     expect(sse.error.value).toBeUndefined()
     expect(server.exchanges).toHaveLength(2)
     sse.stop()
     expect(sse.status.value).toBe('closed')
-    await vi.waitFor(() => expect(server.exchanges[1]!.closed).toBe(true))
+    await eventually(() => expect(server.exchanges[1]!.closed).toBe(true))
   })
 
   it('trap 37: bytes of an old connection never reach the new state', async () => {
     server.script(x => x.stream(message(1)), x => x.stream(message(2)))
     const { sse } = await mount({ keep: 10 })
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     sse.connect()
     server.exchanges[0]!.write(message(99))
-    await vi.waitFor(() => expect(sse.data.value).toBe(2))
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await eventually(() => expect(sse.data.value).toBe(2))
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
     expect(sse.messages.value.map(one => one.data)).toEqual([1, 2])
   })
 
   it('connect() goes on from the position, connect(url) begins anew', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(END), x => x.status(204), x => x.open({ position: 'e9.0' }))
     const { sse } = await mount({ keep: 10 })
-    await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+    await eventually(() => expect(sse.ended.value).toBe(true))
     sse.connect()
-    await vi.waitFor(() => expect(server.exchanges).toHaveLength(2))
+    await eventually(() => expect(server.exchanges).toHaveLength(2))
     expect(server.exchanges[1]!.position).toBe('e1.1')
-    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
+    await eventually(() => expect(sse.status.value).toBe('closed'))
     expect(sse.data.value).toBe(1)
     sse.connect(`${server.url}other`)
     expect([sse.data.value, sse.messages.value, sse.position.value]).toEqual([undefined, [], undefined])
-    await vi.waitFor(() => expect(sse.position.value).toBe('e9.0'))
+    await eventually(() => expect(sse.position.value).toBe('e9.0'))
     expect(server.exchanges[2]!.url.pathname).toBe('/other')
     expect(server.exchanges[2]!.position).toBeUndefined()
   })
@@ -150,21 +151,21 @@ describe('useSSE', () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e2.0' }))
     const url = ref(`${server.url}a`)
     const { sse } = await mount({}, url)
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     url.value = `${server.url}b`
     await nextTick()
     expect(sse.data.value).toBeUndefined()
-    await vi.waitFor(() => expect(sse.position.value).toBe('e2.0'))
+    await eventually(() => expect(sse.position.value).toBe('e2.0'))
     expect(server.exchanges.map(x => [x.url.pathname, x.position])).toEqual([['/a', undefined], ['/b', undefined]])
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 
   it('ends with its component', async () => {
     server.script(x => x.open())
     const { sse, wrapper } = await mount()
-    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    await eventually(() => expect(sse.status.value).toBe('connected'))
     wrapper.unmount()
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
     expect(sse.status.value).toBe('closed')
   })
 
@@ -176,7 +177,7 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('idle')
     // A request of it would have come before this one.
     const { sse: other } = await mount({}, `${server.url}other`)
-    await vi.waitFor(() => expect(other.status.value).toBe('connected'))
+    await eventually(() => expect(other.status.value).toBe('connected'))
     expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/other'])
   })
 
@@ -192,11 +193,11 @@ describe('useSSE', () => {
     })
     const wrapper = await mountSuspended(defineComponent(() => () => h(KeepAlive, null, { default: () => visible.value ? h(Child) : h('b') })))
     mounted.push(wrapper)
-    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    await eventually(() => expect(sse.status.value).toBe('connected'))
     visible.value = false
     await nextTick()
     server.exchanges[0]!.write(message(1))
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     visible.value = true
     await nextTick()
     expect(server.exchanges).toHaveLength(1)
@@ -205,7 +206,7 @@ describe('useSSE', () => {
   it('gives up after maxAttempts, and says why', async () => {
     server.script(x => x.status(500))
     const { sse } = await mount({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })
-    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
+    await eventually(() => expect(sse.status.value).toBe('closed'))
     expect(sse.error.value).toMatchObject({ code: 'GAVE_UP', statusCode: 500, cause: { code: 'HTTP_ERROR' } })
     expect(sse.attempt.value).toBe(2)
   })
@@ -224,16 +225,16 @@ describe('share', () => {
       },
     })
     const wrapper = await mountSuspended(defineComponent(() => () => h(KeepAlive, null, { default: () => visible.value ? h(Child) : h('b') })))
-    await vi.waitFor(() => expect([first.sse.status.value, kept.status.value]).toEqual(['connected', 'connected']))
+    await eventually(() => expect([first.sse.status.value, kept.status.value]).toEqual(['connected', 'connected']))
     visible.value = false
     await nextTick()
     first.wrapper.unmount()
     expect(first.sse.status.value).toBe('closed')
     server.exchanges[0]!.write(message(1, 'e1.1'))
-    await vi.waitFor(() => expect([kept.data.value, kept.position.value]).toEqual([1, 'e1.1']))
+    await eventually(() => expect([kept.data.value, kept.position.value]).toEqual([1, 'e1.1']))
     expect(first.sse.data.value).toBeUndefined()
     wrapper.unmount()
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
     // Who comes late reads what it is owed.
     expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
   })
@@ -252,7 +253,7 @@ describe('before, and below', () => {
       sse.connect()
       return () => h('p')
     })))
-    await vi.waitFor(() => expect(sse.status.value).toBe('connected'))
+    await eventually(() => expect(sse.status.value).toBe('connected'))
     expect(server.exchanges).toHaveLength(1)
   })
 
@@ -266,7 +267,7 @@ describe('before, and below', () => {
         return h('p', status.value)
       }
     })))
-    await vi.waitFor(() => expect(rendered.at(-1)).toBe('connected'))
+    await eventually(() => expect(rendered.at(-1)).toBe('connected'))
     expect(rendered[0]).toBe('idle')
   })
 
@@ -284,7 +285,7 @@ describe('before, and below', () => {
         config.app.baseURL = base
         for (const url of ['/api/x', '/below/api/x', '//other.test/x', 'http://other.test/x', 'api/x']) {
           const { sse } = await mount({}, url)
-          await vi.waitFor(() => expect(sse.ended.value).toBe(true))
+          await eventually(() => expect(sse.ended.value).toBe(true))
         }
       }
     }
@@ -302,7 +303,7 @@ describe('before, and below', () => {
     const { sse } = await mount({ until: () => {
       throw new Error('until')
     } })
-    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    await eventually(() => expect(sse.data.value).toBe(2))
     expect(sse.error.value).toMatchObject({ code: 'CALLBACK_FAILED', cause: { message: 'until' } })
     expect(sse.status.value).toBe('connected')
     expect(server.exchanges).toHaveLength(1)
@@ -318,8 +319,8 @@ describe('before, and below', () => {
       if (one.data === 2) sse.stop()
     })
     sse.connect()
-    await vi.waitFor(() => expect(sse.status.value).toBe('closed'))
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true))
+    await eventually(() => expect(sse.status.value).toBe('closed'))
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
     expect(seen).toEqual([1, 2])
     expect([sse.data.value, sse.position.value, sse.error.value]).toEqual([2, 'e1.2', undefined])
   })
@@ -333,7 +334,7 @@ describe('before, and below', () => {
       if (one.data === 1) sse.connect(`${server.url}other`)
     })
     sse.connect()
-    await vi.waitFor(() => expect(sse.data.value).toBe(9))
+    await eventually(() => expect(sse.data.value).toBe(9))
     expect(seen).toEqual([1, 9])
     expect(sse.position.value).toBe('e9.1')
     expect(server.exchanges[1]!.position).toBeUndefined()

@@ -1,9 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
-import { vi } from 'vitest'
 
 /** What tests read on the playground's pages. */
-
-export const eventually = (check: () => Promise<void>, timeout = 20_000) => vi.waitFor(check, { timeout, interval: 20 })
 
 export const statusOf = (page: Page) => page.getByRole('complementary').getByRole('status').innerText()
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import process from 'node:process'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -6,6 +7,7 @@ import { startBuiltServer, stopBuiltServers } from './built-server'
 import { SSEReader } from './read-sse'
 import type { TestTopology } from './redis'
 import { Roamer } from './roamer'
+import { eventually } from './conditions'
 
 const READERS = 50
 /** `SSE_RUNS=20` repeats what is a matter of luck. */
@@ -13,9 +15,9 @@ const RUNS = Number(process.env.SSE_RUNS ?? 1)
 const RECOVERY_MS = 3_000
 
 /** Publishes through a server. Resolves with the id, or `undefined` when it was refused. */
-export async function publish(server: BuiltServer, channel: string, n: number): Promise<string | undefined> {
+export async function publish(server: BuiltServer, channel: string, n: number, key = ''): Promise<string | undefined> {
   try {
-    const response = await fetch(`${server.url}/api/publish/${channel}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
+    const response = await fetch(`${server.url}/api/publish/${channel}?key=${key}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
     return response.ok ? (await response.json() as { id: string }).id : undefined
   }
   catch {
@@ -23,13 +25,24 @@ export async function publish(server: BuiltServer, channel: string, n: number): 
   }
 }
 
-/** Publishes as soon as it is possible again. */
+/** Publishes as soon as it is possible, and once: what was refused because nobody knows whether it happened has its key. */
 export async function publishAgain(server: BuiltServer, channel: string, n: number): Promise<string> {
+  const key = randomUUID()
   return vi.waitFor(async () => {
-    const id = await publish(server, channel, n)
+    const id = await publish(server, channel, n, key)
     if (!id) throw new Error('It was refused.')
     return id
-  }, { timeout: 15_000, interval: 10 })
+  }, { timeout: 20_000, interval: 10 })
+}
+
+/** As clients do, who come again when they are told to: a process that 500 readers come to at once may not get at the answers of Redis in time. */
+export async function openStream(url: string, init?: RequestInit): Promise<SSEReader> {
+  return vi.waitFor(async () => {
+    const reader = await SSEReader.open(url, init)
+    if (reader.response.status !== 503) return reader
+    await reader.close()
+    throw new Error('It was told to come again.')
+  }, { timeout: 20_000, interval: 50 })
 }
 
 /** What must hold of two built servers on one Redis, however that is run. */
@@ -41,7 +54,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
     let names = 0
     beforeAll(async () => {
       redis = await start()
-    }, 60_000)
+    })
     afterAll(() => redis.stop())
     beforeEach(async () => {
       channel = `c${++names}`
@@ -76,12 +89,12 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
           acknowledged.push(id)
         }
       })
-      await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(100), { timeout: 20_000, interval: 5 })
+      await eventually(() => expect(acknowledged.length).toBeGreaterThan(100))
       await servers[0]!.stop('SIGKILL')
       servers.splice(0, 1)
       await Promise.all(publishing)
       const last = await publish(servers[0]!, channel, ++n)
-      await vi.waitFor(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS), { timeout: 20_000, interval: 20 })
+      await eventually(() => expect(roamers.filter(({ seen }) => seen.at(-1)?.id === last)).toHaveLength(READERS))
       await Promise.all(roamers.map(roamer => roamer.stop()))
       await Promise.all(running)
 
@@ -93,10 +106,10 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }
       expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
       expect(new Set(roamers[0]!.seen.map(one => one.n)).size).toBe(ids.length)
-    }, 60_000)
+    })
 
     it('trap 29: 1,000 readers over 200 channels are two connections a process, and leave no subscription', async () => {
-      const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => SSEReader.open(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
+      const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => openStream(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
       await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0, 20_000)))
       const connections = async () => Math.max(...await onEveryNode(async (admin) => {
         const clients = (await admin.client('LIST') as string).trim().split('\n')
@@ -105,16 +118,16 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }))
       const channels = async () => (await onEveryNode(async admin => [...await admin.pubsub('CHANNELS') as string[], ...await admin.call('PUBSUB', 'SHARDCHANNELS') as string[]]))
         .flat().filter(name => name.startsWith('sse:')).length
-      expect(await connections()).toBe(2 * servers.length)
+      await eventually(async () => expect(await connections()).toBe(2 * servers.length))
       expect(await channels()).toBe(200)
       await Promise.all(readers.map(reader => reader.close()))
-      await vi.waitFor(async () => expect(await channels()).toBe(0), { timeout: 10_000 })
+      await eventually(async () => expect(await channels()).toBe(0))
       expect(await connections()).toBeLessThanOrEqual(2 * servers.length)
-    }, 60_000)
+    })
 
     it('trap 32: every key has a TTL', async () => {
       await Promise.all(servers.map((server, index) => publish(server, channel, index)))
-      await using reader = await SSEReader.open(urlOf(servers[0]!, `${channel}-empty`))
+      await using reader = await openStream(urlOf(servers[0]!, `${channel}-empty`))
       await reader.until(r => r.controls.length > 0)
       const ttls = (await onEveryNode(async admin => Promise.all((await admin.keys('*')).map(async key => [key, await admin.pttl(key)] as const)))).flat()
       expect(ttls.length).toBeGreaterThan(3)
@@ -123,7 +136,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
 
     it('stopped for 5 s: open streams stay and miss nothing, newcomers are told to wait, publishing is refused in time, and it is logged once', async () => {
       const [server] = servers as [BuiltServer]
-      await using reader = await SSEReader.open(urlOf(server))
+      await using reader = await openStream(urlOf(server))
       await reader.until(r => r.controls.length > 0)
       const first = await publish(server, channel, 1)
       await reader.until(r => r.data.length === 1)
@@ -152,13 +165,13 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(reader.messages.map(({ id, data }) => [id, (data as { n: number }).n])).toEqual([[first, 1], [third, 3]])
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
       expect(server.output().match(/what is published is refused/g)).toHaveLength(1)
-    }, 30_000)
+    })
 
     it.each([['with', true], ['without', false]])('killed and started again %s its data, under open streams and a publisher', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
-      await using reader = await SSEReader.open(urlOf(two))
-      const before = await publish(one, channel, 1)
-      await publish(one, channel, 2)
+      await using reader = await openStream(urlOf(two))
+      const before = await publishAgain(one, channel, 1)
+      await publishAgain(one, channel, 2)
       await reader.until(r => r.data.length === 2)
 
       await Promise.all(redis.nodes.map(node => node.kill()))
@@ -176,16 +189,16 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(numbers(reader)).toEqual([1, 2, 3])
       expect(reader.controls.map(({ type, reason }) => [type, reason])).toEqual([['open', undefined], ...keepsData ? [] : [['gap', 'epoch']]])
       // Who comes back is told the same.
-      await using returned = await SSEReader.open(urlOf(one), { headers: { 'last-event-id': before! } })
+      await using returned = await openStream(urlOf(one), { headers: { 'last-event-id': before } })
       await returned.until(r => numbers(r).includes(3))
       expect(numbers(returned)).toEqual(keepsData ? [2, 3] : [3])
       expect(returned.controls.map(({ reason }) => reason)).toEqual([undefined, ...keepsData ? [] : ['epoch']])
       for (const server of servers) expect(server.output()).not.toMatch(/unhandled|uncaught/i)
-    }, 30_000)
+    })
 
     it('trap 28: its connections killed, again and again: nothing is lost or repeated', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
-      await using reader = await SSEReader.open(urlOf(two))
+      await using reader = await openStream(urlOf(two))
       await reader.until(r => r.controls.length > 0)
       const acknowledged: string[] = []
       for (let n = 1; n <= 120; n++) {
@@ -201,13 +214,13 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(acknowledged.filter(id => !ids.includes(id))).toEqual([])
       expect(new Set(numbers(reader)).size).toBe(ids.length)
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
-    }, 30_000)
+    })
 
     it('emptied, or with one of its keys evicted: a gap, and never a wrong message', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       const admin = await redis.admin(channel)
       const poll = async (position: string) => (await fetch(`${urlOf(one)}?transport=poll&waitMs=0&position=${position}`)).json()
-      await using reader = await SSEReader.open(urlOf(two))
+      await using reader = await openStream(urlOf(two))
       for (let n = 1; n <= 3; n++) await publish(one, channel, n)
       await reader.until(r => r.data.length === 3)
       const last = reader.messages.at(-1)!.id!
@@ -232,6 +245,6 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(numbers(reader)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
       expect((await poll(last)).gap).toMatchObject({ reason: 'epoch' })
       admin.disconnect()
-    }, 30_000)
+    })
   })
 }

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
 import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
+import { eventually } from '../../support/conditions'
 
 const harness = useHarness()
 const open = harness.open
@@ -42,8 +43,8 @@ describe('polling', () => {
     )
     const source = open({ connectTimeoutMs: 200 })
     const read = all(source)
-    await vi.waitFor(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }), { timeout: 5_000 })
-    await vi.waitFor(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'), { timeout: 5_000 })
+    await eventually(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }))
+    await eventually(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'))
     source.close()
     expect(data(await read)).toEqual([4])
   })
@@ -57,7 +58,7 @@ describe('polling', () => {
     })
     const source = open({ transports: ['poll'], silenceTimeoutMs: 60, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } })
     const read = all(source)
-    await vi.waitFor(() => expect(polls).toBeGreaterThan(12), { timeout: 3_000 })
+    await eventually(() => expect(polls).toBeGreaterThan(12))
     // A third failure in a row would be the end.
     harness.server.script(x => x.status(500), x => x.status(500), x => x.batch([], { ended: true }))
     await read
@@ -68,10 +69,10 @@ describe('polling', () => {
     harness.server.script(x => x.batch([], { position: 'e1.0' }))
     const source = open({ transports: ['poll'], reconnect: { minDelayMs: 100 } })
     void all(source)
-    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(4), { timeout: 3_000 })
+    await eventually(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(4))
     const startedAt = performance.now()
     const before = harness.server.exchanges.length
-    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(before + 3), { timeout: 3_000 })
+    await eventually(() => expect(harness.server.exchanges.length).toBeGreaterThanOrEqual(before + 3))
     expect(performance.now() - startedAt).toBeGreaterThan(150)
   })
 
@@ -128,11 +129,11 @@ describe('polling', () => {
       return {}
     } })
     const read = all(source)
-    await vi.waitFor(() => expect(harness.server.exchanges).toHaveLength(4), { timeout: 5_000 })
+    await eventually(() => expect(harness.server.exchanges).toHaveLength(4))
     const before = asked
     source.close()
     await read
-    await vi.waitFor(() => expect(harness.server.exchanges[3]!.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(harness.server.exchanges[3]!.closed).toBe(true))
     expect(asked).toBe(before)
   })
 })
@@ -164,10 +165,10 @@ describe('falling back', () => {
       return {}
     } })
     const read = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
+    await eventually(() => expect(waiting).toBeDefined())
     online = true
     browser.dispatchEvent(new Event('online'))
-    await vi.waitFor(() => expect(probes).toBe(1))
+    await eventually(() => expect(probes).toBe(1))
     expect(source).toMatchObject({ status: 'connected', transport: 'poll', error: undefined })
     waiting!()
     expect(data(await read)).toEqual([2])
@@ -209,10 +210,10 @@ describe('a loop that is slow', () => {
       },
     )
     const source = open({ connectTimeoutMs: 200 })
-    await vi.waitFor(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }), { timeout: 5_000 })
+    await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
     browser.dispatchEvent(new Event('online'))
     // The stream is there, and has shown its first bytes; but nobody has read what the poll has brought.
-    await vi.waitFor(() => expect(harness.server.exchanges[3]?.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(harness.server.exchanges[3]?.closed).toBe(true))
     expect([source.transport, harness.server.exchanges.length]).toEqual(['poll', 4])
     expect(data(await all(source))).toEqual(messages.map(one => one.data))
     expect([source.transport, harness.server.exchanges.length]).toEqual(['stream', 5])
@@ -224,13 +225,13 @@ describe('a loop that is slow', () => {
     })
     const source = open({ silenceTimeoutMs: 30 })
     const iterator = source[Symbol.asyncIterator]()
-    await vi.waitFor(() => expect(source.status).toBe('connected'), { timeout: 5_000 })
+    await eventually(() => expect(source.status).toBe('connected'))
     // Many times the limit, in which nothing is read.
     await new Promise(resolve => setTimeout(resolve, 200))
     expect([source.status, harness.server.exchanges.length, harness.server.exchanges[0]!.closed]).toEqual(['connected', 1, false])
     for (let n = 0; n < 100; n++) expect((await iterator.next()).value?.data).toBe(n)
     // Whereas now it is silent.
-    await vi.waitFor(() => expect(harness.server.exchanges.length).toBeGreaterThan(1), { timeout: 5_000 })
+    await eventually(() => expect(harness.server.exchanges.length).toBeGreaterThan(1))
     await iterator.return!()
   })
 })
@@ -240,7 +241,7 @@ describe('a server that lies', () => {
     harness.server.script(x => x.stream(`retry: ${retry}\n\n`).end())
     const source = open({ reconnect: { minDelayMs: 1, maxDelayMs: 2 } })
     const read = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+    await eventually(() => expect(source.status).toBe('reconnecting'))
     for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
     expect(harness.server.exchanges).toHaveLength(1)
     source.close()
@@ -251,7 +252,7 @@ describe('a server that lies', () => {
     harness.server.script(x => x.open({ heartbeatMs: 31_536_000_000 }).write(message(1)).end(control({ type: 'leave', retryMs: 31_536_000_000 })))
     const source = open()
     const read = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+    await eventually(() => expect(source.status).toBe('reconnecting'))
     for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
     expect(harness.server.exchanges).toHaveLength(1)
     source.close()
@@ -275,7 +276,7 @@ describe('a position', () => {
     const source = open()
     for await (const one of source) {
       expect(one.data).toBe(1)
-      await vi.waitFor(() => expect(source.position).toBe('e1.1'), { timeout: 5_000 })
+      await eventually(() => expect(source.position).toBe('e1.1'))
       break
     }
     expect(source.position).toBe('e1.1')

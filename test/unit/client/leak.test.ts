@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { control, message } from '../../support/scripted-server'
 import { END, all, stubBrowser, useHarness } from './harness'
+import { eventually } from '../../support/conditions'
 
 const harness = useHarness()
 
@@ -56,7 +57,7 @@ describe('nothing is left', () => {
         server.script(x => x.status(503, '', { 'retry-after': '60' }))
         const source = open()
         const read = all(source)
-        await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+        await eventually(() => expect(source.status).toBe('reconnecting'))
         source.close()
         await read
       },
@@ -65,7 +66,7 @@ describe('nothing is left', () => {
         server.script(x => x.open().end(control({ type: 'leave', retryMs: 60_000 })))
         const source = open()
         const read = all(source)
-        await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+        await eventually(() => expect(source.status).toBe('reconnecting'))
         source.close()
         await read
       },
@@ -75,7 +76,7 @@ describe('nothing is left', () => {
         const source = open()
         const read = all(source)
         const before = server.exchanges.length
-        await vi.waitFor(() => expect(server.exchanges.length).toBeGreaterThan(before), { timeout: 5_000 })
+        await eventually(() => expect(server.exchanges.length).toBeGreaterThan(before))
         source.close()
         await read
       },
@@ -84,7 +85,7 @@ describe('nothing is left', () => {
         server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
         const source = open({ connectTimeoutMs: 200 })
         const read = all(source)
-        await vi.waitFor(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }), { timeout: 5_000 })
+        await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
         source.close()
         await read
       },
@@ -92,14 +93,14 @@ describe('nothing is left', () => {
       async () => {
         server.script(x => x.stream(message(1).repeat(500)))
         const source = open()
-        await vi.waitFor(() => expect(source.status).toBe('connected'), { timeout: 5_000 })
+        await eventually(() => expect(source.status).toBe('connected'))
         source.close()
       },
     ]
     for (let round = 0; round < 3; round++) {
       for (const end of ends) await end()
     }
-    await vi.waitFor(() => expect([timers.size, listening.size]).toEqual([0, 0]), { timeout: 5_000 })
-    await vi.waitFor(() => expect(server.exchanges.filter(x => !x.closed)).toEqual([]), { timeout: 5_000 })
+    await eventually(() => expect([timers.size, listening.size]).toEqual([0, 0]))
+    await eventually(() => expect(server.exchanges.filter(x => !x.closed)).toEqual([]))
   })
 })

@@ -5,6 +5,7 @@ import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
 import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
+import { eventually } from '../../support/conditions'
 
 const harness = useHarness()
 const { sources, open } = harness
@@ -79,12 +80,12 @@ describe('messages', () => {
       const before = written
       await new Promise(resolve => setTimeout(resolve, 50))
       expect(written).toBe(before)
-    }, { timeout: 5_000 })
+    }, { timeout: 20_000 })
     expect(written).toBeLessThan(50_000_000)
     const iterator = source[Symbol.asyncIterator]()
     for (let n = 0; n < 50; n++) expect((await iterator.next()).done).toBe(false)
     await iterator.return!()
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 })
 
@@ -93,7 +94,7 @@ describe('reconnects', () => {
     server.script(
       async (x) => {
         x.open({ position: 'e1.0' }).write(message(1, 'e1.1'))
-        await vi.waitFor(() => expect(sources[0]!.position).toBe('e1.1'), { timeout: 5_000 })
+        await eventually(() => expect(sources[0]!.position).toBe('e1.1'))
         x.cut()
       },
       x => x.open({ position: 'e1.1', resumed: true }).write(message(2, 'e1.2')).end(),
@@ -255,7 +256,7 @@ describe('reconnects', () => {
   it('stops at the message that `until` names', async () => {
     server.script(x => x.stream('data: 1\n\ndata: [DONE]\n\ndata: 2\n\n'))
     expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual([1, '[DONE]'])
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 })
 
@@ -316,13 +317,13 @@ describe('silence', () => {
     )
     const source = open({ connectTimeoutMs: 200 })
     const messages = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
+    await eventually(() => expect(waiting).toBeDefined())
     // Back on line: the browser's own sign that a network may be another one.
     browser.dispatchEvent(new Event('online'))
     expect(data(await messages)).toEqual([2])
     expect(source.transport).toBe('stream')
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, true, false, false])
-    await vi.waitFor(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true))
   })
 
   it('a stream that is still mute leaves the poll as it is', async () => {
@@ -336,9 +337,9 @@ describe('silence', () => {
     )
     const source = open({ connectTimeoutMs: 200 })
     const messages = all(source)
-    await vi.waitFor(() => expect(waiting).toBeDefined(), { timeout: 5_000 })
+    await eventually(() => expect(waiting).toBeDefined())
     browser.dispatchEvent(new Event('online'))
-    await vi.waitFor(() => expect(server.exchanges[4]?.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges[4]?.closed).toBe(true))
     expect(source).toMatchObject({ status: 'connected', transport: 'poll' })
     waiting!()
     expect(data(await messages)).toEqual([2])
@@ -385,7 +386,7 @@ describe('in a browser', () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.stream(message(1)).end(END))
     const source = open()
     const messages = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+    await eventually(() => expect(source.status).toBe('reconnecting'))
     browser.dispatchEvent(new Event('online'))
     expect(data(await messages)).toEqual([1])
   })
@@ -396,7 +397,7 @@ describe('the life of a source', () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }))
     const source = open()
     const messages = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
+    await eventually(() => expect(source.status).toBe('reconnecting'))
     source.close()
     expect(await messages).toEqual([])
     expect(source.status).toBe('closed')
@@ -409,14 +410,14 @@ describe('the life of a source', () => {
       expect(one.data).toBe(1)
       break
     }
-    await vi.waitFor(() => expect(server.exchanges[0]!.closed).toBe(true), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 
   it('return() during a wait for news settles', async () => {
     server.script(x => x.open())
     const iterator = open()[Symbol.asyncIterator]()
     const next = iterator.next()
-    await vi.waitFor(() => expect(server.exchanges).toHaveLength(1), { timeout: 5_000 })
+    await eventually(() => expect(server.exchanges).toHaveLength(1))
     await iterator.return!()
     expect(await next).toEqual({ done: true, value: undefined })
   })
@@ -426,7 +427,7 @@ describe('the life of a source', () => {
     const source = open()
     const iterator = source[Symbol.asyncIterator]()
     await iterator.next()
-    await vi.waitFor(() => expect(source.position).toBe('e1.1'), { timeout: 5_000 })
+    await eventually(() => expect(source.position).toBe('e1.1'))
     await iterator.next()
     expect(source.position).toBe('e1.2')
   })

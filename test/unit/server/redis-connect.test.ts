@@ -22,14 +22,14 @@ describe('where Redis is', () => {
     const client = connect(options)
     // Lazy: nothing is connected.
     expect(client.status).toBe('wait')
-    expect(client.options).toMatchObject({ ...expected, enableOfflineQueue: false, maxRetriesPerRequest: 0, socketTimeout: 2_000 })
+    expect(client.options).toMatchObject({ ...expected, enableOfflineQueue: false, maxRetriesPerRequest: 0, socketTimeout: 1_600 })
   })
 
   it('a cluster', () => {
     const client = connect({ url: 'rediss://u:p@a:1,rediss://b:2', cluster: true }) as ioredis.Cluster
     expect(client.isCluster).toBe(true)
     expect(client.status).toBe('wait')
-    expect(client.options.redisOptions).toMatchObject({ username: 'u', password: 'p', tls: {}, socketTimeout: 2_000 })
+    expect(client.options.redisOptions).toMatchObject({ username: 'u', password: 'p', tls: {}, socketTimeout: 1_600 })
   })
 
   it.each([

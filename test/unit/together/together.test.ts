@@ -55,7 +55,7 @@ describe('our client and our server, with a network between them', () => {
         await vi.waitFor(() => {
           if (source.transport !== on) nudge?.()
           expect([source.status, source.transport, seen.length]).toEqual(['connected', on ?? source.transport, published])
-        }, { timeout: 10_000, interval: 5 })
+        }, { timeout: 20_000, interval: 5 })
       }
       for (const one of acts) {
         switch (one.type) {

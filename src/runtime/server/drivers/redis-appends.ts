@@ -4,9 +4,10 @@ import { afterTick } from '../tick'
 import { channelEnded } from './channel-ended'
 import { leaseLost } from './lease-lost'
 import type { ChannelKeys, ServerClock } from './redis-commands'
-import { retrying, runScript } from './redis-commands'
+import { runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import type { RedisLink } from './redis-link'
+import { onceOrNever } from './redis-once'
 import type { LogAppend, LogWriter } from './types'
 
 /** Messages of one script call: while it runs, Redis does nothing else. */
@@ -135,8 +136,7 @@ export class RedisAppends {
   }
 
   /**
-   * One append, and only one: when its answer is lost, it is asked again under the same number, and Redis says what became of
-   * it. When the time is up it has a deadline in Redis too, so that what was rejected here does not happen there later.
+   * One append, and only one: when its answer is lost, it is asked again under the same number, and Redis says what became of it.
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf } = this.init
@@ -151,7 +151,7 @@ export class RedisAppends {
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate(), ...args]))
+      const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [this.#candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })

@@ -16,6 +16,11 @@ export type CreateRedisClient = (settings: RedisOptions, role: RedisRole) => Red
 /** How long until what has failed is tried again. */
 export const RETRY_MS = 20
 
+/**
+ * Of the time that an operation has, the part in which Redis should answer. Who has heard nothing by then asks again, over another connection.
+ */
+export const ANSWER_FACTOR = 0.8
+
 const MAX_RECONNECT_MS = 500
 /** Whoever has given up has tried before: 160 ms. */
 const GIVEN_UP_ATTEMPT = 3
@@ -29,7 +34,7 @@ export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions 
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     // A peer that vanished without a word is found by whoever waits for its answer.
-    socketTimeout: timeoutMs,
+    socketTimeout: timeoutMs * ANSWER_FACTOR,
     retryStrategy: reconnectDelayMs,
     // After a failover the old primary may be a replica, which refuses to write.
     reconnectOnError: error => error.message.startsWith('READONLY'),

@@ -47,9 +47,10 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
 /**
  * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
  * is tried must be safe to do twice. Rejects with what went wrong last, or with the last "not now" of Redis: a replica says that it is one,
- * and is left then, so that the last attempt only finds no connection.
+ * and is left then, so that the last attempt only finds no connection. With `clock`, also when a deadline was missed because the
+ * server's clock was not known well.
  */
-export async function retrying<T>(until: number, clock: ServerClock, attempt: () => Promise<T>): Promise<T> {
+export async function retrying<T>(until: number, attempt: () => Promise<T>, clock?: ServerClock): Promise<T> {
   let said: unknown
   while (true) {
     try {
@@ -58,7 +59,7 @@ export async function retrying<T>(until: number, clock: ServerClock, attempt: ()
     catch (error) {
       if (isTransient(error)) said = error
       // An error of ours says that nothing was sent, and that it is no use to try.
-      const passing = clock.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
+      const passing = clock?.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
       if (!passing || performance.now() >= until) throw isReply(error) ? error : said ?? error
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }

@@ -31,6 +31,11 @@ const OWN = ['CHANNEL_ENDED', 'EXPIRED', 'LEASE_LOST']
 /** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
 const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY']
 
+/** An error of our own scripts, and so an answer to what they were asked. */
+export function isOwnReply(error: unknown): boolean {
+  return isReply(error, ...OWN)
+}
+
 export function isTransient(error: unknown): boolean {
   return isReply(error, ...TRANSIENT)
 }

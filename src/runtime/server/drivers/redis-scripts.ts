@@ -169,19 +169,19 @@ end
  */
 export const APPEND = `${PRELUDE}
 local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[14])
-local expired = late()
-if expired then return expired end
 
 local before = redis.call('GET', KEYS[4])
 if before then
   local number, rest = string.match(before, '^(%S+) (.*)$')
-  -- The same append once more, because its answer was lost.
+  -- The same append once more, because its answer was lost: that it was done is true behind the deadline as well.
   if number == sequence then
     local answer = { int(now), '' }
     for field in string.gmatch(rest, '%S+') do answer[#answer + 1] = field end
     return answer
   end
 end
+local expired = late()
+if expired then return expired end
 local life = open(candidate, ARGV[6])
 notBack(life, ARGV[10], tonumber(ARGV[11]), ARGV[12], candidate)
 if ARGV[13] ~= '' and not life.ended and not holds(life, ARGV[13]) then return redis.error_reply('LEASE_LOST') end

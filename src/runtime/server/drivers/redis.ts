@@ -47,14 +47,14 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   /** A write that happens in time or not at all. Gives what is behind the server's time. */
   async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
-    const [now, ...answer] = await retrying(until, clock, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args)).catch(error => giveUp(error, channel))
+    const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
     clock.set(Number(now))
     return answer
   }
 
   async function read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
     const until = performance.now() + timeoutMs
-    return retrying(until, clock, async () => readRedisLog({ link, until, keys: keysOf(channel), candidate: createEpoch(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => giveUp(error, channel))
+    return retrying(until, () => readRedisLog({ link, until, keys: keysOf(channel), candidate: createEpoch(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => giveUp(error, channel))
   }
 
   function giveUp(error: unknown, channel: string): never {
