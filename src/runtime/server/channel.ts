@@ -15,12 +15,13 @@ import { isPrivateError, publicError } from './public-error'
 import { byteLength } from './wire'
 import { readChannel, subscribeChannel } from './channel-read'
 
+/** Of a channel's name, and of a key. */
 const MAX_NAME_BYTES = 512
 
 export interface SSEPublishOptions {
-  /** The SSE `event` field. `sse` is reserved. */
+  /** The SSE `event` field: 1 to 512 characters. `sse` is reserved. */
   event?: string
-  /** Makes a retry idempotent: while a message with this key is kept, publishing it again resolves with the id it has. */
+  /** Of 1 to 512 bytes. Makes a retry idempotent: while a message with this key is kept, publishing it again resolves with the id it has. */
   key?: string
 }
 
@@ -140,7 +141,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   readonly retention: SSERetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
-    if (!isText(name) || byteLength(name) > MAX_NAME_BYTES) {
+    if (!isName(name)) {
       throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be well-formed text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
@@ -231,8 +232,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
-    if (key !== undefined && !isText(key)) {
-      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be well-formed text, got ${printValue(key)}.`)
+    if (key !== undefined && !isName(key)) {
+      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be well-formed text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)
@@ -242,8 +243,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 }
 
 /** Half a surrogate pair has no UTF-8: whatever has one would have the name, or the key, of everything else that has one there. */
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.isWellFormed()
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
 }
 
 function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
