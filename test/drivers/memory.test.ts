@@ -6,6 +6,25 @@ const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
 
 describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
 
+it('promise 4: forgets logs that nobody has written to, reads or fills, when a stranger asks for ever more of them', async () => {
+  const driver = createMemoryDriver(RETENTION, 10)
+  const epochs = async () => Promise.all(['read', 'written', 'ended', 'filled', 'asked for'].map(async name => (await driver.state(name)).epoch))
+  const off = await driver.subscribe('read', () => {})
+  await driver.append('written', [{ data: '1' }], RETENTION)
+  await driver.finish('ended', {}, RETENTION)
+  await driver.lease('filled', { type: 'acquire', token: 't', leaseMs: 60_000, onLost: 'fail' }, RETENTION)
+  const before = await epochs()
+  for (let n = 0; n < 100; n++) await driver.state(`flood ${n}`)
+  const after = await epochs()
+  expect(after.slice(0, 4)).toEqual(before.slice(0, 4))
+  expect(after[4]).not.toBe(before[4])
+  // The newest are known still.
+  const { epoch } = await driver.state('flood 99')
+  expect((await driver.state('flood 99')).epoch).toBe(epoch)
+  off()
+  await driver.close()
+})
+
 describe('the memory driver: time', () => {
   beforeEach(() => vi.useFakeTimers())
   afterEach(() => vi.useRealTimers())

@@ -4,6 +4,7 @@ import { SSEError } from '../shared/errors'
 import { follow } from '../shared/abort'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
+import { whenAborted } from './abort'
 import type { SSEReadResult } from './sse-channel'
 import { unpackData } from './drivers/packed-data'
 import type { LogDriver, LogEntry } from './drivers/types'
@@ -62,7 +63,7 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
   let news = Promise.withResolvers<void>()
   const stop = () => news.resolve()
   signal.addEventListener('abort', stop)
-  closing.addEventListener('abort', stop, { signal })
+  const release = whenAborted(closing, stop)
   try {
     if (signal.aborted) return
     reader = await open()
@@ -95,6 +96,7 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
   }
   finally {
     reader?.close()
+    release()
     // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
     left.abort()
   }

@@ -14,6 +14,7 @@ import { byteLength } from './wire'
 import { readChannel, subscribeChannel } from './channel-read'
 import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './sse-channel'
 
+/** Of a channel's name, and of a key. */
 const MAX_NAME_BYTES = 512
 
 /** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
@@ -22,7 +23,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   readonly retention: SSERetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
-    if (!isText(name) || byteLength(name) > MAX_NAME_BYTES) {
+    if (!isName(name)) {
       throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
@@ -109,8 +110,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
-    if (key !== undefined && !isText(key)) {
-      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string, got ${printValue(key)}.`)
+    if (key !== undefined && !isName(key)) {
+      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)
@@ -120,8 +121,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 }
 
 /** Half a surrogate pair has no UTF-8: whatever has one would have the name, or the key, of everything else that has one there. */
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.isWellFormed()
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
 }
 
 function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {

@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { addressOf, headerOf } from '#sse/h3'
 import { invalidOption } from '../shared/errors'
 import type { ResolvedHandlerOptions } from './options'
+import { kindOf } from './stream-source'
 
 /** Who a client is: what `clientKey` says, or its address. `undefined`: nobody in particular. */
 export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {
@@ -16,7 +17,7 @@ export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOpti
   const key: unknown = clientKey?.(event)
   if (key === undefined || key === null) return undefined
   if (typeof key === 'string' || typeof key === 'number') return String(key)
-  throw invalidOption('clientKey', 'a function that returns a text or nothing, at once', key instanceof Promise ? 'a promise' : key)
+  throw invalidOption('clientKey', 'a function that returns a text or nothing, at once', kindOf(key))
 }
 
 /** The address that the outermost of our own `proxies` saw; of the socket without any. */

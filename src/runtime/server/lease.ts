@@ -1,6 +1,6 @@
 import { SSEError } from '../shared/errors'
 import { SECRET_LENGTH, createEpoch } from '../shared/position'
-import { aborted } from './abort'
+import { aborted, whenAborted } from './abort'
 import { channelEnded } from './drivers/channel-ended'
 import { leaseLost } from './drivers/lease-lost'
 import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/types'
@@ -165,7 +165,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   let news = new AbortController()
   const onLeave = () => news.abort()
   const hearing = new OwnTask(onLeave)
-  signal.addEventListener('abort', onLeave)
+  const release = whenAborted(signal, onLeave)
   try {
     while (!signal.aborted) {
       let waitMs = RETRY_MS
@@ -184,7 +184,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
     }
   }
   finally {
-    signal.removeEventListener('abort', onLeave)
+    release()
     unsubscribe?.()
     hearing.stop()
   }

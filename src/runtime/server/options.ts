@@ -88,7 +88,7 @@ export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
   clientKey?: (event: H3Event) => string | undefined
   /**
    * Asks `check` every `everyMs` milliseconds (the first time jittered down to 80 %) whether an open stream may go on.
-   * `false`, or an error made to be shown (`SSEError`, `createError`), ends it with `error` (401 `UNAUTHORIZED`, or the
+   * `false`, `null` (no session, as many say it), or an error made to be shown (`SSEError`, `createError`), ends it with `error` (401 `UNAUTHORIZED`, or the
    * error's own code and status; not retried). `'leave'` ends it with `leave`: the client comes back, through the handler's own
    * checks, with a fresh token in place of one that has expired. Any other error, or no answer before the next check is due, is logged,
    * and the stream goes on; after three in a row it ends with 503 `REVALIDATION_FAILED`, and the client may come back. Checks never overlap.

@@ -1,6 +1,7 @@
 import type { PositionRequest } from '../shared/position'
 import type { SSEBatch } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
+import { whenAborted } from './abort'
 import type { SSEContext } from './context'
 import type { Channel } from './channel'
 import { spread } from './jitter'
@@ -31,7 +32,7 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
   // The reader begins where the page ended, so that what came in between is not missed.
   const reader = await hub.reader(channel.name, here, 'now')
   try {
-    await news(reader, wait, [signal, closing])
+    await news(reader, wait, signal, closing)
   }
   finally {
     reader.close()
@@ -47,19 +48,21 @@ export function notPollable(): SSEError {
 }
 
 /** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */
-async function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, signals: AbortSignal[]): Promise<void> {
-  if (reader.hasNews || signals.some(signal => signal.aborted)) return
+async function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, left: AbortSignal, closing: AbortSignal): Promise<void> {
+  if (reader.hasNews || left.aborted || closing.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, waitMs)
   const done = () => resolve()
-  for (const signal of signals) signal.addEventListener('abort', done)
+  left.addEventListener('abort', done)
+  const release = whenAborted(closing, done)
   reader.wake = () => {
     if (reader.hasNews) resolve()
   }
   await promise
   // Here and not where it was resolved: that may be another request, which has no say in the timers of this one.
   clearTimeout(timer)
-  for (const signal of signals) signal.removeEventListener('abort', done)
+  left.removeEventListener('abort', done)
+  release()
 }
 
 function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {

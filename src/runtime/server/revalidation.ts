@@ -51,7 +51,8 @@ export class Revalidation implements Due {
   async #ask(): Promise<void> {
     try {
       const allowed = await this.check()
-      if (allowed === false) this.#end(LAPSED)
+      // Many functions that find no session resolve with `null`. `undefined` is allowed: it comes from a check that throws instead.
+      if (allowed === false || allowed === null) this.#end(LAPSED)
       // Neither yes nor no: the client must come back and be checked as a newcomer.
       else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0

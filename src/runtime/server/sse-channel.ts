@@ -6,9 +6,9 @@ import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
 
 export interface SSEPublishOptions {
-  /** The SSE `event` field. `sse` is reserved. */
+  /** The SSE `event` field: 1 to 512 characters. `sse` is reserved. */
   event?: string
-  /** Makes a retry idempotent: while a message with this key is kept, publishing with it again resolves with that message's id. */
+  /** 1 to 512 bytes. Makes a retry idempotent: while a message with this key is kept, publishing with it again resolves with that message's id. */
   key?: string
 }
 

@@ -17,6 +17,9 @@ const LINE_BREAK = /\r\n|\r|\n/
 const NOT_IN_ID = /[\r\n\0]/
 const NOT_IN_EVENT = /[\r\n\0]/
 
+/** In characters. No limit of a message's data counts it, and it may be a client's own word. */
+const MAX_EVENT_LENGTH = 512
+
 const encoder = new TextEncoder()
 /** Read from `globalThis`: for a bare `Buffer`, bundlers add a polyfill on runtimes that have none. */
 const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
@@ -122,8 +125,8 @@ export function assertEvent(event: unknown): asserts event is string | undefined
   if (event === CONTROL_EVENT) {
     throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
-  if (typeof event !== 'string' || event === '' || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string without line breaks, got ${printValue(event)}.`)
+  if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
+    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
   }
 }
 

@@ -60,7 +60,9 @@ describe('publish', () => {
     expect(await code(channel.publish(1, { event: 'sse' }))).toBe('RESERVED_EVENT')
     expect(await code(channel.publish(1, { event: 'a\nb' }))).toBe('INVALID_EVENT')
     expect(await code(channel.publish(1, { event: '' }))).toBe('INVALID_EVENT')
+    expect(await code(channel.publish(1, { event: 'x'.repeat(513) }))).toBe('INVALID_EVENT')
     expect(await code(channel.publish(1, { key: '' }))).toBe('INVALID_OPTION')
+    expect(await code(channel.publish(1, { key: 'é'.repeat(257) }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(1, { key: 5 as never }))).toBe('INVALID_OPTION')
     // In UTF-8 the same key as any other half of a pair, so that the second message would be none.
     expect(await code(channel.publish(1, { key: '\uD800' }))).toBe('INVALID_OPTION')

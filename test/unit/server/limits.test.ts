@@ -193,6 +193,9 @@ describe('maxConnectionsPerClient', () => {
     for (const path of ['/', '/run']) expect((await fetch(server.url + path)).status).toBe(500)
     expect(server.reported).toHaveLength(2)
     expect(server.reported[0]).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('`clientKey`') })
+    // Its kind alone: a client is shown it, and a user has fields that even the user is not.
+    server.route('/user', endless, { maxConnectionsPerClient: 1, clientKey: (() => ({ passwordHash: 'hush' })) as never })
+    expect(await (await fetch(`${server.url}/user`)).text()).not.toContain('hush')
   })
 
   it('may be per user', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
@@ -202,6 +203,20 @@ describe('waiting', () => {
     const { pollMs } = await (await fetch(`${server.url}/never?transport=poll&position=1&waitMs=60000`)).json() as SSEBatch
     expect(pollMs).toBeGreaterThanOrEqual(100)
     expect(pollMs).toBeLessThanOrEqual(300)
+  })
+
+  it('any number of them, and of `subscribe`, listen to the shutdown with one listener: each that is added would be compared with all', async () => {
+    const channel = server.channel('x')
+    const waiting = Array.from({ length: 50 }, () => fetch(`${server.url}/c/x?transport=poll&position=now`))
+    const subscribed = Array.from({ length: 50 }, async () => {
+      for await (const message of channel.subscribe({ after: 'now' })) return message.data
+    })
+    await eventually(() => expect(server.context.insight.polls).toBe(50))
+    await eventually(() => expect(server.context.hub.channels.get('x')?.readers.size).toBe(100))
+    expect(getEventListeners(server.context.closing, 'abort').length).toBeLessThan(3)
+    await channel.publish('all')
+    expect(await Promise.all(subscribed)).toEqual(Array.from({ length: 50 }).fill('all'))
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array.from({ length: 50 }).fill(200))
   })
 
   it('a shutdown does not make it wait, nor lose its place', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis'
 import { redisSettings } from '../../../src/runtime/server/drivers/redis-client'
 import type { RedisConnectOptions } from '../../../src/runtime/server/drivers/redis-connect'
+import { SSEError } from '../../../src/runtime/shared/errors'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis-connect'
 
 const settings = redisSettings(2_000, 'commands')
@@ -35,6 +36,7 @@ describe('where Redis is', () => {
     ['no url', { url: 'localhost:6379' }, /Expected `redis.url` to be/],
     ['another protocol', { url: 'http://h' }, /Expected `redis.url` to be/],
     ['a database that is no number', { url: 'redis://h/abc' }, /Expected `redis.url` to be/],
+    ['a password with a bare percent sign', { url: 'redis://:100%@h' }, /percent-encoded, got `"…@h"`/],
     ['two urls for nothing', { url: 'redis://a,redis://b' }, /unless `redis.cluster` or `redis.sentinel` is set/],
     ['both', { cluster: true, sentinel: 'main' }, /Expected `redis.sentinel` to be empty/],
     ['a cluster with a database', { url: 'redis://a/1', cluster: true }, /a cluster has only one/],
@@ -52,13 +54,14 @@ describe('where Redis is', () => {
 
 it('a client that cannot be made: whoever asks hears that Redis is away, and the log why, once', async () => {
   const report = vi.fn()
-  const missing = new Error('There is no such package.')
+  // As of the package: its text is for the log, and not for strangers, who are shown that of an SSEError.
+  const missing = new SSEError('DRIVER_UNAVAILABLE', 'There is no such package.', { statusCode: 503 })
   const retention = { maxMessages: 1, maxAgeMs: 1_000 }
   const driver = createRedisDriver({ createClient: () => {
     throw missing
   }, report, timeoutMs: 200 }, retention)
-  for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-  await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
+  await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
   expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis cannot be reached'), missing)
   await driver.close()
 })

@@ -28,6 +28,11 @@ describe('revalidate', () => {
     expect(server.reported).toEqual([])
   })
 
+  it('ends one of whom no session is found', async () => {
+    let checks = 0
+    expect(await lastOf(async () => ++checks < 3 ? { user: 1 } : null)).toMatchObject({ code: 'UNAUTHORIZED', retry: false })
+  })
+
   it('shows an error that was made to be shown, and does not invite the client back', async () => {
     expect(await lastOf(() => Promise.reject(new SSEError('BANNED', 'Banned.', { statusCode: 503 })))).toMatchObject({ code: 'BANNED', statusCode: 503, retry: false })
     await server.close()

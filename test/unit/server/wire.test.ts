@@ -145,7 +145,7 @@ describe('wire: refused at run time', () => {
     expect(codeOf(() => encodeId(id))).toBe('INVALID_ID')
   })
 
-  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }])('trap 1: an event name of %j', (event) => {
+  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }, 'x'.repeat(513)])('trap 1: an event name of %j', (event) => {
     expect(codeOf(() => assertEvent(event))).toBe('INVALID_EVENT')
   })
 

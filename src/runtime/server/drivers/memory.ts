@@ -10,16 +10,22 @@ import type { LeaseRequest, LogDriver, LogEntry, LogNotice } from './types'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
+/** The most logs that nobody has written to: a stranger makes them by asking for names, 700 bytes each. Beyond, the oldest without a reader is forgotten. */
+const MAX_UNWRITTEN = 100_000
+/** How many of those are looked at when another is made, so that none costs more than the others. */
+const LOOK_AT_UNWRITTEN = 2
 
 /**
  * The memory driver: logs of this process only. They end with it, and a client that comes back to another
  * process is told so by a gap with reason `epoch`.
  *
  * A log is forgotten when nobody subscribes to it and nothing has touched it for twice its `maxAgeMs`: a reader that
- * returns later than that finds a new epoch.
+ * returns later than that finds a new epoch. So does one of a log that has no message yet, where `maxUnwritten` such logs were asked for since.
  */
-export function createMemoryDriver(defaults: SSERetention): LogDriver {
+export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UNWRITTEN): LogDriver {
   const logs = new Map<string, MemoryLog>()
+  /** Names of logs that have no message yet, the oldest first, and perhaps of some that have ended without one. */
+  const unwritten = new Set<string>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
   let sweptAt = 0
@@ -31,6 +37,8 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       if (REQUESTS_OWN_IO) sweepNow()
       log = new MemoryLog(epoch(), defaults)
       logs.set(channel, log)
+      unwritten.add(channel)
+      forgetUnwritten()
       // Whoever still publishes while the process goes must not start it again.
       if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
@@ -58,6 +66,22 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     for (const listener of listeners.get(channel) ?? []) listener(notice)
   }
 
+  function forget(channel: string): boolean {
+    unwritten.delete(channel)
+    return logs.delete(channel)
+  }
+
+  function forgetUnwritten(): void {
+    for (let looked = 0; looked < LOOK_AT_UNWRITTEN && unwritten.size > maxUnwritten; looked++) {
+      const oldest = unwritten.values().next().value!
+      unwritten.delete(oldest)
+      const log = logs.get(oldest)
+      if (!log || log.isWritten || log.ended || log.lease) continue
+      if (listeners.has(oldest)) unwritten.add(oldest)
+      else logs.delete(oldest)
+    }
+  }
+
   /** Where no timer outlives its request, logs are swept when a new one begins. */
   function sweepNow(): void {
     if (sweptAt + SWEEP_MS > performance.now()) return
@@ -69,7 +93,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     const now = performance.now()
     for (const [channel, log] of logs) {
       log.trimByAge()
-      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) logs.delete(channel)
+      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) forget(channel)
     }
     if (logs.size === 0) {
       clearInterval(sweeper)
@@ -84,6 +108,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       const log = open(channel, retention)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (log.closing) throw channelEnded(channel)
+      if (!log.isWritten) unwritten.delete(channel)
       const added: LogEntry[] = []
       const offsets = entries.map(entry => log.append(entry, added))
       log.trimTo(retention.maxMessages)
@@ -129,7 +154,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
     },
 
     async remove(channel) {
-      if (!logs.delete(channel)) return
+      if (!forget(channel)) return
       notify(channel, { type: 'changed' })
     },
 
@@ -138,6 +163,7 @@ export function createMemoryDriver(defaults: SSERetention): LogDriver {
       clearInterval(sweeper)
       sweeper = undefined
       logs.clear()
+      unwritten.clear()
       listeners.clear()
     },
   }

@@ -5,7 +5,7 @@ import { reconnectDelayMs } from './redis-client'
 
 /** Used where no url is given. */
 export const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
-const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas'
+const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded'
 
 /** Where Redis is. As module options under `sse.redis`, and `NUXT_SSE_REDIS_URL` and so on at run time. */
 export interface RedisConnectOptions {
@@ -61,8 +61,18 @@ function parseAll(text: string): URL[] {
   return text.split(',').map((url) => {
     const parsed = URL.canParse(url.trim()) ? new URL(url.trim()) : undefined
     const database = parsed?.pathname.slice(1) ?? ''
-    if (parsed?.hostname && ['redis:', 'rediss:'].includes(parsed.protocol) && /^\d*$/.test(database)) return parsed
+    if (parsed?.hostname && ['redis:', 'rediss:'].includes(parsed.protocol) && /^\d*$/.test(database) && isDecodable(parsed.username + parsed.password)) return parsed
     // Whatever stands before the last `@` of them all may be a part of a password: one with a comma in it, or of an url without a protocol.
     throw invalidOption('redis.url', URLS_EXPECTED, text.replace(/^.*@/s, '…@'))
   })
+}
+
+/** A bare `%` is nothing that an url can hold, and yet `URL` takes it. */
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined
+  }
+  catch {
+    return false
+  }
 }

@@ -53,9 +53,9 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
       return await createClient(redisSettings(timeoutMs, role), role)
     }
     catch (error) {
-      // A package that is missing, say. Whoever asks is only told that Redis cannot be reached.
+      // A package that is missing, say. Whoever asks is only told that Redis cannot be reached: it may be a stranger.
       outage.failed(error)
-      throw error
+      throw new Error('No client could be made.', { cause: error })
     }
   }
 
