@@ -18,8 +18,14 @@ import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventN
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
+/**
+ * What no url is. TypeScript types a getter once, by the first signature that it tries: from this one it learns that its text matters, and
+ * the next one finds it (`() => '/api/clock'`, and not `() => string`).
+ */
+interface Refused { (): '', readonly __refused: never }
+
 /** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
-type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
+type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
