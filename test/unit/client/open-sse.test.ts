@@ -453,3 +453,25 @@ describe('the life of a source', () => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })
 })
+
+describe('a url that nothing can be asked of', () => {
+  it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not tried for ever', (url) => {
+    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute url') }))
+  })
+
+  it('a relative one is a url in a page', async () => {
+    vi.stubGlobal('location', { href: 'http://127.0.0.1:1/page' })
+    try {
+      openSSE('/api/feed').close()
+      expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a url') }))
+    }
+    finally {
+      vi.unstubAllGlobals()
+    }
+  })
+})
+
+it('who gives up says what the last failure was', async () => {
+  server.script(x => x.status(500, { message: 'Out of order' }))
+  expect(await failure(open({ ...QUICK, reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', message: expect.stringMatching(/^Gave up after 2 attempts: Out of order$/) })
+})

@@ -7,9 +7,10 @@ import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
+import { invalidOption } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
-import { warnOfState, warnOutsideScope, warnUnsharable } from '../dev-warnings'
+import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -71,8 +72,8 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   ended: Readonly<Ref<boolean>>
   /** What was missed for good, last. */
   gap: Readonly<Ref<SSEGap | undefined>>
-  /** Goes on from the position; with a url, drops data and position and begins there. */
-  connect: (url?: string) => void
+  /** Goes on from the position; with a url, drops data and position and begins there. An event, as of `@click="connect"`, is no url. */
+  connect: (url?: string | Event) => void
   stop: () => void
   /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
   on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
@@ -107,6 +108,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
+    if (typeof path !== 'string') throw invalidOption('url', 'a text (until there is one: `immediate: false`, and then `connect(url)`)', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
@@ -129,7 +131,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   function take(next: SSEMessage): void {
-    client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+    client.guard(() => {
+      const check = import.meta.dev && reduce && watchReduce(path(), data.value)
+      data.value = reduce ? reduce(data.value, next) : next.data as State
+      if (check) check(data.value)
+    })
     message.value = next
   }
 
@@ -158,11 +164,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   let started = false
   let over = false
-  function connect(to?: string): void {
+  function connect(to?: string | Event): void {
     // Behind its component nobody would end it.
     if (import.meta.server || over) return
     // From where the server's reading ended, unless that was of another place.
-    const next = to ?? (started || begun === path() ? undefined : toValue(url))
+    const next = typeof to === 'string' ? to : (started || begun === path() ? undefined : toValue(url))
     if (next !== undefined) reset()
     client.connect(next === undefined ? undefined : withBase(next))
     started = true
@@ -196,7 +202,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
-    if (import.meta.dev) warnOutsideScope(path())
+    if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In
