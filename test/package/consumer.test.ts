@@ -202,9 +202,10 @@ describe('the packed tarball in a new application', () => {
     await cp(join(app, '.output'), away, { recursive: true })
     const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis' })
     try {
+      // Before anybody asks for a channel: what has started looks well otherwise.
+      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
-      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
       expect(server.output()).toContain('Nothing says where Redis is')
     }
     finally {

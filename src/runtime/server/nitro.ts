@@ -126,16 +126,23 @@ function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], 
   }
 }
 
-/** What makes no sense is said now, when the server starts; ioredis is loaded when somebody needs it. */
+/** What makes no sense is said now, when the server starts; Redis is asked when somebody needs it. */
 function redisClients(options: RedisConnectOptions): CreateRedisClient {
   const connect = redisConnector(options)
+  // That there is no client, too, and not by the first who publishes. By then all plugins have said whether they make clients themselves.
+  setTimeout(() => {
+    if (!createClient) loadClient().catch(({ message }: Error) => console.error(message))
+  })
   return async (settings, role) => {
     clientsMade = true
     if (createClient) return createClient(settings, role)
     if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
-    const ioredis = await loadIoredis().catch((cause) => {
-      throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
-    })
-    return connect(ioredis, settings)
+    return connect(await loadClient(), settings)
   }
+}
+
+async function loadClient(): ReturnType<typeof loadIoredis> {
+  return loadIoredis().catch((cause) => {
+    throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+  })
 }

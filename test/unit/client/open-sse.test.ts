@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
+import { refusalOf } from '../../../src/runtime/client/response'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -474,4 +475,9 @@ describe('a url that nothing can be asked of', () => {
 it('who gives up says what the last failure was', async () => {
   server.script(x => x.status(500, { message: 'Out of order' }))
   expect(await failure(open({ ...QUICK, reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', message: expect.stringMatching(/^Gave up after 2 attempts: Out of order$/) })
+})
+
+it('an answer that has no url, as of a request from inside a server, is asked about all the same', async () => {
+  const refusal = await refusalOf(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
+  expect(refusal).toMatchObject({ error: { message: 'Expected application/json, got text/event-stream: is it an SSE route?' } })
 })
