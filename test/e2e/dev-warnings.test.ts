@@ -141,3 +141,11 @@ it('a route rule that would keep the answer of a stream is an error, of that rou
     expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining(`'/api/kept/*': { cache: false }`), data: { code: 'INVALID_ROUTE_RULE' } })
   }
 })
+
+it('an import of the server\'s part into a page: who did it, and what to write instead', async () => {
+  await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
+  await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
+    statusCode: 500,
+    message: expect.stringMatching(/`#sse\/server` is for `server\/`, and was imported by app\/pages\/stray-import\.vue\. In the app there is `useSSE`/),
+  }))
+})

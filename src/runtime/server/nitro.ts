@@ -12,6 +12,7 @@ import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
 import { readTicketSecrets } from './ticket-secrets'
+import { unknownVariables } from './unknown-variables'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
@@ -106,6 +107,8 @@ function runtimeOptions(): RuntimeOptions {
 }
 
 function createContext(): SSEContext {
+  const variables = unknownVariables(globalThis.process?.env ?? {}, runtimeOptions())
+  if (variables.length) console.warn(`[nuxt-sse] There is no option for ${variables.join(', ')}: it has no effect.`)
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
