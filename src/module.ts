@@ -1,10 +1,11 @@
-import { addImports, addNitroPlugin, addServerImports, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
+import { addImports, addNitroPlugin, addServerImports, addVitePlugin, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
 import { setupDevtools } from './devtools'
 import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
 import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { serverOnly } from './server-only'
 import { usesSharing } from './uses-sharing'
 
 export type { ModuleOptions } from './options'
@@ -44,6 +45,9 @@ export default defineNuxtModule<ModuleOptions>({
       // The tab's routes are written for Nitro 2.
       setupDevtools(nuxt, resolve)
     }
+
+    // Tests may look at both sides. (In Nuxt 5 one Vite builds both.)
+    if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly(runtime('server'), nuxt.options.rootDir))
 
     // In development an application may begin to share at any time.
     const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))

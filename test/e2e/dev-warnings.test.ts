@@ -8,6 +8,7 @@ import { launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { projects, rootDir } from '../support/projects'
 import { eventually } from '../support/conditions'
+import { SSEReader } from '../support/read-sse'
 
 // As deep as the fixture itself, so that its paths to the module hold.
 const dir = join(rootDir, 'test/fixtures/.dev-ssr')
@@ -111,4 +112,39 @@ it('an option of a handler that makes no sense: said at once, of its own route, 
     expect([answer.status, (await answer.json()).data]).toEqual([500, { code: 'INVALID_OPTION' }])
   })
   for (const path of ['/mistakes', '/api/stats']) expect((await fetch(url + path)).status).toBe(200)
+})
+
+it('a handler that returns nothing, and could push nothing either: once', async () => {
+  output = ''
+  await writeFile(join(dir, 'server/api/forgotten.get.ts'), `export default defineSSEHandler(() => {\n  useSSEChannel('forgotten')\n})\n`)
+  await eventually(async () => expect((await fetch(`${url}/api/forgotten`, { signal: AbortSignal.timeout(2_000) })).status).toBe(200))
+  for (let n = 0; n < 2; n++) {
+    await using reader = await SSEReader.open(`${url}/api/forgotten`)
+    await reader.until(r => r.controls.length === 1)
+  }
+  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and takes no \W*connection/))
+  expect(output.match(/returned nothing/g)).toHaveLength(1)
+})
+
+it('a channel that is returned to defineEventHandler is an error, and not a request that nobody answers', async () => {
+  await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
+  await eventually(async () => {
+    const answer = await fetch(`${url}/api/stray`, { signal: AbortSignal.timeout(2_000) })
+    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned to `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
+  })
+})
+
+it('a route rule that would keep the answer of a stream is an error, of that route alone', async () => {
+  for (const path of ['/api/kept/stream', '/api/kept/stream?transport=poll']) {
+    const answer = await fetch(url + path, { signal: AbortSignal.timeout(5_000) })
+    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining(`'/api/kept/*': { cache: false }`), data: { code: 'INVALID_ROUTE_RULE' } })
+  }
+})
+
+it('an import of the server\'s part into a page: who did it, and what to write instead', async () => {
+  await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
+  await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
+    statusCode: 500,
+    message: expect.stringMatching(/`#sse\/server` is for `server\/`, and was imported by app\/pages\/stray-import\.vue\. In the app there is `useSSE`/),
+  }))
 })

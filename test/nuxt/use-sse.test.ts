@@ -273,6 +273,23 @@ describe('before, and below', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
+  it('an event in place of a url is none: `@click="connect"` goes on from the position', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')))
+    const { sse } = await mount()
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    sse.connect(new Event('click'))
+    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    expect(server.exchanges[1]!.request.headers['last-event-id']).toBe('e1.1')
+  })
+
+  it('a url that is no text is refused, and may come later', async () => {
+    server.script(x => x.stream(message(1)))
+    await expect(mount({}, (() => undefined) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
+    const { sse } = await mount({ immediate: false }, (() => undefined) as never)
+    sse.connect(server.url)
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+  })
+
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
     server.script(x => x.open())
     const rendered: string[] = []

@@ -200,12 +200,14 @@ describe('the packed tarball in a new application', () => {
   it('says what to install where Redis is asked for at run time, and its client is not there', async () => {
     const away = join(dir, 'away/.output')
     await cp(join(app, '.output'), away, { recursive: true })
-    const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis' })
+    const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis', NUXT_SSE_REDISURL: 'redis://127.0.0.1:6379' })
     try {
+      // Before anybody asks for a channel: what has started looks well otherwise.
+      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
-      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
       expect(server.output()).toContain('Nothing says where Redis is')
+      expect(server.output()).toContain('There is no option for NUXT_SSE_REDISURL: it has no effect.')
     }
     finally {
       await server.stop()

@@ -20,12 +20,12 @@ const { data, status } = useSSE<{ n: number }>('/api/x')
 const { data, status } = useSSE<{ n: number }>('/api/x', { share: 'browser', ssr: true })
 </script>`,
   without: `<script setup lang="ts">
-import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
+import { tryOnScopeDispose } from '@vueuse/core'
 
 const status = shallowRef('idle')
 const data = shallowRef<{ n: number }>()
 watch(status, () => {})
-tryOnMounted(() => {})
+onMounted(() => {})
 tryOnScopeDispose(() => {})
 useNuxtApp()
 useId()
@@ -38,7 +38,7 @@ const dirs: string[] = []
 afterAll(() => Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true }))))
 
 /** Texts of what is only for the server, or for whoever develops. */
-const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'speaks HTTP/1.1']
+const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'has no effect', 'changed what it was given', 'speaks HTTP/1.1']
 
 async function clientBytes(name: keyof typeof PAGES): Promise<number> {
   const dir = join(rootDir, `test/fixtures/.size-${name}`)

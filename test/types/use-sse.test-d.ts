@@ -24,7 +24,11 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE('/api/jobs/42/stream').data.value).toEqualTypeOf<{ percent: number } | undefined>()
     const id = '42' as string
     expectTypeOf(useSSE(`/api/jobs/${id}/stream`).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    expectTypeOf(useSSE(() => `/api/jobs/${id}/stream`).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    expectTypeOf(useSSE(() => `/api/jobs/${id}/stream`, { keep: 3 }).data.value).toEqualTypeOf<{ percent: number } | undefined>()
     expectTypeOf(useSSE(() => `/api/jobs/${id}/stream` as const).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+    expectTypeOf(useSSE(() => '/live').data.value).toEqualTypeOf<number | undefined>()
+    expectTypeOf(useSSE(() => id).data.value).toEqualTypeOf<unknown>()
     expectTypeOf(useSSE('/files/a/b.txt').data.value).toEqualTypeOf<{ line: string } | undefined>()
   })
 

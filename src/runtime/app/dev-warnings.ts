@@ -1,7 +1,9 @@
 import { getCurrentScope } from 'vue'
 import { canElect } from '../client/sharing/election'
 import type { SSEClientState } from '../client/types'
+import type { SSEMessage } from '../shared/types'
 import type { SSEError } from '../shared/errors'
+import type { UseSSEOptions } from './composables/use-sse'
 import { warnOnce } from './warn'
 
 /** How many connections a browser opens to one origin over HTTP/1.1, in all its tabs together. */
@@ -10,9 +12,31 @@ const MAX_HTTP1_CONNECTIONS = 6
 /** The origin of each stream that is live in this page. */
 const live = new Map<unknown, string>()
 
-/** Nothing ends a connection that belongs to no component. */
-export function warnOutsideScope(url: string): void {
+/** The names of all options: the compiler says when one is missing. */
+const OPTIONS = {
+  immediate: 1, initial: 1, reduce: 1, keep: 1, on: 1, ssr: 1, share: 1,
+  method: 1, query: 1, headers: 1, body: 1, credentials: 1, position: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1,
+} satisfies Record<keyof UseSSEOptions<SSEMessage, unknown>, 1>
+
+/** Warns of a call that nothing will end, as it belongs to no component, and of misspelt options, which have no effect. */
+export function warnOfCall(url: string, options: object): void {
+  const unknown = Object.keys(options).filter(name => !Object.hasOwn(OPTIONS, name))
+  if (unknown.length) warnOnce(`useSSE('${url}') has no option \`${unknown.join('`, `')}\`, which has no effect. There are ${Object.keys(OPTIONS).map(name => `\`${name}\``).join(', ')}.`)
   if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside of a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
+}
+
+/** Looks at what `reduce` makes of `before`. Vue only renders anew when it is another object; and one that returns nothing has most often forgotten to. */
+export function watchReduce(url: string, before: unknown): (after: unknown) => void {
+  const size = sizeOf(before)
+  return (after) => {
+    if (before !== undefined && after === undefined) warnOnce(`\`reduce\` of useSSE('${url}') returned nothing: return what \`data\` is to be.`)
+    else if (after === before && size !== sizeOf(after)) warnOnce(`\`reduce\` of useSSE('${url}') changed what it was given: return another one, such as \`[...all, message.data]\`. \`data\` is shown anew only then, and the \`initial\` that was changed is no beginning any more.`)
+  }
+}
+
+function sizeOf(value: unknown): number | undefined {
+  const { length, size } = (typeof value === 'object' && value !== null ? value : {}) as { length?: number, size?: number }
+  return length ?? size
 }
 
 /** Looks at each new state of a connection. Calls that share one have the same `key`. */

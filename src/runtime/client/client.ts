@@ -147,7 +147,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })
         const failures = state.attempt + (uncounted ? 0 : 1)
         if (failures >= reconnect.maxAttempts) {
-          return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts`, error, error.statusCode) })
+          return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
         if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {

@@ -1,4 +1,4 @@
-import { SSEError } from '../shared/errors'
+import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
@@ -26,7 +26,7 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
  * The loop ends when the source is complete. `close()` and `break` end it, and close the connection. A final failure is thrown out of
  * it: an {@link SSEError} with `code` and `statusCode`.
  *
- * @throws `INVALID_OPTION`
+ * @throws `INVALID_OPTION`; also for a relative url where there is no page that it could be relative to
  */
 export function openSSE<T = unknown>(url: string | URL, options: SSEClientOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
@@ -37,6 +37,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
   let taken = false
   let dropped = false
 
+  assertFetchable(String(url))
   const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
@@ -109,5 +110,16 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
         },
       }
     },
+  }
+}
+
+/** To `fetch` it would be one more failure of the network, to be tried again for ever. */
+function assertFetchable(url: string): void {
+  const base = (globalThis as { location?: { href?: string } }).location?.href
+  try {
+    void new URL(url, base)
+  }
+  catch {
+    throw invalidOption('url', base ? 'a url' : 'an absolute url, as there is no page here that it could be relative to', url)
   }
 }

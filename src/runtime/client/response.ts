@@ -72,7 +72,7 @@ export async function refusalOf(response: Response, contentType: string, code: s
   if (response.ok) {
     const got = headers.get('content-type')
     if (got?.toLowerCase().startsWith(contentType)) return undefined
-    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${withoutQuery(response.url)} an SSE route?`, undefined, status) }
+    return { type: 'failed', error: clientError(code, `Expected ${contentType}, got ${got}: is ${withoutQuery(response.url) || 'it'} an SSE route?`, undefined, status) }
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.

@@ -1,3 +1,4 @@
+import { getRouteRules } from 'nitro/app'
 import { useRuntimeConfig as useNitroConfig } from 'nitro/runtime-config'
 import type { SSEHooks } from '../server/insight'
 
@@ -17,6 +18,11 @@ const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ti
 /** As Nitro 2 has it: Nitro 3 leaves what the environment lays over the configuration as the text it was. */
 export function useRuntimeConfig(): { sse?: unknown } {
   return { sse: readTexts(useNitroConfig().sse) }
+}
+
+/** Whether a route rule (`cache`, `swr`) has the answers of the route with this pattern kept. */
+export function isCachedByRule(pattern: string): boolean {
+  return !!getRouteRules('GET', pattern.replaceAll(/:\w+|\*\*/g, '_')).routeRules?.cache
 }
 
 function readTexts(value: unknown): unknown {

@@ -12,6 +12,7 @@ import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
 import { readTicketSecrets } from './ticket-secrets'
+import { unknownVariables } from './unknown-variables'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
 interface RuntimeOptions extends SSEHandlerOptions {
@@ -106,6 +107,8 @@ function runtimeOptions(): RuntimeOptions {
 }
 
 function createContext(): SSEContext {
+  const variables = unknownVariables(globalThis.process?.env ?? {}, runtimeOptions())
+  if (variables.length) console.warn(`[nuxt-sse] There is no option for ${variables.join(', ')}: it has no effect.`)
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
@@ -132,13 +135,20 @@ function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], 
 /** Throws now, when the server starts, for options that make no sense; ioredis is loaded when a client is needed. */
 function redisClients(options: RedisConnectOptions): CreateRedisClient {
   const connect = redisConnector(options)
+  // That there is no client, too, and not by the first who publishes. By then all plugins have said whether they make clients themselves.
+  setTimeout(() => {
+    if (!createClient) loadClient().catch(({ message }: Error) => console.error(message))
+  })
   return async (settings, role) => {
     clientsMade = true
     if (createClient) return createClient(settings, role)
     if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
-    const ioredis = await loadIoredis().catch((cause) => {
-      throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
-    })
-    return connect(ioredis, settings)
+    return connect(await loadClient(), settings)
   }
+}
+
+async function loadClient(): ReturnType<typeof loadIoredis> {
+  return loadIoredis().catch((cause) => {
+    throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+  })
 }

@@ -98,7 +98,7 @@ async function runHandler({ event, handler, options, context, request }: Served,
   return isIterableSource(result) && !left().aborted ? resumable.channelOf(result) : result
 }
 
-async function startSource({ event, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
+async function startSource({ event, handler, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
   const open = () => connection.open(startOfHandwritten(event))
   if (result instanceof Channel) return startChannel(result, connection, context, request, event)
   if (isIterableSource(result)) {
@@ -107,6 +107,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
   }
   if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
+  else if (import.meta.dev) warnOfSilence(event, handler)
   open()
   return null
 }
@@ -195,4 +196,14 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 
 function invalidSource(result: unknown): SSEError {
   return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
+}
+
+const silent = new Set<string>()
+
+/** Push style, of a handler that does not take what it would push to: most often a `return` is missing. Said once for each route. */
+function warnOfSilence(event: H3Event, handler: Served['handler']): void {
+  const route = subjectOf(event)
+  if (handler.length > 1 || silent.has(route)) return
+  silent.add(route)
+  console.warn(`[nuxt-sse] ${route}: the handler returned nothing and takes no \`connection\`, so that its stream stays empty. Is a \`return\` missing? A channel, or what a generator gives, must be returned.`)
 }

@@ -1,18 +1,19 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
-import type { warnOfState as WarnOfState, warnOutsideScope as WarnOutsideScope } from '../../../src/runtime/app/dev-warnings'
+import type * as Warnings from '../../../src/runtime/app/dev-warnings'
 import { initialState } from '../../../src/runtime/client/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { SSEStatus } from '../../../src/runtime/client/types'
 
-let warnOfState: typeof WarnOfState
-let warnOutsideScope: typeof WarnOutsideScope
+let warnOfState: typeof Warnings.warnOfState
+let warnOfCall: typeof Warnings.warnOfCall
+let watchReduce: typeof Warnings.watchReduce
 let warn: ReturnType<typeof vi.spyOn>
 
 beforeEach(async () => {
   // What has been said, and what is live, is of a page: each test has another.
   vi.resetModules()
-  ;({ warnOfState, warnOutsideScope } = await import('../../../src/runtime/app/dev-warnings'))
+  ;({ warnOfState, warnOfCall, watchReduce } = await import('../../../src/runtime/app/dev-warnings'))
   warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
   vi.stubGlobal('location', { href: 'https://app.test/' })
 })
@@ -52,10 +53,10 @@ it('trap 47: counts what is live, once each, and by origin', () => {
 })
 
 it('says nothing where something ends the call', () => {
-  effectScope().run(() => warnOutsideScope('/api/x'))
+  effectScope().run(() => warnOfCall('/api/x', {}))
   expect(warn).not.toHaveBeenCalled()
-  warnOutsideScope('/api/x')
-  warnOutsideScope('/api/x')
+  warnOfCall('/api/x', {})
+  warnOfCall('/api/x', {})
   expect(warn).toHaveBeenCalledOnce()
 })
 
@@ -75,4 +76,27 @@ it.each([
 ])('%s: nothing', (_, error) => {
   warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
   expect(warn).not.toHaveBeenCalled()
+})
+
+it('an option that there is none of, once for each call', () => {
+  effectScope().run(() => {
+    warnOfCall('/api/x', { keep: 3, ssr: true })
+    expect(warn).not.toHaveBeenCalled()
+    for (let n = 0; n < 2; n++) warnOfCall('/api/x', { methd: 'POST', imediate: false, keep: 3 })
+  })
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. There are `immediate`, .*`method`/))
+})
+
+it('a reduce that returns nothing, or what it was given, changed; and none that returns what it was given, as it was', () => {
+  const kept = [1]
+  watchReduce('/api/x', kept)(kept)
+  watchReduce('/api/x', kept)([1, 2])
+  watchReduce('/api/x', undefined)(undefined)
+  expect(warn).not.toHaveBeenCalled()
+  const after = watchReduce('/api/x', kept)
+  kept.push(2)
+  after(kept)
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('changed what it was given: return a new value'))
+  watchReduce('/api/x', kept)(undefined)
+  expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('returned nothing'))
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
+import { refusalOf } from '../../../src/runtime/client/response'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -453,4 +454,31 @@ describe('the life of a source', () => {
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })
+})
+
+describe('a url that nothing can be asked of', () => {
+  it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not tried for ever', (url) => {
+    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute url') }))
+  })
+
+  it('a relative one is a url in a page', async () => {
+    vi.stubGlobal('location', { href: 'http://127.0.0.1:1/page' })
+    try {
+      openSSE('/api/feed').close()
+      expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a url') }))
+    }
+    finally {
+      vi.unstubAllGlobals()
+    }
+  })
+})
+
+it('who gives up says what the last failure was', async () => {
+  server.script(x => x.status(500, { message: 'Out of order' }))
+  expect(await failure(open({ ...QUICK, reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', message: expect.stringMatching(/^Gave up after 2 attempts: Out of order$/) })
+})
+
+it('an answer that has no url, as of a request from inside a server, is asked about all the same', async () => {
+  const refusal = await refusalOf(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
+  expect(refusal).toMatchObject({ error: { message: 'Expected application/json, got text/event-stream: is it an SSE route?' } })
 })

@@ -7,9 +7,10 @@ import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
+import { invalidOption } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSETransport } from '../../shared/types'
-import { warnOfState, warnOutsideScope, warnUnsharable } from '../dev-warnings'
+import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -18,8 +19,14 @@ import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventN
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
+/**
+ * What no url is. TypeScript types a getter once, by the first signature that it tries. This one tells it that the getter's text matters, and
+ * the next one then finds it (`() => '/api/clock'`, and not `() => string`).
+ */
+interface Refused { (): '', readonly __refused: never }
+
 /** Rules out the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
-type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
+type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
@@ -68,8 +75,8 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   ended: Readonly<Ref<boolean>>
   /** What was last missed for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
-  /** Goes on from the position; with a url, drops data and position and begins there. */
-  connect: (url?: string) => void
+  /** Goes on from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a url. */
+  connect: (url?: string | Event) => void
   /** Closes the connection; `connect()` goes on from the position. */
   stop: () => void
   /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
@@ -105,6 +112,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
+    if (typeof path !== 'string') throw invalidOption('url', 'a text (until there is one: `immediate: false`, and then `connect(url)`)', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
@@ -127,7 +135,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   function take(next: SSEMessage): void {
-    client.guard(() => data.value = reduce ? reduce(data.value, next) : next.data as State)
+    client.guard(() => {
+      const check = import.meta.dev && reduce && watchReduce(path(), data.value)
+      data.value = reduce ? reduce(data.value, next) : next.data as State
+      if (check) check(data.value)
+    })
     message.value = next
   }
 
@@ -156,11 +168,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   let started = false
   let over = false
-  function connect(to?: string): void {
+  function connect(to?: string | Event): void {
     // Nothing would end it after its component.
     if (import.meta.server || over) return
     // Goes on where the server's reading ended, unless the url has changed since.
-    const next = to ?? (started || begun === path() ? undefined : toValue(url))
+    const next = typeof to === 'string' ? to : (started || begun === path() ? undefined : toValue(url))
     if (next !== undefined) reset()
     client.connect(next === undefined ? undefined : withBase(next))
     started = true
@@ -194,7 +206,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
   if (import.meta.client) {
-    if (import.meta.dev) warnOutsideScope(path())
+    if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
       // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In

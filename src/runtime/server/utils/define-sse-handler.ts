@@ -1,6 +1,7 @@
 import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
-import { defineEventHandler } from '#sse/h3'
-import { invalidOption } from '../../shared/errors'
+import { defineEventHandler, routeOf } from '#sse/h3'
+import { isCachedByRule } from '#sse/nitro'
+import { SSEError, invalidOption } from '../../shared/errors'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../sse-channel'
 import type { SSEConnection } from '../sse-connection'
@@ -53,9 +54,16 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   const mistake = mistakeIn(handler, options)
   if (mistake) console.error(mistake)
   let resolved: ResolvedHandlerOptions | undefined
+  let checkedRoute: string | undefined
   return defineEventHandler((event) => {
-    if (mistake) throw toHttpError(event, mistake)
     const context = useSSEContext()
+    const route = routeOf(event)
+    const refusal = mistake ?? (route === checkedRoute ? undefined : mistakeInRules(route!))
+    if (refusal) {
+      context.insight.onRefuse(event, refusal)
+      throw toHttpError(event, refusal)
+    }
+    checkedRoute = route
     resolved ??= withinLimits(resolveHandlerOptions(options, context.options), context.limits)
     return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
   }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
@@ -70,4 +78,10 @@ function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
   catch (error) {
     return error
   }
+}
+
+/** What keeps an answer waits for its end, and so would its reader. What one poll is answered would be given to everybody. */
+function mistakeInRules(route: string): SSEError | undefined {
+  if (!isCachedByRule(route)) return
+  return new SSEError('INVALID_ROUTE_RULE', `[nuxt-sse] Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
 }

@@ -12,7 +12,7 @@ export interface SSEChannelOptions {
  * A handle on the channel of this name, in any handler, task or plugin: publish to it, read it, or return it from
  * `defineSSEHandler`. Making a handle costs nothing; the channel begins with its first message or reader.
  *
- * @param name well-formed text of 1 to 512 bytes. Whoever knows a name cannot do anything with it: clients only reach channels
+ * @param name a well-formed string of 1 to 512 bytes. Whoever knows a name cannot do anything with it: clients only reach channels
  * that a handler returns to them.
  * @throws `INVALID_CHANNEL`, `INVALID_OPTION`
  */
