@@ -8,6 +8,7 @@ import type { SSERetention } from './options'
 import type { TaggedMessage } from './message'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
+import { keepAlive } from './keep-alive'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -154,7 +155,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
     const producer = this.context.producers.pipe(this, source, signal)
-    event?.waitUntil?.(producer.through())
+    keepAlive(event, producer.through())
     return producer.done
   }
 
