@@ -21,7 +21,7 @@ const arrows = [
   { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/insight.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'jitter', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],
+    ['drivers', 'options', 'wire', 'tick', 'jitter', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io', 'keep-alive'],
     ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],

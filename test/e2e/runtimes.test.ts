@@ -64,6 +64,29 @@ describe('Vercel\'s maximum duration', () => {
   })
 })
 
+describe('Vercel\'s functions', () => {
+  it('are kept alive for what goes on behind a response', async () => {
+    const server = await startOn('vercel')
+    const provider = await startScriptedServer()
+    provider.script(exchange => void exchange.stream())
+    const said = () => [...server.output().matchAll(/Kept alive|Let go/g)].map(([text]) => text)
+
+    await fetch(`${server.url}/api/pipe/piped?url=${provider.url}`, { method: 'POST' })
+    await eventually(() => expect(said()).toEqual(['Kept alive']))
+    provider.exchanges[0]!.write('data: [DONE]\n\n')
+    await eventually(() => expect(said()).toEqual(['Kept alive', 'Let go']))
+
+    const reader = await SSEReader.open(`${server.url}/api/run/kept?to=100000&everyMs=20`)
+    await reader.until(({ data }) => data.length > 1)
+    await reader.close()
+    await eventually(() => expect(said().slice(2)).toEqual(['Kept alive']))
+    await fetch(`${server.url}/api/run/kept`, { method: 'DELETE' })
+    await eventually(() => expect(said().slice(2)).toEqual(['Kept alive', 'Let go']))
+    await provider.close()
+    await server.stop()
+  })
+})
+
 describe('a Worker without the signal of its requests', () => {
   it('forgets who has left when the next one comes', async () => {
     const server = await startWorker(nitroOutput('cloudflare-module'), {}, ['nodejs_compat'])

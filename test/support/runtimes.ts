@@ -106,18 +106,17 @@ export function startOn(preset: string, env: Record<string, string> = {}, output
 /** What was built for Node in `output`. */
 export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
-export const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }, outputOf = nitroOutput): RuntimeUnderTest =>
-  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
+export const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesResetsOnly = false }, outputOf = nitroOutput): RuntimeUnderTest =>
+  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, seesResetsOnly })
 
 export const runtimes = [
-  describeOn('node-server', { seesPollsLeave: true }),
+  describeOn('node-server', {}),
   // A process for each core: they share through Redis.
-  describeOn('node-cluster', { seesPollsLeave: true, memory: false }),
-  // Elsewhere than on Node nobody tells Nitro 2 that a client has left before its answer has begun.
+  describeOn('node-cluster', { memory: false }),
   describeOn('bun', {}),
   describeOn('deno-server', {}),
   // Who runs functions ends their processes: ours says goodbye, and does not go by itself.
-  describeOn('vercel', { seesPollsLeave: true, signals: false }),
+  describeOn('vercel', { signals: false }),
   // No connection outlives a request, and there is nobody to send a signal.
-  describeOn('cloudflare-module', { redis: false, signals: false }),
+  describeOn('cloudflare-module', { redis: false, signals: false, seesResetsOnly: true }),
 ]

@@ -32,8 +32,11 @@ export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(eve
 /** Of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.node.req.socket?.remoteAddress
 
-/** Aborted when the client leaves, where somebody says so: Nitro's entries for the web pass no signal on, but Cloudflare's request is there. */
-export const signalOf = (event: H3Event): AbortSignal | undefined => (event.context.cloudflare as { request?: Request } | undefined)?.request?.signal
+/** Aborted when the client leaves. Nitro's entries for the web pass no signal on, but Cloudflare's request is there, and for Bun and Deno ours (`pass-request-on.ts`). */
+export function signalOf({ context }: H3Event): AbortSignal | undefined {
+  const { cloudflare, sseRequest } = context as { cloudflare?: { request?: Request }, sseRequest?: Request }
+  return (sseRequest ?? cloudflare?.request)?.signal
+}
 
 export function setStatus(event: H3Event, statusCode: number): void {
   setResponseStatus(event, statusCode)

@@ -6,6 +6,7 @@ import type { SSERetention } from './options'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
 import { subjectOfChannel } from './insight'
+import { keepAlive } from './keep-alive'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -44,7 +45,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
     const producer = this.context.producers.pipe(this, source, signal)
-    event?.waitUntil?.(producer.through())
+    keepAlive(event, producer.through())
     return producer.done
   }
 

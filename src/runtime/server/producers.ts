@@ -2,6 +2,8 @@ import { SSEError, invalidOption } from '../shared/errors'
 import { formatPosition } from '../shared/position'
 import { aborted } from './abort'
 import type { LogOnLost, LogState } from './drivers/types'
+import { keepAlive } from './keep-alive'
+import type { KeptRequest } from './keep-alive'
 import { Lease, watchLease } from './lease'
 import type { ResolvedHandlerOptions, SSERetention } from './options'
 import { Producer } from './producer'
@@ -35,7 +37,7 @@ export interface SSERunOptions {
    */
   onLost?: LogOnLost
   /** The current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
-  event?: { waitUntil?: (promise: Promise<unknown>) => void }
+  event?: KeptRequest
 }
 
 /** With what only `resumable` asks for. */
@@ -146,7 +148,7 @@ export class Producers {
     produced.done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
     })
-    options.event?.waitUntil?.(produced.through())
+    keepAlive(options.event, produced.through())
     return true
   }
 

@@ -10,6 +10,8 @@ export const NEVER_ABORTED = { aborted: false, addEventListener() {}, removeEven
 /** How late the timer of a request may be until it counts as one that is gone. */
 const ABANDONED_MS = 5_000
 const PULSE_MS = 1_000
+/** When to look again at one that seems to be gone: longer than a pulse, as timers may be early. */
+const LOOK_AGAIN_MS = 1_200
 
 /**
  * A timer in the request in which it was made, which tells the others whether that is still there: a platform that cancels a request
@@ -45,7 +47,7 @@ export function everyPulse(look: () => boolean): () => void {
     const now = performance.now()
     if (now - lookedAt < PULSE_MS) return
     lookedAt = now
-    if (look()) setTimeout(go, PULSE_MS)
+    if (look()) setTimeout(go, LOOK_AGAIN_MS)
   }
 }
 

@@ -27,9 +27,7 @@ it('names a test in each cell, or says what is not there', () => {
 
 it('names tests that are there, and all of those that each runtime must pass', () => {
   expect(tests.map(({ number }) => number)).toEqual(tests.map((_, index) => index + 1))
-  // A title that depends on what the runtime can do is not in one piece.
-  const chosen = ['lets go of a poll whose client has left']
-  expect(tests.filter(({ file, title }) => !testTitlesOf(file).includes(title) && !chosen.includes(title))).toEqual([])
+  expect(tests.filter(({ file, title }) => !testTitlesOf(file).includes(title))).toEqual([])
   const suite = 'test/support/runtime-suite.ts'
   const named = tests.filter(({ file }) => file === suite).map(({ title }) => title)
   expect(testTitlesOf(suite).filter(title => !named.includes(title))).toEqual([])

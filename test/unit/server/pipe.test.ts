@@ -171,6 +171,29 @@ describe('pipe: how it appends', () => {
     // None of them rejects: nobody would handle it.
     expect(await Promise.all(kept)).toHaveLength(3)
   })
+
+  it('keeps it alive until a source that was stopped has let go of what it had', async () => {
+    const kept: Promise<unknown>[] = []
+    const stop = new AbortController()
+    const letGo = Promise.withResolvers<void>()
+    const steps: string[] = []
+    const piped = server.channel('c').pipe((async function* () {
+      try {
+        for (let n = 1; ; n++) yield n
+      }
+      finally {
+        await letGo.promise
+        steps.push('released')
+      }
+    })(), { signal: stop.signal, event: { waitUntil: promise => void kept.push(promise.then(() => steps.push('through'))) } })
+    await eventually(() => expect(appends.length).toBeGreaterThan(0))
+    stop.abort()
+    expect(await code(piped)).toBe('ABORTED')
+    steps.push('told')
+    letGo.resolve()
+    await Promise.all(kept)
+    expect(steps).toEqual(['told', 'released', 'through'])
+  })
 })
 
 describe('pipe: a driver that is away', () => {
