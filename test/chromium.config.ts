@@ -10,6 +10,7 @@ export default defineConfig({
   plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
   test: {
     include: ['parser', 'open-sse', 'adversity', 'backoff'].map(name => `test/unit/client/${name}.test.ts`),
+    testTimeout: 60_000,
     globalSetup: ['test/support/remote-control.ts'],
     browser: {
       enabled: true,

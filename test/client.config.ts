@@ -6,5 +6,6 @@ export default defineConfig({
     include: ['runtime', 'parser', 'open-sse', 'adversity', 'backoff', 'verdict', 'watchdog'].map(name => `test/unit/client/${name}.test.ts`),
     // What Bun and Deno both have; a process for each file is more than Bun can do for Vitest.
     pool: 'threads',
+    testTimeout: 60_000,
   },
 })

@@ -41,7 +41,7 @@ describe('polling', () => {
         if (x.query.waitMs === '0') x.batch([])
       },
     )
-    const source = open({ connectTimeoutMs: 200 })
+    const source = open({ connectTimeoutMs: 1_000 })
     const read = all(source)
     await eventually(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }))
     await eventually(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'))
@@ -124,7 +124,7 @@ describe('polling', () => {
     stubBrowser()
     let asked = 0
     harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
-    const source = open({ connectTimeoutMs: 200, headers: () => {
+    const source = open({ connectTimeoutMs: 1_000, headers: () => {
       asked++
       return {}
     } })
@@ -146,7 +146,7 @@ describe('falling back', () => {
       x => x.stream(),
       x => x.open().write(message(2)).end(END),
     )
-    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1, 2])
+    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1, 2])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, false, false])
   })
 
@@ -160,7 +160,7 @@ describe('falling back', () => {
       x => x.batch([], { position: 'e1.1' }),
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
     )
-    const source = open({ connectTimeoutMs: 200, headers: () => {
+    const source = open({ connectTimeoutMs: 1_000, headers: () => {
       if (online && ++probes) throw new Error('no token')
       return {}
     } })
@@ -177,7 +177,7 @@ describe('falling back', () => {
 
   it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
     harness.server.script(x => x.stream(), x => x.stream(), x => x.status(200, { hello: 'world' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -191,7 +191,7 @@ describe('falling back', () => {
 
   it('never polls if it may not', async () => {
     harness.server.script(x => x.stream(), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: 20 })))).toEqual([1])
+    expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: 500 })))).toEqual([1])
     expect(harness.server.exchanges.some(x => x.isPoll)).toBe(false)
   })
 })
@@ -209,7 +209,7 @@ describe('a loop that is slow', () => {
         x.open({ position: x.position }).write(messages.slice(from).map(one => message(one.data, one.id)).join('')).end(END)
       },
     )
-    const source = open({ connectTimeoutMs: 200 })
+    const source = open({ connectTimeoutMs: 1_000 })
     await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
     browser.dispatchEvent(new Event('online'))
     // The stream is there, and has shown its first bytes; but nobody has read what the poll has brought.

@@ -264,7 +264,7 @@ describe('reconnects', () => {
 describe('silence', () => {
   it('trap 42: an answer without first bytes is given up', async () => {
     server.script(x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
   })
 
   it('a stream that falls silent is given up after 2.5 heartbeats', async () => {
@@ -293,7 +293,7 @@ describe('silence', () => {
       x => x.batch([{ id: 'e1.6', data: 6 }]),
       x => x.batch([{ id: 'e1.7', data: 7 }], { ended: true }),
     )
-    const source = open({ connectTimeoutMs: 200 })
+    const source = open({ connectTimeoutMs: 1_000 })
     expect(data(await all(source))).toEqual([5, 6, 7])
     expect(source.transport).toBe('poll')
     expect(server.exchanges.map(x => [x.isPoll, x.position])).toEqual([[false, undefined], [false, 'e1.5'], [false, 'e1.5'], [true, 'e1.5'], [true, 'e1.6']])
@@ -302,7 +302,7 @@ describe('silence', () => {
 
   it('trap 42: goes back to the stream when a source cannot be polled', async () => {
     server.script(x => x.stream(), x => x.stream(), x => x.status(406, { message: 'no' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 200 })))).toEqual([1])
+    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -316,7 +316,7 @@ describe('silence', () => {
       x => x.open({ position: 'e1.1' }),
       x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')).end(END),
     )
-    const source = open({ connectTimeoutMs: 200 })
+    const source = open({ connectTimeoutMs: 1_000 })
     const messages = all(source)
     await eventually(() => expect(waiting).toBeDefined())
     // Back on line: the browser's own sign that a network may be another one.
@@ -336,7 +336,7 @@ describe('silence', () => {
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
       x => x.stream(),
     )
-    const source = open({ connectTimeoutMs: 200 })
+    const source = open({ connectTimeoutMs: 1_000 })
     const messages = all(source)
     await eventually(() => expect(waiting).toBeDefined())
     browser.dispatchEvent(new Event('online'))
