@@ -53,6 +53,8 @@ export interface RedisAppendsInit {
   clock: ServerClock
   timeoutMs: number
   keysOf(channel: string, writer: string): ChannelKeys
+  /** The epoch of a log that begins with an attempt: another for each. */
+  candidate(): string
   /** Redis has the messages, but will not tell subscribers. */
   onRefused(reason: string): void
 }
@@ -66,8 +68,6 @@ export class RedisAppends {
   readonly answered = new Map<string, Answered>()
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
-  readonly #firstCandidate = createEpoch()
-  #candidates = 0
   #number = 0
   #queued = 0
 
@@ -124,7 +124,7 @@ export class RedisAppends {
    * it. When the time is up it has a deadline in Redis too, so that what was rejected here does not happen there later.
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
-    const { link, clock, timeoutMs, keysOf } = this.init
+    const { link, clock, timeoutMs, keysOf, candidate } = this.init
     const { until, retention: { maxMessages, maxAgeMs }, writer } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
     const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
@@ -136,7 +136,7 @@ export class RedisAppends {
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [this.#candidate(), ...args]))
+      const [now, refused, epoch, last, mark, ...offsets] = await retrying(until, clock, async () => runScript(link, until, 'sseAppend', keysOf(channel, id), await clock.at(until), [candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
@@ -147,14 +147,6 @@ export class RedisAppends {
       if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
       throw isReply(error, 'LEASE_LOST') ? leaseLost(channel) : unavailable(error)
     }
-  }
-
-  /**
-   * The epoch of the log should it begin with this attempt. Another for each: no two logs may have one name, nor two lives of one,
-   * and an attempt whose answer was lost may have used its own. Counted, since random ones cost more than all the rest of an append.
-   */
-  #candidate(): string {
-    return this.#firstCandidate + (++this.#candidates).toString(36)
   }
 
   #remember(channel: string, answered: Answered): void {
