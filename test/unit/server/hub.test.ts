@@ -435,6 +435,33 @@ describe('hub: memory and length', () => {
     expect(hub.size).toBe(0)
   })
 
+  it.each([
+    ['has begun anew', [7, 8], (driver: LogDriver) => driver.append('c', [{ data: '7' }, { data: '8' }], keep(10))],
+    ['is empty', [], async () => {}],
+    ['has let go of its oldest', [3, 4], undefined],
+  ] as const)('who comes to a channel that %s is shown nothing that is not there any more, also where others have it in memory and no notice has come', async (_, expected, anew) => {
+    const inner = marked(createMemoryDriver(DEFAULTS))
+    const hub = new Hub({ ...inner, subscribe: async () => () => {} })
+    await inner.append('c', [{ data: '1' }, { data: '2' }], keep(10))
+    const reads = await hub.reader('c', undefined, 'start')
+    const { position } = reads
+    expect(dataOf(await drain(reads))).toEqual([1, 2])
+    if (anew) {
+      await inner.remove('c')
+      await anew(inner)
+    }
+    else {
+      await inner.append('c', [{ data: '3' }, { data: '4' }], keep(2))
+    }
+    for (const asked of [undefined, parsePositionRequest(position)]) {
+      const comes = await hub.reader('c', asked, 'start')
+      const told = asked ? [{ type: 'gap', gap: expect.objectContaining({ reason: anew ? 'epoch' : 'trimmed' }) }] : []
+      expect(dataOf(await drain(comes))).toEqual([...told, ...expected])
+      comes.close()
+    }
+    reads.close()
+  })
+
   it('promise 4: what is recent in all channels is bounded; the one used longest ago is let go of', () => {
     const memory = new RecentMemory(10_000)
     const all = new Map<string, RecentMessages>()

@@ -60,6 +60,8 @@ export interface RedisAppendsInit {
   clock: ServerClock
   timeoutMs: number
   keysOf(channel: string, writer: string): ChannelKeys
+  /** The epoch of a log that begins with an attempt: another for each. */
+  candidate(): string
   /** Called when Redis has the messages, but refuses to notify subscribers. */
   onRefused(reason: string): void
 }
@@ -73,8 +75,6 @@ export class RedisAppends {
   readonly answered = new Map<string, Answered>()
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
-  readonly #firstCandidate = createEpoch()
-  #candidates = 0
   #number = 0
   #queued = 0
   #queuedLength = 0
@@ -140,7 +140,7 @@ export class RedisAppends {
    * became of it.
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
-    const { link, clock, timeoutMs, keysOf } = this.init
+    const { link, clock, timeoutMs, keysOf, candidate } = this.init
     const { until, retention: { maxMessages, maxAgeMs }, writer } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
     const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
@@ -152,7 +152,7 @@ export class RedisAppends {
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
     try {
-      const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [this.#candidate(), ...args]))
+      const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
       this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
@@ -165,14 +165,6 @@ export class RedisAppends {
       link.gaveUp(error)
       throw unavailable(error)
     }
-  }
-
-  /**
-   * The log's epoch, should it begin with this attempt. Another for each attempt: no two logs, nor two lives of one, may share an
-   * epoch, and an attempt whose answer was lost may have used its own. Counted up, as a random one costs more than all the rest of an append.
-   */
-  #candidate(): string {
-    return this.#firstCandidate + (++this.#candidates).toString(36)
   }
 
   #remember(channel: string, answered: Answered): void {
