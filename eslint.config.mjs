@@ -21,7 +21,7 @@ const arrows = [
   { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/insight.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],
+    ['drivers', 'options', 'wire', 'tick', 'jitter', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io'],
     ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],
@@ -31,7 +31,7 @@ const arrows = [
     ['event-stream-reader', 'pump', 'lease'],
     ['producer'],
     ['producers'],
-    ['channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
+    ['sse-channel', 'channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
     ['web-response'],
     ['response', 'nitro'],
     ['signals'],

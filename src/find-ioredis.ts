@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { SSEError } from './runtime/shared/errors'
 
 /**
- * Throws `INVALID_OPTION` unless the package `ioredis` can be found from one of `dirs`. It is no dependency of this one, as most
- * applications need none: better said when they are built than by their first request.
+ * Throws `INVALID_OPTION` unless the package `ioredis` can be found from one of `dirs`. It is an optional peer dependency, since most
+ * applications need none; that it is missing is better said by the build than by the first request.
  */
 export function assertIoredis(dirs: string[]): void {
   const isThere = (dir: string) => {

@@ -17,7 +17,7 @@ export default defineNuxtModule<ModuleOptions>({
     compatibility: { nuxt: '^4.0.0 || ^5.0.0' },
   },
   async setup(options, nuxt) {
-    // A text, say, would be laid over the defaults, and forgotten.
+    // Nuxt merges it with the defaults, where anything but an object would be lost without a word.
     assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
     const runtime = (path: string) => resolve('./runtime', path)
@@ -31,17 +31,17 @@ export default defineNuxtModule<ModuleOptions>({
     const nitroMajor = getNitroVersion(nuxt)
     // The prerenderer runs on Node, whatever the application is built for.
     Object.assign(nuxt.options.alias, serverAliases({ nitroMajor, redis, node: true }, runtime))
-    // What a route streams, for `useSSE`: each version of Nuxt tells it in its own way.
+    // The types of what routes stream, for `useSSE`: each version of Nuxt declares routes in its own way.
     nuxt.options.alias['#sse/routes'] = runtime(`nitro${nitroMajor === 3 ? 3 : 2}/routes`)
     nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, { nitroMajor, redis }, runtime))
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addNitroPlugin({ nitro2: runtime(SERVER_PLUGIN.nitro2), nitro3: runtime(SERVER_PLUGIN.nitro3) })
     if (nitroMajor !== 3) {
-      // Nitro 3 bundles whatever is not asked to be left outside.
+      // Nitro 3 bundles whatever is not declared external.
       const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
       nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
-      // Its page is made of routes for Nitro 2.
+      // The tab's routes are written for Nitro 2.
       setupDevtools(nuxt, resolve)
     }
 

@@ -8,7 +8,7 @@ import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
 import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
 
-/** `sse` in `nitro.config`: the module options of Nuxt, but for what is for its application. */
+/** `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
 
 declare module 'nitropack/types' {
@@ -23,19 +23,19 @@ declare module 'nitro/types' {
   interface NitroRuntimeHooks extends SSEHooks {}
 }
 
-/** This file as TypeScript reads it: the options are known where it is looked at. */
+/** The declarations of this file: a program that includes them knows the option `sse`. */
 const typesOfThis = fileURLToPath(import.meta.url).replace(/\.mjs$/, '.d.mts')
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
-/** A module for both versions of Nitro, with no word of either in its type. */
+/** A module for both versions of Nitro, whose type therefore names neither. */
 export interface SSENitroModule {
   name: string
   setup(nitro: object): void
 }
 
 /**
- * The server's part for Nitro without Nuxt, 2 and 3: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on,
+ * The server's part for Nitro 2 and 3 without Nuxt: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on,
  * `#sse/server` everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
  */
 export default {
@@ -48,7 +48,7 @@ export default {
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
     adaptToPlatform(nitro as Nitro2 | Nitro3, { nitroMajor: isNitro3 ? 3 : 2, redis: wantsRedis(resolved) }, runtime)
     options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
-    // A plain import of the package's files would not find the aliases: they are bundled.
+    // The package's files import by alias, so they must be bundled.
     if (isNitro3) adaptToNitro3(options as Nitro3['options'])
     else adaptToNitro2(options as Nitro2['options'])
   },
@@ -58,7 +58,7 @@ function adaptToNitro3(options: Nitro3['options']): void {
   if (options.noExternals !== true) options.noExternals = [...options.noExternals || [], runtimeDir, ...BUNDLED_PACKAGES]
 }
 
-/** What Nitro 3 does not have: auto-imports, and a TypeScript configuration that it writes. */
+/** Only Nitro 2 has auto-imports by default, and writes a TypeScript configuration. */
 function adaptToNitro2(options: Nitro2['options']): void {
   if (options.imports) {
     options.imports.imports = [...options.imports.imports ?? [], ...SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) }))]
@@ -67,7 +67,7 @@ function adaptToNitro2(options: Nitro2['options']): void {
   tellTypeScript(options.typescript)
 }
 
-/** Of aliases, and of modules that a configuration names by a text, Nitro says nothing in its `tsconfig.json`. */
+/** Nitro's `tsconfig.json` knows neither aliases nor modules that are named by a string. */
 function tellTypeScript(typescript: Nitro2['options']['typescript']): void {
   const { files, compilerOptions, ...rest } = typescript.tsConfig ?? {}
   typescript.tsConfig = {

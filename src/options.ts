@@ -9,15 +9,16 @@ export interface RedisOptions {
   /**
    * `redis://` or `rediss://`, with user, password and database. Several, separated by commas, for a cluster or for
    * Sentinels. At run time `NUXT_SSE_REDIS_URL`.
+   * @default '', and with `driver: 'redis'` `redis://127.0.0.1:6379`
    */
   url?: string
   /** `url` names nodes of a Redis Cluster (7 or newer). At run time `NUXT_SSE_REDIS_CLUSTER`. @default false */
   cluster?: boolean
   /** `url` names Sentinels, and this is what they call the primary. At run time `NUXT_SSE_REDIS_SENTINEL`. @default '' */
   sentinel?: string
-  /** What the Sentinels themselves ask for. At run time `NUXT_SSE_REDIS_SENTINEL_PASSWORD`. @default '' */
+  /** The password of the Sentinels themselves. At run time `NUXT_SSE_REDIS_SENTINEL_PASSWORD`. @default '' */
   sentinelPassword?: string
-  /** Before every key. @default 'sse:' */
+  /** What every key begins with; braces are not allowed. @default 'sse:' */
   keyPrefix?: string
   /** How long an operation may take until it rejects with `DRIVER_UNAVAILABLE`, in milliseconds. @default 2000 */
   timeoutMs?: number
@@ -25,7 +26,7 @@ export interface RedisOptions {
 
 export interface ClientOptions {
   /**
-   * Whether builds for browsers have what the option `share` of `useSSE` needs. In development it is always there.
+   * Whether browser builds include the code behind the option `share` of `useSSE`. In development it is always included.
    * @default whether a source file of the application has the word `share`; say `true` if only a package uses it
    */
   share?: boolean
@@ -42,15 +43,15 @@ export interface ModuleOptions extends SSEHandlerOptions {
   redis?: RedisOptions
   client?: ClientOptions
   /**
-   * What `createSSETicket` signs with: at least 32 characters. A list, or several separated by commas: the first signs, all verify. What
-   * is said here is in the build; at run time, and better, `NUXT_SSE_TICKET_SECRET`.
-   * @default none, and in development one of its own
+   * The secret that `createSSETicket` signs with, at least 32 characters. Several, as a list or separated by commas: the first signs,
+   * all verify. A secret written here ends up in the build; better set `NUXT_SSE_TICKET_SECRET` at run time.
+   * @default none; in development, a random one
    */
   ticketSecret?: string | string[]
 }
 
 export interface ResolvedModuleOptions {
-  /** Empty: what the url says, which may come at run time. */
+  /** Empty: redis if there is a url, which may come at run time. */
   driver: 'memory' | 'redis' | ''
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
@@ -64,10 +65,10 @@ type Rule = [test: (value: unknown) => boolean, expected: string]
 
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
 const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
-/** Those that are looked at elsewhere, for what they say. */
+/** Options that are checked elsewhere. */
 const OWN_NAMES = ['driver', 'redis', 'client', 'ticketSecret', 'clientKey', 'revalidate']
 
-/** Resolves what the user wrote into something complete. Throws `INVALID_OPTION`, saying what was expected. */
+/** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
   assertNames('sse', options, [...OWN_NAMES, ...Object.keys(DEFAULT_HANDLER_OPTIONS)])
   const { driver, redis = {}, client = {}, ticketSecret, ...handler } = options
@@ -75,12 +76,12 @@ export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptio
   assertRules('sse.redis', redis, REDIS_RULES)
   assertRules('sse.client', client, CLIENT_RULES)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
-  // The url may come at run time; what is there now is looked at now.
+  // Checked now, although another url may come at run time.
   redisConnector(redisOptions)
   return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, ticketSecret: readTicketSecrets(ticketSecret) }
 }
 
-/** What stands under `sse` in `nuxt.config`: `undefined` for nothing. */
+/** Throws `INVALID_OPTION` unless `sse` in `nuxt.config` is an object, `false` or absent. */
 export function assertOptions(options: unknown = {}): void {
   if (options === false) return
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption('sse', 'an object, or `false`', options)
@@ -94,7 +95,7 @@ function assertRules(path: string, options: object, rules: Record<string, Rule>)
   }
 }
 
-/** An option that was misspelt has no effect, and nobody would know why. */
+/** A misspelt option would have no effect, and nobody would know why. */
 function assertNames(path: string, options: unknown, names: string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption(path, 'an object', options)
   const unknown = Object.keys(options).find(name => !names.includes(name))

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
 
-/** What the modules for Nuxt and for Nitro alone have in common: the server's part, as Nitro is told of it. */
+/** What the module for Nuxt and the one for plain Nitro have in common: how Nitro is told of the server's part. */
 
 /** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
 export const SERVER_IMPORTS = [
@@ -19,10 +19,10 @@ export const SERVER_IMPORTS = [
   ['SSEError', 'shared/errors'],
 ] as const
 
-/** What is bundled is shaken off where there are no tickets; left outside, it would be copied nevertheless. */
+/** Bundled, so that applications without tickets lose them to tree-shaking; as externals they would be copied in any case. */
 export const BUNDLED_PACKAGES = ['jose/']
 
-/** What hears of the server's beginning and end. Files are below `runtime/`. */
+/** The plugin that is run when the server starts. Files are below `runtime/`. */
 export const SERVER_PLUGIN = { nitro2: 'server/plugins/sse', nitro3: 'nitro3/plugin' } as const
 
 export interface ServerTarget {
@@ -30,18 +30,18 @@ export interface ServerTarget {
   nitroMajor?: number
   /** Whether the application asked for Redis when it was built. */
   redis: boolean
-  /** Whether it will run where Node's response is. Nitro says so of its presets. @default true */
+  /** Whether it will run on Node, and so has Node's response. Nitro's presets say so. @default true */
   node?: boolean
-  /** Whether connections outlive a request: without, nothing of Redis is there. @default true */
+  /** Whether connections outlive a request. Where they do not, Redis is left out. @default true */
   connections?: boolean
 }
 
-/** The parts of the server that are chosen when an application is built. `runtime` gives the place of what lies below `runtime/`. */
+/** Aliases of the server's parts that are chosen when an application is built. `runtime` resolves a path below `runtime/`. */
 export function serverAliases({ nitroMajor = 2, redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
   const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': 'server/utils/index',
-    // The same by a name that TypeScript knows without being told: Nitro 3 writes no configuration for it.
+    // The same, by a name that TypeScript resolves by itself: Nitro 3 writes no configuration for it.
     'nuxt-sse/server': 'server/utils/index',
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
@@ -52,14 +52,14 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
 }
 
-/** Redis is bundled only for who asks for it now; otherwise it is looked for when the url comes at run time. */
+/** Whether to bundle ioredis: only where Redis is asked for at build time. Elsewhere it is looked up when a url comes at run time. */
 export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
   return driver === 'redis' || redis.url !== '' || ['NUXT', 'NITRO'].some(prefix => process.env[`${prefix}_SSE_DRIVER`] === 'redis' || !!process.env[`${prefix}_SSE_REDIS_URL`])
 }
 
-/** What the environment may override at run time: `NUXT_SSE_HEARTBEAT_MS` and so on. `existing` is what the application wrote there itself. */
+/** The runtime config, which the environment may override (`NUXT_SSE_HEARTBEAT_MS` and so on). `existing` is what the application wrote there itself. */
 export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
-  // One for as long as the development server runs: a ticket outlives a restart of its worker. Never in a build, where it would be everybody's.
+  // In development, one random secret for as long as the server runs: tickets outlive a restart of its worker. Never in a build, whose users would all share it.
   const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
   return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
 }

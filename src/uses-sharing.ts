@@ -6,8 +6,8 @@ const SOURCES = '**/*.{vue,ts,mts,js,mjs,tsx,jsx}'
 const NO_SOURCES = ['**/node_modules/**', '**/.*/**', '**/dist/**', 'server/**', 'layers/*/server/**']
 
 /**
- * Whether the sources in `dirs` may use the option `share` of `useSSE`: whether they have the word, wherever. Sharing is a quarter of what
- * the client is, and most applications do without. A use that is not found says so when it runs.
+ * Whether the sources in `dirs` may use the option `share` of `useSSE`: whether the word occurs anywhere in them. Sharing is a quarter of
+ * the client's code, and most applications do without it. A use that is missed here throws when it runs.
  */
 export async function usesSharing(dirs: readonly string[]): Promise<boolean> {
   for (const dir of dirs) {

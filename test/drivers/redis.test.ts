@@ -42,8 +42,9 @@ describe('the redis driver: a Redis that has gone back', () => {
   async function remember(channel: string): Promise<() => Promise<void>> {
     const dumps = await Promise.all(keysOf(channel).map(async key => [key, await admin.dumpBuffer(key)] as const))
     return async () => {
-      await admin.del(...keysOf(channel), ...await admin.keys(`sse:{${channel}}:w:*`))
-      for (const [key, dump] of dumps) if (dump) await admin.restore(key, 60_000, dump)
+      // In one transaction: a reader that looked in between would find no log, and begin another.
+      const emptied = admin.multi().del(...keysOf(channel), ...await admin.keys(`sse:{${channel}}:w:*`))
+      await dumps.reduce((pipeline, [key, dump]) => dump ? pipeline.restore(key, 60_000, dump) : pipeline, emptied).exec()
     }
   }
   const messages = (...data: (number | string)[]) => data.map(item => ({ data: JSON.stringify(item) }))
@@ -197,6 +198,51 @@ describe('the redis driver: what goes over its connections', () => {
     expect(entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 601 }, (_, index) => index + 2))
     expect(questions).toBeLessThanOrEqual(4)
     await driver.close()
+  })
+
+  it('what is appended between the two questions of a page belongs to it, and who comes back to a channel that was opened so asks for none of it', async () => {
+    const writer = createRedisDriver({ createClient: options => new Redis(redis.url, options) }, RETENTION)
+    const append = (...names: string[]) => writer.append('grows', names.map(name => ({ data: JSON.stringify(name.repeat(200)) })), RETENTION)
+    let meanwhile: (() => Promise<unknown>) | undefined
+    const driver = createRedisDriver({ createClient: (options) => {
+      const client = new Redis(redis.url, options)
+      const pipelineOf = client.pipeline.bind(client) as Redis['pipeline']
+      client.pipeline = () => {
+        const pipeline = pipelineOf()
+        const exec = pipeline.exec.bind(pipeline)
+        pipeline.exec = async () => {
+          await meanwhile?.()
+          meanwhile = undefined
+          return exec()
+        }
+        return pipeline
+      }
+      return client
+    } }, RETENTION)
+    for (let n = 0; n < 40; n++) await append('a', 'b')
+
+    meanwhile = () => append('c', 'd')
+    const page = await driver.read('grows', 0, { messages: 1_000, bytes: 262_144 })
+    expect(meanwhile).toBeUndefined()
+    expect(page.entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 82 }, (_, index) => index + 1))
+    expect(page).toMatchObject({ first: 1, last: 82, mark: page.entries.at(-1)!.mark, closing: null })
+
+    meanwhile = () => append('e', 'f')
+    let read = 0
+    const hub = new Hub({ ...driver, async read(...args) {
+      const page = await driver.read(...args)
+      read += page.entries.length
+      return page
+    } })
+    for (const expected of [84, 0]) {
+      const reader = await hub.reader('grows', undefined, 'start')
+      expect(read).toBe(expected)
+      for (let step = await reader.step(); step; step = await reader.step()) expect(step.type).toBe('messages')
+      expect([reader.offset, read]).toEqual([84, expected])
+      reader.close()
+      read = 0
+    }
+    await Promise.all([driver.close(), writer.close()])
   })
 
   it('never queues without bound, and says so at once', async () => {

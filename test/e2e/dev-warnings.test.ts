@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, rm } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
@@ -99,4 +99,16 @@ it('what `ssr` cannot read, in the terminal, once', async () => {
   await eventually(() => expect(said(), output).toHaveLength(2))
   expect(said()[0]).toContain('This route cannot be polled')
   expect(said()[1]).toContain('only routes of this application are read on the server')
+})
+
+it('an option of a handler that makes no sense: said at once, of its own route, and the others go on', async () => {
+  output = ''
+  const file = join(dir, 'server/api/no-sense.get.ts')
+  await writeFile(file, `export default defineSSEHandler(() => useSSEChannel('none'), { heartbeatMs: '5s' as never })\n`)
+  await eventually(() => expect(output).toMatch(/Expected \W*heartbeatMs\W* to be a whole number of milliseconds/))
+  await eventually(async () => {
+    const answer = await fetch(`${url}/api/no-sense`)
+    expect([answer.status, (await answer.json()).data]).toEqual([500, { code: 'INVALID_OPTION' }])
+  })
+  for (const path of ['/mistakes', '/api/stats']) expect((await fetch(url + path)).status).toBe(200)
 })

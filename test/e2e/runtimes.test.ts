@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../support/conditions'
 import { nitroOutput } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
+import { startScriptedServer } from '../support/scripted-server'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
@@ -77,6 +79,47 @@ describe('a Worker without the signal of its requests', () => {
     expect(await told()).toMatchObject({ 'connections': 1, 'left:cleaned': 1 })
     expect(server.output()).not.toMatch(/unhandled|uncaught|on behalf of a different request/i)
     await server.stop()
+  })
+})
+
+describe('a Worker whose request is over', () => {
+  it('takes what the request began with it, unless it is asked to wait: readers are told, and with `onLost: \'restart\'` one of them goes on', async () => {
+    // A lease that is over before anybody looks, and one that is not.
+    await Promise.all([3_000, 10_000].map(async (leaseMs) => {
+      const server = await startOn('cloudflare-module', { NITRO_SSE_LEASE_MS: String(leaseMs) })
+      const provider = await startScriptedServer()
+      provider.script(exchange => void exchange.stream('data: {"n":1}\n\n'))
+      const open = (path: string) => SSEReader.open(`${server.url}/api/${path}`)
+      const pairOf = async (path: string) => {
+        const pair = [await open(path), await open(path)] as const
+        await Promise.all(pair.map(reader => reader.until(({ data }) => data.length > 2)))
+        return pair
+      }
+      const [first, second] = await pairOf('run/fails?to=100000&everyMs=20&alone=1')
+      const [starter, heir] = await pairOf('run/restarts?to=100000&everyMs=20&alone=1&onLost=restart')
+      await fetch(`${server.url}/api/pipe/piped?url=${provider.url}&alone=1`, { method: 'POST' })
+      const piped = await open('channel/piped')
+      // One that has looked at the lease later than those who stay.
+      const last = await open('channel/fails')
+      await last.until(({ data }) => data.length > 2)
+      await Promise.all([first, last, starter].map(reader => reader.close()))
+
+      const lost = { type: 'error', code: 'PRODUCER_LOST', statusCode: 503, retry: false }
+      await Promise.all([second, piped].map(reader => reader.until(({ controls }) => controls.length > 1, 20_000)))
+      for (const { controls } of [second, piped]) expect(controls.at(-1)).toMatchObject(lost)
+
+      const tokens = () => heir.data as { n: number, run: string }[]
+      await heir.until(() => tokens()[0]!.run !== tokens().at(-1)!.run, 20_000)
+      expect(tokens().map(({ n }) => n)).toEqual(tokens().map((_, index) => index + 1))
+      expect(heir.controls).toMatchObject([{ type: 'open' }])
+
+      const said = (name: string) => expect(server.output()).toContain(`The producer of channel \`${name}\` went with the request that has started it`)
+      await eventually(() => ['fails', 'restarts', 'piped'].forEach(said), 20_000)
+      expect(server.output()).not.toMatch(/unhandled|uncaught|on behalf of a different request|LEASE_LOST/i)
+      await heir.close()
+      await provider.close()
+      await server.stop()
+    }))
   })
 })
 

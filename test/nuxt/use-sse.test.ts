@@ -1,6 +1,6 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { KeepAlive, defineComponent, h, nextTick, ref } from 'vue'
+import { KeepAlive, defineComponent, h, nextTick, onMounted, ref } from 'vue'
 import { useRuntimeConfig } from '#imports'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
@@ -254,6 +254,22 @@ describe('before, and below', () => {
       return () => h('p')
     })))
     await eventually(() => expect(sse.status.value).toBe('connected'))
+    expect(server.exchanges).toHaveLength(1)
+  })
+
+  it('a call in onMounted connects at once, and ends with its component', async () => {
+    server.script(x => x.stream(message(1)))
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const wrapper = await mountSuspended(defineComponent({
+      setup() {
+        onMounted(() => sse = useSSE<number>(server.url, QUICK))
+        return () => h('p')
+      },
+    }))
+    mounted.push(wrapper)
+    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    wrapper.unmount()
+    expect(sse.status.value).toBe('closed')
     expect(server.exchanges).toHaveLength(1)
   })
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
@@ -9,8 +9,12 @@ import { SSEReader } from '../support/read-sse'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
+import { describeOn, startOn, stopRuntimes } from '../support/runtimes'
 
-/** The packed tarball in Nitro 3 without Nuxt: types, build, and all that is expected of a runtime. */
+/** The packed tarball in Nitro 3 without Nuxt: types, builds, and all that is expected of a runtime. */
+
+const elsewhere = ['bun', 'deno-server', 'cloudflare-module']
+const outputOf = (preset: string) => join(app.dir, `.output-${preset}`)
 
 let app: PackedApp
 let redis: TestRedis
@@ -21,11 +25,16 @@ beforeAll(async () => {
     dependencies: { nitro: devDependencies.nitro, ioredis: devDependencies.ioredis, typescript: devDependencies.typescript },
     from: [join(rootDir, 'test/fixtures/nitro3')],
   })
-  await app.node('node_modules/nitro/dist/cli/index.mjs', 'build')
+  const build = (...options: string[]) => app.node('node_modules/nitro/dist/cli/index.mjs', 'build', ...options)
+  for (const preset of elsewhere) {
+    await build('--preset', preset)
+    await rename(join(app.dir, '.output'), outputOf(preset))
+  }
+  await build()
   redis = await startRedis()
 })
 afterAll(async () => {
-  await stopBuiltServers()
+  await Promise.all([stopBuiltServers(), stopRuntimes()])
   await redis.stop()
   await app.remove()
 })
@@ -103,4 +112,20 @@ describe('a shutdown', () => {
   })
 })
 
-describeRuntime({ name: 'Nitro 3 on Node', start, envPrefix: 'NITRO', memory: true, redis: true, signals: true, seesPollsLeave: true }, () => redis.url)
+describe('Bun\'s idle limit', () => {
+  it('is Bun\'s own, whatever the variable says that sets it on Nitro 2', async () => {
+    const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '60' }, outputOf('bun'))
+    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.')
+    await using reader = await SSEReader.open(`${server.url}/api/any`)
+    await reader.until(({ controls }) => controls.length === 1)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 6_000 }])
+    await server.stop()
+  })
+})
+
+for (const runtime of [
+  { ...describeOn('node-server', { seesPollsLeave: true }), start },
+  describeOn('bun', { seesPollsLeave: true }, outputOf),
+  describeOn('deno-server', { seesPollsLeave: true }, outputOf),
+  describeOn('cloudflare-module', { redis: false, signals: false }, outputOf),
+]) describeRuntime({ ...runtime, name: `Nitro 3 on ${runtime.name}` }, () => redis.url)

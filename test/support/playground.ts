@@ -28,4 +28,5 @@ export async function openPage(browser: Browser, problems: string[], { known, ..
 }
 
 /** A connection that is cut or refused is in the console, whatever a page does. */
-export const NETWORK_ERROR = /net::ERR_|Failed to load resource/
+// Nuxt says NUXT_E5002 where it cannot get its manifest, which a page asks for at some time or other.
+export const NETWORK_ERROR = /net::ERR_|Failed to load resource|NUXT_E5002/

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BuiltServer } from './built-server'
 import { eventually } from './conditions'
 import { SSEReader } from './read-sse'
+import { startScriptedServer } from './scripted-server'
 
 /**
  * One application on each runtime and on either Nitro: the same expectations everywhere. What a runtime does otherwise is said
@@ -30,6 +31,14 @@ export type RuntimeServer = Pick<BuiltServer, 'url' | 'output' | 'stop'>
 
 const READERS = 100
 let names = 0
+
+interface Token { n: number, run: string }
+const runOf = (data: unknown[]) => (data[0] as Token).run
+
+/** From the first token on, in order, none missing, none twice, and all of one start. */
+function expectOneRun(data: unknown[]): void {
+  expect(data).toEqual(data.map((_, index) => ({ n: index + 1, run: runOf(data) })))
+}
 
 export function describeRuntime({ name: runtime, start, envPrefix, memory, redis: reachesRedis, signals, seesPollsLeave }: RuntimeUnderTest, redisUrl: () => string): void {
   describe(runtime, () => {
@@ -94,6 +103,10 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await using lost = await open(`/api/channel/${name}`, { headers: { 'last-event-id': 'other.1' } })
       await lost.until(({ data }) => data.length === 3)
       expect(lost.controls).toMatchObject([{ type: 'open' }, { type: 'gap', reason: 'epoch' }])
+      // With nothing behind it: a gap must not wait for the next message.
+      await publish(name, [], '?anew=1')
+      await lost.until(({ controls }) => controls.length === 3)
+      expect(lost.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch' })
       expect((await fetch(`${server.url}/api/channel/${name}?position=nonsense!`)).status).toBe(400)
       const rows = await open('/api/resume', { headers: { 'last-event-id': 'row-4' } })
       await rows.finished
@@ -255,6 +268,68 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(ms).toBeLessThan(5_000)
       await Promise.all(readers.map(reader => reader.finished))
       for (const { controls } of readers) expect(controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
+    })
+
+    it('runs once what many ask for, attaches the others, and goes on when the first has left', async () => {
+      await using first = await open(`/api/run/${newName()}?to=100000&everyMs=20`)
+      await first.until(({ data }) => data.length > 2)
+      const others = await Promise.all([1, 2, 3].map(() => open(`/api/run/${name}?to=100000&everyMs=20`)))
+      await Promise.all(others.map(reader => reader.until(({ data }) => data.length > 2)))
+      await first.close()
+      const left = Math.max(...others.map(({ data }) => data.length))
+      await Promise.all(others.map(reader => reader.until(({ data }) => data.length > left + 25, 20_000)))
+      for (const reader of [first, ...others]) expectOneRun(reader.data)
+      expect(new Set([first, ...others].map(({ data }) => runOf(data))).size).toBe(1)
+
+      const stopped = await (await fetch(`${server.url}/api/run/${name}`, { method: 'DELETE' })).json()
+      expect(stopped).toMatchObject({ ended: true, running: false, error: { code: 'ABORTED' } })
+      await Promise.all(others.map(reader => reader.finished))
+      for (const { controls } of others) expect(controls.at(-1)).toMatchObject({ type: 'error', code: 'ABORTED', retry: false })
+      expect(await toldSum(`${name}:released`, 1)).toBe(1)
+    })
+
+    it('runs to its end while nobody reads', async () => {
+      const first = await open(`/api/run/${newName()}?to=50&everyMs=10`)
+      await first.until(({ data }) => data.length > 2)
+      await first.close()
+      await eventually(async () => expect(await poll(name, 'position=start&waitMs=0')).toMatchObject({ ended: true }), 20_000)
+      const { messages } = await poll(name, 'position=start')
+      expect(messages).toHaveLength(50)
+      expectOneRun(messages.map(({ data }) => data))
+      expect(await toldSum(`${name}:released`, 1)).toBe(1)
+    })
+
+    it('pipes the bytes of an event stream that it fetches, behind the answer to who asked for it', async () => {
+      const provider = await startScriptedServer()
+      provider.script(exchange => void exchange.stream())
+      expect(await (await fetch(`${server.url}/api/pipe/${newName()}?url=${provider.url}`, { method: 'POST' })).json()).toEqual({ status: 200 })
+      await using reader = await open(`/api/channel/${name}`)
+      const [exchange] = provider.exchanges
+      exchange!.write('data: {"n":1}\r\n\r\ndata: {"n"')
+      await reader.until(({ data }) => data.length === 1)
+      exchange!.write(':2}\n\nevent: named\ndata: {"n":3}\n\n')
+      await reader.until(({ data }) => data.length === 3)
+      exchange!.write('data: [DONE]\n\n')
+      await reader.finished
+      expect(reader.messages.map(({ event, data }) => [event, data])).toEqual([[undefined, { n: 1 }], [undefined, { n: 2 }], ['named', { n: 3 }]])
+      expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+      await provider.close()
+    })
+
+    it('goes on with a resumable generator, over either transport, and stops one to which nobody comes back', async () => {
+      const path = `/api/resumable?id=${newName()}&to=100000&everyMs=20`
+      const first = await open(path)
+      await first.until(({ data }) => data.length > 4)
+      await first.close()
+      const position = first.position!
+      const batch = await (await fetch(`${server.url}${path}&transport=poll&position=${position}`)).json() as { messages: { data: unknown }[], position: string, ended: boolean, gap: unknown }
+      expect(batch).toMatchObject({ ended: false, gap: null })
+      const second = await open(path, { headers: { 'last-event-id': batch.position } })
+      await second.until(({ data }) => data.length > 4)
+      await second.close()
+      expect(second.controls).toMatchObject([{ type: 'open', resumed: true }])
+      expectOneRun([...first.data, ...batch.messages.map(({ data }) => data), ...second.data])
+      expect(await toldSum(`${name}:released`, 1)).toBe(1)
     })
 
     // The last: it looks at what all others have caused.

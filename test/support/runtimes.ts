@@ -19,7 +19,8 @@ const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
 async function startProcess(output: string, command: string[], env: Record<string, string>, serverDir = 'server'): Promise<RuntimeServer> {
   const port = await freePort()
   const child = spawn(command[0]!, [...command.slice(1), join(output, serverDir, 'index.mjs')], {
-    env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
+    // Nitro 3 is mute under TEST, and hears no signal under it or CI: its owner has neither.
+    env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
@@ -90,9 +91,8 @@ function added(server: RuntimeServer): RuntimeServer {
 
 const node = [process.execPath]
 
-/** The application as Nitro has built it for `preset`. */
-export function startOn(preset: string, env: Record<string, string> = {}): Promise<RuntimeServer> {
-  const output = nitroOutput(preset)
+/** The application as Nitro has built it for `preset`, in `output`. */
+export function startOn(preset: string, env: Record<string, string> = {}, output = nitroOutput(preset)): Promise<RuntimeServer> {
   switch (preset) {
     case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
     case 'bun': return startProcess(output, [bin('bun'), 'run'], env)
@@ -106,8 +106,8 @@ export function startOn(preset: string, env: Record<string, string> = {}): Promi
 /** What was built for Node in `output`. */
 export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
-const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }): RuntimeUnderTest =>
-  ({ name: preset, start: env => startOn(preset, env), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
+export const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesPollsLeave = false }, outputOf = nitroOutput): RuntimeUnderTest =>
+  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, seesPollsLeave })
 
 export const runtimes = [
   describeOn('node-server', { seesPollsLeave: true }),

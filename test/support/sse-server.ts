@@ -38,10 +38,10 @@ export interface TestServer {
 }
 
 /** The server half on h3 and a real socket, without Nuxt around it: what a test needs in milliseconds. */
-export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver): Promise<TestServer> {
+export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: { report?: 'to the console' } = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
-  const context = createSSEContext({ options: resolved, driver, report: error => reported.push(error) })
+  const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })
   const app = createApp({
     // As Nitro answers: the text of an error is shown only where somebody made it to be shown.
     async onError({ statusCode, message, data, unhandled }, event) {

@@ -31,12 +31,18 @@ describe('an idle limit', () => {
   const options = DEFAULT_HANDLER_OPTIONS
 
   it('is known of Bun: what it says, less the four seconds between two of its looks', () => {
-    expect(platformLimits('bun', {})).toMatchObject({ idleMs: 8_000 })
-    expect(platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '8' })).toMatchObject({ idleMs: 4_000 })
-    expect(platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '255' })).toMatchObject({ idleMs: 252_000 })
-    expect(platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '0' })).toEqual({})
-    expect(platformLimits('node-server', {})).toEqual({})
-    expect(() => platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '4' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    const limitsOf = (env: Record<string, string>) => platformLimits('bun', env, 'NITRO_BUN_IDLE_TIMEOUT')
+    expect(limitsOf({})).toMatchObject({ idleMs: 8_000 })
+    expect(limitsOf({ NITRO_BUN_IDLE_TIMEOUT: '8' })).toMatchObject({ idleMs: 4_000 })
+    expect(limitsOf({ NITRO_BUN_IDLE_TIMEOUT: '255' })).toMatchObject({ idleMs: 252_000 })
+    expect(limitsOf({ NITRO_BUN_IDLE_TIMEOUT: '0' })).toEqual({})
+    expect(platformLimits('node-server', {}, 'NITRO_BUN_IDLE_TIMEOUT')).toEqual({})
+    expect(() => limitsOf({ NITRO_BUN_IDLE_TIMEOUT: '4' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+
+  it('is what Bun has by itself where Nitro hands none on: Nitro 3', () => {
+    const limits = platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '0' }, undefined)
+    expect(limits).toEqual({ idleMs: 8_000, reason: 'Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.' })
   })
 
   it('brings heartbeats and polls within it, and leaves the rest alone', () => {

@@ -4,18 +4,18 @@ import type { SSEClientState } from '../client/types'
 import type { SSEError } from '../shared/errors'
 import { warnOnce } from './warn'
 
-/** What a browser opens to one origin over HTTP/1.1, in all its tabs together. */
+/** How many connections a browser opens to one origin over HTTP/1.1, in all its tabs together. */
 const MAX_HTTP1_CONNECTIONS = 6
 
 /** The origin of each stream that is live in this page. */
 const live = new Map<unknown, string>()
 
-/** Nothing ends what belongs to no component. */
+/** Nothing ends a connection that belongs to no component. */
 export function warnOutsideScope(url: string): void {
   if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside of a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
 }
 
-/** Looks at each new state of a connection, which is known by `key`: those that share one have one. */
+/** Looks at each new state of a connection. Calls that share one have the same `key`. */
 export function warnOfState(key: unknown, url: string, { status, transport, error }: SSEClientState): void {
   if (error) warnOfError(url, error)
   if (transport !== 'stream' || (status !== 'connecting' && status !== 'connected')) return void live.delete(key)
@@ -27,12 +27,12 @@ export function warnOfState(key: unknown, url: string, { status, transport, erro
   }
 }
 
-/** The nearest that there is takes its place. */
+/** Without Web Locks, `share: 'browser'` shares within the page only. */
 export function warnUnsharable(): void {
   if (!canElect()) warnOnce('`share: \'browser\'` shares within the page only: there are no Web Locks here. They need https, or localhost.')
 }
 
-/** What will not be better at the next attempt, unless somebody mends it. */
+/** Warns of errors that stay until somebody mends the application. */
 function warnOfError(url: string, error: SSEError): void {
   const { code, statusCode, message } = error
   if (code === 'NOT_EVENT_STREAM') warnOnce(`${message} ${howToStream(error)}`)

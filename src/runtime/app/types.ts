@@ -1,9 +1,7 @@
 import type { StreamRoute, StreamedBy } from '#sse/routes'
 import type { SSEMessage } from '../shared/types'
 
-/** From the url of a route to its messages. How routes are found is the framework's affair (`#sse/routes`). */
-
-export type SSEMethod = 'get' | 'post' | 'put' | 'patch' | 'delete'
+/** Types from the url of a route to its messages. How routes are found depends on the framework (`#sse/routes`). */
 
 /** Urls of routes that stream, for completion; any other text is accepted. */
 export type SSERoute = StreamRoute | (string & {})
@@ -19,10 +17,10 @@ type AsMessage<M> = [M] extends [never] ? never
 
 export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
-/** Where `on` finds one kind of message: under its name, or under `message` where it may have none. */
+/** The name under which `on` gives a kind of message: its own, or `message` where it may have none. */
 type NameOf<M extends SSEMessage> = M extends unknown ? NonNullable<M['event']> | (undefined extends M['event'] ? 'message' : never) : never
 
-/** What `on` may be asked for. `*` gives all. */
+/** The names that `on` takes. `*` stands for all messages. */
 export type SSEEventName<M extends SSEMessage> = '*' | NameOf<M>
 
 /** The messages that `on` gives under a name. */

@@ -1,6 +1,6 @@
 const said = new Set<string>()
 
-/** Tells whoever develops of a mistake, each once. For use behind `import.meta.dev` only: nothing of it is in a build. */
+/** Warns the developer, once of each mistake. For use behind `import.meta.dev` only: builds contain nothing of it. */
 export function warnOnce(text: string): void {
   if (said.has(text)) return
   said.add(text)

@@ -1,44 +1,24 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import type { SSEMessage, SSETransport } from '../shared/types'
+import { MAX_TIMER_MS } from '../shared/timers'
+import type { SSETransport } from '../shared/types'
 import { backoffDelay } from './backoff'
-import { MAX_TIMER_MS, delay } from './delay'
+import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
 import { prepareRequest } from './request'
-import { clientError, passingError, revised } from './response'
+import { clientError, interrupted, passingError, revised } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
-import type { Outcome, SSEClientState, TransportEvents } from './types'
+import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
 import type { Verdict } from './verdict'
 import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
 
-/** Attempts in a row in which nothing came before polling takes over. */
+/** After this many attempts in a row in which nothing came, polling takes over. */
 const MUTE_ATTEMPTS = 2
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
-
-export interface SSEClientEvents {
-  /** Each message once, in order. Reading goes on when the promise is resolved. */
-  onMessage(message: SSEMessage): void | Promise<void>
-  /** After every change, with what has changed. */
-  onState(change: Partial<SSEClientState>): void
-}
-
-export interface SSEClient {
-  readonly state: SSEClientState
-  /** Goes on from the position; with a `url`, begins anew there. A connection or a wait that is under way is given up. */
-  connect(url?: string): void
-  /**
-   * Ends the connection and closes nothing: `idle`, with the position kept, and `connect()` goes on. A request that is under way and
-   * cannot be repeated goes on instead.
-   */
-  pause(): void
-  stop(): void
-  /** Runs what belongs to the user. If it throws, that is reported, and keeps nothing else from going on. */
-  guard<T>(task: () => T): T | undefined
-}
 
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
@@ -56,11 +36,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   const { method, transports, reconnect, until } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
-  /** The attempt of that life that is under way. */
-  let under: AbortController | undefined
-  /** What listens to the page, from `connect()` until the end. */
+  /** Its attempt that is under way. */
+  let ongoing: AbortController | undefined
+  /** Ends listening to the page's events, which lasts from `connect()` until the end. */
   let page: AbortController | undefined
-  /** The page is away, and takes the connection up again when it is back. */
+  /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
   let retryMs: number | undefined
   let pollable = true
@@ -86,7 +66,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   function end(): void {
     current?.abort()
-    current = under = undefined
+    current = ongoing = undefined
     asleep = false
   }
 
@@ -97,9 +77,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     set({ status: 'closed', ...change })
   }
 
-  /** Whether it was possible. */
+  /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
   function suspend(): boolean {
-    if (!current || (under && !isRepeatable())) return false
+    if (!current || (ongoing && !isRepeatable())) return false
     end()
     set({ status: 'idle', error: undefined })
     return true
@@ -114,13 +94,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep ||= suspend()
     }
     else if (event === 'offline') {
-      // It would wait on a dead network. `offline` may be wrong, as a server on this machine answers still: so it is tried again.
-      if (!under || !isRepeatable()) return
-      under.abort(passingError('NETWORK', 'The browser is off line'))
+      // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
+      if (!ongoing || !isRepeatable()) return
+      ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
-      // The first that says so: those that follow find a connection.
+      // The first event that says so; the next ones find a connection.
       begin()
     }
   }
@@ -135,7 +115,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  /** A browser that is back on line may be in another network: whatever was put off is tried at once. */
+  /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
     if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
   }
@@ -177,19 +157,19 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const delayMs = backoffDelay({ ...reconnect, retryMs }, uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
-        // Nothing is waited for any more.
+        // No longer waiting: there is no `retryAt` any more.
         if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
   }
 
-  /** How much of it the server has done is unknown: only what has a position is repeated. */
+  /** Whether the request may be sent again. What the server has done of a POST is unknown, unless there is a position. */
   function isRepeatable(): boolean {
     return method === 'GET' || state.position !== undefined
   }
 
   async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = under = follow(life)
+    const own = ongoing = follow(life)
     const { signal } = own
     let outcome: Outcome
     try {
@@ -200,12 +180,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       outcome = { type: 'failed', error, refused: true }
     }
     own.abort()
-    if (under === own) under = undefined
-    // It was cut on this side.
+    if (ongoing === own) ongoing = undefined
+    // Aborted on this side, with an error as the reason.
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
   }
 
-  /** Polling for as long as it goes well, and no stream does. */
+  /** Polls for as long as that goes well and no stream does. */
   async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
     const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, eventsOf(own.signal))
     const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal)]) : polled)
@@ -217,7 +197,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     return { type: 'again' }
   }
 
-  /** Resolves when an event stream gives its first bytes. It delivers nothing: the stream begins anew then. */
+  /** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened anew then. */
   async function probe(signal: AbortSignal): Promise<void> {
     let alive = false
     while (!alive) {
@@ -229,7 +209,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         own.abort()
       }
       if (!signal.aborted && isRepeatable()) {
-        // What makes it fail is met by the poll too, and reported there.
+        // Whatever makes it fail makes the poll fail too, which reports it.
         await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
       }
       own.abort()
@@ -252,10 +232,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         mute = 0
         if (isStream) judge(undefined)
         if (state.status !== 'connected') set({ status: 'connected', error: undefined })
-        // Each batch of a poll says so again, and must not put it off. And whoever was told may have decided otherwise.
+        // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
         if ((good && !silenceMs) || signal.aborted) return
         clearTimeout(good)
-        // A 200 that dies at once is no success: the count goes on, and so does the delay.
+        // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
         good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
       },
       onMessage(message) {
@@ -308,9 +288,4 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     },
     guard,
   }
-}
-
-/** Final: what was lost has no position to go on from. */
-export function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }

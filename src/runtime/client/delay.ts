@@ -1,8 +1,6 @@
 import { follow } from '../shared/abort'
+import { MAX_TIMER_MS } from '../shared/timers'
 import { watchPage } from './page-life'
-
-/** Timers hold 31 bits; beyond, they fire at once, and a wait that should be endless becomes a hot loop. */
-export const MAX_TIMER_MS = 0x7FFFFFFF
 
 /**
  * Resolves after `ms`, or at once when the signal is aborted or, if `wakeOnline`, when the browser is back on line: only

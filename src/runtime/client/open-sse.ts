@@ -5,14 +5,14 @@ import { createSSEClient } from './client'
 import { resolveClientOptions } from './options'
 import type { SSEClientOptions, SSEStatus } from './types'
 
-/** Messages that wait for the loop; beyond, nothing is read until one is taken. */
+/** The most messages that wait for the loop; beyond, nothing more is read until one is taken. */
 const MAX_QUEUED = 64
 
 export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M> {
   /** Ends the loop, and closes the connection. */
   close(): void
   readonly status: SSEStatus
-  /** Behind the last message that the loop was given. */
+  /** After the last message that the loop was given. */
   readonly position: string | undefined
   readonly transport: SSETransport
   readonly gap: SSEGap | undefined
@@ -21,17 +21,17 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
 
 /**
  * A stream of messages as an async iterable, which reconnects and resumes by itself. Needs nothing but `fetch`: runs in
- * browsers, Node, Bun, Deno and workers. Connects at once; is to be iterated once.
+ * browsers, Node, Bun, Deno and workers. Connects at once. Can be iterated once.
  *
- * The loop ends when the source is complete. `close()` and `break` end it, and close the connection. What cannot be mended is thrown out
- * of it: an {@link SSEError} with `code` and `statusCode`.
+ * The loop ends when the source is complete. `close()` and `break` end it, and close the connection. A final failure is thrown out of
+ * it: an {@link SSEError} with `code` and `statusCode`.
  *
  * @throws `INVALID_OPTION`
  */
 export function openSSE<T = unknown>(url: string | URL, options: SSEClientOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
   let position: string | undefined
-  // Set while somebody waits, and harmless afterwards. (Node 20 has no `Promise.withResolvers`.)
+  // Set while somebody waits, and harmless afterwards. (Not all browsers have `Promise.withResolvers`.)
   let wakeLoop = () => {}
   let wakeTransport = () => {}
   let taken = false
@@ -49,7 +49,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
 
   const close = () => {
     client.stop()
-    // What the loop was not given stays ahead of the position, and can be asked for again.
+    // The position stays behind what the loop was not given: that can be asked for again.
     dropped ||= queue.length > 0
     queue.length = 0
     wakeTransport()
@@ -103,7 +103,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
       return {
         next: () => messages.next(),
         return: () => {
-          // A generator that waits takes note of its return() only afterwards.
+          // A generator that waits hears of return() only afterwards.
           close()
           return messages.return()
         },

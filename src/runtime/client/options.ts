@@ -2,9 +2,9 @@ import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions, SSEShare } from './types'
 
-export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
-export const DEFAULT_MIN_DELAY_MS = 500
-export const DEFAULT_MAX_DELAY_MS = 20_000
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+const DEFAULT_MIN_DELAY_MS = 500
+const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
 

@@ -1,5 +1,5 @@
 /**
- * - `sleep`: the page goes, perhaps into the back-forward cache, or is frozen; whatever is open would stand there mute
+ * - `sleep`: the page is left, perhaps for the back-forward cache, or frozen; an open connection would hang there, mute
  * - `hidden`: another tab is in front, and this one runs on, with late timers
  * - `wake`: it is back, in whatever way; often said more than once
  */

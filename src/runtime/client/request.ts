@@ -1,10 +1,11 @@
+import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
 import { passingError } from './response'
 import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
-/** Makes the request of one attempt, with options that are functions asked anew. They have `connectTimeoutMs`, and until the signal is aborted. */
+/** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, position: () => string | undefined, signal: AbortSignal): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
@@ -16,13 +17,11 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   ]).finally(watchdog.stop)
   const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
   const headers = new Headers(headersInit)
-  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
   const from = position()
   return {
     // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
     url: addQuery(url, { position: from === undefined ? options.position : undefined, ...query }),
-    init: { method, credentials, cache: 'no-store', headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit },
+    init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
     position: from,
     connectTimeoutMs,
     silenceTimeoutMs,
@@ -30,7 +29,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   }
 }
 
-/** What an option is at this moment. */
+/** The value of an option at this moment. */
 export async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
   return typeof value === 'function' ? value() : value
 }

@@ -2,14 +2,19 @@ import { SSEError, isRetryableStatus } from '../shared/errors'
 import { parseRetryAfter } from './backoff'
 import type { Outcome } from './types'
 
-/** An error of this side, which is final: there is no status. */
+/** An error that the client itself found: final, and without a status. */
 export function clientError(code: string, message: string, cause?: unknown, statusCode = 0, retry = false): SSEError {
   return new SSEError(code, message, { statusCode, retry, cause })
 }
 
-/** One that is tried again. */
+/** One after which the client tries again. */
 export function passingError(code: string, message: string, cause?: unknown): SSEError {
   return clientError(code, message, cause, 0, true)
+}
+
+/** The connection was lost without a position to go on from: final. */
+export function interrupted(cause?: SSEError): SSEError {
+  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }
 
 /** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
@@ -58,8 +63,8 @@ export function withoutQuery(url: string): string {
 }
 
 /**
- * What an answer means that is not what was asked for; `undefined` if it is: a 200 of that content type. Another type is
- * `code`, and final: this is some other route, or a page in place of one.
+ * How an attempt ends with this response; `undefined` if it does not, as this is a success with the expected content type. A success with
+ * another one fails with `code`, for good: it comes from some other route, or is a page.
  */
 export async function refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined> {
   const { status, headers } = response
@@ -78,9 +83,9 @@ export async function refusalOf(response: Response, contentType: string, code: s
     type: 'failed',
     error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry }),
     retryAfterMs: pending ? Math.max(msOf(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
-    // The server works, and waits for what it depends on.
+    // The server works, but something that it depends on does not.
     uncounted: pending,
-    // These say that nothing was done.
+    // With these statuses, the server has done nothing.
     refused: status === 503 || status === 406 || (retry && status < 500),
   }
 }

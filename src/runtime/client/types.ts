@@ -11,7 +11,7 @@ import type { SSEMessage, SSETransport } from '../shared/types'
  */
 export type SSEStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'closed'
 
-/** A value, or a function that is asked anew at every attempt: for tokens that expire. */
+/** A value, or a function that is called at every attempt: for tokens that expire. */
 export type MaybeFresh<T> = T | (() => T | Promise<T>)
 
 export type SSEQuery = Record<string, string | number | boolean | null | undefined>
@@ -25,42 +25,43 @@ export interface SSEReconnectOptions {
   /** The delay doubles up to this, in milliseconds, or up to the server's `retry` if that is larger. Default 20,000. */
   maxDelayMs?: number
   /**
-   * Failures in a row after which to give up (`GAVE_UP`), at least 1. A message, or staying open for a while, sets it back.
-   * Default: never.
+   * After this many failures in a row, at least 1, the client gives up (`GAVE_UP`). A message, or staying open for a while, resets the
+   * count. Default: never.
    */
   maxAttempts?: number
 }
 
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
-   * HTTP method. Default `GET`. Any other is repeated only when that is safe: with a position, or when it was refused. Otherwise
-   * a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
+   * HTTP method. Default `GET`. A request with any other is repeated only when that is safe: when there is a position, or the server
+   * refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
    */
   method?: string
   /** Added to the url. `null` and `undefined` are left out. */
   query?: MaybeFresh<SSEQuery>
+  /** Headers of the request, as `fetch` takes them. */
   headers?: MaybeFresh<HeadersInit>
   /** Objects and arrays are sent as JSON, anything else as `fetch` sends it. Not with `GET`. */
   body?: MaybeFresh<unknown>
   /** As in `fetch`. Default: what `fetch` does, which is `same-origin`. */
   credentials?: RequestCredentials
-  /** Where to begin: `start`, `now`, an id, or the number of messages that are had already. Default: what the server says. */
+  /** Where to begin: `start`, `now`, an id, or how many messages you have already. Default: what the server's option `from` says. */
   position?: string | number
-  /** Stop behind this message, for endpoints that do not say when they are complete. */
+  /** The message for which this returns `true` is the last: for endpoints that do not say when they are complete. */
   until?: (message: M) => boolean
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
   transports?: SSETransport[]
   reconnect?: SSEReconnectOptions
-  /** How long an attempt may take until its headers and first bytes are here, in milliseconds, at least 1. Default 10,000. */
+  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000. */
   connectTimeoutMs?: number
   /**
-   * After so many milliseconds without a byte the connection counts as dead. Default: 2.5 heartbeats as the server announces
-   * them; without an announcement nobody knows, and there is no limit. At least 1; `false`: no limit.
+   * After this many milliseconds without a byte, at least 1, the connection counts as dead. `false`: no limit. Default: 2.5 times the
+   * heartbeat that the server announces; no limit where it announces none.
    */
   silenceTimeoutMs?: number | false
   /**
-   * Let go of the connection while the page is hidden (`idle`), and go on when it is visible. What cannot be repeated goes on. Default
-   * `false`: a hidden page keeps its connection.
+   * Lets go of the connection while the page is hidden (`idle`), and goes on when it is visible again. A request that cannot be repeated
+   * goes on. Default `false`: a hidden page keeps its connection.
    */
   pauseWhenHidden?: boolean
 }
@@ -84,9 +85,30 @@ export interface SSEClientState {
   gap: SSEGap | undefined
 }
 
-/** What a transport tells while it is open. It tells in the order of the bytes, and waits where a promise is returned. */
+export interface SSEClientEvents {
+  /** Each message once, in order. Reading goes on when the promise is resolved. */
+  onMessage(message: SSEMessage): void | Promise<void>
+  /** After every change, with what has changed. */
+  onState(change: Partial<SSEClientState>): void
+}
+
+export interface SSEClient {
+  readonly state: SSEClientState
+  /** Goes on from the position; with a `url`, begins anew there. Gives up the connection or the wait that is under way. */
+  connect(url?: string): void
+  /**
+   * Ends the connection but not the client: the status is `idle`, the position is kept, and `connect()` goes on from it. Does nothing
+   * while a request that cannot be repeated is under way.
+   */
+  pause(): void
+  stop(): void
+  /** Runs the user's code. If it throws, that is logged and becomes the `error`, and everything else goes on. */
+  guard<T>(task: () => T): T | undefined
+}
+
+/** What a transport tells while it is open: in the order of the bytes, waiting for any promise that is returned. */
 export interface TransportEvents {
-  /** The first bytes are here. `silenceMs`: how long a silence counts as death, if that is known. */
+  /** The first bytes are here. `silenceMs`: the silence after which the connection counts as dead, if that is known. */
   onOpen(silenceMs?: number | false): void
   onMessage(message: SSEMessage): void | Promise<void>
   /** An empty one resets (WHATWG HTML, 9.2.6). */
@@ -103,9 +125,9 @@ export interface Failure {
   retryAfterMs?: number
   /** Nothing came, not even an error. */
   mute?: boolean
-  /** No failure of the server's: it is waited for as long as it takes. */
+  /** Not a failure to be counted: the server says that it waits for something itself. */
   uncounted?: boolean
-  /** The server has refused, so that it has done nothing. */
+  /** The server refused the request, and so has done nothing. */
   refused?: boolean
   /** The route answers, but not with batches. */
   unpollable?: boolean
@@ -122,7 +144,7 @@ export type Outcome
 
 export interface TransportRequest {
   url: string
-  /** Its own: a transport adds its headers. */
+  /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined
   connectTimeoutMs: number
@@ -130,5 +152,3 @@ export interface TransportRequest {
   silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
 }
-
-export type Transport = (request: TransportRequest, events: TransportEvents) => Promise<Outcome>

@@ -2,7 +2,7 @@
 const PROBE_MIN_MS = 60_000
 const PROBE_MAX_MS = 900_000
 
-/** That streams are mute on the way to an origin, and when one is tried again. */
+/** The finding that streams to an origin stay mute, and when one is tried again. */
 export interface Verdict {
   /** Epoch milliseconds. */
   probeAt: number
@@ -15,7 +15,7 @@ export function nextVerdict(last?: Verdict): Verdict {
   return { probeAt: Date.now() + probeWaitMs, probeWaitMs }
 }
 
-/** A clock that was set back puts a probe off by no more than its wait. */
+/** How long until the next probe. A clock that was set back puts it off by no more than its wait. */
 export function probeDelayMs({ probeAt, probeWaitMs }: Verdict): number {
   return Math.max(0, Math.min(probeAt - Date.now(), probeWaitMs))
 }

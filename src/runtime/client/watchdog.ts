@@ -1,5 +1,5 @@
 import { follow } from '../shared/abort'
-import { MAX_TIMER_MS } from './delay'
+import { MAX_TIMER_MS } from '../shared/timers'
 import { watchPage } from './page-life'
 
 /** Bytes that came while nothing ran are read within this time. */
@@ -18,7 +18,7 @@ export interface Watchdog {
 }
 
 /**
- * Aborts a request that takes too long, or falls silent. It looks at the clocks and not at its timer alone: in a hidden tab, or after
+ * Aborts a request that takes too long, or falls silent. It looks at the clocks, and not only at its timer: in a hidden tab, or after
  * sleep, timers are late, and what came meanwhile must count.
  */
 export function createWatchdog(parent: AbortSignal, limitMs: number | false): Watchdog {
@@ -34,7 +34,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
     touchedAtWall = Date.now()
   }
 
-  // During sleep, the one stands still on some platforms; the other may be set by hand, which costs a reconnect.
+  // On some platforms `performance.now()` stands still during sleep. `Date.now()` may be set by hand, which costs a reconnect.
   const leftMs = () => limitMs as number - Math.max(performance.now() - touchedAt, Date.now() - touchedAtWall)
 
   function arm(ms = leftMs()): void {

@@ -8,6 +8,9 @@ declare module 'nitro/types' {
   interface NitroRuntimeHooks extends SSEHooks {}
 }
 
+/** Nothing sets the idle limit of its server for Bun. */
+export const BUN_IDLE_VARIABLE: string | undefined = undefined
+
 /** Values that are texts by their nature, whatever they look like. */
 const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret']
 

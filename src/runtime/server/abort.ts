@@ -33,7 +33,7 @@ export function whenAborted(signal: AbortSignal, callback: () => void): () => vo
   return () => void callbacks.delete(callback)
 }
 
-/** What the readers of a producer are told that was stopped. */
+/** What readers are told when their producer was stopped. */
 export function aborted(cause?: unknown): SSEError {
   return new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause, retry: false })
 }

@@ -24,7 +24,7 @@ export class Admission {
 
   /** Throws `TOO_MANY_CONNECTIONS` (503) or `TOO_MANY_CONNECTIONS_PER_CLIENT` (429). */
   check({ maxConnections, maxConnectionsPerClient }: AdmissionLimits, client: string | undefined): void {
-    // First what is the client's own doing.
+    // First the bound that the client itself has reached.
     if (maxConnectionsPerClient !== false && client !== undefined && (this.#byClient.get(client) ?? 0) >= maxConnectionsPerClient) {
       throw new SSEError('TOO_MANY_CONNECTIONS_PER_CLIENT', `[nuxt-sse] Expected at most ${maxConnectionsPerClient} open connections of one client: close one, or come back later.`, { statusCode: 429 })
     }

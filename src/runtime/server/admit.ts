@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import type { SSEContext } from './context'
+import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { clientOf } from './client-key'
 import { setRetryAfter } from './response'
@@ -13,7 +14,7 @@ export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissi
     return admissions.enter(options, () => clientOf(event, options))
   }
   catch (error) {
-    setRetryAfter(event, options.retryMs * (0.5 + Math.random()))
+    setRetryAfter(event, spread(options.retryMs))
     throw error
   }
 }

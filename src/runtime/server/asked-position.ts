@@ -9,8 +9,8 @@ export function rememberAsked(event: object, position: SSERequest['position']): 
 }
 
 /**
- * What the preamble says of a hand-written source. A stream that begins without an `id` makes the browser forget the
- * one it had at the first blank line; so what the source was asked for is said back to it.
+ * What the preamble says of a hand-written source. At its first blank line, a stream without an `id` makes the browser forget the
+ * one it had; so the position that was asked for is said back.
  */
 export function startOfHandwritten(event: object): StartPosition {
   const position = asked.get(event)

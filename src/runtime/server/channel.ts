@@ -1,161 +1,51 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/position'
 import { SSEError, invalidOption, printValue } from '../shared/errors'
-import type { SSEPublicError } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
-import type { SSEMessage, SSEStream } from '../shared/types'
+import type { SSEMessage } from '../shared/types'
 import type { SSEContext } from './context'
 import type { SSERetention } from './options'
-import type { TaggedMessage } from './message'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
+import { subjectOfChannel } from './insight'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
 import { isPrivateError, publicError } from './public-error'
 import { byteLength } from './wire'
 import { readChannel, subscribeChannel } from './channel-read'
+import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './sse-channel'
 
 /** Of a channel's name, and of a key. */
 const MAX_NAME_BYTES = 512
 
-export interface SSEPublishOptions {
-  /** The SSE `event` field: 1 to 512 characters. `sse` is reserved. */
-  event?: string
-  /** Of 1 to 512 bytes. Makes a retry idempotent: while a message with this key is kept, publishing it again resolves with the id it has. */
-  key?: string
-}
-
-export interface SSEReadOptions {
-  /** Where to begin, behind it: `start`, `now`, an id, or a number of messages already had. Default `start`. */
-  after?: string | number
-  /** At most so many messages. Default 1000. At least 1. */
-  limit?: number
-}
-
-export interface SSEReadResult<T> {
-  messages: SSEMessage<T>[]
-  /** After the last of `messages`: what to pass as `after` next. */
-  position: string
-  /** The channel has ended, and nothing follows `messages`. */
-  ended: boolean
-  /** What was missed before `messages`. */
-  gap: SSEGap | null
-  /** Why the channel failed, if it did. */
-  error?: SSEPublicError
-}
-
-export interface SSESubscribeOptions {
-  /** As for `read`. Default: the channel's `from`. */
-  after?: string | number
-  /** Ends the iteration. */
-  signal?: AbortSignal
-  /** Told of messages that were missed; the iteration goes on. Without it a gap is thrown: `SSEError` with code `GAP`. */
-  onGap?: (gap: SSEGap) => void
-}
-
-export interface SSEPipeOptions {
-  /** Stops it: the source is released, and the channel fails with `ABORTED`. */
-  signal?: AbortSignal
-  /** The request under way, whose `waitUntil` keeps the pipe alive on platforms that would freeze it behind the response. */
-  event?: SSERunOptions['event']
-}
-
-export interface SSEChannelInfo {
-  name: string
-  epoch: string
-  /** Where the channel ends now. */
-  position: string
-  /** Messages kept. */
-  messages: number
-  /** The oldest offset kept; `lastOffset + 1` when nothing is. */
-  firstOffset: number
-  /** Messages ever published in this epoch. */
-  lastOffset: number
-  ended: boolean
-  /** A `run` fills it now, here or in another process. */
-  running: boolean
-  error?: SSEPublicError
-}
-
-/** The data that a source's items carry. */
-export type SSEItem<T> = T | TaggedMessage<T>
-
-/**
- * A named log of messages, endless (a feed) or ended (a job), kept by the driver. This is only a handle: making one
- * costs nothing and touches nothing.
- */
-export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
-  readonly name: string
-  /**
-   * Appends a message. Resolves with its id once the driver has it. Rejects with `CHANNEL_ENDED`, `INVALID_DATA`,
-   * `MESSAGE_TOO_LARGE`, `INVALID_EVENT`, `RESERVED_EVENT`, `PUBLISH_RATE` or `DRIVER_UNAVAILABLE`; nothing was appended then.
-   */
-  publish(data: T, options?: SSEPublishOptions): Promise<string>
-  /**
-   * Publishes each item of a source, then ends the channel; fails it when the source throws, or with `ABORTED` when `signal`
-   * aborts. Goes on without any reader. A source is an async iterable, an iterable, a `ReadableStream`, or the bytes of an event
-   * stream, such as a `Response` of an AI provider: each of its events is a message, and `data: [DONE]` its end.
-   *
-   * What comes while an append is under way, or within 10 ms of the last, is the next append; a source that is faster than the driver waits. A driver that is
-   * away is asked again for 30 s. Rejects with what made it fail; that need not be awaited: readers are told, and what they may
-   * not be told is logged.
-   *
-   * It ends with its process, and then nobody ends the channel: where that matters, use `run`.
-   */
-  pipe(source: SSEPipeSource<SSEItem<T>>, options?: SSEPipeOptions): Promise<void>
-  /**
-   * Starts `producer` and pipes what it gives, unless somebody does already: of all who call it for one channel, in all
-   * processes, the first one starts it, and the others attach. Resolves with the channel, so that a handler can return it.
-   * The producer goes on without any reader, until it is complete or {@link stop}ped.
-   *
-   * Rejects with `DRIVER_UNAVAILABLE`, and with `SHUTTING_DOWN` when the server goes.
-   */
-  run(producer: SSEProducer<SSEItem<T>>, options?: SSERunOptions): Promise<this>
-  /**
-   * Stops what {@link run} has started, in whatever process: its signal aborts, its source is released, and readers get `ABORTED`
-   * behind the last message. Resolves when the channel has ended, or has no producer (any more).
-   */
-  stop(): Promise<void>
-  /** Completes the channel: readers are told, and go. A second call does nothing. */
-  end(): Promise<void>
-  /**
-   * Completes the channel with an error, which readers get behind the last message. Only the text of an `SSEError` or of
-   * h3's `createError` is shown. Rejects with `CHANNEL_ENDED` when it has ended.
-   */
-  fail(error: unknown): Promise<void>
-  /** The messages behind a position, as a poll would get them. Does not wait. */
-  read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
-  /**
-   * The messages behind a position, and then those to come, until the channel ends. Throws the error of a failed channel,
-   * and `SHUTTING_DOWN` when the server goes.
-   */
-  subscribe(options?: SSESubscribeOptions): AsyncIterable<SSEMessage<T>>
-  info(): Promise<SSEChannelInfo>
-  /** Forgets all messages and begins a new epoch: readers are told of a gap. */
-  delete(): Promise<void>
-}
-
-/** The implementation, which the rest of the server recognises a channel by. */
+/** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: SSERetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be well-formed text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
+      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
 
-  publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
-    return this.#publish(data, event, key)
+  async publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
+    const { insight, options: { maxPublishPerSecond }, publishRate } = this.context
+    try {
+      if (maxPublishPerSecond !== false) publishRate.take(this.name, maxPublishPerSecond)
+      return await this.#append(data, event, key)
+    }
+    catch (error) {
+      insight.onPublishError(this.name, error)
+      throw error
+    }
   }
 
-  // Not async: that would be another promise, whose rejection nobody handles when the caller does not.
+  // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
-    const piped = this.context.producers.pipe(this, source, signal)
-    event?.waitUntil?.(piped.catch(() => {}))
-    return piped
+    const producer = this.context.producers.pipe(this, source, signal)
+    event?.waitUntil?.(producer.through())
+    return producer.done
   }
 
   async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {
@@ -169,9 +59,9 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     const { state } = await ask()
     if (!state?.lease) return
     await watchLease(driver, this.name, this.retention, async (now) => {
-      // What runs in another life of the channel was never asked to stop.
+      // A producer in a later epoch was never asked to stop.
       if (!now?.lease || now.epoch !== state.epoch) return true
-      // A store that has gone back does not know that it was.
+      // A store that has gone back has forgotten that it was asked.
       if (!now.lease.stopping) await ask()
       return false
     }, closing)
@@ -182,8 +72,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async fail(error: unknown): Promise<void> {
-    if (isPrivateError(error)) this.context.report(error, 'channel')
-    // Whoever comes back gets the same end again.
+    if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
+    // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
     throw new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${this.name}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
@@ -218,22 +108,10 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     await this.context.driver.remove(this.name)
   }
 
-  async #publish(item: unknown, event?: string, key?: string): Promise<string> {
-    const { maxPublishPerSecond: maxPerSecond } = this.context.options
-    try {
-      if (maxPerSecond !== false) this.context.publishRate.take(this.name, maxPerSecond)
-      return await this.#append(item, event, key)
-    }
-    catch (error) {
-      this.context.insight.onPublishError(this.name, error)
-      throw error
-    }
-  }
-
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && !isName(key)) {
-      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be well-formed text of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
+      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)

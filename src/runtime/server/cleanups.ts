@@ -1,15 +1,15 @@
 /** Never changed. */
 const NONE: (() => unknown)[] = []
 
-/** What is to be done once, when something is over. */
+/** Callbacks that run once, when something is over. */
 export class Cleanups {
-  /** Most connections have one: a set would be more than all the rest of what they keep here. */
+  /** Most connections have one, for which a set would be much. */
   #callbacks: (() => unknown)[] = NONE
   #over = false
 
   constructor(private readonly report: (error: unknown) => void) {}
 
-  /** At once when it is over already. Returns what takes it back. The same function twice is two clean-ups. */
+  /** Runs `callback` at once when it is over already. Returns a function that takes it back. The same function twice is two clean-ups. */
   add(callback: () => unknown): () => void {
     if (this.#over) {
       runSafely(callback, this.report)

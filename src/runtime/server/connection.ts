@@ -6,10 +6,10 @@ import type { Heartbeats } from './heartbeat'
 import type { Insight, SSEEndReason, SSEErrorPlace, StreamRecord } from './insight'
 import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
-import { REQUESTS_OWN_IO, endAbandoned } from './request-io'
 import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Cleanups } from './cleanups'
+import { spread, spreadEarlier } from './jitter'
 import { encodeItem } from './message'
 import { unref } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
@@ -21,10 +21,12 @@ export interface ConnectionContext {
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
   readonly insight: Insight
-  /** For Nuxt DevTools, in development only: what a connection writes to in place of its sink. */
+  /** Ends what belonged to requests that are gone without a word, on platforms where that happens. Called with what a request does again and again. */
+  endAbandoned?: () => void
+  /** For Nuxt DevTools, in development only: gives what a connection writes to in place of its sink. */
   tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
-  /** Where errors go that nobody awaits. `where` is `background` unless it is said. */
-  report(error: unknown, where?: SSEErrorPlace): void
+  /** Where errors go that nobody awaits. Default of `where`: `background`. `subject` names the route or the channel in the log. */
+  report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 /** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
@@ -35,10 +37,10 @@ const LINGER_MS = 10_000
 const ACCEPTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
 const DONE = Promise.resolve()
-/** Never changed: a list for each idle connection is what adds up. */
+/** Shared by all idle connections, and never changed: a list for each would add up. */
 const NOTHING: string[] = []
 
-/** What the preamble says of a resumable source. */
+/** What the first block says of a resumable source. */
 export interface StartPosition {
   position?: string
   resumed?: boolean
@@ -84,12 +86,12 @@ export class Connection implements SSEConnection, SinkEvents {
     readonly options: ResolvedHandlerOptions,
     private readonly context: ConnectionContext,
     sink: ResponseSink,
-    /** For hooks. Let go of when it opens: of an idle connection, a request would be the larger part. */
+    /** For hooks. Dropped when the stream opens: a request would be the larger part of an idle connection. */
     private event?: H3Event,
   ) {
     this.#cleanups = new Cleanups(context.report)
     this.sink = event && context.tap ? context.tap(this, sink, event) : sink
-    // Itself, and not two functions: there are as many of them as open connections.
+    // `this`, and not two closures for each open connection.
     this.sink.watch(this)
   }
 
@@ -121,7 +123,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   /** Whether a pulled source should produce more. */
   get hasRoom(): boolean {
-    // Nothing else is asked than what the sink says, because nothing else is followed by a call of `onDrain`.
+    // Only what the sink has said counts, because only that is followed by a call of `onDrain`.
     return this.#state === 'open' && !this.#blocked
   }
 
@@ -145,7 +147,7 @@ export class Connection implements SSEConnection, SinkEvents {
     }
   }
 
-  /** As `push`, but throws: for a caller that certainly looks. */
+  /** As `push`, but throws: for a caller that handles it. */
   send(item: unknown, fields?: SSEMessageFields): Promise<boolean> {
     if (this.closed) return REFUSED
     return this.write(encodeMessage(encodeItem(item, this.options.maxMessageBytes, fields)))
@@ -160,18 +162,18 @@ export class Connection implements SSEConnection, SinkEvents {
     }
   }
 
-  /** A rejected promise that does not end the process when nobody awaits it, but is never silent either. */
+  /** A rejected promise which, if nobody awaits it, is reported instead of ending the process. */
   refuse(error: unknown): Promise<boolean> {
     const refused = Promise.reject<boolean>(error)
     refused.catch(() => this.context.report(error, 'push'))
     return refused
   }
 
-  /** Takes text that is already encoded, with so many messages in it. */
+  /** Queues text that is already encoded. `messages`: how many are in it. */
   write(text: string, messages = 1): Promise<boolean> {
     if (this.closed) return REFUSED
     const size = byteLength(text)
-    // What was only gathered for this turn is not the reader's slowness: it is handed over before it counts.
+    // What was only gathered in this turn says nothing of how slow the reader is: it is handed over before it counts.
     if (this.#overflows(size)) this.#flush()
     if (this.closed) return REFUSED
     if (this.#overflows(size)) {
@@ -196,7 +198,7 @@ export class Connection implements SSEConnection, SinkEvents {
     return full ? new Promise(resolve => this.sink.afterTick(() => resolve(!this.closed))) : ACCEPTED
   }
 
-  /** Writes what the caller has encoded once for many connections. For pulled sources, which ask {@link hasRoom} first. */
+  /** Writes at once what the caller has encoded once for many connections. For pulled sources, which look at {@link hasRoom} first. */
   writeShared(chunk: Uint8Array | string, messages = 0): void {
     if (this.closed) return
     this.#flush()
@@ -226,14 +228,14 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#finish('leave', { type: 'leave', retryMs })
   }
 
-  /** Ends before it opened: what is answered is an ordinary HTTP response, an error most likely. */
+  /** Ends before it opened: the answer is an ordinary HTTP response, most likely an error. */
   refuseToOpen(): void {
     if (this.#state !== 'pending') return
     this.#close('refused')
     this.#settleDone()
   }
 
-  /** What calls `task` where this connection can be written to, from wherever it is called itself. */
+  /** A function that calls `task` where this connection can be written to, wherever it is called itself. */
   callable(task: () => void): () => void {
     return this.sink.callable(task)
   }
@@ -250,12 +252,13 @@ export class Connection implements SSEConnection, SinkEvents {
 
   fire(now: number): void {
     if (now >= this.#leaveAt) return this.leave()
-    // Bytes wait already: they find out whether the peer is there as well as a heartbeat does.
+    this.context.endAbandoned?.()
+    // Bytes that wait already will show whether the peer is there, as a heartbeat would.
     if (this.#blocked) this.#sentAt = now
     else this.writeShared(HEARTBEAT_BYTES)
   }
 
-  /** A message that is larger than the bound all by itself must still be possible to send. */
+  /** A message that exceeds the bound by itself can still be sent when nothing else waits. */
   #overflows(size: number): boolean {
     const buffered = this.bufferedBytes
     return buffered > 0 && buffered + size > this.options.maxBufferedBytes
@@ -273,7 +276,7 @@ export class Connection implements SSEConnection, SinkEvents {
   #flush(): void {
     if (this.closed) return
     if (this.#state === 'pending') this.#open()
-    // Closed: the response was somebody else's.
+    // Closed: somebody else had answered the request.
     if (this.closed || this.#queue.length === 0 || this.#blocked) return
     const text = this.#queue.length === 1 ? this.#queue[0]! : this.#queue.join('')
     this.#queue = NOTHING
@@ -289,18 +292,18 @@ export class Connection implements SSEConnection, SinkEvents {
     const start = this.#start ?? {}
     const { position, resumed } = start
     this.#sentAt = performance.now()
-    if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + maxLifetimeMs * (0.8 + 0.2 * Math.random())
-    if (REQUESTS_OWN_IO) endAbandoned(this.context.connections)
+    if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + spreadEarlier(maxLifetimeMs)
+    this.context.endAbandoned?.()
     this.context.connections.add(this)
     this.context.heartbeats.add(this)
-    const retry = Math.round(retryMs * (0.5 + Math.random()))
+    const retry = Math.round(spread(retryMs))
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)
     if (!this.sink.write(preamble)) this.#blocked = true
     this.#record = this.context.insight.onOpen(this.event, start)
     this.event = this.#start = undefined
-    // Whose handler was still busy when the others were asked to leave must not hold back the shutdown now.
+    // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
     if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
   }
 
@@ -314,7 +317,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.onRoom()
   }
 
-  /** Its request is gone without a word, and with it whoever could hear of an abort. */
+  /** The request is gone without a word, and so is everything that could hear of an abort. */
   abandon(): void {
     this.#abort = undefined
     this.onClose()

@@ -9,14 +9,14 @@ import { Insight } from './insight'
 import type { PlatformLimits } from './limits'
 import { PublishRate } from './publish-rate'
 import { Producers } from './producers'
-import { NEVER_ABORTED, REQUESTS_OWN_IO } from './request-io'
+import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from './request-io'
 import { leaveAll } from './shutdown'
 
-/** What one process has of this package: made once, passed on, never imported. */
+/** All that one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
   /** The module's options, which a handler's own override. */
   readonly options: ResolvedHandlerOptions
-  /** Of the platform: what a handler resolves is brought within them. */
+  /** The platform's limits, within which handlers' options are brought. */
   readonly limits: PlatformLimits
   readonly driver: LogDriver
   readonly hub: Hub
@@ -27,9 +27,9 @@ export interface SSEContext extends ConnectionContext {
   readonly closing: AbortSignal
   /** Sources on their way into channels, which a shutdown waits for. */
   readonly producers: Producers
-  /** Turns newcomers away, answers polls, and ends all streams, asking every client to come back. Requests under way may still publish. Safe to call twice. */
+  /** Turns newcomers away, answers waiting polls, and asks the clients of all streams to come back. Requests under way may still publish. Safe to call twice. */
   leave(): void
-  /** The same; then gives producers a bounded time, stops them, and releases the driver, last. Safe to call twice. */
+  /** Does the same, gives producers `shutdownMs` to finish, stops them, and closes the driver last. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -37,7 +37,7 @@ export interface SSEContextInit {
   options: ResolvedHandlerOptions
   limits?: PlatformLimits
   driver?: LogDriver
-  report?(error: unknown): void
+  report?(error: unknown, subject?: string): void
 }
 
 export function createSSEContext({ options, limits = {}, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
@@ -45,11 +45,12 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
   const closing = newSignal()
   const over = newSignal()
   const insight = new Insight(report)
-  const reportTo: SSEContext['report'] = (error, where = 'background') => {
-    report(error)
+  const reportTo: SSEContext['report'] = (error, where = 'background', subject) => {
+    report(error, subject)
     insight.onError(error, where)
   }
   const producers = new Producers({ options, driver, insight, report: reportTo, closing: closing.signal, over: over.signal })
+  const hub = new Hub(driver)
   let produced: Promise<void> | undefined
   let closed: Promise<void> | undefined
   function leave(): void {
@@ -68,13 +69,20 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
     options,
     limits,
     driver,
-    hub: new Hub(driver),
+    hub,
     admissions: new Admissions(options),
     publishRate: new PublishRate(),
     heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats() : new Heartbeats(),
     connections,
     insight,
     report: reportTo,
+    endAbandoned: REQUESTS_OWN_IO
+      ? everyPulse(() => {
+          endAbandoned(connections)
+          hub.lookForLost()
+          return producers.endAbandoned()
+        })
+      : undefined,
     closing: closing.signal,
     producers,
     leave,
@@ -84,11 +92,13 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
   }
 }
 
-/** Of the process, and so not of the request that happens to be the first. */
+/** Belongs to the process, and so not to the request that happens to be the first. */
 function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
   return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }
 
-function reportToConsole(error: unknown): void {
-  console.error('[nuxt-sse]', error)
+/** What is ours says so by itself. */
+function reportToConsole(error: unknown, subject?: string): void {
+  const isOurs = error instanceof Error && error.message.startsWith('[nuxt-sse]')
+  console.error(...[isOurs ? [] : '[nuxt-sse]', subject ? `${subject}:` : [], error].flat())
 }

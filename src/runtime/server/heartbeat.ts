@@ -1,6 +1,7 @@
+import { MAX_TIMER_MS } from '../shared/timers'
 import { unref } from './tick'
 
-/** What has something to do at a point in time that moves: a heartbeat moves whenever a message is sent. */
+/** Something to do at a time that moves: a heartbeat's moves with every message sent. */
 export interface Due {
   /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
   dueAt(): number
@@ -12,8 +13,6 @@ const SLOT_MS = 100
 /** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
 const FINE_BELOW_MS = 2_000
 const FINE_SLOT_MS = 10
-/** setTimeout fires at once for more. */
-const MAX_TIMER_MS = 2_147_483_647
 
 /**
  * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,
@@ -93,8 +92,8 @@ export class Heartbeats {
 }
 
 /**
- * The same where requests own their timers: a wheel for each member, which turns in the request that has added it. It is never
- * stopped, as another request cannot: its next turn finds nothing to do.
+ * The same where requests own their timers: a wheel for each member, which turns in the request that added it. It is never
+ * stopped, as another request could not do that: its next turn finds nothing to do.
  */
 export class OwnHeartbeats extends Heartbeats {
   readonly #members = new Map<Due, Due>()

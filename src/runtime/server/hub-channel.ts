@@ -36,6 +36,7 @@ export class HubChannel {
   #retry?: ReturnType<typeof setTimeout>
   #recheck?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
+  #lostAt = Infinity
 
   /** `after` is where its first reader is likely to begin. */
   constructor(readonly name: string, readonly driver: LogDriver, private readonly memory: RecentMemory, after: number) {
@@ -146,8 +147,16 @@ export class HubChannel {
   #lookWhenLost({ lease }: LogState): void {
     clearTimeout(this.#lease)
     this.#lease = undefined
+    this.#lostAt = lease ? performance.now() + lease.lostInMs : Infinity
     if (this.#stopped || !lease) return
     this.#lease = unref(setTimeout(() => this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random()))
+  }
+
+  /** For where a timer may be gone with the request that has set it. */
+  lookIfLost(): void {
+    if (performance.now() < this.#lostAt) return
+    this.#lostAt = Infinity
+    this.#reread()
   }
 
   /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */

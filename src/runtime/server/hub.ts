@@ -55,6 +55,11 @@ export class Hub {
     }
   }
 
+  /** Has the channels looked at whose producer may be lost by now. */
+  lookForLost(): void {
+    for (const channel of this.#channels.values()) channel.lookIfLost()
+  }
+
   #forget(channel: HubChannel): void {
     if (channel.readers.size > 0) return
     channel.stop()

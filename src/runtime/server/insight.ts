@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { pathOf, routeOf } from '#sse/h3'
+import { methodOf, pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import type { SSETransport } from '../shared/types'
@@ -10,9 +10,9 @@ import { byteLength } from './wire'
 /** One open stream, as `sse:open` and `sse:close` tell of it. */
 export interface SSEOpened {
   event: H3Event
-  /** With the query, in which there may be a secret; a ticket that `requireSSETicket` has seen is not. */
+  /** With the query, which may hold a secret; a ticket that `requireSSETicket` has read is no longer in it. */
   path: string
-  /** The pattern that the path matched (`/api/jobs/:id`), where there is one: of these there are few, as a label needs it. */
+  /** The pattern that the path matched (`/api/jobs/:id`), if it is known. There are few of them, so that it can label a metric. */
   route?: string
   /** Only where the source is a channel: its name. */
   channel?: string
@@ -55,7 +55,7 @@ export interface SSEGapTold {
  * - `publish`: a message was refused, or the driver could not be reached
  * - `push`: what a handler pushed was refused
  * - `source`: a handler or its source failed in a way that clients are not told
- * - `channel`: the same of a producer, or what a channel was failed with; a lease that was lost
+ * - `channel`: a producer failed in such a way, or lost its lease; or a channel was failed with such an error
  * - `driver`: an open stream cannot go on reading; told once for all attempts
  * - `background`: clean-ups, `revalidate`, the shutdown
  */
@@ -63,7 +63,7 @@ export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel
 
 export interface SSEErrorSeen {
   error: unknown
-  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and so on of one with a status; else `UNKNOWN`. */
+  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and the like for one with a status; else `UNKNOWN`. */
   code: string
   where: SSEErrorPlace
   /** With `request`. */
@@ -72,7 +72,7 @@ export interface SSEErrorSeen {
   channel?: string
 }
 
-/** What the server tells those who want to know. Nothing waits for a hook, and one that fails is only reported. */
+/** The server's hooks. Nothing waits for a hook, and one that fails is only reported. */
 export interface SSEHooks {
   /** A stream has opened. */
   'sse:open': (opened: SSEOpened) => void | Promise<void>
@@ -86,9 +86,9 @@ export interface SSEHooks {
   'sse:error': (seen: SSEErrorSeen) => void | Promise<void>
 }
 
-/** Calls hooks, for a core that does not know whose they are. */
+/** Calls the hooks of whichever framework there is. */
 export interface HookCaller {
-  /** Whether somebody listens: nothing is made for nobody. */
+  /** Whether anybody listens: no payload is made for nobody. */
   isHeard(name: keyof SSEHooks): boolean
   call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): unknown
 }
@@ -105,7 +105,7 @@ export interface Sent {
   bytes: number
 }
 
-/** Codes that are told apart. An application's own may be made of anything, and each is a number that is kept for good. */
+/** How many codes are counted apart. Applications may make codes out of anything, and each counter is kept for good. */
 const MAX_CODES = 64
 
 /**
@@ -127,7 +127,7 @@ export class Insight {
   readonly publishErrors = new Map<string, number>()
 
   /** `report` must not lead back here: a hook that fails would be told of its own failure. */
-  constructor(private readonly report: (error: unknown) => void) {}
+  constructor(private readonly report: (error: unknown, subject?: string) => void) {}
 
   /** A stream has opened. What it returns is for {@link onClose}. */
   onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
@@ -147,7 +147,7 @@ export class Insight {
     if (record) this.#call('sse:close', { ...record.opened, reason, code, durationMs: Math.round(performance.now() - record.at), messages, bytes })
   }
 
-  /** A poll has begun; to be called when it is over. */
+  /** A poll has begun. What it returns is to be called when the poll is over. */
   onPoll(): () => void {
     this.polls++
     this.pollsTotal++
@@ -171,8 +171,8 @@ export class Insight {
 
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
-    // The framework logs what it does not know; of an `SSEError` it takes it that somebody does.
-    if (isMistake(error)) this.report(error)
+    // The framework logs what it does not know, and takes an `SSEError` for something that was meant.
+    if (isMistake(error)) this.report(error, subjectOf(event))
     this.onError(error, 'request', { event })
   }
 
@@ -181,15 +181,20 @@ export class Insight {
   }
 
   #call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): void {
-    // Not here and now, but in a microtask: no hook runs in the middle of what it is told of.
-    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(this.report)
+    // In a microtask, so that no hook runs in the middle of what it is told of.
+    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(error => this.report(error))
   }
+}
+
+/** Of a request, for who reads the log: its route, and not its path, in which there may be what nobody should read there. */
+export function subjectOf(event: H3Event): string {
+  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
 }
 
 function codeOf(error: unknown): string {
   if (error instanceof SSEError) return error.code
   const { statusCode: status, data } = (error ?? {}) as { statusCode?: unknown, data?: { code?: unknown } | null }
-  // As clients are told: it may be one of ours, on its way through the framework.
+  // An `SSEError` that went through the framework has its code there, as clients see it.
   if (typeof data?.code === 'string') return data.code
   return typeof status === 'number' ? `HTTP_${status}` : 'UNKNOWN'
 }
@@ -197,4 +202,9 @@ function codeOf(error: unknown): string {
 function count(counts: Map<string, number>, code: string): void {
   if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
   counts.set(code, (counts.get(code) ?? 0) + 1)
+}
+
+/** Of a channel, for the log. The name of a `resumable` run's has its epoch in it, which is the key to it. */
+export function subjectOfChannel(name: string): string {
+  return name.startsWith('resumable:') ? 'a resumable run' : `channel ${name}`
 }

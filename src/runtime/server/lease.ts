@@ -5,13 +5,14 @@ import { channelEnded } from './drivers/channel-ended'
 import { leaseLost } from './drivers/lease-lost'
 import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/types'
 import type { SSERetention } from './options'
+import { OwnTask } from './request-io'
 import { pause, unref } from './tick'
 
-/** A lease is renewed so often in its time. */
+/** How often a lease is renewed in its duration. */
 const RENEWALS = 3
 /** How long until a driver that could not be reached is asked again. */
 const RETRY_MS = 200
-/** What is due by the driver's clock is looked at so much later by ours. */
+/** How much later than due we look, as the driver's clock is not ours. */
 const LATE_MS = 10
 
 export interface LeaseInit {
@@ -20,7 +21,7 @@ export interface LeaseInit {
   retention: SSERetention
   leaseMs: number
   onLost: LogOnLost
-  /** Without a reader for so long, the producer is stopped. `false`: it needs none. */
+  /** The producer is stopped when nobody has read for so long, in milliseconds. `false`: it needs no reader. */
   unreadMs: number | false
 }
 
@@ -31,11 +32,13 @@ export class Lease {
   /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
   onOver: (reason: SSEError) => void = () => {}
   #heldUntil = 0
-  /** Since when the driver has answered, after it could not be reached. Who read meanwhile could not say so either. */
+  /** Since when the driver can be reached again; `undefined` while it cannot. Until then readers could not say that they read, either. */
   #reachedAt?: number = -Infinity
   #timer?: ReturnType<typeof setTimeout>
   #unsubscribe?: () => void
   #subscribing = false
+  /** Whoever stops it may be another request. */
+  #hearing?: OwnTask
   #renewing?: Promise<boolean | undefined>
   #closed = false
 
@@ -45,7 +48,7 @@ export class Lease {
     return this.init.onLost
   }
 
-  /** Asks for it, once. Where it is held it is kept from then on. Rejects when the driver cannot be reached. */
+  /** Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached. */
   async acquire(anew: boolean, epoch?: string): Promise<LeaseAnswer> {
     const { driver, channel, retention, leaseMs, onLost } = this.init
     const askedAt = performance.now()
@@ -58,21 +61,27 @@ export class Lease {
     return answer
   }
 
-  /** Renews it now. Resolves with whether it is held; with `undefined` when nobody could be asked. */
+  /** Renews it now. Resolves with whether it is held, or with `undefined` when the driver could not be asked. */
   renew(): Promise<boolean | undefined> {
     return this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined)
   }
 
-  /** Another process may have it at once. */
+  /** Gives it back: another process may have it at once. */
   async release(): Promise<void> {
     const { driver, channel, retention } = this.init
     await driver.lease(channel, { type: 'release', token: this.token }, retention)
   }
 
-  /** Keeps it no longer. */
+  /** Stops renewing it. */
   close(): void {
-    this.#closed = true
+    this.abandon()
     clearTimeout(this.#timer)
+    this.#hearing?.stop()
+  }
+
+  /** The same where the request is gone that has it: nothing of that can be stopped any more. */
+  abandon(): void {
+    this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }
@@ -82,7 +91,7 @@ export class Lease {
     clearTimeout(this.#timer)
     if (this.#closed) return false
     const askedAt = performance.now()
-    // It may be another's by now, and what goes on here would be done twice. A process that was paused learns it here.
+    // Somebody else may hold it by now, and what goes on here would be done twice. A process that was paused finds out here.
     if (askedAt >= this.#heldUntil) return this.#over(leaseLost(channel))
     let answer: LeaseAnswer
     try {
@@ -118,17 +127,18 @@ export class Lease {
     return false
   }
 
-  /** Whoever stops it says so. A subscription that fails is tried again with the next renewal, which is told, too. */
+  /** To be told at once when somebody stops it. A failed subscription is tried again with the next renewal, which would be told as well. */
   async #listen(): Promise<void> {
     if (this.#unsubscribe || this.#subscribing) return
     this.#subscribing = true
+    const hearing = this.#hearing ??= new OwnTask(() => void this.#hear())
     try {
       const unsubscribe = await this.init.driver.subscribe(this.init.channel, ({ type }) => {
-        if (type === 'changed') void this.#hear()
+        if (type === 'changed' && !hearing.run()) unsubscribe()
       })
       if (this.#closed) return unsubscribe()
       this.#unsubscribe = unsubscribe
-      // What was said before is not said again.
+      // For what was said before.
       void this.#hear()
     }
     catch {
@@ -139,7 +149,7 @@ export class Lease {
     }
   }
 
-  /** Looks what has changed. A renewal that is under way may be older than that. */
+  /** Looks what has changed, with a renewal that begins after the notice. */
   async #hear(): Promise<void> {
     await this.#renewing
     if (!this.#closed) void this.renew()
@@ -155,13 +165,14 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   let news = new AbortController()
   const onLeave = () => news.abort()
   const release = whenAborted(signal, onLeave)
+  const hearing = new OwnTask(onLeave)
   try {
     while (!signal.aborted) {
       let waitMs = RETRY_MS
       try {
-        // Also where nothing can be asked: who waits on news that are old asks for ever, and nobody else has a turn.
+        // Before anything can fail: waiting on a signal that is aborted already would be a busy loop.
         news = new AbortController()
-        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && news.abort())
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && !hearing.run() && unsubscribe?.())
         const { state } = await driver.lease(channel, { type: 'look' }, retention)
         if (await enough(state)) return
         waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
@@ -175,6 +186,7 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   finally {
     release()
     unsubscribe?.()
+    hearing.stop()
   }
 }
 

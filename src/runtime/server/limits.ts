@@ -19,17 +19,17 @@ const BUN_IDLE_SECONDS = 10
 /** Bun looks that often, so that a limit is between this much less and what it says. */
 const BUN_LOOKS_EVERY_SECONDS = 4
 
-/** What holds here. `preset` is Nitro's, known when the application is built. */
-export function platformLimits(preset: string | undefined, env: Record<string, string | undefined> = {}): PlatformLimits {
+/** What holds here. `preset` is Nitro's, known when the application is built; `bunIdle` is the variable with which it lets Bun's idle limit be set, in seconds, if it does. */
+export function platformLimits(preset: string | undefined, env: Record<string, string | undefined> = {}, bunIdle?: string): PlatformLimits {
   if (REQUESTS_OWN_IO) return { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request that has nothing to wait for, so that streams have a heartbeat in any case.' }
   if (preset !== 'bun') return {}
-  const seconds = Number(env.NITRO_BUN_IDLE_TIMEOUT || BUN_IDLE_SECONDS)
+  const seconds = Number((bunIdle && env[bunIdle]) || BUN_IDLE_SECONDS)
   // 0 is how Bun is told not to.
   if (!(seconds > 0)) return {}
   const idleMs = (Math.ceil(seconds / BUN_LOOKS_EVERY_SECONDS) - 1) * BUN_LOOKS_EVERY_SECONDS * 1_000
   // Shorter than Bun can measure: nothing that we send would help.
-  if (idleMs === 0) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`NITRO_BUN_IDLE_TIMEOUT\` to be more than ${BUN_LOOKS_EVERY_SECONDS} seconds, or 0 for none, got \`${seconds}\`: Bun would cut every stream.`)
-  return { idleMs, reason: `Bun cuts connections on which nothing was sent for ${seconds} s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.` }
+  if (idleMs === 0) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${bunIdle}\` to be more than ${BUN_LOOKS_EVERY_SECONDS} seconds, or 0 for none, got \`${seconds}\`: Bun would cut every stream.`)
+  return { idleMs, reason: `Bun cuts connections on which nothing was sent for ${seconds} s${bunIdle ? ` (${bunIdle})` : ''}, so that heartbeats come, and polls are answered, before that.` }
 }
 
 /** The options with what the platform does not allow brought within its limits. */

@@ -23,7 +23,7 @@ export interface EncodedMessage {
   data: string
 }
 
-/** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}. */
+/** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}, {@link assertEvent} and {@link encodeId}. */
 export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): EncodedMessage {
   const tagged = item instanceof TaggedMessage
   const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }

@@ -1,4 +1,4 @@
-import { useRuntimeConfig } from '#sse/nitro'
+import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
 import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEContext } from './context'
@@ -23,7 +23,7 @@ interface RuntimeOptions extends SSEHandlerOptions {
 const DRIVER_METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove', 'close'] as const
 
 let context: SSEContext | undefined
-/** Whether somebody but our own plugin has it: what it is made of cannot change any more. */
+/** Whether anybody but our own plugin has the context: its driver cannot be replaced any more. */
 let contextTaken = false
 let ownDriver: LogDriver | undefined
 let connected: HookCaller | undefined
@@ -37,23 +37,23 @@ export function useSSEContext(): SSEContext {
   return startSSEContext()
 }
 
-/** The same for our own plugin, which asks before the application's: those may still say what it is made of. */
+/** The same for our own plugin, which runs before the application's: those may still choose the driver. */
 export function startSSEContext(): SSEContext {
   return context ??= createContext()
 }
 
-/** Has `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or no driver. */
+/** Makes `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or `driver` is none. */
 export function useDriver(driver: LogDriver): void {
   const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
   if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
   if (contextTaken) throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected the driver before the first channel is used: set it in a server plugin.')
-  // It has nothing yet, and nobody knows it.
+  // Nobody has used it yet.
   void context?.close()
   ownDriver = driver
   context = createContext()
 }
 
-/** Has the redis driver make its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or of no use. */
+/** Makes the redis driver create its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or the driver is another one. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
   const { driver } = startSSEContext()
   if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
@@ -61,22 +61,22 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
   createClient = factory
 }
 
-/** Has the application's hooks called. Nothing listens to an application that is not there yet: called by our plugin. */
+/** Calls the application's hooks from now on. For our plugin: before the application is there, nothing can listen. */
 export function connectHooks(hooks: object): void {
   const { callHook, callHookWith } = hooks as NitroHooks
   startSSEContext().insight.hooks = connected = {
-    // The public way to learn it: what is called with the listeners only counts them. Nitro 3's hooks may not have it.
+    // The public way to count listeners: `callHookWith` hands them to a function. Nitro 3's hooks may not have it.
     isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
     call: (name, payload) => callHook.call(hooks, name, payload),
   }
 }
 
-/** Has each connection that is made from now on write through `tapped`. For Nuxt DevTools. */
+/** Makes each connection from now on write through `tapped`. For Nuxt DevTools. */
 export function tapConnections(tapped: SSEContext['tap']): void {
   startSSEContext().tap = tap = tapped
 }
 
-/** What both versions of Nitro have in common here. */
+/** What the hooks of both versions of Nitro have in common. */
 interface NitroHooks {
   callHook(name: string, payload: unknown): unknown
   callHookWith?(caller: typeof isSome, name: string, args: unknown[]): boolean
@@ -109,7 +109,7 @@ function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
-  const limits = platformLimits(import.meta.preset, globalThis.process?.env)
+  const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
   if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
   const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
   created.insight.hooks = connected
@@ -129,7 +129,7 @@ function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], 
   }
 }
 
-/** What makes no sense is said now, when the server starts; ioredis is loaded when somebody needs it. */
+/** Throws now, when the server starts, for options that make no sense; ioredis is loaded when a client is needed. */
 function redisClients(options: RedisConnectOptions): CreateRedisClient {
   const connect = redisConnector(options)
   return async (settings, role) => {

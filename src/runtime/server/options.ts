@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { invalidOption } from '../shared/errors'
+import { MAX_TIMER_MS } from '../shared/timers'
 
 /** What a channel keeps. Whichever bound is reached first removes the oldest messages. */
 export interface SSERetention {
@@ -25,8 +26,9 @@ export interface SSEHandlerOptions {
    */
   maxLifetimeMs?: number | false
   /**
-   * Memory that one slow reader may cost, in bytes. A generator is not pulled, `push()` waits, and un-awaited pushes
-   * beyond it end the connection with a `leave`. A channel needs none of it: its log is the buffer. @default 1048576 (1 MiB)
+   * How much may be buffered for one slow reader, in bytes. Until there is room, a generator is not pulled and an awaited `push()`
+   * waits; pushes that are not awaited end the connection with a `leave` when they pass it. A channel needs no buffer: its log is
+   * one. @default 1048576 (1 MiB)
    */
   maxBufferedBytes?: number
   /** Size of one message's data as JSON, in bytes of UTF-8. Larger ones are refused: `MESSAGE_TOO_LARGE`. @default 1048576 (1 MiB) */
@@ -38,51 +40,58 @@ export interface SSEHandlerOptions {
   /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
   pollWaitMs?: number
   /**
-   * Open connections (streams, and polls until their answer was taken) beyond which newcomers get 503 `TOO_MANY_CONNECTIONS` with
-   * `Retry-After`; nobody is evicted. As a module option of the process; on a handler also of that handler, where
+   * The most open connections (streams, and polls until their answer was taken). Beyond it, newcomers get 503 `TOO_MANY_CONNECTIONS` with
+   * `Retry-After`; nobody is evicted. As a module option it bounds the process; on a handler it bounds that handler as well, and
    * `false` exempts it. A client that reconnects may find its place still taken for as long as its old socket lives. @default false: no limit
    */
   maxConnections?: number | false
-  /** The same of one client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address (of IPv6 its first 64 bits) unless `clientKey` says more. @default false: no limit */
+  /** The same for each client, with 429 `TOO_MANY_CONNECTIONS_PER_CLIENT`. A client is an address (of IPv6 its first 64 bits) unless `clientKey` says more. @default false: no limit */
   maxConnectionsPerClient?: number | false
   /**
    * Runs what a handler returns (a generator, any iterable, a `ReadableStream`) once for each new client, behind a channel of its
-   * own: a client that comes back, to any instance, goes on with it and does not start another, and may poll. The handler's own
-   * checks run again at each return. The channel keeps what `retention` says. Without effect on channels and push style. @default false
+   * own: a client that comes back, to any instance, continues that run instead of starting another, and may poll. The handler's own
+   * checks run again each time. The channel keeps what `retention` says. No effect on channels and push style. @default false
    */
   resumable?: boolean
-  /** How long such a run goes on without a reader until it is stopped, in milliseconds. @default 30000 */
+  /** How long such a run goes on without a reader before it is stopped, in milliseconds. @default 30000 */
   resumeWindowMs?: number
   /**
-   * How long a `channel.run` outlives a sign of life of its process, in milliseconds; it gives one every third of that. Its
-   * readers are told that it is lost, or another process goes on with it, within twice the time. Shorter than an outage of Redis
-   * that it should survive is too short. Of the module: a handler's own has no effect. At least 300. @default 10000
+   * How long a `channel.run` keeps its channel without a sign of life from its process, which gives one every third of that, in
+   * milliseconds. If the process dies, readers are told, or another process takes over, within twice the time. Make it longer than
+   * an outage of Redis that a run should survive. Module option: on a handler it has no effect. At least 300. @default 10000
    */
   leaseMs?: number
   /**
-   * How long producers (`channel.pipe`, `channel.run`) may take to finish when the server shuts down, in milliseconds, counted from the
-   * signal; then they are stopped, and their readers told (`SHUTTING_DOWN`), or another process goes on. Of the module: a handler's own has no effect. 0 does not wait. @default 1000
+   * How long producers (`channel.pipe`, `channel.run`) may take to finish when the server shuts down, in milliseconds from the signal.
+   * Then they are stopped, and their readers are told (`SHUTTING_DOWN`), or another process takes over. 0 does not wait. Module
+   * option: on a handler it has no effect. @default 1000
    */
   shutdownMs?: number
   /**
-   * How many proxies of ours stand in front: a client's address is the entry that the outermost of them added to
-   * `X-Forwarded-For`. Entries left of it are whatever a stranger wrote. @default false: the header is not believed
+   * How many proxies of your own stand in front: a client's address is the entry that the outermost of them added to
+   * `X-Forwarded-For`. Entries to the left of it are whatever a stranger wrote. @default false: the header is not believed
    */
   trustProxy?: number | false
-  /** Messages a second that this process may publish to one channel; more reject at once with `PUBLISH_RATE`. Of the module: a handler's own has no effect. A `pipe` or `run` waits for its messages anyway, and is not limited. @default false: no limit */
+  /**
+   * The most messages a second that this process may publish to one channel; beyond it, `publish` rejects at once with `PUBLISH_RATE`.
+   * `pipe` and `run`, which wait for the driver anyway, are not limited. Module option: on a handler it has no effect. @default false: no limit
+   */
   maxPublishPerSecond?: number | false
 }
 
-/** What only a handler can have: functions cannot come from `nuxt.config`. */
+/** The options of a handler: also those that are functions, which cannot come from `nuxt.config`. */
 export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
-  /** Who a client is, for `maxConnectionsPerClient`: a user's or session's id. `undefined`: not limited. @default the client's address */
+  /**
+   * Who a client is: a user's or session's id. `maxConnectionsPerClient` counts by it (`undefined`: not limited), and a `resumable` run is
+   * only continued by the client that began it. @default the client's address for the limit, and anybody with the position for a run
+   */
   clientKey?: (event: H3Event) => string | undefined
   /**
    * Asks `check` every `everyMs` milliseconds (the first time jittered down to 80 %) whether an open stream may go on.
    * `false`, `null` (no session, as many say it), or an error made to be shown (`SSEError`, `createError`), ends it with `error` (401 `UNAUTHORIZED`, or the
    * error's own code and status; not retried). `'leave'` ends it with `leave`: the client comes back, through the handler's own
-   * checks, with a fresh token in place of one that has expired. Any other error, or no answer until the next is due, is logged, and the
-   * stream goes on; after three in a row it ends with 503 `REVALIDATION_FAILED`, and the client may come back. Never two at once.
+   * checks, with a fresh token in place of one that has expired. Any other error, or no answer before the next check is due, is logged,
+   * and the stream goes on; after three in a row it ends with 503 `REVALIDATION_FAILED`, and the client may come back. Checks never overlap.
    */
   revalidate?: SSERevalidate
 }
@@ -90,6 +99,7 @@ export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
 export interface SSERevalidate {
   /** Whole milliseconds, at least 1. */
   everyMs: number
+  /** Returns or resolves with `false`, `'leave'`, or anything else for "go on". */
   check: (event: H3Event) => unknown
 }
 
@@ -119,11 +129,9 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   maxPublishPerSecond: false,
 }
 
-// setTimeout takes a signed 32-bit number of milliseconds and fires at once for more.
-const MAX_TIMER_MS = 2_147_483_647
-/** It is renewed three times in it: over a network, less is a matter of luck. */
+/** A lease is renewed three times in this, which over a network is a matter of luck below it. */
 const MIN_LEASE_MS = 300
-/** Beyond, nobody waits to be told that a producer is lost. */
+/** Nobody waits longer than that to be told that a producer is lost. */
 const MAX_LEASE_MS = 86_400_000
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
@@ -166,7 +174,7 @@ export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base =
   return { ...resolved, retention: resolveRetention(options.retention, base.retention) }
 }
 
-/** The same of the module's. Functions do not survive the way from `nuxt.config` to the server: said, and not silently dropped. */
+/** The same for the module's options. Functions do not survive the way from `nuxt.config` to the server, and are refused rather than dropped. */
 export function resolveModuleHandlerOptions(options: SSEHandlerOptions = {}): ResolvedHandlerOptions {
   for (const name of ['clientKey', 'revalidate'] as const) {
     const value = (options as SSEOwnHandlerOptions)[name]

@@ -4,11 +4,12 @@ import { SSEError } from '../shared/errors'
 import { whenAborted } from './abort'
 import type { SSEContext } from './context'
 import type { Channel } from './channel'
+import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { parsePosition } from '../shared/position'
 import { readChannel } from './channel-read'
 
-/** Messages of one answer; the rest is there for the next poll, at once. */
+/** The most messages in one answer; the next poll gets more at once. */
 const BATCH_MESSAGES = 1_000
 
 export interface PollRequest {
@@ -21,7 +22,7 @@ export interface PollRequest {
   signal: AbortSignal
 }
 
-/** One answer of the poll transport: what lies behind the position, or, if there is nothing, what comes within the wait. */
+/** One answer of the poll transport: what follows the position, or, if nothing does yet, what comes within the wait. */
 export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<SSEBatch> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
   const first = await readChannel(driver, channel.name, position, from, BATCH_MESSAGES)
@@ -36,12 +37,12 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
   finally {
     reader.close()
   }
-  // The driver goes with the process: what it would say now is not about this channel any more.
+  // The driver closes with the process: a memory driver, for one, would find an empty channel now.
   if (closing.aborted) return toBatch(first, options)
   return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
 }
 
-/** Why a source cannot be polled: what was sent is kept nowhere, so that there is nothing to come back to. */
+/** The error for a source that cannot be polled, since what it sends is kept nowhere. */
 export function notPollable(): SSEError {
   return new SSEError('NOT_POLLABLE', '[nuxt-sse] This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
@@ -65,7 +66,7 @@ async function news(reader: { offset: number, wake: () => void, hasNews: boolean
 }
 
 function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {
-  // A server that does not wait must say how long the client should, or it would ask again at once, for ever.
-  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(retryMs * (0.5 + Math.random())) : 0
+  // A server that does not wait must make the client wait, or it would ask again at once, for ever.
+  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
   return { type: 'batch', ...result, pollMs }
 }

@@ -1,20 +1,23 @@
 import { SSEError } from '../shared/errors'
 import { createEpoch, formatPosition } from '../shared/position'
 import { pump } from './pump'
+import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
 import type { Insight, SSEErrorPlace } from './insight'
+import { subjectOfChannel } from './insight'
 import type { Lease } from './lease'
 import { encodeEntry } from './message'
 import type { SSERetention } from './options'
 import { isForTheLog, publicError } from './public-error'
+import { Pulse } from './request-io'
 import { pause } from './tick'
 
-/** How long a pipe goes on asking for a driver that is away. A run does so for as long as it has its lease. */
+/** How long a pipe keeps trying a driver that cannot be reached. A run does so for as long as it has its lease. */
 const PATIENCE_MS = 30_000
-/** How long until it is asked again; for an ending twice as long each time, up to the second. */
+/** How long until it is tried again; for an ending twice as long each time, up to the maximum. */
 const RETRY_MS = 200
 const MAX_RETRY_MS = 5_000
-/** Unlike any other writer's, for as long as the driver remembers them. */
+/** Random characters of a writer's id: unlike any other that the driver remembers. */
 const WRITER_LENGTH = 16
 
 export interface ProducerContext {
@@ -22,7 +25,7 @@ export interface ProducerContext {
   readonly insight: Insight
   /** Aborted when the driver is closed: nothing can be told to anybody any more. */
   readonly over: AbortSignal
-  report(error: unknown, where?: SSEErrorPlace): void
+  report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 export interface ProducerInit {
@@ -39,6 +42,9 @@ export class Producer {
   /** Resolves when the channel has ended; rejects with what made it fail. */
   readonly done: Promise<void>
   readonly #abort = new AbortController()
+  /** Of the request that has begun it. */
+  readonly #pulse = new Pulse()
+  #released?: Promise<void>
   readonly #writer: string
   #number = 0
 
@@ -47,15 +53,41 @@ export class Producer {
     this.#writer = lease?.token ?? createEpoch(WRITER_LENGTH)
     if (lease) lease.onOver = reason => this.abort(reason)
     this.done = this.#run()
-    // Whoever does not await it has been told: the channel says it. What it may not say, or says of somebody else, is reported.
+    // Handled for those who do not await it: readers are told. What they may not be told, or were told of another producer, is reported.
     this.done.catch((error) => {
-      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel')
+      if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel', subjectOfChannel(init.channel.name))
     })
   }
 
   /** Stops it: its source is released, and its readers are told. The first reason stands. */
   abort(reason: SSEError): void {
     this.#abort.abort(reason)
+  }
+
+  /** Resolves when its source, too, has let go of what it had: for as long must a request live that it belongs to. Never rejects. */
+  async through(): Promise<void> {
+    await this.done.catch(() => {})
+    await this.#released
+  }
+
+  /** Whether the request is there to which it belongs. */
+  feel(): ReturnType<Pulse['feel']> {
+    return this.#pulse.feel()
+  }
+
+  /** That request is gone, and it with that: says in its place that it is lost, or lets another go on. */
+  async abandon(): Promise<void> {
+    const { context: { driver, report }, init: { channel: { name, retention }, lease } } = this
+    lease?.abandon()
+    report(new SSEError('PRODUCER_LOST', `[nuxt-sse] The producer of channel \`${name}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
+    try {
+      if (lease?.onLost === 'restart') await lease.release()
+      else await driver.finish(name, { error: PRODUCER_LOST.fail }, retention, lease?.token)
+    }
+    catch (error) {
+      // Whose lease is over counts as lost already.
+      if (!isLost(error)) throw error
+    }
   }
 
   async #run(): Promise<void> {
@@ -68,6 +100,7 @@ export class Producer {
         encode: item => this.#encode(item),
         append: entries => this.#append(entries),
         report: this.context.report,
+        onRelease: released => this.#released = released,
       })
       await this.#finish({})
     }
@@ -77,6 +110,7 @@ export class Producer {
     }
     finally {
       lease?.close()
+      this.#pulse.stop()
     }
   }
 
@@ -113,7 +147,7 @@ export class Producer {
     }
   }
 
-  /** Says how it ended, unless it is not this one who may say it: its readers would wait for ever. */
+  /** Tells readers how it ended, or they would wait for ever; unless the channel is another producer's by now, or has ended. */
   async #close(error: unknown): Promise<void> {
     const { lease } = this.init
     if (isLost(error) || isEnded(error)) return
@@ -134,7 +168,7 @@ export class Producer {
     }
   }
 
-  /** A store that has lost all that it knew gives the lease again, to whoever can still say that it is theirs. */
+  /** Whether the lease is held after all: a store that has lost all data gives it again to the holder who renews it. */
   async #mayHold(error: unknown): Promise<boolean> {
     const { lease } = this.init
     return lease !== undefined && isLost(error) && await lease.renew() !== false

@@ -7,37 +7,38 @@ import type { ResolvedHandlerOptions, SSERetention } from './options'
 import { Producer } from './producer'
 import type { ProducerContext } from './producer'
 import type { SSEPipeSource } from './pump'
+import { REQUESTS_OWN_IO } from './request-io'
 import { settled } from './shutdown'
 
-/** How long those may take to say that they were stopped who were not through when the server went. */
+/** How long producers that a shutdown has stopped may take to tell their readers. */
 const LAST_WORD_MS = 2_000
 
-/** What a producer is told. */
+/** What a producer is given. */
 export interface SSERun {
   /** Aborted when it must stop: `channel.stop()`, a lease that was lost, a shutdown. Hand it to `fetch`. */
   readonly signal: AbortSignal
   /** Where the channel ends, before the first message of this producer. */
   readonly position: string
-  /** Messages that the channel has had before: 0 unless something was published, or another producer was lost on the way. */
+  /** How many messages the channel has had already: 0 unless something was published, or an earlier producer was lost on the way. */
   readonly offset: number
 }
 
-/** Gives what is published, or resolves with it. */
+/** Returns the source whose items are published, or a promise of it. */
 export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
 
 export interface SSERunOptions {
   /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `anew` forgets it, and begins a new epoch. @default 'attach' */
   ifEnded?: 'attach' | 'anew'
   /**
-   * When the process of the producer is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart` any process that has
-   * called `run` starts its own producer, told where the channel ends. @default 'fail'
+   * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
+   * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
    */
   onLost?: LogOnLost
-  /** The request under way, whose `waitUntil` keeps the producer alive on platforms that would freeze it behind the response. */
+  /** The current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
   event?: { waitUntil?: (promise: Promise<unknown>) => void }
 }
 
-/** More than an application can ask for. */
+/** With what only `resumable` asks for. */
 export interface RunOptions extends SSERunOptions {
   /** See `LeaseInit`. */
   unreadMs?: number | false
@@ -61,13 +62,13 @@ interface Standby {
   options: RunOptions
 }
 
-/** The producers of one process, and those that it would start if others were lost. */
+/** The producers of one process, and those that it would start if another process's were lost. */
 export class Producers {
   readonly #open = new Set<Producer>()
-  /** Runs that are being asked for. */
+  /** Runs whose lease is being asked for. */
   readonly #starting = new Map<string, Promise<boolean>>()
   readonly #standbys = new Map<string, Standby>()
-  /** The time of all is up: what whoever begins still is told. */
+  /** Once a shutdown has stopped all producers: the reason for those that begin later. */
   #ending?: SSEError
 
   constructor(private readonly init: ProducersInit) {}
@@ -77,15 +78,14 @@ export class Producers {
     return this.#open.size
   }
 
-  /** Resolves when the channel has ended; rejects with what made it fail. */
-  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Promise<void> {
+  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Producer {
     const producer = this.#produce(channel, () => source)
     const stop = () => producer.abort(aborted(signal!.reason))
     if (signal?.aborted) stop()
     else signal?.addEventListener('abort', stop)
     const off = () => signal?.removeEventListener('abort', stop)
     producer.done.then(off, off)
-    return producer.done
+    return producer
   }
 
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
@@ -106,11 +106,27 @@ export class Producers {
     await settled(open, LAST_WORD_MS)
   }
 
-  /** Callers of one process that come together and want the same ask once. Resolves with whether it was started here. */
+  /**
+   * Where a platform ends requests without a word, their producers are lost, and readers are told. `true` where a second look is
+   * needed.
+   */
+  endAbandoned(): boolean {
+    let late = false
+    for (const producer of this.#open) {
+      const state = producer.feel()
+      if (state === 'late') late = true
+      if (state !== 'gone') continue
+      this.#open.delete(producer)
+      producer.abandon().catch(this.init.report)
+    }
+    return late
+  }
+
+  /** Callers of one process, or of one request where those end alone, that want the same at the same time ask once. Resolves with whether it was started here. */
   #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const key = `${options.ifEnded} ${channel.name}`
     const asked = this.#starting.get(key)
-    if (asked) return asked
+    if (asked && !REQUESTS_OWN_IO) return asked
     const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
     this.#starting.set(key, starting)
     return starting
@@ -126,36 +142,39 @@ export class Producers {
       return false
     }
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
-    const { done } = this.#produce(channel, signal => producer({ signal, ...place }), lease)
-    done.catch((error) => {
+    const produced = this.#produce(channel, signal => producer({ signal, ...place }), lease)
+    produced.done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
     })
-    options.event?.waitUntil?.(done.catch(() => {}))
+    options.event?.waitUntil?.(produced.through())
     return true
   }
 
-  /** Starts it here should the one that has the lease be lost. One for each channel: the last that was asked for. */
-  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event: _, ...options }: RunOptions): void {
-    // Without the request: it is long over when it comes to that.
-    if (options.onLost !== 'restart') return
-    const known = this.#standbys.get(name)
+  /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
+  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event, ...rest }: RunOptions): void {
+    if (rest.onLost !== 'restart') return
+    // Without the request, which is long over when it comes to that; unless the watch lives by it, and each request has its own.
+    const options: RunOptions = REQUESTS_OWN_IO ? { event, ...rest } : rest
+    const known = REQUESTS_OWN_IO ? undefined : this.#standbys.get(name)
     if (known) return void Object.assign(known, { producer, options })
     const standby: Standby = { producer, options }
-    this.#standbys.set(name, standby)
+    if (!REQUESTS_OWN_IO) this.#standbys.set(name, standby)
     const { driver, closing, options: { leaseMs }, report } = this.init
     let missedSince: number | undefined
     const over = () => void this.#standbys.delete(name)
     void watchLease(driver, name, retention, async (state) => {
       if (!state || isOver(state)) return true
       if (!state.lease && !state.closing) {
-        // The store has lost it, and its holder takes it again; or the channel was deleted, and nobody does.
+        // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nobody does.
         missedSince ??= performance.now()
         return performance.now() - missedSince > leaseMs
       }
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
-      return this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+      const started = await this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+      // Whose watch is its own has begun another, if another was faster.
+      return started || REQUESTS_OWN_IO
     }, closing).catch(report).finally(over)
   }
 
@@ -169,7 +188,7 @@ export class Producers {
   }
 }
 
-/** Nothing will follow, whoever asks. */
+/** Ended for good: not by a loss after which a producer may be restarted. */
 function isOver({ closing }: LogState): boolean {
   return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
 }

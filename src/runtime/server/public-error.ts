@@ -23,12 +23,12 @@ export function isPrivateError(error: unknown): boolean {
   return !(error instanceof SSEError) && !isShownH3Error(error)
 }
 
-/** Whether it is for the log of the server: what clients are not told, and what only who wrote the application can mend. */
+/** Whether the server must log it: clients are not told, or only the application's author can mend it. */
 export function isForTheLog(error: unknown): boolean {
   return isPrivateError(error) || isMistake(error)
 }
 
-/** An option, a channel's name, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
+/** The application's own mistake: an option, a channel's name, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
 export function isMistake(error: unknown): boolean {
   return error instanceof SSEError && error.statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(error.code)
 }

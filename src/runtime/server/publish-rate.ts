@@ -17,7 +17,7 @@ export class PublishRate {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Channels that are remembered: those published to within the last two seconds, or so. */
+  /** Channels that are remembered: those published to in about the last two seconds. */
   get size(): number {
     return this.#buckets.size
   }

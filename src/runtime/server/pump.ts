@@ -7,19 +7,19 @@ import { unlessAborted } from './abort'
 import { isIterableSource, iterate, kindOf, release } from './stream-source'
 import { afterTick, pause } from './tick'
 
-/** What is gathered while an append is under way; a source that has more than both waits. */
+/** What is gathered while an append is under way; a source that reaches one of the two waits. */
 const MAX_GATHERED_MESSAGES = 500
 const MAX_GATHERED_LENGTH = 262_144
-/** The least between two appends of one source: a model that is fast costs a hundred a second, and nobody sees the difference. */
+/** The least time between two appends of one source: a fast model costs a hundred a second at most, and nobody sees the difference. */
 const APPEND_EVERY_MS = 10
-/** Of a response that cannot be piped, in the server's log. */
+/** How many characters of a response that cannot be piped go into the server's log. */
 const MAX_SAID_LENGTH = 200
 
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
 
 export interface PumpInit {
-  /** Aborted: the source is released, what it has given is still appended, and the reason is what {@link pump} rejects with. */
+  /** When it aborts, the source is released, what it has given is still appended, and {@link pump} rejects with the reason. */
   signal: AbortSignal
   maxMessageBytes: number
   encode(item: unknown): LogAppend
@@ -27,13 +27,16 @@ export interface PumpInit {
   append(entries: LogAppend[]): Promise<void>
   /** Where errors go that nobody awaits. */
   report(error: unknown): void
+  /** Told of a source that is released before it is complete. Nobody waits for that: a source may hang in an await of its own. */
+  onRelease?(released: Promise<void>): void
 }
 
 /**
- * Appends what a source gives, in order, each item once: what comes in one turn of the event loop, while an append is under
- * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept. Rejects with what it threw, or what went wrong.
+ * Appends what a source gives, in order, each item once. What comes in one turn of the event loop, while an append is under
+ * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
+ * what the source threw, or the append.
  */
-export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report }: PumpInit): Promise<void> {
+export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report, onRelease }: PumpInit): Promise<void> {
   const gathered = new Gathered(append)
   // A source that is quiet must not hide for long that nothing can be appended any more.
   const stopped = follow(signal)
@@ -82,7 +85,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
   }
   finally {
     stopped.abort()
-    if (held) void release(held, report)
+    if (held) onRelease?.(release(held, report))
   }
   await gathered.flush()
   if (gathered.failure) throw gathered.failure
@@ -100,7 +103,7 @@ async function begin(source: () => unknown, signal: AbortSignal, report: (error:
   }
 }
 
-/** A response is its body, if it is an event stream. What it said instead is for the server's log, and not for readers. */
+/** Of a response, the body, if it is an event stream. What it says otherwise is for the server's log, and not for readers. */
 async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
   if (!(source instanceof Response)) {
     if (Array.isArray(source) || isIterableSource(source)) return iterate(source)
@@ -112,7 +115,7 @@ async function open(source: unknown, signal: AbortSignal, report: (error: unknow
   throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
 }
 
-/** As much of a body as a log should have of it: it may be of any size, or without an end. */
+/** The first characters of a body, for a log: it may be of any size, or endless. */
 async function beginningOf(body: ReadableStream<Uint8Array>, signal: AbortSignal, report: (error: unknown) => void): Promise<string> {
   const iterator = iterate(body)
   const decoder = new TextDecoder()
@@ -182,7 +185,7 @@ class Gathered {
       this.failure ??= error
       this.onFailure()
     }
-    // In one breath with the last look at what is gathered: what comes a moment later begins again.
+    // With no await since the last look at what is gathered: an item that comes later begins another write.
     if (this.failure === undefined) this.#writing = undefined
   }
 

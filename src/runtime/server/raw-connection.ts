@@ -22,13 +22,13 @@ export interface RawSSEMessage {
 /** A connection with the surface of h3's `EventStream`. */
 export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed'> {
   /**
-   * As h3's: a text, or `{ id?, event?, retry?, data }`, is sent as it is, and an array is several messages. Anything
-   * else is sent as JSON (h3 sends it as an empty text), and so is `sseMessage(…)`.
+   * As h3's: a string, or `{ id?, event?, retry?, data }`, is sent as it is, and an array is several messages. Anything
+   * else is sent as JSON (h3 sends an empty string), and so is `sseMessage(…)`.
    * Resolves and rejects as {@link SSEConnection.push}.
    */
   push(message: string | string[] | RawSSEMessage | RawSSEMessage[] | TaggedMessage | unknown): Promise<boolean>
   onClosed(callback: () => unknown): () => void
-  /** Begins the response. Resolves when it is over (elsewhere than on Node: when it has begun). Return it from the handler. */
+  /** Begins the response; return its promise from the handler. Resolves when the response is over, on runtimes other than Node when it has begun. */
   send(): Promise<void>
 }
 
@@ -38,8 +38,8 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     const leave = admit(event, options, context)
     const response = createResponse(event)
     const connection = new Connection(options, context, response, event)
-    // Node tells of the end of each response, also of one that was never begun because the handler threw. Nobody does
-    // elsewhere, and a place that is never given back is worse than one that is not counted.
+    // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
+    // and a place that is never given back is worse than one that is not counted.
     if (leave && response.holdsRequest) connection.onClosed(leave)
     else leave?.()
     return new RawConnection(event, response, connection)

@@ -9,6 +9,45 @@ export const NEVER_ABORTED = { aborted: false, addEventListener() {}, removeEven
 
 /** How late the timer of a request may be until it counts as one that is gone. */
 const ABANDONED_MS = 5_000
+const PULSE_MS = 1_000
+
+/**
+ * A timer in the request in which it was made, which tells the others whether that is still there: a platform that cancels a request
+ * says so to nobody. Where requests own nothing there is no timer, and it is always there.
+ */
+export class Pulse {
+  #at = performance.now()
+  #lateSince?: number
+  readonly #timer = REQUESTS_OWN_IO ? setInterval(() => this.#beat(), PULSE_MS) : undefined
+
+  /** Ask again a pulse later where it is `late`, as all timers may be: only then is it `gone`. */
+  feel(): 'there' | 'late' | 'gone' {
+    const now = performance.now()
+    if (this.#timer === undefined || now - this.#at < ABANDONED_MS) return 'there'
+    this.#lateSince ??= now
+    return now - this.#lateSince < PULSE_MS ? 'late' : 'gone'
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #beat(): void {
+    this.#at = performance.now()
+    this.#lateSince = undefined
+  }
+}
+
+/** Has `look` called at most once in the time of a {@link Pulse}, and once more a pulse later where it returns that it must look again. */
+export function everyPulse(look: () => boolean): () => void {
+  let lookedAt = -Infinity
+  return function go() {
+    const now = performance.now()
+    if (now - lookedAt < PULSE_MS) return
+    lookedAt = now
+    if (look()) setTimeout(go, PULSE_MS)
+  }
+}
 
 /** Ends what is long overdue: unless a Worker asks for the signal of its requests, nobody says that a client has left, and its timers stop. */
 export function endAbandoned(connections: Iterable<{ dueAt(): number, abandon(): void }>): void {
@@ -42,11 +81,34 @@ export class RequestTurns {
 
   async #run(): Promise<void> {
     while (!this.#over) {
-      await new Promise<void>(resolve => this.#wake = resolve)
+      // A task may hand over another.
+      if (this.#tasks.size === 0) await new Promise<void>(resolve => this.#wake = resolve)
       await new Promise(resolve => setTimeout(resolve, 0))
       const tasks = this.#tasks
       this.#tasks = new Set()
       for (const task of tasks) task()
     }
+  }
+}
+
+/** A task that is done in the request that makes this, one turn later, whichever request asks for it. Where requests own nothing, at once. */
+export class OwnTask {
+  readonly #turns = REQUESTS_OWN_IO ? new RequestTurns() : undefined
+  readonly #pulse = new Pulse()
+
+  constructor(private readonly task: () => void) {}
+
+  /** `false` when that request is gone: there is no need to ask again. */
+  run(): boolean {
+    if (this.#pulse.feel() === 'gone') return false
+    if (this.#turns) this.#turns.afterTick(this.task)
+    else this.task()
+    return true
+  }
+
+  /** Nobody will ask for it any more. */
+  stop(): void {
+    this.#turns?.stop()
+    this.#pulse.stop()
   }
 }

@@ -68,7 +68,6 @@ function readPosition({ lastEventId, query: { position } }: RawRequest): SSERequ
   if (lastEventId) return { text: fromHeader(lastEventId), source: 'header' }
   if (position === undefined || position === '') return undefined
   // What cannot stand in an `id` field cannot be a position of any source.
-
   if (typeof position !== 'string' || /[\r\n\0]/.test(position)) throw invalidQuery('position', POSITION_FORMS, position)
   return { text: position, source: 'query' }
 }

@@ -10,9 +10,9 @@ import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
 import { OwnedResponse, WebResponse } from './web-response'
 
-/** What goes between a request and its answer, in words that both versions of h3 have (`#sse/h3`). */
+/** Requests and answers, by way of `#sse/h3`, which both versions of h3 have. */
 
-/** Of the statuses that requests are refused with (RFC 9110). */
+/** Reason phrases of the statuses that requests are refused with (RFC 9110). */
 const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
@@ -49,14 +49,14 @@ export function sendJson<T>(event: H3Event, body: T): T {
   return body
 }
 
-/** 503 with the delay twice: as the header that every client knows, in seconds, and exactly. */
+/** 503, with the delay twice: in `Retry-After`, which every client knows, in whole seconds, and in the body, exactly. */
 export function sendPending(event: H3Event, message: string, retryMs: number): SSEPending {
   setStatus(event, 503)
   setRetryAfter(event, retryMs)
   return sendJson(event, { type: 'pending', message, retryMs })
 }
 
-/** For an answer that is an error: it keeps the headers that were set. In whole seconds, as the standard has it. */
+/** In whole seconds, as the standard has it. Also for errors, which keep the headers that were set. */
 export function setRetryAfter(event: H3Event, retryMs: number): void {
   setHeaders(event, { 'retry-after': String(Math.ceil(retryMs / 1000)) })
 }

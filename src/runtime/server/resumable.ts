@@ -13,23 +13,23 @@ import { iterate, release } from './stream-source'
 import { unref } from './tick'
 
 /**
- * What `resumable: true` makes of a generator: a run behind a channel of its own. The position of its messages is the only way
- * to it: the channel is named after its epoch, which nobody can guess (134 bits), the path of the request, and who the client is where
- * `clientKey` says so. Whoever comes with a position to another route, or as somebody else, finds nothing there.
+ * `resumable: true`: a generator is run once, behind a channel of its own. Only the position of one of its messages leads there: the
+ * channel is named after its epoch, which nobody can guess (134 bits), the path of the request, and, where `clientKey` is set, who the
+ * client is. Whoever brings a position to another route, or as somebody else, finds nothing.
  */
 
-/** How often a reader says within the window that it is there. */
+/** How often a reader says that it is there, in each window. */
 const SIGNS_OF_LIFE = 3
 
 export interface Resumable {
   /**
-   * What the handler gets in place of the connection: the signal is the run's, since the source outlives its viewers. Until a run has
-   * begun, or where none does, it is the viewer's.
+   * What the handler gets in place of the connection. Its signal is the run's, since the source outlives its viewers; until a run has
+   * begun, or where none does, the viewer's.
    */
   readonly connection: SSEConnection
   /**
-   * The channel of the run that the request's position names; the handler's source is released then, and never started.
-   * Otherwise that of a new run with it. Rejects when the driver cannot be reached.
+   * The channel of the run that the request's position names; `source` is then released without being started. Where there is no
+   * such run, the channel of a new one with `source`. Rejects when the driver cannot be reached.
    */
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
@@ -46,7 +46,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
     const asked = channelPosition(request.position)
     if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
     const name = await nameOf(rootOf(asked.epoch), event, options)
-    // Says already that it is read: the window must not end between the two.
+    // Counts as reading: the window must not end before the reader is there.
     const { state } = await driver.lease(name, { type: 'look', reading: true }, options.retention)
     return state && new RunChannel(context, name, options)
   }
@@ -103,9 +103,9 @@ export class RunChannel extends Channel {
     super(context, name, { retention: options.retention })
   }
 
-  /** Says that somebody reads, until what it returns is called, and then once more: the window begins there. */
+  /** Says that somebody reads, again and again until what it returns is called, and then a last time: the window begins there. */
   attend(): () => void {
-    // What cannot be said now is said a moment later, or the window ends, as it does for every reader that is cut off.
+    // Where the driver cannot be told, the next time may do. If none does, the window ends, as for a reader that was cut off.
     const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
     const timer = unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE))
     return () => {
@@ -115,7 +115,7 @@ export class RunChannel extends Channel {
   }
 }
 
-/** Hashed, so that a path of any length fits, and a hook that is told of channels is told of no secret in a key. */
+/** Hashed, so that a path of any length fits, and hooks, which are told of channels, learn no secret from a client's key. */
 async function nameOf(epoch: string, event: H3Event, options: ResolvedHandlerOptions): Promise<string> {
   const [path] = pathOf(event).split('?')
   const bound = new TextEncoder().encode(JSON.stringify([path, ownKeyOf(event, options) ?? null]))

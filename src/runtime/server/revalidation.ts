@@ -2,9 +2,10 @@ import type { SSEPublicError } from '../shared/errors'
 import { SSEError } from '../shared/errors'
 import type { Connection } from './connection'
 import type { Due, Heartbeats } from './heartbeat'
+import { spreadEarlier } from './jitter'
 import { isPrivateError, publicError } from './public-error'
 
-/** So many checks in a row may fail to say yes or no. */
+/** After this many checks in a row that said neither yes nor no, the stream ends. */
 const MAX_UNKNOWN = 3
 
 /**
@@ -25,8 +26,8 @@ export class Revalidation implements Due {
     private readonly check: () => unknown,
     private readonly report: (error: unknown) => void,
   ) {
-    // Spread, as those who came at once would otherwise all ask at once.
-    this.#at = performance.now() + everyMs * (0.8 + 0.2 * Math.random())
+    // Streams that were opened together must not all be checked together.
+    this.#at = performance.now() + spreadEarlier(everyMs)
   }
 
   start(heartbeats: Heartbeats): void {
@@ -50,9 +51,9 @@ export class Revalidation implements Due {
   async #ask(): Promise<void> {
     try {
       const allowed = await this.check()
-      // `null` is what many a function answers that finds no session. `undefined` is that of one that throws where it does not allow.
+      // `null` is what many functions return that find no session. `undefined` comes from one that throws where it does not allow.
       if (allowed === false || allowed === null) this.#end(LAPSED)
-      // Nothing is said of the right, but that it must be shown anew.
+      // Neither yes nor no: the client must come back and be checked as a newcomer.
       else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0
     }

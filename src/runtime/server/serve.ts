@@ -8,8 +8,10 @@ import type { SSEConnection } from './sse-connection'
 import { runSafely } from './cleanups'
 import { Connection } from './connection'
 import type { SSEContext } from './context'
+import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
+import { subjectOf } from './insight'
 import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
@@ -33,7 +35,7 @@ interface Served {
  * ordinary HTTP error; later, an `error` control message.
  */
 export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
-  const retryMs = Math.round(options.retryMs * (0.5 + Math.random()))
+  const retryMs = Math.round(spread(options.retryMs))
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
@@ -62,14 +64,14 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
   }
   // A handler may push for as long as it likes before it returns: the response is under way then.
   const answer = await Promise.race([startStream(served, connection), response.opened])
-  // Nothing waits here for the end of the stream: what a framework holds of a request until its handler has returned
-  // is as much as all the rest of an idle connection. It leaves a response alone whose headers have gone.
+  // The handler returns long before the stream ends: until then a framework holds on to the request, which is as much as all
+  // the rest of an idle connection. Once the headers are sent, it leaves the response alone.
   return response.isOpen ? response.answer : answer
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
 async function startStream(served: Served, connection: Connection): Promise<unknown> {
-  const { context: { report } } = served
+  const { context: { report }, event } = served
   try {
     const result = await runHandler(served, connection, () => connection.signal)
     if (!connection.closed) return await startSource(served, connection, result)
@@ -81,13 +83,13 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
       connection.refuseToOpen()
       throw error
     }
-    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source', subjectOf(event))
     if (connection.isOpen) connection.fail(publicError(error))
   }
   return null
 }
 
-/** What the handler returns, or the channel that it is run behind. `left` is asked only where it matters, as few handlers need a signal. */
+/** What the handler returns, or the channel that its source is run behind. `left` is asked only where it matters, as few handlers need a signal. */
 async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, left: () => AbortSignal): Promise<unknown> {
   if (!options.resumable) return handler(event, connection)
   const resumable = createResumable(event, context, options, request, connection, left())
@@ -100,7 +102,7 @@ async function startSource({ event, context, request }: Served, connection: Conn
   const open = () => connection.open(startOfHandwritten(event))
   if (result instanceof Channel) return startChannel(result, connection, context, request, event)
   if (isIterableSource(result)) {
-    void streamSource(connection, iterate(result), context.report, open)
+    void streamSource(connection, iterate(result), context.report, subjectOf(event), open)
     return null
   }
   if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
@@ -119,7 +121,7 @@ async function startChannel(channel: Channel, connection: Connection, context: S
     connection.refuseToOpen()
     return sendNothing(event)
   }
-  // Before a gap the reader stands where it stood: cut in between, it must ask for that position again, and be told again.
+  // Until it is told of its gap, a reader stands where it asked for: cut off before, it must ask again, and be told again.
   const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
   if (channel instanceof RunChannel) connection.onClosed(channel.attend())
@@ -127,7 +129,7 @@ async function startChannel(channel: Channel, connection: Connection, context: S
   return null
 }
 
-/** Of a run of one's own nothing is old: its first messages may be there before its reader is. */
+/** A reader of its own run gets all of it, also with `now`: the first messages may be there before the reader is. */
 function beginningOf(channel: Channel, request: SSERequest, { from }: ResolvedHandlerOptions): { position: ReturnType<typeof channelPosition>, from: 'start' | 'now' } {
   const position = channelPosition(request.position)
   if (!(channel instanceof RunChannel)) return { position, from }
@@ -148,6 +150,7 @@ async function answerPoll(served: Served, leave: (() => void) | undefined): Prom
     left.abort()
   }
   response.watch({ onDrain() {}, onClose })
+  served.context.endAbandoned?.()
   return pollSource(served, left.signal).finally(response.holdsRequest ? undefined : leave)
 }
 
@@ -191,5 +194,5 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}.`)
+  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
 }

@@ -1,8 +1,8 @@
 import { closeSSEContext, leaveSSEContext } from './nitro'
 
-/** Nitro's servers of these look at no signal: what listens to one must also end the process. */
+/** With these presets Nitro's server ignores signals: whoever listens to one must also end the process. */
 const DO_NOT_EXIT = ['bun', 'deno-server']
-/** How long their sockets may take to send what was said last: nobody tells when they have. */
+/** How long their sockets may take to send the last bytes: nothing tells when they have. */
 const LAST_BYTES_MS = 250
 
 /**
@@ -14,7 +14,7 @@ const LAST_BYTES_MS = 250
  * `othersExit`: whether somebody else ends the process.
  */
 export function listenToSignals(preset: string | undefined, othersExit: (signal: NodeJS.Signals) => boolean = () => !DO_NOT_EXIT.includes(preset ?? '')): string[] | undefined {
-  // Not as a name of its own: bundlers put a stand-in there for runtimes that have none.
+  // Read from `globalThis`: for a bare `process`, bundlers add a polyfill on runtimes that have none.
   const { process } = globalThis
   if (process?.env?.NITRO_SHUTDOWN_DISABLED || typeof process?.on !== 'function') return undefined
   const signals = (process.env.NITRO_SHUTDOWN_SIGNALS || 'SIGTERM SIGINT').split(' ').map(signal => signal.trim()).filter(Boolean)

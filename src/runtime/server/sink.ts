@@ -1,4 +1,4 @@
-/** Where the bytes go: Node's response, or a web stream. */
+/** Where bytes are written to: Node's response, or a web stream. */
 export interface ResponseSink {
   /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
   watch(events: SinkEvents): void
@@ -12,7 +12,7 @@ export interface ResponseSink {
   destroy(): void
   /** Runs `task` one turn later, where the response can be written to. */
   afterTick(task: () => void): void
-  /** What runs `task` where the response can be written to, whoever calls it. */
+  /** A function that runs `task` where the response can be written to, wherever it is called. */
   callable(task: () => void): () => void
   /** Bytes accepted and not yet taken by the peer's side of the socket. */
   readonly bufferedBytes: number

@@ -1,7 +1,7 @@
 import type { Connection, ConnectionContext } from './connection'
 import type { ChannelReader, ReaderStep } from './channel-reader'
 
-/** How long a reader waits before it asks a driver again that could not be reached. */
+/** How long until a driver that could not be reached is asked again. */
 const RETRY_MS = 500
 
 /**
@@ -16,7 +16,7 @@ export function streamChannel(connection: Connection, reader: ChannelReader, con
   stream.pump()
 }
 
-/** A class and not a handful of functions: there are as many of them as readers. */
+/** A class and not a handful of closures: there is one for each reader. */
 class ChannelStream {
   #busy = false
   #failing = false

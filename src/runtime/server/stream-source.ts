@@ -11,13 +11,13 @@ export function isIterableSource(value: unknown): value is SSEIterableSource {
   return Symbol.asyncIterator in value || Symbol.iterator in value || 'getReader' in value
 }
 
-/** What was given in place of a source, by its kind alone: readers of a channel are told of it, and its contents may be secret. */
+/** The kind of what was given in place of a source. Not its contents, which may be secret: readers of a channel are told this. */
 export function kindOf(value: unknown): string {
   if (isGeneratorFunction(value)) return 'a generator function that was not called'
   return typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value
 }
 
-/** Taken for a clean-up it would do nothing, and its reader wait for ever. */
+/** Whether a generator function was not called. As a clean-up it would do nothing, and its reader would wait for ever. */
 export function isGeneratorFunction(value: unknown): boolean {
   return /^\[object (?:Async)?GeneratorFunction\]$/.test(Object.prototype.toString.call(value))
 }
@@ -43,9 +43,9 @@ export async function release(iterator: SourceIterator, report: (error: unknown)
  * the source is complete and with `error` when it throws; releases the source when the connection is over first.
  *
  * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
- * Never rejects.
+ * Never rejects. `subject` is what the log calls it.
  */
-export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], open: () => void): Promise<void> {
+export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], subject: string, open: () => void): Promise<void> {
   let over = false
   const advance = async (step: () => ReturnType<SourceIterator['next']>) => {
     try {
@@ -59,8 +59,8 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   connection.onClosed(() => {
-    // As `for await` has it, what is complete or has failed has released itself. Not awaited: a generator that hangs in an
-    // await of its own must not hold back the end of the response.
+    // As with `for await`, a source that is complete or has failed has released itself. Not awaited: a generator that hangs in
+    // an `await` of its own must not hold back the end of the response.
     if (!over) void release(iterator, report)
   })
   try {
@@ -73,13 +73,13 @@ export async function streamSource(connection: Connection, iterator: SourceItera
       if (done) return void connection.close()
       const refusal = await refusalOf(connection, value)
       if (connection.closed) return
-      // Without a throw() there is nobody to tell but the client.
+      // An iterator without throw() cannot be told; its reader is.
       if (refusal !== undefined && !iterator.throw) throw refusal
       step = advance(() => refusal === undefined ? iterator.next() : iterator.throw!(refusal))
     }
   }
   catch (error) {
-    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source')
+    if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source', subject)
     if (!connection.closed) connection.fail(publicError(error))
   }
 }

@@ -1,6 +1,6 @@
 import { SSEError } from '../shared/errors'
 
-/** As many as HS256 makes use of (RFC 7518, 3.2): what is shorter can be guessed from one ticket, at leisure. */
+/** 256 bits, which HS256 requires (RFC 7518, 3.2): a shorter secret can be guessed from one ticket, at leisure. */
 const MIN_SECRET_LENGTH = 32
 
 /**

@@ -11,7 +11,7 @@ import { SSEError, invalidOption } from '../shared/errors'
 export interface SSETicketOptions {
   /** How long a stream may be opened with it, in milliseconds: 1 to 86,400,000 (a day). Default 60,000. */
   expiresInMs?: number
-  /** What the handler should know of the bearer, as JSON. Whoever has the ticket can read it. */
+  /** What the handler should know of the bearer: anything JSON can hold. Whoever has the ticket can read it. Default `{}`. */
   claims?: Record<string, unknown>
 }
 
@@ -26,7 +26,7 @@ export interface SSETicket<Claims = Record<string, unknown>> {
 
 const DEFAULT_EXPIRES_IN_MS = 60_000
 const MAX_EXPIRES_IN_MS = 86_400_000
-/** Of an url, which servers and proxies take 8 KB of. */
+/** Half of what servers and proxies commonly accept as a url. */
 const MAX_TICKET_LENGTH = 4_096
 const TYPE = 'sse-ticket+jwt'
 const ALGORITHM = 'HS256'
@@ -60,7 +60,7 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
     }
     catch (error) {
       if (error instanceof SSEError) throw error
-      // Perhaps another secret's. Whatever else is wrong with it is so for all of them; and the text of it stays here.
+      // Another secret may have signed it; anything else is wrong whatever the secret. jose's own message goes no further.
       if (!(error instanceof JWSSignatureVerificationFailed)) throw invalid()
     }
   }
@@ -71,7 +71,7 @@ function toKey(secret: string): Uint8Array {
   return new TextEncoder().encode(secret)
 }
 
-/** What of it JSON can hold: jose would fail on a function. */
+/** A copy of what JSON can hold: jose fails on a function. */
 function toJson<T>(value: T): T {
   try {
     return JSON.parse(JSON.stringify(value))

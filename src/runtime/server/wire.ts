@@ -21,7 +21,7 @@ const NOT_IN_EVENT = /[\r\n\0]/
 const MAX_EVENT_LENGTH = 512
 
 const encoder = new TextEncoder()
-/** Not as a name of its own: bundlers would put a stand-in there for runtimes that have none. */
+/** Read from `globalThis`: for a bare `Buffer`, bundlers add a polyfill on runtimes that have none. */
 const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
 
 export function encodeText(text: string): Uint8Array {
@@ -29,14 +29,14 @@ export function encodeText(text: string): Uint8Array {
 }
 
 /**
- * As {@link encodeText}, for what many sockets are given: Node makes a `Buffer` of each chunk that is none, at each write.
- * It has memory of its own, and is not a piece of Node's pool.
+ * As {@link encodeText}, for text that many sockets are given: Node wraps every chunk that is not a `Buffer` in one, at each
+ * write. This one has memory of its own, and is not a piece of Node's pool.
  */
 export function encodeShared(text: string): Uint8Array {
   return shared(encoder.encode(text))
 }
 
-/** Chunks as one, for many sockets as {@link encodeShared}. */
+/** Joins chunks, for many sockets as with {@link encodeShared}. */
 export function concatShared(chunks: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
   let at = 0
@@ -64,7 +64,7 @@ export function encodeMessage(message: { id?: string, event?: string, data: stri
   return `${block}${dataLines(message.data)}\n`
 }
 
-/** What stands before and behind the data of one message, for data of one line that is bytes already. */
+/** The text before and after a message's data, for data that is bytes already, and one line. */
 export function encodeMessageAround(message: { id?: string, event?: string }): [before: string, after: string] {
   const block = encodeMessage({ ...message, data: '' })
   return [block.slice(0, -2), '\n\n']
@@ -82,7 +82,7 @@ export function encodePreamble(retryMs: number, open: SSEControl, id?: string): 
 /** Lines that every client skips. Text of several lines becomes several comments. */
 export function encodeComment(text: string): string {
   if (typeof text !== 'string') {
-    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a text, got ${describe(text)}.`)
+    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a string, got ${describe(text)}.`)
   }
   return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
 }
@@ -112,7 +112,7 @@ export function encodeData(data: unknown, maxMessageBytes: number): string {
 }
 
 export function assertSize(text: string, maxMessageBytes: number): void {
-  // A UTF-16 unit takes three bytes at most, so that short messages need no count.
+  // A UTF-16 code unit takes at most three bytes: short messages need no count.
   if (text.length * 3 <= maxMessageBytes) return
   const bytes = byteLength(text)
   if (bytes <= maxMessageBytes) return
@@ -126,7 +126,7 @@ export function assertEvent(event: unknown): asserts event is string | undefined
     throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
   if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be well-formed text of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
+    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
   }
 }
 
@@ -135,18 +135,18 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
-    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be well-formed text without line breaks and NUL, got ${printValue(id)}.`)
+    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
   }
   return text
 }
 
 function dataLines(data: string): string {
-  // JSON never has a raw line break, so that nearly everything takes the short way.
+  // JSON never has a raw line break, so nearly everything takes the short way.
   if (!LINE_BREAK.test(data)) return `data: ${data}\n`
   return data.split(LINE_BREAK).map(line => `data: ${line}\n`).join('')
 }
 
-/** What `JSON.stringify` turns into `null` or `{}` without a word, looked at where it costs nothing: at the top. */
+/** Values that `JSON.stringify` turns into `null` or `{}` without a word. Looks only at the top level, where it costs nothing. */
 function holdsNothing(data: unknown): boolean {
   return (typeof data === 'number' && !Number.isFinite(data))
     || data instanceof Promise || data instanceof Map || data instanceof Set || data instanceof ArrayBuffer || ArrayBuffer.isView(data)

@@ -26,7 +26,7 @@ export interface SSEErrorOptions {
   retry?: boolean
   /** See {@link SSEError.retryAt}. */
   retryAt?: number
-  /** What it was made of: kept for logs, never sent. */
+  /** The error behind it: kept for logs, never sent. */
   cause?: unknown
   /** Anything else that a program may want to read, such as the gap of a `GAP`. */
   details?: Record<string, unknown>
@@ -45,6 +45,7 @@ export class SSEError extends Error {
   override readonly name = 'SSEError'
   /** Stable, for programs. */
   readonly code: SSEErrorCode
+  /** HTTP status, 500 unless given; of what a client met, that of the answer, or 0 where there was none. */
   readonly statusCode: number
   /** Whether trying again may help; of a client's `error`, whether it will: `false` when it is final. */
   readonly retry: boolean
@@ -72,7 +73,7 @@ export function invalidOption(name: string, expected: string, got: unknown): SSE
   return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
 }
 
-/** A value as it is best recognised in a sentence: its JSON where it has one, and not too much of it. */
+/** A value as an error message shows it: as JSON where it has any, at most 80 characters of it. */
 export function printValue(value: unknown): string {
   let text: string | undefined
   try {

@@ -23,7 +23,7 @@ export const POSITION_FORMS = '`start`, `now`, the id of a message (`<epoch>.<of
 
 const MAX_POSITION_LENGTH = 128
 const EPOCH_RANDOM_LENGTH = 8
-/** The same of an epoch that nobody may guess (134 bits). */
+/** Random characters of an epoch that nobody may guess (134 bits). */
 export const SECRET_LENGTH = 26
 const OFFSET_PATTERN = /^(?:0|[1-9]\d{0,15})$/
 // At least one letter, so that a decimal number such as "1.5" is malformed and not "epoch 1, offset 5".
@@ -54,14 +54,14 @@ export function parsePositionRequest(text: string): PositionRequest | undefined 
 }
 
 /**
- * A new epoch: a letter and characters of base 36, from the platform's random source. 8 of them (about 41 bits) tell lives
- * apart; where nobody may guess it, `SECRET_LENGTH`. A store that has gone back gives a log another one: of a secret it keeps
- * all, and puts the new one behind it, so that what is found by it is found again ({@link rootOf}).
+ * A new epoch: the letter `e` and base-36 characters from the platform's random source. 8 of them (about 41 bits) tell lives
+ * apart; an epoch that nobody may guess has `SECRET_LENGTH`. A store that has gone back gives a log another epoch, and keeps a
+ * secret one in front of it, since the channel is found by that ({@link rootOf}).
  */
 export function createEpoch(randomLength = EPOCH_RANDOM_LENGTH): string {
   let epoch = 'e'
   while (epoch.length <= randomLength) {
-    // As many as are missing: a call for each would cost ten times as much.
+    // All that are missing at once: a call for each would cost ten times as much.
     for (const byte of crypto.getRandomValues(new Uint8Array(randomLength + 1 - epoch.length))) {
       // 252 is the largest multiple of 36 in a byte: rejecting what lies above keeps every character equally likely.
       if (byte < 252) epoch += (byte % 36).toString(36)
@@ -70,7 +70,7 @@ export function createEpoch(randomLength = EPOCH_RANDOM_LENGTH): string {
   return epoch
 }
 
-/** What stays of a secret epoch through all lives of its log; any other is its own. */
+/** The part of a secret epoch that stays through all lives of its log. Any other epoch is returned as it is. */
 export function rootOf(epoch: string): string {
   return epoch.slice(0, SECRET_LENGTH + 1)
 }

@@ -51,7 +51,7 @@ export interface SSEErrorControl extends SSEPublicError {
 /** The server asks you to come back: it shuts down, the stream is old, or you read too slowly. */
 export interface SSELeaveControl {
   type: 'leave'
-  /** How long to wait before coming back, already jittered. */
+  /** How long to wait before coming back, in milliseconds, already jittered. */
   retryMs: number
 }
 
@@ -77,5 +77,6 @@ export interface SSEBatch<T = unknown> {
 export interface SSEPending {
   type: 'pending'
   message: string
+  /** How long to wait before asking again, in milliseconds, already jittered. */
   retryMs: number
 }

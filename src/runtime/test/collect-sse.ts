@@ -4,11 +4,11 @@ import type { SSEControlSeen, SSEReader, SSEReaderOptions } from './sse-reader'
 import { DEFAULT_TIMEOUT_MS, readSSE } from './sse-reader'
 
 export interface SSECollectOptions<T = unknown> extends SSEReaderOptions {
-  /** So many messages are enough. At least 1. */
+  /** Stop after this many messages, at least 1. */
   count?: number
-  /** Stop behind this message. Asked once for each, with all so far. */
+  /** Stop after the message for which this returns `true`. Called once for each, with all messages so far. */
   until?: (message: SSEMessage<T>, messages: SSEMessage<T>[]) => boolean
-  /** For everything: headers, and all that is waited for, in milliseconds. @default 5000 */
+  /** How long everything may take, headers included, in milliseconds. @default 5000 */
   timeoutMs?: number
 }
 
@@ -22,13 +22,13 @@ export interface SSECollected<T = unknown> {
   data: T[]
   /** `open`, `gap`, `end`, `error`, `leave`: those that came before the last of `messages`, or all where the stream was read to its end. */
   controls: SSEControlSeen[]
-  /** Heartbeats among them. */
+  /** Including heartbeats. */
   comments: string[]
-  /** What the client was told to wait before a reconnect. */
+  /** How long the client was told to wait before it reconnects, in milliseconds. */
   retryMs?: number
-  /** The last id of all this: as the `position` of the next call it goes on behind it. */
+  /** The last id in all this: pass it as the `position` of the next call to go on after it. */
   position?: string
-  /** The body, as it was on the wire; of an answer that is no event stream (an error) all that there is. */
+  /** The body as it was on the wire. For an answer that is no event stream, such as an error, this is all there is. */
   raw: string
 }
 
@@ -72,7 +72,7 @@ export async function collectSSE<T = unknown>(url: string | URL, options: SSECol
   }
 }
 
-/** What came behind the last message that was asked for is a matter of luck: left out. */
+/** What comes after the last message that was asked for is a matter of luck, and left out. */
 function collected<T>(reader: SSEReader<T>, count = Infinity): SSECollected<T> {
   let messages = 0
   const end = reader.events.findIndex(({ event }) => event !== 'sse' && ++messages === count)

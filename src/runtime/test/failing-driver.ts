@@ -1,28 +1,32 @@
 import { SSEError, invalidOption } from '../shared/errors'
+import { MAX_TIMER_MS } from '../shared/timers'
 import { createMemoryDriver } from '../server/drivers/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
 
 const METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove'] as const
 
-/** What is asked of a driver: `append` by `publish`, `finish` by `end` and `fail`, `read`, `state` and `subscribe` by readers, `lease` by `run`, `remove` by `delete`. */
+/**
+ * The methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read`, `state` and `subscribe` by
+ * readers, `lease` by `run`, `remove` by `delete`.
+ */
 export type FailingMethod = typeof METHODS[number]
 
 export interface FailOptions {
-  /** So often; then it works again. @default Infinity: until `heal()` */
+  /** How many calls fail; then it works again. @default Infinity: until `heal()` */
   times?: number
   /** The `code` of the `SSEError`. @default 'DRIVER_UNAVAILABLE', which routes answer with a 503 that clients wait out */
   code?: string
   /** How long it takes to fail, in milliseconds. @default 0 */
   delayMs?: number
-  /** `request`: nothing was done. `answer`: it was done, and only the answer was lost, as when a connection breaks at the wrong moment. @default 'request' */
+  /** `request`: nothing is done. `answer`: it is done, and only the answer is lost, as when a connection breaks at the wrong moment. @default 'request' */
   lost?: 'request' | 'answer'
 }
 
 export interface SlowOptions {
   /** How much longer it takes, in milliseconds. */
   delayMs: number
-  /** So often. @default Infinity: until `heal()` */
+  /** How many calls. @default Infinity: until `heal()` */
   times?: number
 }
 
@@ -30,21 +34,21 @@ export interface SlowOptions {
 export type NoticeDisturbance = 'drop' | 'double' | 'late'
 
 export interface DisturbOptions {
-  /** So many notices. @default Infinity: until `heal()` */
+  /** How many notices. @default Infinity: until `heal()` */
   times?: number
   /** How late, in milliseconds. @default until `heal()` */
   delayMs?: number
 }
 
-/** A driver that does what the one inside does, unless it is told to fail. */
+/** A driver that does what the one inside does, unless it was told to fail. */
 export interface FailingDriver extends LogDriver {
-  /** Has a method fail, or all of them. What was said before about the same method goes first. */
+  /** Makes a method, or all of them, fail. What was asked for earlier comes first. */
   fail(method: FailingMethod | 'all', options?: FailOptions): void
-  /** Has a method, or all of them, take longer. */
+  /** Makes a method, or all of them, take longer. */
   slow(method: FailingMethod | 'all', options: SlowOptions): void
-  /** Has notices come late, twice, or never. What was said before goes first. */
+  /** Makes notices come late, twice, or never. What was asked for earlier comes first. */
   disturb(how: NoticeDisturbance, options?: DisturbOptions): void
-  /** From now on everything works. Notices that are late arrive; where some were dropped, readers are told to look, as a real driver does when its connection is back. */
+  /** From now on everything works. Late notices arrive; where some were dropped, readers are told to look, as a real driver does when its connection is back. */
   heal(): void
   /** How often each method was called. */
   readonly calls: Readonly<Record<FailingMethod, number>>
@@ -67,9 +71,9 @@ interface Plan<Options> {
  * await channel.publish('x')          // works
  * ```
  *
- * `fail`, `slow` and `disturb` throw `INVALID_OPTION`.
+ * `fail`, `slow` and `disturb` throw `INVALID_OPTION` for values that make no sense.
  *
- * @param inner Default: a memory driver with the default retention.
+ * @param inner the driver to wrap. Default: a memory driver with the default retention.
  */
 export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)): FailingDriver {
   const calls = Object.fromEntries(METHODS.map(method => [method, 0])) as Record<FailingMethod, number>
@@ -78,7 +82,7 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
   let delays: (Plan<SlowOptions> & { methods: readonly string[] })[] = []
   let failed = 0
 
-  /** The methods' own types are what each call has: they are passed through as they are. */
+  /** Generic, so that each method keeps its own type. */
   function guarded<Args extends unknown[], Result>(name: FailingMethod, method: (...args: Args) => Promise<Result>) {
     return async (...args: Args): Promise<Result> => {
       calls[name]++
@@ -130,7 +134,7 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
   }
 }
 
-/** The next of the plans that applies, counted. */
+/** Uses up one call of the first plan that applies, and returns its options. */
 function take<Options, P extends Plan<Options>>(plans: P[], applies: (plan: P) => boolean = () => true): P['options'] | undefined {
   const plan = plans.find(one => one.left > 0 && applies(one))
   if (!plan) return undefined
@@ -223,6 +227,6 @@ function timesOf({ times = Infinity }: { times?: number }): number {
 }
 
 function durationOf(delayMs: number): number {
-  if (delayMs >= 0 && delayMs <= 2_147_483_647) return delayMs
+  if (delayMs >= 0 && delayMs <= MAX_TIMER_MS) return delayMs
   throw invalidOption('delayMs', 'a number of milliseconds, at least 0', delayMs)
 }

@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import type { EventSourceMessage } from 'eventsource-parser'
 import { SSEError, invalidOption } from '../shared/errors'
+import { encodeBody, parseJson } from '../shared/json'
 import { CONTROL_EVENT } from '../shared/protocol'
 import type { SSEControl } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
@@ -8,15 +9,15 @@ import type { SSEMessage } from '../shared/types'
 export interface SSEReaderOptions {
   /** @default 'GET', or 'POST' where there is a `body` */
   method?: string
-  /** `last-event-id` among them, for what a browser would send. */
+  /** Including `last-event-id`, to come back as a browser would. */
   headers?: HeadersInit
   /** Sent as JSON where it is a plain object or an array, else as it is. */
   body?: unknown
   /** Added to those of the url. `undefined` is left out. */
   query?: Record<string, string | number | boolean | undefined>
-  /** Where to begin: `start`, `now`, an id, or how many messages are known already. As the query parameter `position`. */
+  /** Where to begin: `start`, `now`, an id, or how many messages you have already. Sent as the query parameter `position`. */
   position?: string | number
-  /** How long to wait for headers, and, unless it is told otherwise, for what `until` waits for, in milliseconds. @default 5000 */
+  /** How long to wait for headers, and by default for what `until` waits for, in milliseconds. @default 5000 */
   timeoutMs?: number
 }
 
@@ -24,27 +25,27 @@ export interface SSEReaderOptions {
 export type SSEControlSeen = SSEControl | { type: string, [key: string]: unknown }
 
 export const DEFAULT_TIMEOUT_MS = 5_000
-/** Of what was received, an error shows so much of the end. */
+/** How much of the end of what was received an error shows. */
 const SHOWN_CHARACTERS = 2_000
 
 /**
- * Reads one event stream with `eventsource-parser`, as any client would: no reconnect, no polling, nothing left out. What has
- * come so far is in its properties, and goes on growing until the stream is over or {@link close}d.
+ * Reads one event stream with `eventsource-parser`, as any client would: no reconnect, no polling, nothing left out. Its properties
+ * hold what has come so far, and grow until the stream is over or {@link close}d.
  */
 export class SSEReader<T = unknown> implements AsyncDisposable {
-  /** All that came, control messages among them, as it was on the wire. */
+  /** All that came, including control messages, as it was on the wire. */
   readonly events: EventSourceMessage[] = []
-  /** Ordinary messages, with their data as JSON has it; what is no JSON is the text that it is. */
+  /** Ordinary messages, with their data parsed; data that is not JSON stays a string. */
   readonly messages: SSEMessage<T>[] = []
   /** `open`, `gap`, `end`, `error`, `leave`. */
   readonly controls: SSEControlSeen[] = []
-  /** Heartbeats among them. */
+  /** Including heartbeats. */
   readonly comments: string[] = []
   /** The whole body so far. */
   raw = ''
-  /** What the server told the client to wait before a reconnect. */
+  /** How long the server told the client to wait before it reconnects, in milliseconds. */
   retryMs?: number
-  /** Resolves when the body is over; `cut` tells how. Never rejects. */
+  /** Resolves when the body is over, or broke off (see `cut`). Never rejects. */
   readonly finished: Promise<void>
   /** The body broke off: by `close()`, or by the network. */
   cut = false
@@ -83,8 +84,8 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #take(received: EventSourceMessage): void {
     const { id, event, data } = received
     this.events.push(received)
-    if (event === CONTROL_EVENT) this.controls.push(parseData(data) as SSEControlSeen)
-    else this.messages.push({ id, event, data: parseData(data) as T })
+    if (event === CONTROL_EVENT) this.controls.push(parseJson(data) as SSEControlSeen)
+    else this.messages.push({ id, event, data: parseJson(data) as T })
   }
 
   get status(): number {
@@ -106,9 +107,9 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Resolves as soon as `condition` holds, which is asked whenever something has come, and at the end.
+   * Resolves as soon as `condition` holds, which is called whenever something has come, and at the end.
    *
-   * @throws `COLLECT_TIMEOUT` after `timeoutMs`, `COLLECT_ENDED` when the stream is over first. Both tell what was received, in
+   * @throws `COLLECT_TIMEOUT` after `timeoutMs` milliseconds, `COLLECT_ENDED` when the stream is over first. Both tell what was received, in
    * their text and in `details.received`.
    */
   async until(condition: (reader: this) => boolean, timeoutMs = this.#timeoutMs): Promise<this> {
@@ -198,17 +199,6 @@ function prepare(url: string | URL, { method, headers: headersInit, body, query,
     if (value !== undefined) target.searchParams.set(name, String(value))
   }
   const headers = new Headers(headersInit)
-  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
   if (!headers.has('accept')) headers.set('accept', 'text/event-stream')
-  return [target, { method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body: (isJson ? JSON.stringify(body) : body) as BodyInit }]
-}
-
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  }
-  catch {
-    return data
-  }
+  return [target, { method: method ?? (body === undefined ? 'GET' : 'POST'), headers, body: encodeBody(body, headers) }]
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSSEClient } from '../../../src/runtime/client/client'
-import type { SSEClient } from '../../../src/runtime/client/client'
+import type { SSEClient } from '../../../src/runtime/client/types'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import type { SSEClientOptions, SSEMessage } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createSSEClient } from '../../../src/runtime/client/client'
-import type { SSEClient } from '../../../src/runtime/client/client'
+import type { SSEClient } from '../../../src/runtime/client/types'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'

@@ -1,8 +1,7 @@
 import { afterEach, vi } from 'vitest'
-import type { SSEClient } from '../../../src/runtime/client/client'
+import type { SSEClient, SSEClientOptions, SSEClientState, SSEShare } from '../../../src/runtime/client/types'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import { createSharedClient } from '../../../src/runtime/client/sharing/shared-client'
-import type { SSEClientOptions, SSEClientState, SSEShare } from '../../../src/runtime/client/types'
 import type { SSEMessage } from '../../../src/runtime/shared/types'
 
 export interface Sharer extends SSEClient {

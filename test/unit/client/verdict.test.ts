@@ -21,7 +21,7 @@ function forbidden(): never {
 describe('trap 42: that streams are mute', () => {
   it('is remembered for the session: the next client begins with polling', async () => {
     harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : x.stream())
-    expect(data(await all(harness.open({ connectTimeoutMs: 500 })))).toEqual([1])
+    expect(data(await all(harness.open({ connectTimeoutMs: 1_000 })))).toEqual([1])
     expect(verdict().probeAt - Date.now()).toBeGreaterThan(50_000)
     harness.server.script(x => x.batch([{ id: 'e1.2', data: 2 }], { ended: true }))
     expect(data(await all(harness.open()))).toEqual([2])
@@ -86,8 +86,8 @@ describe('trap 42: that streams are mute', () => {
     ['full of something else', { getItem: () => '{"probeAt":"soon"}', setItem: () => {}, removeItem: () => {} }],
   ])('is known to the client alone where the storage is %s', async (_, storage) => {
     vi.stubGlobal('sessionStorage', storage)
-    harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
-    expect(data(await all(harness.open({ connectTimeoutMs: 100 })))).toEqual([1])
+    harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : x.stream())
+    expect(data(await all(harness.open({ connectTimeoutMs: 1_000 })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true])
   })
 })
@@ -96,7 +96,7 @@ describe('options that are functions', () => {
   it.each(['headers', 'query', 'body'] as const)('%s that never settle are given up, and asked again', async (name) => {
     let asked = 0
     harness.server.script(x => x.stream(control({ type: 'open' }) + message(1)).end(END))
-    const source = harness.open({ method: name === 'body' ? 'POST' : 'GET', connectTimeoutMs: 50, [name]: () => ++asked === 1 ? new Promise(() => {}) : undefined })
+    const source = harness.open({ method: name === 'body' ? 'POST' : 'GET', connectTimeoutMs: 1_000, [name]: () => ++asked === 1 ? new Promise(() => {}) : undefined })
     expect(data(await all(source))).toEqual([1])
     expect(asked).toBe(2)
   })

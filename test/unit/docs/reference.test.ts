@@ -52,7 +52,7 @@ describe('reference/options.md', () => {
 
   it('says of an option that it is only the module\'s where its comment does', async () => {
     const source = await readPage(HANDLER_OPTIONS)
-    const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`a handler's own has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
+    const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`on a handler it has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
     expect(sorted(only)).toEqual(sorted(await namesIn(page, 'Only under `sse`')))
   })
 
@@ -111,11 +111,11 @@ describe('reference/server.md', () => {
 
   it('has every part of a channel and of a connection', async () => {
     const channel = await namesIn(page, '`useSSEChannel(name, { retention? })`')
-    expect(sorted(channel)).toEqual(sorted(membersOf('src/runtime/server/channel.ts', 'SSEChannel')))
+    expect(sorted(channel)).toEqual(sorted(membersOf('src/runtime/server/sse-channel.ts', 'SSEChannel')))
     const connection = await namesIn(page, 'The connection')
     expect(sorted(connection)).toEqual(sorted(membersOf('src/runtime/server/sse-connection.ts', 'SSEConnection')))
     const info = readTable(await readPage(page), '`useSSEChannel(name, { retention? })`').find(([name]) => name === '`info()`')![1]!
-    expect(sorted(codesIn(info).map(name => name.replace('?', '')))).toEqual(sorted(membersOf('src/runtime/server/channel.ts', 'SSEChannelInfo')))
+    expect(sorted(codesIn(info).map(name => name.replace('?', '')))).toEqual(sorted(membersOf('src/runtime/server/sse-channel.ts', 'SSEChannelInfo')))
   })
 })
 

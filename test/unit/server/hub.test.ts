@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runtime/server/drivers/types'
@@ -485,6 +485,29 @@ describe('hub: memory and length', () => {
     // 1 MiB of them is held, which is ten.
     await watch.atLeast(85)
     reader.close()
+  })
+
+  it('finds a producer that is lost also where its timers are gone, when it is asked to look', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    try {
+      const driver = createMemoryDriver(DEFAULTS)
+      const hub = new Hub(driver)
+      await driver.lease('c', { type: 'acquire', token: 'a', leaseMs: 30, onLost: 'fail' }, DEFAULTS)
+      const reader = await hub.reader('c', undefined, 'start')
+      hub.lookForLost()
+      await turns(5)
+      expect(reader.closing).toBeNull()
+      const lostAt = performance.now() + 40
+      while (performance.now() < lostAt) await turns(1)
+      expect(reader.closing).toBeNull()
+      hub.lookForLost()
+      await turns(5)
+      expect(reader.step()).toMatchObject({ type: 'error', error: { code: 'PRODUCER_LOST' } })
+      reader.close()
+    }
+    finally {
+      vi.useRealTimers()
+    }
   })
 
   it('finds by itself that a producer is lost, and that somebody goes on with its channel, whatever notices it misses', async () => {

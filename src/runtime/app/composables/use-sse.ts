@@ -1,6 +1,6 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { getCurrentInstance, shallowRef, toValue, watch } from 'vue'
-import { tryOnMounted, tryOnScopeDispose } from '@vueuse/core'
+import { getCurrentInstance, onMounted, shallowRef, toValue, watch } from 'vue'
+import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
@@ -18,12 +18,12 @@ import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventN
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
 
-/** Refuses the signature of a type argument where there is none. `any` is one, although it extends everything. */
+/** Rules out the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? never : MaybeRefOrGetter<string>
 
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
-  /** Connect when the component is mounted. Default `true`; otherwise `connect()` does. */
+  /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
   immediate?: boolean
   /** What `data` is before the first message, and what `reduce` begins with. */
   initial?: State
@@ -37,9 +37,9 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    */
   ssr?: boolean
   /**
-   * Who uses the connection: this call alone (`component`), all of the page that ask for the same (`page`), or those of all tabs
-   * (`browser`; where there are no Web Locks, as without https, the page). The same: method, url, query, headers, body,
-   * `credentials`, `transports` and `pauseWhenHidden`. Each has its own position, callbacks and `stop()`. Default `component`.
+   * Who shares the connection: nobody (`component`), all calls on the page that ask for the same (`page`), or those in all tabs of the
+   * browser (`browser`; without Web Locks, which need https, only the page). "The same" is method, url, query, headers, body,
+   * `credentials`, `transports` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
    */
   share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */
@@ -54,21 +54,25 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   /** The last `keep` messages. */
   messages: Readonly<ShallowRef<readonly M[]>>
   status: Readonly<Ref<SSEStatus>>
-  /** What went wrong last, with a stable `code` and a `statusCode`. */
+  /**
+   * What went wrong last, with a stable `code` and a `statusCode`; `undefined` again with the next connection. `retry` says whether the client
+   * tries again, and `retryAt` when.
+   */
   error: Readonly<Ref<SSEError | undefined>>
-  /** Behind the last message: where a reconnect goes on. */
+  /** After the last message: where a reconnect goes on. */
   position: Readonly<Ref<string | undefined>>
   transport: Readonly<Ref<SSETransport>>
   /** Failures in a row. */
   attempt: Readonly<Ref<number>>
   /** The source is complete. */
   ended: Readonly<Ref<boolean>>
-  /** What was missed for good, last. */
+  /** What was last missed for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
   /** Goes on from the position; with a url, drops data and position and begins there. */
   connect: (url?: string) => void
+  /** Closes the connection; `connect()` goes on from the position. */
   stop: () => void
-  /** Every message under `*`, unnamed ones under `message`, named ones under their name. Returns what takes it back. */
+  /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
   on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }
 
@@ -76,9 +80,9 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
  * Live messages of a route: connects when the component is mounted, reconnects, resumes, falls back to polling, and ends
  * with the component. On the server nothing opens, and `status` is `idle`.
  *
- * The type of the messages comes from the route; a type argument says it instead: `useSSE<Notice>('/api/notices')`.
+ * The type of the messages is the route's, unless a type argument says otherwise: `useSSE<Notice>('/api/notices')`.
  *
- * Every message reaches callbacks and `reduce`, ten in one tick and equal ones too; the refs show the last.
+ * Every message reaches callbacks and `reduce`, also when ten come in one tick, or equal ones. The refs show the last.
  *
  * @param url may be a ref or a getter: a change drops data and position, and connects anew. One that begins with `/` is
  * below the application's `baseURL`.
@@ -106,7 +110,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   const path = () => withBase(toValue(url))
   const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
-  // What the snapshot is of.
+  // The url that the snapshot is of.
   const begun = snapshot && path()
 
   const callbacks = new Map<string, Set<SSECallback>>()
@@ -153,9 +157,9 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   let started = false
   let over = false
   function connect(to?: string): void {
-    // Behind its component nobody would end it.
+    // Nothing would end it after its component.
     if (import.meta.server || over) return
-    // From where the server's reading ended, unless that was of another place.
+    // Goes on where the server's reading ended, unless the url has changed since.
     const next = to ?? (started || begun === path() ? undefined : toValue(url))
     if (next !== undefined) reset()
     client.connect(next === undefined ? undefined : withBase(next))
@@ -164,7 +168,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
 
   function start(): void {
     if (started) return
-    // Whoever asks again is told the same.
+    // Asking again would give the same answer.
     if (begun === path() && (state.ended || state.error?.retry === false)) {
       started = true
       setState({ status: 'closed' })
@@ -184,7 +188,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (!soFar) return
     setState(soFar)
     messages.value = kept.slice(-keep)
-    // With what `reduce` or `until` has thrown, if they have.
+    // The error may be what `reduce` or `until` has thrown.
     return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
   }
 
@@ -193,8 +197,11 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (import.meta.dev) warnOutsideScope(path())
     if (import.meta.dev && share === 'browser') warnUnsharable()
     if (immediate) {
-      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all.
-      if (getCurrentInstance() || !nuxtApp.isHydrating) tryOnMounted(start)
+      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In
+      // `onMounted` it is after mount already, and that hook does not come again.
+      const component = getCurrentInstance()
+      if (component ? component.isMounted : !nuxtApp.isHydrating) start()
+      else if (component) onMounted(start)
       else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
     }
     watch(() => toValue(url), () => {

@@ -11,32 +11,32 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { warnOnce } from '../warn'
 
-/** How long a render waits for all that is read for one call. */
-export const READ_TIMEOUT_MS = 3_000
-/** Beyond, nothing more is asked for: the rest is the browser's. A page of the poll answer has 1,000 at most. */
-export const READ_MESSAGES = 10_000
+/** How long a render waits for the reading of one call. */
+const READ_TIMEOUT_MS = 3_000
+/** With this many messages the server stops asking: the browser reads the rest. A poll answers with at most 1,000. */
+const READ_MESSAGES = 10_000
 
 type PageEvent = NonNullable<ReturnType<typeof useRequestEvent>>
 
-/** Asks this application without a socket, with the headers of whoever asked for the page. */
+/** A `fetch` of this application's routes without a socket, with the headers of the request for the page. */
 type OwnFetch = (path: string, init: RequestInit) => Promise<Response>
 
-/** Where the reading stands: what is known of a client's state. */
+/** How far the reading has come, as part of a client's state. */
 export type SoFar = Partial<SSEClientState>
 
 /** Stands for "this cannot be read here, but perhaps from the browser". */
 const unreadable = Symbol('unreadable')
 
 /**
- * Reads the messages so far of a route of this application, without a socket, as whoever asked for the page: page after page
- * of its poll answer, until nothing more is there, `take` says that it is enough, or a bound is reached.
+ * Reads the messages so far of a route of this application, without a socket, on behalf of whoever asked for the page: poll after
+ * poll, until there is nothing more, `take` says that it is enough, or a bound is reached.
  *
- * A failure is the `error` of what is returned, and never thrown. `undefined`: nothing is known.
+ * A failure is returned as the `error`, and never thrown. `undefined`: nothing was read.
  */
 export async function readSoFar(nuxtApp: NuxtApp, url: string, options: ResolvedClientOptions, take: (message: SSEMessage) => boolean | undefined): Promise<SoFar | undefined> {
   const event = useRequestEvent(nuxtApp)!
   const origin = await nuxtApp.runWithContext(() => useRequestURL())
-  // This page is itself the answer to such a read: its url was that of a page, which would read itself for ever.
+  // This page is itself being read in this way, by a call whose url is a page's: it would read itself for ever.
   if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
   const ownFetch = await nuxtApp.runWithContext(() => fetchOf(event))
   const path = ownPath(url, origin)
@@ -76,7 +76,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   }
 }
 
-/** Nuxt 5's events have no `fetch`; what it makes its `$fetch` for a page of does the same. */
+/** Nuxt 5's events have no `fetch`; what its `$fetch` for a page is made of does the same. */
 function fetchOf(event: PageEvent): OwnFetch {
   if (!event.fetch) return (useRequestFetch() as unknown as { native: OwnFetch }).native
   return (path, { headers, ...init }) => event.fetch(path, {
@@ -93,7 +93,7 @@ function ownPath(url: string, origin: URL): string | undefined {
   return host === origin.host ? pathname + search : undefined
 }
 
-/** Prerendered, or kept in a cache: what its making met, as nobody in particular, says nothing to those who get to see it. */
+/** Whether the page is prerendered or cached: an error that was met while it was made means nothing to those who see it. */
 function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
@@ -102,7 +102,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
   const request = await prepareRequest(path, options, () => position, left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
-  // Gives forms and the like their content type, as `fetch` would.
+  // Finds the content type of forms and the like, as `fetch` would.
   const sent = body === undefined ? undefined : new Response(body)
   for (const [name, value] of sent?.headers ?? []) if (!headers.has(name)) headers.set(name, value)
   headers.set('accept', POLL_CONTENT_TYPE)
@@ -122,7 +122,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
   const text = await response.text()
   const batch = JSON.parse(text) as SSEBatch
   if (batch?.type !== 'batch') return giveUp(url, 'what it answers is no batch of messages')
-  // No payload can hold such a key, and one message must not break the page of everybody.
+  // Nuxt's payload cannot hold such a key, and one message must not break everybody's page.
   if (text.includes('"__proto__"') && hasProto(text)) return giveUp(url, 'a message has a key `__proto__`, which a payload cannot hold')
   return batch
 }

@@ -10,7 +10,7 @@ export interface SSESnapshot {
   data: unknown
   message: SSEMessage | undefined
   messages: readonly SSEMessage[]
-  /** What is not as it is at first. Errors travel as plain objects: no payload can hold an instance of a class. */
+  /** What differs from the initial state. Errors travel as plain objects: a payload cannot hold instances of classes. */
   state: Partial<SSEClientState>
 }
 
@@ -20,8 +20,8 @@ type Payload = NuxtApp['payload'] & { sse?: Record<string, SSESnapshot | undefin
  * Hands what the server read over to the first render in the browser, in the payload of the page. A render waits for
  * `readOnServer`; the browser gets what it resolved with, and `undefined` if it does not hydrate what was rendered.
  *
- * The call is known by Vue's `useId`: two in one component have two, and so have two instances of one. Outside of components
- * there is none, and the first call of a url has the snapshot.
+ * A call is identified by Vue's `useId`, which differs for two calls in one component and for two instances of one. Outside of
+ * components there is no id, and the first call with the url gets the snapshot.
  */
 export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: false | (() => Promise<SSESnapshot | undefined>)): SSESnapshot | undefined {
   const payload = nuxtApp.payload as Payload
@@ -44,10 +44,10 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
   // Vue numbers the ids below a component that prefetches in another way, and Nuxt leaves `onServerPrefetch` out of what it
   // builds for browsers: as `useAsyncData` does.
   if (instance) instance.sp ||= []
-  // A component that is hydrated late is so after the application was.
+  // A component may be hydrated later than the application.
   const snapshot = (instance ? instance.vnode.el : nuxtApp.isHydrating) && payload.sse?.[key()]
   if (!snapshot) return undefined
-  // Once: whatever is mounted later begins anew.
+  // Used once: whatever is mounted later begins anew.
   payload.sse![key()] = undefined
   const { error } = snapshot.state
   if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)

@@ -6,9 +6,9 @@ import type { FeedEvent } from './group'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
 const PERIOD_MS = 2_000
-/** Periods without a word, all but one of them asked for, after which the leader is robbed. */
+/** Periods without a word from the leader, in all but one of them asked for, after which its lock is stolen. */
 const SILENT_PERIODS = 3
-/** How long the last word of a leader may be behind its lock, in milliseconds. */
+/** How much later than its lock the last word of a leader may arrive, in milliseconds. */
 const WORD_MS = 500
 
 interface Electorate {
@@ -26,12 +26,12 @@ export function canElect(): boolean {
 }
 
 /**
- * Lets one tab of the browser lead, and tell the others. A lock decides: the browser hands it on when a tab is closed or
- * crashes. A tab that is about to be frozen steps down by itself, and one that has fallen silent is robbed.
+ * Lets one tab of the browser lead, and feed the others. A Web Lock decides which: the browser hands it on when a tab is closed or
+ * crashes. A tab that is about to be frozen steps down by itself, and one that has fallen silent has its lock stolen.
  */
 export function elect(name: string, pauseWhenHidden: boolean | undefined, over: AbortSignal, { lead, share, now, isRepeatable }: Electorate): void {
   let stay: AbortController | undefined
-  // Which leader is the newer: one that was robbed in its sleep goes on talking when it wakes.
+  // Tells which leader is newer: one whose lock was stolen while it slept goes on talking when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
@@ -96,7 +96,7 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
 
     ask()
     navigator.locks.request(name, steal ? { steal } : { signal }, hold).catch(() => {
-      // Robbed; or there are no locks here, as in a sandboxed frame, and nobody to share with.
+      // The lock was stolen; or there are no locks here, as in a sandboxed frame, and nobody to share with.
       if (signal.aborted) return
       if (leading) again()
       else void hold()

@@ -1,13 +1,14 @@
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
-import { createSSEClient, initialState, interrupted } from '../client'
+import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { fresh } from '../request'
+import { interrupted } from '../response'
 import type { SSEClientState } from '../types'
 import { canElect, elect } from './election'
 import { keyOf } from './key'
 
-/** One step of what a group is fed with. Each begins where the one before ended, so that a hole is seen. */
+/** One step of a group's feed. Each says where it begins, so that a hole is seen. */
 export interface FeedEvent {
   /** Where the feed stood before: a position, or what was asked for while there was none. */
   after: string | undefined
@@ -42,7 +43,7 @@ export async function joinGroup(url: string, member: Member, life: AbortSignal):
   group.join(member, life)
 }
 
-/** Those of one page with one key. `name`: what they are called among the tabs; none if they are alone. */
+/** The members with one key in this page. `name`: what the group is called among the browser's tabs, if it is shared with them. */
 function createGroup(url: string, name: string | false, onEnd: () => void): Group {
   const members = new Set<Member>()
   const over = new AbortController()
@@ -56,7 +57,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
   function share(event: FeedEvent): void {
     now = { after: event.state.position ?? event.after, state: event.state }
     for (const member of members) member.take(event)
-    // Who comes afterwards asks the server again: it knows what they are owed.
+    // Whoever joins later asks the server anew, which knows what they have missed.
     if (event.state.status === 'closed') end()
   }
 
@@ -87,7 +88,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
       until: undefined,
       // With the election, if there is one.
       pauseWhenHidden: !name && options.pauseWhenHidden,
-      // Those of a member that is still there.
+      // Options of a member that is still there, at each attempt.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
       body: () => fresh(first().options.body),

@@ -5,8 +5,8 @@ import { prepareRequest } from '../request'
 export const SHARING_VERSION = 1
 
 /**
- * What is the same for all that may share a connection: whatever decides what arrives, with functions asked. Between tabs it is a
- * hash, as it may hold a token, and names things that developer tools show.
+ * The key of all that may share a connection: everything that decides what arrives, with functions called. Between tabs it is a
+ * hash, as it may contain a token, and developer tools show it as a name.
  */
 export async function keyOf(url: string, options: ResolvedClientOptions, hashed: boolean, signal: AbortSignal): Promise<string> {
   const parts = await prepareRequest(url, { ...options, position: undefined }, () => undefined, signal).then(

@@ -1,21 +1,20 @@
 import type { SSEMessage } from '../../shared/types'
-import type { SSEClient, SSEClientEvents } from '../client'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
-import type { SSEClientState } from '../types'
+import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
 
-/** Live events that wait for a member that catches up; beyond, the oldest go, and it reads on until it meets the rest. */
+/** The most live events that wait while a member catches up; beyond, the oldest are dropped, and it reads on until it meets the rest. */
 const MAX_WAITING = 1_000
 
 /**
- * A client that shares its connection with all that ask for the same: on this page, or in this browser. As
- * {@link createSSEClient} to those who use it.
+ * A client that shares its connection with all that ask for the same: on this page, or in this browser. To its user it is as
+ * {@link createSSEClient}.
  *
- * It follows one of two: the feed of its group, or, while it is behind that, a client of its own that polls until it has met the feed. What
- * decides is its own position, so that a late joiner, a hole, and the next leader are one and the same case.
+ * It follows its group's feed, or, while it is behind that, a client of its own that polls until it has met the feed. Only its own
+ * position decides, so that a late joiner, a hole in the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { position: asked, transports, until } = options
@@ -50,7 +49,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   /** What the followed client says of itself. */
   function adopt(change: Partial<SSEClientState>): void {
     if (change.status === 'closed') leave(change)
-    // Another begins; this one goes on.
+    // The feed's client connects anew; for this one it is a reconnect.
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
@@ -67,7 +66,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return meet()
     }
     const { position, error, status } = event.state
-    // Ids that are not ours cannot be compared, nor what is behind them be asked for.
+    // Foreign ids cannot be compared, nor can what follows them be asked for.
     const isNext = event.after === member.at || (position !== undefined && !split(position))
     if (!isNext && !has(position)) {
       waiting = [event]
@@ -92,7 +91,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return !!mine && mine[1] === other?.[1] && +mine[2]! >= +other![2]!
   }
 
-  /** Reads what is behind. Its state is this one's while it does, and its callbacks' errors always are. */
+  /** A client that reads what this one has missed. While it does, its state is this one's; errors of callbacks always are. */
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
@@ -101,7 +100,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         const { status, error } = change
         // Without a status, it is what a callback has thrown.
         if (!waiting && status) return
-        // No way to read what is behind: only what is new.
+        // What was missed cannot be read: go on with what is new.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting![0]!.after
           return follow(0)

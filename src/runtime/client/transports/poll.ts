@@ -11,11 +11,11 @@ import { createWatchdog } from '../watchdog'
 const WAIT_MS = 25_000
 
 /**
- * Batch after batch, until the source is complete or one fails. `prepare` is asked for each: polling may go on for hours, and
- * a token does not. Batches with nothing in them are at least `minDelayMs` apart, whatever answers at once instead of waiting.
+ * Polls batch after batch, until the source is complete or a batch fails. `prepare` is called for each: polling may go on for hours,
+ * and a token may not. Empty batches are at least `minDelayMs` apart, should something answer at once instead of waiting.
  */
 export async function pollTransport(prepare: () => Promise<TransportRequest>, minDelayMs: number, events: TransportEvents): Promise<Outcome> {
-  // The first answer is asked for at once. Who has no position could not say what it missed while it waited, and who has one
+  // The first poll does not wait. A client without a position could not say what it missed meanwhile, and one with a position
   // does not know yet whether polling works.
   let waitMs = 0
   while (true) {
@@ -66,5 +66,5 @@ function isBatch(batch: SSEBatch | null): boolean {
     && Array.isArray(batch.messages) && batch.messages.every(one => one && typeof one === 'object' && (one.id === undefined || isPosition(one.id)))
 }
 
-/** Nobody asks any more how it ended. */
+/** Aborted: nobody looks at how it ended. */
 const again: Outcome = { type: 'again' }

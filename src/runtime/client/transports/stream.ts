@@ -1,4 +1,5 @@
 import type { SSEError } from '../../shared/errors'
+import { parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
@@ -6,7 +7,7 @@ import { clientError, isPosition, msOf, passingError, refusalOf, toldError } fro
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
-/** Silence that counts as death, in heartbeats: one may be lost, and a timer late. */
+/** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
@@ -46,7 +47,7 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
           events.onPosition(item)
           continue
         }
-        const data = parseData(item.data)
+        const data = parseJson(item.data)
         const control = item.event === CONTROL_EVENT && (data as SSEControl | null)
         if (control && control.type === 'open') begin(msOf(control.heartbeatMs))
         const outcome = control ? obey(control, events) : undefined
@@ -90,17 +91,7 @@ function obey(control: SSEControl, events: TransportEvents): Outcome | null | un
   if (type === 'error') return { type: 'failed', error: toldError({ ...control }) }
 }
 
-/** Data that is not JSON is the text that it was. */
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  }
-  catch {
-    return data
-  }
-}
-
-/** Header values are bytes: as browsers do, the UTF-8 of the id. */
+/** Header values are bytes: the UTF-8 of the id, as browsers send it. */
 function toHeader(position: string): string {
   return String.fromCharCode(...new TextEncoder().encode(position))
 }

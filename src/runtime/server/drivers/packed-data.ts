@@ -1,10 +1,10 @@
-/** JSON text of a message, or, where it is long, the UTF-8 of it. */
+/** A message's JSON: as a string, or, where it is long, as its UTF-8. */
 export type PackedData = string | Uint8Array
 
 /**
- * Text of so many characters is kept as bytes, outside the heap of the engine. Strings that live for some seconds are copied by each of
- * two collections, and V8 makes its young generation larger with what survives: a log of a thousand messages of 16 KiB, 125
- * new ones a second, made a process grow by 110 MB as strings.
+ * From this many characters on, text is kept as bytes, outside the engine's heap. Strings that live for some seconds are copied by two
+ * collections each, and V8 enlarges its young generation with what survives: as strings, a log of a thousand messages of 16 KiB, 125
+ * new ones a second, made a process grow by 110 MB.
  */
 const PACK_FROM = 2_048
 

@@ -10,23 +10,23 @@ import type { RedisLink } from './redis-link'
 import { onceOrNever } from './redis-once'
 import type { LogAppend, LogWriter } from './types'
 
-/** Messages of one script call: while it runs, Redis does nothing else. */
+/** The most messages in one script call: while it runs, Redis does nothing else. */
 const MAX_BATCH_MESSAGES = 500
-/** And characters of them, unless one append is longer: 400 messages of 1 MiB as one call took longer than any of them may, and all failed. */
+/** The most characters in one, unless one append is longer: 400 messages of 1 MiB in one call took longer than any of them may, and all failed. */
 const MAX_BATCH_LENGTH = 1_048_576
-/** Messages that wait for Redis in this process; beyond, publishing is refused at once. */
+/** The most messages that may wait for Redis in this process; beyond, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
-/** And characters of them: about what goes over a fast network within the time that an append has. */
+/** The most characters of them: about what a fast network carries within the time that an append has. */
 const MAX_QUEUED_LENGTH = 134_217_728
-/** Appends whose time is up by so much of it later go separately: what waited long must not fail what has just come. */
+/** Appends whose time is up later by more than this share of `timeoutMs` go separately: one that has waited long must not make a fresh one fail. */
 const SAME_BATCH_FACTOR = 0.25
-/** Redis remembers a process' last append for so many times the longest that it may ask about it. */
+/** Redis remembers a process's last append for this many times `timeoutMs`: it asks within that time, unless it was suspended. */
 const REMEMBER_FACTOR = 10
-/** And that of a writer of its own, who may ask for longer, for so long. */
+/** How long Redis remembers the last append of a writer with an id of its own, which may ask for longer. */
 const REMEMBER_WRITER_MS = 120_000
-/** Channels whose last answer is remembered; the one published to longest ago is forgotten first. */
+/** How many channels' last answers are remembered; the one published to longest ago is forgotten first. */
 const MAX_ANSWERED_CHANNELS = 10_000
-/** Larger appends reach subscribers as a wake-up only, and they read the log. */
+/** Subscribers are only woken for larger appends, and read the log. In characters. */
 const MAX_NOTICE_LENGTH = 16_384
 
 interface Append {
@@ -34,7 +34,7 @@ interface Append {
   /** Of their data. */
   length: number
   retention: SSERetention
-  /** One of its own: its appends go alone. */
+  /** A writer with an id of its own: its appends go alone. */
   writer?: LogWriter
   until: number
   resolve(result: AppendResult): void
@@ -60,7 +60,7 @@ export interface RedisAppendsInit {
   clock: ServerClock
   timeoutMs: number
   keysOf(channel: string, writer: string): ChannelKeys
-  /** Redis has the messages, but will not tell subscribers. */
+  /** Called when Redis has the messages, but refuses to notify subscribers. */
   onRefused(reason: string): void
 }
 
@@ -99,7 +99,7 @@ export class RedisAppends {
     })
   }
 
-  /** Batches of a channel go one after the other: what is asked while one is under way is the next. */
+  /** Batches of a channel go one after the other: what is appended while one is under way is the next. */
   async #drain(channel: string, queue: Append[]): Promise<void> {
     while (queue.length) {
       const batch = this.#take(queue)
@@ -119,7 +119,7 @@ export class RedisAppends {
     this.#queues.delete(channel)
   }
 
-  /** Adjacent appends of no special writer that have the same retention, and about as much time left. */
+  /** The next batch: adjacent appends without a writer of their own, with the same retention, and with about as much time left. */
   #take(queue: Append[]): Append[] {
     const { retention, until, writer } = queue[0]!
     if (writer) return queue.splice(0, 1)
@@ -136,7 +136,8 @@ export class RedisAppends {
   }
 
   /**
-   * One append, and only one: when its answer is lost, it is asked again under the same number, and Redis says what became of it.
+   * Appends once, and only once: when the answer is lost, the append is sent again under the same number, and Redis says what
+   * became of it.
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf } = this.init
@@ -167,8 +168,8 @@ export class RedisAppends {
   }
 
   /**
-   * The epoch of the log should it begin with this attempt. Another for each: no two logs may have one name, nor two lives of one,
-   * and an attempt whose answer was lost may have used its own. Counted, since random ones cost more than all the rest of an append.
+   * The log's epoch, should it begin with this attempt. Another for each attempt: no two logs, nor two lives of one, may share an
+   * epoch, and an attempt whose answer was lost may have used its own. Counted up, as a random one costs more than all the rest of an append.
    */
   #candidate(): string {
     return this.#firstCandidate + (++this.#candidates).toString(36)

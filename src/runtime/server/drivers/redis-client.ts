@@ -13,7 +13,7 @@ export type RedisRole = 'commands' | 'subscriptions'
  */
 export type CreateRedisClient = (settings: RedisOptions, role: RedisRole) => RedisClient | Promise<RedisClient>
 
-/** How long until what has failed is tried again. */
+/** How long until a command or subscription that has failed is tried again. */
 export const RETRY_MS = 20
 
 /**
@@ -22,7 +22,7 @@ export const RETRY_MS = 20
 export const ANSWER_FACTOR = 0.8
 
 const MAX_RECONNECT_MS = 500
-/** Whoever has given up has tried before: 160 ms. */
+/** A client that has given up has tried before: its next delay is as for this attempt (160 ms). */
 const GIVEN_UP_ATTEMPT = 3
 
 /** How every connection behaves, whoever makes it. */
@@ -38,7 +38,7 @@ export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions 
     retryStrategy: reconnectDelayMs,
     // After a failover the old primary may be a replica, which refuses to write.
     reconnectOnError: error => error.message.startsWith('READONLY'),
-    // Who subscribes again must also tell the readers that something may have been missed.
+    // Whoever subscribes again must also tell readers that something may have been missed: so we do it.
     ...role === 'subscriptions' && { autoResubscribe: false },
   }
 }
@@ -49,8 +49,8 @@ export function reconnectDelayMs(attempt: number): number {
 }
 
 /**
- * Connects, and does so again whenever the client has given up for good, as long as it is wanted: ioredis does that when whoever made it
- * has told it not to reconnect, and when a Sentinel tells of a failover while it looks for the primary.
+ * Connects, and does so again whenever the client has given up for good, as long as it is wanted. ioredis gives up when whoever made the
+ * client has told it not to reconnect, and when a Sentinel tells of a failover while it looks for the primary.
  */
 export function keepConnected(client: RedisClient, wanted: () => boolean): void {
   const connect = () => {

@@ -3,9 +3,13 @@ import { RETRY_MS } from './redis-client'
 import type { RedisClient } from './redis-client'
 import { isReply, isTransient } from './redis-errors'
 import type { RedisLink } from './redis-link'
-import { APPEND, FINISH, LEASE, READ, REMOVE } from './redis-scripts'
+import { APPEND } from './redis-scripts/append'
+import { FINISH } from './redis-scripts/finish'
+import { LEASE } from './redis-scripts/lease'
+import { READ } from './redis-scripts/read'
+import { REMOVE } from './redis-scripts/remove'
 
-/** The scripts as commands of a client, which sends their text only when Redis does not know it. */
+/** A script as a command of a client, which sends its text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
 type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'sseRead' | 'sseRemove'
 type Scripted = RedisClient & Record<ScriptName, Script>
@@ -38,7 +42,7 @@ export function channelKeys(prefix: string, channel: string, writer: string): Ch
 export function runScript(link: RedisLink, until: number, name: ScriptName, { log, meta, keys, writer, live }: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
   return link.run(until, client => withScripts(client)[name](
     ...[log, meta, keys, writer].slice(0, SCRIPTS[name].numberOfKeys),
-    // Within a script, too, what is published to the nodes of one slot stays there.
+    // In a cluster, a script too must publish to the shard of the channel's slot.
     live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
     ...args,
   ))
@@ -47,8 +51,8 @@ export function runScript(link: RedisLink, until: number, name: ScriptName, { lo
 /**
  * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
  * is tried must be safe to do twice. Rejects with what went wrong last, or with the last "not now" of Redis: a replica says that it is one,
- * and is left then, so that the last attempt only finds no connection. With `clock`, also when a deadline was missed because the
- * server's clock was not known well.
+ * and is left then, so that the last attempt only finds no connection. With `clock`, it also tries again when a deadline was missed because
+ * the server's clock was not known well.
  */
 export async function retrying<T>(until: number, attempt: () => Promise<T>, clock?: ServerClock): Promise<T> {
   let said: unknown
@@ -58,7 +62,7 @@ export async function retrying<T>(until: number, attempt: () => Promise<T>, cloc
     }
     catch (error) {
       if (isTransient(error)) said = error
-      // An error of ours says that nothing was sent, and that it is no use to try.
+      // An SSEError means that nothing was sent, and that trying is no use.
       const passing = clock?.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
       if (!passing || performance.now() >= until) throw isReply(error) ? error : said ?? error
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
@@ -66,7 +70,7 @@ export async function retrying<T>(until: number, attempt: () => Promise<T>, cloc
   }
 }
 
-/** The server's clock as the callers of a script need it: what they give as a deadline is looked at there. */
+/** The server's clock, for the deadlines that scripts are given. */
 export class ServerClock {
   #aheadMs?: number
   #asked?: Promise<void>

@@ -3,7 +3,7 @@ import { invalidOption } from '../../shared/errors'
 import type { RedisClient } from './redis-client'
 import { reconnectDelayMs } from './redis-client'
 
-/** Where there is no url. */
+/** Used where no url is given. */
 export const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
 const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded'
 
@@ -20,8 +20,8 @@ export interface RedisConnectOptions {
 }
 
 /**
- * Reads what can be written down about where Redis is, and gives what makes a client of it; `settings` are those of every
- * connection. Throws `INVALID_OPTION`.
+ * Reads where Redis is, and returns a function that makes a client for it; `settings` are those of every connection.
+ * Throws `INVALID_OPTION`.
  */
 export function redisConnector({ url, cluster, sentinel, sentinelPassword }: RedisConnectOptions): (ioredis: typeof import('ioredis'), settings: RedisOptions) => RedisClient {
   if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty where `redis.cluster` is set', sentinel)
@@ -52,7 +52,7 @@ export function redisConnector({ url, cluster, sentinel, sentinelPassword }: Red
   }
 }
 
-/** Nodes are connected when they are first needed, and looked for anew when they are gone: that is ioredis' own way. */
+/** Connecting to nodes when they are first needed, and finding others when they are gone, is left to ioredis. */
 function clusterOptions({ lazyConnect, retryStrategy: _, enableOfflineQueue: __, maxRetriesPerRequest: ___, db: ____, ...redisOptions }: RedisOptions): ClusterOptions {
   return { lazyConnect, redisOptions, clusterRetryStrategy: reconnectDelayMs, slotsRefreshTimeout: redisOptions.connectTimeout }
 }

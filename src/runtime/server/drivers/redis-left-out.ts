@@ -3,7 +3,7 @@ import type { redisConnector as connector } from './redis-connect'
 import type { resolveRedisOptions as resolve } from './redis-options'
 import type { createRedisDriver as create } from './redis'
 
-/** `#sse/redis` in builds for Cloudflare Workers: nothing of Redis is in them. The build refuses the option; this is for the environment. */
+/** `#sse/redis` in builds for Cloudflare Workers: nothing of Redis is in them. The build refuses the option; these throw when the environment asks for Redis. */
 export const DEFAULT_REDIS_URL = ''
 export const createRedisDriver: typeof create = leftOut
 export const redisConnector: typeof connector = leftOut

@@ -14,15 +14,15 @@ type Rule = [test: (value: unknown) => boolean, expected: string]
 /** setTimeout fires at once for more. */
 const MAX_TIMER_MS = 2_147_483_647
 
-const text: Rule = [value => typeof value === 'string', 'a text']
+const string: Rule = [value => typeof value === 'string', 'a string']
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
 
 export const REDIS_RULES: Record<keyof ResolvedRedisOptions, Rule> = {
-  url: text,
+  url: string,
   cluster: flag,
-  sentinel: text,
-  sentinelPassword: text,
-  keyPrefix: text,
+  sentinel: string,
+  sentinelPassword: string,
+  keyPrefix: string,
   timeoutMs: [value => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= MAX_TIMER_MS, `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`],
 }
 
@@ -42,7 +42,7 @@ export function resolveRedisOptions(options: object = {}): ResolvedRedisOptions 
 }
 
 function fromEnvironment(value: unknown, rule: Rule): unknown {
-  if (rule === text) return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
+  if (rule === string) return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
   if (rule === flag && (value === 1 || value === 0 || value === '')) return Boolean(value)
   return value
 }

@@ -1,9 +1,9 @@
 import { withoutArguments } from './redis-errors'
 
-/** An error that comes back is said again after so long. */
+/** How long until a refusal that comes back is reported again. */
 const REPEAT_MS = 60_000
 
-/** Says once that Redis is away, and once that it is back, however often both are noticed. */
+/** Reports once that Redis is away, and once that it is back, however often either is noticed. */
 export class RedisOutage {
   #failedAt?: number
   #refusedAt = -Infinity
@@ -27,7 +27,7 @@ export class RedisOutage {
     this.report('Redis is back.')
   }
 
-  /** It answers, but will not: it is full, or the user may not do this. Some of what is asked may work meanwhile. */
+  /** Redis answers, but refuses: it is full, or the user may not do this. Other commands may work meanwhile. */
   refused(cause: unknown): void {
     if (performance.now() - this.#refusedAt < REPEAT_MS) return
     this.#refusedAt = performance.now()

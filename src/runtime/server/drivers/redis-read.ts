@@ -43,7 +43,12 @@ export async function readRedisLog(reading: Reading, after: number, limit: LogPa
     if (!more || !page.continues(more[0])) break
     for (const entry of more) page.add(entry)
   }
-  return { ...state, entries: page.entries }
+  return { ...upTo(page.entries.at(-1), state), entries: page.entries }
+}
+
+/** The state as of the newest message that was read, which may have come after the state was: a log that goes on has no ending. */
+function upTo(newest: LogEntry | undefined, state: LogState): LogState {
+  return newest && newest.offset > state.last ? { ...state, last: newest.offset, mark: newest.mark, closing: null } : state
 }
 
 /** What follows on a page, or part of it. `undefined` when it may be of another epoch. */

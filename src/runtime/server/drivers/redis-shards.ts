@@ -1,4 +1,5 @@
 import type { Cluster } from 'ioredis'
+import { spread } from '../jitter'
 import { unref } from '../tick'
 import { RETRY_MS, keepConnected, redisSettings } from './redis-client'
 import { unavailable } from './redis-errors'
@@ -10,7 +11,7 @@ import { within } from './within'
 const REFRESH_MS = 250
 
 interface Place {
-  /** Unknown until the cluster has said it. */
+  /** `undefined` until the cluster has told it. */
   slot?: number
   /** The node that has acknowledged, or is about to; `undefined` when none has. */
   node?: string
@@ -41,7 +42,7 @@ export class RedisShards {
     this.#places.set(channel, place)
     place.slot = Number(await within(until, this.cluster.cluster('KEYSLOT', channel)))
     while (true) {
-      // Closed, or let go of, meanwhile: no connection may be made for it.
+      // Closed or unsubscribed meanwhile: no connection may be made for it.
       if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${channel}\` any more.`))
       try {
         return await this.#subscribe(channel, place, until)
@@ -92,7 +93,7 @@ export class RedisShards {
     const known = this.cluster.nodes('all').find(({ options }) => `${options.host}:${options.port}` === node)
     if (!known) throw unavailable(new Error(`The cluster does not know ${node} any more.`))
     const client = known.duplicate({ ...redisSettings(this.timeoutMs, 'subscriptions'), readOnly: false })
-    // Lost, like all of them, with `close`.
+    // An error is followed by `close`, which is handled.
     client.on('error', () => {})
     const made = new RedisSubscriber(client, this.timeoutMs, { ...this.events, onLost: () => this.#refreshSoon() }, true)
     this.#nodes.set(node, made)
@@ -125,14 +126,14 @@ export class RedisShards {
       this.#refresh = undefined
       const settled = [...this.#places.values()].every(({ node }) => node && this.#nodes.get(node)?.client.status === 'ready')
       if (!settled) this.#refreshSoon()
-    }, REFRESH_MS * (0.5 + Math.random())))
+    }, spread(REFRESH_MS)))
   }
 
   /** Asks who has which slots. Resolves also when nobody knows. */
   async #slots(until: number): Promise<void> {
     const asked = new Promise<void>(resolve => this.cluster.refreshSlotsCache(() => resolve()))
     await within(until, asked).catch(() => {})
-    // Where no node can be asked, that is clear at once: whoever tries again must not do so without a pause.
+    // Where no node can be asked, this resolves at once: callers that try again must not do so without a pause.
     await new Promise(resolve => setTimeout(resolve, RETRY_MS))
   }
 }

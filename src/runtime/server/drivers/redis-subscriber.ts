@@ -10,9 +10,9 @@ const PROBE_MS = 3_000
 
 export interface RedisSubscriberEvents {
   onMessage(channel: string, message: string): void
-  /** What was published on these while the connection was away has reached nobody. */
+  /** Messages on these channels may have been missed while the connection was away. */
   onMissed(channels: string[]): void
-  /** The connection is gone, or does not have some of its channels: perhaps they are elsewhere now. */
+  /** The connection is gone, or could not subscribe to some of its channels, which may be on another node now. */
   onLost?(): void
 }
 
@@ -36,12 +36,12 @@ export class RedisSubscriber {
       if (this.channels.has(channel)) events.onMessage(channel, message)
     })
     client.on('ready', () => {
-      // The first time, whoever has asked is about to subscribe.
+      // The first time, the callers of `add` subscribe.
       if (!this.#first) void this.#resubscribe()
       this.#first = false
     })
     client.on('close', () => events.onLost?.())
-    // A node that gives a slot away ends its subscriptions unasked; ioredis takes that for the answer to something else.
+    // A node that loses a slot ends its subscriptions unasked, which ioredis takes for the answer to another command.
     if (sharded) client.on('error', () => client.status === 'ready' && client.disconnect(true))
     this.#probe = unref(setInterval(() => void this.#ask(), PROBE_MS))
   }
@@ -56,14 +56,14 @@ export class RedisSubscriber {
         return void await within(until, this.#subscribe(channel))
       }
       catch (error) {
-        // In a cluster the channel may be elsewhere by now: whoever knows where tries again.
+        // In a cluster the channel may be elsewhere by now: RedisShards tries again there.
         if (this.sharded || error instanceof SSEError || isReply(error) || performance.now() >= until) throw error
         await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       }
     }
   }
 
-  /** In order on one connection: who subscribes again a moment later is behind this, and stays subscribed. */
+  /** Commands of one connection stay in order: whoever subscribes again a moment later stays subscribed. */
   delete(channel: string): void {
     if (!this.channels.delete(channel) || this.client.status !== 'ready') return
     const done: Promise<unknown> = this.sharded ? this.client.sunsubscribe(channel) : this.client.unsubscribe(channel)
@@ -80,7 +80,7 @@ export class RedisSubscriber {
     const { client } = this
     if (!this.sharded) return client.subscribe(channel)
     return new Promise((resolve, reject) => {
-      // ioredis says so on the client, and leaves the command without an answer.
+      // ioredis emits an event on the client, and leaves the command without an answer.
       const onMoved = () => reject(new Error(`The slot of \`${channel}\` has moved.`))
       client.once('moved', onMoved)
       void client.ssubscribe(channel).then(resolve, reject).finally(() => client.off('moved', onMoved))
@@ -95,7 +95,7 @@ export class RedisSubscriber {
     const failed = answers.find(answer => answer.status === 'rejected')
     if (!failed) return
     this.events.onLost?.()
-    // Cut again: the next `ready` does it anew. A node of a cluster may have refused, because it has the slot no more.
+    // Reconnecting tries again. Not in a cluster, where a node may have refused because it no longer has the slot.
     if (!this.sharded) this.client.disconnect(true)
   }
 

@@ -11,9 +11,9 @@ import { DEFAULT_REDIS_OPTIONS } from './redis-options'
 import { readRedisLog, stateOf } from './redis-read'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from './types'
 
-/** Notices are at most once: now and then readers look at the log themselves. */
+/** Pub/sub delivers at most once, so readers look at the log now and then. */
 const RECHECK_MS = 5_000
-/** Channels that are looked at together when Redis is back. */
+/** How many channels are checked at a time when Redis is back. */
 const CHECK_TOGETHER = 50
 /** Every field that one of the kinds of `LeaseRequest` has. */
 interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean }
@@ -22,7 +22,7 @@ interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: 
 const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
 
 export interface RedisDriverOptions {
-  /** Before every key and channel. Default `sse:`. Without braces, which mark the part that a cluster hashes. */
+  /** Prefix of every key and channel. Default `sse:`. Without braces, which mark the part that a cluster hashes. */
   keyPrefix?: string
   /** How long an operation may take until it rejects with `DRIVER_UNAVAILABLE`, in milliseconds. Default 2000. */
   timeoutMs?: number
@@ -37,14 +37,14 @@ export interface RedisDriverOptions {
  */
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
   const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
-  if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a text without braces', keyPrefix)
+  if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
   const clock = new ServerClock(link)
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
   const appends = new RedisAppends({ link, clock, timeoutMs, keysOf, onRefused: reason => link.refused(new Error(reason)) })
   let checks = 0
 
-  /** A write that happens in time or not at all. Gives what is behind the server's time. */
+  /** Runs a script that writes in time or not at all. Resolves with its answer behind the server's time. */
   async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
     const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
@@ -64,8 +64,8 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   }
 
   /**
-   * Redis was away, and may have come back without the last of what it had acknowledged. Looked at before somebody else
-   * publishes, as far as possible: a channel that has gone back begins a new epoch.
+   * Redis was away, and may have come back without the last of what it had acknowledged. Every channel that this process has
+   * published to is checked, if possible before anybody else publishes: one that has gone back begins a new epoch.
    */
   async function checkAnswered(): Promise<void> {
     const run = ++checks
@@ -76,7 +76,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       }
     }
     catch {
-      // Away again: it will be back once more. And each append says what it follows.
+      // Away again: then this runs again when it is back. And each append says what it follows.
     }
   }
 
@@ -119,7 +119,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   }
 }
 
-/** As {@link APPEND} writes it. Whatever has no messages says only that there is something to read. */
+/** Parses what the script APPEND publishes. A notice without messages says only that there is something to read. */
 function parseNotice(notice: string | undefined): LogNotice {
   const [head, ...lines] = notice?.split('\n') ?? ['']
   if (lines.length === 0) return { type: 'changed' }

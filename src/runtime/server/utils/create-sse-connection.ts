@@ -7,8 +7,8 @@ import type { RawSSEConnection } from '../raw-connection'
 import { createRawConnection } from '../raw-connection'
 
 /**
- * The low level, for use inside `defineEventHandler`: h3's `createEventStream` with heartbeats, back pressure, an
- * announced end, and a disconnect that is noticed after `readBody` too. Moving is a change of one name.
+ * The low level, for use inside `defineEventHandler`: as h3's `createEventStream`, with heartbeats, back pressure, an
+ * announced end, and disconnects that are noticed after `readBody` too. To move from that, change the one name.
  *
  * The module's `maxConnections` and `maxConnectionsPerClient` apply, unless `options` say `false`. A number of its own has
  * no effect: there is no handler here whose connections could be counted.

@@ -1,4 +1,4 @@
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { ticketSecrets } from '../nitro'
 import type { SSETicketOptions } from '../ticket'
 import { useSSEChannel } from './use-sse-channel'
@@ -11,7 +11,7 @@ import { useSSEChannel } from './use-sse-channel'
  * Give it only to whom you have checked. Signed, not encrypted: whoever has it can read the channel's name and `claims`.
  *
  * Signed with `NUXT_SSE_TICKET_SECRET` (at least 32 characters; several separated by commas: the first signs, all verify).
- * @throws `TICKET_SECRET_MISSING` in production without one, `INVALID_CHANNEL`, `INVALID_OPTION`
+ * @throws `TICKET_SECRET_MISSING` in production without a secret, `INVALID_CHANNEL`, `INVALID_OPTION`
  */
 export async function createSSETicket(channel: string | SSEChannel, options: SSETicketOptions = {}): Promise<string> {
   const { name } = typeof channel === 'string' ? useSSEChannel(channel) : channel

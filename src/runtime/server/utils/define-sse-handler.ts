@@ -2,13 +2,14 @@ import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
 import { defineEventHandler } from '#sse/h3'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage, SSEStream } from '../../shared/types'
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import type { SSEConnection } from '../sse-connection'
 import type { TaggedMessage } from '../message'
 import { withinLimits } from '../limits'
 import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../options'
 import { useSSEContext } from '../nitro'
+import { toHttpError } from '../response'
 import { serve } from '../serve'
 
 /** What one item of a source is to its reader. */
@@ -42,19 +43,31 @@ export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerReq
  * What it throws before its source starts is an ordinary HTTP error. A source that throws later ends the stream with an
  * `error` control message; its text reaches the client only if it is an `SSEError` or made by h3's `createError`.
  *
- * @throws `INVALID_OPTION` at once, for options that make no sense.
+ * Options that make no sense are logged at once, and every request is answered with 500 `INVALID_OPTION`. They are not thrown: in
+ * development all routes are one file, of which nothing would be left.
  */
 export function defineSSEHandler<Result, Pushed = unknown>(
   handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
   options: SSEOwnHandlerOptions = {},
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
-  if (typeof handler !== 'function') throw invalidOption('handler', 'a function `(event, connection)` that returns a source', handler)
-  // At once, and not with the first request: a mistake in an option should be seen when the server starts.
-  resolveHandlerOptions(options)
+  const mistake = mistakeIn(handler, options)
+  if (mistake) console.error(mistake)
   let resolved: ResolvedHandlerOptions | undefined
   return defineEventHandler((event) => {
+    if (mistake) throw toHttpError(event, mistake)
     const context = useSSEContext()
     resolved ??= withinLimits(resolveHandlerOptions(options, context.options), context.limits)
     return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
   }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
+}
+
+/** Looked for before the first request: it should be seen when the server starts. */
+function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
+  try {
+    if (typeof handler !== 'function') throw invalidOption('handler', 'a function `(event, connection)` that returns a source', handler)
+    resolveHandlerOptions(options)
+  }
+  catch (error) {
+    return error
+  }
 }

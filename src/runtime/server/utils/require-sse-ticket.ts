@@ -1,18 +1,18 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../../shared/errors'
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { ticketSecrets } from '../nitro'
 import { toHttpError } from '../response'
 import { takeTicket } from '../take-ticket'
 import type { SSETicket } from '../ticket'
 
-/** What the ticket of a request has turned out to be. The ticket itself is not kept. */
+/** What each request's ticket said. The ticket itself is not kept. */
 const verified = new WeakMap<H3Event, Promise<SSETicket>>()
 
 /**
  * What the ticket in the request's url says (`?ticket=`, made by `createSSETicket`). It is verified, and taken out of the url, when first
- * asked for: a stream that is open goes on when its ticket expires (`maxLifetimeMs` and `revalidate` end streams), and
- * whoever comes back needs one that has not.
+ * asked for. An open stream goes on when its ticket expires (`maxLifetimeMs` and `revalidate` end streams); whoever comes back
+ * needs one that has not.
  *
  * Name the `channel` that the ticket must be for, or use the one it says: any ticket of the application passes otherwise.
  *
@@ -23,7 +23,7 @@ export async function requireSSETicket<Claims = Record<string, unknown>>(event: 
   if (!verified.has(event)) verified.set(event, verify(event))
   try {
     const ticket = await verified.get(event)!
-    // Whatever was asked for: an `undefined` that nobody meant must not stand for any channel.
+    // By the number of arguments: an accidental `undefined` must not stand for any channel.
     if (wanted.length && nameOf(wanted[0]) !== ticket.channel) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
     return ticket as SSETicket<Claims>
   }

@@ -1,10 +1,10 @@
-import type { SSEChannel } from '../channel'
+import type { SSEChannel } from '../sse-channel'
 import { Channel } from '../channel'
 import type { SSERetention } from '../options'
 import { useSSEContext } from '../nitro'
 
 export interface SSEChannelOptions {
-  /** What is kept; the module's `retention` for what is left out. Applies with the next message that is published here. */
+  /** What is kept; what is left out is as the module's `retention`. Takes effect with the next message published with this handle. */
   retention?: Partial<SSERetention>
 }
 

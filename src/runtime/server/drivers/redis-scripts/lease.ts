@@ -1,0 +1,55 @@
+import { PRELUDE } from './prelude'
+
+/**
+ * Does what a `LeaseRequest` asks.
+ *
+ * ARGV: 4 candidate epoch, 5 maxAgeMs, both should the log begin now, 6 `type` of the request, 7 token, 8 `leaseMs`, 9 onLost,
+ * 10 `anew` of an acquire, or `reading` of a look (1).
+ * Returns the server's time (ms), whether the token holds the lease (1), and, where there is a log, epoch, first, last, mark of the
+ * last, closing ('': open), lease ('': none).
+ */
+export const LEASE = `${PRELUDE}
+local refusal = expired()
+if refusal then return refusal end
+local asked, token, time, onLost, flag = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10] == '1'
+if asked ~= 'acquire' and asked ~= 'renew' and redis.call('EXISTS', meta) == 0 then return { int(now), '0' } end
+local life = open(ARGV[4], ARGV[5])
+local held = holds(life, token)
+
+local function save(till, time, onLost, stopping)
+  local text = table.concat({ token, int(till), int(time), onLost, stopping }, ' ')
+  redis.call('HSET', meta, 'lease', text)
+end
+
+local function take()
+  save(now + time, time, onLost, '0')
+  redis.call('HSET', meta, 'read', int(now))
+  notify('')
+  held = true
+end
+
+if asked == 'acquire' and not held then
+  if flag and life.closing then
+    redis.call('DEL', log, meta, keys)
+    life = open(ARGV[4], ARGV[5])
+  end
+  local lease = life.lease
+  if not life.ended and (not lease or now > lease.till and lease.onLost == 'restart') then take() end
+elseif asked == 'renew' then
+  -- Where Redis has lost the log and its lease, the log begins anew, and its producer goes on.
+  if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+  elseif not life.lease and not life.ended and not redis.call('HGET', meta, 'revoked') then take() end
+elseif asked == 'release' and held then
+  save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)
+  notify('')
+elseif asked == 'stop' and life.lease and not life.closing then
+  token = life.lease.token
+  save(life.lease.till, life.lease.time, 'fail', '1')
+  notify('')
+elseif asked == 'look' and flag then
+  redis.call('HSET', meta, 'read', int(now))
+end
+life = open(ARGV[4], ARGV[5])
+remember(life, life.age)
+return { int(now), held and asked ~= 'release' and '1' or '0', life.epoch, int(life.first), int(life.last), life.mark, life.closing or '', leaseOf(life) }
+`

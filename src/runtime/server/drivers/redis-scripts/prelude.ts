@@ -1,0 +1,155 @@
+import { SECRET_LENGTH } from '../../../shared/position'
+import { PRODUCER_LOST } from '../lease-lost'
+
+/**
+ * How Redis keeps a channel, and the Lua that all scripts begin with. Each script is atomic: with two commands in its place, a second
+ * publisher could come in between, and readers would see a later message first.
+ *
+ * KEYS, all in one slot, since the channel's name is their hash tag:
+ *
+ *   1 log    stream. An entry is one message, with the id `<offset>-<mark>` and the fields `d` (data) and, if given, `e` (event) and
+ *            `k` (key); or several data-only messages that were appended together, with the id `<offset of the last>-<mark>` and one
+ *            field: their number → their data, a line each.
+ *   2 meta   hash:
+ *              epoch, first, last   the log's epoch, the offset of the oldest message kept and of the newest
+ *              mark                 mark of the newest message
+ *              age                  `maxAgeMs` of the retention
+ *              largest              bytes of the largest data that any entry has or had
+ *              touched              when the keys last got their expiry, ms
+ *              closing, closer      once ended: how (JSON), and by which call of FINISH
+ *              lease                of the producer: `<token> <held until, ms> <duration, ms> <onLost> <stopping: 0 or 1>`
+ *              revoked              1: a log with a lease was removed
+ *              read                 when somebody last said that the log is being read, ms
+ *   3 keys   hash: key of a message → its offset, while the message is kept
+ *   4        APPEND only: the answer to the writer's last append, for as long as it may ask again
+ *
+ * ARGV: 1 live channel, 2 publish command (`SPUBLISH` in a cluster), 3 deadline (ms; READ ignores it), then each script's own.
+ * Behind the deadline every script but READ refuses: error `EXPIRED <server's time in ms>`.
+ *
+ * Redis may evict one key and not the others. A log without its meta data is forgotten. Meta data without a log means that nothing is
+ * kept, whatever `first` says; the next append puts `first` right.
+ *
+ * A mark is the server's time of the append, in microseconds. It tells how old a message is, and whether it is the same message that was
+ * seen at this offset before a failover.
+ */
+export const PRELUDE = `
+local log, meta, keys = KEYS[1], KEYS[2], KEYS[3]
+local live, publish, deadline = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local clock = redis.call('TIME')
+local micros = clock[1] * 1000000 + clock[2]
+local now = math.floor(micros / 1000)
+
+local function int(number) return string.format('%.0f', number) end
+
+-- The epoch of the log's next life. A secret one stays as the prefix, since channels are found by it.
+local function nextEpoch(epoch, candidate)
+  return (#epoch > ${SECRET_LENGTH} and string.sub(epoch, 1, ${SECRET_LENGTH + 1}) or '') .. candidate
+end
+
+local function markOf(entry) return string.match(entry[1], '%d+$') end
+
+-- Reads the log's meta data; a new life begins where there is none.
+local function open(candidate, age)
+  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease', 'first', 'largest')
+  if not found[1] then
+    -- HSET first: a Redis that is out of memory refuses it, and refuses nothing after a script's first write.
+    redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
+    redis.call('DEL', log, keys)
+    found = { candidate, '0', '0', false, age, false, false, false, false }
+  end
+  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0), largest = tonumber(found[9] or 0) }
+  life.first = redis.call('XLEN', log) == 0 and life.last + 1 or tonumber(found[8] or 1)
+  if found[7] then
+    local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+    local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
+    lease.lostAt = lease.till + (onLost == 'restart' and lease.time or 0)
+    life.lease = lease
+    -- The producer that should have ended the log is gone, so this ending is written nowhere.
+    if not life.ended and now > lease.lostAt then life.closing = onLost == 'restart' and '${closing('restart')}' or '${closing('fail')}' end
+  end
+  return life
+end
+
+local function holds(life, token)
+  return life.lease and life.lease.token == token and now <= life.lease.till
+end
+
+-- The epoch and the ending outlive the messages by twice their age; a lease is kept as long as it matters.
+local function remember(life, age)
+  redis.call('PEXPIRE', meta, int(math.max(age * 2.2, life.lease and life.lease.time * 3 or 0)))
+end
+
+-- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread>".
+local function leaseOf(life)
+  if not life.lease or life.closing then return '' end
+  local read = tonumber(redis.call('HGET', meta, 'read') or now)
+  return int(life.lease.till - now) .. ' ' .. int(life.lease.lostAt - now) .. ' ' .. life.lease.stopping .. ' ' .. int(now - read)
+end
+
+-- A refused publish (ACL) must not fail what is written already: readers look at the log now and then. Returns the refusal, or ''.
+local function notify(notice)
+  local told = redis.pcall(publish, live, notice)
+  return type(told) == 'table' and told.err or ''
+end
+
+-- A failover or a restart may have lost messages that somebody has certainly seen. Their offsets must not come to mean other
+-- messages, so that the log begins a new epoch, and readers are told.
+local function checkNotRolledBack(life, epoch, offset, mark, candidate)
+  if life.epoch ~= epoch then return end
+  if offset < life.last then
+    local kept = offset >= life.first and redis.call('XRANGE', log, int(offset), '+', 'COUNT', 1)[1]
+    -- Trimmed meanwhile: nothing to compare with.
+    if not kept or mark == '' or markOf(kept) == mark then return end
+  elseif offset == life.last and (mark == '' or mark == life.mark) then
+    return
+  end
+  life.epoch = nextEpoch(epoch, candidate)
+  redis.call('HSET', meta, 'epoch', life.epoch)
+  notify('')
+end
+
+-- Drops the messages before "first", and their keys. An entry of several stays until the last of them goes.
+local function dropBefore(life, first)
+  if first <= life.first then return end
+  if redis.call('EXISTS', keys) == 1 then
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', int(first - 1))) do
+      local fields = entry[2]
+      for i = 1, #fields, 2 do
+        -- Unless the key belongs to a newer message by now, because the hash of keys was evicted in between.
+        if fields[i] == 'k' and redis.call('HGET', keys, fields[i + 1]) == string.match(entry[1], '^%d+') then redis.call('HDEL', keys, fields[i + 1]) end
+      end
+    end
+  end
+  redis.call('XTRIM', log, 'MINID', '=', int(first))
+  life.first = first
+end
+
+-- Drops the messages that are older than this, in ms.
+local function dropOld(life, age)
+  local oldest = micros - age * 1000
+  local first, count = life.first, 1
+  while first <= life.last do
+    local part = redis.call('XRANGE', log, int(first), '+', 'COUNT', count)
+    local old = 0
+    for _, entry in ipairs(part) do
+      if tonumber(markOf(entry)) >= oldest then break end
+      old = old + 1
+      first = tonumber(string.match(entry[1], '^%d+')) + 1
+    end
+    if old < #part or old == 0 then break end
+    count = 64
+  end
+  if first == life.first then return end
+  dropBefore(life, first)
+  redis.call('HSET', meta, 'first', int(first))
+end
+
+-- The caller has given up and been told that it failed: so it must not happen now.
+local function expired()
+  return now > deadline and redis.error_reply('EXPIRED ' .. int(now))
+end
+`
+
+function closing(onLost: keyof typeof PRODUCER_LOST): string {
+  return JSON.stringify({ error: PRODUCER_LOST[onLost] })
+}

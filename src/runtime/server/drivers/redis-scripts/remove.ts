@@ -1,0 +1,19 @@
+import { PRELUDE } from './prelude'
+
+/**
+ * Forgets the log. If it had a lease, it remembers that the lease is over, or its holder would take it again.
+ *
+ * ARGV: 4 epoch of the next log, used where there was a lease. Returns the server's time (ms).
+ */
+export const REMOVE = `${PRELUDE}
+local refusal = expired()
+if refusal then return refusal end
+local lease, age = unpack(redis.call('HMGET', meta, 'lease', 'age'))
+redis.call('DEL', log, meta, keys)
+if lease then
+  redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'mark', '0', 'age', age, 'revoked', '1')
+  redis.call('PEXPIRE', meta, int(age * 2.2))
+end
+notify('')
+return { int(now) }
+`

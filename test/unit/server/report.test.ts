@@ -1,0 +1,48 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { eventually } from '../../support/conditions'
+import { SSEReader } from '../../support/read-sse'
+import type { TestServer } from '../../support/sse-server'
+import { startSSEServer } from '../../support/sse-server'
+
+let server: TestServer
+let said: unknown[][]
+
+beforeEach(async () => {
+  said = []
+  vi.spyOn(console, 'error').mockImplementation((...args) => void said.push(args))
+  server = await startSSEServer({}, undefined, { report: 'to the console' })
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await server.close()
+})
+
+const failing = async function* () {
+  yield 1
+  throw new Error('The database is away')
+}
+
+describe('what goes to the log', () => {
+  it('names the route of a source that failed, without what stands in its place or in its query', async () => {
+    server.route('/jobs/:id', failing)
+    await (await SSEReader.open(`${server.url}/jobs/42?token=secret`)).finished
+    expect(said).toEqual([['[nuxt-sse]', 'GET /jobs/:id:', expect.objectContaining({ message: 'The database is away' })]])
+  })
+
+  it('names the channel of a producer that failed', async () => {
+    await server.channel('job:42').run(failing)
+    await eventually(() => expect(said).toEqual([['[nuxt-sse]', 'channel job:42:', expect.objectContaining({ message: 'The database is away' })]]))
+  })
+
+  it('does not name the channel of a resumable run: its name is the key to it', async () => {
+    server.route('/answer', failing, { resumable: true })
+    await (await SSEReader.open(`${server.url}/answer`)).finished
+    await eventually(() => expect(said).toEqual([['[nuxt-sse]', 'a resumable run:', expect.objectContaining({ message: 'The database is away' })]]))
+  })
+
+  it('says once whose it is, where the error says so itself', async () => {
+    server.route('/object', () => ({ hello: 'world' }))
+    await (await fetch(`${server.url}/object`)).text()
+    expect(said).toEqual([['GET /object:', expect.objectContaining({ code: 'INVALID_SOURCE', message: expect.stringMatching(/^\[nuxt-sse\] Expected the handler to return .+ `yield` /) })]])
+  })
+})
