@@ -164,8 +164,8 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
   let unsubscribe: (() => void) | undefined
   let news = new AbortController()
   const onLeave = () => news.abort()
-  const hearing = new OwnTask(onLeave)
   const release = whenAborted(signal, onLeave)
+  const hearing = new OwnTask(onLeave)
   try {
     while (!signal.aborted) {
       let waitMs = RETRY_MS

@@ -35,14 +35,14 @@ export class MemoryLog {
     return this.#entries.length - this.#head
   }
 
-  /** It has had a message, kept or not. */
-  get isWritten(): boolean {
-    return this.#last > 0
-  }
-
   /** How it counts as ended now: as it was ended, or with a producer that is lost. */
   get closing(): LogClosing | null {
     return this.ended ?? lostClosing(this.lease)
+  }
+
+  /** Nobody has written to it, ended it or filled it. */
+  get isUnused(): boolean {
+    return this.#last === 0 && !this.ended && !this.lease
   }
 
   get state(): LogState {

@@ -76,7 +76,7 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
       const oldest = unwritten.values().next().value!
       unwritten.delete(oldest)
       const log = logs.get(oldest)
-      if (!log || log.isWritten || log.ended || log.lease) continue
+      if (!log || !log.isUnused) continue
       if (listeners.has(oldest)) unwritten.add(oldest)
       else logs.delete(oldest)
     }
@@ -108,7 +108,7 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
       const log = open(channel, retention)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (log.closing) throw channelEnded(channel)
-      if (!log.isWritten) unwritten.delete(channel)
+      unwritten.delete(channel)
       const added: LogEntry[] = []
       const offsets = entries.map(entry => log.append(entry, added))
       log.trimTo(retention.maxMessages)
