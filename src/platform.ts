@@ -1,5 +1,3 @@
-import type { Nitro2Build } from './pass-request-on'
-import { passRequestOn } from './pass-request-on'
 import { invalidOption } from './runtime/shared/errors'
 import type { ServerTarget } from './server-parts'
 import { serverAliases } from './server-parts'
@@ -47,16 +45,13 @@ export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOpt
 interface NitroBuild {
   options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
   logger: { info(message: string): void }
-  hooks: object
 }
 
 /** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
-export function adaptToPlatform(nitro: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
-  const { options, logger } = nitro
+export function adaptToPlatform({ options, logger }: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
   const { connections, notes, maxLifetimeMs } = describePlatform(options, target.redis)
   Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime))
   for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
   const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
   if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs
-  if (target.nitroMajor !== 3) passRequestOn(nitro as unknown as Nitro2Build)
 }

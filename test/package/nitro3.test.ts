@@ -127,5 +127,5 @@ for (const runtime of [
   { ...describeOn('node-server', {}), start },
   describeOn('bun', {}, outputOf),
   describeOn('deno-server', {}, outputOf),
-  describeOn('cloudflare-module', { redis: false, signals: false, seesResetsOnly: true }, outputOf),
+  describeOn('cloudflare-module', { redis: false, signals: false, noticesPollLeft: 'reset' }, outputOf),
 ]) describeRuntime({ ...runtime, name: `Nitro 3 on ${runtime.name}` }, () => redis.url)

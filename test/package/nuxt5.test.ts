@@ -91,4 +91,4 @@ describe('the packed tarball in the nightly of Nuxt 5', () => {
   })
 })
 
-describeRuntime({ name: 'Nuxt 5 on Node', start, envPrefix: 'NUXT', memory: true, redis: true, signals: true, seesResetsOnly: false }, () => redis.url)
+describeRuntime({ name: 'Nuxt 5 on Node', start, envPrefix: 'NUXT', memory: true, redis: true, signals: true, noticesPollLeft: 'close' }, () => redis.url)

@@ -106,17 +106,18 @@ export function startOn(preset: string, env: Record<string, string> = {}, output
 /** What was built for Node in `output`. */
 export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
-export const describeOn = (preset: string, { memory = true, redis = true, signals = true, seesResetsOnly = false }, outputOf = nitroOutput): RuntimeUnderTest =>
-  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, seesResetsOnly })
+export const describeOn = (preset: string, { memory = true, redis = true, signals = true, noticesPollLeft = 'close' }: Partial<RuntimeUnderTest>, outputOf = nitroOutput): RuntimeUnderTest =>
+  ({ name: preset, start: env => startOn(preset, env, outputOf(preset)), envPrefix: 'NITRO', memory, redis, signals, noticesPollLeft })
 
 export const runtimes = [
   describeOn('node-server', {}),
   // A process for each core: they share through Redis.
   describeOn('node-cluster', { memory: false }),
-  describeOn('bun', {}),
-  describeOn('deno-server', {}),
+  // Nitro 2 passes no signal on there.
+  describeOn('bun', { noticesPollLeft: 'never' }),
+  describeOn('deno-server', { noticesPollLeft: 'never' }),
   // Who runs functions ends their processes: ours says goodbye, and does not go by itself.
   describeOn('vercel', { signals: false }),
   // No connection outlives a request, and there is nobody to send a signal.
-  describeOn('cloudflare-module', { redis: false, signals: false, seesResetsOnly: true }),
+  describeOn('cloudflare-module', { redis: false, signals: false, noticesPollLeft: 'reset' }),
 ]

@@ -32,11 +32,8 @@ export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(eve
 /** Of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.node.req.socket?.remoteAddress
 
-/** Aborted when the client leaves. Nitro's entries for the web pass no signal on, but Cloudflare's request is there, and for Bun and Deno ours (`pass-request-on.ts`). */
-export function signalOf({ context }: H3Event): AbortSignal | undefined {
-  const { cloudflare, sseRequest } = context as { cloudflare?: { request?: Request }, sseRequest?: Request }
-  return (sseRequest ?? cloudflare?.request)?.signal
-}
+/** Aborted when the client leaves. Of Nitro's entries for the web, only Cloudflare's passes its request on, which has the signal. */
+export const signalOf = (event: H3Event): AbortSignal | undefined => (event.context.cloudflare as { request?: Request } | undefined)?.request?.signal
 
 export function setStatus(event: H3Event, statusCode: number): void {
   setResponseStatus(event, statusCode)
