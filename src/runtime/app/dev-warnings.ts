@@ -30,7 +30,7 @@ export function watchReduce(url: string, before: unknown): (after: unknown) => v
   const size = sizeOf(before)
   return (after) => {
     if (before !== undefined && after === undefined) warnOnce(`\`reduce\` of useSSE('${url}') returned nothing: return what \`data\` is to be.`)
-    else if (after === before && size !== sizeOf(after)) warnOnce(`\`reduce\` of useSSE('${url}') changed what it was given: return another one, such as \`[...all, message.data]\`. \`data\` is shown anew only then, and the \`initial\` that was changed is no beginning any more.`)
+    else if (after === before && size !== sizeOf(after)) warnOnce(`\`reduce\` of useSSE('${url}') changed what it was given: return a new value, such as \`[...all, message.data]\`. Only then is \`data\` rendered anew, and \`initial\` stays what it was.`)
   }
 }
 
