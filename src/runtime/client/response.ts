@@ -22,6 +22,23 @@ export function revised({ code, message, statusCode, cause, details }: SSEError,
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
 }
 
+/** Characters of one answer that are gathered before it is given up: a batch of ours is a sixteenth of it at most, unless its last message is larger. */
+const MAX_ANSWER_LENGTH = 67_108_864
+
+/** The body as JSON. `touch` is called whenever there is more of it. Throws `MESSAGE_TOO_LARGE`. */
+export async function readJson(response: Response, touch = () => {}): Promise<unknown> {
+  const decoder = new TextDecoder()
+  const reader = response.body!.getReader()
+  let text = ''
+  while (true) {
+    const { done, value } = await reader.read()
+    if (done) return JSON.parse(text)
+    touch()
+    text += decoder.decode(value, { stream: true })
+    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'An answer is too large')
+  }
+}
+
 /** An error as a server tells of it. What is not of the type that it should be counts as not said. */
 export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
   return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'It was not said why', {
@@ -59,7 +76,7 @@ export async function refusalOf(response: Response, contentType: string, code: s
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
-  const body = await response.json().catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown } } | undefined
+  const body = await readJson(response).catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown } } | undefined
   const retry = isRetryableStatus(status)
   const pending = status === 503 && body?.type === 'pending'
   return {

@@ -2,13 +2,11 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { clientError, isPosition, msOf, passingError, refusalOf, toldError, withoutQuery } from '../response'
+import { clientError, isPosition, msOf, passingError, readJson, refusalOf, toldError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
 
-/** A batch of ours is a sixteenth of it at most, unless its last message is larger. */
-const MAX_ANSWER_BYTES = 67_108_864
 /** How long the server is asked to wait for news; it may have a lower limit of its own. */
 const WAIT_MS = 25_000
 
@@ -31,7 +29,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
       if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
       // A long batch on a slow line takes its time.
-      batch = await alive(response, () => watchdog.limit(connectTimeoutMs)).json()
+      batch = await readJson(response, () => watchdog.limit(connectTimeoutMs)) as SSEBatch
     }
     catch (cause) {
       if (cause instanceof SSEError) return { type: 'failed', error: cause }
@@ -60,18 +58,6 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (signal.aborted) return again
     waitMs = WAIT_MS
   }
-}
-
-/** A response that says when there is more of its body, and gives it up when there is too much. */
-function alive(response: Response, touch: () => void): Response {
-  let size = 0
-  return new Response(response.body!.pipeThrough(new TransformStream({
-    transform(bytes, controller) {
-      touch()
-      if ((size += bytes.length) > MAX_ANSWER_BYTES) throw clientError('MESSAGE_TOO_LARGE', 'An answer is too large')
-      controller.enqueue(bytes)
-    },
-  })))
 }
 
 /** Whether all that is done with it can be done: half of a batch would be delivered again and again. */
