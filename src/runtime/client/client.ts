@@ -45,6 +45,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let retryMs: number | undefined
   let pollable = true
   let mute = 0
+  /** The last poll was not answered at all. */
+  let pollLost = false
   let verdict: Verdict | undefined
 
   function set(change: Partial<SSEClientState>): void {
@@ -150,6 +152,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
+        pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
         if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
           judge(nextVerdict())
           set({ transport: 'poll' })
@@ -187,8 +190,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** Polls for as long as that goes well and no stream does. */
   async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
-    const polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, eventsOf(own.signal))
-    const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal)]) : polled)
+    const events = eventsOf(own.signal)
+    let polled!: Promise<Outcome>
+    const answered = new Promise<void>((resolve) => {
+      const onOpen = () => (events.onOpen(), resolve())
+      polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, { ...events, onOpen })
+    })
+    const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal, answered)]) : polled)
     if (outcome) return outcome
     // The poll is over before the stream begins: exactly one of the two is live.
     own.abort()
@@ -198,8 +206,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   /** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened anew then. */
-  async function probe(signal: AbortSignal): Promise<void> {
+  async function probe(signal: AbortSignal, answered: Promise<void>): Promise<void> {
     let alive = false
+    // To a server, a second request without a position is a second client, for which it may start another run.
+    if (state.position === undefined && !pollLost) await answered
     while (!alive) {
       await wait(verdict ? probeDelayMs(verdict) : 0, signal)
       const own = follow(signal)

@@ -53,6 +53,20 @@ describe('trap 42: that streams are mute', () => {
     await eventually(() => expect(harness.server.exchanges.every(x => x.closed)).toBe(true))
   })
 
+  it('is not tried again without the position that the poll is about to give', async () => {
+    remember(0)
+    let streams = 0
+    harness.server.script((x) => {
+      if (x.isPoll) return x.position || x.batch([{ id: 'e1.1', data: 1 }])
+      x.open({ position: x.position })
+      // The first is the probe.
+      if (++streams > 1) x.write(message(2, 'e1.2')).end(END)
+    })
+    expect(data(await all(harness.open()))).toEqual([1, 2])
+    expect(streams).toBe(2)
+    expect(harness.server.exchanges.filter(x => !x.position).map(x => x.isPoll)).toEqual([true])
+  })
+
   it('is put off by twice as long each time, up to 15 minutes', async () => {
     remember(0)
     harness.server.script((x) => {
