@@ -46,47 +46,35 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 /** Settles as 'late' if `promise` has not settled by then. */
 const by = <T>(ms: number, promise: Promise<T>) => Promise.race([promise.then(() => 'resolved', () => 'rejected'), sleep(ms).then(() => 'late')])
 
-/** A client that gets its first answer to a read when something has happened `meanwhile`, and goes on reading then. */
-function reading(meanwhile: () => Promise<unknown>): CreateRedisClient {
+/** A client of which one call of a script, the first or a later one, is `around`'s. */
+function intercepting(script: 'sseAppend' | 'sseRead', around: (call: () => Promise<string[]>) => Promise<string[]>, number = 1): CreateRedisClient {
   return (settings: RedisOptions) => {
-    const client = new Redis(redis.url, settings) as Redis & { sseRead(...args: unknown[]): Promise<string[]> }
+    const client = new Redis(redis.url, settings) as Redis & Record<typeof script, (...args: unknown[]) => Promise<string[]>>
     const define = client.defineCommand.bind(client)
+    let calls = 0
     client.defineCommand = (name, definition) => {
       define(name, definition)
-      if (name !== 'sseRead') return
-      const real = client.sseRead.bind(client)
-      client.sseRead = async (...args) => {
-        const answer = await real(...args)
-        client.sseRead = real
-        await meanwhile()
-        return answer
-      }
+      if (name !== script) return
+      const real = client[script].bind(client)
+      client[script] = (...args) => ++calls === number ? around(() => real(...args)) : real(...args)
     }
     return client
   }
 }
 
+/** A client that gets its first answer to a read when something has happened `meanwhile`, and goes on reading then. */
+const reading = (meanwhile: () => Promise<unknown>) => intercepting('sseRead', async (read) => {
+  const answer = await read()
+  await meanwhile()
+  return answer
+})
+
 /** A client whose first answer to an append is lost, and only the answer; `meanwhile` is what happens until it asks again. */
-function losingAnswer(meanwhile: () => Promise<unknown>): CreateRedisClient {
-  return (settings: RedisOptions) => {
-    const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
-    const define = client.defineCommand.bind(client)
-    client.defineCommand = (name, definition) => {
-      define(name, definition)
-      if (name !== 'sseAppend') return
-      const real = client.sseAppend.bind(client)
-      let lost = false
-      client.sseAppend = async (...args) => {
-        const answer = await real(...args)
-        if (lost) return answer
-        lost = true
-        await meanwhile()
-        throw new Error('Connection is closed.')
-      }
-    }
-    return client
-  }
-}
+const losingAnswer = (meanwhile: () => Promise<unknown>) => intercepting('sseAppend', async (append) => {
+  await append()
+  await meanwhile()
+  throw new Error('Connection is closed.')
+})
 
 describe('the redis driver: clients that a factory makes', () => {
   it('a client that is already connected is subscribed again after its first cut', async () => {
@@ -232,58 +220,31 @@ describe('the redis driver: what is rejected, and when', () => {
 describe('the redis driver: an append whose time is up before its answer is there', () => {
   const TIMEOUT_MS = 300
 
-  /** Has `around` do what it likes with the call of the next append. */
-  function appending(around: (append: () => Promise<string[]>) => Promise<string[]>): { createClient: CreateRedisClient, next: () => void } {
-    let next = false
-    const createClient = (settings: RedisOptions) => {
-      const client = new Redis(redis.url, settings) as Redis & { sseAppend(...args: unknown[]): Promise<string[]> }
-      const define = client.defineCommand.bind(client)
-      client.defineCommand = (name, definition) => {
-        define(name, definition)
-        if (name !== 'sseAppend') return
-        const real = client.sseAppend.bind(client)
-        client.sseAppend = async (...args) => {
-          if (!next) return real(...args)
-          next = false
-          return around(() => real(...args))
-        }
-      }
-      return client
-    }
-    return { createClient, next: () => next = true }
-  }
-
   const dataOf = async (channel: string) => (await open().read(channel, 0, ALL)).entries.map(({ data }) => JSON.parse(unpackData(data)))
 
   it('is acknowledged, if Redis has done it while this process was held up', async () => {
-    const { createClient, next } = appending((append) => {
+    const driver = open(intercepting('sseAppend', (append) => {
       const answer = append()
       const until = performance.now() + 3 * TIMEOUT_MS
       while (performance.now() < until);
       return answer
-    })
-    const driver = open(createClient, TIMEOUT_MS)
+    }, 2), TIMEOUT_MS)
     await driver.append('held up', [message(1)], RETENTION)
-    next()
     expect(await driver.append('held up', [message(2)], RETENTION)).toMatchObject({ offsets: [2] })
     expect(await dataOf('held up')).toEqual([1, 2])
   })
 
   it('is acknowledged, if Redis has done it and only the answer was lost', async () => {
-    const { createClient, next } = appending(async (append) => {
+    const driver = open(intercepting('sseAppend', async (append) => {
       await append()
       return new Promise(() => {})
-    })
-    const driver = open(createClient, TIMEOUT_MS)
-    next()
+    }), TIMEOUT_MS)
     expect(await driver.append('lost', [message(1)], RETENTION)).toMatchObject({ offsets: [1] })
     expect(await dataOf('lost')).toEqual([1])
   })
 
   it('is refused, if it did not reach Redis, and does not happen when it is asked about', async () => {
-    const { createClient, next } = appending(() => new Promise(() => {}))
-    const driver = open(createClient, TIMEOUT_MS)
-    next()
+    const driver = open(intercepting('sseAppend', () => new Promise(() => {})), TIMEOUT_MS)
     await expect(driver.append('never', [message(1)], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     expect(await dataOf('never')).toEqual([])
     expect(await driver.append('never', [message(2)], RETENTION)).toMatchObject({ offsets: [1] })
