@@ -18,7 +18,7 @@ it.concurrent.each([
   ['bun', ['--bun'], 'client', 7, []],
   ['deno', ['run', '--allow-all', '--no-prompt'], 'client', 7, []],
   // Inside a page, where the servers are another process.
-  ['chromium', [], 'chromium', 4, ['messages reads no further than a loop that is slow']],
+  ['chromium', [], 'chromium', 4, ['messages reads no further than a loop that is slow', ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a url that nothing can be asked of ${url} is refused at once where there is no page, and not tried for ever`), 'a url that nothing can be asked of a relative one is a url in a page']],
 ])('openSSE passes its tests in %s', async (runtime, args, config, files, skipped) => {
   const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-client-'))
   try {

@@ -206,7 +206,7 @@ describe('the packed tarball in a new application', () => {
       await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
-      expect(server.output()).toContain('Nothing says where Redis is')
+      await eventually(() => expect(server.output()).toContain('Nothing says where Redis is'))
       expect(server.output()).toContain('There is no option for NUXT_SSE_REDISURL: it has no effect.')
     }
     finally {

@@ -1,4 +1,5 @@
 import { invalidOption } from '../../shared/errors'
+import { MAX_TIMER_MS } from '../../shared/timers'
 import type { RedisConnectOptions } from './redis-connect'
 
 /** `sse.redis`, complete: where Redis is, and how it is used. */
@@ -10,9 +11,6 @@ export interface ResolvedRedisOptions extends Required<RedisConnectOptions> {
 export const DEFAULT_REDIS_OPTIONS: ResolvedRedisOptions = { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 }
 
 type Rule = [test: (value: unknown) => boolean, expected: string]
-
-/** setTimeout fires at once for more. */
-const MAX_TIMER_MS = 2_147_483_647
 
 const string: Rule = [value => typeof value === 'string', 'a string']
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
