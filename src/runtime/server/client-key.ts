@@ -17,7 +17,7 @@ export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOpti
   const key: unknown = clientKey?.(event)
   if (key === undefined || key === null) return undefined
   if (typeof key === 'string' || typeof key === 'number') return String(key)
-  throw invalidOption('clientKey', 'a function that returns a text or nothing, at once', kindOf(key))
+  throw invalidOption('clientKey', 'a function that returns a string or nothing, at once', kindOf(key))
 }
 
 /** The address that the outermost of our own `proxies` saw; of the socket without any. */
