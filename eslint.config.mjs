@@ -17,11 +17,11 @@ const arrows = [
   { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
-  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
+  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/one-listener.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
   { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/insight.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
   ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'jitter', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io', 'keep-alive'],
+    ['drivers', 'options', 'wire', 'tick', 'jitter', 'one-listener', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io', 'keep-alive'],
     ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
     ['replay', 'page-limit'],
     ['channel-reader', 'hub-channel'],

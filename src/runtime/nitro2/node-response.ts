@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
+import { behindOneListener } from '../server/one-listener'
 import { STREAM_HEADERS, addVary } from '../server/response-headers'
 import type { SSEResponse, SinkEvents } from '../server/sink'
 import { afterTick } from '../server/tick'
@@ -22,20 +23,8 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
     || (!res.socket && req.socket?.destroyed)
 }
 
-const waiters = new WeakMap<Socket, Set<() => void>>()
-
-/** Who waits behind another request on a socket (pipelining), with one listener: a client may send as many as it likes, and Node would warn of each socket. */
-function waitersOn(socket: Socket): Set<() => void> {
-  let waiting = waiters.get(socket)
-  if (!waiting) {
-    const made = waiting = new Set()
-    waiters.set(socket, made)
-    socket.once('close', () => {
-      for (const onClose of made) onClose()
-    })
-  }
-  return waiting
-}
+/** For requests that wait behind another one on their socket (pipelining), of which a client may send as many as it likes. */
+const whenClosed = behindOneListener<Socket>((socket, callAll) => socket.once('close', callAll))
 
 const OPENED = Promise.resolve()
 const ignore = () => {}
@@ -48,7 +37,8 @@ class NodeResponse implements SSEResponse {
   /** Its headers have gone: h3 leaves it alone. */
   readonly answer = undefined
   #events!: SinkEvents
-  #behind = false
+  /** While it waits behind another request. */
+  #unwatchSocket?: () => void
   #gone = false
   /** Where what follows the headers may go without `res` in between. */
   #socket?: Socket
@@ -71,8 +61,7 @@ class NodeResponse implements SSEResponse {
     // `once` would keep a wrapper for as long as the response lives.
     res.on('close', this.#onClose)
     // One that waits behind another request is told nothing by Node 20.
-    this.#behind = !res.socket
-    if (this.#behind) waitersOn(req.socket).add(this.#onClose)
+    if (!res.socket) this.#unwatchSocket = whenClosed(req.socket, this.#onClose)
   }
 
   open(): boolean {
@@ -145,7 +134,7 @@ class NodeResponse implements SSEResponse {
     if (this.#gone) return
     this.#gone = true
     this.#leaveSocket()
-    if (this.#behind) waitersOn(this.req.socket).delete(this.#onClose)
+    this.#unwatchSocket?.()
     this.#events.onClose()
   }
 }

@@ -1,4 +1,5 @@
 import { SSEError } from '../shared/errors'
+import { behindOneListener } from './one-listener'
 
 /**
  * What `run` resolves with; rejects with `ABORTED` when `signal` aborts first.
@@ -14,24 +15,8 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Pro
   })
 }
 
-const listeners = new WeakMap<AbortSignal, Set<() => void>>()
-
-/**
- * Calls `callback` when `signal` aborts, unless the returned function was called before. For a signal with any number of listeners, such as
- * the process's: an `AbortSignal` goes through all its listeners whenever one is added, which took 20,000 waiting polls six seconds.
- */
-export function whenAborted(signal: AbortSignal, callback: () => void): () => void {
-  let callbacks = listeners.get(signal)
-  if (!callbacks) {
-    const made = callbacks = new Set()
-    listeners.set(signal, made)
-    signal.addEventListener('abort', () => {
-      for (const call of made) call()
-    })
-  }
-  callbacks.add(callback)
-  return () => void callbacks.delete(callback)
-}
+/** Calls `callback` when `signal` aborts, unless the returned function was called before. For a signal with any number of listeners, such as the process's. */
+export const whenAborted = behindOneListener<AbortSignal>((signal, callAll) => signal.addEventListener('abort', callAll))
 
 /** What readers are told when their producer was stopped. */
 export function aborted(cause?: unknown): SSEError {

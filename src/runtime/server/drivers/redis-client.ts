@@ -1,4 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { behindOneListener } from '../one-listener'
 import { unref } from '../tick'
 import { unavailable } from './redis-errors'
 
@@ -65,36 +66,19 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster
 }
 
+const whenReady = behindOneListener<RedisClient>((client, callAll) => client.on('ready', callAll))
+
 /** Resolves when the client can be used; rejects with `DRIVER_UNAVAILABLE` when it cannot by `until`. */
 export async function ready<T extends RedisClient>(client: T, until: number): Promise<T> {
   if (client.status === 'ready') return client
-  const waiting = waitersOf(client)
   return new Promise((resolve, reject) => {
     const done = () => {
       clearTimeout(timer)
-      waiting.delete(done)
+      release()
       if (client.status === 'ready') resolve(client)
       else reject(unavailable(new Error(`The connection is ${client.status}.`)))
     }
     const timer = setTimeout(done, Math.max(0, until - performance.now()))
-    waiting.add(done)
+    const release = whenReady(client, done)
   })
-}
-
-const waiters = new WeakMap<RedisClient, Set<() => void>>()
-
-/**
- * Those who wait for a client, behind one listener. With one each, whoever gives up is looked for among all of them: 20,000 requests that
- * came while Redis was away held the process for six seconds.
- */
-function waitersOf(client: RedisClient): Set<() => void> {
-  let waiting = waiters.get(client)
-  if (!waiting) {
-    const made = waiting = new Set()
-    waiters.set(client, made)
-    client.on('ready', () => {
-      for (const done of made) done()
-    })
-  }
-  return waiting
 }
