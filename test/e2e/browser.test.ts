@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import { collectProblems, launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -19,10 +19,7 @@ beforeEach(async () => {
   server = await startBuiltServer('basic')
   page = await browser.newPage()
   problems.length = 0
-  page.on('pageerror', error => problems.push(String(error)))
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) problems.push(message.text())
-  })
+  collectProblems(page, problems)
 })
 afterEach(async () => {
   await page.close()

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import { collectProblems, launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
@@ -67,10 +67,7 @@ afterAll(async () => {
 beforeEach(async () => {
   problems = []
   page = await browser.newPage()
-  page.on('pageerror', error => problems.push(String(error)))
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) problems.push(message.text())
-  })
+  collectProblems(page, problems)
 })
 afterEach(() => page.close())
 

@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { SSEError, openSSE } from '../../src/runtime/client'
-import { launchBrowser } from '../support/browser'
+import { collectProblems, launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
@@ -216,11 +216,8 @@ describe('in Chromium', () => {
 
   async function open(of = context): Promise<Page> {
     const one = await of.newPage()
-    one.on('pageerror', error => problems.push(String(error)))
-    one.on('console', (message) => {
-      // A connection that is cut or refused is in the console whatever a page does.
-      if (['error', 'warning'].includes(message.type()) && !/net::ERR_|Failed to load resource/.test(message.text())) problems.push(message.text())
-    })
+    // A connection that is cut or refused shows in the console whatever a page does.
+    collectProblems(one, problems, /net::ERR_|Failed to load resource/)
     await one.goto(`${server.url}/notifications`)
     return one
   }

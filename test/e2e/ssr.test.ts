@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import { collectProblems, launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -35,11 +35,8 @@ async function newPage(): Promise<void> {
   context = await browser.newContext()
   page = await context.newPage()
   problems.length = 0
-  page.on('pageerror', error => problems.push(String(error)))
-  page.on('console', (message) => {
-    // What the browser itself says of an answer that is no 200 is no mismatch.
-    if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource')) problems.push(message.text())
-  })
+  // The browser's own report of an answer that is not 200 is no mismatch.
+  collectProblems(page, problems, /^Failed to load resource/)
   // All that is ever shown, from the first byte of the page on.
   await page.addInitScript(() => {
     const shown: Record<string, string[]> = (window as unknown as { shown: Record<string, string[]> }).shown = {}

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readBlocks, readPage } from '../support/markdown'
 import { PackedApp } from '../support/packed-app'
-import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { startIn, stopRuntimes } from '../support/runtimes'
+import { versionsOf } from '../support/versions'
 
 /** An application of Nitro 2 without Nuxt, as a newcomer writes it. */
 const FILES = {
@@ -43,9 +42,7 @@ async function shownConfig(): Promise<string> {
 
 let app: PackedApp
 beforeAll(async () => {
-  const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
-  const versions = (...names: string[]) => Object.fromEntries(names.map(name => [name, devDependencies[name]!]))
-  app = await PackedApp.create({ dependencies: versions('nitropack', 'ioredis', 'typescript', '@types/node'), files: { ...FILES, 'shown.config.ts': await shownConfig() } })
+  app = await PackedApp.create({ dependencies: await versionsOf('nitropack', 'ioredis', 'typescript', '@types/node'), files: { ...FILES, 'shown.config.ts': await shownConfig() } })
   await app.node('node_modules/nitropack/dist/cli/index.mjs', 'prepare')
 })
 afterAll(async () => {

@@ -10,6 +10,7 @@ import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
 import { describeOn, startOn, stopRuntimes } from '../support/runtimes'
+import { versionsOf } from '../support/versions'
 
 /** The packed tarball in Nitro 3 without Nuxt: types, builds, and all that is expected of a runtime. */
 
@@ -19,12 +20,7 @@ const outputOf = (preset: string) => join(app.dir, `.output-${preset}`)
 let app: PackedApp
 let redis: TestRedis
 beforeAll(async () => {
-  const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8'))
-  app = await PackedApp.create({
-    // Exactly these: `latest` of nitro is older than the betas.
-    dependencies: { nitro: devDependencies.nitro, ioredis: devDependencies.ioredis, typescript: devDependencies.typescript },
-    from: [join(rootDir, 'test/fixtures/nitro3')],
-  })
+  app = await PackedApp.create({ dependencies: await versionsOf('nitro', 'ioredis', 'typescript'), from: [join(rootDir, 'test/fixtures/nitro3')] })
   const build = (...options: string[]) => app.node('node_modules/nitro/dist/cli/index.mjs', 'build', ...options)
   for (const preset of elsewhere) {
     await build('--preset', preset)

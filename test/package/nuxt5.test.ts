@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { nuxt5Dir } from '../support/locked-packages'
 import { PackedApp } from '../support/packed-app'
 import { rootDir } from '../support/projects'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
+import { nuxtNightly, versionsOf } from '../support/versions'
 
 /** The packed tarball in the nightly of Nuxt 5: types, build, and all that is expected of a runtime. The routes are those of the Nitro 3 fixture. */
-
-/** Exactly this: nightlies change. */
-const NUXT = 'npm:nuxt-nightly@5.0.0-29830089.dc519522'
 
 const FILES = {
   'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-sse'], sse: { retryMs: 100 }, compatibilityDate: '2026-11-01', telemetry: false })\n`,
@@ -60,9 +58,8 @@ console.info(typeof openSSE)
 let app: PackedApp
 let redis: TestRedis
 beforeAll(async () => {
-  const { devDependencies } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
-  const versions = Object.fromEntries(['nitro', 'ioredis', 'typescript', 'vue-tsc'].map(name => [name, devDependencies[name]!]))
-  app = await PackedApp.create({ dependencies: { nuxt: NUXT, ...versions }, from: [join(rootDir, 'test/fixtures/nitro3')], files: FILES })
+  const dependencies = { nuxt: await nuxtNightly(), ...await versionsOf('nitro', 'ioredis', 'typescript', 'vue-tsc') }
+  app = await PackedApp.create({ dependencies, from: [join(rootDir, 'test/fixtures/nitro3')], files: FILES, lockedBy: nuxt5Dir })
   await app.node('node_modules/nuxt/bin/nuxt.mjs', 'prepare')
   await app.node('node_modules/nuxt/bin/nuxt.mjs', 'build')
   redis = await startRedis()

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { ARGS, chromiumPath } from './chromium-args'
 
 /**
@@ -41,4 +41,16 @@ export async function launchTabs(): Promise<{ context: BrowserContext, close(): 
       await rm(profile, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/**
+ * Adds to `problems` what goes wrong on a page: uncaught errors, console errors, and warnings by Vue or by this package. Warnings of
+ * browsers and of other packages come and go with their versions. `known`: expected texts.
+ */
+export function collectProblems(page: Page, problems: string[], known?: RegExp): void {
+  page.on('pageerror', error => problems.push(String(error)))
+  page.on('console', (message) => {
+    const isProblem = message.type() === 'error' || (message.type() === 'warning' && /\[Vue warn\]|\[nuxt-sse\]/.test(message.text()))
+    if (isProblem && !known?.test(message.text())) problems.push(message.text())
+  })
 }

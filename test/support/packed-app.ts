@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { inject } from 'vitest'
+import { install } from './install'
 
 const run = promisify(execFile)
 
@@ -14,9 +15,11 @@ export interface PackedAppInit {
   from?: string[]
   /** Files by their path. */
   files?: Record<string, string>
+  /** Folder with the lockfile that gives the versions: by default the repository's. */
+  lockedBy?: string
 }
 
-/** An application outside the repository, with the package as npm would give it, and of everything exactly what is named. */
+/** An application outside the repository, with the package as npm would give it, and everything else as it is locked. */
 export class PackedApp {
   private constructor(private readonly root: string) {}
 
@@ -24,7 +27,7 @@ export class PackedApp {
     return join(this.root, 'app')
   }
 
-  static async create({ dependencies, from = [], files = {} }: PackedAppInit): Promise<PackedApp> {
+  static async create({ dependencies, from = [], files = {}, lockedBy }: PackedAppInit): Promise<PackedApp> {
     const app = new PackedApp(await mkdtemp(join(tmpdir(), 'nuxt-sse-packed-')))
     await mkdir(app.dir)
     for (const folder of from) await cp(folder, app.dir, { recursive: true })
@@ -33,7 +36,7 @@ export class PackedApp {
       await mkdir(dirname(join(app.dir, path)), { recursive: true })
       await writeFile(join(app.dir, path), text)
     }
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts'], { cwd: app.dir, maxBuffer: 1e8, env: { ...process.env, npm_config_workspaces: undefined } })
+    await install(app.dir, { lockedBy })
     return app
   }
 

@@ -1,4 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
+import { collectProblems } from './browser'
 
 /** What tests read on the playground's pages. */
 
@@ -20,10 +21,7 @@ export function tallyOf(page: Page): Promise<{ received: number, missing: number
 /** A page that tells of whatever goes wrong in it; `known` is what may. */
 export async function openPage(browser: Browser, problems: string[], { known, ...options }: { known?: RegExp } & Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1180, height: 800 }, ...options })
-  page.on('pageerror', error => problems.push(String(error)))
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !known?.test(message.text())) problems.push(message.text())
-  })
+  collectProblems(page, problems, known)
   return page
 }
 
