@@ -7,6 +7,9 @@ import { serverAliases } from './src/server-parts.ts'
 /** For a hung test. What is only slow, on a machine that does other things as well, is no failure. */
 const PATIENT = { testTimeout: 60_000, hookTimeout: 120_000 }
 
+/** These wait for servers, browsers and npm most of the time, so that more of them run at once, after the others, whose timers would be late beside them. */
+const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } }
+
 /** As the module chooses them for a server on Node. */
 const resolve = { alias: serverAliases({ redis: true, node: true }, path => fileURLToPath(new URL(`src/runtime/${path}`, import.meta.url))) }
 
@@ -28,9 +31,10 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: process.env.SSE_NO_BUILD ? [] : ['./test/e2e/build-fixtures.ts'],
           ...PATIENT,
+          ...WAITING,
         },
       },
-      { resolve, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
+      { resolve, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000, ...WAITING } },
     ],
   },
 })
