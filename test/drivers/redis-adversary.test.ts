@@ -8,6 +8,7 @@ import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
 import type { CreateRedisClient } from '../../src/runtime/server/drivers/redis-client'
 import type { LogNotice } from '../../src/runtime/server/drivers/types'
+import { freePort } from '../support/built-server'
 import { startRedis } from '../support/redis'
 import type { TestRedis } from '../support/redis'
 import { eventually } from '../support/conditions'
@@ -378,7 +379,8 @@ describe('the redis driver: what is kept', () => {
   }, 20_000)
 
   it('a node of a cluster that is taken for all of it is logged', async () => {
-    const node = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+    // Its default, 10,000 above, may be in use by a connection of any process.
+    const node = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] })
     const reports: unknown[] = []
     const driver = createRedisDriver({ createClient: settings => new Redis(node.url, settings), timeoutMs: 300, report: (_, cause) => void reports.push((cause as Error).message) }, RETENTION)
     drivers.push(driver)

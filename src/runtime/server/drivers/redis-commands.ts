@@ -81,7 +81,8 @@ export class ServerClock {
   async at(until: number): Promise<number> {
     // One question for all, so that those who ask together go on in the order in which they came.
     if (this.#aheadMs === undefined) await (this.#asked ??= this.#ask(until))
-    return Math.floor(until + this.#aheadMs!)
+    // Scripts count in whole milliseconds: a question asked at `until` must come after the deadline.
+    return Math.floor(until + this.#aheadMs!) - 1
   }
 
   async #ask(until: number): Promise<void> {
