@@ -43,6 +43,6 @@ export function listenToSignals({ preset = '', neverClosed, close }: SignalsInit
   }, { [OURS]: true })
   // Before all others: those that listen once are no longer there when they have been called. And not once ourselves: the second signal
   // of an impatient operator would be the runtime's own reaction again, in the midst of the shutdown.
-  for (const signal of signals) process.prependListener(signal, onSignal)
+  for (const signal of signals) process.prependListener(signal as NodeJS.Signals, onSignal)
   return signals
 }

@@ -1,5 +1,4 @@
-import { createHooks } from 'hookable'
-import { HookableCore } from 'hookable'
+import { HookableCore, createHooks } from 'hookable'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
