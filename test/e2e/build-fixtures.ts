@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { nitroPresets, nitroProject, projects, rootDir } from '../support/projects'
+import { nitroBuilds, nitroProject, projects, rootDir } from '../support/projects'
 
 const run = promisify(execFile)
 
@@ -12,7 +12,7 @@ export default async function setup(): Promise<void> {
   const env = { ...process.env, NODE_ENV: 'production' }
   const builds = [
     ...Object.values(projects).map(dir => () => run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', dir], { cwd: rootDir, env })),
-    ...nitroPresets.map(preset => () => run(process.execPath, ['node_modules/nitropack/dist/cli/index.mjs', 'build', '--dir', nitroProject], { cwd: rootDir, env: { ...env, NITRO_PRESET: preset } })),
+    ...nitroBuilds.map(preset => () => run(process.execPath, ['node_modules/nitropack/dist/cli/index.mjs', 'build', '--dir', nitroProject], { cwd: rootDir, env: { ...env, NITRO_PRESET: preset } })),
   ]
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     for (let build = builds.shift(); build; build = builds.shift()) await build()

@@ -7,7 +7,7 @@ import { SSEReader } from '../support/read-sse'
 import { startScriptedServer } from '../support/scripted-server'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
-import { describeRuntime } from '../support/runtime-suite'
+import { describeRuntime, expectAllKept, openForTheEnd } from '../support/runtime-suite'
 import { runtimes, startOn, startWorker, stopRuntimes } from '../support/runtimes'
 
 /** One application, built by Nitro 2 for each runtime, and run there from what was built. */
@@ -143,6 +143,26 @@ describe('a Worker whose request is over', () => {
       await provider.close()
       await server.stop()
     }))
+  })
+})
+
+describe('a listener under Express 5', () => {
+  describe.each([['memory', () => ({})], ['Redis', () => ({ NITRO_SSE_REDIS_URL: redis.url })]])('with channels in %s', (_, env) => {
+    it.each([
+      ['ends by the signal', {}, null, 'SIGTERM'],
+      ['leaves the end to an application that listens itself', { OWN_SIGNALS: '1' }, 0, null],
+    ])('%s, after all that a shutdown sets off', async (_, own, code, signal) => {
+      const server = await startOn('node-listener', { ...env(), ...own })
+      expect(await (await fetch(`${server.url}/express`)).text()).toBe('Express')
+      const readers = await openForTheEnd(server)
+      const ended = await server.stop('SIGTERM')
+      expect([ended.code, ended.signal]).toEqual([code, signal])
+      expect(ended.ms).toBeLessThan(3_000)
+      expectAllKept(server.output())
+      expect(server.output().includes('Express has closed.')).toBe('OWN_SIGNALS' in own)
+      await Promise.all(readers.map(reader => reader.finished))
+      for (const { controls } of readers) expect(controls.at(-1)).toMatchObject({ type: 'leave' })
+    })
   })
 })
 

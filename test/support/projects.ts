@@ -15,4 +15,6 @@ export const projects = {
 /** Nitro without Nuxt, built for each runtime that it is tried on. */
 export const nitroProject = fileURLToPath(new URL('test/fixtures/nitro', root))
 export const nitroPresets = ['node-server', 'node-cluster', 'bun', 'deno-server', 'vercel', 'cloudflare-module']
+/** With those that are tried only for what is special about them. */
+export const nitroBuilds = [...nitroPresets, 'node-listener']
 export const nitroOutput = (preset: string): string => `${nitroProject}/.output/${preset}`

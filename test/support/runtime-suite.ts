@@ -36,6 +36,27 @@ let names = 0
 interface Token { n: number, run: string }
 const runOf = (data: unknown[]) => (data[0] as Token).run
 
+/** What publishes while a process goes, by process, in the order in which it says so. */
+export function saidAtTheEnd(output: string): string[][] {
+  const said = [...output.matchAll(/\[end\] (\d+) (.*)/g)]
+  return [...Map.groupBy(said, ([, pid]) => pid).values()].map(lines => lines.map(([, , what]) => what!))
+}
+
+/** Opens what publishes when it is over; `server` is to be stopped then. */
+export async function openForTheEnd(server: Pick<RuntimeServer, 'url'>): Promise<SSEReader[]> {
+  const readers = await Promise.all(['generator', 'clean-up'].map(as => SSEReader.open(`${server.url}/api/at-the-end?as=${as}`)))
+  await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 0)))
+  return readers
+}
+
+/** All has been kept, and the hook `close` was the last. */
+export function expectAllKept(output: string): void {
+  const said = saidAtTheEnd(output)
+  expect(said.flat().filter(what => !what.startsWith('close')).sort()).toEqual(['clean-up: kept', 'finally: kept'])
+  for (const lines of said) expect([lines.at(-1), lines.filter(what => what.startsWith('close'))]).toEqual(['close: kept', ['close: kept']])
+  expect(output).not.toMatch(/cannot be reached|unhandled|uncaught/i)
+}
+
 /** From the first token on, in order, none missing, none twice, and all of one start. */
 function expectOneRun(data: unknown[]): void {
   expect(data).toEqual(data.map((_, index) => ({ n: index + 1, run: runOf(data) })))
@@ -270,6 +291,19 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await Promise.all(readers.map(reader => reader.finished))
       for (const { controls } of readers) expect(controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
     })
+
+    for (const [keptIn, endEnv] of [...memory ? [['memory', () => ({})] as const] : [], ...reachesRedis ? [['Redis', redisEnv] as const] : []]) {
+      it.runIf(signals)(`lets all that a shutdown sets off publish, and calls the hook close last: ${keptIn}`, async () => {
+        const leaving = await start(endEnv())
+        const readers = await openForTheEnd(leaving)
+        const { code, ms } = await leaving.stop('SIGTERM')
+        expectAllKept(leaving.output())
+        expect(code).toBe(0)
+        expect(ms).toBeLessThan(5_000)
+        await Promise.all(readers.map(reader => reader.finished))
+        for (const { controls } of readers) expect(controls.at(-1)).toMatchObject({ type: 'leave' })
+      })
+    }
 
     it('runs once what many ask for, attaches the others, and goes on when the first has left', async () => {
       await using first = await open(`/api/run/${newName()}?to=100000&everyMs=20`)

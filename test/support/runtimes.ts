@@ -97,6 +97,7 @@ export function startOn(preset: string, env: Record<string, string> = {}, output
     case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
     case 'bun': return startProcess(output, [bin('bun'), 'run'], env)
     case 'deno-server': return startProcess(output, [bin('deno'), 'run', '--allow-all', '--no-prompt'], env)
+    case 'node-listener': return startProcess(output, [...node, join(rootDir, 'test/support/express-launcher.mjs')], env)
     case 'vercel': return startProcess(output, [...node, join(rootDir, 'test/support/vercel-launcher.mjs')], env, 'functions/__fallback.func')
     case 'cloudflare-module': return startWorker(output, env)
     default: return startProcess(output, node, env)

@@ -59,13 +59,15 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
     const { state } = await ask()
     if (!state?.lease) return
+    let stopped = false
     await watchLease(driver, this.name, this.retention, async (now) => {
       // A producer in a later epoch was never asked to stop.
-      if (!now?.lease || now.epoch !== state.epoch) return true
+      if (!now?.lease || now.epoch !== state.epoch) return stopped = true
       // A store that has gone back has forgotten that it was asked.
       if (!now.lease.stopping) await ask()
       return false
     }, closing)
+    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was asked to stop, and may still be at work.`, { statusCode: 503 })
   }
 
   async end(): Promise<void> {

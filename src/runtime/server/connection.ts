@@ -8,10 +8,12 @@ import type { SSEMessageFields } from './message'
 import type { ResolvedHandlerOptions } from './options'
 import type { ResponseSink, SinkEvents } from './sink'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
+import type { AsyncContext } from './async-context'
+import { bindContext, captureContext } from './async-context'
 import { Cleanups } from './cleanups'
 import { spread, spreadEarlier } from './jitter'
 import { encodeItem } from './message'
-import { unref } from './tick'
+import { processTimeout } from './tick'
 import { HEARTBEAT, byteLength, encodeComment, encodeControl, encodeMessage, encodePreamble, encodeShared } from './wire'
 
 export interface ConnectionContext {
@@ -27,6 +29,8 @@ export interface ConnectionContext {
   tap?: (connection: Connection, sink: ResponseSink, event: H3Event) => ResponseSink
   /** Where errors go that nobody awaits. Default of `where`: `background`. `subject` names the route or the channel in the log. */
   report(error: unknown, where?: SSEErrorPlace, subject?: string): void
+  /** Keeps a promise that never rejects, for a shutdown to wait for. */
+  track(promise: Promise<unknown>): void
 }
 
 /** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
@@ -68,7 +72,9 @@ export class Connection implements SSEConnection, SinkEvents {
   #leaveAt = Infinity
   #linger?: ReturnType<typeof setTimeout>
   #drained?: PromiseWithResolvers<boolean>
-  #abort?: AbortController
+  #abort?: { readonly controller: AbortController, now(): void }
+  /** Of its request, for hooks: until it opens, and then only where one listens. */
+  #context?: AsyncContext
   private readonly sink: ResponseSink
   readonly #cleanups: Cleanups
   #over = false
@@ -89,7 +95,8 @@ export class Connection implements SSEConnection, SinkEvents {
     /** For hooks. Dropped when the stream opens: a request would be the larger part of an idle connection. */
     private event?: H3Event,
   ) {
-    this.#cleanups = new Cleanups(context.report)
+    this.#cleanups = new Cleanups(context)
+    if (event) this.#context = captureContext()
     this.sink = event && context.tap ? context.tap(this, sink, event) : sink
     // `this`, and not two closures for each open connection.
     this.sink.watch(this)
@@ -115,10 +122,12 @@ export class Connection implements SSEConnection, SinkEvents {
   /** Made when first asked for: most handlers never do. */
   get signal(): AbortSignal {
     if (!this.#abort) {
-      this.#abort = new AbortController()
-      if (this.closed) this.#abort.abort()
+      const controller = new AbortController()
+      // Whoever listens to the signal cleans up: in the request that has asked for it.
+      this.#abort = { controller, now: bindContext(() => controller.abort()) }
+      if (this.closed) controller.abort()
     }
-    return this.#abort.signal
+    return this.#abort.controller.signal
   }
 
   /** Whether a pulled source should produce more. */
@@ -206,7 +215,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#sentAt = performance.now()
     this.messages += messages
     this.bytes += typeof chunk === 'string' ? byteLength(chunk) : chunk.length
-    if (!this.sink.write(chunk)) this.#blocked = true
+    if (!this.#write(chunk)) this.#blocked = true
   }
 
   control(control: SSEControl, id?: string): void {
@@ -240,8 +249,19 @@ export class Connection implements SSEConnection, SinkEvents {
     return this.sink.callable(task)
   }
 
+  /** `callback` runs in the context of the request that gives it. */
   onClosed(callback: () => unknown): () => void {
+    return this.whenClosed(bindContext(callback))
+  }
+
+  /** The same for callbacks of our own, which need no context. */
+  whenClosed(callback: () => unknown): () => void {
     return this.#cleanups.add(callback)
+  }
+
+  /** Runs `task`, which calls hooks, in the context of this connection's request. */
+  run<T>(task: () => T): T {
+    return this.#context ? this.#context.run(task) : task()
   }
 
   dueAt(): number {
@@ -282,7 +302,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#queue = NOTHING
     this.#queuedBytes = 0
     this.#sentAt = performance.now()
-    if (!this.sink.write(text)) this.#blocked = true
+    if (!this.#write(text)) this.#blocked = true
   }
 
   #open(): void {
@@ -300,8 +320,11 @@ export class Connection implements SSEConnection, SinkEvents {
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)
-    if (!this.sink.write(preamble)) this.#blocked = true
-    this.#record = this.context.insight.onOpen(this.event, start)
+    if (!this.#write(preamble)) this.#blocked = true
+    if (this.closed) return
+    const { event, context: { insight } } = this
+    this.#record = this.run(() => insight.onOpen(event, start))
+    if (!insight.followsStreams) this.#context = undefined
     this.event = this.#start = undefined
     // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
     if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
@@ -343,10 +366,10 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#queuedBytes = 0
     this.onRoom = () => {}
     // Written even to a full socket: nothing of what was accepted is dropped, and nothing more will come.
-    sink.write(text)
+    this.#write(text)
+    if (this.closed) return
     sink.end()
-    this.#linger = setTimeout(() => sink.destroy(), LINGER_MS)
-    unref(this.#linger)
+    this.#linger = processTimeout(() => sink.destroy(), LINGER_MS)
     this.#close(reason, code)
   }
 
@@ -360,11 +383,24 @@ export class Connection implements SSEConnection, SinkEvents {
     this.onRoom = () => {}
     this.context.connections.delete(this)
     this.context.heartbeats.delete(this)
-    if (wasOpen) this.context.insight.onClose(this.#record, this, reason as SSEEndReason, code)
-    this.#record = this.event = undefined
+    if (wasOpen) this.run(() => this.context.insight.onClose(this.#record, this, reason as SSEEndReason, code))
+    this.#record = this.event = this.#context = undefined
     this.#settleDrained(false)
-    this.#abort?.abort()
+    this.#abort?.now()
     this.#cleanups.run()
+  }
+
+  /** A response that another library has wrapped may throw, against its contract: that ends this connection, and no other. */
+  #write(chunk: Uint8Array | string): boolean {
+    try {
+      return this.sink.write(chunk)
+    }
+    catch (error) {
+      this.run(() => this.context.report(error))
+      this.sink.destroy()
+      this.onClose()
+      return true
+    }
   }
 
   #settleDone(): void {

@@ -3,6 +3,7 @@ import type { LogDriver } from './drivers/types'
 import type { ResolvedHandlerOptions } from './options'
 import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
+import { createProcessDriver } from './drivers/process-driver'
 import { Heartbeats, OwnHeartbeats } from './heartbeat'
 import { Hub } from './hub'
 import { Insight } from './insight'
@@ -10,7 +11,7 @@ import type { PlatformLimits } from './limits'
 import { PublishRate } from './publish-rate'
 import { Producers } from './producers'
 import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from './request-io'
-import { leaveAll } from './shutdown'
+import { leaveAll, settled } from './shutdown'
 
 /** All that one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {
@@ -27,9 +28,12 @@ export interface SSEContext extends ConnectionContext {
   readonly closing: AbortSignal
   /** Sources on their way into channels, which a shutdown waits for. */
   readonly producers: Producers
-  /** Turns newcomers away, answers waiting polls, and asks the clients of all streams to come back. Requests under way may still publish. Safe to call twice. */
-  leave(): void
-  /** Does the same, gives producers `shutdownMs` to finish, stops them, and closes the driver last. Safe to call twice. */
+  /**
+   * Turns newcomers away, answers waiting polls, and asks the clients of all streams to come back. Resolves when everything that this has
+   * set off is through (clean-ups, sources, writes) or `shutdownMs` are over; producers are stopped then. Requests under way may still publish. Safe to call twice.
+   */
+  leave(): Promise<void>
+  /** Does the same, and closes the driver behind the last write. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -40,7 +44,9 @@ export interface SSEContextInit {
   report?(error: unknown, subject?: string): void
 }
 
-export function createSSEContext({ options, limits = {}, driver = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
+export function createSSEContext({ options, limits = {}, driver: store = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
+  const driver = createProcessDriver(store)
+  const tracked = new Set<Promise<unknown>>()
   const connections = new Set<Connection>()
   const closing = newSignal()
   const over = newSignal()
@@ -51,17 +57,19 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
   }
   const producers = new Producers({ options, driver, insight, report: reportTo, closing: closing.signal, over: over.signal })
   const hub = new Hub(driver)
-  let produced: Promise<void> | undefined
+  let left: Promise<void> | undefined
   let closed: Promise<void> | undefined
-  function leave(): void {
-    if (closing.signal.aborted) return
+  const writing = () => driver.writing ? [driver.writing] : []
+  async function leaveNow(): Promise<void> {
     closing.abort()
-    leaveAll(connections)
-    produced = producers.end(options.shutdownMs)
+    leaveAll(connections, reportTo)
+    await settled(() => [...tracked, ...producers.underWay, ...writing()], options.shutdownMs)
+    await producers.stop()
   }
+  const leave = () => left ??= leaveNow()
   async function closeAll(): Promise<void> {
-    leave()
-    await produced
+    await leave()
+    await settled(writing, options.shutdownMs)
     over.abort()
     await driver.close()
   }
@@ -72,10 +80,14 @@ export function createSSEContext({ options, limits = {}, driver = createMemoryDr
     hub,
     admissions: new Admissions(options),
     publishRate: new PublishRate(),
-    heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats() : new Heartbeats(),
+    heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats(reportTo) : new Heartbeats(reportTo),
     connections,
     insight,
     report: reportTo,
+    track(promise) {
+      tracked.add(promise)
+      void promise.finally(() => tracked.delete(promise))
+    },
     endAbandoned: REQUESTS_OWN_IO
       ? everyPulse(() => {
           endAbandoned(connections)

@@ -1,5 +1,5 @@
 import { MAX_TIMER_MS } from '../shared/timers'
-import { unref } from './tick'
+import { processTimeout } from './tick'
 
 /** Something to do at a time that moves: a heartbeat's moves with every message sent. */
 export interface Due {
@@ -26,6 +26,9 @@ export class Heartbeats {
   readonly #slotOf = new Map<Due, number>()
   #timer?: ReturnType<typeof setTimeout>
   #timerAt = Infinity
+
+  /** `report`: where the error of a member goes that throws. */
+  constructor(protected readonly report: (error: unknown) => void = error => console.error(error)) {}
 
   /** Members: 0 when nothing is left. */
   get size(): number {
@@ -60,8 +63,7 @@ export class Heartbeats {
     if (slot >= this.#timerAt) return
     this.#disarm()
     this.#timerAt = slot
-    this.#timer = setTimeout(() => this.#turn(), Math.min(MAX_TIMER_MS, Math.max(0, slot - now)))
-    unref(this.#timer)
+    this.#timer = processTimeout(() => this.#turn(), Math.min(MAX_TIMER_MS, Math.max(0, slot - now)))
   }
 
   #disarm(): void {
@@ -80,14 +82,25 @@ export class Heartbeats {
       for (const due of members) {
         if (this.#slotOf.get(due) !== slot) continue
         this.#slotOf.delete(due)
-        if (due.dueAt() <= now) due.fire(now)
         // A member may have been removed, or have removed itself, while it fired: `dueAt` is Infinity then.
-        this.add(due)
+        if (this.#fire(due, now)) this.add(due)
       }
     }
     let next = Infinity
     for (const slot of this.#slots.keys()) next = Math.min(next, slot)
     if (next !== Infinity) this.#arm(next, performance.now())
+  }
+
+  /** Members belong to different requests: one that throws must not stop the others. `false` when it would throw again and again. */
+  #fire(due: Due, now: number): boolean {
+    try {
+      if (due.dueAt() <= now) due.fire(now)
+      return true
+    }
+    catch (error) {
+      this.report(error)
+      return due.dueAt() > now
+    }
   }
 }
 
@@ -108,7 +121,7 @@ export class OwnHeartbeats extends Heartbeats {
       fire: now => due.fire(now),
     }
     this.#members.set(due, member)
-    new Heartbeats().add(member)
+    new Heartbeats(this.report).add(member)
   }
 
   override delete(due: Due): void {

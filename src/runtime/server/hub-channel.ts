@@ -4,7 +4,8 @@ import { OPENING_LIMIT, PAGE_LIMIT } from './page-limit'
 import type { RecentMemory } from './recent-memory'
 import type { Run } from './replay'
 import { RecentMessages, cutRun } from './replay'
-import { afterTick, unref } from './tick'
+import { outside } from './async-context'
+import { afterTick, processTimeout } from './tick'
 
 /**
  * What is kept of a channel, so that readers who come back need not ask the log: an answer of 2,000 tokens twice over. From memory it
@@ -136,11 +137,10 @@ export class HubChannel {
   /** A notice that was lost with nothing behind it would be missed by nobody. Jittered, so that channels do not ask together. */
   #recheckLater(): void {
     if (this.#stopped || !this.driver.recheckMs) return
-    this.#recheck = setTimeout(() => {
+    this.#recheck = processTimeout(() => {
       this.#reread()
       this.#recheckLater()
     }, this.driver.recheckMs * (0.5 + Math.random()))
-    unref(this.#recheck)
   }
 
   /** A producer that is lost can tell nobody: when its lease is over, unless it is renewed, the log says so. */
@@ -149,7 +149,7 @@ export class HubChannel {
     this.#lease = undefined
     this.#lostAt = lease ? performance.now() + lease.lostInMs : Infinity
     if (this.#stopped || !lease) return
-    this.#lease = unref(setTimeout(() => this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random()))
+    this.#lease = processTimeout(() => this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random())
   }
 
   /** For where a timer may be gone with the request that has set it. */
@@ -164,8 +164,7 @@ export class HubChannel {
     this.refresh().catch(() => {
       if (this.#stopped) return
       clearTimeout(this.#retry)
-      this.#retry = setTimeout(() => this.#reread(), RETRY_MS)
-      unref(this.#retry)
+      this.#retry = processTimeout(() => this.#reread(), RETRY_MS)
     })
   }
 
@@ -220,9 +219,10 @@ export class HubChannel {
   #wake(): void {
     if (this.#waking) return
     this.#waking = true
-    afterTick(() => {
+    // What is written to slow readers waits for long, and must not hold the request that has published it.
+    outside(() => afterTick(() => {
       this.#waking = false
       for (const reader of this.readers) reader.wake()
-    })
+    }))
   }
 }

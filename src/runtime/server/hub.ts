@@ -1,4 +1,5 @@
 import type { PositionRequest } from '../shared/position'
+import { outside } from './async-context'
 import { ChannelReader } from './channel-reader'
 import type { LogDriver } from './drivers/types'
 import { HubChannel } from './hub-channel'
@@ -36,7 +37,7 @@ export class Hub {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
-      channel = new HubChannel(name, this.#driver, this.#memory, firstGuess(request, from))
+      channel = outside(() => new HubChannel(name, this.#driver, this.#memory, firstGuess(request, from)))
       this.#channels.set(name, channel)
     }
     const reader = new ChannelReader(channel, () => this.#forget(channel))

@@ -140,6 +140,12 @@ export class Insight {
     return { opened, at: performance.now() }
   }
 
+  /** Whether a hook may still be called for a stream that is open: it needs the context of its request then. */
+  get followsStreams(): boolean {
+    const { hooks } = this
+    return hooks !== undefined && (hooks.isHeard('sse:close') || hooks.isHeard('sse:gap') || hooks.isHeard('sse:error'))
+  }
+
   onClose(record: StreamRecord | undefined, { messages, bytes }: Sent, reason: SSEEndReason, code: string | undefined): void {
     this.closed[reason]++
     this.sent.messages += messages

@@ -6,7 +6,7 @@ import { leaseLost } from './drivers/lease-lost'
 import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from './drivers/types'
 import type { SSERetention } from './options'
 import { OwnTask } from './request-io'
-import { pause, unref } from './tick'
+import { pause, processTimeout } from './tick'
 
 /** How often a lease is renewed in its duration. */
 const RENEWALS = 3
@@ -41,6 +41,7 @@ export class Lease {
   #hearing?: OwnTask
   #renewing?: Promise<boolean | undefined>
   #closed = false
+  #told = false
 
   constructor(private readonly init: LeaseInit) {}
 
@@ -111,20 +112,27 @@ export class Lease {
     const { stopping, unreadMs: unread } = state!.lease!
     this.#reachedAt ??= performance.now()
     const windowMs = unreadMs === false ? Infinity : unreadMs - Math.min(unread, performance.now() - this.#reachedAt)
-    if (stopping || windowMs <= 0) this.onOver(aborted())
+    if (stopping || windowMs <= 0) this.#tell(aborted())
     this.#renewIn(Math.min(leaseMs / RENEWALS, windowMs <= 0 ? Infinity : windowMs + LATE_MS))
     return true
   }
 
   #renewIn(ms: number): void {
     clearTimeout(this.#timer)
-    if (!this.#closed) this.#timer = unref(setTimeout(() => void this.renew(), ms))
+    if (!this.#closed) this.#timer = processTimeout(() => void this.renew(), ms)
   }
 
   #over(reason: SSEError): false {
     this.close()
-    this.onOver(reason)
+    this.#tell(reason)
     return false
+  }
+
+  /** The first reason stands: a producer that was asked to stop, and takes its time, is not asked again with each renewal. */
+  #tell(reason: SSEError): void {
+    if (this.#told) return
+    this.#told = true
+    this.onOver(reason)
   }
 
   /** To be told at once when somebody stops it. A failed subscription is tried again with the next renewal, which would be told as well. */
@@ -178,7 +186,8 @@ export async function watchLease(driver: LogDriver, channel: string, retention: 
         waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
       }
       catch (error) {
-        if (!(error instanceof SSEError && error.code === 'DRIVER_UNAVAILABLE')) throw error
+        // Of a driver that was closed, `signal` tells.
+        if (!(error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN'))) throw error
       }
       if (!signal.aborted) await pause(waitMs, news.signal)
     }

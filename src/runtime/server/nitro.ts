@@ -1,6 +1,7 @@
 import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
 import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../shared/errors'
+import { outside } from './async-context'
 import type { SSEContext } from './context'
 import { createSSEContext } from './context'
 import { createMemoryDriver } from './drivers/memory'
@@ -8,6 +9,7 @@ import type { CreateRedisClient } from './drivers/redis-client'
 import type { RedisConnectOptions } from './drivers/redis-connect'
 import type { LogDriver } from './drivers/types'
 import type { HookCaller } from './insight'
+import type { PlatformLimits } from './limits'
 import { platformLimits, withinLimits } from './limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from './options'
 import { resolveModuleHandlerOptions } from './options'
@@ -31,6 +33,7 @@ let connected: HookCaller | undefined
 let tap: SSEContext['tap']
 let createClient: CreateRedisClient | undefined
 let clientsMade = false
+let warned = false
 
 /** The context of this process, made when first asked for: another plugin may publish before ours has run. */
 export function useSSEContext(): SSEContext {
@@ -40,7 +43,8 @@ export function useSSEContext(): SSEContext {
 
 /** The same for our own plugin, which runs before the application's: those may still choose the driver. */
 export function startSSEContext(): SSEContext {
-  return context ??= createContext()
+  // Another plugin, or a request, may be the first.
+  return context ??= outside(createContext)
 }
 
 /** Makes `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or `driver` is none. */
@@ -79,7 +83,7 @@ export function tapConnections(tapped: SSEContext['tap']): void {
 
 /** What the hooks of both versions of Nitro have in common. */
 interface NitroHooks {
-  callHook(name: string, payload: unknown): unknown
+  callHook(name: string, ...args: unknown[]): unknown
   callHookWith?(caller: typeof isSome, name: string, args: unknown[]): boolean
 }
 
@@ -92,14 +96,35 @@ export function ticketSecrets(): string[] {
   return readTicketSecrets(runtimeOptions().ticketSecret)
 }
 
-/** Ends all streams, and leaves the rest at work: requests under way may still publish. */
-export function leaveSSEContext(): void {
-  context?.leave()
+/** Ends all streams, and leaves the rest at work: requests under way may still publish. Resolves when what it has set off is through. */
+export async function leaveSSEContext(): Promise<void> {
+  await context?.leave()
 }
 
-/** Ends what {@link useSSEContext} began, if anything did. */
-export async function closeSSEContext(): Promise<void> {
-  await context?.close()
+/**
+ * Has the hook `close` end all streams first, then run the application's own listeners, which may still publish, and close the driver last;
+ * whoever calls it, and whenever they were added. Listeners run in the order in which they were added, and ours is the first, so that one of
+ * them could not wait for the others: the call itself is wrapped. Returns a function that calls the hook, once however often it is called.
+ */
+export function closeWithHook(hooks: object): () => Promise<void> {
+  const hooked = hooks as NitroHooks
+  const { callHook } = hooked
+  hooked.callHook = function (name, ...args) {
+    return name === 'close' ? closeAround(() => callHook.call(hooks, name, ...args)) : callHook.call(hooks, name, ...args)
+  }
+  let called: Promise<void> | undefined
+  // A listener that fails is the application's, as where Nitro calls them.
+  return () => called ??= Promise.resolve(hooked.callHook('close')).then(() => {}, error => console.error(error))
+}
+
+async function closeAround(listeners: () => unknown): Promise<void> {
+  await leaveSSEContext()
+  try {
+    await listeners()
+  }
+  finally {
+    await context?.close()
+  }
 }
 
 function runtimeOptions(): RuntimeOptions {
@@ -107,17 +132,23 @@ function runtimeOptions(): RuntimeOptions {
 }
 
 function createContext(): SSEContext {
-  const variables = unknownVariables(globalThis.process?.env ?? {}, runtimeOptions())
-  if (variables.length) console.warn(`[nuxt-sse] There is no option for ${variables.join(', ')}: it has no effect.`)
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
   const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
-  if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
+  // Once: `setSSEDriver` has the context made again.
+  if (!warned) warn(options, limits)
+  warned = true
   const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
   created.insight.hooks = connected
   created.tap = tap
   return created
+}
+
+function warn(options: ResolvedHandlerOptions, limits: PlatformLimits): void {
+  const variables = unknownVariables(globalThis.process?.env ?? {}, runtimeOptions())
+  if (variables.length) console.warn(`[nuxt-sse] There is no option for ${variables.join(', ')}: it has no effect.`)
+  if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
 }
 
 function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {
@@ -137,7 +168,7 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
   const connect = redisConnector(options)
   // That there is no client, too, and not by the first who publishes. By then all plugins have said whether they make clients themselves.
   setTimeout(() => {
-    if (!createClient) loadClient().catch(({ message }: Error) => console.error(message))
+    if (!createClient && !ownDriver) loadClient().catch(({ message }: Error) => console.error(message))
   })
   return async (settings, role) => {
     clientsMade = true

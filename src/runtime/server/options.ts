@@ -62,9 +62,9 @@ export interface SSEHandlerOptions {
    */
   leaseMs?: number
   /**
-   * How long producers (`channel.pipe`, `channel.run`) may take to finish when the server shuts down, in milliseconds from the signal.
-   * Then they are stopped, and their readers are told (`SHUTTING_DOWN`), or another process takes over. 0 does not wait. Module
-   * option: on a handler it has no effect. @default 1000
+   * How long a shutdown waits for what it sets off, in milliseconds from the signal: clean-ups that return a promise, generators that are told
+   * to return, publishes in flight, and producers (`channel.pipe`, `channel.run`). Producers are stopped then, and their readers are told
+   * (`SHUTTING_DOWN`), or another process takes over. 0 does not wait. Module option: on a handler it has no effect. @default 1000
    */
   shutdownMs?: number
   /**

@@ -1,5 +1,6 @@
 import { SSEError } from '../shared/errors'
 import { createEpoch, formatPosition } from '../shared/position'
+import { bindContext } from './async-context'
 import { pump } from './pump'
 import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
@@ -59,10 +60,8 @@ export class Producer {
     })
   }
 
-  /** Stops it: its source is released, and its readers are told. The first reason stands. */
-  abort(reason: SSEError): void {
-    this.#abort.abort(reason)
-  }
+  /** Stops it: its source is released, and its readers are told. The first reason stands. What listens to its signal runs in the context of the request that began it. */
+  readonly abort = bindContext((reason: SSEError): void => this.#abort.abort(reason))
 
   /** Resolves when its source, too, has let go of what it had: for as long must a request live that it belongs to. Never rejects. */
   async through(): Promise<void> {

@@ -1,6 +1,8 @@
 import { SSEError, invalidOption } from '../shared/errors'
 import { formatPosition } from '../shared/position'
 import { aborted } from './abort'
+import type { AsyncContext } from './async-context'
+import { captureContext, outside } from './async-context'
 import type { LogOnLost, LogState } from './drivers/types'
 import { keepAlive } from './keep-alive'
 import type { KeptRequest } from './keep-alive'
@@ -60,6 +62,8 @@ interface ProducedChannel {
 }
 
 interface Standby {
+  /** Of the request that has given the producer. */
+  context: AsyncContext
   producer: SSEProducer
   options: RunOptions
 }
@@ -99,13 +103,16 @@ export class Producers {
     await this.#startOnce(channel, producer, options)
   }
 
-  /** Resolves when all are through; after `withinMs` they are stopped, as is what begins later, and their readers told. */
-  async end(withinMs: number): Promise<void> {
-    const open = () => [...this.#starting.values(), ...[...this.#open].map(({ done }) => done)]
-    await settled(open, withinMs)
+  /** What is under way in this process. */
+  get underWay(): Promise<unknown>[] {
+    return [...this.#starting.values(), ...[...this.#open].map(({ done }) => done)]
+  }
+
+  /** Stops all, as it does what begins later. Resolves when their readers were told, or have had the time for it. */
+  async stop(): Promise<void> {
     this.#ending = shuttingDown('go on')
     for (const producer of this.#open) producer.abort(this.#ending)
-    await settled(open, LAST_WORD_MS)
+    await settled(() => this.underWay, LAST_WORD_MS)
   }
 
   /**
@@ -158,13 +165,13 @@ export class Producers {
     // Without the request, which is long over when it comes to that; unless the watch lives by it, and each request has its own.
     const options: RunOptions = REQUESTS_OWN_IO ? { event, ...rest } : rest
     const known = REQUESTS_OWN_IO ? undefined : this.#standbys.get(name)
-    if (known) return void Object.assign(known, { producer, options })
-    const standby: Standby = { producer, options }
+    const standby: Standby = { context: captureContext(), producer, options }
+    if (known) return void Object.assign(known, standby)
     if (!REQUESTS_OWN_IO) this.#standbys.set(name, standby)
     const { driver, closing, options: { leaseMs }, report } = this.init
     let missedSince: number | undefined
     const over = () => void this.#standbys.delete(name)
-    void watchLease(driver, name, retention, async (state) => {
+    outside(() => void watchLease(driver, name, retention, async (state) => {
       if (!state || isOver(state)) return true
       if (!state.lease && !state.closing) {
         // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nobody does.
@@ -174,10 +181,10 @@ export class Producers {
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
-      const started = await this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' })
+      const started = await standby.context.run(() => this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' }))
       // Whose watch is its own has begun another, if another was faster.
       return started || REQUESTS_OWN_IO
-    }, closing).catch(report).finally(over)
+    }, closing).catch(report).finally(over))
   }
 
   #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, lease?: Lease): Producer {

@@ -40,7 +40,7 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     const connection = new Connection(options, context, response, event)
     // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
     // and a place that is never given back is worse than one that is not counted.
-    if (leave && response.holdsRequest) connection.onClosed(leave)
+    if (leave && response.holdsRequest) connection.whenClosed(leave)
     else leave?.()
     return new RawConnection(event, response, connection)
   }

@@ -1,6 +1,7 @@
 import type { H3Event } from 'h3'
 import { pathOf } from '#sse/h3'
 import { SECRET_LENGTH, createEpoch, rootOf } from '../shared/position'
+import { outside } from './async-context'
 import { Channel } from './channel'
 import { ownKeyOf } from './client-key'
 import type { SSEContext } from './context'
@@ -107,7 +108,7 @@ export class RunChannel extends Channel {
   attend(): () => void {
     // Where the driver cannot be told, the next time may do. If none does, the window ends, as for a reader that was cut off.
     const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
-    const timer = unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE))
+    const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))
     return () => {
       clearInterval(timer)
       say()

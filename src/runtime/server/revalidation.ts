@@ -1,5 +1,6 @@
 import type { SSEPublicError } from '../shared/errors'
 import { SSEError } from '../shared/errors'
+import { captureContext } from './async-context'
 import type { Connection } from './connection'
 import type { Due, Heartbeats } from './heartbeat'
 import { spreadEarlier } from './jitter'
@@ -19,6 +20,8 @@ export class Revalidation implements Due {
   #at: number
   #running = false
   #unknown = 0
+  /** The timer that calls for checks is everybody's. */
+  readonly #context = captureContext()
 
   constructor(
     private readonly connection: Connection,
@@ -33,7 +36,7 @@ export class Revalidation implements Due {
   start(heartbeats: Heartbeats): void {
     if (this.connection.closed) return
     heartbeats.add(this)
-    this.connection.onClosed(() => heartbeats.delete(this))
+    this.connection.whenClosed(() => heartbeats.delete(this))
   }
 
   dueAt(): number {
@@ -42,6 +45,10 @@ export class Revalidation implements Due {
 
   fire(now: number): void {
     this.#at = now + this.everyMs
+    this.#context.run(() => this.#begin())
+  }
+
+  #begin(): void {
     // Never two at once.
     if (this.#running) return this.#onUnknown(new Error(`[nuxt-sse] The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
     this.#running = true

@@ -5,6 +5,7 @@ import { startOfHandwritten } from './asked-position'
 import { Channel } from './channel'
 import type { ResponseSink } from './sink'
 import type { SSEConnection } from './sse-connection'
+import type { CleanupContext } from './cleanups'
 import { runSafely } from './cleanups'
 import { Connection } from './connection'
 import type { SSEContext } from './context'
@@ -56,7 +57,7 @@ async function answerStream(served: Served, leave: (() => void) | undefined): Pr
   const response = createResponse(served.event)
   const connection = new Connection(served.options, served.context, response, served.event)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned.
-  if (leave) connection.onClosed(leave)
+  if (leave) connection.whenClosed(leave)
   const { revalidate } = served.options
   if (revalidate) {
     const { heartbeats, report } = served.context
@@ -76,7 +77,7 @@ async function startStream(served: Served, connection: Connection): Promise<unkn
     const result = await runHandler(served, connection, () => connection.signal)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
-    dispose(result, report)
+    dispose(result, served.context)
   }
   catch (error) {
     if (!connection.isOpen && !connection.closed) {
@@ -125,7 +126,7 @@ async function startChannel(channel: Channel, connection: Connection, context: S
   // Until it is told of its gap, a reader stands where it asked for: cut off before, it must ask again, and be told again.
   const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
-  if (channel instanceof RunChannel) connection.onClosed(channel.attend())
+  if (channel instanceof RunChannel) connection.whenClosed(channel.attend())
   streamChannel(connection, reader, context)
   return null
 }
@@ -159,7 +160,7 @@ async function pollSource(served: Served, left: AbortSignal): Promise<unknown> {
   const { event, options, context, request } = served
   const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left)
   if (!(result instanceof Channel)) {
-    dispose(result, context.report)
+    dispose(result, context)
     if (left.aborted) return null
     throw notPollable()
   }
@@ -172,7 +173,7 @@ async function pollSource(served: Served, left: AbortSignal): Promise<unknown> {
 }
 
 async function answerHead({ event, handler, options, context, request }: Served): Promise<unknown> {
-  dispose(await handler(event, new Connection(options, context, CLOSED_SINK)), context.report)
+  dispose(await handler(event, new Connection(options, context, CLOSED_SINK)), context)
   return sendHead(event, request.transport)
 }
 
@@ -189,9 +190,9 @@ const CLOSED_SINK: ResponseSink = {
 }
 
 /** Releases what a handler returned when it will not be streamed. */
-function dispose(result: unknown, report: (error: unknown) => void): void {
-  if (typeof result === 'function') runSafely(result as () => unknown, report)
-  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), report), report)
+function dispose(result: unknown, context: CleanupContext): void {
+  if (typeof result === 'function') runSafely(result as () => unknown, context)
+  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)
 }
 
 function invalidSource(result: unknown): SSEError {

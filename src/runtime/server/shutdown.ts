@@ -4,10 +4,17 @@ import type { Connection } from './connection'
 const RECONNECTS_PER_SECOND = 500
 
 /** Asks all clients to come back, spread over the time that their number needs, and over `retryMs` at least. */
-export function leaveAll(connections: Set<Connection>): void {
+export function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {
   const open = [...connections]
   const spreadMs = open.length * 1_000 / RECONNECTS_PER_SECOND
-  for (const connection of open) connection.leave(Math.ceil(Math.random() * Math.max(connection.options.retryMs, spreadMs)))
+  for (const connection of open) {
+    try {
+      connection.leave(Math.ceil(Math.random() * Math.max(connection.options.retryMs, spreadMs)))
+    }
+    catch (error) {
+      report(error)
+    }
+  }
 }
 
 /** Resolves when all promises that `open` gives are settled, with those that were added meanwhile, or when the time is up. */

@@ -1,4 +1,6 @@
 import type { Connection, ConnectionContext } from './connection'
+import { publicError } from './public-error'
+import { processTimeout } from './tick'
 import type { ChannelReader, ReaderStep } from './channel-reader'
 
 /** How long until a driver that could not be reached is asked again. */
@@ -10,7 +12,7 @@ const RETRY_MS = 500
  */
 export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
-  connection.onClosed(stream.close)
+  connection.whenClosed(stream.close)
   connection.onRoom = stream.pump
   reader.wake = connection.callable(stream.pump)
   stream.pump()
@@ -28,12 +30,19 @@ class ChannelStream {
     private readonly context: Pick<ConnectionContext, 'insight' | 'report'>,
   ) {}
 
+  /** Never throws: the readers of a channel are woken one after the other. */
   readonly pump = (): void => {
-    while (!this.#busy && this.connection.hasRoom) {
-      const step = this.reader.step()
-      if (!step) return
-      if (step instanceof Promise) return this.#ask(step)
-      this.#send(step)
+    try {
+      while (!this.#busy && this.connection.hasRoom) {
+        const step = this.reader.step()
+        if (!step) return
+        if (step instanceof Promise) return this.#ask(step)
+        this.#send(step)
+      }
+    }
+    catch (error) {
+      this.connection.run(() => this.context.report(error, 'driver'))
+      this.connection.fail(publicError(error))
     }
   }
 
@@ -53,10 +62,10 @@ class ChannelStream {
     }, (error) => {
       if (connection.closed) return
       // Once for all attempts: a driver that is away for an hour would fill the log.
-      if (!this.#failing) context.report(error, 'driver')
+      if (!this.#failing) connection.run(() => context.report(error, 'driver'))
       this.#failing = true
       // Open connections stay open while the driver is away; the position has not moved.
-      this.#retry = setTimeout(() => {
+      this.#retry = processTimeout(() => {
         this.#busy = false
         this.pump()
       }, RETRY_MS)
@@ -69,7 +78,7 @@ class ChannelStream {
       case 'messages': return connection.writeShared(step.run.bytes, step.run.entries.length)
       case 'gap':
         connection.control({ type: 'gap', ...step.gap }, step.gap.position)
-        return this.context.insight.onGap(this.reader.name, step.gap, 'stream')
+        return connection.run(() => this.context.insight.onGap(this.reader.name, step.gap, 'stream'))
       case 'error': return connection.fail(step.error)
       case 'end': return void connection.close()
     }

@@ -61,7 +61,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
   connection.onClosed(() => {
     // As with `for await`, a source that is complete or has failed has released itself. Not awaited: a generator that hangs in
     // an `await` of its own must not hold back the end of the response.
-    if (!over) void release(iterator, report)
+    if (!over) return release(iterator, report)
   })
   try {
     // A generator runs up to its first await before the preamble is sent, so that it can still look at the request.

@@ -1,3 +1,4 @@
+import { outside } from './async-context'
 import { REQUESTS_OWN_IO } from './request-io'
 
 /**
@@ -14,6 +15,11 @@ export const afterTick: (task: () => void) => void = REQUESTS_OWN_IO
 export function unref<T>(timer: T): T {
   (timer as { unref?: () => void }).unref?.()
   return timer
+}
+
+/** A timer of the process: it keeps neither the process alive nor the request that sets it. */
+export function processTimeout(task: () => void, ms: number): ReturnType<typeof setTimeout> {
+  return outside(() => unref(setTimeout(task, ms)))
 }
 
 /** Resolves after `ms` milliseconds, or as soon as `signal` aborts. */

@@ -25,6 +25,38 @@ class Beat implements Due {
 }
 
 describe('heartbeats', () => {
+  it.each([1, 3, 20])('one that throws stops no other, in its slot or in another: %i of them', (many) => {
+    const reported: unknown[] = []
+    const heartbeats = new Heartbeats(error => reported.push(error))
+    const failing = Array.from({ length: many }, (_, index) => new Beat(1_000, () => {
+      throw new Error(`member ${index}`)
+    }))
+    const others = [200, 1_000, 1_000, 15_000].map(everyMs => new Beat(everyMs))
+    // Before, between and behind the others of its slot.
+    for (const beat of [...failing.slice(0, many / 2), others[1]!, ...failing.slice(many / 2), others[0]!, others[2]!, others[3]!]) heartbeats.add(beat)
+    vi.advanceTimersByTime(31_000)
+    expect(others.map(({ fired }) => fired.length)).toEqual([expect.closeTo(155, -1), expect.closeTo(30, -1), expect.closeTo(30, -1), 2])
+    // It fires again when it is due again.
+    for (const { fired } of failing) expect(fired.length).toBe(others[1]!.fired.length)
+    expect(reported).toHaveLength(many * failing[0]!.fired.length)
+    for (const beat of [...failing, ...others]) heartbeats.delete(beat)
+    expect([heartbeats.size, vi.getTimerCount()]).toEqual([0, 0])
+  })
+
+  it('one that throws before it has moved on does not fire for ever', () => {
+    const reported: unknown[] = []
+    const heartbeats = new Heartbeats(error => reported.push(error))
+    const due = performance.now() + 100
+    heartbeats.add({
+      dueAt: () => due,
+      fire() {
+        throw new Error('stuck')
+      },
+    })
+    vi.advanceTimersByTime(10_000)
+    expect([reported.length, heartbeats.size, vi.getTimerCount()]).toEqual([1, 0, 0])
+  })
+
   it.each([[15_000, 100], [2_500, 100], [1_000, 10], [200, 10], [20, 10]])('fire every %i ms, at most one slot of %i ms late and never early', (everyMs, slotMs) => {
     const heartbeats = new Heartbeats()
     vi.advanceTimersByTime(37)

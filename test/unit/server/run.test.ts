@@ -209,6 +209,16 @@ describe('stop', () => {
     await servers[at]!.channel('none').stop()
   })
 
+  it.each([['leaves', false], ['closes', true]])('rejects when the process %s before the producer has stopped', async (_, closes) => {
+    // Of another process, which does not hear it.
+    await store.lease('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, DEFAULT_HANDLER_OPTIONS.retention)
+    const stopped = code(channel(1).stop())
+    await eventually(async () => expect((await store.state('c')).lease).toMatchObject({ stopping: true }))
+    await (closes ? servers[1]!.context.close() : servers[1]!.context.leave())
+    expect(await stopped).toBe('SHUTTING_DOWN')
+    expect((await store.state('c')).lease).toMatchObject({ stopping: true })
+  })
+
   it('is heard at once, and not when the lease is renewed next', async () => {
     const slow = await startSSEServer({ leaseMs: 600_000 }, drivers[0])
     let signal: AbortSignal | undefined

@@ -46,7 +46,8 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   let subscribers: Promise<RedisSubscriber | RedisShards> | undefined
   let clustered = false
   let closed = false
-  const outage = new RedisOutage(report, () => clustered ? CLUSTER_QUIET_MS : 0)
+  // Connections that end because we close them are no outage.
+  const outage = new RedisOutage((message, cause) => void (closed || report(message, cause)), () => clustered ? CLUSTER_QUIET_MS : 0)
 
   async function make(role: RedisRole): Promise<RedisClient> {
     try {

@@ -1,16 +1,19 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
 import { SSEError } from '../../shared/errors'
 import { Channel } from '../channel'
-import { closeSSEContext, connectHooks, startSSEContext } from '../nitro'
+import { closeWithHook, connectHooks, startSSEContext } from '../nitro'
 import { toHttpError } from '../response'
 import { listenToSignals } from '../signals'
+
+/** Presets without a listener to signals (`bun`, `deno-server`), or with a process that is not theirs (`node-listener`). */
+const NEVER_CLOSED = ['bun', 'deno-server', 'node-listener']
 
 /** For Nitro 2: ends all streams when the server goes. The driver closes with the hook: requests that are still at work may publish. */
 export default defineNitroPlugin((nitroApp) => {
   // Made now, so that an option that makes no sense stops the server at its start.
   startSSEContext()
   connectHooks(nitroApp.hooks)
-  nitroApp.hooks.hook('close', closeSSEContext)
+  const close = closeWithHook(nitroApp.hooks)
   // h3 takes a channel, which has an `end()`, for a response that somebody else sends: nothing would ever be sent.
   nitroApp.hooks.hook('beforeResponse', (event, response) => {
     if (!(response.body instanceof Channel)) return
@@ -20,7 +23,7 @@ export default defineNitroPlugin((nitroApp) => {
     response.body = toHttpError(event, error)
   })
   if (import.meta.dev) return
-  const signals = listenToSignals(import.meta.preset)
+  const signals = listenToSignals({ preset: import.meta.preset, neverClosed: NEVER_CLOSED, close })
   // Known when the application is built: no other preset has this in its bundle.
   if (import.meta.preset === 'node-cluster' && signals) void import('./pass-signals-on').then(({ passSignalsOn }) => passSignalsOn(signals))
 })

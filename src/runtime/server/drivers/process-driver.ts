@@ -1,0 +1,66 @@
+import { SSEError } from '../../shared/errors'
+import { outside } from '../async-context'
+import type { LogDriver } from './types'
+
+/** A driver as one process uses it. */
+export interface ProcessDriver extends LogDriver {
+  /** Resolves when no write is under way; `undefined` when none is. Never rejects. */
+  readonly writing: Promise<void> | undefined
+}
+
+/**
+ * Runs each operation of `driver` {@link outside} of the request that asks for it: what the driver makes when it is first needed (clients,
+ * subscriptions, timers) belongs to the process. When the process has closed the driver, operations reject with `SHUTTING_DOWN`, also those
+ * under way: nobody should look for a fault in the store.
+ */
+export function createProcessDriver(driver: LogDriver): ProcessDriver {
+  let closed = false
+  let writes = 0
+  let idle: PromiseWithResolvers<void> | undefined
+
+  const orClosed = (error: unknown): never => {
+    throw closed ? shuttingDown(error) : error
+  }
+  const done = () => {
+    if (--writes > 0) return
+    idle?.resolve()
+    idle = undefined
+  }
+  function read<T>(operation: () => Promise<T>): Promise<T> {
+    return closed ? Promise.reject(shuttingDown()) : outside(operation).catch(orClosed)
+  }
+  function write<T>(operation: () => Promise<T>): Promise<T> {
+    if (closed) return Promise.reject(shuttingDown())
+    writes++
+    return outside(operation).then((result) => {
+      done()
+      return result
+    }, (error) => {
+      done()
+      return orClosed(error)
+    })
+  }
+
+  const methods: Omit<ProcessDriver, 'name' | 'recheckMs'> = {
+    append: (...args) => write(() => driver.append(...args)),
+    finish: (...args) => write(() => driver.finish(...args)),
+    lease: (...args) => write(() => driver.lease(...args)),
+    remove: (...args) => write(() => driver.remove(...args)),
+    state: (...args) => read(() => driver.state(...args)),
+    read: (...args) => read(() => driver.read(...args)),
+    subscribe: (...args) => read(() => driver.subscribe(...args)),
+    close() {
+      closed = true
+      return outside(() => driver.close())
+    },
+    get writing() {
+      return writes === 0 ? undefined : (idle ??= Promise.withResolvers<void>()).promise
+    },
+  }
+  // Anything else that the driver has is its own.
+  return Object.create(driver, Object.getOwnPropertyDescriptors(methods)) as ProcessDriver
+}
+
+function shuttingDown(cause?: unknown): SSEError {
+  return new SSEError('SHUTTING_DOWN', 'The server is shutting down, and its channels are closed.', { statusCode: 503, cause })
+}
