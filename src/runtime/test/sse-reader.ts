@@ -35,7 +35,7 @@ const SHOWN_CHARACTERS = 2_000
 export class SSEReader<T = unknown> implements AsyncDisposable {
   /** All that came, including control messages, as it was on the wire. */
   readonly events: EventSourceMessage[] = []
-  /** Ordinary messages, with their data parsed; data that is not JSON stays a string. */
+  /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data where `open` says `text`. */
   readonly messages: SSEMessage<T>[] = []
   /** `open`, `gap`, `end`, `error`, `leave`. */
   readonly controls: SSEControlSeen[] = []
@@ -52,6 +52,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   readonly #controller: AbortController
   readonly #timeoutMs: number
   readonly #waiting = new Set<() => void>()
+  #isText = false
 
   constructor(readonly response: Response, controller: AbortController, timeoutMs = DEFAULT_TIMEOUT_MS) {
     this.#controller = controller
@@ -84,8 +85,14 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #take(received: EventSourceMessage): void {
     const { id, event, data } = received
     this.events.push(received)
-    if (event === CONTROL_EVENT) this.controls.push(parseJson(data) as SSEControlSeen)
-    else this.messages.push({ id, event, data: parseJson(data) as T })
+    if (event === CONTROL_EVENT) this.#control(parseJson(data) as SSEControlSeen)
+    else this.messages.push({ id, event, data: (this.#isText ? data : parseJson(data)) as T })
+  }
+
+  #control(control: SSEControlSeen): void {
+    this.controls.push(control)
+    // Foreign servers may send anything under this name.
+    if (control?.type === 'open') this.#isText = control.text === true
   }
 
   get status(): number {
