@@ -29,8 +29,8 @@ export interface SSERun {
 export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
 
 export interface SSERunOptions {
-  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `anew` forgets it, and begins a new epoch. @default 'attach' */
-  ifEnded?: 'attach' | 'anew'
+  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `restart` forgets it, and begins a new epoch. @default 'attach' */
+  ifEnded?: 'attach' | 'restart'
   /**
    * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
    * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
@@ -93,7 +93,7 @@ export class Producers {
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
   async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
     if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
-    if (![undefined, 'attach', 'anew'].includes(options.ifEnded)) throw invalidOption('ifEnded', '`"attach"` or `"anew"`', options.ifEnded)
+    if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
     if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
     if (this.init.closing.aborted) throw shuttingDown('start')
     await this.#startOnce(channel, producer, options)
@@ -138,7 +138,7 @@ export class Producers {
     const { name, retention } = channel
     const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
     const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
-    const { held, state } = await lease.acquire(ifEnded === 'anew', epoch)
+    const { held, state } = await lease.acquire(ifEnded === 'restart', epoch)
     if (!held || !state) {
       this.#standBy(channel, producer, options)
       return false
