@@ -43,8 +43,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
-  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
-    const producer = this.context.producers.pipe(this, source, signal)
+  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
+    const producer = this.context.producers.pipe(this, source, signal, parse)
     keepAlive(event, producer.through())
     return producer.done
   }

@@ -1,6 +1,7 @@
 import { SSEError } from '../shared/errors'
 import { createEpoch, formatPosition } from '../shared/position'
 import { pump } from './pump'
+import type { SSEPipeParse } from './pump'
 import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
 import type { Insight, SSEErrorPlace } from './insight'
@@ -33,6 +34,8 @@ export interface ProducerInit {
   /** Begins the source, or resolves with it. */
   source: (signal: AbortSignal) => unknown
   maxMessageBytes: number
+  /** Of a pipe. */
+  parse?: SSEPipeParse
   /** Of a run: nothing is appended without it. */
   lease?: Lease
 }
@@ -91,12 +94,13 @@ export class Producer {
   }
 
   async #run(): Promise<void> {
-    const { lease, maxMessageBytes, source } = this.init
+    const { lease, maxMessageBytes, parse, source } = this.init
     const { signal } = this.#abort
     try {
       await pump(() => source(signal), {
         signal,
         maxMessageBytes,
+        parse,
         encode: item => this.#encode(item),
         append: entries => this.#append(entries),
         report: this.context.report,

@@ -7,8 +7,8 @@ import type { KeptRequest } from './keep-alive'
 import { Lease, watchLease } from './lease'
 import type { ResolvedHandlerOptions, SSERetention } from './options'
 import { Producer } from './producer'
-import type { ProducerContext } from './producer'
-import type { SSEPipeSource } from './pump'
+import type { ProducerContext, ProducerInit } from './producer'
+import type { SSEPipeParse, SSEPipeSource } from './pump'
 import { REQUESTS_OWN_IO } from './request-io'
 import { settled } from './shutdown'
 
@@ -80,8 +80,8 @@ export class Producers {
     return this.#open.size
   }
 
-  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Producer {
-    const producer = this.#produce(channel, () => source)
+  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal, parse?: SSEPipeParse): Producer {
+    const producer = this.#produce(channel, () => source, { parse })
     const stop = () => producer.abort(aborted(signal!.reason))
     if (signal?.aborted) stop()
     else signal?.addEventListener('abort', stop)
@@ -144,7 +144,7 @@ export class Producers {
       return false
     }
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
-    const produced = this.#produce(channel, signal => producer({ signal, ...place }), lease)
+    const produced = this.#produce(channel, signal => producer({ signal, ...place }), { lease })
     produced.done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
     })
@@ -180,8 +180,8 @@ export class Producers {
     }, closing).catch(report).finally(over)
   }
 
-  #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, lease?: Lease): Producer {
-    const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, lease })
+  #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, rest: Pick<ProducerInit, 'lease' | 'parse'>): Producer {
+    const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, ...rest })
     if (this.#ending) producer.abort(this.#ending)
     this.#open.add(producer)
     const over = () => void this.#open.delete(producer)

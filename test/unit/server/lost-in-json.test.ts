@@ -153,7 +153,11 @@ describe('what JSON would lose in silence', () => {
   })
 
   it('sends a bigint where the application has given it a toJSON', () => {
-    Object.assign(BigInt.prototype, { toJSON(this: bigint) { return String(this) } })
+    Object.assign(BigInt.prototype, {
+      toJSON(this: bigint) {
+        return String(this)
+      },
+    })
     try {
       expect(encodeData({ n: 1n }, MAX, true)).toBe('{"n":"1"}')
     }
