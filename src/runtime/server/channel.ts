@@ -1,5 +1,6 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/position'
 import { SSEError, invalidOption, printValue } from '../shared/errors'
+import { publicChannelName } from '../shared/secret-epoch'
 import type { SSEMessage } from '../shared/types'
 import type { SSEContext } from './context'
 import type { SSERetention } from './options'
@@ -77,7 +78,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
-    throw new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${this.name}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+    throw new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {

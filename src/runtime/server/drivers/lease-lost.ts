@@ -1,10 +1,11 @@
 import type { SSEPublicError } from '../../shared/errors'
 import { SSEError } from '../../shared/errors'
+import { publicChannelName } from '../../shared/secret-epoch'
 import type { LogOnLost } from './types'
 
 /** What every driver tells a producer that no longer holds its lease. */
 export function leaseLost(channel: string): SSEError {
-  return new SSEError('LEASE_LOST', `[nuxt-sse] The producer of channel \`${channel}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
+  return new SSEError('LEASE_LOST', `[nuxt-sse] The producer of channel \`${publicChannelName(channel)}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
 }
 
 /** How a log counts as ended when its producer is lost. Where it may be restarted, a client that comes back may do just that. */
