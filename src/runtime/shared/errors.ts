@@ -22,7 +22,7 @@ export type SSEErrorCode
 export interface SSEErrorOptions {
   /** HTTP status that fits. Default 500. */
   statusCode?: number
-  /** Whether trying again may help. Default: what the status says, see {@link isRetryableStatus}. */
+  /** Whether trying again may help. Default: what the status says (see {@link isRetryableStatus}), and `false` for {@link isMistakeCode}. */
   retry?: boolean
   /** See {@link SSEError.retryAt}. */
   retryAt?: number
@@ -57,7 +57,7 @@ export class SSEError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.statusCode = options.statusCode ?? 500
-    this.retry = options.retry ?? isRetryableStatus(this.statusCode)
+    this.retry = options.retry ?? (isRetryableStatus(this.statusCode) && !isMistakeCode(code))
     this.retryAt = options.retryAt
     this.details = options.details ?? {}
   }
@@ -66,6 +66,11 @@ export class SSEError extends Error {
 /** RFC 9110: a 4xx says that the same request will fail again, except for the four that are about time. */
 export function isRetryableStatus(statusCode: number): boolean {
   return statusCode >= 500 || statusCode < 400 || statusCode === 408 || statusCode === 425 || statusCode === 429
+}
+
+/** Only a developer can fix what such a code reports (`INVALID_SOURCE`, `RESERVED_EVENT`, …): the same request fails again. */
+export function isMistakeCode(code: string): boolean {
+  return /^(?:INVALID|RESERVED)_|^TICKET_SECRET/.test(code)
 }
 
 /** One sentence shape for refused options, with both values printed. */
