@@ -41,7 +41,7 @@ export async function readJson(response: Response, touch = () => {}): Promise<un
 
 /** An error as a server tells of it. What is not of the type that it should be counts as not said. */
 export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
-  return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'It was not said why', {
+  return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'The server gave no reason.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })

@@ -115,7 +115,7 @@ export class ChannelReader {
     await this.channel.refresh()
     if (this.#life !== this.channel.life || this.offset >= this.channel.state.last) return this.step()
     // Asking again at once would go on for ever.
-    throw new SSEError('DRIVER_UNAVAILABLE', `[nuxt-sse] Channel \`${publicChannelName(this.channel.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.channel.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
 
   /** The log has begun anew since this reader began: whatever it has had is of another life. */

@@ -46,7 +46,7 @@ export class EventStreamReader {
       onError: (error) => {
         // Any other is about a line that readers skip, by the standard.
         if (error.type !== 'max-buffer-size-exceeded') return
-        this.#failure ??= new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected the messages of a piped event stream to have at most ${options.maxLength} characters.`, { statusCode: 413, cause: error })
+        this.#failure ??= new SSEError('MESSAGE_TOO_LARGE', `Expected the messages of a piped event stream to have at most ${options.maxLength} characters.`, { statusCode: 413, cause: error })
       },
     })
   }

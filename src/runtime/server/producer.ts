@@ -83,7 +83,7 @@ export class Producer {
   async abandon(): Promise<void> {
     const { context: { driver, report }, init: { channel: { name, retention }, lease } } = this
     lease?.abandon()
-    report(new SSEError('PRODUCER_LOST', `[nuxt-sse] The producer of channel \`${publicChannelName(name)}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
+    report(new SSEError('PRODUCER_LOST', `The producer of channel \`${publicChannelName(name)}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
     try {
       if (lease?.onLost === 'restart') await lease.release()
       else await driver.finish(name, { error: PRODUCER_LOST.fail }, retention, lease?.token)

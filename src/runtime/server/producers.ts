@@ -95,7 +95,7 @@ export class Producers {
     if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
     if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
     if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
-    if (this.init.closing.aborted) throw shuttingDown('start')
+    if (this.init.closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     await this.#startOnce(channel, producer, options)
   }
 
@@ -103,7 +103,7 @@ export class Producers {
   async end(withinMs: number): Promise<void> {
     const open = () => [...this.#starting.values(), ...[...this.#open].map(({ done }) => done)]
     await settled(open, withinMs)
-    this.#ending = shuttingDown('go on')
+    this.#ending = shuttingDown('The server shut down before the stream was complete.')
     for (const producer of this.#open) producer.abort(this.#ending)
     await settled(open, LAST_WORD_MS)
   }
@@ -195,6 +195,6 @@ function isOver({ closing }: LogState): boolean {
   return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
 }
 
-function shuttingDown(what: string): SSEError {
-  return new SSEError('SHUTTING_DOWN', `[nuxt-sse] The server shuts down: a producer cannot ${what}.`, { statusCode: 503 })
+function shuttingDown(message: string): SSEError {
+  return new SSEError('SHUTTING_DOWN', message, { statusCode: 503 })
 }

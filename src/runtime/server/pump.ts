@@ -131,7 +131,7 @@ async function begin(source: () => unknown, signal: AbortSignal, report: (error:
 async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
   if (!(source instanceof Response)) {
     if (Array.isArray(source) || isIterableSource(source)) return { iterator: iterate(source) }
-    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
+    throw new SSEError('INVALID_SOURCE', `Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
   }
   const { ok, status, body, headers } = source
   const type = headers.get('content-type')
@@ -139,7 +139,7 @@ async function open(source: unknown, signal: AbortSignal, report: (error: unknow
   // Of ours, the answer to who has read a channel to its end.
   if (isOurs && status === 204) return { iterator: iterate([]) }
   if (ok && body && (!type || type.toLowerCase().startsWith(STREAM_CONTENT_TYPE))) return { iterator: iterate(body), isOurs }
-  throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
+  throw new Error(`Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
 }
 
 /** The first characters of a body, for a log: it may be of any size, or endless. */

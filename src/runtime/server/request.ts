@@ -42,7 +42,7 @@ export function channelPosition(position: SSERequest['position']): PositionReque
   const request = parsePositionRequest(position.text)
   if (request) return request
   if (position.source === 'header') return 'malformed'
-  throw new SSEError('INVALID_POSITION', `[nuxt-sse] Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
+  throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
 
 function readTransport({ accept, query: { transport } }: RawRequest): SSETransport {
@@ -56,7 +56,7 @@ function readTransport({ accept, query: { transport } }: RawRequest): SSETranspo
   if (ranges.has(POLL_CONTENT_TYPE)) return 'poll'
   if (ranges.has('*/*') || ranges.has('text/*')) return 'stream'
   if (ranges.has('application/*')) return 'poll'
-  throw new SSEError('NOT_ACCEPTABLE', `[nuxt-sse] Expected \`Accept\` to allow \`${STREAM_CONTENT_TYPE}\` or \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
+  throw new SSEError('NOT_ACCEPTABLE', `Expected \`Accept\` to allow \`${STREAM_CONTENT_TYPE}\` or \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
 }
 
 /** Media ranges without parameters. Of the weights only 0 matters, which means "not this" (RFC 9110, 12.4.2). */
@@ -87,5 +87,5 @@ function readWaitMs(waitMs: unknown): number | undefined {
 }
 
 function invalidQuery(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_QUERY', `[nuxt-sse] Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
+  return new SSEError('INVALID_QUERY', `Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
 }

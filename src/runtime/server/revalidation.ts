@@ -43,7 +43,7 @@ export class Revalidation implements Due {
   fire(now: number): void {
     this.#at = now + this.everyMs
     // Never two at once.
-    if (this.#running) return this.#onUnknown(new Error(`[nuxt-sse] The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
+    if (this.#running) return this.#onUnknown(new Error(`The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
     this.#running = true
     void this.#ask()
   }
@@ -78,5 +78,5 @@ export class Revalidation implements Due {
   }
 }
 
-const LAPSED = publicError(new SSEError('UNAUTHORIZED', 'The right to this stream has lapsed.', { statusCode: 401, retry: false }))
-const UNKNOWN = publicError(new SSEError('REVALIDATION_FAILED', 'The right to this stream could not be checked.', { statusCode: 503 }))
+const LAPSED = publicError(new SSEError('UNAUTHORIZED', 'You no longer have access to this stream.', { statusCode: 401, retry: false }))
+const UNKNOWN = publicError(new SSEError('REVALIDATION_FAILED', 'Your access to this stream could not be verified.', { statusCode: 503 }))

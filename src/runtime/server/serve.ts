@@ -39,7 +39,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
-    if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
+    if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
     const leave = admit(event, options, context)
@@ -197,7 +197,7 @@ function dispose(result: unknown, report: (error: unknown) => void): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
+  return new SSEError('INVALID_SOURCE', `Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
 }
 
 const silent = new Set<string>()

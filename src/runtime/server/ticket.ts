@@ -42,7 +42,7 @@ export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRE
     // In seconds, and to the millisecond: the standard allows a fraction.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
     .sign(toKey(secret))
-  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
+  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
   return ticket
 }
 
@@ -55,7 +55,7 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
       // The time is looked at below, to the millisecond, and only of what was signed.
       const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
       const expiresAt = Math.round(payload.exp! * 1000)
-      if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired: ask for a fresh one.', { statusCode: 401 })
+      if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired. Request a new one.', { statusCode: 401 })
       return { channel: payload.channel, claims: payload.claims, expiresAt }
     }
     catch (error) {
@@ -77,14 +77,14 @@ function toJson<T>(value: T): T {
     return JSON.parse(JSON.stringify(value))
   }
   catch (cause) {
-    throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected `claims` to be what JSON can hold.', { cause })
+    throw new SSEError('INVALID_OPTION', 'Expected `claims` to be what JSON can hold.', { cause })
   }
 }
 
 function invalid(): SSEError {
-  return new SSEError('TICKET_INVALID', 'This is no ticket of ours.', { statusCode: 401 })
+  return new SSEError('TICKET_INVALID', 'Invalid ticket.', { statusCode: 401 })
 }
 
 function secretMissing(): SSEError {
-  return new SSEError('TICKET_SECRET_MISSING', '[nuxt-sse] Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.')
+  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.')
 }

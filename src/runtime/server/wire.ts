@@ -84,14 +84,14 @@ export function encodePreamble(retryMs: number, open: SSEControl, id?: string): 
 /** Lines that every client skips. Text of several lines becomes several comments. */
 export function encodeComment(text: string): string {
   if (typeof text !== 'string') {
-    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a string, got ${describeValue(text)}.`)
+    throw new SSEError('INVALID_DATA', `Expected a comment to be a string, got ${describeValue(text)}.`)
   }
   return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
 }
 
 export function encodeRetry(retryMs: number): string {
   if (!Number.isSafeInteger(retryMs) || retryMs < 0) {
-    throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`retry\` to be a whole number of milliseconds, got ${printValue(retryMs)}.`)
+    throw new SSEError('INVALID_OPTION', `Expected \`retry\` to be a whole number of milliseconds, got ${printValue(retryMs)}.`)
   }
   return `retry: ${retryMs}\n\n`
 }
@@ -118,7 +118,7 @@ export function encodeData(data: unknown, maxMessageBytes: number, deep = import
 
 function invalidData(data: unknown, cause?: unknown, lost = cause === undefined ? undefined : tryToFindLost(data)): SSEError {
   const { what, path } = lost ?? { what: describeValue(data), path: 'data' }
-  return new SSEError('INVALID_DATA', `[nuxt-sse] Expected the data of a message to be something that JSON can hold, got ${what}${path === 'data' ? '' : ` at \`${path}\``}.`, { cause })
+  return new SSEError('INVALID_DATA', `Expected the data of a message to be something that JSON can hold, got ${what}${path === 'data' ? '' : ` at \`${path}\``}.`, { cause })
 }
 
 /** An application's `toJSON` or getter may throw, and data may be nested deeper than the stack. */
@@ -136,17 +136,17 @@ export function assertSize(text: string, maxMessageBytes: number): void {
   if (text.length * 3 <= maxMessageBytes) return
   const bytes = byteLength(text)
   if (bytes <= maxMessageBytes) return
-  throw new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
+  throw new SSEError('MESSAGE_TOO_LARGE', `Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
 }
 
 /** Throws `RESERVED_EVENT` for the name of control messages, `INVALID_EVENT` for what a field cannot hold. */
 export function assertEvent(event: unknown): asserts event is string | undefined {
   if (event === undefined) return
   if (event === CONTROL_EVENT) {
-    throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
+    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
   if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
+    throw new SSEError('INVALID_EVENT', `Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
   }
 }
 
@@ -155,7 +155,7 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
-    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
+    throw new SSEError('INVALID_ID', `Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
   }
   return text
 }

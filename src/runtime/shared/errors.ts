@@ -75,7 +75,7 @@ export function isMistakeCode(code: string): boolean {
 
 /** One sentence shape for refused options, with both values printed. */
 export function invalidOption(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
+  return new SSEError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
 }
 
 /** A value as an error message shows it: as JSON where it has any, at most 80 characters of it. */

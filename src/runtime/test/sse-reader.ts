@@ -161,7 +161,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #failure(code: string, how: string): SSEError {
     const { status, headers, messages, controls, raw } = this
     const shown = raw.length > SHOWN_CHARACTERS ? `…${raw.slice(-SHOWN_CHARACTERS)}` : raw
-    return new SSEError(code, `[nuxt-sse] Expected more of ${this.response.url}${how}. It answered ${status}, ${headers.get('content-type') ?? 'without a content type'}. Received so far (messages: ${messages.length}, control messages: ${controls.length}):\n${shown || '(nothing)'}`, {
+    return new SSEError(code, `Expected more of ${this.response.url}${how}. It answered ${status}, ${headers.get('content-type') ?? 'without a content type'}. Received so far (messages: ${messages.length}, control messages: ${controls.length}):\n${shown || '(nothing)'}`, {
       retry: false,
       details: { received: { status, messages, controls, raw } },
     })
@@ -186,13 +186,13 @@ export async function readSSE<T = unknown>(url: string | URL, options: SSEReader
   if (!(timeoutMs > 0)) throw invalidOption('timeoutMs', 'a number of milliseconds, more than 0', timeoutMs)
   const [target, init] = prepare(url, options)
   const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(new SSEError('COLLECT_TIMEOUT', `[nuxt-sse] Expected ${target} to answer within ${timeoutMs} ms: no headers came.`, { retry: false })), timeoutMs)
+  const timer = setTimeout(() => controller.abort(new SSEError('COLLECT_TIMEOUT', `Expected ${target} to answer within ${timeoutMs} ms: no headers came.`, { retry: false })), timeoutMs)
   try {
     return new SSEReader<T>(await fetch(target, { ...init, signal: controller.signal }), controller, timeoutMs)
   }
   catch (cause) {
     if (cause instanceof SSEError) throw cause
-    throw new SSEError('NETWORK', `[nuxt-sse] Expected ${target} to answer: nobody did. Is the server running?`, { retry: false, cause })
+    throw new SSEError('NETWORK', `Expected ${target} to answer: nobody did. Is the server running?`, { retry: false, cause })
   }
   finally {
     clearTimeout(timer)

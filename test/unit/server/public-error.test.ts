@@ -55,6 +55,6 @@ describe('errors', () => {
       expect(printValue(value).length).toBeLessThan(100)
       expect(printValue(value)).not.toContain('\n')
     }
-    expect(invalidOption('x', 'a number', 'y').message).toBe('[nuxt-sse] Expected `x` to be a number, got `"y"`.')
+    expect(invalidOption('x', 'a number', 'y').message).toBe('Expected `x` to be a number, got `"y"`.')
   })
 })

@@ -73,7 +73,7 @@ describe('the epoch of a resumable run', () => {
     server.context.tap = recorder.tap
     const hooks = createHooks<SSEHooks>()
     for (const name of ['sse:open', 'sse:close', 'sse:publish', 'sse:gap', 'sse:error'] as const) {
-      hooks.hook(name, (payload) => {
+      hooks.hook(name, (payload: object) => {
         heard.add(name)
         // The request is the client's own.
         const { event: _, ...rest } = payload as { event?: unknown }
@@ -81,7 +81,7 @@ describe('the epoch of a resumable run', () => {
         recorder.hooks[name](payload as never)
       })
     }
-    server.context.insight.hooks = { isHeard: () => true, call: (name, payload) => hooks.callHook(name, payload as never) }
+    server.context.insight.hooks = { isHeard: () => true, call: (name, payload) => (hooks.callHook as (name: string, payload: unknown) => unknown)(name, payload) }
   })
   afterEach(async () => {
     driver.heal()

@@ -140,6 +140,6 @@ function hasProto(json: string): boolean {
 }
 
 function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why.replace('[nuxt-sse] ', '')}`)
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why}`)
   return unreadable
 }
