@@ -77,16 +77,14 @@ export async function refusalOf(response: Response, contentType: string, code: s
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
   const body = await readJson(response).catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown, retry?: unknown } } | undefined
-  const mayRetry = isRetryableStatus(status)
-  const said = body?.data?.retry
   const pending = status === 503 && body?.type === 'pending'
   return {
     type: 'failed',
-    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry: typeof said === 'boolean' ? said : mayRetry }),
+    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry: body?.data?.retry }),
     retryAfterMs: pending ? Math.max(msOf(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
     // The server works, but something that it depends on does not.
     uncounted: pending,
     // With these statuses, the server has done nothing.
-    refused: status === 503 || status === 406 || (mayRetry && status < 500),
+    refused: status === 503 || status === 406 || (status < 500 && isRetryableStatus(status)),
   }
 }

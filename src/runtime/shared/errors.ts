@@ -68,9 +68,9 @@ export function isRetryableStatus(statusCode: number): boolean {
   return statusCode >= 500 || statusCode < 400 || statusCode === 408 || statusCode === 425 || statusCode === 429
 }
 
-/** Only a developer can fix what such a code reports (`INVALID_SOURCE`, `RESERVED_EVENT`, …): the same request fails again. */
+/** Only a developer can fix what such a code reports (`INVALID_SOURCE`, `RESERVED_EVENT`): the same request fails again. */
 export function isMistakeCode(code: string): boolean {
-  return /^(?:INVALID|RESERVED)_|^TICKET_SECRET/.test(code)
+  return /^(?:INVALID|RESERVED)_/.test(code)
 }
 
 /** One sentence shape for refused options, with both values printed. */

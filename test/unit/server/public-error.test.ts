@@ -36,7 +36,7 @@ describe('errors', () => {
     expect(new SSEError('X', 'x')).not.toHaveProperty('cause')
   })
   it('what only a developer can fix is not retried, unless it is said', () => {
-    for (const code of ['INVALID_SOURCE', 'INVALID_OPTION', 'INVALID_EVENT', 'INVALID_DATA', 'INVALID_ROUTE_RULE', 'RESERVED_EVENT', 'TICKET_SECRET_MISSING']) {
+    for (const code of ['INVALID_SOURCE', 'INVALID_OPTION', 'INVALID_EVENT', 'INVALID_DATA', 'INVALID_ROUTE_RULE', 'RESERVED_EVENT']) {
       expect(new SSEError(code, 'x'), code).toMatchObject({ statusCode: 500, retry: false })
       expect(publicError(new SSEError(code, 'x')), code).toMatchObject({ retry: false })
       expect(new SSEError(code, 'x', { retry: true }).retry).toBe(true)
