@@ -52,6 +52,22 @@ describe.each(['stream', 'poll'] as const)('what our client does with an error o
   })
 })
 
+describe('an HTTP error', () => {
+  it('says `retry` only where its status says otherwise', async () => {
+    const data = async (error: SSEError) => {
+      const path = `/${Math.random()}`
+      server.route(path, () => {
+        throw error
+      })
+      return (await (await fetch(server.url + path)).json()).data
+    }
+    expect(await data(new SSEError('A', 'x', { statusCode: 401 }))).toEqual({ code: 'A' })
+    expect(await data(new SSEError('A', 'x', { statusCode: 503 }))).toEqual({ code: 'A' })
+    expect(await data(new SSEError('A', 'x', { statusCode: 401, retry: true }))).toEqual({ code: 'A', retry: true })
+    expect(await data(new SSEError('INVALID_SOURCE', 'x'))).toEqual({ code: 'INVALID_SOURCE', retry: false })
+  })
+})
+
 describe('a source that yields what only its developer can fix', () => {
   it.each<[string, unknown, string]>([
     ['a name with a line break', new TaggedMessage(1, { event: 'a\nb' }), 'INVALID_EVENT'],
