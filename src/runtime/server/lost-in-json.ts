@@ -16,9 +16,9 @@ export function isLost(value: unknown, json: string | undefined): boolean {
   return (json === undefined || (json.length <= 4 && (json === '{}' || json === 'null'))) && typeof value === 'object' && value !== null && !isPlain(value)
 }
 
-/** The first value in `data`, at any depth, that is {@link isLost}, a `bigint` that JSON refuses, or a circle. Visits all of `data`. */
-export function findLost(data: unknown): LostValue | undefined {
-  return visit(data, '', 'data', [])
+/** The first value in `data` (its path begins with `name`), at any depth, that is {@link isLost}, a `bigint` that JSON refuses, or a circle. Visits all of `data`. */
+export function findLost(data: unknown, name = 'data'): LostValue | undefined {
+  return visit(data, '', name, [])
 }
 
 /** The kind of a value, and not its contents, which may be secret. */

@@ -2,6 +2,8 @@ import { SignJWT } from 'jose/jwt/sign'
 import { jwtVerify } from 'jose/jwt/verify'
 import { JWSSignatureVerificationFailed } from 'jose/errors'
 import { SSEError, invalidOption } from '../shared/errors'
+import { findLost } from './lost-in-json'
+import type { LostValue } from './lost-in-json'
 
 /**
  * The only file that knows jose, loaded with the first ticket. A ticket is a JWT (RFC 7519) of a type of its own, so that no other
@@ -37,7 +39,7 @@ export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRE
     throw invalidOption('expiresInMs', `a whole number of milliseconds from 1 to ${MAX_EXPIRES_IN_MS}`, expiresInMs)
   }
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalidOption('claims', 'an object', claims)
-  const ticket = await new SignJWT(toJson({ channel, claims }))
+  const ticket = await new SignJWT({ channel, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     // In seconds, and to the millisecond: the standard allows a fraction.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
@@ -71,14 +73,18 @@ function toKey(secret: string): Uint8Array {
   return new TextEncoder().encode(secret)
 }
 
-/** A copy of what JSON can hold: jose fails on a function. */
-function toJson<T>(value: T): T {
+/** A copy of what JSON can hold: jose fails on a function. Looks at all of it, as claims are small, and a `Set` of roles must not become an empty object. */
+function toJson<T extends object>(claims: T): T {
+  let lost: LostValue | undefined
+  let cause: unknown
   try {
-    return JSON.parse(JSON.stringify(value))
+    lost = findLost(claims, 'claims')
+    if (!lost) return JSON.parse(JSON.stringify(claims))
   }
-  catch (cause) {
-    throw new SSEError('INVALID_OPTION', 'Expected `claims` to be what JSON can hold.', { cause })
+  catch (error) {
+    cause = error
   }
+  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be what JSON can hold${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
 }
 
 function invalid(): SSEError {
