@@ -109,7 +109,7 @@ it('an option of a handler that makes no sense: said at once, of its own route, 
   await eventually(() => expect(output).toMatch(/Expected \W*heartbeatMs\W* to be a whole number of milliseconds/))
   await eventually(async () => {
     const answer = await fetch(`${url}/api/no-sense`)
-    expect([answer.status, (await answer.json()).data]).toEqual([500, { code: 'INVALID_OPTION' }])
+    expect([answer.status, (await answer.json()).data]).toEqual([500, { code: 'INVALID_OPTION', retry: false }])
   })
   for (const path of ['/mistakes', '/api/stats']) expect((await fetch(url + path)).status).toBe(200)
 })

@@ -174,7 +174,7 @@ describe('Bun\'s idle limit', () => {
     const poll = fetch(`${server.url}/api/channel/idle?transport=poll&waitMs=20000`)
     // Twelve seconds: longer than Bun waits.
     await reader.until(({ comments }) => comments.length === 4, 20_000)
-    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 3_000 }])
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 3_000, restarts: false }])
     expect((await poll).status).toBe(200)
     await server.stop()
   })

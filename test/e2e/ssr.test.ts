@@ -231,6 +231,21 @@ describe('whose messages they are', () => {
   })
 })
 
+describe('a run that only one client may continue', () => {
+  it('is in a page for that client, and not in one that is kept for all', async () => {
+    const own = await rendered(at('/api/run'))
+    expect(own.position).toMatch(/^e[a-z\d]{26}\.\d+$/)
+    const [one, other] = [await rendered(`${server.url}/cached`, { id: 'run' }), await rendered(`${server.url}/cached`, { id: 'run' })]
+    for (const { data, error, html } of [one, other]) {
+      expect({ data, error }).toEqual({ data: [] })
+      expect(html).not.toMatch(/\be[a-z\d]{26}\./)
+    }
+    await page.goto(`${server.url}/cached`)
+    await until({ status: 'closed', data: [1, 2], ended: true }, 'run')
+    expect(problems).toEqual([])
+  })
+})
+
 describe('what cannot be read', () => {
   it('is said, and the page rendered; the same answer is not asked for again, unless `connect()` does', async () => {
     await page.goto(at('/api/status?code=404'))

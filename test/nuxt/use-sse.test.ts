@@ -337,7 +337,7 @@ describe('before, and below', () => {
       throw new Error('until')
     } })
     await eventually(() => expect(sse.data.value).toBe(2))
-    expect(sse.error.value).toMatchObject({ code: 'CALLBACK_FAILED', cause: { message: 'until' } })
+    expect(sse.error.value).toMatchObject({ code: 'CALLBACK_FAILED', retry: false, cause: { message: 'until' } })
     expect(sse.status.value).toBe('connected')
     expect(server.exchanges).toHaveLength(1)
     reported.mockRestore()

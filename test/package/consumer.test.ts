@@ -158,7 +158,7 @@ describe('the packed tarball in a new application', () => {
       const reader = await SSEReader.open(`${server.url}/api/clock`)
       await reader.finished
       expect(reader.messages).toMatchObject([{ data: { n: 1 } }, { event: 'progress', data: { percent: 5 } }])
-      expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000 })
+      expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000, restarts: true })
       const page = await (await fetch(server.url)).text()
       expect(page).toContain('idle idle idle idle')
       // The tab of Nuxt DevTools, which this application has in development: a page of its own, like any other path.

@@ -66,7 +66,7 @@ describe('the packed tarball in a Nitro application without Nuxt', () => {
     const reader = await SSEReader.open(`${server.url}/api/clock`)
     await reader.finished
     expect(reader.messages).toMatchObject([{ data: { n: 1 } }, { event: 'progress', data: { percent: 5 } }])
-    expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000 })
+    expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000, restarts: true })
     expect(reader.retryMs).toBeGreaterThanOrEqual(3_500)
     const explicit = await SSEReader.open(`${server.url}/api/explicit`)
     await explicit.finished

@@ -61,7 +61,7 @@ describe('the module', { timeout: 30_000 }, () => {
     [{ heartbeatMs: -1 }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.'],
     [{ retention: { maxMessages: 0 } }, 'Expected `retention.maxMessages` to be a whole number, at least 1, got `0`.'],
     [{ redis: { url: 'localhost' } }, 'Expected `redis.url` to be `redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded, got `"localhost"`.'],
-    [{ heartbeatsMs: 1 }, /^\[nuxt-sse\] Expected `sse\.heartbeatsMs` to be one of `driver`, .*`heartbeatMs`.*: there is no such option, got `1`\.$/],
+    [{ heartbeatsMs: 1 }, /^Expected `sse\.heartbeatsMs` to be one of `driver`, .*`heartbeatMs`.*: there is no such option, got `1`\.$/],
     [{ redis: 'redis://localhost' }, 'Expected `sse.redis` to be an object, got `"redis://localhost"`.'],
     [{ redis: { uri: 'redis://localhost' } }, 'Expected `sse.redis.uri` to be one of `url`, `cluster`, `sentinel`, `sentinelPassword`, `keyPrefix`, `timeoutMs`: there is no such option, got `"redis://localhost"`.'],
     [{ redis: { cluster: 'yes' } }, 'Expected `sse.redis.cluster` to be `true` or `false`, got `"yes"`.'],

@@ -11,7 +11,7 @@ describe('what an application is built for', () => {
   it('Cloudflare Workers: refuses Redis, and says what memory is there', () => {
     expect(() => describePlatform({ preset: 'cloudflare-module' }, true)).toThrow(expect.objectContaining({
       code: 'INVALID_OPTION',
-      message: '[nuxt-sse] Expected `sse.driver` to be `"memory"` for Cloudflare Workers, where no connection to Redis outlives a request, got `"redis"`.',
+      message: 'Expected `sse.driver` to be `"memory"` for Cloudflare Workers, where no connection to Redis outlives a request, got `"redis"`.',
     }))
     expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('a channel is kept by one isolate')] })
   })

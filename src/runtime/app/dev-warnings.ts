@@ -61,7 +61,7 @@ function warnOfError(url: string, error: SSEError): void {
   const { code, statusCode, message } = error
   if (code === 'NOT_EVENT_STREAM') warnOnce(`${message} ${howToStream(error)}`)
   else if (code === 'HTTP_ERROR' && (statusCode === 404 || statusCode === 405)) warnOnce(`${url} answered ${statusCode}: unless its handler says so, no server route has this url and method. A route is a file in server/api, such as server/api/clock.get.ts for GET /api/clock.`)
-  else if (statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(code)) warnOnce(`${url}: ${message.replace('[nuxt-sse] ', '')}`)
+  else if (statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(code)) warnOnce(`${url}: ${message}`)
 }
 
 function howToStream({ message }: SSEError): string {

@@ -113,7 +113,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     catch (cause) {
       console.error('[nuxt-sse]', cause)
-      set({ error: passingError('CALLBACK_FAILED', 'A callback threw', cause) })
+      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
     }
   }
 

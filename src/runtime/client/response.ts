@@ -41,7 +41,7 @@ export async function readJson(response: Response, touch = () => {}): Promise<un
 
 /** An error as a server tells of it. What is not of the type that it should be counts as not said. */
 export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
-  return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'It was not said why', {
+  return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'The server gave no reason.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })
@@ -76,16 +76,15 @@ export async function refusalOf(response: Response, contentType: string, code: s
   }
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   // An error page of whatever stands in between is no JSON.
-  const body = await readJson(response).catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown } } | undefined
-  const retry = isRetryableStatus(status)
+  const body = await readJson(response).catch(() => undefined) as { type?: unknown, retryMs?: unknown, message?: unknown, data?: { code?: unknown, retry?: unknown } } | undefined
   const pending = status === 503 && body?.type === 'pending'
   return {
     type: 'failed',
-    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry }),
+    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry: body?.data?.retry }),
     retryAfterMs: pending ? Math.max(msOf(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
     // The server works, but something that it depends on does not.
     uncounted: pending,
     // With these statuses, the server has done nothing.
-    refused: status === 503 || status === 406 || (retry && status < 500),
+    refused: status === 503 || status === 406 || (status < 500 && isRetryableStatus(status)),
   }
 }

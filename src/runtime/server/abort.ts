@@ -20,5 +20,5 @@ export const whenAborted = behindOneListener<AbortSignal>((signal, callAll) => s
 
 /** What readers are told when their producer was stopped. */
 export function aborted(cause?: unknown): SSEError {
-  return new SSEError('ABORTED', '[nuxt-sse] The producer was stopped.', { cause, retry: false })
+  return new SSEError('ABORTED', 'The producer was stopped.', { cause, retry: false })
 }

@@ -26,10 +26,10 @@ export class Admission {
   check({ maxConnections, maxConnectionsPerClient }: AdmissionLimits, client: string | undefined): void {
     // First the bound that the client itself has reached.
     if (maxConnectionsPerClient !== false && client !== undefined && (this.#byClient.get(client) ?? 0) >= maxConnectionsPerClient) {
-      throw new SSEError('TOO_MANY_CONNECTIONS_PER_CLIENT', `[nuxt-sse] Expected at most ${maxConnectionsPerClient} open connections of one client: close one, or come back later.`, { statusCode: 429 })
+      throw new SSEError('TOO_MANY_CONNECTIONS_PER_CLIENT', `Too many open connections: ${maxConnectionsPerClient} are allowed per client. Close one, or try again later.`, { statusCode: 429 })
     }
     if (maxConnections !== false && this.#open >= maxConnections) {
-      throw new SSEError('TOO_MANY_CONNECTIONS', '[nuxt-sse] The server has as many open connections as it may have: come back later.', { statusCode: 503 })
+      throw new SSEError('TOO_MANY_CONNECTIONS', 'The server has too many open connections. Try again later.', { statusCode: 503 })
     }
   }
 

@@ -70,7 +70,7 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
     reader.wake = stop
     while (!signal.aborted) {
       // To end as a complete channel does would be a lie.
-      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `[nuxt-sse] The server shuts down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
+      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
       const step = await reader.step()
       switch (step?.type) {
         case undefined:
@@ -107,5 +107,5 @@ function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMess
 }
 
 function gapError(gap: SSEGap): SSEError {
-  return new SSEError('GAP', `[nuxt-sse] Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
+  return new SSEError('GAP', `Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
 }

@@ -2,6 +2,7 @@ import { SSEError } from '../shared/errors'
 import type { SSEPublicError } from '../shared/errors'
 import { formatPosition } from '../shared/position'
 import type { SSEGap } from '../shared/protocol'
+import { publicChannelName, withoutSecret } from '../shared/secret-epoch'
 import type { LogState } from './drivers/types'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT } from './page-limit'
@@ -114,7 +115,7 @@ export class ChannelReader {
     await this.channel.refresh()
     if (this.#life !== this.channel.life || this.offset >= this.channel.state.last) return this.step()
     // Asking again at once would go on for ever.
-    throw new SSEError('DRIVER_UNAVAILABLE', `[nuxt-sse] Channel \`${this.channel.name}\`: the log has nothing behind ${this.position}, although newer messages were announced.`, { statusCode: 503 })
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.channel.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
 
   /** The log has begun anew since this reader began: whatever it has had is of another life. */

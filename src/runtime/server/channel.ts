@@ -1,5 +1,6 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/position'
 import { SSEError, invalidOption, printValue } from '../shared/errors'
+import { publicChannelName } from '../shared/secret-epoch'
 import type { SSEMessage } from '../shared/types'
 import type { SSEContext } from './context'
 import type { SSERetention } from './options'
@@ -25,7 +26,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `[nuxt-sse] Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
+      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -43,8 +44,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
-  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
-    const producer = this.context.producers.pipe(this, source, signal)
+  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
+    const producer = this.context.producers.pipe(this, source, signal, parse)
     keepAlive(event, producer.through())
     return producer.done
   }
@@ -79,7 +80,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
-    throw new SSEError('CHANNEL_ENDED', `[nuxt-sse] Expected channel \`${this.name}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
@@ -114,7 +115,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && !isName(key)) {
-      throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
+      throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)
@@ -131,5 +132,5 @@ function isName(value: unknown): value is string {
 function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
   const request = parsePositionRequest(String(after))
   if (request) return request
-  throw new SSEError('INVALID_POSITION', `[nuxt-sse] Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
+  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

@@ -50,7 +50,12 @@ export interface StartPosition {
   resumed?: boolean
   /** For hooks: the channel that is streamed. */
   channel?: string
+  /** See `SSEOpenControl`. */
+  restarts?: boolean
+  text?: boolean
 }
+
+const nothingKnown = (): StartPosition => ({})
 
 /**
  * One open response: what is pushed, back pressure, and how it ends. Knows neither h3 nor channels.
@@ -61,8 +66,6 @@ export interface StartPosition {
 export class Connection implements SSEConnection, SinkEvents {
   #state: 'pending' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
-  /** Until it opens. */
-  #start?: StartPosition
   #queue: string[] = NOTHING
   #queuedBytes = 0
   #flushing = false
@@ -84,6 +87,9 @@ export class Connection implements SSEConnection, SinkEvents {
   /** What was accepted: messages, and bytes of the body. */
   messages = 0
   bytes = 0
+
+  /** What the first block says, asked when it is sent: a push may open the connection before its source is known. Dropped then. */
+  start = nothingKnown
 
   /** Called when there is room again, for whoever pulls its source. */
   onRoom: () => void = () => {}
@@ -141,9 +147,9 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   /** Sends headers and preamble now, and what was pushed before. */
-  open(start: StartPosition = {}): void {
+  open(start?: StartPosition): void {
     if (this.#state !== 'pending') return
-    this.#start = start
+    if (start) this.start = () => start
     this.#flush()
   }
 
@@ -309,15 +315,15 @@ export class Connection implements SSEConnection, SinkEvents {
     const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
     if (!this.sink.open()) return this.refuseToOpen()
     this.#state = 'open'
-    const start = this.#start ?? {}
-    const { position, resumed } = start
+    const start = this.start()
+    const { position, resumed, restarts, text } = start
     this.#sentAt = performance.now()
     if (maxLifetimeMs !== false) this.#leaveAt = this.#sentAt + spreadEarlier(maxLifetimeMs)
     this.context.endAbandoned?.()
     this.context.connections.add(this)
     this.context.heartbeats.add(this)
     const retry = Math.round(spread(retryMs))
-    const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed } as const
+    const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed, restarts, text } as const
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)
     if (!this.#write(preamble)) this.#blocked = true
@@ -325,7 +331,8 @@ export class Connection implements SSEConnection, SinkEvents {
     const { event, context: { insight } } = this
     this.#record = this.run(() => insight.onOpen(event, start))
     if (!insight.followsStreams) this.#context = undefined
-    this.event = this.#start = undefined
+    this.event = undefined
+    this.start = nothingKnown
     // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
     if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
   }

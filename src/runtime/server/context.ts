@@ -109,8 +109,6 @@ function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
   return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }
 
-/** What is ours says so by itself. */
 function reportToConsole(error: unknown, subject?: string): void {
-  const isOurs = error instanceof Error && error.message.startsWith('[nuxt-sse]')
-  console.error(...[isOurs ? [] : '[nuxt-sse]', subject ? `${subject}:` : [], error].flat())
+  console.error('[nuxt-sse]', ...subject ? [`${subject}:`] : [], error)
 }

@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { methodOf, pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
+import { pathWithoutSecret, publicChannelName, withoutSecret } from '../shared/secret-epoch'
 import type { SSETransport } from '../shared/types'
 import { isMistake } from './public-error'
 import type { SSECloseReason } from './sse-connection'
@@ -14,7 +15,7 @@ export interface SSEOpened {
   path: string
   /** The pattern that the path matched (`/api/jobs/:id`), if it is known. There are few of them, so that it can label a metric. */
   route?: string
-  /** Only where the source is a channel: its name. */
+  /** Only where the source is a channel: its name. That of a resumable run, and its positions, are shortened: they are the key to it. */
   channel?: string
   /** Only where the source is resumable: where the stream began. */
   position?: string
@@ -135,7 +136,7 @@ export class Insight {
     const { hooks } = this
     if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
     const { channel, position, resumed = false } = start
-    const opened = { event, path: pathOf(event), route: routeOf(event), channel, position, resumed }
+    const opened = { event, path: pathWithoutSecret(pathOf(event)), route: routeOf(event), ...channel !== undefined && isRun(channel) ? { channel: withoutSecret(channel), position: position && withoutSecret(position) } : { channel, position }, resumed }
     this.#call('sse:open', opened)
     return { opened, at: performance.now() }
   }
@@ -162,17 +163,17 @@ export class Insight {
 
   onPublish(channel: string, id: string, event: string | undefined, data: string): void {
     this.published++
-    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel, id, event, bytes: byteLength(data) })
+    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: byteLength(data) })
   }
 
   onPublishError(channel: string, error: unknown): void {
     count(this.publishErrors, codeOf(error))
-    this.onError(error, 'publish', { channel })
+    this.onError(error, 'publish', { channel: publicChannelName(channel) })
   }
 
   onGap(channel: string, gap: SSEGap, transport: SSETransport): void {
     this.gaps[gap.reason]++
-    if (this.hooks?.isHeard('sse:gap')) this.#call('sse:gap', { channel, gap, transport })
+    if (this.hooks?.isHeard('sse:gap')) this.#call('sse:gap', { channel: publicChannelName(channel), gap: isRun(channel) ? { ...gap, position: withoutSecret(gap.position) } : gap, transport })
   }
 
   onRefuse(event: H3Event, error: unknown): void {
@@ -212,5 +213,10 @@ function count(counts: Map<string, number>, code: string): void {
 
 /** Of a channel, for the log. The name of a `resumable` run's has its epoch in it, which is the key to it. */
 export function subjectOfChannel(name: string): string {
-  return name.startsWith('resumable:') ? 'a resumable run' : `channel ${name}`
+  return isRun(name) ? 'a resumable run' : `channel ${name}`
+}
+
+/** Whether a channel is that of a `resumable` run, whose name and positions are secret. */
+function isRun(channel: string): boolean {
+  return channel.startsWith('resumable:')
 }

@@ -28,7 +28,7 @@ export function platformLimits(preset: string | undefined, env: Record<string, s
   if (!(seconds > 0)) return {}
   const idleMs = (Math.ceil(seconds / BUN_LOOKS_EVERY_SECONDS) - 1) * BUN_LOOKS_EVERY_SECONDS * 1_000
   // Shorter than Bun can measure: nothing that we send would help.
-  if (idleMs === 0) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${bunIdle}\` to be more than ${BUN_LOOKS_EVERY_SECONDS} seconds, or 0 for none, got \`${seconds}\`: Bun would cut every stream.`)
+  if (idleMs === 0) throw new SSEError('INVALID_OPTION', `Expected \`${bunIdle}\` to be more than ${BUN_LOOKS_EVERY_SECONDS} seconds, or 0 for none, got \`${seconds}\`: Bun would cut every stream.`)
   return { idleMs, reason: `Bun cuts connections on which nothing was sent for ${seconds} s${bunIdle ? ` (${bunIdle})` : ''}, so that heartbeats come, and polls are answered, before that.` }
 }
 

@@ -35,5 +35,5 @@ export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEM
 export function encodeEntry(item: unknown, maxMessageBytes: number, event?: string): { event?: string, data: string } {
   const { id, ...entry } = encodeItem(item, maxMessageBytes, event === undefined ? undefined : { event })
   if (id === undefined) return entry
-  throw new SSEError('INVALID_ID', '[nuxt-sse] Expected a message without an id: a channel gives its messages ids of its own.')
+  throw new SSEError('INVALID_ID', 'Expected a message without an id: a channel gives its messages ids of its own.')
 }

@@ -51,7 +51,7 @@ export function startSSEContext(): SSEContext {
 export function useDriver(driver: LogDriver): void {
   const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
   if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
-  if (contextTaken) throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected the driver before the first channel is used: set it in a server plugin.')
+  if (contextTaken) throw new SSEError('INVALID_OPTION', 'Expected the driver before the first channel is used: set it in a server plugin.')
   // Nobody has used it yet.
   void context?.close()
   ownDriver = driver
@@ -62,7 +62,7 @@ export function useDriver(driver: LogDriver): void {
 export function useRedisClientFactory(factory: CreateRedisClient): void {
   const { driver } = startSSEContext()
   if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
-  if (clientsMade) throw new SSEError('INVALID_OPTION', '[nuxt-sse] [redis] Expected the client factory before the first channel is used: set it in a server plugin.')
+  if (clientsMade) throw new SSEError('INVALID_OPTION', 'Expected the client factory before the first channel is used: set it in a server plugin.')
   createClient = factory
 }
 
@@ -168,7 +168,7 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
   const connect = redisConnector(options)
   // That there is no client, too, and not by the first who publishes. By then all plugins have said whether they make clients themselves.
   setTimeout(() => {
-    if (!createClient && !ownDriver) loadClient().catch(({ message }: Error) => console.error(message))
+    if (!createClient && !ownDriver) loadClient().catch(({ message }: Error) => console.error(`[nuxt-sse] ${message}`))
   })
   return async (settings, role) => {
     clientsMade = true
@@ -180,6 +180,6 @@ function redisClients(options: RedisConnectOptions): CreateRedisClient {
 
 async function loadClient(): ReturnType<typeof loadIoredis> {
   return loadIoredis().catch((cause) => {
-    throw new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+    throw new SSEError('DRIVER_UNAVAILABLE', 'Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
   })
 }

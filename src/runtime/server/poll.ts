@@ -44,7 +44,7 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
 
 /** The error for a source that cannot be polled, since what it sends is kept nowhere. */
 export function notPollable(): SSEError {
-  return new SSEError('NOT_POLLABLE', '[nuxt-sse] This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
+  return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
 
 /** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */

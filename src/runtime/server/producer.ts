@@ -1,7 +1,9 @@
 import { SSEError } from '../shared/errors'
 import { createEpoch, formatPosition } from '../shared/position'
+import { publicChannelName } from '../shared/secret-epoch'
 import { bindContext } from './async-context'
 import { pump } from './pump'
+import type { SSEPipeParse } from './pump'
 import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LogAppend, LogClosing, LogDriver } from './drivers/types'
 import type { Insight, SSEErrorPlace } from './insight'
@@ -34,6 +36,8 @@ export interface ProducerInit {
   /** Begins the source, or resolves with it. */
   source: (signal: AbortSignal) => unknown
   maxMessageBytes: number
+  /** Of a pipe. */
+  parse?: SSEPipeParse
   /** Of a run: nothing is appended without it. */
   lease?: Lease
 }
@@ -78,7 +82,7 @@ export class Producer {
   async abandon(): Promise<void> {
     const { context: { driver, report }, init: { channel: { name, retention }, lease } } = this
     lease?.abandon()
-    report(new SSEError('PRODUCER_LOST', `[nuxt-sse] The producer of channel \`${name}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
+    report(new SSEError('PRODUCER_LOST', `The producer of channel \`${publicChannelName(name)}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
     try {
       if (lease?.onLost === 'restart') await lease.release()
       else await driver.finish(name, { error: PRODUCER_LOST.fail }, retention, lease?.token)
@@ -90,12 +94,13 @@ export class Producer {
   }
 
   async #run(): Promise<void> {
-    const { lease, maxMessageBytes, source } = this.init
+    const { lease, maxMessageBytes, parse, source } = this.init
     const { signal } = this.#abort
     try {
       await pump(() => source(signal), {
         signal,
         maxMessageBytes,
+        parse,
         encode: item => this.#encode(item),
         append: entries => this.#append(entries),
         report: this.context.report,

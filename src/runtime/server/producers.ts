@@ -9,8 +9,8 @@ import type { KeptRequest } from './keep-alive'
 import { Lease, watchLease } from './lease'
 import type { ResolvedHandlerOptions, SSERetention } from './options'
 import { Producer } from './producer'
-import type { ProducerContext } from './producer'
-import type { SSEPipeSource } from './pump'
+import type { ProducerContext, ProducerInit } from './producer'
+import type { SSEPipeParse, SSEPipeSource } from './pump'
 import { REQUESTS_OWN_IO } from './request-io'
 import { settled } from './shutdown'
 
@@ -31,8 +31,8 @@ export interface SSERun {
 export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
 
 export interface SSERunOptions {
-  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `anew` forgets it, and begins a new epoch. @default 'attach' */
-  ifEnded?: 'attach' | 'anew'
+  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `restart` forgets it, and begins a new epoch. @default 'attach' */
+  ifEnded?: 'attach' | 'restart'
   /**
    * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
    * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
@@ -84,8 +84,8 @@ export class Producers {
     return this.#open.size
   }
 
-  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal): Producer {
-    const producer = this.#produce(channel, () => source)
+  pipe(channel: ProducedChannel, source: SSEPipeSource, signal?: AbortSignal, parse?: SSEPipeParse): Producer {
+    const producer = this.#produce(channel, () => source, { parse })
     const stop = () => producer.abort(aborted(signal!.reason))
     if (signal?.aborted) stop()
     else signal?.addEventListener('abort', stop)
@@ -97,9 +97,9 @@ export class Producers {
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
   async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
     if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
-    if (![undefined, 'attach', 'anew'].includes(options.ifEnded)) throw invalidOption('ifEnded', '`"attach"` or `"anew"`', options.ifEnded)
+    if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
     if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
-    if (this.init.closing.aborted) throw shuttingDown('start')
+    if (this.init.closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     await this.#startOnce(channel, producer, options)
   }
 
@@ -110,7 +110,7 @@ export class Producers {
 
   /** Stops all, as it does what begins later. Resolves when their readers were told, or have had the time for it. */
   async stop(): Promise<void> {
-    this.#ending = shuttingDown('go on')
+    this.#ending = shuttingDown('The server shut down before the stream was complete.')
     for (const producer of this.#open) producer.abort(this.#ending)
     await settled(() => this.underWay, LAST_WORD_MS)
   }
@@ -145,13 +145,13 @@ export class Producers {
     const { name, retention } = channel
     const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
     const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
-    const { held, state } = await lease.acquire(ifEnded === 'anew', epoch)
+    const { held, state } = await lease.acquire(ifEnded === 'restart', epoch)
     if (!held || !state) {
       this.#standBy(channel, producer, options)
       return false
     }
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
-    const produced = this.#produce(channel, signal => producer({ signal, ...place }), lease)
+    const produced = this.#produce(channel, signal => producer({ signal, ...place }), { lease })
     produced.done.catch((error) => {
       if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
     })
@@ -187,8 +187,8 @@ export class Producers {
     }, closing).catch(report).finally(over))
   }
 
-  #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, lease?: Lease): Producer {
-    const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, lease })
+  #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, rest: Pick<ProducerInit, 'lease' | 'parse'>): Producer {
+    const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, ...rest })
     if (this.#ending) producer.abort(this.#ending)
     this.#open.add(producer)
     const over = () => void this.#open.delete(producer)
@@ -202,6 +202,6 @@ function isOver({ closing }: LogState): boolean {
   return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
 }
 
-function shuttingDown(what: string): SSEError {
-  return new SSEError('SHUTTING_DOWN', `[nuxt-sse] The server shuts down: a producer cannot ${what}.`, { statusCode: 503 })
+function shuttingDown(message: string): SSEError {
+  return new SSEError('SHUTTING_DOWN', message, { statusCode: 503 })
 }

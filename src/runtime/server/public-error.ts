@@ -1,4 +1,4 @@
-import { SSEError, isRetryableStatus } from '../shared/errors'
+import { SSEError, isMistakeCode, isRetryableStatus } from '../shared/errors'
 import type { SSEPublicError } from '../shared/errors'
 
 /**
@@ -13,7 +13,7 @@ export function publicError(error: unknown): SSEPublicError {
   if (isShownH3Error(error)) {
     const { statusCode, message, statusMessage, data } = error
     const code = typeof data?.code === 'string' ? data.code : 'SOURCE_FAILED'
-    return { code, statusCode, message: message || statusMessage || 'The source of this stream failed.', retry: isRetryableStatus(statusCode) }
+    return { code, statusCode, message: message || statusMessage || 'The source of this stream failed.', retry: typeof data?.retry === 'boolean' ? data.retry : isRetryableStatus(statusCode) }
   }
   return { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
 }
@@ -30,14 +30,14 @@ export function isForTheLog(error: unknown): boolean {
 
 /** The application's own mistake: an option, a channel's name, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
 export function isMistake(error: unknown): boolean {
-  return error instanceof SSEError && error.statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(error.code)
+  return error instanceof SSEError && error.statusCode === 500 && isMistakeCode(error.code)
 }
 
 interface ShownH3Error {
   statusCode: number
   message: string
   statusMessage?: string
-  data?: { code?: unknown }
+  data?: { code?: unknown, retry?: unknown }
 }
 
 // By its marks and not by its class: h3 1 and h3 2 have different ones, and an application may have bundled its own.

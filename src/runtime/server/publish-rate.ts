@@ -31,7 +31,7 @@ export class PublishRate {
     bucket.tokens = Math.min(perSecond, bucket.tokens + (now - bucket.filledAt) * perSecond / 1_000)
     bucket.filledAt = now
     if (bucket.tokens < 1) {
-      throw new SSEError('PUBLISH_RATE', `[nuxt-sse] Expected at most ${perSecond} messages a second on channel \`${channel}\`: nothing was published.`, { statusCode: 429 })
+      throw new SSEError('PUBLISH_RATE', `Expected at most ${perSecond} messages a second on channel \`${channel}\`: nothing was published.`, { statusCode: 429 })
     }
     bucket.tokens--
   }

@@ -2,7 +2,8 @@ import type { EventStreamReader } from './event-stream-reader'
 import type { LogAppend } from './drivers/types'
 import type { SSEIterableSource, SourceIterator } from './stream-source'
 import { follow } from '../shared/abort'
-import { SSEError } from '../shared/errors'
+import { SSEError, invalidOption } from '../shared/errors'
+import { PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../shared/protocol'
 import { unlessAborted } from './abort'
 import { isIterableSource, iterate, kindOf, release } from './stream-source'
 import { afterTick, pause } from './tick'
@@ -18,10 +19,18 @@ const MAX_SAID_LENGTH = 200
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
 
+/**
+ * How the data of a piped event stream is read. `json`: as JSON, or as the string that it is where it is no JSON. `text`: as a string.
+ * A function gets the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
+ */
+export type SSEPipeParse = 'json' | 'text' | ((text: string) => unknown)
+
 export interface PumpInit {
   /** When it aborts, the source is released, what it has given is still appended, and {@link pump} rejects with the reason. */
   signal: AbortSignal
   maxMessageBytes: number
+  /** Of a source that comes as bytes. Default: JSON in streams of ours; in others, what begins with `{` or `[` and is JSON, else text. */
+  parse?: SSEPipeParse
   encode(item: unknown): LogAppend
   /** One at a time. */
   append(entries: LogAppend[]): Promise<void>
@@ -36,7 +45,7 @@ export interface PumpInit {
  * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
  * what the source threw, or the append.
  */
-export async function pump(source: () => unknown, { signal, maxMessageBytes, encode, append, report, onRelease }: PumpInit): Promise<void> {
+export async function pump(source: () => unknown, { signal, maxMessageBytes, parse, encode, append, report, onRelease }: PumpInit): Promise<void> {
   const gathered = new Gathered(append)
   // A source that is quiet must not hide for long that nothing can be appended any more.
   const stopped = follow(signal)
@@ -45,14 +54,19 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
   let held: SourceIterator | undefined
   let reader: EventStreamReader | undefined
   try {
-    const iterator = held = await begin(source, stopped.signal, report)
+    assertParse(parse)
+    const { iterator, isOurs } = await begin(source, stopped.signal, report)
+    held = iterator
+    // Most applications never pipe bytes.
+    const readBytes = async () => new (await import('./event-stream-reader')).EventStreamReader({ maxLength: maxMessageBytes, parse, isOurs })
+    if (isOurs) reader = await readBytes()
     const next = async () => {
       try {
         return await iterator.next()
       }
       catch (error) {
         held = undefined
-        throw error
+        throw reader ? reader.failureOf(error) : error
       }
     }
     const room = () => unlessAborted(stopped.signal, () => gathered.room)
@@ -61,11 +75,11 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
       const { done, value } = await unlessAborted(stopped.signal, next)
       if (done) {
         held = undefined
+        reader?.end()
         break
       }
       if (value instanceof Uint8Array) {
-        // Most applications never pipe bytes.
-        reader ??= new (await import('./event-stream-reader')).EventStreamReader(maxMessageBytes)
+        reader ??= await readBytes()
         // One chunk may have any number of messages.
         for (const item of reader.read(value)) {
           gathered.add(encode(item))
@@ -91,28 +105,41 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, enc
   if (gathered.failure) throw gathered.failure
 }
 
+interface Opened {
+  iterator: SourceIterator
+  /** Known to come from a route of this package. */
+  isOurs?: boolean
+}
+
+function assertParse(parse: unknown): void {
+  if (parse !== undefined && parse !== 'json' && parse !== 'text' && typeof parse !== 'function') throw invalidOption('parse', '`"json"`, `"text"` or a function of the text', parse)
+}
+
 /** A source may take its time to begin, and what begins too late is released. */
-async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
+async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
   const opening = Promise.resolve().then(source).then(given => open(given, signal, report))
   try {
     return await unlessAborted(signal, () => opening)
   }
   catch (error) {
-    opening.then(iterator => release(iterator, report), () => {})
+    opening.then(({ iterator }) => release(iterator, report), () => {})
     throw error
   }
 }
 
 /** Of a response, the body, if it is an event stream. What it says otherwise is for the server's log, and not for readers. */
-async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<SourceIterator> {
+async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
   if (!(source instanceof Response)) {
-    if (Array.isArray(source) || isIterableSource(source)) return iterate(source)
-    throw new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
+    if (Array.isArray(source) || isIterableSource(source)) return { iterator: iterate(source) }
+    throw new SSEError('INVALID_SOURCE', `Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
   }
   const { ok, status, body, headers } = source
   const type = headers.get('content-type')
-  if (ok && body && (!type || type.toLowerCase().startsWith('text/event-stream'))) return iterate(body)
-  throw new Error(`[nuxt-sse] Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
+  const isOurs = headers.has(PROTOCOL_HEADER)
+  // Of ours, the answer to who has read a channel to its end.
+  if (isOurs && status === 204) return { iterator: iterate([]) }
+  if (ok && body && (!type || type.toLowerCase().startsWith(STREAM_CONTENT_TYPE))) return { iterator: iterate(body), isOurs }
+  throw new Error(`Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
 }
 
 /** The first characters of a body, for a log: it may be of any size, or endless. */

@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { admit } from './admit'
-import { startOfHandwritten } from './asked-position'
+import { startOfSource } from './asked-position'
 import type { SSECloseReason, SSEConnection } from './sse-connection'
 import { Connection } from './connection'
 import type { SSEContext } from './context'
@@ -38,11 +38,12 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     const leave = admit(event, options, context)
     const response = createResponse(event)
     const connection = new Connection(options, context, response, event)
+    connection.start = () => ({ ...startOfSource(event, false), text: true })
     // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
     // and a place that is never given back is worse than one that is not counted.
     if (leave && response.holdsRequest) connection.whenClosed(leave)
     else leave?.()
-    return new RawConnection(event, response, connection)
+    return new RawConnection(response, connection)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
@@ -53,7 +54,6 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
 /** The implementation of `createSSEConnection`, without the context of a process. */
 export class RawConnection implements RawSSEConnection {
   constructor(
-    private readonly event: H3Event,
     private readonly response: SSEResponse,
     private readonly connection: Connection,
   ) {}
@@ -101,7 +101,7 @@ export class RawConnection implements RawSSEConnection {
   }
 
   async send(): Promise<void> {
-    this.connection.open(startOfHandwritten(this.event))
+    this.connection.open()
     if (this.response.holdsRequest) await this.connection.done
     // Where h3 answers with what a handler returns, this is the stream.
     return this.response.answer as void

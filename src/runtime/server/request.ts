@@ -2,6 +2,7 @@ import { parsePositionRequest, POSITION_FORMS } from '../shared/position'
 import type { PositionRequest } from '../shared/position'
 import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../shared/protocol'
 import { SSEError, printValue } from '../shared/errors'
+import { withoutSecret } from '../shared/secret-epoch'
 import type { SSETransport } from '../shared/types'
 
 /** What this package looks at in a request, whatever framework it came through. Query values may be arrays: `?a=1&a=2`. */
@@ -41,7 +42,7 @@ export function channelPosition(position: SSERequest['position']): PositionReque
   const request = parsePositionRequest(position.text)
   if (request) return request
   if (position.source === 'header') return 'malformed'
-  throw new SSEError('INVALID_POSITION', `[nuxt-sse] Expected \`position\` to be ${POSITION_FORMS}, got ${printValue(position.text)}.`, { statusCode: 400 })
+  throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
 
 function readTransport({ accept, query: { transport } }: RawRequest): SSETransport {
@@ -55,7 +56,7 @@ function readTransport({ accept, query: { transport } }: RawRequest): SSETranspo
   if (ranges.has(POLL_CONTENT_TYPE)) return 'poll'
   if (ranges.has('*/*') || ranges.has('text/*')) return 'stream'
   if (ranges.has('application/*')) return 'poll'
-  throw new SSEError('NOT_ACCEPTABLE', `[nuxt-sse] Expected \`Accept\` to allow \`${STREAM_CONTENT_TYPE}\` or \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
+  throw new SSEError('NOT_ACCEPTABLE', `Expected \`Accept\` to allow \`${STREAM_CONTENT_TYPE}\` or \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
 }
 
 /** Media ranges without parameters. Of the weights only 0 matters, which means "not this" (RFC 9110, 12.4.2). */
@@ -86,5 +87,5 @@ function readWaitMs(waitMs: unknown): number | undefined {
 }
 
 function invalidQuery(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_QUERY', `[nuxt-sse] Expected the query parameter \`${name}\` to be ${expected}, got ${printValue(got)}.`, { statusCode: 400 })
+  return new SSEError('INVALID_QUERY', `Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
 }

@@ -1,4 +1,7 @@
-import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../shared/protocol'
+import { POLL_CONTENT_TYPE, PROTOCOL_HEADER, PROTOCOL_VERSION, STREAM_CONTENT_TYPE } from '../shared/protocol'
+
+/** What an answer depends on: the transport and the position. A cache that ignores one replays an answer to another question. */
+const VARY = 'accept, last-event-id'
 
 export const STREAM_HEADERS = {
   'content-type': STREAM_CONTENT_TYPE,
@@ -6,12 +9,13 @@ export const STREAM_HEADERS = {
   'cache-control': 'no-cache, no-transform',
   // nginx and those who copied it buffer a response unless told otherwise.
   'x-accel-buffering': 'no',
-  'vary': 'accept',
+  'vary': VARY,
+  [PROTOCOL_HEADER]: PROTOCOL_VERSION,
 } as const
 
-export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
+export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION } as const
 
-export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': 'accept' } as const
+export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION } as const
 
 /** Those headers, where somebody has said already what an answer depends on, as CORS does: that stays true. */
 export function addVary<Headers extends { vary: string }>(headers: Headers, existing: unknown): Headers {

@@ -2,7 +2,7 @@ import type { H3Event } from 'h3'
 import { createHttpError, headerOf, isAnswered, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
-import { SSEError } from '../shared/errors'
+import { SSEError, isRetryableStatus } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
 import type { RawRequest } from './request'
@@ -61,10 +61,10 @@ export function setRetryAfter(event: H3Event, retryMs: number): void {
   setHeaders(event, { 'retry-after': String(Math.ceil(retryMs / 1000)) })
 }
 
-/** An ordinary HTTP error of the framework, with the code in its `data`. Anything but an `SSEError` stays what it is. */
+/** An ordinary HTTP error of the framework, with the code in its `data`, and whether to try again where the status says otherwise. Anything but an `SSEError` stays what it is. */
 export function toHttpError(event: H3Event, error: unknown): unknown {
   if (!(error instanceof SSEError)) return error
-  const { statusCode, message, code, cause } = error
+  const { statusCode, message, code, retry, cause } = error
   // Without one, Nitro's status line says "Server Error" for a 400 too.
-  return createHttpError(event, { statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code }, cause })
+  return createHttpError(event, { statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code, ...retry !== isRetryableStatus(statusCode) && { retry } }, cause })
 }

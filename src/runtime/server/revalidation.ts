@@ -50,7 +50,7 @@ export class Revalidation implements Due {
 
   #begin(): void {
     // Never two at once.
-    if (this.#running) return this.#onUnknown(new Error(`[nuxt-sse] The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
+    if (this.#running) return this.#onUnknown(new Error(`The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
     this.#running = true
     void this.#ask()
   }
@@ -85,5 +85,5 @@ export class Revalidation implements Due {
   }
 }
 
-const LAPSED = publicError(new SSEError('UNAUTHORIZED', 'The right to this stream has lapsed.', { statusCode: 401, retry: false }))
-const UNKNOWN = publicError(new SSEError('REVALIDATION_FAILED', 'The right to this stream could not be checked.', { statusCode: 503 }))
+const LAPSED = publicError(new SSEError('UNAUTHORIZED', 'You no longer have access to this stream.', { statusCode: 401, retry: false }))
+const UNKNOWN = publicError(new SSEError('REVALIDATION_FAILED', 'Your access to this stream could not be verified.', { statusCode: 503 }))

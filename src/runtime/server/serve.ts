@@ -1,7 +1,7 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../shared/errors'
 import { admit } from './admit'
-import { startOfHandwritten } from './asked-position'
+import { startOfSource } from './asked-position'
 import { Channel } from './channel'
 import type { ResponseSink } from './sink'
 import type { SSEConnection } from './sse-connection'
@@ -40,7 +40,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
-    if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
+    if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
     const served = { event, handler, options, context, request }
     if (request.headOnly) return await answerHead(served)
     const leave = admit(event, options, context)
@@ -56,6 +56,8 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
 async function answerStream(served: Served, leave: (() => void) | undefined): Promise<unknown> {
   const response = createResponse(served.event)
   const connection = new Connection(served.options, served.context, response, served.event)
+  // A push that opens it, before the handler has returned, is push style.
+  connection.start = () => startOfSource(served.event, false)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned.
   if (leave) connection.whenClosed(leave)
   const { revalidate } = served.options
@@ -100,16 +102,16 @@ async function runHandler({ event, handler, options, context, request }: Served,
 }
 
 async function startSource({ event, handler, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
-  const open = () => connection.open(startOfHandwritten(event))
   if (result instanceof Channel) return startChannel(result, connection, context, request, event)
   if (isIterableSource(result)) {
-    void streamSource(connection, iterate(result), context.report, subjectOf(event), open)
+    connection.start = () => startOfSource(event, true)
+    void streamSource(connection, iterate(result), context.report, subjectOf(event), () => connection.open())
     return null
   }
   if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
   else if (import.meta.dev) warnOfSilence(event, handler)
-  open()
+  connection.open()
   return null
 }
 
@@ -196,7 +198,7 @@ function dispose(result: unknown, context: CleanupContext): void {
 }
 
 function invalidSource(result: unknown): SSEError {
-  return new SSEError('INVALID_SOURCE', `[nuxt-sse] Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
+  return new SSEError('INVALID_SOURCE', `Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
 }
 
 const silent = new Set<string>()

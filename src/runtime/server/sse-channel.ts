@@ -3,7 +3,7 @@ import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSEStream } from '../shared/types'
 import type { TaggedMessage } from './message'
 import type { SSEProducer, SSERunOptions } from './producers'
-import type { SSEPipeSource } from './pump'
+import type { SSEPipeParse, SSEPipeSource } from './pump'
 
 export interface SSEPublishOptions {
   /** The SSE `event` field: 1 to 512 characters. `sse` is reserved. */
@@ -41,6 +41,12 @@ export interface SSESubscribeOptions {
 }
 
 export interface SSEPipeOptions {
+  /**
+   * How the data of an event stream is read: `json` (text that is no JSON stays a string), `text`, or a function of the text that returns the data. Default: JSON where the stream
+   * comes from a route of this package, unless that says that it is text; in other streams, text that begins with `{` or `[` and is JSON is
+   * parsed, and everything else is the string it was.
+   */
+  parse?: SSEPipeParse
   /** Stops the pipe: the source is released, and the channel fails with `ABORTED`. */
   signal?: AbortSignal
   /** The current request. Its `waitUntil` keeps the pipe alive on platforms that freeze a process once it has responded. */
@@ -84,7 +90,8 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * `signal` aborts. Goes on whether or not anybody reads.
    *
    * A source is an async iterable, an iterable, a `ReadableStream`, or the bytes of an event stream, such as the `Response` of an
-   * AI provider: each of its events becomes a message, and `data: [DONE]` ends it.
+   * AI provider: each of its events becomes a message, and `data: [DONE]` ends it. The response of a route of this package ends the channel
+   * with its `end`, and fails it with its `error`, with `GAP` for a gap, and with `SOURCE_INTERRUPTED` for a `leave` or a cut.
    *
    * Items that arrive while an append is under way, or within 10 ms of the last one, are appended together; a source that is faster
    * than the driver waits. A driver that cannot be reached is tried again for 30 s. Rejects with whatever made the pipe fail. You need

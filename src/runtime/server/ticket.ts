@@ -2,6 +2,8 @@ import { SignJWT } from 'jose/jwt/sign'
 import { jwtVerify } from 'jose/jwt/verify'
 import { JWSSignatureVerificationFailed } from 'jose/errors'
 import { SSEError, invalidOption } from '../shared/errors'
+import { findLost } from './lost-in-json'
+import type { LostValue } from './lost-in-json'
 
 /**
  * The only file that knows jose, loaded with the first ticket. A ticket is a JWT (RFC 7519) of a type of its own, so that no other
@@ -37,12 +39,12 @@ export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRE
     throw invalidOption('expiresInMs', `a whole number of milliseconds from 1 to ${MAX_EXPIRES_IN_MS}`, expiresInMs)
   }
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalidOption('claims', 'an object', claims)
-  const ticket = await new SignJWT(toJson({ channel, claims }))
+  const ticket = await new SignJWT({ channel, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     // In seconds, and to the millisecond: the standard allows a fraction.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
     .sign(toKey(secret))
-  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
+  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
   return ticket
 }
 
@@ -55,7 +57,7 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
       // The time is looked at below, to the millisecond, and only of what was signed.
       const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
       const expiresAt = Math.round(payload.exp! * 1000)
-      if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired: ask for a fresh one.', { statusCode: 401 })
+      if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired. Request a new one.', { statusCode: 401 })
       return { channel: payload.channel, claims: payload.claims, expiresAt }
     }
     catch (error) {
@@ -71,20 +73,24 @@ function toKey(secret: string): Uint8Array {
   return new TextEncoder().encode(secret)
 }
 
-/** A copy of what JSON can hold: jose fails on a function. */
-function toJson<T>(value: T): T {
+/** A copy of what JSON can hold: jose fails on a function. Looks at all of it, as claims are small, and a `Set` of roles must not become an empty object. */
+function toJson<T extends object>(claims: T): T {
+  let lost: LostValue | undefined
+  let cause: unknown
   try {
-    return JSON.parse(JSON.stringify(value))
+    lost = findLost(claims, 'claims')
+    if (!lost) return JSON.parse(JSON.stringify(claims))
   }
-  catch (cause) {
-    throw new SSEError('INVALID_OPTION', '[nuxt-sse] Expected `claims` to be what JSON can hold.', { cause })
+  catch (error) {
+    cause = error
   }
+  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be what JSON can hold${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
 }
 
 function invalid(): SSEError {
-  return new SSEError('TICKET_INVALID', 'This is no ticket of ours.', { statusCode: 401 })
+  return new SSEError('TICKET_INVALID', 'Invalid ticket.', { statusCode: 401 })
 }
 
 function secretMissing(): SSEError {
-  return new SSEError('TICKET_SECRET_MISSING', '[nuxt-sse] Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.')
+  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.', { retry: false })
 }

@@ -80,7 +80,7 @@ export class WebResponse implements SSEResponse {
   destroy(): void {
     if (this.#over) return
     this.#leave()
-    this.#controller?.error(new Error('[nuxt-sse] The stream was cut.'))
+    this.#controller?.error(new Error('The stream was cut.'))
     this.#events.onClose()
   }
 

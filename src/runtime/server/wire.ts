@@ -1,6 +1,8 @@
 import { CONTROL_EVENT } from '../shared/protocol'
 import type { SSEControl } from '../shared/protocol'
 import { SSEError, printValue } from '../shared/errors'
+import { describeValue, findLost, isLost } from './lost-in-json'
+import type { LostValue } from './lost-in-json'
 
 /**
  * Bytes of an event stream (WHATWG HTML, 9.2.5 "Parsing an event stream"): pure functions from values to text.
@@ -82,33 +84,51 @@ export function encodePreamble(retryMs: number, open: SSEControl, id?: string): 
 /** Lines that every client skips. Text of several lines becomes several comments. */
 export function encodeComment(text: string): string {
   if (typeof text !== 'string') {
-    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected a comment to be a string, got ${describe(text)}.`)
+    throw new SSEError('INVALID_DATA', `Expected a comment to be a string, got ${describeValue(text)}.`)
   }
   return `${text.split(LINE_BREAK).map(line => `: ${line}\n`).join('')}\n`
 }
 
 export function encodeRetry(retryMs: number): string {
   if (!Number.isSafeInteger(retryMs) || retryMs < 0) {
-    throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`retry\` to be a whole number of milliseconds, got ${printValue(retryMs)}.`)
+    throw new SSEError('INVALID_OPTION', `Expected \`retry\` to be a whole number of milliseconds, got ${printValue(retryMs)}.`)
   }
   return `retry: ${retryMs}\n\n`
 }
 
-/** The data of a message as JSON. Throws `INVALID_DATA` for what JSON cannot hold, `MESSAGE_TOO_LARGE` beyond the limit. */
-export function encodeData(data: unknown, maxMessageBytes: number): string {
+/**
+ * The data of a message as JSON. Throws `MESSAGE_TOO_LARGE` beyond the limit, and `INVALID_DATA` for what JSON cannot hold or
+ * would lose in silence: at the top, and with `deep`, which visits all of the data, at any depth.
+ */
+export function encodeData(data: unknown, maxMessageBytes: number, deep = import.meta.dev): string {
   let json: string | undefined
   let cause: unknown
   try {
-    json = holdsNothing(data) ? undefined : JSON.stringify(data)
+    json = isNoJson(data) ? undefined : JSON.stringify(data)
   }
   catch (error) {
     cause = error
   }
-  if (json === undefined) {
-    throw new SSEError('INVALID_DATA', `[nuxt-sse] Expected the data of a message to be something that JSON can hold, got ${describe(data)}.`, { cause })
-  }
+  if (json === undefined || isLost(data, json)) throw invalidData(data, cause)
+  const lost = deep ? tryToFindLost(data) : undefined
+  if (lost) throw invalidData(data, undefined, lost)
   assertSize(json, maxMessageBytes)
   return json
+}
+
+function invalidData(data: unknown, cause?: unknown, lost = cause === undefined ? undefined : tryToFindLost(data)): SSEError {
+  const { what, path } = lost ?? { what: describeValue(data), path: 'data' }
+  return new SSEError('INVALID_DATA', `Expected the data of a message to be something that JSON can hold, got ${what}${path === 'data' ? '' : ` at \`${path}\``}.`, { cause })
+}
+
+/** An application's `toJSON` or getter may throw, and data may be nested deeper than the stack. */
+function tryToFindLost(data: unknown): LostValue | undefined {
+  try {
+    return findLost(data)
+  }
+  catch {
+    return undefined
+  }
 }
 
 export function assertSize(text: string, maxMessageBytes: number): void {
@@ -116,17 +136,17 @@ export function assertSize(text: string, maxMessageBytes: number): void {
   if (text.length * 3 <= maxMessageBytes) return
   const bytes = byteLength(text)
   if (bytes <= maxMessageBytes) return
-  throw new SSEError('MESSAGE_TOO_LARGE', `[nuxt-sse] Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
+  throw new SSEError('MESSAGE_TOO_LARGE', `Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
 }
 
 /** Throws `RESERVED_EVENT` for the name of control messages, `INVALID_EVENT` for what a field cannot hold. */
 export function assertEvent(event: unknown): asserts event is string | undefined {
   if (event === undefined) return
   if (event === CONTROL_EVENT) {
-    throw new SSEError('RESERVED_EVENT', `[nuxt-sse] The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
+    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
   }
   if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `[nuxt-sse] Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
+    throw new SSEError('INVALID_EVENT', `Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
   }
 }
 
@@ -135,7 +155,7 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
-    throw new SSEError('INVALID_ID', `[nuxt-sse] Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
+    throw new SSEError('INVALID_ID', `Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
   }
   return text
 }
@@ -146,13 +166,7 @@ function dataLines(data: string): string {
   return data.split(LINE_BREAK).map(line => `data: ${line}\n`).join('')
 }
 
-/** Values that `JSON.stringify` turns into `null` or `{}` without a word. Looks only at the top level, where it costs nothing. */
-function holdsNothing(data: unknown): boolean {
-  return (typeof data === 'number' && !Number.isFinite(data))
-    || data instanceof Promise || data instanceof Map || data instanceof Set || data instanceof ArrayBuffer || ArrayBuffer.isView(data)
-}
-
-function describe(data: unknown): string {
-  if (typeof data === 'object' && data !== null) return `an instance of ${data.constructor?.name ?? 'an unknown class'}`
-  return printValue(data)
+/** Values for which JSON has something else: `null` for a number that is none, an object of indexes for bytes. */
+function isNoJson(data: unknown): boolean {
+  return (typeof data === 'number' && !Number.isFinite(data)) || ArrayBuffer.isView(data)
 }

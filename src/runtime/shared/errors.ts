@@ -11,7 +11,7 @@ export type SSEErrorCode
     | 'UNAUTHORIZED' | 'REVALIDATION_FAILED'
     | 'TICKET_MISSING' | 'TICKET_EXPIRED' | 'TICKET_INVALID' | 'TICKET_OTHER_CHANNEL' | 'TICKET_SECRET_MISSING'
   // What happened to a channel or a source (server)
-    | 'CHANNEL_ENDED' | 'PUBLISH_RATE' | 'ABORTED' | 'LEASE_LOST' | 'PRODUCER_LOST' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED'
+    | 'CHANNEL_ENDED' | 'PUBLISH_RATE' | 'ABORTED' | 'LEASE_LOST' | 'PRODUCER_LOST' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED' | 'SOURCE_INTERRUPTED'
   // What ended or troubles a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
     | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED'
@@ -22,7 +22,7 @@ export type SSEErrorCode
 export interface SSEErrorOptions {
   /** HTTP status that fits. Default 500. */
   statusCode?: number
-  /** Whether trying again may help. Default: what the status says, see {@link isRetryableStatus}. */
+  /** Whether trying again may help. Default: what the status says (see {@link isRetryableStatus}), and `false` for {@link isMistakeCode}. */
   retry?: boolean
   /** See {@link SSEError.retryAt}. */
   retryAt?: number
@@ -57,7 +57,7 @@ export class SSEError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.statusCode = options.statusCode ?? 500
-    this.retry = options.retry ?? isRetryableStatus(this.statusCode)
+    this.retry = options.retry ?? (isRetryableStatus(this.statusCode) && !isMistakeCode(code))
     this.retryAt = options.retryAt
     this.details = options.details ?? {}
   }
@@ -68,9 +68,14 @@ export function isRetryableStatus(statusCode: number): boolean {
   return statusCode >= 500 || statusCode < 400 || statusCode === 408 || statusCode === 425 || statusCode === 429
 }
 
+/** Only a developer can fix what such a code reports (`INVALID_SOURCE`, `RESERVED_EVENT`): the same request fails again. */
+export function isMistakeCode(code: string): boolean {
+  return /^(?:INVALID|RESERVED)_/.test(code)
+}
+
 /** One sentence shape for refused options, with both values printed. */
 export function invalidOption(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
+  return new SSEError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
 }
 
 /** A value as an error message shows it: as JSON where it has any, at most 80 characters of it. */

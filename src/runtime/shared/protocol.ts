@@ -7,6 +7,10 @@ export const CONTROL_EVENT = 'sse'
 export const STREAM_CONTENT_TYPE = 'text/event-stream'
 export const POLL_CONTENT_TYPE = 'application/json'
 
+/** The response header that marks an answer of this package; its value is {@link PROTOCOL_VERSION}. */
+export const PROTOCOL_HEADER = 'x-nuxt-sse'
+export const PROTOCOL_VERSION = '1'
+
 /**
  * - `trimmed`: retention has removed what was asked for
  * - `epoch`: the log was lost or deleted, and another has begun
@@ -32,6 +36,10 @@ export interface SSEOpenControl {
   position?: string
   /** Only where the source is resumable: whether it goes on from the position that was asked for. */
   resumed?: boolean
+  /** Only where the source has no positions. `true`: each connection runs it from scratch. `false`: it sends what happens while connected. */
+  restarts?: boolean
+  /** Data is text as it was sent, and not JSON. */
+  text?: boolean
 }
 
 export interface SSEGapControl extends SSEGap {

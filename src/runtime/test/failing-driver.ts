@@ -212,7 +212,7 @@ function createNotices() {
 }
 
 function failureOf(method: FailingMethod, { code = 'DRIVER_UNAVAILABLE' }: FailOptions): SSEError {
-  return new SSEError(code, `[nuxt-sse] The driver cannot be reached: it was told to fail (\`${method}\`).`, { statusCode: code === 'DRIVER_UNAVAILABLE' ? 503 : 500 })
+  return new SSEError(code, `The driver cannot be reached: it was told to fail (\`${method}\`).`, { statusCode: code === 'DRIVER_UNAVAILABLE' ? 503 : 500 })
 }
 
 function methodsOf(method: FailingMethod | 'all'): readonly FailingMethod[] {

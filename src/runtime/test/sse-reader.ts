@@ -35,7 +35,7 @@ const SHOWN_CHARACTERS = 2_000
 export class SSEReader<T = unknown> implements AsyncDisposable {
   /** All that came, including control messages, as it was on the wire. */
   readonly events: EventSourceMessage[] = []
-  /** Ordinary messages, with their data parsed; data that is not JSON stays a string. */
+  /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data where `open` says `text`. */
   readonly messages: SSEMessage<T>[] = []
   /** `open`, `gap`, `end`, `error`, `leave`. */
   readonly controls: SSEControlSeen[] = []
@@ -52,6 +52,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   readonly #controller: AbortController
   readonly #timeoutMs: number
   readonly #waiting = new Set<() => void>()
+  #isText = false
 
   constructor(readonly response: Response, controller: AbortController, timeoutMs = DEFAULT_TIMEOUT_MS) {
     this.#controller = controller
@@ -84,8 +85,14 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #take(received: EventSourceMessage): void {
     const { id, event, data } = received
     this.events.push(received)
-    if (event === CONTROL_EVENT) this.controls.push(parseJson(data) as SSEControlSeen)
-    else this.messages.push({ id, event, data: parseJson(data) as T })
+    if (event === CONTROL_EVENT) this.#control(parseJson(data) as SSEControlSeen)
+    else this.messages.push({ id, event, data: (this.#isText ? data : parseJson(data)) as T })
+  }
+
+  #control(control: SSEControlSeen): void {
+    this.controls.push(control)
+    // Foreign servers may send anything under this name.
+    if (control?.type === 'open') this.#isText = control.text === true
   }
 
   get status(): number {
@@ -154,7 +161,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   #failure(code: string, how: string): SSEError {
     const { status, headers, messages, controls, raw } = this
     const shown = raw.length > SHOWN_CHARACTERS ? `…${raw.slice(-SHOWN_CHARACTERS)}` : raw
-    return new SSEError(code, `[nuxt-sse] Expected more of ${this.response.url}${how}. It answered ${status}, ${headers.get('content-type') ?? 'without a content type'}. Received so far (messages: ${messages.length}, control messages: ${controls.length}):\n${shown || '(nothing)'}`, {
+    return new SSEError(code, `Expected more of ${this.response.url}${how}. It answered ${status}, ${headers.get('content-type') ?? 'without a content type'}. Received so far (messages: ${messages.length}, control messages: ${controls.length}):\n${shown || '(nothing)'}`, {
       retry: false,
       details: { received: { status, messages, controls, raw } },
     })
@@ -179,13 +186,13 @@ export async function readSSE<T = unknown>(url: string | URL, options: SSEReader
   if (!(timeoutMs > 0)) throw invalidOption('timeoutMs', 'a number of milliseconds, more than 0', timeoutMs)
   const [target, init] = prepare(url, options)
   const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(new SSEError('COLLECT_TIMEOUT', `[nuxt-sse] Expected ${target} to answer within ${timeoutMs} ms: no headers came.`, { retry: false })), timeoutMs)
+  const timer = setTimeout(() => controller.abort(new SSEError('COLLECT_TIMEOUT', `Expected ${target} to answer within ${timeoutMs} ms: no headers came.`, { retry: false })), timeoutMs)
   try {
     return new SSEReader<T>(await fetch(target, { ...init, signal: controller.signal }), controller, timeoutMs)
   }
   catch (cause) {
     if (cause instanceof SSEError) throw cause
-    throw new SSEError('NETWORK', `[nuxt-sse] Expected ${target} to answer: nobody did. Is the server running?`, { retry: false, cause })
+    throw new SSEError('NETWORK', `Expected ${target} to answer: nobody did. Is the server running?`, { retry: false, cause })
   }
   finally {
     clearTimeout(timer)

@@ -63,7 +63,7 @@ it('says nothing where something ends the call', () => {
 it.each([
   ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this url and method'],
   ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this url and method'],
-  ['a handler that returns no source', new SSEError('INVALID_SOURCE', '[nuxt-sse] Expected the handler to return …'), '[nuxt-sse] /api/x: Expected the handler to return …'],
+  ['a handler that returns no source', new SSEError('INVALID_SOURCE', 'Expected the handler to return …'), '[nuxt-sse] /api/x: Expected the handler to return …'],
 ])('%s: says what to do, once', (_, error, text) => {
   for (let n = 0; n < 2; n++) warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
   expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(text))

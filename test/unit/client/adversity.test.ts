@@ -344,6 +344,6 @@ describe('functions of the user', () => {
     [{ silenceTimeoutMs: 0 }],
     [{ reconnect: { maxAttempts: 0 } }],
   ])('refuses %j, which makes no sense', (options) => {
-    expect(() => open(options)).toThrow('[nuxt-sse] Expected')
+    expect(() => open(options)).toThrow('Expected')
   })
 })

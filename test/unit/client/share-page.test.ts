@@ -153,6 +153,7 @@ describe('one connection for all of a page that ask for the same', () => {
     server.exchanges[0]!.write(message(1))
     await eventually(() => expect(both.map(one => one.seen)).toEqual([[1], [1]]))
     expect(both.map(one => one.state.error?.code)).toEqual(['CALLBACK_FAILED', undefined])
+    expect(both[0]!.state.error!.retry).toBe(false)
   })
 
   it('on a route without positions a late joiner gets only what is new; foreign ids come as they are', async () => {

@@ -2,7 +2,10 @@ import { glob } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../../src/options'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { PRODUCER_LOST } from '../../../src/runtime/server/drivers/lease-lost'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import { publicError } from '../../../src/runtime/server/public-error'
+import { SSEError } from '../../../src/runtime/shared/errors'
 import { SERVER_IMPORTS } from '../../../src/server-parts'
 import { literalsOf, membersOf, textsOf } from '../../support/declarations'
 import { codesIn, readPage, readTable } from '../../support/markdown'
@@ -140,6 +143,26 @@ describe('reference/errors.md', () => {
     }
     expect(thrown.length).toBeGreaterThan(30)
     expect(sorted(thrown).filter(code => !named.includes(code))).toEqual([])
+  })
+
+  it('has the status of each code of the server, and whether it is retried, as the source has them', async () => {
+    const rows = readTable(await readPage('docs/reference/errors.md'), 'Of the server')
+    const said = new Map(rows.flatMap(([codes, status, retried]) => codesIn(codes!).map(code => [code, { status: Number(status), retried }] as const)))
+    const seen = new Set<string>()
+    for await (const file of glob('src/runtime/{server,shared}/**/*.ts', { cwd: rootDir })) {
+      for (const [, code, options] of (await readPage(file)).matchAll(/new SSEError\('([A-Z_]+)',([^\n]*)/g)) {
+        const statusCode = Number(/statusCode: (\d+)/.exec(options!)?.[1] ?? 500)
+        const retry = /retry: (true|false)/.exec(options!)?.[1]
+        const error = new SSEError(code!, '', { statusCode, ...retry && { retry: retry === 'true' } })
+        seen.add(code!)
+        // Of these, the channel's option decides.
+        if (code === 'PRODUCER_LOST') continue
+        expect({ status: error.statusCode, retried: error.retry ? 'yes' : 'no' }, `${code} in ${file}`).toEqual(said.get(code!))
+      }
+    }
+    expect([...said.keys()].filter(code => !seen.has(code)).sort()).toEqual(['SOURCE_FAILED'])
+    expect(publicError(new Error('x'))).toMatchObject({ code: 'SOURCE_FAILED', statusCode: said.get('SOURCE_FAILED')!.status, retry: said.get('SOURCE_FAILED')!.retried === 'yes' })
+    for (const onLost of ['fail', 'restart'] as const) expect(PRODUCER_LOST[onLost].retry).toBe(onLost === 'restart')
   })
 
   it('every code that is named is used', async () => {

@@ -31,6 +31,7 @@ describe('the beginning', () => {
     server.route('/stream', () => new ReadableStream())
     server.route('/channel', () => server.channel('empty'))
     server.use('/raw', defineEventHandler(event => server.raw(event).send()))
+    const said: Record<string, string> = { '/generator': '"restarts":true', '/push': '"restarts":false', '/stream': '"restarts":true', '/raw': '"restarts":false,"text":true' }
     for (const path of ['/generator', '/push', '/stream', '/channel', '/raw']) {
       const socket = await RawSocket.get(server.url, path)
       await socket.until(({ received }) => received.includes('\n\n'))
@@ -43,7 +44,7 @@ describe('the beginning', () => {
       const id = path === '/channel' ? /id: (e\w{8}\.0)\n/.exec(body)![1] : undefined
       expect(body.replace(/^retry: (\d+)\n/, (_, retry) => Number(retry) >= 50 && Number(retry) <= 150 ? '' : `retry out of range: ${retry}`)).toBe(id
         ? `id: ${id}\nevent: sse\ndata: {"type":"open","heartbeatMs":15000,"position":"${id}","resumed":false}\n\n`
-        : 'event: sse\ndata: {"type":"open","heartbeatMs":15000}\n\n')
+        : `event: sse\ndata: {"type":"open","heartbeatMs":15000,${said[path]}}\n\n`)
       socket.destroy()
     }
     await nothingLeft()
@@ -378,7 +379,7 @@ describe('heartbeats', () => {
     server.route('/', () => {}, { heartbeatMs: false })
     await using reader = await SSEReader.open(server.url)
     await reader.until(r => r.controls.length === 1)
-    expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 0 })
+    expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 0, restarts: false })
     expect(server.context.heartbeats.size).toBe(0)
   })
 })

@@ -29,7 +29,7 @@ describe('options', () => {
     ['revalidate', {}], ['revalidate', { everyMs: 0, check() {} }], ['revalidate', null], ['clientKey', 'ip'], ['shutdownMs', -1],
     ['retention', 5], ['retention', null], ['retention', 'all'],
   ])('refuses %s: %j in one sentence that prints both', (name, value) => {
-    expect(() => resolveHandlerOptions({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`${name}\` to be [^.]+, got .+\\.$`)) }))
+    expect(() => resolveHandlerOptions({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^Expected \`${name}\` to be [^.]+, got .+\\.$`)) }))
   })
   it.each<[string, unknown]>([['maxMessages', 0], ['maxMessages', -1], ['maxMessages', 1.5], ['maxMessages', '5'], ['maxMessages', null], ['maxAgeMs', 0], ['maxAgeMs', Infinity], ['maxAge', 1]])('refuses retention.%s: %j', (name, value) => {
     expect(() => resolveHandlerOptions({ retention: { [name]: value } })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(`\`retention.${name}\``) }))
@@ -39,7 +39,7 @@ describe('options', () => {
   })
   it.each<[string, unknown]>([['clientKey', () => 'me'], ['clientKey', 'me'], ['revalidate', { everyMs: 1_000, check() {} }], ['revalidate', { everyMs: 1_000 }]])('refuses %s of the module, which is a handler\'s: %o', (name, value) => {
     for (const resolve of [resolveModuleHandlerOptions, resolveOptions]) {
-      expect(() => resolve({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`sse.${name}\` to be an option of a handler, as no function can come from \`nuxt.config\`: .+, got .+\\.$`)) }))
+      expect(() => resolve({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^Expected \`sse.${name}\` to be an option of a handler, as no function can come from \`nuxt.config\`: .+, got .+\\.$`)) }))
     }
   })
   it.each([null, 5, 'x'])('refuses options that are %j', (options) => {

@@ -35,6 +35,19 @@ describe('errors', () => {
     expect(new SSEError('X', 'x', { statusCode: 400, retry: true }).retry).toBe(true)
     expect(new SSEError('X', 'x')).not.toHaveProperty('cause')
   })
+  it('what only a developer can fix is not retried, unless it is said', () => {
+    for (const code of ['INVALID_SOURCE', 'INVALID_OPTION', 'INVALID_EVENT', 'INVALID_DATA', 'INVALID_ROUTE_RULE', 'RESERVED_EVENT']) {
+      expect(new SSEError(code, 'x'), code).toMatchObject({ statusCode: 500, retry: false })
+      expect(publicError(new SSEError(code, 'x')), code).toMatchObject({ retry: false })
+      expect(new SSEError(code, 'x', { retry: true }).retry).toBe(true)
+    }
+    expect(invalidOption('x', 'y', 1).retry).toBe(false)
+    expect(new SSEError('NOT_INVALID_AT_ALL', 'x').retry).toBe(true)
+  })
+  it('an error that went through the framework keeps what was said of it', () => {
+    expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: false } }))).toMatchObject({ code: 'A', retry: false })
+    expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: 'no' } }))).toMatchObject({ code: 'A', retry: true })
+  })
   it('prints any value in one short line', () => {
     const circular: Record<string, unknown> = {}
     circular.self = circular
@@ -42,6 +55,6 @@ describe('errors', () => {
       expect(printValue(value).length).toBeLessThan(100)
       expect(printValue(value)).not.toContain('\n')
     }
-    expect(invalidOption('x', 'a number', 'y').message).toBe('[nuxt-sse] Expected `x` to be a number, got `"y"`.')
+    expect(invalidOption('x', 'a number', 'y').message).toBe('Expected `x` to be a number, got `"y"`.')
   })
 })

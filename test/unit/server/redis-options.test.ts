@@ -20,7 +20,7 @@ describe('sse.redis as the environment gives it', () => {
     { url: {} }, { keyPrefix: null },
   ])('refuses %j', (given) => {
     const [[name, value]] = Object.entries(given) as [[string, unknown]]
-    expect(() => resolveRedisOptions(given)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^\\[nuxt-sse\\] Expected \`sse\\.redis\\.${name}\` to be .+, got `)) }))
+    expect(() => resolveRedisOptions(given)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^Expected \`sse\\.redis\\.${name}\` to be .+, got `)) }))
     expect(() => resolveRedisOptions(given)).toThrow(`got \`${JSON.stringify(value)}\`.`)
   })
 

@@ -40,9 +40,9 @@ describe('what goes to the log', () => {
     await eventually(() => expect(said).toEqual([['[nuxt-sse]', 'a resumable run:', expect.objectContaining({ message: 'The database is away' })]]))
   })
 
-  it('says once whose it is, where the error says so itself', async () => {
+  it('says whose it is, also of an error of our own', async () => {
     server.route('/object', () => ({ hello: 'world' }))
     await (await fetch(`${server.url}/object`)).text()
-    expect(said).toEqual([['GET /object:', expect.objectContaining({ code: 'INVALID_SOURCE', message: expect.stringMatching(/^\[nuxt-sse\] Expected the handler to return .+ `yield` /) })]])
+    expect(said).toEqual([['[nuxt-sse]', 'GET /object:', expect.objectContaining({ code: 'INVALID_SOURCE', message: expect.stringMatching(/^Expected the handler to return .+ `yield` /) })]])
   })
 })

@@ -45,7 +45,7 @@ describe('the position', () => {
     expect(read({ lastEventId: 'é' }).position!.text).toBe('\uFFFD')
   })
   it.each([['a\nb'], ['a\rb'], ['\0'], [['1', '2']], [{}]])('refuses the query %j', (position) => {
-    expect(() => read({ query: { position } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400, message: expect.stringMatching(/^\[nuxt-sse\] Expected the query parameter `position` to be `start`, `now`/) }))
+    expect(() => read({ query: { position } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400, message: expect.stringMatching(/^Expected the query parameter `position` to be `start`, `now`/) }))
   })
   it('malformed for a channel: a query is refused, a header is not', () => {
     expect(channelPosition(undefined)).toBeUndefined()

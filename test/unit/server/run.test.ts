@@ -108,7 +108,7 @@ describe('run', () => {
     await eventually(async () => expect(await channel(1).info()).toMatchObject({ ended: true, lastOffset: 3 }))
   })
 
-  it('on a channel that has ended: attaches, or begins it anew', async () => {
+  it('on a channel that has ended: attaches, or restarts it', async () => {
     await channel().run(() => [1])
     await eventually(async () => expect((await channel().info()).ended).toBe(true))
     const { epoch } = await channel().info()
@@ -116,7 +116,7 @@ describe('run', () => {
     await channel().run(() => [++started])
     expect((await channel(1).info()).epoch).toBe(epoch)
     expect(started).toBe(0)
-    await channel(1).run(() => [++started + 1], { ifEnded: 'anew' })
+    await channel(1).run(() => [++started + 1], { ifEnded: 'restart' })
     await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 2 }], ended: true }))
     expect((await channel().info()).epoch).not.toBe(epoch)
   })
@@ -124,17 +124,21 @@ describe('run', () => {
   it('stopped, or deleted, and begun anew in one breath', async () => {
     for (const end of ['stop', 'delete'] as const) {
       const one = producer()
-      await one.start({ ifEnded: 'anew' })
+      await one.start({ ifEnded: 'restart' })
       await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
       await channel()[end]()
       const two = producer()
-      await two.start({ ifEnded: 'anew' })
+      await two.start({ ifEnded: 'restart' })
       two.finish()
       await eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{ data: '0 begins' }, { data: '0 ends' }], ended: true }))
       expect(two.runs).toHaveLength(1)
       one.finish()
       await eventually(() => expect(one.released).toBe(1))
     }
+  })
+
+  it('refuses the old name of `restart`, and names the new one', async () => {
+    await expect(channel().run(() => [1], { ifEnded: 'anew' } as never)).rejects.toThrow('Expected `ifEnded` to be `"attach"` or `"restart"`, the new name of `"anew"`, got `"anew"`.')
   })
 
   it.each([[{ ifEnded: 'again' }], [{ onLost: 'ignore' }]])('refuses %j', async (options) => {
@@ -147,9 +151,9 @@ describe('run', () => {
       throw new Error('secret')
     })
     await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'SOURCE_FAILED' }))
-    await channel().run(() => 5 as never, { ifEnded: 'anew' })
+    await channel().run(() => 5 as never, { ifEnded: 'restart' })
     await eventually(async () => expect((await channel().info()).error).toMatchObject({ code: 'INVALID_SOURCE' }))
-    await channel().run(async () => [7], { ifEnded: 'anew' })
+    await channel().run(async () => [7], { ifEnded: 'restart' })
     await eventually(async () => expect(await channel().read()).toMatchObject({ messages: [{ data: 7 }], ended: true }))
     expect(servers[0]!.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_SOURCE' }])
   })

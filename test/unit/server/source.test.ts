@@ -464,7 +464,7 @@ describe('shutdown', () => {
       const late = await fetch(server.url, { headers: { accept } })
       expect(late.status).toBe(503)
       expect(Number(late.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-      expect(await late.json()).toMatchObject({ type: 'pending', retryMs: expect.any(Number), message: expect.stringContaining('shuts down') })
+      expect(await late.json()).toMatchObject({ type: 'pending', retryMs: expect.any(Number), message: expect.stringContaining('shutting down') })
     }
   })
 

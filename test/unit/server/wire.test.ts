@@ -28,7 +28,7 @@ function codeOf(run: () => unknown): unknown {
   }
   catch (error) {
     expect(error).toBeInstanceOf(SSEError)
-    expect((error as SSEError).message).toMatch(/^\[nuxt-sse\] .*\.$/s)
+    expect((error as SSEError).message).toMatch(/^[A-Z].*\.$/s)
     return (error as SSEError).code
   }
   return undefined

@@ -59,7 +59,7 @@ export const redisPeers: Record<string, RedisPeer> = {
     replay: defineSSEHandler(() => replayed),
     async answer(name, count, everyMs) {
       const answered = answerOf(name)
-      await answered.run(() => tokens(count, everyMs), { ifEnded: 'anew' })
+      await answered.run(() => tokens(count, everyMs), { ifEnded: 'restart' })
       await sleep(count * everyMs)
       while ((await answered.info()).lastOffset < count) await sleep(10)
     },

@@ -8,6 +8,7 @@ import { addQuery } from '../../client/url'
 import { SSEError } from '../../shared/errors'
 import type { SSEBatch } from '../../shared/protocol'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
+import { isSecretPosition } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import { warnOnce } from '../warn'
 
@@ -58,6 +59,8 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
         const error = page === 'late' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
         return isForMany(event) ? soFar : { ...soFar, error }
       }
+      // A payload for many would hand everybody the one run that was begun for this page.
+      if (isSecretPosition(page.position) && isForMany(event)) return undefined
       for (const message of page.messages) {
         if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
       }
@@ -137,6 +140,6 @@ function hasProto(json: string): boolean {
 }
 
 function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why.replace('[nuxt-sse] ', '')}`)
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why}`)
   return unreadable
 }

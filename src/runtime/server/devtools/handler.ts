@@ -26,7 +26,7 @@ export default defineEventHandler((event) => {
   const { app, sseDevtools: { route, allowedHosts } } = useRuntimeConfig() as unknown as DevtoolsConfig
   const header = (name: string) => getRequestHeader(event, name)
   const refusal = refusalOf({ method: event.method, host: header('host'), origin: header('origin'), fetchSite: header('sec-fetch-site'), contentType: header('content-type') }, allowedHosts)
-  if (refusal) throw createError({ statusCode: 403, message: `[nuxt-sse] ${refusal}` })
+  if (refusal) throw createError({ statusCode: 403, message: `${refusal}` })
 
   const path = event.path.split('?')[0]!.slice(route.length).replace(/^\//, '')
   switch (`${event.method} ${path}`) {
@@ -67,5 +67,5 @@ async function sendAsset(event: H3Event, name: string, base: string) {
 }
 
 function notFound(): never {
-  throw createError({ statusCode: 404, message: '[nuxt-sse] There is no such page.' })
+  throw createError({ statusCode: 404, message: 'There is no such page.' })
 }

@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { createParser } from 'eventsource-parser'
 import { formatPosition } from '../../shared/position'
 import { CONTROL_EVENT } from '../../shared/protocol'
+import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { Connection } from '../connection'
 import type { SSEContext } from '../context'
 import { unpackData } from '../drivers/packed-data'
@@ -61,7 +62,7 @@ export class Recorder {
       const seen = this.#open.get(event)
       if (seen) Object.assign(seen, { channel, position: seen.position ?? position })
       if (channel) this.#know(channel)
-      this.#write('open', event.path, { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
+      this.#write('open', pathWithoutSecret(event.path), { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
     },
     'sse:close': ({ event, path, reason, code, durationMs, messages, bytes }) => {
       const seen = this.#open.get(event)
@@ -81,18 +82,18 @@ export class Recorder {
       this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
     },
     'sse:error': ({ error, code, where, event, channel }) => {
-      this.#write('error', channel ?? event?.path ?? where, { text: `${code}: ${error instanceof Error ? error.message : String(error)}` })
+      this.#write('error', channel ?? (event && pathWithoutSecret(event.path)) ?? where, { text: `${code}: ${error instanceof Error ? error.message : String(error)}` })
     },
   }
 
   /** Passes on what a connection writes, and reads along. */
   readonly tap = (connection: Connection, sink: ResponseSink, event: H3Event): ResponseSink => {
-    const seen: Seen = { id: ++this.#connections, method: event.method, path: event.path, openedAt: Date.now(), connection }
+    const seen: Seen = { id: ++this.#connections, method: event.method, path: pathWithoutSecret(event.path), openedAt: Date.now(), connection }
     const decoder = new TextDecoder()
     const parser = createParser({ onEvent: ({ id, event: name, data }) => {
-      if (id !== undefined) seen.position = id
+      if (id !== undefined) seen.position = withoutSecret(id)
       // The messages of a channel are in its log.
-      if (name === CONTROL_EVENT) this.#write('control', seen.path, { id, text: data })
+      if (name === CONTROL_EVENT) this.#write('control', seen.path, { id: id && withoutSecret(id), text: withoutSecret(data) })
       else if (!seen.channel) this.#write('message', seen.path, { id, event: name, text: data })
     } })
     return {
@@ -136,6 +137,8 @@ export class Recorder {
     const { state } = await driver.lease(name, { type: 'look' }, retention)
     if (!state) return void this.#channels.delete(name)
     const { epoch, first, last, closing, lease } = state
+    const where = publicChannelName(name)
+    const shownEpoch = where === name ? epoch : withoutSecret(epoch)
     const had = told.channels.get(name)
     const from = Math.max(had?.epoch === epoch ? had.last : 0, last - MAX_NEW_MESSAGES)
     next.channels.set(name, { epoch, last })
@@ -143,12 +146,12 @@ export class Recorder {
       const page = await driver.read(name, from, { messages: MAX_NEW_MESSAGES, bytes: MAX_NEW_BYTES })
       if (page.epoch === epoch) {
         for (const { offset, event, data } of page.entries.filter(({ offset }) => offset <= last)) {
-          const id = formatPosition(epoch, offset)
-          log.push({ at: this.#publishedAt.get(`${id} ${name}`) ?? Date.now(), kind: 'message', where: name, id, event, text: shorten(unpackData(data)) })
+          const id = formatPosition(shownEpoch, offset)
+          log.push({ at: this.#publishedAt.get(`${id} ${where}`) ?? Date.now(), kind: 'message', where, id, event, text: shorten(unpackData(data)) })
         }
       }
     }
-    return { name, readers: hub.channels.get(name)?.readers.size ?? 0, epoch, lastOffset: last, messages: last - first + 1, state: stateOf(closing, lease) }
+    return { name: where, readers: hub.channels.get(name)?.readers.size ?? 0, epoch: shownEpoch, lastOffset: last, messages: last - first + 1, state: stateOf(closing, lease) }
   }
 
   #know(channel: string): void {

@@ -1,10 +1,11 @@
 import type { SSEPublicError } from '../../shared/errors'
 import { SSEError } from '../../shared/errors'
+import { publicChannelName } from '../../shared/secret-epoch'
 import type { LogOnLost } from './types'
 
 /** What every driver tells a producer that no longer holds its lease. */
 export function leaseLost(channel: string): SSEError {
-  return new SSEError('LEASE_LOST', `[nuxt-sse] The producer of channel \`${channel}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
+  return new SSEError('LEASE_LOST', `The producer of channel \`${publicChannelName(channel)}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
 }
 
 /** How a log counts as ended when its producer is lost. Where it may be restarted, a client that comes back may do just that. */
@@ -12,5 +13,5 @@ export const PRODUCER_LOST: Record<LogOnLost, SSEPublicError> = { fail: producer
 
 // Without quotation marks and backslashes: the scripts of Redis contain it as a quoted string.
 function producerLost(retry: boolean): SSEPublicError {
-  return { code: 'PRODUCER_LOST', statusCode: 503, message: 'Whoever produced this has gone before it was complete.', retry }
+  return { code: 'PRODUCER_LOST', statusCode: 503, message: 'The producer stopped before the stream was complete.', retry }
 }

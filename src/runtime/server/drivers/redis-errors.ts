@@ -3,7 +3,7 @@ import { SSEError } from '../../shared/errors'
 /** What every method of the driver rejects with when Redis cannot do it now. */
 export function unavailable(cause: unknown): SSEError {
   if (cause instanceof SSEError) return cause
-  return new SSEError('DRIVER_UNAVAILABLE', '[nuxt-sse] [redis] Redis cannot be reached at the moment.', { statusCode: 503, cause: withoutArguments(cause) })
+  return new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached at the moment.', { statusCode: 503, cause: withoutArguments(cause) })
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Cluster } from 'ioredis'
+import { withoutSecret } from '../../shared/secret-epoch'
 import { spread } from '../jitter'
 import { unref } from '../tick'
 import { RETRY_MS, keepConnected, redisSettings } from './redis-client'
@@ -43,7 +44,7 @@ export class RedisShards {
     place.slot = Number(await within(until, this.cluster.cluster('KEYSLOT', channel)))
     while (true) {
       // Closed or unsubscribed meanwhile: no connection may be made for it.
-      if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${channel}\` any more.`))
+      if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${withoutSecret(channel)}\` any more.`))
       try {
         return await this.#subscribe(channel, place, until)
       }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { SSEError } from '../../shared/errors'
+import { withoutSecret } from '../../shared/secret-epoch'
 import { unref } from '../tick'
 import { RETRY_MS, ready } from './redis-client'
 import { isReply, unavailable } from './redis-errors'
@@ -52,7 +53,7 @@ export class RedisSubscriber {
     while (true) {
       try {
         await ready(this.client, until)
-        if (!this.channels.has(channel)) throw unavailable(new Error(`Nobody wants \`${channel}\` any more.`))
+        if (!this.channels.has(channel)) throw unavailable(new Error(`Nobody wants \`${withoutSecret(channel)}\` any more.`))
         return void await within(until, this.#subscribe(channel))
       }
       catch (error) {
@@ -81,7 +82,7 @@ export class RedisSubscriber {
     if (!this.sharded) return client.subscribe(channel)
     return new Promise((resolve, reject) => {
       // ioredis emits an event on the client, and leaves the command without an answer.
-      const onMoved = () => reject(new Error(`The slot of \`${channel}\` has moved.`))
+      const onMoved = () => reject(new Error(`The slot of \`${withoutSecret(channel)}\` has moved.`))
       client.once('moved', onMoved)
       void client.ssubscribe(channel).then(resolve, reject).finally(() => client.off('moved', onMoved))
     })

@@ -83,5 +83,5 @@ function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
 /** What keeps an answer waits for its end, and so would its reader. What one poll is answered would be given to everybody. */
 function mistakeInRules(route: string): SSEError | undefined {
   if (!isCachedByRule(route)) return
-  return new SSEError('INVALID_ROUTE_RULE', `[nuxt-sse] Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
+  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
 }

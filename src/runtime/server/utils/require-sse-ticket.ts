@@ -38,7 +38,7 @@ function nameOf(channel: string | SSEChannel | undefined): string | undefined {
 
 async function verify(event: H3Event): Promise<SSETicket> {
   const ticket = takeTicket(event)
-  if (ticket === undefined || ticket === '') throw new SSEError('TICKET_MISSING', 'A ticket is needed to open this stream, in the query as `ticket`.', { statusCode: 401 })
+  if (ticket === undefined || ticket === '') throw new SSEError('TICKET_MISSING', 'This stream requires a ticket, in the query parameter `ticket`.', { statusCode: 401 })
   const { verifyTicket } = await import('../ticket')
   return verifyTicket(ticket, ticketSecrets())
 }
