@@ -2,7 +2,7 @@ import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../shared/
 import { SSEError, invalidOption, printValue } from '../shared/errors'
 import type { SSEMessage } from '../shared/types'
 import type { SSEContext } from './context'
-import type { SSERetention } from './options'
+import type { LogRetention, SSERetention } from './options'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
 import { subjectOfChannel } from './insight'
@@ -21,7 +21,7 @@ const MAX_NAME_BYTES = 512
 /** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
-  readonly retention: SSERetention
+  readonly retention: LogRetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {

@@ -1,3 +1,5 @@
+import { byteLength } from '../wire'
+
 /** A message's JSON: as a string, or, where it is long, as its UTF-8. */
 export type PackedData = string | Uint8Array
 
@@ -13,6 +15,11 @@ const decoder = new TextDecoder()
 
 export function packData(data: PackedData): PackedData {
   return typeof data === 'string' && data.length >= PACK_FROM ? encoder.encode(data) : data
+}
+
+/** Bytes of the data as UTF-8. */
+export function sizeOf(data: PackedData): number {
+  return typeof data === 'string' ? byteLength(data) : data.length
 }
 
 export function unpackData(data: PackedData): string {
