@@ -3,16 +3,18 @@ import { ChannelRetention } from './channel-retention'
 import { lifeMs } from './life-times'
 import type { MemoryLease } from './memory-lease'
 import { describeLease, lostClosing } from './memory-lease'
-import { packData, sizeOf } from './packed-data'
+import { freeData, packData, sizeOf } from './packed-data'
 import type { LogAppend, LogClosing, LogEntry, LogPageLimit, LogState } from './types'
 
 /** Removed entries wait at the front of the array until there are this many, and they are half of it: a `shift` each would cost O(n). */
 const COMPACT_AT = 256
 
-interface StoredEntry extends LogEntry {
+export interface StoredEntry extends LogEntry {
   at: number
   /** Of its data. */
   bytes: number
+  /** Someone outside the log may refer to it. */
+  shared: boolean
   key?: string
 }
 
@@ -65,11 +67,11 @@ export class MemoryLog {
   }
 
   /** The offset of a message: of the one kept with the same key, or of a new entry, which is put into `added` too. */
-  append({ event, data, key }: LogAppend, added: LogEntry[]): number {
+  append({ event, data, key }: LogAppend, added: StoredEntry[]): number {
     const known = key === undefined ? undefined : this.#keys.get(key)
     if (known !== undefined) return known
     const packed = packData(data)
-    const entry: StoredEntry = { offset: ++this.#last, event, data: packed, key, at: performance.now(), bytes: sizeOf(packed) }
+    const entry: StoredEntry = { offset: ++this.#last, event, data: packed, key, at: performance.now(), bytes: sizeOf(packed), shared: false }
     this.#entries.push(entry)
     this.#bytes += entry.bytes
     if (key !== undefined) this.#keys.set(key, entry.offset)
@@ -84,6 +86,7 @@ export class MemoryLog {
     let bytes = 0
     for (let index = this.#head + skipped; index < this.#entries.length && entries.length < limit.messages && bytes < limit.bytes; index++) {
       const entry = this.#entries[index]!
+      entry.shared = true
       entries.push(entry)
       bytes += entry.data.length
     }
@@ -118,8 +121,9 @@ export class MemoryLog {
 
   #drop(count: number): void {
     for (; count > 0; count--) {
-      const { key, bytes } = this.#entries[this.#head]!
+      const { key, bytes, data, shared } = this.#entries[this.#head]!
       this.#bytes -= bytes
+      if (!shared) freeData(data)
       if (key !== undefined) this.#keys.delete(key)
       this.#entries[this.#head++] = undefined
     }

@@ -2,11 +2,12 @@ import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
 import { leaseLost } from './lease-lost'
 import { askLease, holds } from './memory-lease'
+import type { StoredEntry } from './memory-log'
 import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../options'
 import { REQUESTS_OWN_IO } from '../request-io'
 import { unref } from '../tick'
-import type { LeaseRequest, LogDriver, LogEntry, LogNotice } from './types'
+import type { LeaseRequest, LogDriver, LogNotice } from './types'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
@@ -109,8 +110,9 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (log.closing) throw channelEnded(channel)
       empty.delete(channel)
-      const added: LogEntry[] = []
+      const added: StoredEntry[] = []
       const offsets = entries.map(entry => log.append(entry, added))
+      if (listeners.has(channel)) for (const entry of added) entry.shared = true
       log.retain(retention)
       if (added.length) notify(channel, { type: 'append', epoch: log.epoch, entries: added })
       return { epoch: log.epoch, offsets }
