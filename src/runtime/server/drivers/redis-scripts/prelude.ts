@@ -89,10 +89,12 @@ end
 
 local function lifeMs(life, age)${LIFE_MS_LUA}end
 
--- Sets the expiry of the meta data: always, or only when less than half of the life time is left.
+-- Sets the expiry of the meta data: always, or only when less than half of the life time is left. Otherwise it tries to write without
+-- changing anything: a replica must refuse a reader, which would stay with it, and miss what the new primary gets.
 local function remember(life, age, always)
   local time = lifeMs(life, age)
-  if always or redis.call('PTTL', meta) < time / 2 then redis.call('PEXPIRE', meta, int(time)) end
+  if always or redis.call('PTTL', meta) < time / 2 then redis.call('PEXPIRE', meta, int(time))
+  else redis.call('HDEL', meta, '') end
 end
 
 -- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread>".
