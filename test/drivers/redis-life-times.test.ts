@@ -113,4 +113,15 @@ describe('how long redis remembers a channel', () => {
     }
     expect(life).toBeLessThan(30 * MINUTE_MS)
   })
+
+  it('a user who may not ask for the time that is left renews it with each read', async () => {
+    await admin.acl('SETUSER', 'strict', 'on', '>secret', '~*', '&*', '+@all', '-pttl')
+    const driver = createRedisDriver({ createClient: options => new Redis(redis.url, { ...options, username: 'strict', password: 'secret' }) }, RETENTION)
+    drivers.push(driver)
+    const { epoch } = await driver.append('strict', [{ data: '1' }], RETENTION)
+    const life = await admin.pttl(meta('strict'))
+    await admin.pexpire(meta('strict'), life - 10_000)
+    expect(await driver.read('strict', 0, PAGE)).toMatchObject({ epoch, last: 1 })
+    expect(await admin.pttl(meta('strict'))).toBeGreaterThan(life - 5_000)
+  })
 })

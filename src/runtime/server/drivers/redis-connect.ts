@@ -1,4 +1,4 @@
-import type { ClusterOptions, RedisOptions } from 'ioredis'
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { invalidOption } from '../../shared/errors'
 import type { RedisClient } from './redis-client'
 import { reconnectDelayMs } from './redis-client'
@@ -35,9 +35,9 @@ export function redisConnector({ url, cluster, sentinel, sentinelPassword }: Red
 
   return ({ Redis, Cluster }, settings) => {
     const options: RedisOptions = { ...settings, ...connection, db, tls }
-    if (cluster) return new Cluster(nodes, clusterOptions(options))
+    if (cluster) return tellingNodeErrors(new Cluster(nodes, clusterOptions(options)))
     if (!sentinel) return new Redis({ ...options, ...nodes[0] })
-    return new Redis({
+    return tellingSentinelErrors(new Redis({
       ...options,
       sentinels: nodes,
       name: sentinel,
@@ -47,11 +47,42 @@ export function redisConnector({ url, cluster, sentinel, sentinelPassword }: Red
       sentinelRetryStrategy: reconnectDelayMs,
       // The Sentinels say when another node is the primary, also while the old one seems to be alive.
       failoverDetector: true,
-    })
+    }))
   }
+}
+
+/** `node error` is what a `Cluster` emits for some of the connections to its nodes. */
+function tellingErrors(of: RedisClient): (made: Redis) => Redis {
+  return made => made.on('error', error => of.emit('node error', error))
+}
+
+/**
+ * Emits `node error` for the connections on which ioredis asks Sentinels, too. It keeps their errors to itself, and a certificate that was
+ * refused is then no more than "Connection is closed".
+ */
+function tellingSentinelErrors(client: Redis): Redis {
+  const { connector } = client as unknown as { connector?: { connectToSentinel?(...args: unknown[]): Redis } }
+  const connectToSentinel = connector?.connectToSentinel?.bind(connector)
+  if (connectToSentinel) connector!.connectToSentinel = (...args) => tellingErrors(client)(connectToSentinel(...args))
+  return client
+}
+
+/** The same for those on which it asks nodes for the slots: duplicates of the nodes' own. */
+function tellingNodeErrors(cluster: Cluster): Cluster {
+  return cluster.on('+node', (node: Redis) => {
+    const duplicate = node.duplicate.bind(node)
+    node.duplicate = override => tellingErrors(cluster)(duplicate(override))
+  })
 }
 
 /** Connecting to nodes when they are first needed, and finding others when they are gone, is left to ioredis. */
 function clusterOptions({ lazyConnect, retryStrategy: _, enableOfflineQueue: __, maxRetriesPerRequest: ___, db: ____, ...redisOptions }: RedisOptions): ClusterOptions {
-  return { lazyConnect, redisOptions, clusterRetryStrategy: reconnectDelayMs, slotsRefreshTimeout: redisOptions.connectTimeout }
+  return {
+    lazyConnect,
+    redisOptions,
+    clusterRetryStrategy: reconnectDelayMs,
+    slotsRefreshTimeout: redisOptions.connectTimeout,
+    // Certificates are for host names, which ioredis would replace by their addresses before it connects.
+    ...redisOptions.tls && { dnsLookup: (host, callback) => callback(null, host) },
+  }
 }

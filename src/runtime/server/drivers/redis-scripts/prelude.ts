@@ -93,7 +93,9 @@ local function lifeMs(life, age)${LIFE_MS_LUA}end
 -- changing anything: a replica must refuse a reader, which would stay with it, and miss what the new primary gets.
 local function remember(life, age, always)
   local time = lifeMs(life, age)
-  if always or redis.call('PTTL', meta) < time / 2 then redis.call('PEXPIRE', meta, int(time))
+  -- A user that an older build did well with may not be allowed to ask: then each reader renews it, as each did in that build.
+  local left = redis.pcall('PTTL', meta)
+  if always or type(left) == 'table' or left < time / 2 then redis.call('PEXPIRE', meta, int(time))
   else redis.call('HDEL', meta, '') end
 end
 
