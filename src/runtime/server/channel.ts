@@ -7,6 +7,7 @@ import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
 import { subjectOfChannel } from './insight'
 import { keepAlive } from './keep-alive'
+import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -44,12 +45,14 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event }: SSEPipeOptions = {}): Promise<void> {
+    this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal)
     keepAlive(event, producer.through())
     return producer.done
   }
 
   async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {
+    this.#beforeWrite()
     await this.context.producers.run(this, producer as SSEProducer, options)
     return this
   }
@@ -69,10 +72,12 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async end(): Promise<void> {
+    this.#beforeWrite()
     await this.context.driver.finish(this.name, {}, this.retention)
   }
 
   async fail(error: unknown): Promise<void> {
+    this.#beforeWrite()
     if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
     // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
@@ -107,9 +112,15 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async delete(): Promise<void> {
     await this.context.driver.remove(this.name)
+    if (import.meta.dev) forgetRetention(this.name)
+  }
+
+  #beforeWrite(): void {
+    if (import.meta.dev && this.retention.named) warnOfRetention(this.name, this.retention.named)
   }
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
+    this.#beforeWrite()
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && !isName(key)) {
       throw new SSEError('INVALID_OPTION', `[nuxt-sse] Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
