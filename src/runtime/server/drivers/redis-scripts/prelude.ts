@@ -206,9 +206,8 @@ end
 -- Takes a writer's retention: the fields that it names ('1' in "named", in the order of the others) become the channel's own, the
 -- others are defaults.
 local function retain(life, messages, age, bytes, named)
-  local limits = { messages, age, bytes }
   if life.own or named ~= '000' then
-    local own = {}
+    local limits, own = { messages, age, bytes }, {}
     for field in string.gmatch(life.own or '- - -', '%S+') do own[#own + 1] = field end
     for i = 1, 3 do
       if string.sub(named, i, i) == '1' then own[i] = limits[i]
@@ -219,8 +218,9 @@ local function retain(life, messages, age, bytes, named)
       redis.call('HSET', meta, 'own', text)
       life.own = text
     end
+    messages, age, bytes = unpack(limits)
   end
-  life.maxMessages, life.maxAge, life.maxBytes = tonumber(limits[1]), tonumber(limits[2]), tonumber(limits[3])
+  life.maxMessages, life.maxAge, life.maxBytes = tonumber(messages), tonumber(age), tonumber(bytes)
 end
 
 -- Drops the oldest messages that are too many, or too many bytes. The caller saves the first.
