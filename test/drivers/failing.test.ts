@@ -4,7 +4,7 @@ import { describeDriver } from './suite'
 
 // As long as it is told nothing, it is what is inside; and after it was healed.
 describeDriver('memory', () => {
-  const driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 60_000 }))
+  const driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }))
   driver.fail('all')
   driver.slow('all', { delayMs: 1_000_000 })
   driver.disturb('drop')

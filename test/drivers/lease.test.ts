@@ -13,7 +13,7 @@ import type { TestRedis } from '../support/redis'
  * appends, nobody else does, and what is kept is exactly what was accepted.
  */
 
-const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000 }
+const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const LEASE_MS = 60_000
 const RUNS = 150 * Number(process.env.SSE_RUNS ?? 1)
 const ACTORS = 3

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
 import { describeDriver } from './suite'
 
-const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 
 describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
 
@@ -43,9 +43,29 @@ describe('the memory driver: time', () => {
   it('trap 32: forgets a log that nobody reads, touches or follows, and then has no timer', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
-    await vi.advanceTimersByTimeAsync(130_000)
+    await vi.advanceTimersByTimeAsync(3_500_000)
+    expect((await driver.state('c')).epoch).toBe(epoch)
+    await vi.advanceTimersByTimeAsync(3_620_000)
     expect(vi.getTimerCount()).toBe(0)
     expect((await driver.state('c')).epoch).not.toBe(epoch)
+    await driver.close()
+  })
+
+  it('keeps the epoch of a channel between the polls of a slow client, however short its messages live', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    const { epoch } = await driver.append('c', [{ data: '1' }], { ...RETENTION, maxAgeMs: 2_000 })
+    for (let poll = 0; poll < 10; poll++) {
+      await vi.advanceTimersByTimeAsync(300_000)
+      expect(await driver.state('c')).toMatchObject({ epoch, first: 2, last: 1 })
+    }
+    await driver.close()
+  })
+
+  it('forgets a channel that was only asked for within minutes', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    await driver.state('c')
+    await vi.advanceTimersByTimeAsync(1_220_000)
+    expect(vi.getTimerCount()).toBe(0)
     await driver.close()
   })
 
@@ -61,7 +81,7 @@ describe('the memory driver: time', () => {
 
   it('keeps the retention that a channel was given', async () => {
     const driver = createMemoryDriver(RETENTION)
-    await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000 })
+    await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000, maxBytes: 67_108_864 })
     await vi.advanceTimersByTimeAsync(500_000)
     expect((await driver.state('c')).first).toBe(1)
     await vi.advanceTimersByTimeAsync(200_000)

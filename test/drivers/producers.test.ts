@@ -24,7 +24,7 @@ failOnUnhandledRejections()
 const LEASE_MS = 300
 const TOKENS = 80
 const CHANNELS = 20 * Number(process.env.SSE_RUNS ?? 1)
-const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000 }
+const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 
 let redis: TestRedis
 let servers: TestServer[]

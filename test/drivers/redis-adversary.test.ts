@@ -15,7 +15,7 @@ import { eventually } from '../support/conditions'
 
 /** What was once broken, or could be: factories that misbehave, what is evicted at the worst moment, users who may do little. */
 
-const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 const ALL = { messages: 1_000, bytes: 1_000_000 }
 const message = (data: unknown, key?: string) => ({ data: JSON.stringify(data), key })
 

@@ -10,7 +10,7 @@ import { eventually } from '../support/conditions'
 import { startRedis, stopRedis } from '../support/redis'
 import type { TestRedis } from '../support/redis'
 
-const RETENTION = { maxMessages: 6, maxAgeMs: 60_000 }
+const RETENTION = { maxMessages: 6, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 const RUNS = 60 * Number(process.env.SSE_RUNS ?? 1)
 
 let redis: TestRedis

@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis'
 import { describeDriver } from './suite'
 import { eventually } from '../support/conditions'
 
-const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 
 let redis: TestRedis
 beforeAll(async () => {

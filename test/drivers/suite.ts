@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
+import { describeRetention } from './retention-suite'
 
-const RETENTION = { maxMessages: 1_000, maxAgeMs: 3_600_000 }
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const ALL = { messages: 100_000, bytes: 100_000_000 }
 const message = (data: unknown, key?: string, event?: string) => ({ data: JSON.stringify(data), key, event })
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
@@ -122,7 +123,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
 
       it('by age: removes what is older, and goes on counting', async () => {
-        const retention = { maxMessages: 1_000, maxAgeMs: 300 }
+        const retention = { ...RETENTION, maxAgeMs: 300 }
         const { epoch } = await driver.append(channel, [message(1), message(2)], retention)
         expect(offsets((await all()).entries)).toEqual([1, 2])
         await eventually(async () => expect(await all()).toMatchObject({ epoch, first: 3, last: 2, entries: [] }))
@@ -485,7 +486,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
 
       it('outlives the retention of what it fills', async () => {
-        const short = { maxMessages: 10, maxAgeMs: 50 }
+        const short = { ...RETENTION, maxMessages: 10, maxAgeMs: 50 }
         const { state } = await driver.lease(channel, { type: 'acquire', token: 'a', leaseMs: 2_000, onLost: 'fail' }, short)
         await driver.append(channel, [message(1)], short, { id: 'a', number: 1, leased: true })
         await new Promise(resolve => setTimeout(resolve, 300))
@@ -503,4 +504,6 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       expect(notices).toEqual([])
     })
   })
+
+  describeRetention(name, create)
 }

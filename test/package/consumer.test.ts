@@ -269,7 +269,7 @@ describe('nuxt-sse/client and nuxt-sse/test', () => {
       import { collectSSE, createFailingDriver } from 'nuxt-sse/test'
       const driver = createFailingDriver()
       driver.fail('append')
-      const failed = await driver.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1000 }).catch(error => error.code)
+      const failed = await driver.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1000, maxBytes: 1000 }).catch(error => error.code)
       console.log(typeof openSSE, failed, await collectSSE('nowhere').catch(error => error.code))
     `], { cwd: app })
     expect(stdout.trim()).toBe('function DRIVER_UNAVAILABLE INVALID_OPTION')

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
@@ -6,6 +6,7 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { promisify } from 'node:util'
 import { Cluster, Redis } from 'ioredis'
 import { vi } from 'vitest'
 import { freePort } from './built-server'
@@ -129,11 +130,43 @@ export async function startSingle(): Promise<TestTopology> {
   }
 }
 
-/** Three primaries, each with `replicas`. What is found dead for `nodeTimeoutMs` is replaced. */
-export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000 } = {}): Promise<ReplicatedTopology> {
+/** A key and a certificate for `localhost` that nobody has signed but itself, as files. */
+export interface TestCertificate {
+  key: string
+  cert: string
+}
+
+/** What makes a redis-server speak TLS on `port`, with others as well. */
+export function tlsArgs(port: number, { key, cert }: TestCertificate): string[] {
+  return ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', '--tls-replication', 'yes']
+}
+
+export async function createCertificate(dir: string): Promise<TestCertificate> {
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+  await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'])
+  return { key, cert }
+}
+
+/**
+ * Three primaries that speak TLS with clients and among each other, and call themselves `localhost`. `urls` are theirs with TLS.
+ */
+export async function startTlsCluster(certificate: TestCertificate): Promise<TestTopology & { urls: string[] }> {
+  const tlsPorts: number[] = []
+  const topology = await startCluster({
+    async argsOf() {
+      const port = await freePort()
+      tlsPorts.push(port)
+      return [...tlsArgs(port, certificate), '--tls-cluster', 'yes', '--cluster-announce-hostname', 'localhost', '--cluster-preferred-endpoint-type', 'hostname']
+    },
+  })
+  return { ...topology, urls: tlsPorts.map(port => `rediss://localhost:${port}`) }
+}
+
+/** Three primaries, each with `replicas`. What is found dead for `nodeTimeoutMs` is replaced. `argsOf` gives each node more arguments. */
+export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000, argsOf = async (): Promise<string[]> => [] } = {}): Promise<ReplicatedTopology> {
   const nodes = await Promise.all(Array.from({ length: 3 * (1 + replicas) }, async () => {
     const args = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-port', String(await freePort()), '--cluster-node-timeout', String(nodeTimeoutMs), '--cluster-require-full-coverage', 'no']
-    return startRedis({ args: [...AOF, ...args] })
+    return startRedis({ args: [...AOF, ...args, ...await argsOf()] })
   }))
   const admins = await Promise.all(nodes.map(({ url }) => connected(url)))
   const ids = await Promise.all(admins.map(admin => admin.cluster('MYID')))

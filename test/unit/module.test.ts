@@ -30,7 +30,7 @@ describe('the module', { timeout: 30_000 }, () => {
       maxBufferedBytes: 1_048_576,
       maxMessageBytes: 1_048_576,
       from: 'start',
-      retention: { maxMessages: 5, maxAgeMs: 3_600_000 },
+      retention: { maxMessages: 5, maxAgeMs: 3_600_000, maxBytes: 67_108_864 },
       pollWaitMs: 20_000,
       resumable: false,
       resumeWindowMs: 30_000,

@@ -3,11 +3,12 @@ import { SSEError, invalidOption, printValue } from '../shared/errors'
 import { publicChannelName } from '../shared/secret-epoch'
 import type { SSEMessage } from '../shared/types'
 import type { SSEContext } from './context'
-import type { SSERetention } from './options'
+import type { LogRetention, SSERetention } from './options'
 import type { SSEProducer, SSERunOptions } from './producers'
 import type { SSEPipeSource } from './pump'
 import { subjectOfChannel } from './insight'
 import { keepAlive } from './keep-alive'
+import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from './lease'
 import { encodeEntry } from './message'
 import { resolveRetention } from './options'
@@ -22,7 +23,7 @@ const MAX_NAME_BYTES = 512
 /** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
-  readonly retention: SSERetention
+  readonly retention: LogRetention
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
@@ -45,12 +46,14 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
+    this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal, parse)
     keepAlive(event, producer.through())
     return producer.done
   }
 
   async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {
+    this.#beforeWrite()
     await this.context.producers.run(this, producer as SSEProducer, options)
     return this
   }
@@ -72,10 +75,12 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async end(): Promise<void> {
+    this.#beforeWrite()
     await this.context.driver.finish(this.name, {}, this.retention)
   }
 
   async fail(error: unknown): Promise<void> {
+    this.#beforeWrite()
     if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
     // Not to be retried: whoever comes back gets the same ending.
     const closing = { error: { ...publicError(error), retry: false } }
@@ -110,9 +115,15 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async delete(): Promise<void> {
     await this.context.driver.remove(this.name)
+    if (import.meta.dev) forgetRetention(this.name)
+  }
+
+  #beforeWrite(): void {
+    if (import.meta.dev && this.retention.named) warnOfRetention(this.name, this.retention.named)
   }
 
   async #append(item: unknown, event?: string, key?: string): Promise<string> {
+    this.#beforeWrite()
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && !isName(key)) {
       throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)

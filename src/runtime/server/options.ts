@@ -8,6 +8,17 @@ export interface SSERetention {
   maxMessages: number
   /** Age of the oldest message kept, in milliseconds. Default 3,600,000 (one hour). At least 1. */
   maxAgeMs: number
+  /** Size of the messages kept, in bytes of their data as UTF-8. The newest message is always kept. Default 67,108,864 (64 MiB). At least 1. */
+  maxBytes: number
+}
+
+/** The retention that a writer gives to the driver. */
+export interface LogRetention extends SSERetention {
+  /**
+   * The fields that the handle names. They become the channel's own and stay that until another handle names them, or the channel is
+   * deleted. The other fields are defaults, for fields that no handle has named. Default: none.
+   */
+  named?: Partial<SSERetention>
 }
 
 /** Options of one handler. Each is also a module option under `sse` in `nuxt.config`, which the handler's own overrides. */
@@ -35,7 +46,7 @@ export interface SSEHandlerOptions {
   maxMessageBytes?: number
   /** Where a newcomer without a position starts on a channel: at the oldest message kept, or with what comes next. @default 'start' */
   from?: 'start' | 'now'
-  /** What a channel keeps. `useSSEChannel(name, { retention })` overrides it. @default { maxMessages: 1000, maxAgeMs: 3600000 } */
+  /** What a channel keeps. `useSSEChannel(name, { retention })` overrides it, field by field. @default { maxMessages: 1000, maxAgeMs: 3600000, maxBytes: 67108864 } */
   retention?: Partial<SSERetention>
   /** How long a poll waits for news, in milliseconds; also the cap of `?waitMs=`. 0 answers at once. @default 20000 */
   pollWaitMs?: number
@@ -105,7 +116,7 @@ export interface SSERevalidate {
 
 /** The same with nothing left open: what the rest of the server works with. */
 export interface ResolvedHandlerOptions extends Required<Omit<SSEHandlerOptions, 'retention'>> {
-  retention: SSERetention
+  retention: LogRetention
   clientKey?: SSEOwnHandlerOptions['clientKey']
   revalidate?: SSERevalidate
 }
@@ -117,7 +128,7 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   maxBufferedBytes: 1_048_576,
   maxMessageBytes: 1_048_576,
   from: 'start',
-  retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 },
+  retention: { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 },
   pollWaitMs: 20_000,
   resumable: false,
   resumeWindowMs: 30_000,
@@ -149,7 +160,7 @@ const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   maxBufferedBytes: bytes,
   maxMessageBytes: bytes,
   from: [value => value === 'start' || value === 'now', '`"start"` or `"now"`'],
-  retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs }`'],
+  retention: [value => typeof value === 'object' && value !== null, 'an object `{ maxMessages, maxAgeMs, maxBytes }`'],
   pollWaitMs: [value => isInteger(value, 0, MAX_TIMER_MS), `a whole number of milliseconds from 0 to ${MAX_TIMER_MS}`],
   resumable: [value => typeof value === 'boolean', '`true` or `false`'],
   resumeWindowMs: milliseconds,
@@ -166,6 +177,7 @@ const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
 const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
   maxMessages: [value => isInteger(value, 1), 'a whole number, at least 1'],
   maxAgeMs: [value => isInteger(value, 1), 'a whole number of milliseconds, at least 1'],
+  maxBytes: bytes,
 }
 
 /** Lays `options` over `base`. Throws `INVALID_OPTION` for a value that makes no sense and for a name that is no option. */
@@ -180,11 +192,17 @@ export function resolveModuleHandlerOptions(options: SSEHandlerOptions = {}): Re
     const value = (options as SSEOwnHandlerOptions)[name]
     if (value !== undefined) throw invalidOption(`sse.${name}`, `an option of a handler, as no function can come from \`nuxt.config\`: \`defineSSEHandler(…, { ${name} })\``, value)
   }
-  return resolveHandlerOptions(options)
+  const { retention: { named: _, ...retention }, ...resolved } = resolveHandlerOptions(options)
+  // The module names nothing: its retention is the default of channels that have none of their own.
+  return { ...resolved, retention }
 }
 
-export function resolveRetention(retention: Partial<SSERetention> | undefined, base: SSERetention): SSERetention {
-  return overlay(retention ?? {}, base, RETENTION_RULES, 'retention.')
+/** Lays the fields that a handle names over the defaults, and keeps apart which those are. Throws `INVALID_OPTION`. */
+export function resolveRetention(retention: Partial<SSERetention> | undefined, base: LogRetention): LogRetention {
+  if (retention === undefined) return base
+  const { named: inherited, ...defaults } = base
+  const named = overlay<Partial<SSERetention>>(retention, { ...inherited }, RETENTION_RULES, 'retention.')
+  return { ...defaults, ...named, named }
 }
 
 function overlay<T extends object>(options: object, base: T, rules: Record<string, Rule>, path: string): T {

@@ -101,7 +101,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
 /** The channel of one client's run. Newcomers get all of it, whatever the handler's `from` says. */
 export class RunChannel extends Channel {
   constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
-    super(context, name, { retention: options.retention })
+    super(context, name, { retention: options.retention.named })
   }
 
   /** Says that somebody reads, again and again until what it returns is called, and then a last time: the window begins there. */

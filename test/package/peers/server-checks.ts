@@ -16,7 +16,7 @@ import { BETTER_SSE, H3, OURS, RESUMABLE_STREAM, UPSTASH } from './check'
 import type { Peers, ServerPeer } from './server-peers'
 import { startPeers } from './server-peers'
 
-const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000 }
+const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 /** More than the kernel takes on both sides of a local socket before anybody is told that it is full. */
 const MANY_BYTES = 16 * 1_048_576
 const CHUNK = 'x'.repeat(100_000)

@@ -36,7 +36,7 @@ describe('a name', () => {
   it('takes 1 to 512 bytes', () => {
     for (const name of ['x', 'x'.repeat(512), 'é'.repeat(256)]) expect(server.channel(name).name).toBe(name)
   })
-  it.each([{ maxMessages: 0 }, { maxMessages: 1.5 }, { maxAgeMs: 0 }, { maxAgeMs: '1' }, { maxMessage: 1 }, null, 5])('refuses a retention of %j', (retention) => {
+  it.each([{ maxMessages: 0 }, { maxMessages: 1.5 }, { maxAgeMs: 0 }, { maxAgeMs: '1' }, { maxBytes: 0 }, { maxBytes: false }, { maxMessage: 1 }, null, 5])('refuses a retention of %j', (retention) => {
     if (retention === null) return
     expect(() => server.channel('x', { retention: retention as never })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
@@ -214,7 +214,7 @@ describe('read', () => {
   })
 
   it('promise 1: skips nothing when the log begins anew, or is trimmed, between two reads', async () => {
-    const retention = { maxMessages: 1_000, maxAgeMs: 3_600_000 }
+    const retention = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
     for (const meanwhile of ['begins anew', 'is trimmed'] as const) {
       const memory = createMemoryDriver(retention)
       for (let i = 1; i <= 10; i++) await memory.append('c', [{ data: `${i}` }], { ...retention, maxMessages: 5 })

@@ -219,7 +219,7 @@ describe('a client that leaves', () => {
   })
 
   it.each(['stream', 'poll'])('trap 9: while the driver was asked for its channel: %s', async (transport) => {
-    const memory = createMemoryDriver({ maxMessages: 10, maxAgeMs: 60_000 })
+    const memory = createMemoryDriver({ maxMessages: 10, maxAgeMs: 60_000, maxBytes: 67_108_864 })
     const gate = Promise.withResolvers<void>()
     let reads = 0
     const slow = await startSSEServer({}, { ...memory, read: async (...args) => {

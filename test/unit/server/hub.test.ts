@@ -16,8 +16,8 @@ import { collected } from '../../support/garbage'
 import { createRandom, turns } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
 
-const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000 }
-const keep = (maxMessages: number) => ({ maxMessages, maxAgeMs: 3_600_000 })
+const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
+const keep = (maxMessages: number) => ({ maxMessages, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
 
 /** One reader as a connection uses it: pulled until there is nothing, and again when it is woken. */
 class Pulled {

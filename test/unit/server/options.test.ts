@@ -4,15 +4,15 @@ import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions, resolveModuleHandlerOpt
 
 describe('options', () => {
   it('have the defaults of the contract', () => {
-    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 }, pollWaitMs: 20_000,
+    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }, pollWaitMs: 20_000,
       resumable: false,
       resumeWindowMs: 30_000,
       leaseMs: 10_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })
   })
   it('lie over one another, retention by part, and `undefined` is not given', () => {
     const base = resolveHandlerOptions({ heartbeatMs: 5, retention: { maxMessages: 7 } })
-    expect(resolveHandlerOptions({ heartbeatMs: undefined, from: 'now', retention: { maxAgeMs: 9 } }, base)).toEqual({ ...DEFAULT_HANDLER_OPTIONS, heartbeatMs: 5, from: 'now', retention: { maxMessages: 7, maxAgeMs: 9 } })
-    expect(base.retention).toEqual({ maxMessages: 7, maxAgeMs: 3_600_000 })
+    expect(resolveHandlerOptions({ heartbeatMs: undefined, from: 'now', retention: { maxAgeMs: 9 } }, base)).toEqual({ ...DEFAULT_HANDLER_OPTIONS, heartbeatMs: 5, from: 'now', retention: { maxMessages: 7, maxAgeMs: 9, maxBytes: 67_108_864, named: { maxMessages: 7, maxAgeMs: 9 } } })
+    expect(base.retention).toMatchObject({ maxMessages: 7, maxAgeMs: 3_600_000 })
   })
   it.each([{ heartbeatMs: false }, { heartbeatMs: 1 }, { heartbeatMs: 2_147_483_647 }, { maxLifetimeMs: false }, { pollWaitMs: 0 }, { retention: {} }, { retention: { maxMessages: 1, maxAgeMs: 1 } }, { maxBufferedBytes: 1 }] as const)('takes %j', (options) => {
     expect(resolveHandlerOptions(options)).toMatchObject(options)

@@ -13,7 +13,7 @@ import { NOTHING, startSSEServer } from '../../support/sse-server'
 let driver: FailingDriver
 let server: TestServer
 beforeEach(async () => {
-  driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000 }))
+  driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }))
   server = await startSSEServer({ retryMs: 200, pollWaitMs: 3_000 }, driver)
   server.route('/c/:name', event => server.channel(event.context.params!.name!))
   server.route('/now/:name', event => server.channel(event.context.params!.name!), { from: 'now' })

@@ -56,7 +56,7 @@ it('a client that cannot be made: whoever asks hears that Redis is away, and the
   const report = vi.fn()
   // As of the package: its text is for the log, and not for strangers, who are shown that of an SSEError.
   const missing = new SSEError('DRIVER_UNAVAILABLE', 'There is no such package.', { statusCode: 503 })
-  const retention = { maxMessages: 1, maxAgeMs: 1_000 }
+  const retention = { maxMessages: 1, maxAgeMs: 1_000, maxBytes: 67_108_864 }
   const driver = createRedisDriver({ createClient: () => {
     throw missing
   }, report, timeoutMs: 200 }, retention)

@@ -87,7 +87,7 @@ describe('createFailingDriver: disturb', () => {
     vi.useFakeTimers()
     const alone = createFailingDriver()
     const heard = vi.fn()
-    const retention = { maxMessages: 1, maxAgeMs: 1_000 }
+    const retention = { maxMessages: 1, maxAgeMs: 1_000, maxBytes: 67_108_864 }
     const off = await alone.subscribe('c', heard)
     await alone.subscribe('c', heard)
     alone.disturb('late', { delayMs: 10 })
@@ -130,7 +130,7 @@ it('works with a driver that is a class', async () => {
     close = inner.close
   }
   const outer = createFailingDriver(new Own())
-  expect((await outer.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1_000 })).offsets).toEqual([1])
+  expect((await outer.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1_000, maxBytes: 67_108_864 })).offsets).toEqual([1])
   await eventually(async () => expect(inner.calls.append).toBe(1))
   await outer.close()
 })

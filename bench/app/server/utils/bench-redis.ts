@@ -10,7 +10,7 @@ import { message } from './bench-messages'
 /** Entries of one XRANGE, as somebody would write it. */
 const PAGE = 1_000
 const FILL_AT_ONCE = 500
-const RETENTION = { maxMessages: 1_000_000, maxAgeMs: 3_600_000 }
+const RETENTION = { maxMessages: 1_000_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 
 const url = process.env.NUXT_SSE_REDIS_URL!
 let client: Redis | undefined

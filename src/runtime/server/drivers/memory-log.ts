@@ -1,13 +1,20 @@
+import type { LogRetention, SSERetention } from '../options'
+import { ChannelRetention } from './channel-retention'
+import { lifeMs } from './life-times'
 import type { MemoryLease } from './memory-lease'
 import { describeLease, lostClosing } from './memory-lease'
-import { packData } from './packed-data'
+import { freeData, packData, sizeOf } from './packed-data'
 import type { LogAppend, LogClosing, LogEntry, LogPageLimit, LogState } from './types'
 
 /** Removed entries wait at the front of the array until there are this many, and they are half of it: a `shift` each would cost O(n). */
 const COMPACT_AT = 256
 
-interface StoredEntry extends LogEntry {
+export interface StoredEntry extends LogEntry {
   at: number
+  /** Of its data. */
+  bytes: number
+  /** Someone outside the log may refer to it. */
+  shared: boolean
   key?: string
 }
 
@@ -16,7 +23,7 @@ export class MemoryLog {
   /** How it was ended; see {@link closing}. */
   ended: LogClosing | null = null
   lease?: MemoryLease
-  maxAgeMs: number
+  readonly retention: ChannelRetention
   touchedAt = 0
   /** When somebody last said that the log is being read. */
   readAt = performance.now()
@@ -25,9 +32,11 @@ export class MemoryLog {
   #entries: (StoredEntry | undefined)[] = []
   #head = 0
   readonly #keys = new Map<string, number>()
+  #bytes = 0
 
-  constructor(readonly epoch: string, { maxAgeMs }: { maxAgeMs: number }) {
-    this.maxAgeMs = maxAgeMs
+  /** The retention is what the log keeps until its first writer says otherwise: the previous log's, where a channel starts over. */
+  constructor(readonly epoch: string, retention: SSERetention) {
+    this.retention = retention instanceof ChannelRetention ? retention : new ChannelRetention(retention)
   }
 
   /** Messages kept. */
@@ -40,9 +49,10 @@ export class MemoryLog {
     return this.ended ?? lostClosing(this.lease)
   }
 
-  /** Nobody has written to it, ended it or filled it. */
-  get isUnused(): boolean {
-    return this.#last === 0 && !this.ended && !this.lease
+  /** When it is forgotten, unless it is used again before. */
+  get forgottenAt(): number {
+    const { lease, closing, retention: { maxAgeMs } } = this
+    return this.touchedAt + lifeMs({ last: this.#last, closing: closing !== null, maxAgeMs, leaseMs: lease?.leaseMs })
   }
 
   get state(): LogState {
@@ -57,11 +67,13 @@ export class MemoryLog {
   }
 
   /** The offset of a message: of the one kept with the same key, or of a new entry, which is put into `added` too. */
-  append({ event, data, key }: LogAppend, added: LogEntry[]): number {
+  append({ event, data, key }: LogAppend, added: StoredEntry[]): number {
     const known = key === undefined ? undefined : this.#keys.get(key)
     if (known !== undefined) return known
-    const entry: StoredEntry = { offset: ++this.#last, event, data: packData(data), key, at: performance.now() }
+    const packed = packData(data)
+    const entry: StoredEntry = { offset: ++this.#last, event, data: packed, key, at: performance.now(), bytes: sizeOf(packed), shared: false }
     this.#entries.push(entry)
+    this.#bytes += entry.bytes
     if (key !== undefined) this.#keys.set(key, entry.offset)
     added.push(entry)
     return entry.offset
@@ -74,18 +86,34 @@ export class MemoryLog {
     let bytes = 0
     for (let index = this.#head + skipped; index < this.#entries.length && entries.length < limit.messages && bytes < limit.bytes; index++) {
       const entry = this.#entries[index]!
+      entry.shared = true
       entries.push(entry)
       bytes += entry.data.length
     }
     return entries
   }
 
-  trimTo(maxMessages: number): void {
-    this.#drop(this.size - maxMessages)
+  /** Takes a writer's retention, and removes what it does not keep. */
+  retain(retention: LogRetention): void {
+    this.retention.update(retention)
+    this.trimByAge()
+    this.#trimBySize()
+  }
+
+  /** Keeps the newest message, however large it is. */
+  #trimBySize(): void {
+    const { maxMessages, maxBytes } = this.retention
+    let count = Math.max(0, this.size - maxMessages)
+    let bytes = this.#bytes
+    for (let index = 0; index < this.size - 1 && (index < count || bytes > maxBytes); index++) {
+      bytes -= this.#entries[this.#head + index]!.bytes
+      count = Math.max(count, index + 1)
+    }
+    this.#drop(count)
   }
 
   trimByAge(): void {
-    const oldest = performance.now() - this.maxAgeMs
+    const oldest = performance.now() - this.retention.maxAgeMs
     let count = 0
     while (count < this.size && this.#entries[this.#head + count]!.at < oldest) count++
     this.#drop(count)
@@ -93,7 +121,9 @@ export class MemoryLog {
 
   #drop(count: number): void {
     for (; count > 0; count--) {
-      const { key } = this.#entries[this.#head]!
+      const { key, bytes, data, shared } = this.#entries[this.#head]!
+      this.#bytes -= bytes
+      if (!shared) freeData(data)
       if (key !== undefined) this.#keys.delete(key)
       this.#entries[this.#head++] = undefined
     }

@@ -2,64 +2,64 @@ import { createEpoch } from '../../shared/position'
 import { channelEnded } from './channel-ended'
 import { leaseLost } from './lease-lost'
 import { askLease, holds } from './memory-lease'
+import type { StoredEntry } from './memory-log'
 import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../options'
 import { REQUESTS_OWN_IO } from '../request-io'
 import { unref } from '../tick'
-import type { LeaseRequest, LogDriver, LogEntry, LogNotice } from './types'
+import type { LeaseRequest, LogDriver, LogNotice } from './types'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
-/** The most logs that nobody has written to: a stranger makes them by asking for names, 700 bytes each. Beyond, the oldest without a reader is forgotten. */
-const MAX_UNWRITTEN = 100_000
-/** How many of those are looked at when another is made, so that none costs more than the others. */
-const LOOK_AT_UNWRITTEN = 2
+/** The most logs without a message: each costs 700 bytes, and a client makes one by requesting a name. Beyond, the oldest without a reader is forgotten. */
+const MAX_EMPTY = 100_000
+/** How many of those are examined when another is made, so that none costs more than the others. */
+const EXAMINE_EMPTY = 2
 
 /**
  * The memory driver: logs of this process only. They end with it, and a client that comes back to another
  * process is told so by a gap with reason `epoch`.
  *
- * A log is forgotten when nobody subscribes to it and nothing has touched it for twice its `maxAgeMs`: a reader that
- * returns later than that finds a new epoch. So does one of a log that has no message yet, where `maxUnwritten` such logs were asked for since.
+ * A log is forgotten when nobody subscribes to it and nothing has touched it for its life time (`life-times.ts`): a reader that
+ * returns later than that finds a new epoch. A log without a message is also forgotten when `maxEmpty` newer ones exist.
  */
-export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UNWRITTEN): LogDriver {
+export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LogDriver {
   const logs = new Map<string, MemoryLog>()
-  /** Names of logs that have no message yet, the oldest first, and perhaps of some that have ended without one. */
-  const unwritten = new Set<string>()
+  /** Names of logs without a message, the oldest first, and perhaps of some that have a message by now. */
+  const empty = new Set<string>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
   let sweptAt = 0
   let closed = false
 
-  function open(channel: string, retention?: SSERetention, epoch = createEpoch): MemoryLog {
+  function open(channel: string, epoch = createEpoch, retention = defaults): MemoryLog {
     let log = logs.get(channel)
     if (!log) {
       if (REQUESTS_OWN_IO) sweepNow()
-      log = new MemoryLog(epoch(), defaults)
+      log = new MemoryLog(epoch(), retention)
       logs.set(channel, log)
-      unwritten.add(channel)
-      forgetUnwritten()
+      empty.add(channel)
+      forgetEmpty()
       // Whoever still publishes while the process goes must not start it again.
       if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
-    if (retention) log.maxAgeMs = retention.maxAgeMs
     log.touchedAt = performance.now()
     log.trimByAge()
     return log
   }
 
   /** The log that a request about its lease is for. Only an `acquire` begins one. */
-  function openForLease(channel: string, request: LeaseRequest, retention: SSERetention): MemoryLog | undefined {
+  function openForLease(channel: string, request: LeaseRequest): MemoryLog | undefined {
     if (request.type === 'acquire') {
       const { token, anew, epoch } = request
       const fresh = epoch === undefined ? createEpoch : () => epoch
-      const log = open(channel, retention, fresh)
+      const log = open(channel, fresh)
       if (!anew || !log.closing || holds(log.lease, token)) return log
       logs.delete(channel)
-      return open(channel, retention, fresh)
+      return open(channel, fresh, log.retention)
     }
     if (request.type === 'release' || request.type === 'stop' || !logs.has(channel)) return logs.get(channel)
-    return open(channel, request.type === 'renew' ? retention : undefined)
+    return open(channel)
   }
 
   function notify(channel: string, notice: LogNotice): void {
@@ -67,17 +67,17 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
   }
 
   function forget(channel: string): boolean {
-    unwritten.delete(channel)
+    empty.delete(channel)
     return logs.delete(channel)
   }
 
-  function forgetUnwritten(): void {
-    for (let looked = 0; looked < LOOK_AT_UNWRITTEN && unwritten.size > maxUnwritten; looked++) {
-      const oldest = unwritten.values().next().value!
-      unwritten.delete(oldest)
+  function forgetEmpty(): void {
+    for (let examined = 0; examined < EXAMINE_EMPTY && empty.size > maxEmpty; examined++) {
+      const oldest = empty.values().next().value!
+      empty.delete(oldest)
       const log = logs.get(oldest)
-      if (!log || !log.isUnused) continue
-      if (listeners.has(oldest)) unwritten.add(oldest)
+      if (!log || log.size > 0 || log.closing || log.lease) continue
+      if (listeners.has(oldest)) empty.add(oldest)
       else logs.delete(oldest)
     }
   }
@@ -93,7 +93,8 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
     const now = performance.now()
     for (const [channel, log] of logs) {
       log.trimByAge()
-      if (!listeners.has(channel) && !(log.lease && log.lease.until >= now) && log.touchedAt + 2 * log.maxAgeMs < now) forget(channel)
+      if (!listeners.has(channel) && log.forgottenAt < now) forget(channel)
+      else if (log.size === 0) empty.add(channel)
     }
     if (logs.size === 0) {
       clearInterval(sweeper)
@@ -105,21 +106,23 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
     name: 'memory',
 
     async append(channel, entries, retention, writer) {
-      const log = open(channel, retention)
+      const log = open(channel)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (log.closing) throw channelEnded(channel)
-      unwritten.delete(channel)
-      const added: LogEntry[] = []
+      empty.delete(channel)
+      const added: StoredEntry[] = []
       const offsets = entries.map(entry => log.append(entry, added))
-      log.trimTo(retention.maxMessages)
+      if (listeners.has(channel)) for (const entry of added) entry.shared = true
+      log.retain(retention)
       if (added.length) notify(channel, { type: 'append', epoch: log.epoch, entries: added })
       return { epoch: log.epoch, offsets }
     },
 
     async finish(channel, closing, retention, token) {
-      const log = open(channel, retention)
+      const log = open(channel)
       if (token !== undefined) assertHeld(channel, log, token)
       if (log.closing) return false
+      log.retain(retention)
       log.ended = closing
       log.lease = undefined
       notify(channel, { type: 'changed' })
@@ -127,9 +130,10 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
     },
 
     async lease(channel, request, retention) {
-      const log = openForLease(channel, request, retention)
+      const log = openForLease(channel, request)
       if (!log) return { held: false }
       const { held, changed } = askLease(log, request)
+      if (request.type === 'acquire' && held) log.retain(retention)
       if (changed) notify(channel, { type: 'changed' })
       return { held, state: log.state }
     },
@@ -163,7 +167,7 @@ export function createMemoryDriver(defaults: SSERetention, maxUnwritten = MAX_UN
       clearInterval(sweeper)
       sweeper = undefined
       logs.clear()
-      unwritten.clear()
+      empty.clear()
       listeners.clear()
     },
   }

@@ -1,3 +1,5 @@
+import { byteLength } from '../wire'
+
 /** A message's JSON: as a string, or, where it is long, as its UTF-8. */
 export type PackedData = string | Uint8Array
 
@@ -13,6 +15,21 @@ const decoder = new TextDecoder()
 
 export function packData(data: PackedData): PackedData {
   return typeof data === 'string' && data.length >= PACK_FROM ? encoder.encode(data) : data
+}
+
+/**
+ * Frees the memory of data that no one else refers to. The engine would free it as well, but late: it lets 64 MiB of such garbage gather,
+ * and a loop that published 1 GiB through a log of 64 MiB made the process grow to 300 MiB.
+ */
+export function freeData(data: PackedData): void {
+  if (typeof data === 'string' || data.byteLength !== data.buffer.byteLength) return
+  // Since ES2024; where an engine has no `transfer`, this waits for its garbage collection.
+  ;(data.buffer as { transfer?(newLength: number): ArrayBuffer }).transfer?.(0)
+}
+
+/** Bytes of the data as UTF-8. */
+export function sizeOf(data: PackedData): number {
+  return typeof data === 'string' ? byteLength(data) : data.length
 }
 
 export function unpackData(data: PackedData): string {

@@ -1,10 +1,10 @@
 import { createEpoch } from '../../shared/position'
-import type { SSERetention } from '../options'
+import type { LogRetention } from '../options'
 import { afterTick } from '../tick'
 import { channelEnded } from './channel-ended'
 import { leaseLost } from './lease-lost'
 import type { ChannelKeys, ServerClock } from './redis-commands'
-import { runScript } from './redis-commands'
+import { retentionArgs, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import type { RedisLink } from './redis-link'
 import { onceOrNever } from './redis-once'
@@ -33,7 +33,7 @@ interface Append {
   entries: LogAppend[]
   /** Of their data. */
   length: number
-  retention: SSERetention
+  retention: LogRetention
   /** A writer with an id of its own: its appends go alone. */
   writer?: LogWriter
   until: number
@@ -81,7 +81,7 @@ export class RedisAppends {
 
   constructor(private readonly init: RedisAppendsInit) {}
 
-  append(channel: string, entries: LogAppend[], retention: SSERetention, writer?: LogWriter): Promise<AppendResult> {
+  append(channel: string, entries: LogAppend[], retention: LogRetention, writer?: LogWriter): Promise<AppendResult> {
     const length = entries.reduce((sum, { data }) => sum + data.length, 0)
     if (this.#queued + entries.length > MAX_QUEUED_MESSAGES || (this.#queued && this.#queuedLength + length > MAX_QUEUED_LENGTH)) {
       return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already, ${this.#queuedLength} characters long.`)))
@@ -130,7 +130,7 @@ export class RedisAppends {
       const next = queue[count]!
       messages += next.entries.length
       length += next.length
-      if (next.writer || messages > MAX_BATCH_MESSAGES || length > MAX_BATCH_LENGTH || next.until > latest || next.retention.maxMessages !== retention.maxMessages || next.retention.maxAgeMs !== retention.maxAgeMs) break
+      if (next.writer || messages > MAX_BATCH_MESSAGES || length > MAX_BATCH_LENGTH || next.until > latest || !isSameRetention(next.retention, retention)) break
     }
     return queue.splice(0, count)
   }
@@ -141,13 +141,13 @@ export class RedisAppends {
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf, candidate } = this.init
-    const { until, retention: { maxMessages, maxAgeMs }, writer } = batch[0]!
+    const { until, retention, writer } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
     const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
     const known = this.answered.get(channel) ?? NONE
     const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
     const args = [
-      maxMessages, maxAgeMs, number, writer ? REMEMBER_WRITER_MS : timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
+      ...retentionArgs(retention), number, writer ? REMEMBER_WRITER_MS : timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
       known.epoch, known.offset, known.mark, leased ? id : '', plain ? 1 : 3,
       ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
     ]
@@ -178,4 +178,8 @@ export class RedisAppends {
 function fitsNotice(entries: LogAppend[]): boolean {
   let length = 0
   return entries.every(({ data, event = '' }) => (length += data.length + event.length) <= MAX_NOTICE_LENGTH && !data.includes('\n'))
+}
+
+function isSameRetention(one: LogRetention, other: LogRetention): boolean {
+  return one === other || retentionArgs(one).join() === retentionArgs(other).join()
 }

@@ -1,4 +1,6 @@
 import { SSEError } from '../../shared/errors'
+import type { LogRetention } from '../options'
+import { RETENTION_FIELDS } from './channel-retention'
 import { RETRY_MS } from './redis-client'
 import type { RedisClient } from './redis-client'
 import { isReply, isTransient } from './redis-errors'
@@ -36,6 +38,11 @@ export interface ChannelKeys {
 export function channelKeys(prefix: string, channel: string, writer: string): ChannelKeys {
   const tagged = `${prefix}{${channel.replace(/[%{}]/g, encodeURIComponent)}}`
   return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, live: `${tagged}:live` }
+}
+
+/** A retention as the scripts take it: its fields, and which of them the writer names. */
+export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRetention): [number, number, number, string] {
+  return [maxMessages, maxAgeMs, maxBytes, RETENTION_FIELDS.map(field => named?.[field] === undefined ? '0' : '1').join('')]
 }
 
 /** Runs one of the scripts. `deadline` is in the server's time, in milliseconds. */

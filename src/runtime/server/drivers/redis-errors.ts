@@ -18,6 +18,12 @@ export function withoutArguments(error: unknown): unknown {
   return error
 }
 
+/** The same error with the reason behind it, unless it names one. */
+export function withCause(error: unknown, cause: unknown): unknown {
+  if (error instanceof Error && error.cause === undefined && cause !== undefined && cause !== error) error.cause = withoutArguments(cause)
+  return error
+}
+
 /** An answer of Redis that is an error, with one of `codes`, if any are given. */
 export function isReply(error: unknown, ...codes: string[]): error is Error {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return false

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { CreateRedisClient, RedisClient, RedisRole } from './redis-client'
 import { isCluster, keepConnected, ready, redisSettings } from './redis-client'
-import { isRefusal, isReply, isTransient, unavailable } from './redis-errors'
+import { isRefusal, isReply, isTransient, unavailable, withCause } from './redis-errors'
 import { RedisOutage } from './redis-outage'
 import { RedisShards } from './redis-shards'
 import { RedisSubscriber } from './redis-subscriber'
@@ -9,6 +9,8 @@ import { within } from './within'
 
 /** A cluster has recovered when none of its nodes has failed for so long. */
 const CLUSTER_QUIET_MS = 5_000
+/** What ioredis says of a connection whose own error it has told before. */
+const CONNECTION_CLOSED = 'Connection is closed.'
 
 export interface RedisLinkOptions {
   timeoutMs: number
@@ -62,7 +64,12 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
 
   async function connect(role: RedisRole): Promise<RedisClient> {
     const client = await make(role)
-    client.on('error', error => outage.failed(error))
+    // Why one node, or Sentinel, could not be reached matters when none of them can.
+    let nodeError: unknown
+    client.on('node error', (error: Error) => {
+      if (error.message !== CONNECTION_CLOSED) nodeError = error
+    })
+    client.on('error', error => outage.failed(withCause(error, nodeError)))
     client.on('ready', () => outage.connected())
     keepConnected(client, () => !closed)
     return client

@@ -4,7 +4,7 @@ import type { SSERetention } from '../options'
 import { leaseLost } from './lease-lost'
 import { RedisAppends } from './redis-appends'
 import type { CreateRedisClient } from './redis-client'
-import { ServerClock, channelKeys, retrying, runScript } from './redis-commands'
+import { ServerClock, channelKeys, retentionArgs, retrying, runScript } from './redis-commands'
 import { isReply, unavailable } from './redis-errors'
 import { createRedisLink } from './redis-link'
 import { DEFAULT_REDIS_OPTIONS } from './redis-options'
@@ -90,14 +90,14 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       return appends.append(channel, entries, retention, writer)
     },
 
-    async finish(channel, closing, { maxAgeMs }, token = '') {
-      const [ended] = await write('sseFinish', channel, [createEpoch(), maxAgeMs, JSON.stringify(closing), createEpoch(), token])
+    async finish(channel, closing, retention, token = '') {
+      const [ended] = await write('sseFinish', channel, [createEpoch(), ...retentionArgs(retention), JSON.stringify(closing), createEpoch(), token])
       return Number(ended) === 1
     },
 
-    async lease(channel, request, { maxAgeMs }) {
+    async lease(channel, request, retention) {
       const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading }: LeaseFields = request
-      const [held, ...state] = await write('sseLease', channel, [epoch, maxAgeMs, type, token, leaseMs, onLost, anew || reading ? 1 : 0])
+      const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0])
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
     },
 

@@ -1,5 +1,5 @@
 import type { SSEPublicError } from '../../shared/errors'
-import type { SSERetention } from '../options'
+import type { LogRetention } from '../options'
 import type { PackedData } from './packed-data'
 
 /** One message as a log keeps it. */
@@ -136,16 +136,17 @@ export interface LogDriver {
   readonly recheckMs?: number
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
+   * What `retention.named` has becomes the log's own retention, as with `finish`, and with `lease` where that takes the lease.
    * Rejects with `CHANNEL_ENDED` on an ended log, and with `LEASE_LOST` for a producer that no longer holds its lease.
    */
-  append(channel: string, entries: LogAppend[], retention: SSERetention, writer?: LogWriter): Promise<{ epoch: string, offsets: number[] }>
+  append(channel: string, entries: LogAppend[], retention: LogRetention, writer?: LogWriter): Promise<{ epoch: string, offsets: number[] }>
   /**
    * Ends a log. Resolves with `false` when it had ended before; the first ending stands. With the `token` of a lease, rejects with
    * `LEASE_LOST` unless that is held.
    */
-  finish(channel: string, closing: LogClosing, retention: SSERetention, token?: string): Promise<boolean>
+  finish(channel: string, closing: LogClosing, retention: LogRetention, token?: string): Promise<boolean>
   /** See {@link LeaseRequest}. Subscribers get `changed` when the lease is taken or given back, or its producer is asked to stop. */
-  lease(channel: string, request: LeaseRequest, retention: SSERetention): Promise<LeaseAnswer>
+  lease(channel: string, request: LeaseRequest, retention: LogRetention): Promise<LeaseAnswer>
   /** Begins a log that does not exist, empty, so that a reader can be given its epoch. */
   state(channel: string): Promise<LogState>
   /**
@@ -155,7 +156,7 @@ export interface LogDriver {
   read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage>
   /** Resolves once every later append will be noticed, with a function that ends the subscription. */
   subscribe(channel: string, listener: (notice: LogNotice) => void): Promise<() => void>
-  /** Forgets the log, and takes the lease from whoever has it. What comes next begins a new epoch. */
+  /** Forgets the log with its own retention, and takes the lease from whoever has it. What comes next begins a new epoch. */
   remove(channel: string): Promise<void>
   /** Releases everything: timers, connections. */
   close(): Promise<void>

@@ -4,7 +4,11 @@ import type { SSERetention } from '../options'
 import { useSSEContext } from '../nitro'
 
 export interface SSEChannelOptions {
-  /** What is kept; what is left out is as the module's `retention`. Takes effect with the next message published with this handle. */
+  /**
+   * The fields named here become the channel's own with the next write through this handle (`publish`, `pipe`, `run`, `end`, `fail`), until
+   * another handle names them or the channel is deleted. A handle that names none changes nothing. Fields that no handle has named are as
+   * the module's `retention`.
+   */
   retention?: Partial<SSERetention>
 }
 

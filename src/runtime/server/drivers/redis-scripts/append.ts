@@ -8,12 +8,12 @@ const ENTRY_BYTES = 4_096
  *
  * ARGV:
  *   4 candidate epoch, should the log begin now
- *   5 maxMessages, 6 maxAgeMs
- *   7 number of the writer's append, 8 how long it may ask again, ms (with a lease, at least twice the lease's duration)
- *   9 whether the notice carries the messages (1) or only wakes subscribers (0)
- *   10-12 epoch, offset and mark of the last answer that the writer got ('', 0, '': none)
- *   13 token of the lease that must be held ('': none)
- *   14 fields of each message that follows: 1 (data), or 3 (data, event, key; '': none)
+ *   5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names ('110': the first two)
+ *   9 number of the writer's append, 10 how long it may ask again, ms (with a lease, at least twice the lease's duration)
+ *   11 whether the notice carries the messages (1) or only wakes subscribers (0)
+ *   12-14 epoch, offset and mark of the last answer that the writer got ('', 0, '': none)
+ *   15 token of the lease that must be held ('': none)
+ *   16 fields of each message that follows: 1 (data), or 3 (data, event, key; '': none)
  *
  * Returns the server's time (ms), why the notice was refused ('': it was not), epoch, last offset, its mark, and the offsets: only the
  * first where all messages were added, else each.
@@ -23,17 +23,7 @@ const ENTRY_BYTES = 4_096
  * (data, or data and event): neither JSON nor names of events have line breaks.
  */
 export const APPEND = `${PRELUDE}
-local candidate, maxMessages, age, sequence, fields = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[14])
-
--- Renews the expiry of all keys, which go when the newest message is too old. Appends do this only now and then, so that the expiry
--- has a tenth to spare; readers drop what is too old before they read.
-local function touch(life, age)
-  dropOld(life, age)
-  redis.call('HSET', meta, 'touched', int(now))
-  redis.call('PEXPIRE', log, int(age * 1.1))
-  redis.call('PEXPIRE', keys, int(age * 1.1))
-  remember(life, age)
-end
+local candidate, sequence, fields = ARGV[4], ARGV[9], tonumber(ARGV[16])
 
 local before = redis.call('GET', KEYS[4])
 if before then
@@ -48,9 +38,10 @@ end
 local refusal = expired()
 if refusal then return refusal end
 local life = open(candidate, ARGV[6])
-checkNotRolledBack(life, ARGV[10], tonumber(ARGV[11]), ARGV[12], candidate)
-if ARGV[13] ~= '' and not life.ended and not holds(life, ARGV[13]) then return redis.error_reply('LEASE_LOST') end
+checkNotRolledBack(life, ARGV[12], tonumber(ARGV[13]), ARGV[14], candidate)
+if ARGV[15] ~= '' and not life.ended and not holds(life, ARGV[15]) then return redis.error_reply('LEASE_LOST') end
 if life.closing then return redis.error_reply('CHANNEL_ENDED') end
+retain(life, ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 
 local first, follows, mark = life.last + 1, life.mark, int(micros)
 local suffix = '-' .. mark
@@ -61,7 +52,7 @@ local fresh = life.first == first
 -- A stream that is ahead of its meta data belongs to another life of the log.
 if not fresh and redis.call('XRANGE', log, int(first), '+', 'COUNT', 1)[1] then
   redis.call('DEL', log, keys)
-  life.epoch, life.first, fresh = nextEpoch(life.epoch, candidate), first, true
+  life.epoch, life.first, life.bytes, fresh = nextEpoch(life.epoch, candidate), first, nil, true
   redis.call('HSET', meta, 'epoch', life.epoch)
 end
 
@@ -74,12 +65,13 @@ local function add(count, data, event, key)
   else added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event, 'k', key) end
   if type(added) == 'table' then return added end
   life.last, life.largest = life.last + count, math.max(life.largest, #data)
+  if life.bytes then life.bytes = life.bytes + #data - count + 1 end
 end
 
 local lines, offsets, repeated, keyed, refused = {}, {}, false, false, ''
 if fields == 1 then
   -- Several to an entry, up to about a node of the stream: whoever reads from the middle of an entry gets all of it.
-  local from, last = 15, #ARGV
+  local from, last = 17, #ARGV
   while from <= last do
     local to, size = from, #ARGV[from]
     while to < last and size + #ARGV[to + 1] < ${ENTRY_BYTES} do
@@ -91,7 +83,7 @@ if fields == 1 then
     from = to + 1
   end
 else
-  for i = 15, #ARGV, 3 do
+  for i = 17, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local offset = key ~= '' and redis.call('HGET', keys, key)
     -- An offset before the oldest message kept: the log was evicted, and its keys were not.
@@ -113,22 +105,26 @@ else
 end
 if not repeated then offsets = { int(first) } end
 
+local firstKept = life.first
+trim(life)
 if life.last >= first then
   life.mark = mark
-  dropBefore(life, life.last - maxMessages + 1)
-  redis.call('HSET', meta, 'first', int(life.first), 'last', int(life.last), 'mark', mark, 'age', ARGV[6], 'largest', life.largest)
+  redis.call('HSET', meta, 'first', int(life.first), 'last', int(life.last), 'mark', mark, 'largest', life.largest)
+  saveCount(life)
   local head = life.epoch .. ' ' .. int(first) .. ' ' .. follows .. ' ' .. mark .. ' ' .. math.min(fields, 2)
-  if ARGV[9] == '1' then
-    head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 15) or table.concat(lines, '\\n'))
+  if ARGV[11] == '1' then
+    head = head .. '\\n' .. (fields == 1 and table.concat(ARGV, '\\n', 17) or table.concat(lines, '\\n'))
   end
   refused = notify(head)
+elseif life.first ~= firstKept then
+  saveFirst(life)
 end
-if keyed then redis.call('PEXPIRE', keys, int(age * 1.1)) end
-if life.last >= first and fresh or life.age ~= age or now - life.touched >= age / 10 then touch(life, age) end
+if keyed then redis.call('PEXPIRE', keys, int(life.maxAge * 1.1)) end
+if life.last >= first and fresh or life.age ~= life.maxAge or now - life.touched >= life.maxAge / 10 then touch(life) end
 local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
 -- The holder of a lease may ask again for as long as it holds it.
-local askedFor = math.max(tonumber(ARGV[8]), ARGV[13] ~= '' and life.lease and life.lease.time * 2 or 0)
+local askedFor = math.max(tonumber(ARGV[10]), ARGV[15] ~= '' and life.lease and life.lease.time * 2 or 0)
 redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', int(askedFor))
 local answer = { int(now), refused }
 for _, field in ipairs(said) do answer[#answer + 1] = field end

@@ -1,5 +1,9 @@
 import { SECRET_LENGTH } from '../../../shared/position'
 import { PRODUCER_LOST } from '../lease-lost'
+import { LIFE_MS_LUA } from '../life-times'
+
+/** About how much of a log a script holds at a time while it counts bytes. */
+const SCAN_BYTES = 1_048_576
 
 /**
  * How Redis keeps a channel, and the Lua that all scripts begin with. Each script is atomic: with two commands in its place, a second
@@ -13,8 +17,11 @@ import { PRODUCER_LOST } from '../lease-lost'
  *   2 meta   hash:
  *              epoch, first, last   the log's epoch, the offset of the oldest message kept and of the newest
  *              mark                 mark of the newest message
- *              age                  `maxAgeMs` of the retention
+ *              age                  `maxAgeMs` of the retention in force
+ *              own                  the retention that handles named, `<maxMessages> <maxAgeMs> <maxBytes>`, `-` where none did
  *              largest              bytes of the largest data that any entry has or had
+ *              counted              where `maxMessages` of the largest would be more than `maxBytes`: `<bytes> <first> <last>`, the bytes of
+ *                                   these messages. Worth nothing once these are not the log's: a build that knows no `maxBytes` wrote
  *              touched              when the keys last got their expiry, ms
  *              closing, closer      once ended: how (JSON), and by which call of FINISH
  *              lease                of the producer: `<token> <held until, ms> <duration, ms> <onLost> <stopping: 0 or 1>`
@@ -46,19 +53,25 @@ local function nextEpoch(epoch, candidate)
   return (#epoch > ${SECRET_LENGTH} and string.sub(epoch, 1, ${SECRET_LENGTH + 1}) or '') .. candidate
 end
 
+local function offsetOf(entry) return tonumber(string.match(entry[1], '^%d+')) end
+
 local function markOf(entry) return string.match(entry[1], '%d+$') end
 
 -- Reads the log's meta data; a new life begins where there is none.
 local function open(candidate, age)
-  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease', 'first', 'largest')
+  local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease', 'first', 'largest', 'own', 'counted')
   if not found[1] then
     -- HSET first: a Redis that is out of memory refuses it, and refuses nothing after a script's first write.
     redis.call('HSET', meta, 'epoch', candidate, 'last', '0', 'mark', '0', 'age', age)
     redis.call('DEL', log, keys)
-    found = { candidate, '0', '0', false, age, false, false, false, false }
+    found = { candidate, '0', '0', false, age, false, false, false, false, false, false }
   end
-  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0), largest = tonumber(found[9] or 0) }
+  local life = { epoch = found[1], last = tonumber(found[2]), mark = found[3], closing = found[4], ended = found[4], age = tonumber(found[5]), touched = tonumber(found[6] or 0), largest = tonumber(found[9] or 0), own = found[10] }
   life.first = redis.call('XLEN', log) == 0 and life.last + 1 or tonumber(found[8] or 1)
+  if found[11] then
+    local bytes, first, last = string.match(found[11], '^(%d+) (%d+) (%d+)$')
+    if tonumber(first) == life.first and tonumber(last) == life.last then life.bytes = tonumber(bytes) end
+  end
   if found[7] then
     local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
     local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
@@ -74,9 +87,16 @@ local function holds(life, token)
   return life.lease and life.lease.token == token and now <= life.lease.till
 end
 
--- The epoch and the ending outlive the messages by twice their age; a lease is kept as long as it matters.
-local function remember(life, age)
-  redis.call('PEXPIRE', meta, int(math.max(age * 2.2, life.lease and life.lease.time * 3 or 0)))
+local function lifeMs(life, age)${LIFE_MS_LUA}end
+
+-- Sets the expiry of the meta data: always, or only when less than half of the life time is left. Otherwise it tries to write without
+-- changing anything: a replica must refuse a reader, which would stay with it, and miss what the new primary gets.
+local function remember(life, age, always)
+  local time = lifeMs(life, age)
+  -- A user that an older build did well with may not be allowed to ask: then each reader renews it, as each did in that build.
+  local left = redis.pcall('PTTL', meta)
+  if always or type(left) == 'table' or left < time / 2 then redis.call('PEXPIRE', meta, int(time))
+  else redis.call('HDEL', meta, '') end
 end
 
 -- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread>".
@@ -108,8 +128,29 @@ local function checkNotRolledBack(life, epoch, offset, mark, candidate)
   notify('')
 end
 
--- Drops the messages before "first", and their keys. An entry of several stays until the last of them goes.
-local function dropBefore(life, first)
+-- Calls visit(offset, bytes of the data) for each message from an offset on, until that returns true.
+local function eachSize(life, from, visit)
+  local count = 1
+  while from <= life.last do
+    local part = redis.call('XRANGE', log, int(from), '+', 'COUNT', count)
+    if #part == 0 then return end
+    for _, entry in ipairs(part) do
+      local last, fields, sizes = offsetOf(entry), entry[2], {}
+      if fields[1] == 'd' then sizes[1] = #fields[2]
+      else for line in string.gmatch(fields[2], '[^\\n]+') do sizes[#sizes + 1] = #line end end
+      for i, size in ipairs(sizes) do
+        local offset = last - #sizes + i
+        if offset >= from and visit(offset, size) then return end
+      end
+      from = last + 1
+    end
+    count = math.max(1, math.min(64, math.floor(${SCAN_BYTES} / life.largest)))
+  end
+end
+
+-- Drops the messages before "first", and their keys. An entry of several stays until the last of them goes. "bytes" are those of the
+-- messages that remain, should they be known.
+local function dropBefore(life, first, bytes)
   if first <= life.first then return end
   if redis.call('EXISTS', keys) == 1 then
     for _, entry in ipairs(redis.call('XRANGE', log, '-', int(first - 1))) do
@@ -120,8 +161,26 @@ local function dropBefore(life, first)
       end
     end
   end
+  if bytes then life.bytes = bytes
+  elseif life.bytes and first > life.last then life.bytes = 0
+  elseif life.bytes then
+    eachSize(life, life.first, function(offset, size)
+      if offset >= first then return true end
+      life.bytes = life.bytes - size
+      return offset == first - 1
+    end)
+  end
   redis.call('XTRIM', log, 'MINID', '=', int(first))
   life.first = first
+end
+
+local function saveCount(life)
+  if life.bytes then redis.call('HSET', meta, 'counted', int(life.bytes) .. ' ' .. int(life.first) .. ' ' .. int(life.last)) end
+end
+
+local function saveFirst(life)
+  redis.call('HSET', meta, 'first', int(life.first))
+  saveCount(life)
 end
 
 -- Drops the messages that are older than this, in ms.
@@ -134,14 +193,75 @@ local function dropOld(life, age)
     for _, entry in ipairs(part) do
       if tonumber(markOf(entry)) >= oldest then break end
       old = old + 1
-      first = tonumber(string.match(entry[1], '^%d+')) + 1
+      first = offsetOf(entry) + 1
     end
     if old < #part or old == 0 then break end
     count = 64
   end
   if first == life.first then return end
   dropBefore(life, first)
-  redis.call('HSET', meta, 'first', int(first))
+  saveFirst(life)
+end
+
+-- Takes a writer's retention: the fields that it names ('1' in "named", in the order of the others) become the channel's own, the
+-- others are defaults.
+local function retain(life, messages, age, bytes, named)
+  if life.own or named ~= '000' then
+    local limits, own = { messages, age, bytes }, {}
+    for field in string.gmatch(life.own or '- - -', '%S+') do own[#own + 1] = field end
+    for i = 1, 3 do
+      if string.sub(named, i, i) == '1' then own[i] = limits[i]
+      elseif own[i] ~= '-' then limits[i] = own[i] end
+    end
+    local text = table.concat(own, ' ')
+    if text ~= life.own then
+      redis.call('HSET', meta, 'own', text)
+      life.own = text
+    end
+    messages, age, bytes = unpack(limits)
+  end
+  life.maxMessages, life.maxAge, life.maxBytes = tonumber(messages), tonumber(age), tonumber(bytes)
+end
+
+-- Drops the oldest messages that are too many, or too many bytes. The caller saves the first.
+local function trim(life)
+  dropBefore(life, life.last - life.maxMessages + 1)
+  if life.maxMessages * life.largest <= life.maxBytes then
+    life.bytes = nil
+    return
+  end
+  if not life.bytes then
+    life.bytes = 0
+    eachSize(life, life.first, function(_, size) life.bytes = life.bytes + size end)
+  end
+  if life.bytes <= life.maxBytes then return end
+  local first, bytes = life.first, life.bytes
+  eachSize(life, first, function(offset, size)
+    if offset == life.last then return true end
+    first, bytes = offset + 1, bytes - size
+    return bytes <= life.maxBytes
+  end)
+  dropBefore(life, first, bytes)
+end
+
+-- Renews the expiry of all keys, which go when the newest message is too old. Appends do this only now and then, so that the expiry
+-- has a tenth to spare; readers drop what is too old before they read.
+local function touch(life)
+  dropOld(life, life.maxAge)
+  redis.call('HSET', meta, 'touched', int(now), 'age', int(life.maxAge))
+  redis.call('PEXPIRE', log, int(life.maxAge * 1.1))
+  redis.call('PEXPIRE', keys, int(life.maxAge * 1.1))
+  remember(life, life.maxAge, life.maxAge ~= life.age)
+  life.age = life.maxAge
+end
+
+-- For writers that append nothing.
+local function retainAndTrim(life, ...)
+  local before = life.first
+  retain(life, ...)
+  trim(life)
+  if life.first ~= before then saveFirst(life) end
+  if life.maxAge ~= life.age then touch(life) end
 end
 
 -- The caller has given up and been told that it failed: so it must not happen now.

@@ -12,7 +12,8 @@ local lease, age = unpack(redis.call('HMGET', meta, 'lease', 'age'))
 redis.call('DEL', log, meta, keys)
 if lease then
   redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'mark', '0', 'age', age, 'revoked', '1')
-  redis.call('PEXPIRE', meta, int(age * 2.2))
+  local time = tonumber(string.match(lease, '^%S+ %S+ (%S+)'))
+  remember({ last = 0, lease = { time = time } }, tonumber(age), true)
 end
 notify('')
 return { int(now) }
