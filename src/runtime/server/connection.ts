@@ -55,7 +55,8 @@ export interface StartPosition {
  * error in the turn in which it pushed. Everything of one turn is one write.
  */
 export class Connection implements SSEConnection, SinkEvents {
-  #state: 'pending' | 'open' | 'closed' = 'pending'
+  /** `forgone`: the answer is another response, and no stream. Handlers see it as closed; clean-ups wait for the end of that response. */
+  #state: 'pending' | 'forgone' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
   /** Until it opens. */
   #start?: StartPosition
@@ -96,11 +97,21 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   get closed(): boolean {
+    return this.#state === 'closed' || this.#state === 'forgone'
+  }
+
+  /** Whether the response is over, whatever it was. */
+  get isOver(): boolean {
     return this.#state === 'closed'
   }
 
   get isOpen(): boolean {
     return this.#state === 'open'
+  }
+
+  /** Whether something was written, or will be in a moment. */
+  get hasBegun(): boolean {
+    return this.bytes > 0
   }
 
   get closeReason(): SSECloseReason | undefined {
@@ -116,7 +127,7 @@ export class Connection implements SSEConnection, SinkEvents {
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController()
-      if (this.closed) this.#abort.abort()
+      if (this.isOver) this.#abort.abort()
     }
     return this.#abort.signal
   }
@@ -228,9 +239,14 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#finish('leave', { type: 'leave', retryMs })
   }
 
+  /** Never opens: the request is answered otherwise, by a poll's batch. What is pushed from now on goes nowhere; the signal still says when the client leaves. */
+  forgo(): void {
+    if (this.#state === 'pending') this.#state = 'forgone'
+  }
+
   /** Ends before it opened: the answer is an ordinary HTTP response, most likely an error. */
   refuseToOpen(): void {
-    if (this.#state !== 'pending') return
+    if (this.#state !== 'pending' && this.#state !== 'forgone') return
     this.#close('refused')
     this.#settleDone()
   }
@@ -351,10 +367,10 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   #close(reason: SSECloseReason, code?: string): void {
-    if (this.closed) return
+    if (this.#state === 'closed') return
     const wasOpen = this.isOpen
+    this.#reason = this.#state === 'forgone' ? 'refused' : reason
     this.#state = 'closed'
-    this.#reason = reason
     this.#queue = NOTHING
     this.#queuedBytes = 0
     this.onRoom = () => {}

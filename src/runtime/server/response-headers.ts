@@ -6,12 +6,12 @@ export const STREAM_HEADERS = {
   'cache-control': 'no-cache, no-transform',
   // nginx and those who copied it buffer a response unless told otherwise.
   'x-accel-buffering': 'no',
-  'vary': 'accept',
+  'vary': 'accept, last-event-id',
 } as const
 
-export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept' } as const
+export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': 'accept, last-event-id' } as const
 
-export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': 'accept' } as const
+export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': 'accept, last-event-id' } as const
 
 /** Those headers, where somebody has said already what an answer depends on, as CORS does: that stays true. */
 export function addVary<Headers extends { vary: string }>(headers: Headers, existing: unknown): Headers {

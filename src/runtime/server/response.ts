@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { createHttpError, headerOf, isAnswered, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
+import { createHttpError, headerOf, isAnswered, nodeOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
@@ -8,6 +8,7 @@ import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './respo
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
+import { keepReading } from './unread-body'
 import { OwnedResponse, WebResponse } from './web-response'
 
 /** Requests and answers, by way of `#sse/h3`, which both versions of h3 have. */
@@ -17,7 +18,6 @@ const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthor
 
 export function readRawRequest(event: H3Event): RawRequest {
   return {
-    method: methodOf(event),
     accept: headerOf(event, 'accept'),
     lastEventId: headerOf(event, 'last-event-id'),
     query: queryOf(event),
@@ -26,15 +26,21 @@ export function readRawRequest(event: H3Event): RawRequest {
 
 /** Node's own response where there is one; a web stream elsewhere. */
 export function createResponse(event: H3Event): SSEResponse {
+  const node = nodeOf(event)
+  if (node?.res) keepReading(node.req, node.res)
   return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
 }
 
-/** Headers without a body: the answer to HEAD; to OPTIONS, unless the handler itself has answered, that there is none. */
-export function sendHead(event: H3Event, transport: SSETransport): string | null | undefined {
+/** Headers without a body. */
+export function sendHead(event: H3Event, transport: SSETransport): string | undefined {
   if (isAnswered(event)) return undefined
-  if (methodOf(event) === 'OPTIONS') return sendNothing(event)
   setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
   return ''
+}
+
+/** 204, with the headers that route rules or middleware have set. */
+export function sendOptions(event: H3Event): null {
+  return sendNothing(event)
 }
 
 /** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */

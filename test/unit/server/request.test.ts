@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest'
 import type { RawRequest } from '../../../src/runtime/server/request'
 import { channelPosition, readSSERequest } from '../../../src/runtime/server/request'
 
-const read = (raw: Partial<RawRequest>) => readSSERequest({ method: 'GET', query: {}, ...raw })
+const read = (raw: Partial<RawRequest>) => readSSERequest({ query: {}, ...raw })
 const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
 
 describe('the transport', () => {
   it.each<[string | undefined, string]>([
     [undefined, 'stream'], ['', 'stream'], ['  ', 'stream'], ['*/*', 'stream'], ['text/event-stream', 'stream'], ['TEXT/Event-Stream; charset=utf-8', 'stream'], ['text/*', 'stream'],
     ['application/json', 'poll'], ['Application/JSON;q=0.9', 'poll'], ['application/*', 'poll'], ['application/json, text/event-stream', 'stream'],
-    ['application/json, */*', 'poll'], ['text/event-stream;q=0, application/json', 'poll'], ['text/event-stream;q=0.000,*/*', 'stream'], ['text/html, */*;q=0.1', 'stream'], ['application/json;q=0.0, text/*', 'stream'],
+    ['application/json, */*', 'poll'], ['text/event-stream;q=0, application/json', 'poll'], ['text/event-stream;q=0.000,*/*', 'poll'], ['application/json, text/plain, */*', 'poll'], ['application/json;q=0.5, */*;q=0.1', 'poll'], ['text/event-stream;q=0.5, application/json', 'poll'], ['nonsense', 'stream'], ['text/html, */*;q=0.1', 'stream'], ['application/json;q=0.0, text/*', 'stream'],
   ])('Accept: %j is %s', (accept, transport) => {
     expect(read({ accept }).transport).toBe(transport)
   })
@@ -22,8 +22,15 @@ describe('the transport', () => {
     expect(read({ accept: 'image/png', query: { transport: 'stream' } }).transport).toBe('stream')
     for (const transport of ['', 'sse', ['poll', 'poll']]) expect(() => read({ query: { transport } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400 }))
   })
-  it('HEAD and OPTIONS are only about headers', () => {
-    expect(['HEAD', 'OPTIONS', 'GET', 'POST'].map(method => read({ method }).headOnly)).toEqual([true, true, false, false])
+  it.each<[string | undefined, boolean]>([
+    [undefined, true], ['*/*', true], ['application/json', true], ['application/json;q=0.5, */*;q=0.1', true], ['text/event-stream;q=0.1', true],
+    ['text/event-stream;q=0, */*', false], ['application/json, Text/Event-Stream; Q=0.00', false], ['text/event-stream; charset=utf-8; q=0, application/json', false],
+  ])('Accept: %j allows a source that can only be streamed: %j', (accept, mayStream) => {
+    expect(read({ accept }).mayStream).toBe(mayStream)
+  })
+  it('?transport=poll allows none, and ?transport=stream does', () => {
+    expect(read({ query: { transport: 'poll' } }).mayStream).toBe(false)
+    expect(read({ accept: 'text/event-stream;q=0', query: { transport: 'stream' } }).mayStream).toBe(true)
   })
 })
 

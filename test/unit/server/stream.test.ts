@@ -18,7 +18,7 @@ describe('the stream transport', () => {
     })
     const response = await fetch(server.url + path, { headers: { origin: 'https://a.example' } })
     await response.body?.cancel()
-    expect(response.headers.get('vary')).toBe('origin, accept')
+    expect(response.headers.get('vary')).toBe('origin, accept, last-event-id')
     expect(response.headers.get('access-control-allow-origin')).toBe('https://a.example')
   })
 
@@ -32,7 +32,7 @@ describe('the stream transport', () => {
     expect(reader.response.headers.get('content-type')).toBe('text/event-stream')
     expect(reader.response.headers.get('cache-control')).toBe('no-cache, no-transform')
     expect(reader.response.headers.get('x-accel-buffering')).toBe('no')
-    expect(reader.response.headers.get('vary')).toBe('accept')
+    expect(reader.response.headers.get('vary')).toBe('accept, last-event-id')
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000 }, { type: 'end' }])
     expect(reader.data).toEqual([{ n: 1 }, { n: 2 }])
     expect(reader.retryMs).toBeGreaterThanOrEqual(1_000)
@@ -55,6 +55,6 @@ describe('the stream transport', () => {
     expect(again.status).toBe(204)
     // A cache may keep a 204 of its own accord, and newcomers would be told that there is nothing.
     expect(again.response.headers.get('cache-control')).toBe('no-store')
-    expect(again.response.headers.get('vary')).toBe('accept')
+    expect(again.response.headers.get('vary')).toBe('accept, last-event-id')
   })
 })
