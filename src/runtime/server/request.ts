@@ -69,12 +69,30 @@ export function negotiate(accept: string | undefined): Pick<SSERequest, 'transpo
   return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
 }
 
-function readPosition({ lastEventId, query: { position } }: RawRequest): SSERequest['position'] {
+function readPosition({ lastEventId, query }: RawRequest): SSERequest['position'] {
+  const { position } = query
   if (lastEventId) return { text: fromHeader(lastEventId), source: 'header' }
+  const polyfilled = lastEventIdInQuery(query)
+  if (polyfilled) return { text: polyfilled, source: 'header' }
   if (position === undefined || position === '') return undefined
   // What cannot stand in an `id` field cannot be a position of any source.
   if (typeof position !== 'string' || /[\r\n\0]/.test(position)) throw invalidQuery('position', POSITION_FORMS, position)
   return { text: position, source: 'query' }
+}
+
+/**
+ * The header as polyfills of `EventSource` send it, which cannot set headers across origins: `lastEventId` (Yaffle/EventSource),
+ * `evs_last_event_id` (amvtek/EventSource), `lastEventID` (the Mercure protocol), in any case and with any dashes. The last of several,
+ * since some polyfills add one at each reconnect.
+ */
+function lastEventIdInQuery(query: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(query)) {
+    if (!/^(?:evs)?lasteventid$/.test(name.replaceAll(/[_-]/g, '').toLowerCase())) continue
+    const text: unknown = Array.isArray(value) ? value.at(-1) : value
+    if (text === undefined || text === '') continue
+    if (typeof text !== 'string' || /[\r\n\0]/.test(text)) throw invalidQuery(name, POSITION_FORMS, text)
+    return text
+  }
 }
 
 /** Browsers send the UTF-8 bytes of the id, and HTTP servers read header bytes as Latin-1. */

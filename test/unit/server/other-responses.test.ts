@@ -86,7 +86,7 @@ describe('HTTP/2', () => {
     server.route('/missing', () => server.channel(''))
     const head = get('/', 'HEAD')
     const refused = get('/missing')
-    await eventually(() => expect([head.headers[':status'], refused.headers[':status']]).toEqual([200, 500]))
+    await eventually(() => expect([head.headers[':status'], refused.headers[':status']]).toEqual([200, 400]))
   })
 
   it('notices a client that leaves, also before the handler is done', async () => {

@@ -51,6 +51,15 @@ describe('the position', () => {
     expect(read({ lastEventId: 'row-1' }).position!.text).toBe('row-1')
     expect(read({ lastEventId: 'é' }).position!.text).toBe('\uFFFD')
   })
+  it.each(['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id', 'last_event_id', 'evs_last_event_id'])('of a polyfill: ?%s= is as the header', (name) => {
+    const text = 'k3v9x1qa.41'
+    expect(read({ query: { [name]: text, position: '3' } }).position).toEqual({ text, source: 'header' })
+    expect(read({ query: { [name]: ['k3v9x1qa.1', text] } }).position).toEqual({ text, source: 'header' })
+    expect(read({ query: { [name]: text }, lastEventId: '7' }).position).toEqual({ text: '7', source: 'header' })
+    expect(read({ query: { [name]: '', position: '3' } }).position).toEqual({ text: '3', source: 'query' })
+    expect(channelPosition(read({ query: { [name]: 'no position' } }).position)).toBe('malformed')
+    for (const bad of ['a\nb', '\0', {}]) expect(() => read({ query: { [name]: bad } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400 }))
+  })
   it.each([['a\nb'], ['a\rb'], ['\0'], [['1', '2']], [{}]])('refuses the query %j', (position) => {
     expect(() => read({ query: { position } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400, message: expect.stringMatching(/^\[nuxt-sse\] Expected the query parameter `position` to be `start`, `now`/) }))
   })
