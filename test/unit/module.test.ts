@@ -20,6 +20,9 @@ describe('the module', { timeout: 30_000 }, () => {
     nuxt = await load({ heartbeatMs: 7_000, retention: { maxMessages: 5 } })
     expect(nuxt.options.runtimeConfig.sse).toEqual({
       heartbeatMs: 7_000,
+      heartbeatText: '',
+      heartbeatAs: 'comment',
+      headers: {},
       retryMs: 100,
       maxConnections: false,
       maxConnectionsPerClient: false,

@@ -271,7 +271,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.context.endAbandoned?.()
     // Bytes that wait already will show whether the peer is there, as a heartbeat would.
     if (this.#blocked) this.#sentAt = now
-    else this.writeShared(HEARTBEAT_BYTES)
+    else this.writeShared(heartbeatOf(this.options))
   }
 
   /** A message that exceeds the bound by itself can still be sent when nothing else waits. */
@@ -303,7 +303,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   #open(): void {
     const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
-    if (!this.sink.open()) return this.refuseToOpen()
+    if (!this.sink.open(this.options.headers)) return this.refuseToOpen()
     this.#state = 'open'
     const start = this.#start ?? {}
     const { position, resumed } = start
@@ -395,3 +395,14 @@ export class Connection implements SSEConnection, SinkEvents {
 }
 
 const HEARTBEAT_BYTES = encodeShared(HEARTBEAT)
+const CONTROL_HEARTBEAT_BYTES = encodeShared(encodeControl({ type: 'heartbeat' }))
+/** By options, which all connections of a route share. */
+const heartbeatTexts = new WeakMap<ResolvedHandlerOptions, Uint8Array>()
+
+function heartbeatOf(options: ResolvedHandlerOptions): Uint8Array {
+  if (options.heartbeatAs === 'control') return CONTROL_HEARTBEAT_BYTES
+  if (options.heartbeatText === '') return HEARTBEAT_BYTES
+  let bytes = heartbeatTexts.get(options)
+  if (!bytes) heartbeatTexts.set(options, bytes = encodeShared(encodeComment(options.heartbeatText)))
+  return bytes
+}

@@ -4,7 +4,8 @@ import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
+import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, answerHeaders } from './response-headers'
+import type { OwnHeaders } from './own-headers'
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
@@ -32,9 +33,9 @@ export function createResponse(event: H3Event): SSEResponse {
 }
 
 /** Headers without a body. */
-export function sendHead(event: H3Event, transport: SSETransport): string | undefined {
+export function sendHead(event: H3Event, transport: SSETransport, headers: OwnHeaders): string | undefined {
   if (isAnswered(event)) return undefined
-  setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
+  setHeaders(event, answerHeaders(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return ''
 }
 
@@ -46,12 +47,12 @@ export function sendOptions(event: H3Event): null {
 /** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */
 export function sendNothing(event: H3Event): null {
   setStatus(event, 204)
-  setHeaders(event, addVary(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
+  setHeaders(event, answerHeaders(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
   return null
 }
 
-export function sendJson<T>(event: H3Event, body: T): T {
-  setHeaders(event, addVary(BATCH_HEADERS, sentHeaderOf(event, 'vary')))
+export function sendJson<T>(event: H3Event, body: T, headers?: OwnHeaders): T {
+  setHeaders(event, answerHeaders(BATCH_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return body
 }
 

@@ -166,7 +166,7 @@ async function answerPoll({ event, options, context, request }: Served, channel:
     const batch = await pollChannel(context, channel, options, poll).finally(gone)
     if (connection.isOver) return null
     if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
-    return sendJson(event, batch)
+    return sendJson(event, batch, options.headers)
   }
   finally {
     over()
@@ -181,7 +181,7 @@ async function answerHead({ event, handler, options, context, request }: Served)
   const canBePolled = result instanceof Channel || (options.resumable && isIterableSource(result))
   dispose(result, context.report)
   if (!canBePolled && !request.mayStream) throw notPollable()
-  return sendHead(event, canBePolled ? request.transport : 'stream')
+  return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
 }
 
 /** What is pushed where there is no stream goes nowhere, as after a disconnect. */

@@ -175,7 +175,7 @@ describe('insight.md', () => {
 
 describe('protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
     const text = await readPage('docs/protocol.md')
