@@ -2,9 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
 import { behindOneListener } from '../server/one-listener'
-import type { OwnHeaders } from '../server/own-headers'
 import { STREAM_HEADERS, answerHeaders } from '../server/response-headers'
-import type { SSEResponse, SinkEvents } from '../server/sink'
+import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/sink'
 import { afterTick } from '../server/tick'
 
 /**

@@ -13,6 +13,7 @@ import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
 import { subjectOf } from './insight'
+import { assertNotPrerendering } from './prerendering'
 import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
@@ -46,6 +47,7 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   const retryMs = Math.round(spread(options.retryMs))
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
+    assertNotPrerendering(event)
     const request = readSSERequest(readRawRequest(event))
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
     // What a generator yields is known to be no channel before it runs.

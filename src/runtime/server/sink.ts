@@ -1,5 +1,7 @@
 import type { OwnHeaders } from './own-headers'
 
+export type { OwnHeaders }
+
 /** Where bytes are written to: Node's response, or a web stream. */
 export interface ResponseSink {
   /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */

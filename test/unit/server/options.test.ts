@@ -5,9 +5,9 @@ import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions, resolveModuleHandlerOpt
 describe('options', () => {
   it('have the defaults of the contract', () => {
     expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000,
-    heartbeatText: '',
-    heartbeatAs: 'comment',
-    headers: {}, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 }, pollWaitMs: 20_000,
+      heartbeatText: '',
+      heartbeatAs: 'comment',
+      headers: {}, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000 }, pollWaitMs: 20_000,
       resumable: false,
       resumeWindowMs: 30_000,
       leaseMs: 10_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })

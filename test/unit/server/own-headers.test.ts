@@ -49,7 +49,7 @@ describe('headers', () => {
   })
 
   it.each<[Record<string, unknown>]>([
-    [{ 'content-type': 'text/plain' }], [{ 'Content-Type': 'text/event-stream' }], [{ 'set-cookie': 'a=b' }], [{ 'SET-COOKIE': 'a=b' }], [{ 'connection': 'close' }], [{ 'Transfer-Encoding': 'chunked' }],
+    [{ 'content-type': 'text/plain' }], [{ 'Content-Type': 'text/event-stream' }], [{ 'set-cookie': 'a=b' }], [{ 'SET-COOKIE': 'a=b' }], [{ connection: 'close' }], [{ 'Transfer-Encoding': 'chunked' }],
     [{ 'keep-alive': '1' }], [{ te: 'x' }], [{ trailer: 'x' }], [{ upgrade: 'x' }], [{ 'content-length': '1' }], [{ 'cache-control': 'public, max-age=60' }], [{ 'cache-control': 'x-no-cache' }],
     [{ '': 'x' }], [{ 'a b': 'x' }], [{ 'x\n': 'x' }], [{ x: 'a\r\nset-cookie: b' }], [{ x: 'a\0' }], [{ x: 'é€' }], [{ x: 1 }], [{ x: undefined }],
   ])('refuses %j', (headers) => {
