@@ -47,7 +47,8 @@ describe('reference/options.md', () => {
     expect(sorted(['driver', ...membersOf(MODULE_OPTIONS, 'RedisOptions').map(name => `redis.${name}`)])).toEqual(sorted(keeps))
     expect(membersOf(MODULE_OPTIONS, 'ClientOptions').map(name => `client.${name}`)).toEqual(builds)
     const tickets = await namesIn(page, 'Tickets')
-    expect(sorted([...keeps, ...builds, ...tickets].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
+    const routes = await namesIn(page, 'Routes of the module')
+    expect(sorted([...keeps, ...builds, ...tickets, ...routes].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
   })
 
   it('says of an option that it is only the module\'s where its comment does', async () => {
