@@ -47,8 +47,9 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   const retryMs = Math.round(spread(options.retryMs))
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
-    assertNotPrerendering(event)
     const request = readSSERequest(readRawRequest(event))
+    // A batch is answered at once, to a page that reads it with `ssr`.
+    if (request.mayStream) assertNotPrerendering(event)
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server shuts down: come back in a moment.', { statusCode: 503 })
     // What a generator yields is known to be no channel before it runs.
     if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
