@@ -52,6 +52,14 @@ it('takes options from the environment on Workers, too', async () => {
   await server.stop()
 })
 
+it.each(runtimes)('a `proxy` rule within one application brings a stream to its end: $name', async ({ start }) => {
+  const server = await start({})
+  const reader = await SSEReader.open(`${server.url}/alias/count`)
+  await reader.finished
+  expect([reader.data, reader.controls.at(-1)]).toEqual([[{ n: 1 }, { n: 2 }, { n: 3 }], { type: 'end' }])
+  await server.stop()
+})
+
 it('a `proxy` rule within one application hangs up when its client leaves', async () => {
   const server = await startOn('node-server')
   const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, number>
