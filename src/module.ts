@@ -1,10 +1,10 @@
-import { addImports, addNitroPlugin, addServerImports, addVitePlugin, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
+import { addImports, addNitroPlugin, addServerHandler, addServerImports, addVitePlugin, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
 import { setupDevtools } from './devtools'
 import { assertIoredis } from './find-ioredis'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
 import { serverOnly } from './server-only'
 import { usesSharing } from './uses-sharing'
 
@@ -38,6 +38,12 @@ export default defineNuxtModule<ModuleOptions>({
 
     addServerImports(SERVER_IMPORTS.map(([name, path]) => ({ name, from: runtime(path) })))
     addNitroPlugin({ nitro2: runtime(SERVER_PLUGIN.nitro2), nitro3: runtime(SERVER_PLUGIN.nitro3) })
+    if (resolved.probe) {
+      const { route, method, file, rules } = PROBE_ROUTE
+      addServerHandler({ route, method, handler: runtime(file), lazy: true })
+      // A rule for all pages that caches would hold it back until it is over.
+      nuxt.options.routeRules = { ...nuxt.options.routeRules, [route]: { ...rules, ...nuxt.options.routeRules?.[route] } }
+    }
     if (nitroMajor !== 3) {
       // Nitro 3 bundles whatever is not declared external.
       const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }

@@ -6,7 +6,7 @@ import type { SSEHooks } from './runtime/server/insight'
 import type { ModuleOptions } from './options'
 import { assertOptions, resolveOptions } from './options'
 import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
+import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -48,6 +48,12 @@ export default {
     options.runtimeConfig.sse = serverConfig(resolved, options.runtimeConfig.sse, options.dev) as typeof options.runtimeConfig.sse
     adaptToPlatform(nitro as Nitro2 | Nitro3, { nitroMajor: isNitro3 ? 3 : 2, redis: wantsRedis(resolved) }, runtime)
     options.plugins.push(runtime(isNitro3 ? SERVER_PLUGIN.nitro3 : SERVER_PLUGIN.nitro2))
+    if (resolved.probe) {
+      const { route, method, file, rules } = PROBE_ROUTE
+      options.handlers.push({ route, method, handler: runtime(file), lazy: true } as never)
+      // A rule for all pages that caches would hold it back until it is over.
+      options.routeRules = { ...options.routeRules, [route]: { ...rules, ...options.routeRules?.[route] } } as never
+    }
     // The package's files import by alias, so they must be bundled.
     if (isNitro3) adaptToNitro3(options as Nitro3['options'])
     else adaptToNitro2(options as Nitro2['options'])

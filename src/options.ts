@@ -43,6 +43,12 @@ export interface ModuleOptions extends SSEHandlerOptions {
   redis?: RedisOptions
   client?: ClientOptions
   /**
+   * Whether there is a route `GET /__sse/probe`, below `app.baseURL`: a stream of a few bytes that ends after 5 seconds, by which a
+   * client whose stream stays silent finds out whether its network holds streams back. Without it the client cannot tell, and waits.
+   * @default true
+   */
+  probe?: boolean
+  /**
    * The secret that `createSSETicket` signs with, at least 32 characters. Several, as a list or separated by commas: the first signs,
    * all verify. A secret written here ends up in the build; better set `NUXT_SSE_TICKET_SECRET` at run time.
    * @default none; in development, a random one
@@ -56,6 +62,7 @@ export interface ResolvedModuleOptions {
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
   client: ClientOptions
+  probe: boolean
   ticketSecret: string[]
 }
 
@@ -66,19 +73,20 @@ type Rule = [test: (value: unknown) => boolean, expected: string]
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
 const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
 /** Options that are checked elsewhere. */
-const OWN_NAMES = ['driver', 'redis', 'client', 'ticketSecret', 'clientKey', 'revalidate']
+const OWN_NAMES = ['driver', 'redis', 'client', 'probe', 'ticketSecret', 'clientKey', 'revalidate']
 
 /** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
   assertNames('sse', options, [...OWN_NAMES, ...Object.keys(DEFAULT_HANDLER_OPTIONS)])
-  const { driver, redis = {}, client = {}, ticketSecret, ...handler } = options
+  const { driver, redis = {}, client = {}, probe = true, ticketSecret, ...handler } = options
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
+  if (!flag[0](probe)) throw invalidOption('sse.probe', flag[1], probe)
   assertRules('sse.redis', redis, REDIS_RULES)
   assertRules('sse.client', client, CLIENT_RULES)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // Checked now, although another url may come at run time.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, ticketSecret: readTicketSecrets(ticketSecret) }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, probe, ticketSecret: readTicketSecrets(ticketSecret) }
 }
 
 /** Throws `INVALID_OPTION` unless `sse` in `nuxt.config` is an object, `false` or absent. */

@@ -25,6 +25,9 @@ export const BUNDLED_PACKAGES = ['jose/']
 /** The plugin that is run when the server starts. Files are below `runtime/`. */
 export const SERVER_PLUGIN = { nitro2: 'server/plugins/sse', nitro3: 'nitro3/plugin' } as const
 
+/** The route by which clients find out whether their network lets streams through. The file is below `runtime/`. */
+export const PROBE_ROUTE = { route: '/__sse/probe', method: 'get', file: 'server/probe-route', rules: { cache: false } } as const
+
 export interface ServerTarget {
   /** 2 is on h3 1, 3 on h3 2. @default 2 */
   nitroMajor?: number

@@ -126,6 +126,16 @@ it('a handler that returns nothing, and could push nothing either: once', async 
   expect(output.match(/returned nothing/g)).toHaveLength(1)
 })
 
+it('a preflight that no middleware and no route rule answers for: once', async () => {
+  output = ''
+  for (let n = 0; n < 2; n++) {
+    const response = await fetch(`${url}/api/channel/preflight`, { method: 'OPTIONS', headers: { 'origin': 'https://other.example', 'access-control-request-method': 'GET' } })
+    expect(response.status).toBe(204)
+  }
+  await eventually(() => expect(output).toMatch(/a page of another origin asked with OPTIONS/))
+  expect(output.match(/asked with OPTIONS/g)).toHaveLength(1)
+})
+
 it('a channel that is returned to defineEventHandler is an error, and not a request that nobody answers', async () => {
   await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
   await eventually(async () => {

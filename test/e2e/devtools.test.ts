@@ -72,6 +72,12 @@ beforeEach(async () => {
 afterEach(() => page.close())
 
 const table = (id: string) => page.locator(`#${id}`).innerText()
+it('leaves the probe of the network alone', async () => {
+  const response = await fetch(`${url}/__sse/probe`)
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+  await response.body!.cancel()
+})
+
 const state = async () => (await fetch(`${url}/__sse/state`)).json()
 
 describe('the tab in Nuxt DevTools', () => {

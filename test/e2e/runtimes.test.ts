@@ -52,6 +52,24 @@ it('takes options from the environment on Workers, too', async () => {
   await server.stop()
 })
 
+it.each(runtimes)('a `proxy` rule within one application brings a stream to its end: $name', async ({ start }) => {
+  const server = await start({})
+  const reader = await SSEReader.open(`${server.url}/alias/count`)
+  await reader.finished
+  expect([reader.data, reader.controls.at(-1)]).toEqual([[{ n: 1 }, { n: 2 }, { n: 3 }], { type: 'end' }])
+  await server.stop()
+})
+
+it('a `proxy` rule within one application hangs up when its client leaves', async () => {
+  const server = await startOn('node-server')
+  const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, number>
+  const reader = await SSEReader.open(`${server.url}/alias/push?id=alias`)
+  await reader.until(r => r.data.length === 1)
+  await reader[Symbol.asyncDispose]()
+  await eventually(async () => expect((await told())['alias:cleaned']).toBe(1), 10_000)
+  await server.stop()
+})
+
 describe('Vercel\'s maximum duration', () => {
   it('is never reached: a stream asks its client to come back before', async () => {
     const server = await startOn('vercel')

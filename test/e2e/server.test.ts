@@ -30,6 +30,18 @@ describe('auto-imported utilities in a built server', () => {
     expect(reader.messages).toMatchObject([{ data: { text: 'one ' } }, { data: { text: 'two ' } }, { event: 'usage', data: { words: 2 } }])
   })
 
+  it('has the probe below `app.baseURL`', async () => {
+    const based = await startBuiltServer('basic', { env: { NUXT_APP_BASE_URL: '/base/' } })
+    for (const url of [`${server.url}/__sse/probe`, `${based.url}/base/__sse/probe`]) {
+      const response = await fetch(url)
+      expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+      const reader = response.body!.getReader()
+      expect(new TextDecoder().decode((await reader.read()).value)).toBe(': probe\n\n')
+      await reader.cancel()
+    }
+    await based.stop()
+  })
+
   it('lets the handler refuse with an ordinary HTTP error, on either transport', async () => {
     for (const accept of ['text/event-stream', 'application/json']) {
       const response = await fetch(`${server.url}/api/private`, { headers: { accept } })

@@ -172,6 +172,26 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(all).toEqual([1, 2, 3, 4, 5, 6].map(n => ({ n })))
     })
 
+    it('one handler is live or static: what defineSSEHandler returns is called by another', async () => {
+      expect(await (await fetch(`${server.url}/api/live-or-static`)).json()).toEqual(['Milk'])
+      for (const accept of ['text/event-stream', 'application/json']) {
+        const reader = await open('/api/live-or-static?live=1', { headers: { accept } })
+        await reader.finished
+        expect([reader.data, reader.controls.at(-1)]).toEqual([[{ added: 'Milk' }], { type: 'end' }])
+      }
+      const batch = await fetch(`${server.url}/api/live-or-static?live=channel&waitMs=0`, { headers: { accept: 'application/json' } })
+      expect(await batch.json()).toMatchObject({ type: 'batch', messages: [] })
+    })
+
+    it('answers the probe: the headers of a stream, and a few bytes at once', async () => {
+      const response = await fetch(`${server.url}/__sse/probe`)
+      expect([response.status, response.headers.get('content-type'), response.headers.get('x-accel-buffering')]).toEqual([200, 'text/event-stream', 'no'])
+      const reader = response.body!.getReader()
+      const { value } = await reader.read()
+      expect(new TextDecoder().decode(value)).toBe(': probe\n\n')
+      await reader.cancel()
+    })
+
     it('refuses with ordinary HTTP errors, and ends a stream that fails with words that are for strangers', async () => {
       for (const accept of ['text/event-stream', 'application/json']) {
         const before = await fetch(`${server.url}/api/error?when=before`, { headers: { accept } })

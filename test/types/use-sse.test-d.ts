@@ -1,9 +1,22 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import type { SSEStream, SSEMessage } from '../../src/runtime/shared/types'
+import { defineEventHandler, getQuery } from 'h3'
+import type { Serialize, Simplify } from 'nitropack/types'
+import type { SSEStatic } from '../../src/runtime/client'
+import { defineSSEHandler } from '../../src/runtime/server/utils'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 
 interface Token { text: string }
 interface Usage { words: number }
+
+interface Todo { title: string, done: boolean }
+
+const live = defineSSEHandler(async function* () {
+  yield { added: 'Milk' }
+})
+declare const todos: () => Promise<Todo[]>
+/** One route, live or static. */
+const _liveOrStatic = defineEventHandler(event => getQuery(event).live ? live(event) : todos())
 
 /** As Nitro writes it for an application's routes: serialized, and so without what the types extend and what is `undefined`. */
 declare module 'nitropack/types' {
@@ -11,6 +24,7 @@ declare module 'nitropack/types' {
     '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, data: Token } | { id?: string, event: 'usage', data: Usage } } }
     '/api/both': { get: { __sse: { id?: string, data: Token } }, post: { __sse: { id?: string, event: 'usage', data: Usage } | { id?: string, event: 'step' | 'stage', data: { percent: number } } }, default: { __sse: { data: boolean } } }
     '/api/jobs/:id/stream': { get: { __sse: { id?: string, event?: string, data: { percent: number } } } }
+    '/api/todos': { get: Simplify<Serialize<Awaited<ReturnType<typeof _liveOrStatic>>>> }
     '/api/jobs/:id': { get: { state: string } }
     '/files/**:path': { get: { __sse: { data: { line: string } } } }
     '/live': { default: { __sse: { data: number } } }
@@ -30,6 +44,18 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE(() => '/live').data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE(() => id).data.value).toEqualTypeOf<unknown>()
     expectTypeOf(useSSE('/files/a/b.txt').data.value).toEqualTypeOf<{ line: string } | undefined>()
+  })
+
+  it('of a route that is live or static are those of the stream; what is fetched is either, or the data alone', async () => {
+    expectTypeOf(useSSE('/api/todos').data.value).toEqualTypeOf<{ added: string } | undefined>()
+    expectTypeOf(useSSE('/api/todos?live=1').data.value).toEqualTypeOf<{ added: string } | undefined>()
+    const fetched = await $fetch('/api/todos')
+    expectTypeOf<Todo[]>().toExtend<typeof fetched>()
+    expectTypeOf<SSEStatic<typeof fetched>>().toEqualTypeOf<Todo[]>()
+    expectTypeOf<SSEStatic<ReturnType<typeof _liveOrStatic>>>().toEqualTypeOf<Todo[]>()
+    expectTypeOf<SSEStatic<SSEStream | { n: number } | null>>().toEqualTypeOf<{ n: number } | null>()
+    // @ts-expect-error It may be the stream.
+    void fetched.length
   })
 
   it('depend on the method', () => {

@@ -20,6 +20,9 @@ describe('the module', { timeout: 30_000 }, () => {
     nuxt = await load({ heartbeatMs: 7_000, retention: { maxMessages: 5 } })
     expect(nuxt.options.runtimeConfig.sse).toEqual({
       heartbeatMs: 7_000,
+      heartbeatText: '',
+      heartbeatAs: 'comment',
+      headers: {},
       retryMs: 100,
       maxConnections: false,
       maxConnectionsPerClient: false,
@@ -40,6 +43,15 @@ describe('the module', { timeout: 30_000 }, () => {
       ticketSecret: '',
     })
     expect(nuxt.options.alias['#sse/server']).toMatch(/runtime\/server\/utils\/index$/)
+  })
+
+  it('has the route of the probe, which no rule for all pages caches, unless it is turned off', async () => {
+    const probes = ({ options }: Nuxt) => [options.serverHandlers.filter(({ route }) => route === '/__sse/probe').map(({ method }) => method), options.routeRules?.['/__sse/probe']]
+    nuxt = await load({})
+    expect(probes(nuxt)).toEqual([['get'], { cache: false }])
+    await nuxt.close()
+    nuxt = await load({ probe: false })
+    expect(probes(nuxt)).toEqual([[], undefined])
   })
 
   it('signs tickets in development with a secret of its own, and in a build with none that was not given', async () => {
@@ -71,6 +83,7 @@ describe('the module', { timeout: 30_000 }, () => {
     [{ client: { sharing: true } }, 'Expected `sse.client.sharing` to be one of `share`: there is no such option, got `true`.'],
     [{ heartbeatMs: '15s' }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `"15s"`.'],
     [{ clientKey: () => 'x' }, 'Expected `sse.clientKey` to be an option of a handler'],
+    [{ probe: 'no' }, 'Expected `sse.probe` to be `true` or `false`, got `"no"`.'],
     [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
   ])('refuses %j in nuxt.config with one sentence', async (sse, sentence) => {
     await expect(load(sse).then(loaded => nuxt = loaded)).rejects.toThrow(sentence)

@@ -32,6 +32,9 @@ export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(eve
 /** Of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.node.req.socket?.remoteAddress
 
+/** Node's request and response, or what stands for them elsewhere. */
+export const nodeOf = (event: H3Event): H3Event['node'] | undefined => event.node
+
 /** Aborted when the client leaves. Of Nitro's entries for the web, only Cloudflare's passes its request on, which has the signal. */
 export const signalOf = (event: H3Event): AbortSignal | undefined => (event.context.cloudflare as { request?: Request } | undefined)?.request?.signal
 

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
 import { behindOneListener } from '../server/one-listener'
-import { STREAM_HEADERS, addVary } from '../server/response-headers'
-import type { SSEResponse, SinkEvents } from '../server/sink'
+import { STREAM_HEADERS, answerHeaders } from '../server/response-headers'
+import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/sink'
 import { afterTick } from '../server/tick'
 
 /**
@@ -64,7 +64,7 @@ class NodeResponse implements SSEResponse {
     if (!res.socket) this.#unwatchSocket = whenClosed(req.socket, this.#onClose)
   }
 
-  open(): boolean {
+  open(headers?: OwnHeaders): boolean {
     const { res } = this
     if (res.headersSent) return false
     // A response that ends by closing needs no chunk framing, which is a third of the cost of a short message.
@@ -72,7 +72,7 @@ class NodeResponse implements SSEResponse {
     res.shouldKeepAlive = false
     res.useChunkedEncodingByDefault = false
     // Not `setHeader`, which keeps each of them for as long as the response lives. What others have set is merged.
-    res.writeHead(res.statusCode, addVary(STREAM_HEADERS, res.getHeader('vary')))
+    res.writeHead(res.statusCode, answerHeaders(STREAM_HEADERS, res.getHeader('vary'), headers))
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
     res.on('error', ignore)

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { H3Event } from 'nitro/h3'
 import { HTTPError, getQuery } from 'nitro/h3'
 
@@ -31,6 +32,9 @@ export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(eve
 
 /** Of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.req.ip
+
+/** Node's request and response, where Node is the server. */
+export const nodeOf = (event: H3Event): { req: IncomingMessage, res: ServerResponse } | undefined => event.runtime?.node as never
 
 /** Aborted when the client leaves. */
 export const signalOf = (event: H3Event): AbortSignal | undefined => event.req.signal

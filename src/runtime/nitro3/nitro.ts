@@ -13,7 +13,7 @@ declare module 'nitro/types' {
 export const BUN_IDLE_VARIABLE: string | undefined = undefined
 
 /** Values that are texts by their nature, whatever they look like. */
-const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret']
+const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret', 'heartbeatText']
 
 /** As Nitro 2 has it: Nitro 3 leaves what the environment lays over the configuration as the text it was. */
 export function useRuntimeConfig(): { sse?: unknown } {
@@ -26,6 +26,16 @@ export function isCachedByRule(pattern: string): boolean {
 }
 
 function readTexts(value: unknown): unknown {
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, TEXTS.includes(name) ? inner : readTexts(inner)]))
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, name === 'headers' ? readHeaders(inner) : TEXTS.includes(name) ? inner : readTexts(inner)]))
   return typeof value === 'string' && /^(?:-?\d+(?:\.\d+)?|true|false)$/.test(value) ? JSON.parse(value) : value
+}
+
+/** An object, which the environment has as JSON. Anything else is refused where options are checked. */
+function readHeaders(value: unknown): unknown {
+  try {
+    return typeof value === 'string' ? JSON.parse(value) : value
+  }
+  catch {
+    return value
+  }
 }

@@ -27,7 +27,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`)
+      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -89,7 +89,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
-    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit)
+    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit, { statusCode: 400 })
     return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
   }
 
@@ -126,7 +126,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     this.#beforeWrite()
     const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
     if (key !== undefined && !isName(key)) {
-      throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`)
+      throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`, { statusCode: 400 })
     }
     const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
     const id = formatPosition(epoch, offsets[0]!)

@@ -64,7 +64,8 @@ const nothingKnown = (): StartPosition => ({})
  * error in the turn in which it pushed. Everything of one turn is one write.
  */
 export class Connection implements SSEConnection, SinkEvents {
-  #state: 'pending' | 'open' | 'closed' = 'pending'
+  /** `forgone`: the answer is another response, and no stream. Handlers see it as closed; clean-ups wait for the end of that response. */
+  #state: 'pending' | 'forgone' | 'open' | 'closed' = 'pending'
   #reason?: SSECloseReason
   #queue: string[] = NOTHING
   #queuedBytes = 0
@@ -109,11 +110,21 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   get closed(): boolean {
+    return this.#state === 'closed' || this.#state === 'forgone'
+  }
+
+  /** Whether the response is over, whatever it was. */
+  get isOver(): boolean {
     return this.#state === 'closed'
   }
 
   get isOpen(): boolean {
     return this.#state === 'open'
+  }
+
+  /** Whether something was written, or will be in a moment. */
+  get hasBegun(): boolean {
+    return this.bytes > 0
   }
 
   get closeReason(): SSECloseReason | undefined {
@@ -131,7 +142,7 @@ export class Connection implements SSEConnection, SinkEvents {
       const controller = new AbortController()
       // Whoever listens to the signal cleans up: in the request that has asked for it.
       this.#abort = { controller, now: bindContext(() => controller.abort()) }
-      if (this.closed) controller.abort()
+      if (this.isOver) controller.abort()
     }
     return this.#abort.controller.signal
   }
@@ -243,9 +254,14 @@ export class Connection implements SSEConnection, SinkEvents {
     this.#finish('leave', { type: 'leave', retryMs })
   }
 
+  /** Never opens: the request is answered otherwise, by a poll's batch. What is pushed from now on goes nowhere; the signal still says when the client leaves. */
+  forgo(): void {
+    if (this.#state === 'pending') this.#state = 'forgone'
+  }
+
   /** Ends before it opened: the answer is an ordinary HTTP response, most likely an error. */
   refuseToOpen(): void {
-    if (this.#state !== 'pending') return
+    if (this.#state !== 'pending' && this.#state !== 'forgone') return
     this.#close('refused')
     this.#settleDone()
   }
@@ -281,7 +297,7 @@ export class Connection implements SSEConnection, SinkEvents {
     this.context.endAbandoned?.()
     // Bytes that wait already will show whether the peer is there, as a heartbeat would.
     if (this.#blocked) this.#sentAt = now
-    else this.writeShared(HEARTBEAT_BYTES)
+    else this.writeShared(heartbeatOf(this.options))
   }
 
   /** A message that exceeds the bound by itself can still be sent when nothing else waits. */
@@ -313,7 +329,7 @@ export class Connection implements SSEConnection, SinkEvents {
 
   #open(): void {
     const { heartbeatMs, retryMs, maxLifetimeMs } = this.options
-    if (!this.sink.open()) return this.refuseToOpen()
+    if (!this.sink.open(this.options.headers)) return this.refuseToOpen()
     this.#state = 'open'
     const start = this.start()
     const { position, resumed, restarts, text } = start
@@ -381,10 +397,10 @@ export class Connection implements SSEConnection, SinkEvents {
   }
 
   #close(reason: SSECloseReason, code?: string): void {
-    if (this.closed) return
+    if (this.#state === 'closed') return
     const wasOpen = this.isOpen
+    this.#reason = this.#state === 'forgone' ? 'refused' : reason
     this.#state = 'closed'
-    this.#reason = reason
     this.#queue = NOTHING
     this.#queuedBytes = 0
     this.onRoom = () => {}
@@ -422,3 +438,14 @@ export class Connection implements SSEConnection, SinkEvents {
 }
 
 const HEARTBEAT_BYTES = encodeShared(HEARTBEAT)
+const CONTROL_HEARTBEAT_BYTES = encodeShared(encodeControl({ type: 'heartbeat' }))
+/** By options, which all connections of a route share. */
+const heartbeatTexts = new WeakMap<ResolvedHandlerOptions, Uint8Array>()
+
+function heartbeatOf(options: ResolvedHandlerOptions): Uint8Array {
+  if (options.heartbeatAs === 'control') return CONTROL_HEARTBEAT_BYTES
+  if (options.heartbeatText === '') return HEARTBEAT_BYTES
+  let bytes = heartbeatTexts.get(options)
+  if (!bytes) heartbeatTexts.set(options, bytes = encodeShared(encodeComment(options.heartbeatText)))
+  return bytes
+}

@@ -4,7 +4,7 @@ import { SSEError } from '../shared/errors'
 import type { SSEGap, SSEGapReason } from '../shared/protocol'
 import { pathWithoutSecret, publicChannelName, withoutSecret } from '../shared/secret-epoch'
 import type { SSETransport } from '../shared/types'
-import { isMistake } from './public-error'
+import { isOurMistake } from './public-error'
 import type { SSECloseReason } from './sse-connection'
 import { byteLength } from './wire'
 
@@ -179,7 +179,7 @@ export class Insight {
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
     // The framework logs what it does not know, and takes an `SSEError` for something that was meant.
-    if (isMistake(error)) this.report(error, subjectOf(event))
+    if (isOurMistake(error)) this.report(error, subjectOf(event))
     this.onError(error, 'request', { event })
   }
 

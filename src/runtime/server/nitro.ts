@@ -133,6 +133,8 @@ function runtimeOptions(): RuntimeOptions {
 
 function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
+  // Nitro 2 reads a text of the environment that looks like a number as one.
+  if (['number', 'boolean'].includes(typeof handler.heartbeatText)) handler.heartbeatText = String(handler.heartbeatText)
   readTicketSecrets(ticketSecret)
   const options = resolveModuleHandlerOptions(handler)
   const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)

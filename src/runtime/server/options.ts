@@ -1,5 +1,6 @@
 import type { H3Event } from 'h3'
 import { invalidOption } from '../shared/errors'
+import { resolveHeaders } from './own-headers'
 import { MAX_TIMER_MS } from '../shared/timers'
 
 /** What a channel keeps. Whichever bound is reached first removes the oldest messages. */
@@ -29,6 +30,19 @@ export interface SSEHandlerOptions {
    * @default 15000. `false` sends none; a peer that vanished is then only noticed by the next message.
    */
   heartbeatMs?: number | false
+  /** Text of the comment that a heartbeat is: one line of at most 1000 characters. @default '': the fewest bytes */
+  heartbeatText?: string
+  /**
+   * Form of a heartbeat. `'control'` sends `{"type":"heartbeat"}` as an `sse` message without an ID, for clients that cannot see comments, such
+   * as a plain `EventSource` that watches for silence; `heartbeatText` has no effect then. `useSSE` and `openSSE` take either. @default 'comment'
+   */
+  heartbeatAs?: 'comment' | 'control'
+  /**
+   * Headers that are added to streams and polls, where the status is 200. `vary` is merged. `cache-control` replaces ours, and must have
+   * `no-cache` or `no-store`. `content-type`, `content-length`, `set-cookie` and hop-by-hop headers are refused: `INVALID_OPTION`. Those of a
+   * handler are added to those of the module. @default {}
+   */
+  headers?: Record<string, string>
   /** What a client is told to wait before it reconnects, in milliseconds, with ±50 % jitter per connection. @default 2000 */
   retryMs?: number
   /**
@@ -123,6 +137,9 @@ export interface ResolvedHandlerOptions extends Required<Omit<SSEHandlerOptions,
 
 export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   heartbeatMs: 15_000,
+  heartbeatText: '',
+  heartbeatAs: 'comment',
+  headers: {},
   retryMs: 2_000,
   maxLifetimeMs: false,
   maxBufferedBytes: 1_048_576,
@@ -149,12 +166,17 @@ type Rule = [test: (value: unknown) => boolean, expected: string]
 
 const milliseconds: Rule = [value => isInteger(value, 1, MAX_TIMER_MS), `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`]
 const millisecondsOrFalse: Rule = [value => value === false || milliseconds[0](value), `${milliseconds[1]}, or \`false\``]
+/** Of a comment's text, in characters. */
+const MAX_LINE_LENGTH = 1_000
 const bytes: Rule = [value => isInteger(value, 1), 'a whole number of bytes, at least 1']
 
 const countOrFalse: Rule = [value => value === false || isInteger(value, 1), 'a whole number, at least 1, or `false`']
 
 const RULES: Record<keyof SSEOwnHandlerOptions, Rule> = {
   heartbeatMs: millisecondsOrFalse,
+  heartbeatText: [isLine, `one line of text, of at most ${MAX_LINE_LENGTH} characters`],
+  heartbeatAs: [value => value === 'comment' || value === 'control', '`"comment"` or `"control"`'],
+  headers: [value => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object of names and texts'],
   retryMs: milliseconds,
   maxLifetimeMs: millisecondsOrFalse,
   maxBufferedBytes: bytes,
@@ -183,7 +205,7 @@ const RETENTION_RULES: Record<keyof SSERetention, Rule> = {
 /** Lays `options` over `base`. Throws `INVALID_OPTION` for a value that makes no sense and for a name that is no option. */
 export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base = DEFAULT_HANDLER_OPTIONS): ResolvedHandlerOptions {
   const resolved = overlay(options, base, RULES, '')
-  return { ...resolved, retention: resolveRetention(options.retention, base.retention) }
+  return { ...resolved, retention: resolveRetention(options.retention, base.retention), headers: resolveHeaders(options.headers, base.headers) }
 }
 
 /** The same for the module's options. Functions do not survive the way from `nuxt.config` to the server, and are refused rather than dropped. */
@@ -216,6 +238,10 @@ function overlay<T extends object>(options: object, base: T, rules: Record<strin
     resolved[name] = value
   }
   return resolved as T
+}
+
+function isLine(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_LINE_LENGTH && value.isWellFormed() && !/[\r\n\0]/.test(value)
 }
 
 function isRevalidate(value: unknown): boolean {

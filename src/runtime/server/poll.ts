@@ -37,8 +37,8 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
   finally {
     reader.close()
   }
-  // The driver closes with the process: a memory driver, for one, would find an empty channel now.
-  if (closing.aborted) return toBatch(first, options)
+  // Nobody takes the answer; or the driver closes with the process: a memory driver, for one, would find an empty channel now.
+  if (signal.aborted || closing.aborted) return toBatch(first, options)
   return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
 }
 

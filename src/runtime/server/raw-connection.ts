@@ -6,6 +6,7 @@ import { Connection } from './connection'
 import type { SSEContext } from './context'
 import { TaggedMessage } from './message'
 import type { ResolvedHandlerOptions } from './options'
+import { assertNotPrerendering } from './prerendering'
 import type { SSEResponse } from './sink'
 import { createResponse, toHttpError } from './response'
 import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from './wire'
@@ -35,6 +36,7 @@ export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed
 /** `createSSEConnection` on a context. Throws an HTTP error to a newcomer beyond the module's bounds: no handler has sent anything yet. */
 export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
   try {
+    assertNotPrerendering(event)
     const leave = admit(event, options, context)
     const response = createResponse(event)
     const connection = new Connection(options, context, response, event)

@@ -1,3 +1,4 @@
+import type { OwnHeaders } from './own-headers'
 import { POLL_CONTENT_TYPE, PROTOCOL_HEADER, PROTOCOL_VERSION, STREAM_CONTENT_TYPE } from '../shared/protocol'
 
 /** What an answer depends on: the transport and the position. A cache that ignores one replays an answer to another question. */
@@ -11,13 +12,28 @@ export const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
   'vary': VARY,
   [PROTOCOL_HEADER]: PROTOCOL_VERSION,
-} as const
+}
 
-export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION } as const
+export const BATCH_HEADERS = { 'content-type': POLL_CONTENT_TYPE, 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION }
 
-export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION } as const
+export const NOTHING_HEADERS = { 'cache-control': 'no-store', 'vary': VARY, [PROTOCOL_HEADER]: PROTOCOL_VERSION }
 
-/** Those headers, where somebody has said already what an answer depends on, as CORS does: that stays true. */
-export function addVary<Headers extends { vary: string }>(headers: Headers, existing: unknown): Headers {
-  return existing ? { ...headers, vary: `${existing}, ${headers.vary}` } : headers
+/**
+ * The headers of an answer: `headers`, under those of the option of that name. `existing` is a `vary` that the response has
+ * already, such as that of CORS: it stays.
+ */
+export function answerHeaders(headers: Record<string, string> & { vary: string }, existing: unknown, own?: OwnHeaders): Record<string, string> {
+  if (!existing && isEmpty(own)) return headers
+  return { ...headers, ...own, vary: joinNames(existing, headers.vary, own?.vary) }
+}
+
+function isEmpty(own: OwnHeaders = {}): boolean {
+  for (const _name in own) return false
+  return true
+}
+
+/** Each name once. */
+function joinNames(...lists: unknown[]): string {
+  const names = lists.flatMap(list => list ? String(list).split(',').map(name => name.trim()).filter(Boolean) : [])
+  return names.filter((name, index) => names.findIndex(other => other.toLowerCase() === name.toLowerCase()) === index).join(', ')
 }

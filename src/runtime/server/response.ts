@@ -1,23 +1,24 @@
 import type { H3Event } from 'h3'
-import { createHttpError, headerOf, isAnswered, methodOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
+import { createHttpError, headerOf, isAnswered, nodeOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../shared/protocol'
 import { SSEError, isRetryableStatus } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, addVary } from './response-headers'
+import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, answerHeaders } from './response-headers'
+import type { OwnHeaders } from './own-headers'
 import type { RawRequest } from './request'
 import { REQUESTS_OWN_IO } from './request-io'
 import type { SSEResponse } from './sink'
+import { keepReading } from './unread-body'
 import { OwnedResponse, WebResponse } from './web-response'
 
 /** Requests and answers, by way of `#sse/h3`, which both versions of h3 have. */
 
 /** Reason phrases of the statuses that requests are refused with (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 501: 'A Stream Cannot Be Prerendered', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
   return {
-    method: methodOf(event),
     accept: headerOf(event, 'accept'),
     lastEventId: headerOf(event, 'last-event-id'),
     query: queryOf(event),
@@ -26,26 +27,32 @@ export function readRawRequest(event: H3Event): RawRequest {
 
 /** Node's own response where there is one; a web stream elsewhere. */
 export function createResponse(event: H3Event): SSEResponse {
+  const node = nodeOf(event)
+  if (node?.res) keepReading(node.req, node.res)
   return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
 }
 
-/** Headers without a body: the answer to HEAD; to OPTIONS, unless the handler itself has answered, that there is none. */
-export function sendHead(event: H3Event, transport: SSETransport): string | null | undefined {
+/** Headers without a body. */
+export function sendHead(event: H3Event, transport: SSETransport, headers: OwnHeaders): string | undefined {
   if (isAnswered(event)) return undefined
-  if (methodOf(event) === 'OPTIONS') return sendNothing(event)
-  setHeaders(event, addVary<Record<'vary', string>>(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary')))
+  setHeaders(event, answerHeaders(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return ''
+}
+
+/** 204, with the headers that route rules or middleware have set. */
+export function sendOptions(event: H3Event): null {
+  return sendNothing(event)
 }
 
 /** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */
 export function sendNothing(event: H3Event): null {
   setStatus(event, 204)
-  setHeaders(event, addVary(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
+  setHeaders(event, answerHeaders(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
   return null
 }
 
-export function sendJson<T>(event: H3Event, body: T): T {
-  setHeaders(event, addVary(BATCH_HEADERS, sentHeaderOf(event, 'vary')))
+export function sendJson<T>(event: H3Event, body: T, headers?: OwnHeaders): T {
+  setHeaders(event, answerHeaders(BATCH_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return body
 }
 

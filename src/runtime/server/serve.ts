@@ -1,9 +1,10 @@
 import type { H3Event } from 'h3'
+import { methodOf } from '#sse/h3'
 import { SSEError } from '../shared/errors'
 import { admit } from './admit'
 import { startOfSource } from './asked-position'
 import { Channel } from './channel'
-import type { ResponseSink } from './sink'
+import type { ResponseSink, SSEResponse } from './sink'
 import type { SSEConnection } from './sse-connection'
 import type { CleanupContext } from './cleanups'
 import { runSafely } from './cleanups'
@@ -13,12 +14,14 @@ import { spread } from './jitter'
 import type { ResolvedHandlerOptions } from './options'
 import { notPollable, pollChannel } from './poll'
 import { subjectOf } from './insight'
+import { assertNotPrerendering } from './prerendering'
 import { isForTheLog, publicError } from './public-error'
 import type { SSERequest } from './request'
 import { channelPosition, readSSERequest } from './request'
-import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendPending, toHttpError } from './response'
+import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendOptions, sendPending, toHttpError } from './response'
 import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from './revalidation'
+import { warnOfPreflight, warnOfSilence } from './route-warnings'
 import { streamChannel } from './stream-channel'
 import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf, release, streamSource } from './stream-source'
 import { afterTick } from './tick'
@@ -36,15 +39,24 @@ interface Served {
  * ordinary HTTP error; later, an `error` control message.
  */
 export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
+  const method = methodOf(event)
+  // Browsers send it by themselves before a request to another origin: nothing may start, and nothing is refused.
+  if (method === 'OPTIONS') {
+    if (import.meta.dev) warnOfPreflight(event)
+    return sendOptions(event)
+  }
   const retryMs = Math.round(spread(options.retryMs))
   const pending = (message: string) => sendPending(event, message, retryMs)
   try {
     const request = readSSERequest(readRawRequest(event))
+    // A batch is answered at once, to a page that reads it with `ssr`.
+    if (request.mayStream) assertNotPrerendering(event)
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
+    // What a generator yields is known to be no channel before it runs.
+    if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
     const served = { event, handler, options, context, request }
-    if (request.headOnly) return await answerHead(served)
     const leave = admit(event, options, context)
-    return request.transport === 'poll' ? await answerPoll(served, leave).finally(context.insight.onPoll()) : await answerStream(served, leave)
+    return method === 'HEAD' ? await answerHead(served).finally(leave) : await answer(served, leave)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
@@ -53,36 +65,42 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
   }
 }
 
-async function answerStream(served: Served, leave: (() => void) | undefined): Promise<unknown> {
-  const response = createResponse(served.event)
-  const connection = new Connection(served.options, served.context, response, served.event)
+/** Streams, or polls: which one may be known only when the handler has returned its source. */
+async function answer(served: Served, leave: (() => void) | undefined): Promise<unknown> {
+  const { context, event, options, request } = served
+  const response = createResponse(event)
+  const connection = new Connection(options, context, response, event)
   // A push that opens it, before the handler has returned, is push style.
-  connection.start = () => startOfSource(served.event, false)
-  // However it ends: refused, thrown, 204, closed, or left before the handler returned.
+  connection.start = () => startOfSource(event, false)
+  // However it ends: refused, thrown, 204, closed, or left before the handler returned. A poll has its place until its client has
+  // taken the answer, which is memory of ours until then.
   if (leave) connection.whenClosed(leave)
-  const { revalidate } = served.options
+  if (!request.mayStream) connection.forgo()
+  const { revalidate } = options
   if (revalidate) {
-    const { heartbeats, report } = served.context
-    void response.opened.then(() => new Revalidation(connection, revalidate.everyMs, () => revalidate.check(served.event), report).start(heartbeats))
+    const { heartbeats, report } = context
+    void response.opened.then(() => new Revalidation(connection, revalidate.everyMs, () => revalidate.check(event), report).start(heartbeats))
   }
   // A handler may push for as long as it likes before it returns: the response is under way then.
-  const answer = await Promise.race([startStream(served, connection), response.opened])
+  const result = await Promise.race([start(served, connection, response), response.opened])
   // The handler returns long before the stream ends: until then a framework holds on to the request, which is as much as all
   // the rest of an idle connection. Once the headers are sent, it leaves the response alone.
-  return response.isOpen ? response.answer : answer
+  return response.isOpen ? response.answer : result
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
-async function startStream(served: Served, connection: Connection): Promise<unknown> {
-  const { context: { report }, event } = served
+async function start(served: Served, connection: Connection, response: SSEResponse): Promise<unknown> {
+  const { context: { report }, event, request } = served
   try {
     const result = await runHandler(served, connection, () => connection.signal)
+    if (!connection.isOver && result instanceof Channel && request.transport === 'poll' && !connection.hasBegun) return await answerPoll(served, result, connection, response)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
     dispose(result, served.context)
+    if (!connection.isOver) throw notPollable()
   }
   catch (error) {
-    if (!connection.isOpen && !connection.closed) {
+    if (!connection.isOpen && !connection.isOver) {
       connection.refuseToOpen()
       throw error
     }
@@ -110,7 +128,7 @@ async function startSource({ event, handler, context, request }: Served, connect
   }
   if (typeof result === 'function' && !isGeneratorFunction(result)) connection.onClosed(result as () => unknown)
   else if (result !== undefined) throw invalidSource(result)
-  else if (import.meta.dev) warnOfSilence(event, handler)
+  else if (import.meta.dev) warnOfSilence(event, handler.length)
   connection.open()
   return null
 }
@@ -144,39 +162,32 @@ function askedId({ position }: SSERequest): string | undefined {
   return position && channelPosition(position) !== 'malformed' ? position.text : undefined
 }
 
-async function answerPoll(served: Served, leave: (() => void) | undefined): Promise<unknown> {
-  const left = new AbortController()
-  const response = createResponse(served.event)
-  // A client that leaves gives its place back while the handler is still busy. One that stays has it until it has taken the answer, which
-  // is memory of ours until then; where nobody says when that is, until there is one.
-  const onClose = () => {
-    leave?.()
-    left.abort()
+async function answerPoll({ event, options, context, request }: Served, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
+  connection.forgo()
+  context.endAbandoned?.()
+  const over = context.insight.onPoll()
+  const gone = channel instanceof RunChannel ? channel.attend() : undefined
+  try {
+    const poll = { ...beginningOf(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
+    const batch = await pollChannel(context, channel, options, poll).finally(gone)
+    if (connection.isOver) return null
+    if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
+    return sendJson(event, batch, options.headers)
   }
-  response.watch({ onDrain() {}, onClose })
-  served.context.endAbandoned?.()
-  return pollSource(served, left.signal).finally(response.holdsRequest ? undefined : leave)
+  finally {
+    over()
+    // Where nothing says when the answer was taken, it is over when there is one.
+    if (!response.holdsRequest) connection.refuseToOpen()
+  }
 }
 
-async function pollSource(served: Served, left: AbortSignal): Promise<unknown> {
-  const { event, options, context, request } = served
-  const result = await runHandler(served, new Connection(options, context, CLOSED_SINK), () => left)
-  if (!(result instanceof Channel)) {
-    dispose(result, context)
-    if (left.aborted) return null
-    throw notPollable()
-  }
-  const gone = result instanceof RunChannel ? result.attend() : undefined
-  const poll = { ...beginningOf(result, request, options), waitMs: request.waitMs, signal: left }
-  const batch = await pollChannel(context, result, options, poll).finally(gone)
-  if (left.aborted) return null
-  if (batch.gap) context.insight.onGap(result.name, batch.gap, 'poll')
-  return sendJson(event, batch)
-}
-
+/** The handler's own checks decide the status, and nothing starts. */
 async function answerHead({ event, handler, options, context, request }: Served): Promise<unknown> {
-  dispose(await handler(event, new Connection(options, context, CLOSED_SINK)), context)
-  return sendHead(event, request.transport)
+  const result = await handler(event, new Connection(options, context, CLOSED_SINK))
+  const canBePolled = result instanceof Channel || (options.resumable && isIterableSource(result))
+  dispose(result, context)
+  if (!canBePolled && !request.mayStream) throw notPollable()
+  return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
 }
 
 /** What is pushed where there is no stream goes nowhere, as after a disconnect. */
@@ -199,14 +210,4 @@ function dispose(result: unknown, context: CleanupContext): void {
 
 function invalidSource(result: unknown): SSEError {
   return new SSEError('INVALID_SOURCE', `Expected the handler to return an async iterable, a ReadableStream, a channel, a clean-up function, or nothing, got ${kindOf(result)}. To send a value, \`yield\` it: \`async function* () { yield value }\`.`)
-}
-
-const silent = new Set<string>()
-
-/** Push style, of a handler that does not take what it would push to: most often a `return` is missing. Said once for each route. */
-function warnOfSilence(event: H3Event, handler: Served['handler']): void {
-  const route = subjectOf(event)
-  if (handler.length > 1 || silent.has(route)) return
-  silent.add(route)
-  console.warn(`[nuxt-sse] ${route}: the handler returned nothing and takes no \`connection\`, so that its stream stays empty. Is a \`return\` missing? A channel, or what a generator gives, must be returned.`)
 }

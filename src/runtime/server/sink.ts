@@ -1,9 +1,13 @@
+import type { OwnHeaders } from './own-headers'
+
+export type { OwnHeaders }
+
 /** Where bytes are written to: Node's response, or a web stream. */
 export interface ResponseSink {
   /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
   watch(events: SinkEvents): void
-  /** Sends status and headers with whatever is written next. `false` when somebody else has answered the request. */
-  open(): boolean
+  /** Sends status and headers, with those of `headers`, with whatever is written next. `false` when somebody else has answered the request. */
+  open(headers?: OwnHeaders): boolean
   /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
   write(chunk: string | Uint8Array): boolean
   /** Ends the response behind what was written. */

@@ -9,7 +9,9 @@ export function unknownVariables(env: Record<string, unknown>, options: object):
 
 function namesOf(options: object, prefix = ''): string[] {
   return Object.entries(options).flatMap(([key, value]) => {
-    const name = prefix + key.replaceAll(/[A-Z]/g, '_$&').toUpperCase()
+    const name = prefix + key.replaceAll(/[A-Z]/g, '_$&').replaceAll('-', '_').toUpperCase()
+    // Its own names are the application's: it is given as a whole, as JSON.
+    if (name === 'HEADERS') return [name, ...namesOf(value as object, 'HEADERS_')]
     return typeof value === 'object' && value !== null ? namesOf(value, `${name}_`) : [name]
   })
 }

@@ -1,6 +1,7 @@
 import type { H3Event } from 'h3'
 import { answerWith, isAnswered, sentHeaderOf, setHeaders, signalOf } from '#sse/h3'
-import { STREAM_HEADERS, addVary } from './response-headers'
+import { STREAM_HEADERS, answerHeaders } from './response-headers'
+import type { OwnHeaders } from './own-headers'
 import { RequestTurns } from './request-io'
 import type { SSEResponse, SinkEvents } from './sink'
 import { afterTick } from './tick'
@@ -39,9 +40,9 @@ export class WebResponse implements SSEResponse {
     this.#signal?.addEventListener('abort', this.#onClose)
   }
 
-  open(): boolean {
+  open(headers?: OwnHeaders): boolean {
     if (this.#over || isAnswered(this.event)) return false
-    setHeaders(this.event, addVary(STREAM_HEADERS, sentHeaderOf(this.event, 'vary')))
+    setHeaders(this.event, answerHeaders(STREAM_HEADERS, sentHeaderOf(this.event, 'vary'), headers))
     const stream = new ReadableStream<Uint8Array>({
       start: controller => void (this.#controller = controller),
       pull: () => {

@@ -143,10 +143,10 @@ export function assertSize(text: string, maxMessageBytes: number): void {
 export function assertEvent(event: unknown): asserts event is string | undefined {
   if (event === undefined) return
   if (event === CONTROL_EVENT) {
-    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`)
+    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`, { statusCode: 400 })
   }
   if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`)
+    throw new SSEError('INVALID_EVENT', `Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`, { statusCode: 400 })
   }
 }
 
@@ -155,7 +155,7 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
-    throw new SSEError('INVALID_ID', `Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`)
+    throw new SSEError('INVALID_ID', `Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`, { statusCode: 400 })
   }
   return text
 }

@@ -7,7 +7,7 @@ export type SSEErrorCode
   = | 'INVALID_OPTION' | 'INVALID_CHANNEL' | 'INVALID_DATA' | 'INVALID_EVENT' | 'INVALID_ID' | 'RESERVED_EVENT'
     | 'MESSAGE_TOO_LARGE' | 'INVALID_POSITION' | 'INVALID_QUERY' | 'INVALID_SOURCE' | 'INVALID_ROUTE_RULE'
   // What a request is told (server)
-    | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'SHUTTING_DOWN' | 'TOO_MANY_CONNECTIONS' | 'TOO_MANY_CONNECTIONS_PER_CLIENT'
+    | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'BODY_DISCARDED' | 'PRERENDERING' | 'SHUTTING_DOWN' | 'TOO_MANY_CONNECTIONS' | 'TOO_MANY_CONNECTIONS_PER_CLIENT'
     | 'UNAUTHORIZED' | 'REVALIDATION_FAILED'
     | 'TICKET_MISSING' | 'TICKET_EXPIRED' | 'TICKET_INVALID' | 'TICKET_OTHER_CHANNEL' | 'TICKET_SECRET_MISSING'
   // What happened to a channel or a source (server)
@@ -53,6 +53,19 @@ export class SSEError extends Error {
   readonly retryAt?: number
   readonly details: Record<string, unknown>
 
+  /** How h3 1 knows an error that was made to be answered with: so a 4xx is, with its text and code, and is not logged. */
+  static readonly __h3_error__ = true
+
+  /** For h3: whether it is logged, and its text kept from the client. */
+  get unhandled(): boolean {
+    return this.statusCode >= 500
+  }
+
+  /** For h3: what its answer has besides the text. */
+  get data(): { code: string } {
+    return { code: this.code }
+  }
+
   constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
@@ -74,8 +87,8 @@ export function isMistakeCode(code: string): boolean {
 }
 
 /** One sentence shape for refused options, with both values printed. */
-export function invalidOption(name: string, expected: string, got: unknown): SSEError {
-  return new SSEError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`)
+export function invalidOption(name: string, expected: string, got: unknown, options?: SSEErrorOptions): SSEError {
+  return new SSEError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`, options)
 }
 
 /** A value as an error message shows it: as JSON where it has any, at most 80 characters of it. */

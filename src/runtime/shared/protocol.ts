@@ -63,7 +63,12 @@ export interface SSELeaveControl {
   retryMs: number
 }
 
-export type SSEControl = SSEOpenControl | SSEGapControl | SSEEndControl | SSEErrorControl | SSELeaveControl
+/** A sign of life, of routes with `heartbeatAs: 'control'`. */
+export interface SSEHeartbeatControl {
+  type: 'heartbeat'
+}
+
+export type SSEControl = SSEOpenControl | SSEGapControl | SSEEndControl | SSEErrorControl | SSELeaveControl | SSEHeartbeatControl
 
 /** The answer of the poll transport. */
 export interface SSEBatch<T = unknown> {

@@ -21,3 +21,9 @@ export interface SSEMessage<T = unknown, E extends string | undefined = string |
 export interface SSEStream<M extends SSEMessage = SSEMessage> {
   readonly __sse: M
 }
+
+/**
+ * The answer of a route that is live or static, without the stream: what `$fetch` gets where the handler answers with data.
+ * `R` is the type of the answer, as `$fetch` and `useFetch` have it.
+ */
+export type SSEStatic<R> = Exclude<Awaited<R>, { __sse: unknown }>

@@ -37,7 +37,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   readonly events: EventSourceMessage[] = []
   /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data where `open` says `text`. */
   readonly messages: SSEMessage<T>[] = []
-  /** `open`, `gap`, `end`, `error`, `leave`. */
+  /** `open`, `gap`, `end`, `error`, `leave`, `heartbeat`. */
   readonly controls: SSEControlSeen[] = []
   /** Including heartbeats. */
   readonly comments: string[] = []

@@ -50,7 +50,8 @@ describe('reference/options.md', () => {
     expect(sorted(['driver', ...membersOf(MODULE_OPTIONS, 'RedisOptions').map(name => `redis.${name}`)])).toEqual(sorted(keeps))
     expect(membersOf(MODULE_OPTIONS, 'ClientOptions').map(name => `client.${name}`)).toEqual(builds)
     const tickets = await namesIn(page, 'Tickets')
-    expect(sorted([...keeps, ...builds, ...tickets].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
+    const routes = await namesIn(page, 'Routes of the module')
+    expect(sorted([...keeps, ...builds, ...tickets, ...routes].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
   })
 
   it('says of an option that it is only the module\'s where its comment does', async () => {
@@ -198,7 +199,7 @@ describe('insight.md', () => {
 
 describe('protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
     const text = await readPage('docs/protocol.md')

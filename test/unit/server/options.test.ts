@@ -4,7 +4,10 @@ import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions, resolveModuleHandlerOpt
 
 describe('options', () => {
   it('have the defaults of the contract', () => {
-    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }, pollWaitMs: 20_000,
+    expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000,
+      heartbeatText: '',
+      heartbeatAs: 'comment',
+      headers: {}, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }, pollWaitMs: 20_000,
       resumable: false,
       resumeWindowMs: 30_000,
       leaseMs: 10_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })
@@ -35,7 +38,7 @@ describe('options', () => {
     expect(() => resolveHandlerOptions({ retention: { [name]: value } })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(`\`retention.${name}\``) }))
   })
   it.each(['heartbeat', 'hartbeatMs', 'toString', 'constructor', '__proto__x'])('refuses the name %s, and lists those there are', (name) => {
-    expect(() => resolveHandlerOptions({ [name]: 1 })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(/one of `heartbeatMs`, `retryMs`/) }))
+    expect(() => resolveHandlerOptions({ [name]: 1 })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(/one of `heartbeatMs`, `heartbeatText`/) }))
   })
   it.each<[string, unknown]>([['clientKey', () => 'me'], ['clientKey', 'me'], ['revalidate', { everyMs: 1_000, check() {} }], ['revalidate', { everyMs: 1_000 }]])('refuses %s of the module, which is a handler\'s: %o', (name, value) => {
     for (const resolve of [resolveModuleHandlerOptions, resolveOptions]) {

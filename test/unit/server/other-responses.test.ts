@@ -86,7 +86,7 @@ describe('HTTP/2', () => {
     server.route('/missing', () => server.channel(''))
     const head = get('/', 'HEAD')
     const refused = get('/missing')
-    await eventually(() => expect([head.headers[':status'], refused.headers[':status']]).toEqual([200, 500]))
+    await eventually(() => expect([head.headers[':status'], refused.headers[':status']]).toEqual([200, 400]))
   })
 
   it('notices a client that leaves, also before the handler is done', async () => {
@@ -291,7 +291,10 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
       yield 1
     })
     expect(await (await fetchIt('/channel?transport=poll&waitMs=0')).json()).toMatchObject({ type: 'batch', messages: [{ data: 1 }] })
-    expect((await fetchIt('/generator', { headers: { accept: 'application/json' } })).status).toBe(406)
+    expect((await fetchIt('/channel?waitMs=0', { headers: { accept: 'application/json' } })).headers.get('content-type')).toBe('application/json')
+    expect((await fetchIt('/generator?transport=poll')).status).toBe(406)
+    const streamed = await fetchIt('/generator', { headers: { accept: 'application/json' } })
+    expect([streamed.headers.get('content-type'), (await read(streamed)).length]).toEqual(['text/event-stream', 3])
     const head = await fetchIt('/generator', { method: 'HEAD' })
     expect(head.status).toBe(200)
     expect(head.headers.get('content-type')).toBe('text/event-stream')

@@ -284,7 +284,7 @@ describe('what cannot be polled', () => {
   ])('answers 406 and says why, and starts nothing: %s', async (_, handler, cleans) => {
     cleaned = 0
     server.route('/', handler as () => unknown)
-    for (const init of [{ headers: { accept: 'application/json' } }, undefined]) {
+    for (const init of [{ headers: { accept: 'application/json, text/event-stream;q=0' } }, undefined]) {
       const response = await fetch(`${server.url}/${init ? '' : '?transport=poll'}`, init)
       expect(response.status).toBe(406)
       expect(await response.json()).toMatchObject({ message: expect.stringContaining('cannot be polled'), data: { code: 'NOT_POLLABLE' } })

@@ -189,7 +189,7 @@ describe('errors', () => {
     })
     for (const accept of ['text/event-stream', 'application/json']) {
       const [h3, sse, refused, pushed] = await Promise.all(['/h3', '/sse', '/refused', '/pushed'].map(path => fetch(server.url + path, { headers: { accept } })))
-      expect([h3!.status, sse!.status, refused!.status, pushed!.status]).toEqual([401, 429, 500, 402])
+      expect([h3!.status, sse!.status, refused!.status, pushed!.status]).toEqual([401, 429, 400, 402])
       expect(await h3!.json()).toMatchObject({ statusCode: 401, data: { code: 'NO_USER' } })
       expect(await sse!.json()).toMatchObject({ statusCode: 429, data: { code: 'QUOTA' } })
       expect(await refused!.json()).toMatchObject({ data: { code: 'INVALID_CHANNEL' } })

@@ -11,6 +11,6 @@ it('names what looks like an option and is none', () => {
 })
 
 it('knows each that the reference has, under either prefix, and leaves the rest alone', () => {
-  const names = ['HEARTBEAT_MS', 'MAX_LIFETIME_MS', 'MAX_CONNECTIONS_PER_CLIENT', 'RETENTION_MAX_MESSAGES', 'LEASE_MS', 'TRUST_PROXY', 'DRIVER', 'REDIS_URL', 'REDIS_CLUSTER', 'REDIS_SENTINEL', 'REDIS_SENTINEL_PASSWORD', 'REDIS_KEY_PREFIX', 'REDIS_TIMEOUT_MS', 'TICKET_SECRET']
+  const names = ['HEARTBEAT_MS', 'HEARTBEAT_TEXT', 'HEARTBEAT_AS', 'HEADERS', 'MAX_LIFETIME_MS', 'MAX_CONNECTIONS_PER_CLIENT', 'RETENTION_MAX_MESSAGES', 'LEASE_MS', 'TRUST_PROXY', 'DRIVER', 'REDIS_URL', 'REDIS_CLUSTER', 'REDIS_SENTINEL', 'REDIS_SENTINEL_PASSWORD', 'REDIS_KEY_PREFIX', 'REDIS_TIMEOUT_MS', 'TICKET_SECRET']
   expect(unknown(...names.flatMap(name => [`NUXT_SSE_${name}`, `NITRO_SSE_${name}`]), 'NUXT_PUBLIC_SSE_X', 'SSE_RUNS', 'PATH')).toEqual([])
 })

@@ -56,5 +56,5 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
 
 /** Without its cause, which is not enumerable, and nobody's business. */
 function withPlainError({ error, ...state }: SSESnapshot['state']): SSESnapshot['state'] {
-  return error ? { ...state, error: { ...error, message: error.message } } : state
+  return error ? { ...state, error: { ...error, message: error.message } as SSEError } : state
 }

@@ -86,6 +86,7 @@ function obey(control: SSEControl, events: TransportEvents): Outcome | null | un
     events.onGap({ reason, missed, position })
     return null
   }
+  if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return { type, retryMs: msOf(control.retryMs) }
   if (type === 'error') return { type: 'failed', error: toldError({ ...control }) }

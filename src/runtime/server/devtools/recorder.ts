@@ -98,8 +98,8 @@ export class Recorder {
     } })
     return {
       watch: events => sink.watch(events),
-      open: () => {
-        const opened = sink.open()
+      open: (headers) => {
+        const opened = sink.open(headers)
         if (opened) this.#open.set(event, seen)
         return opened
       },

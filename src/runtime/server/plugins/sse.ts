@@ -1,4 +1,5 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
+import { hangUpProxies } from '../../nitro2/proxied-streams'
 import { SSEError } from '../../shared/errors'
 import { Channel } from '../channel'
 import { closeWithHook, connectHooks, startSSEContext } from '../nitro'
@@ -14,6 +15,7 @@ export default defineNitroPlugin((nitroApp) => {
   startSSEContext()
   connectHooks(nitroApp.hooks)
   const close = closeWithHook(nitroApp.hooks)
+  hangUpProxies(nitroApp)
   // h3 takes a channel, which has an `end()`, for a response that somebody else sends: nothing would ever be sent.
   nitroApp.hooks.hook('beforeResponse', (event, response) => {
     if (!(response.body instanceof Channel)) return

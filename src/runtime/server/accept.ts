@@ -1,0 +1,71 @@
+/** One media range of an `Accept` header (RFC 9110, section 12.5.1). */
+export interface MediaRange {
+  /** In lower case, without parameters: `text/html`, or with a star for a part. */
+  type: string
+  /** From 0 ("not this") to 1. */
+  quality: number
+}
+
+/** How much a header wants one media type. */
+export interface Preference {
+  /** Of the most specific range that covers the type; 0 where none does. */
+  quality: number
+  /** What that range names: 3 the type itself, 2 its first half, 1 anything, 0 where there is none. */
+  specificity: 0 | 1 | 2 | 3
+}
+
+/**
+ * The media ranges of an `Accept` header. Never throws: an element that is no media range is skipped, and a weight that is
+ * none counts as 1, as servers do. Parameters other than the weight are ignored.
+ */
+export function parseAccept(header: string): MediaRange[] {
+  const ranges: MediaRange[] = []
+  for (const element of splitUnquoted(header, ',')) {
+    const [type = '', ...parameters] = splitUnquoted(element, ';').map(part => part.trim())
+    if (isMediaRange(type)) ranges.push({ type: type.toLowerCase(), quality: weightOf(parameters) })
+  }
+  return ranges
+}
+
+/** How much the ranges want `type`, such as `text/event-stream`: the most specific range decides, and of several equal ones the best. */
+export function preferenceFor(ranges: readonly MediaRange[], type: string): Preference {
+  const covering = [type, `${type.split('/')[0]}/*`, '*/*']
+  for (const [index, name] of covering.entries()) {
+    const qualities = ranges.filter(range => range.type === name).map(({ quality }) => quality)
+    if (qualities.length) return { quality: Math.max(...qualities), specificity: 3 - index as 1 | 2 | 3 }
+  }
+  return { quality: 0, specificity: 0 }
+}
+
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+
+function isMediaRange(text: string): boolean {
+  const [type = '', subtype = '', ...rest] = text.split('/')
+  return rest.length === 0 && TOKEN.test(type) && TOKEN.test(subtype) && (type !== '*' || subtype === '*')
+}
+
+function weightOf(parameters: string[]): number {
+  for (const parameter of parameters) {
+    const weight = /^q\s*=(.*)$/i.exec(parameter)?.[1]?.trim()
+    if (weight !== undefined) return /^(?:0(?:\.\d*)?|1(?:\.0*)?|\.\d+)$/.test(weight) ? Number(weight) : 1
+  }
+  return 1
+}
+
+/** Splits at `separator` outside of quoted strings (RFC 9110, section 5.6.4). */
+function splitUnquoted(text: string, separator: string): string[] {
+  if (!text.includes('"')) return text.split(separator)
+  const parts: string[] = []
+  let start = 0
+  let quoted = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') quoted = !quoted
+    else if (quoted && character === '\\') at++
+    else if (!quoted && character === separator) {
+      parts.push(text.slice(start, at))
+      start = at + 1
+    }
+  }
+  return [...parts, text.slice(start)]
+}
