@@ -1,7 +1,8 @@
 import type { Connection, ConnectionContext } from './connection'
 import type { ChannelReader, ReaderStep } from './channel-reader'
+import { spread } from './jitter'
 
-/** How long until a driver that could not be reached is asked again. */
+/** How long until a driver that could not be reached is asked again. Jittered: thousands of readers must not ask in step. */
 const RETRY_MS = 500
 
 /**
@@ -59,7 +60,7 @@ class ChannelStream {
       this.#retry = setTimeout(() => {
         this.#busy = false
         this.pump()
-      }, RETRY_MS)
+      }, spread(RETRY_MS))
     })
   }
 

@@ -1,5 +1,6 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { SSERetention } from '../options'
+import type { ReadGate } from '../read-gate'
 import type { PackedData } from './packed-data'
 
 /** One message as a log keeps it. */
@@ -134,6 +135,13 @@ export interface LogDriver {
   readonly name: string
   /** How often readers should read the log without having got a notice, in milliseconds. Default: never. */
   readonly recheckMs?: number
+  /**
+   * How rarely readers may do so while nothing changes, in milliseconds: the interval doubles up to this. For a driver whose notices
+   * are lost only when it sends `changed` later. Default: `recheckMs`.
+   */
+  readonly recheckMaxMs?: number
+  /** Where background reads wait for their turn, for a driver that reads in the background itself. Default: one of the hub's own. */
+  readonly gate?: ReadGate
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
    * Rejects with `CHANNEL_ENDED` on an ended log, and with `LEASE_LOST` for a producer that no longer holds its lease.
