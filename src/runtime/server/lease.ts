@@ -41,6 +41,7 @@ export class Lease {
   #hearing?: OwnTask
   #renewing?: Promise<boolean | undefined>
   #closed = false
+  #told = false
 
   constructor(private readonly init: LeaseInit) {}
 
@@ -48,11 +49,14 @@ export class Lease {
     return this.init.onLost
   }
 
-  /** Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached. */
+  /**
+   * Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached; asking again is safe. An answer
+   * that never arrives costs others one lease and no more: the lease is tentative until the first renewal, which follows at once.
+   */
   async acquire(anew: boolean, epoch?: string): Promise<LeaseAnswer> {
     const { driver, channel, retention, leaseMs, onLost } = this.init
     const askedAt = performance.now()
-    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch }, retention)
+    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch, tentative: true }, retention)
     if (answer.held) {
       this.#heldUntil = askedAt + leaseMs
       this.#renewIn(leaseMs / RENEWALS)
@@ -103,6 +107,8 @@ export class Lease {
       return undefined
     }
     const { held, state } = answer
+    // Closed meanwhile: whoever has closed it needs no reason.
+    if (this.#closed) return held
     if (!held) {
       return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
@@ -111,7 +117,7 @@ export class Lease {
     const { stopping, unreadMs: unread } = state!.lease!
     this.#reachedAt ??= performance.now()
     const windowMs = unreadMs === false ? Infinity : unreadMs - Math.min(unread, performance.now() - this.#reachedAt)
-    if (stopping || windowMs <= 0) this.onOver(aborted())
+    if (stopping || windowMs <= 0) this.#tell(aborted())
     this.#renewIn(Math.min(leaseMs / RENEWALS, windowMs <= 0 ? Infinity : windowMs + LATE_MS))
     return true
   }
@@ -123,8 +129,14 @@ export class Lease {
 
   #over(reason: SSEError): false {
     this.close()
-    this.onOver(reason)
+    this.#tell(reason)
     return false
+  }
+
+  #tell(reason: SSEError): void {
+    if (this.#told) return
+    this.#told = true
+    this.onOver(reason)
   }
 
   /** To be told at once when somebody stops it. A failed subscription is tried again with the next renewal, which would be told as well. */

@@ -15,11 +15,11 @@ interface StoredEntry extends LogEntry {
 export class MemoryLog {
   /** How it was ended; see {@link closing}. */
   ended: LogClosing | null = null
-  lease?: MemoryLease
   maxAgeMs: number
   touchedAt = 0
   /** When somebody last said that the log is being read. */
   readAt = performance.now()
+  #lease?: MemoryLease
   #last = 0
   /** `#entries[#head]` is the oldest one kept. */
   #entries: (StoredEntry | undefined)[] = []
@@ -28,6 +28,21 @@ export class MemoryLog {
 
   constructor(readonly epoch: string, { maxAgeMs }: { maxAgeMs: number }) {
     this.maxAgeMs = maxAgeMs
+  }
+
+  /** The newest offset given out. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** None where it has run out and its holder has never used it. */
+  get lease(): MemoryLease | undefined {
+    const lease = this.#lease
+    return lease?.tentativeAt === this.#last && performance.now() > lease.until ? undefined : lease
+  }
+
+  set lease(lease: MemoryLease | undefined) {
+    this.#lease = lease
   }
 
   /** Messages kept. */
@@ -52,7 +67,7 @@ export class MemoryLog {
       first: this.#last - size + 1,
       last: this.#last,
       closing,
-      ...lease && !closing && { lease: describeLease(lease, readAt) },
+      ...lease && !closing && { lease: describeLease(lease, this.#last, readAt) },
     }
   }
 

@@ -20,7 +20,7 @@ const RECHECK_MS = 5_000
  */
 const RECHECK_MAX_MS = 300_000
 /** Every field that one of the kinds of `LeaseRequest` has. */
-interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean }
+interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean, tentative?: boolean }
 
 /** No entries: only the state of the log. */
 const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
@@ -99,8 +99,8 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     },
 
     async lease(channel, request, { maxAgeMs }) {
-      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading }: LeaseFields = request
-      const [held, ...state] = await write('sseLease', channel, [epoch, maxAgeMs, type, token, leaseMs, onLost, anew || reading ? 1 : 0])
+      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading, tentative }: LeaseFields = request
+      const [held, ...state] = await write('sseLease', channel, [epoch, maxAgeMs, type, token, leaseMs, onLost, anew || reading ? 1 : 0, tentative ? 1 : 0])
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
     },
 

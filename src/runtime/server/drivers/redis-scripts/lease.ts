@@ -4,7 +4,7 @@ import { PRELUDE } from './prelude'
  * Does what a `LeaseRequest` asks.
  *
  * ARGV: 4 candidate epoch, 5 maxAgeMs, both should the log begin now, 6 `type` of the request, 7 token, 8 `leaseMs`, 9 onLost,
- * 10 `anew` of an acquire, or `reading` of a look (1).
+ * 10 `anew` of an acquire, or `reading` of a look (1), 11 `tentative` of an acquire (1).
  * Returns the server's time (ms), whether the token holds the lease (1), and, where there is a log, epoch, first, last, mark of the
  * last, closing ('': open), lease ('': none).
  */
@@ -24,6 +24,7 @@ end
 local function take()
   save(now + time, time, onLost, '0')
   redis.call('HSET', meta, 'read', int(now))
+  if ARGV[11] == '1' then redis.call('HSET', meta, 'tentative', token .. ' ' .. int(life.last)) end
   notify('')
   held = true
 end
@@ -37,7 +38,9 @@ if asked == 'acquire' and not held then
   if not life.ended and (not lease or now > lease.till and lease.onLost == 'restart') then take() end
 elseif asked == 'renew' then
   -- Where Redis has lost the log and its lease, the log begins anew, and its producer goes on.
-  if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+  if held then
+    save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+    redis.call('HDEL', meta, 'tentative')
   elseif not life.lease and not life.ended and not redis.call('HGET', meta, 'revoked') then take() end
 elseif asked == 'release' and held then
   save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)
