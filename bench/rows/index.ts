@@ -5,8 +5,9 @@ import { heartbeats } from './heartbeats.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { redisPublish, redisReplay } from './redis.ts'
+import { redisReturn, redisSilence } from './redis-readers.ts'
 import { resume } from './resume.ts'
 import { slowReaders } from './slow-readers.ts'
 
 /** In the order in which they are run and reported. */
-export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay, resume]
+export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay, redisReturn, redisSilence, resume]

@@ -410,6 +410,41 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await look()).state!.closing).toBeNull()
       })
 
+      describe('that was asked for tentatively', () => {
+        it.each(['fail', 'restart'] as const)('counts as never taken when it runs out unused (%s)', async (onLost) => {
+          expect((await acquire('a', { leaseMs: SHORT_MS, onLost, tentative: true })).held).toBe(true)
+          expect((await look()).state!.lease).toMatchObject({ tentative: true })
+          expect((await acquire('b', { onLost, tentative: true })).held).toBe(false)
+          await eventually(async () => expect(await driver.state(channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
+          expect((await all()).closing).toBeNull()
+          await expect(append('a', 1, 'late')).rejects.toMatchObject(lost)
+          expect((await acquire('b', { onLost, tentative: true })).held).toBe(true)
+          expect((await append('b', 1, 'x')).offsets).toEqual([1])
+        })
+
+        it('is asked for again with the same token by who has it, and by who had it', async () => {
+          expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
+          expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
+          await eventually(async () => expect((await driver.state(channel)).lease).toBeUndefined())
+          expect((await acquire('a', { tentative: true })).held).toBe(true)
+        })
+
+        it('is given back unused: the log goes on as if it had not been taken', async () => {
+          await acquire('a', { tentative: true })
+          await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)
+          await eventually(async () => expect(await driver.state(channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
+          expect((await acquire('b')).held).toBe(true)
+        })
+
+        it.each([['renewed', () => renew('a', SHORT_MS)], ['used to append', () => append('a', 1, 'x')]] as const)('is as any other once it was %s', async (_, use) => {
+          await acquire('a', { leaseMs: SHORT_MS, tentative: true })
+          await use()
+          expect((await look()).state!.lease?.tentative).toBeUndefined()
+          await eventually(async () => expect((await driver.state(channel)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: false } }))
+          expect((await acquire('b', { tentative: true })).held).toBe(false)
+        })
+      })
+
       it('that is given back can be taken at once', async () => {
         await acquire('a', { onLost: 'restart' })
         await driver.lease(channel, { type: 'release', token: 'b' }, RETENTION)

@@ -7,36 +7,49 @@ import type { SSEMessage } from '../shared/types'
 import { whenAborted } from './abort'
 import type { SSEReadResult } from './sse-channel'
 import { unpackData } from './drivers/packed-data'
-import type { LogDriver, LogEntry } from './drivers/types'
+import type { LogDriver, LogEntry, LogPage } from './drivers/types'
 import type { ChannelReader } from './channel-reader'
 import { firstGuess, locate } from './replay'
+import type { ReplayStart } from './replay'
 
 const DEFAULT_READ_MESSAGES = 1_000
 /** A batch is held in memory as a whole, and so is the answer made of it. */
 const READ_BYTES = 1_048_576
 
-/** One page behind a position, without waiting and without a subscription. */
+/** Reads until the answer is an empty page: a log that changed its epoch before each of them will do so again. */
+const MAX_READS = 3
+
+/** One page after a position, without waiting and without a subscription. */
 export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
-  const pageLimit = { messages: limit, bytes: READ_BYTES }
   let after = firstGuess(request, from)
-  let page = await driver.read(name, after, pageLimit)
-  let start = locate(request, from, page)
-  while (start.offset !== after) {
-    const { epoch } = page
+  let page: LogPage
+  let start: ReplayStart
+  let entries: LogEntry[] | undefined
+  for (let reads = 1; ; reads++) {
+    page = await driver.read(name, after, { messages: limit, bytes: READ_BYTES })
+    // The same page decides where to begin and what follows: between two, the log may have moved.
+    start = locate(request, from, page)
+    entries = entriesFrom(page, after, start.offset)
+    if (entries || reads === MAX_READS) break
     after = start.offset
-    page = await driver.read(name, after, pageLimit)
-    // Trimmed, or begun anew, between the two reads: what was located is not there any more.
-    if (page.epoch !== epoch || page.first > after + 1) start = locate(request, from, page)
   }
-  const last = page.entries.at(-1)?.offset ?? start.offset
+  const last = entries?.at(-1)?.offset ?? start.offset
   const ended = page.closing !== null && last >= page.last
   return {
-    messages: page.entries.map(entry => toMessage<T>(page.epoch, entry)),
+    messages: (entries ?? []).map(entry => toMessage<T>(page.epoch, entry)),
     position: formatPosition(page.epoch, last),
     ended,
     gap: start.gap,
     ...ended && page.closing?.error && { error: page.closing.error },
   }
+}
+
+/** The part of a page that follows `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
+function entriesFrom({ entries, first, last }: LogPage, after: number, offset: number): LogEntry[] | undefined {
+  if (offset >= last) return []
+  if (offset < Math.max(after, first - 1)) return undefined
+  const begin = entries.findIndex(entry => entry.offset > offset)
+  return begin < 0 ? undefined : entries.slice(begin)
 }
 
 /** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */

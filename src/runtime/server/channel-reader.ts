@@ -28,7 +28,9 @@ export class ChannelReader {
 
   #life = 0
   #closed = false
-  /** Read already, when it began. */
+  /** Whether its last read failed. */
+  #failed = false
+  /** Read already: when it began, or along with a gap. */
   #opening?: Run
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
@@ -71,9 +73,10 @@ export class ChannelReader {
 
   /**
    * What comes next: now, or after the log was asked, or nothing (`wake` is called then). The position has moved behind
-   * it when this returns. Rejects when the driver cannot be reached; the position has not moved then.
+   * it when this returns. Rejects when the driver cannot be reached; the position has not moved then. A closed reader has nothing.
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
+    if (this.#closed) return undefined
     const { state, recent } = this.channel
     if (this.#life !== this.channel.life) this.#lose()
     if (this.gap) return this.#tell(this.gap)
@@ -89,11 +92,12 @@ export class ChannelReader {
     if (this.#closed) return
     this.#closed = true
     this.wake = () => {}
+    this.#opening = undefined
     this.channel.readers.delete(this)
     this.onClose()
   }
 
-  /** What was read when the channel was opened, if it goes on from here. */
+  /** What was read already, if it continues from here. */
   #opened(): Run | undefined {
     const run = this.#opening
     this.#opening = undefined
@@ -101,21 +105,29 @@ export class ChannelReader {
   }
 
   async #ask(): Promise<ReaderStep | undefined> {
-    const page = await this.channel.driver.read(this.channel.name, this.offset, PAGE_LIMIT)
-    if (this.#life !== this.channel.life) return this.step()
-    if (page.epoch !== this.epoch) {
-      await this.channel.refresh()
-      return this.step()
+    const { channel } = this
+    const reason = this.#failed ? 'repeat' : 'reader'
+    // Until it has succeeded.
+    this.#failed = true
+    const page = await channel.gate.run(reason, () => this.#closed ? undefined : channel.driver.read(channel.name, this.offset, PAGE_LIMIT))
+    this.#failed = false
+    // The reader may have been closed during each read: nothing may be read for it any more.
+    if (this.#closed || !page) return undefined
+    if (this.#life !== channel.life) return this.step()
+    if (page.epoch === this.epoch) {
+      const gap = gapBehind(this, page)
+      // The page follows the gap. Where little is kept and much is written, the next one would have a gap again.
+      if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
+      if (gap) return this.#tell(gap)
+      if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
+      if (this.offset >= channel.state.last) return undefined
     }
-    const gap = gapBehind(this, page)
-    if (gap) return this.#tell(gap)
-    if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
-    if (this.offset >= this.channel.state.last) return undefined
-    // The log may have gone back behind what was announced: the channel says what it has seen, and is told.
-    await this.channel.refresh()
-    if (this.#life !== this.channel.life || this.offset >= this.channel.state.last) return this.step()
+    // The log is not the one that was announced, or ends before: the channel finds out, and begins a new life.
+    await channel.refresh()
+    if (this.#closed) return undefined
+    if (this.#life !== channel.life || this.offset >= channel.state.last) return this.step()
     // Asking again at once would go on for ever.
-    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.channel.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
 
   /** The log has begun anew since this reader began: whatever it has had is of another life. */

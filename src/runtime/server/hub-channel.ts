@@ -1,6 +1,11 @@
 import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from './drivers/types'
+import { SSEError } from '../shared/errors'
+import { publicChannelName } from '../shared/secret-epoch'
+import { spread } from './jitter'
 import { OPENING_LIMIT, PAGE_LIMIT } from './page-limit'
+import type { ReadGate, ReadReason } from './read-gate'
+import { recheckDelayMs } from './recheck'
 import type { RecentMemory } from './recent-memory'
 import type { Run } from './replay'
 import { RecentMessages, cutRun } from './replay'
@@ -12,8 +17,11 @@ import { afterTick, processTimeout } from './tick'
  * takes them 0.4 ms, which is one look at the log, in place of 2.1.
  */
 const RECENT_LIMIT = { messages: 4_096, bytes: 1_048_576 }
-/** How long until a driver that could not be reached is asked again. */
+/** How long until a read that failed is repeated: twice as long each time, up to the maximum. Jittered. */
 const RETRY_MS = 500
+const MAX_RETRY_MS = 2_000
+/** Reads in a row that bring a channel no further, although its log says that there is more. */
+const MAX_STUCK = 3
 /** The channels of a process that went are not looked at in one moment. At most a sixth of the shortest lease. */
 const LATE_MS = 50
 
@@ -31,16 +39,25 @@ export class HubChannel {
 
   #stopped = false
   #unsubscribe?: () => void
-  #refreshing?: Promise<void>
-  #again = false
+  /** The read under way, and one that begins after it. */
+  #reading?: Promise<void>
+  #next?: Promise<void>
+  /** The log must be read: it may have changed since the last read began. */
+  #due = false
+  /** Why it waits for its turn to be read. */
+  #queued?: ReadReason
+  /** Reads in a row that failed. */
+  #failures = 0
+  /** Looks in a row that found nothing new. */
+  #quiet = 0
   #waking = false
-  #retry?: ReturnType<typeof setTimeout>
-  #recheck?: ReturnType<typeof setTimeout>
+  /** The next look, or the next repeat of a read that failed. */
+  #timer?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
   #lostAt = Infinity
 
   /** `after` is where its first reader is likely to begin. */
-  constructor(readonly name: string, readonly driver: LogDriver, private readonly memory: RecentMemory, after: number) {
+  constructor(readonly name: string, readonly driver: LogDriver, readonly gate: ReadGate, private readonly memory: RecentMemory, after: number) {
     this.ready = this.#start(after)
     // Every reader awaits it; when all have gone, nobody does.
     this.ready.catch(() => {})
@@ -59,9 +76,9 @@ export class HubChannel {
     // Unless there was no room for it meanwhile.
     if (!(kept?.size && this.#resume(kept, page))) this.#begin(page)
     this.#lookWhenLost(page)
-    this.#recheckLater()
+    this.#lookLater()
     // Whoever waits is answered first.
-    afterTick(() => this.#reread())
+    afterTick(() => void this.#reread())
   }
 
   async #subscribe(): Promise<void> {
@@ -94,8 +111,7 @@ export class HubChannel {
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#retry)
-    clearTimeout(this.#recheck)
+    clearTimeout(this.#timer)
     clearTimeout(this.#lease)
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
@@ -108,10 +124,11 @@ export class HubChannel {
     // What comes before the state is known lies in the log, which is read again then. What is on its way when nobody reads any more
     // is not for whoever comes next: what is recent is theirs by then.
     if (this.#stopped || !this.state) return
+    if (this.#quiet > 0) this.#lookSoon()
     // Nor does a message follow an ending: somebody goes on with what a lost producer has left.
     if (notice.type === 'append' && !this.state.closing && notice.epoch === this.state.epoch && this.#follows(notice) && this.#take(notice.entries)) return this.#wake()
     // A hole, another epoch, another message where one was, an ending: the log knows.
-    this.#reread()
+    void this.#reread()
   }
 
   /**
@@ -134,13 +151,33 @@ export class HubChannel {
     return true
   }
 
-  /** A notice that was lost with nothing behind it would be missed by nobody. Jittered, so that channels do not ask together. */
-  #recheckLater(): void {
-    if (this.#stopped || !this.driver.recheckMs) return
-    this.#recheck = processTimeout(() => {
-      this.#reread()
-      this.#recheckLater()
-    }, this.driver.recheckMs * (0.5 + Math.random()))
+  /** Reads now and then without a notice: a lost notice that no other follows would never be missed. */
+  #lookLater(): void {
+    const { recheckMs, recheckMaxMs = recheckMs } = this.driver
+    if (this.#stopped || !recheckMs || this.#timer) return
+    this.#timer = processTimeout(() => {
+      this.#timer = undefined
+      void this.#look()
+    }, recheckDelayMs(recheckMs, recheckMaxMs!, this.#quiet))
+  }
+
+  /** Backs off while nothing changes; a change that no notice told of is a reason to look often again. */
+  async #look(): Promise<void> {
+    const { life, state: { last, closing } } = this
+    // Also where a read was due already: without a timer, a lost notice would be missed for good.
+    if (!await this.#reread()) return this.#lookLater()
+    const isQuiet = life === this.life && last === this.state.last && closing === this.state.closing
+    this.#quiet = isQuiet ? this.#quiet + 1 : 0
+    this.#lookLater()
+  }
+
+  /** There is a reason to look often again. */
+  #lookSoon(): void {
+    this.#quiet = 0
+    if (this.#failures > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#lookLater()
   }
 
   /** A producer that is lost can tell nobody: when its lease is over, unless it is renewed, the log says so. */
@@ -149,71 +186,122 @@ export class HubChannel {
     this.#lease = undefined
     this.#lostAt = lease ? performance.now() + lease.lostInMs : Infinity
     if (this.#stopped || !lease) return
-    this.#lease = processTimeout(() => this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random())
+    this.#lease = processTimeout(() => void this.#reread(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random())
   }
 
   /** For where a timer may be gone with the request that has set it. */
   lookIfLost(): void {
     if (performance.now() < this.#lostAt) return
     this.#lostAt = Infinity
-    this.#reread()
+    void this.#reread()
   }
 
-  /** What a notice told is told once: an ending that is not read now must be read later, or its readers wait for ever. */
-  #reread(): void {
-    this.refresh().catch(() => {
-      if (this.#stopped) return
-      clearTimeout(this.#retry)
-      this.#retry = processTimeout(() => this.#reread(), RETRY_MS)
+  /**
+   * Reads what is new when it is this channel's turn. A notice is delivered once: if the read fails it is repeated, or readers would
+   * never learn that the channel ended. Resolves with whether this read succeeded.
+   */
+  async #reread(reason: ReadReason = 'channel'): Promise<boolean> {
+    if (this.#stopped) return false
+    this.#due = true
+    // Unless it waits where all others go first.
+    if (this.#queued && (this.#queued !== 'repeat' || reason === 'repeat')) return false
+    this.#queued = reason
+    try {
+      await this.gate.run(reason, () => {
+        this.#queued = undefined
+        return this.#due ? this.refresh() : undefined
+      })
+    }
+    catch {
+      this.#repeatLater()
+      return false
+    }
+    if (this.#failures > 0) {
+      this.#failures = 0
+      this.#lookSoon()
+    }
+    return true
+  }
+
+  #repeatLater(): void {
+    if (this.#stopped) return
+    this.#quiet = 0
+    clearTimeout(this.#timer)
+    const ms = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** this.#failures++)
+    this.#timer = processTimeout(() => {
+      this.#timer = undefined
+      void this.#reread('repeat')
+    }, spread(ms))
+  }
+
+  /**
+   * Reads what the log had when this was called, after the newest message known here. One read at a time: resolves with the one
+   * under way only if that has not begun. Callers that keep coming never put off the answer to those before them.
+   */
+  refresh(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
+    if (this.#next) return this.#next
+    if (!this.#reading) return this.#reading = this.#catchUp()
+    return this.#next = this.#reading.catch(() => {}).then(() => {
+      this.#next = undefined
+      return this.#reading = this.#catchUp()
     })
   }
 
-  /** Reads what the log has behind the newest message known here. One read at a time, and one more if asked meanwhile. */
-  refresh(): Promise<void> {
-    if (this.#stopped) return Promise.resolve()
-    this.#again = true
-    return this.#refreshing ??= this.#refresh()
-  }
-
-  async #refresh(): Promise<void> {
+  /** Reads on until it has what the log had at the first read. */
+  async #catchUp(): Promise<void> {
     try {
-      while (this.#again && !this.#stopped) {
-        this.#again = false
-        const page = await this.driver.read(this.name, this.state.last, PAGE_LIMIT, this.state)
+      let until = 0
+      for (let stuck = 0; !this.#stopped;) {
+        this.#due = false
+        const { life, state: { epoch, last, mark } } = this
+        const page = await this.driver.read(this.name, last, PAGE_LIMIT, { epoch, mark })
         if (this.#stopped) return
-        if (page.epoch !== this.state.epoch) this.#adopt(page)
-        else this.#merge(page)
+        const fits = page.epoch !== this.state.epoch ? this.#adopt(page) : this.#merge(page)
         this.#lookWhenLost(page)
+        this.#wake()
+        until ||= page.last
+        const isBehind = this.state.last < page.last
+        if (fits && (life !== this.life || this.state.last >= until)) {
+          // More was written meanwhile. It is somebody else's turn first.
+          if (isBehind) afterTick(() => void this.#reread())
+          return
+        }
+        stuck = life !== this.life || this.state.last > last ? 0 : stuck + 1
+        if (stuck === MAX_STUCK) throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log says that there is more than ${this.state.last}, and has nothing that follows it.`, { statusCode: 503 })
       }
     }
     finally {
-      // In one breath with the last look at `#again`: who asks a moment later must get a read of their own.
-      this.#refreshing = undefined
+      this.#reading = undefined
     }
-    this.#wake()
   }
 
   /** What is recent begins behind `after`. */
-  #adopt({ epoch, first, last, closing, mark }: LogState, after = last): void {
+  #adopt({ epoch, first, last, closing, mark }: LogState, after = last): true {
     this.state = { epoch, first, last, closing, mark }
     this.recent = new RecentMessages(epoch, after, RECENT_LIMIT)
     this.memory.delete(this.name)
     this.life++
+    return true
   }
 
-  #merge(page: LogPage): void {
+  /** `false` when the page has another message where one is known: one of the two is of a log that went back, and must be read again. */
+  #merge(page: LogPage): boolean {
     if (!this.#take(page.entries)) {
-      // Another message where one is known: one of the two is of a log that went back. Who says which one is known is told.
-      if (page.entries[0]!.offset <= this.state.last) return void (this.#again = true)
+      if (page.entries[0]!.offset <= this.state.last) return false
       // The log itself has lost what lay between: whoever stood there is told when it reads on.
       this.recent.reset(page.first - 1)
       this.#take(page.entries)
     }
-    if (page.first > page.last && page.last > this.state.last) Object.assign(this.state, { last: page.last, mark: page.mark })
+    if (page.first > page.last && page.last > this.state.last) {
+      Object.assign(this.state, { last: page.last, mark: page.mark })
+      this.recent.reset(page.last)
+      this.memory.delete(this.name)
+    }
     this.state.first = Math.max(this.state.first, page.first)
     // An ending counts only for who has read everything before it.
     if (this.state.last >= page.last) this.state.closing = page.closing
-    else this.#again = true
+    return true
   }
 
   #wake(): void {

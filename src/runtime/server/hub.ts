@@ -3,6 +3,7 @@ import { outside } from './async-context'
 import { ChannelReader } from './channel-reader'
 import type { LogDriver } from './drivers/types'
 import { HubChannel } from './hub-channel'
+import { ReadGate } from './read-gate'
 import { RecentMemory } from './recent-memory'
 import { firstGuess, locate } from './replay'
 
@@ -13,10 +14,12 @@ export class Hub {
   readonly #channels = new Map<string, HubChannel>()
   readonly #driver: LogDriver
   readonly #memory: RecentMemory
+  readonly #gate: ReadGate
 
   constructor(driver: LogDriver, memory = new RecentMemory()) {
     this.#driver = driver
     this.#memory = memory
+    this.#gate = driver.gate ?? new ReadGate()
   }
 
   /** Channels with a reader: 0 when nothing is left. */
@@ -37,7 +40,7 @@ export class Hub {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
-      channel = outside(() => new HubChannel(name, this.#driver, this.#memory, firstGuess(request, from)))
+      channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, firstGuess(request, from)))
       this.#channels.set(name, channel)
     }
     const reader = new ChannelReader(channel, () => this.#forget(channel))

@@ -49,11 +49,14 @@ export class Lease {
     return this.init.onLost
   }
 
-  /** Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached. */
+  /**
+   * Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached; asking again is safe. An answer
+   * that never arrives costs others one lease and no more: the lease is tentative until the first renewal, which follows at once.
+   */
   async acquire(anew: boolean, epoch?: string): Promise<LeaseAnswer> {
     const { driver, channel, retention, leaseMs, onLost } = this.init
     const askedAt = performance.now()
-    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch }, retention)
+    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch, tentative: true }, retention)
     if (answer.held) {
       this.#heldUntil = askedAt + leaseMs
       this.#renewIn(leaseMs / RENEWALS)
@@ -104,6 +107,8 @@ export class Lease {
       return undefined
     }
     const { held, state } = answer
+    // Closed meanwhile: whoever has closed it needs no reason.
+    if (this.#closed) return held
     if (!held) {
       return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }

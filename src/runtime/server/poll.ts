@@ -26,7 +26,7 @@ export interface PollRequest {
 export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<SSEBatch> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
   const first = await readChannel(driver, channel.name, position, from, BATCH_MESSAGES)
-  if (wait === 0 || first.messages.length || first.ended || first.gap) return toBatch(first, options)
+  if (wait === 0 || first.messages.length || first.ended || first.gap || signal.aborted) return toBatch(first, options)
 
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
   // The reader begins where the page ended, so that what came in between is not missed.

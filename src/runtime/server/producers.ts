@@ -3,7 +3,7 @@ import { formatPosition } from '../shared/position'
 import { aborted } from './abort'
 import type { AsyncContext } from './async-context'
 import { captureContext, outside } from './async-context'
-import type { LogOnLost, LogState } from './drivers/types'
+import type { LeaseAnswer, LogOnLost, LogState } from './drivers/types'
 import { keepAlive } from './keep-alive'
 import type { KeptRequest } from './keep-alive'
 import { Lease, watchLease } from './lease'
@@ -13,7 +13,11 @@ import type { ProducerContext, ProducerInit } from './producer'
 import type { SSEPipeParse, SSEPipeSource } from './pump'
 import { REQUESTS_OWN_IO } from './request-io'
 import { settled } from './shutdown'
+import { pause } from './tick'
 
+/** How long until a lease is asked for again that another process may have without knowing it: twice as long each time, up to the maximum. */
+const FIRST_WAIT_MS = 20
+const MAX_WAIT_MS = 200
 /** How long producers that a shutdown has stopped may take to tell their readers. */
 const LAST_WORD_MS = 2_000
 
@@ -145,7 +149,7 @@ export class Producers {
     const { name, retention } = channel
     const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
     const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
-    const { held, state } = await lease.acquire(ifEnded === 'restart', epoch)
+    const { held, state } = await this.#acquire(lease, ifEnded === 'restart', epoch)
     if (!held || !state) {
       this.#standBy(channel, producer, options)
       return false
@@ -157,6 +161,31 @@ export class Producers {
     })
     keepAlive(options.event, produced.through())
     return true
+  }
+
+  /**
+   * Asks for a lease until it is clear who has it. Where another process has asked for it, and perhaps never received the answer, this
+   * waits until that process has used the lease, or the lease has run out.
+   */
+  async #acquire(lease: Lease, anew: boolean, epoch?: string): Promise<LeaseAnswer> {
+    const { closing } = this.init
+    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
+      const answer = await this.#acquireOnce(lease, anew, epoch)
+      if (answer.held || !answer.state?.lease?.tentative) return answer
+      await pause(waitMs, closing)
+      if (closing.aborted) throw shuttingDown('start')
+    }
+  }
+
+  /** Asks twice, as an answer may be lost; and gives back what may have been given to it, unheard. */
+  async #acquireOnce(lease: Lease, anew: boolean, epoch?: string): Promise<LeaseAnswer> {
+    try {
+      return await lease.acquire(anew, epoch).catch(() => lease.acquire(anew, epoch))
+    }
+    catch (error) {
+      lease.release().catch(() => {})
+      throw error
+    }
   }
 
   /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */

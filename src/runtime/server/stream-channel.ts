@@ -2,8 +2,9 @@ import type { Connection, ConnectionContext } from './connection'
 import { publicError } from './public-error'
 import { processTimeout } from './tick'
 import type { ChannelReader, ReaderStep } from './channel-reader'
+import { spread } from './jitter'
 
-/** How long until a driver that could not be reached is asked again. */
+/** How long until a driver that could not be reached is asked again. Jittered: thousands of readers must not ask in step. */
 const RETRY_MS = 500
 
 /**
@@ -68,7 +69,7 @@ class ChannelStream {
       this.#retry = processTimeout(() => {
         this.#busy = false
         this.pump()
-      }, RETRY_MS)
+      }, spread(RETRY_MS))
     })
   }
 

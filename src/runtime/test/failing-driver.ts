@@ -102,6 +102,8 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
   return {
     name: inner.name,
     recheckMs: inner.recheckMs,
+    recheckMaxMs: inner.recheckMaxMs,
+    gate: inner.gate,
     append: guarded('append', inner.append.bind(inner)),
     finish: guarded('finish', inner.finish.bind(inner)),
     lease: guarded('lease', inner.lease.bind(inner)),

@@ -226,11 +226,12 @@ describe('read', () => {
         }
         return memory.read(...args)
       } }
-      const { messages, position, gap } = await readChannel(driver, 'c', { kind: 'start' }, 'start')
+      const { messages, position, gap } = await readChannel(driver, 'c', { kind: 'at', epoch: 'another', offset: 10 }, 'start')
       const kept = meanwhile === 'is trimmed' ? [18, 19, 20] : [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]
       expect(messages.map(({ data }) => data)).toEqual(kept)
+      expect(reads).toBe(meanwhile === 'begins anew' ? 3 : 2)
       expect(position).toBe(messages.at(-1)!.id)
-      expect(gap).toBeNull()
+      expect(gap).toEqual({ reason: 'epoch', missed: null, position: position.replace(/\d+$/, String(kept[0]! - (meanwhile === 'begins anew' ? 11 : 1))) })
     }
   })
 })

@@ -4,6 +4,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
+import { turns } from '../../support/random'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { SSEReader } from '../../support/read-sse'
@@ -32,6 +33,31 @@ async function publish(count: number, retention?: { maxMessages: number }): Prom
   for (let i = 1; i <= count; i++) await channel.publish(i, i % 2 ? {} : { event: 'even' })
   return epochOf()
 }
+
+describe('a client that leaves while its poll waits', () => {
+  it('has nothing read for it any more', async () => {
+    const leave = new AbortController()
+    const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
+    // The page, what is read when a channel is opened, and once more when its subscription is acknowledged.
+    await eventually(() => expect([server.left().channels, driver.calls.read]).toEqual([1, 3]))
+    leave.abort()
+    expect(await answer).toBe('left')
+    await eventually(() => expect(server.left()).toEqual(NOTHING))
+    await turns(5)
+    expect(driver.calls.read).toBe(3)
+  })
+
+  it('during the first read has no subscription made for it', async () => {
+    driver.slow('read', { times: 1, delayMs: 100 })
+    const leave = new AbortController()
+    const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
+    await eventually(() => expect(driver.calls.read).toBe(1))
+    leave.abort()
+    expect(await answer).toBe('left')
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect([driver.calls.read, driver.calls.subscribe]).toEqual([1, 0])
+  })
+})
 
 describe('a batch', () => {
   it('has every field of the contract, and says it is JSON that may not be cached', async () => {

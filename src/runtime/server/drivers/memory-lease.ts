@@ -9,6 +9,8 @@ export interface MemoryLease {
   leaseMs: number
   onLost: LogOnLost
   stopping: boolean
+  /** Until its holder has used it: the newest offset when it was taken. */
+  tentativeAt?: number
 }
 
 /** Does what is asked about the lease of a log. `changed`: subscribers must be told. */
@@ -33,22 +35,22 @@ export function lostClosing(lease: MemoryLease | undefined): LogClosing | null {
   return lease && performance.now() > lostAt(lease) ? { error: PRODUCER_LOST[lease.onLost] } : null
 }
 
-export function describeLease(lease: MemoryLease, readAt: number): LogLease {
+export function describeLease(lease: MemoryLease, last: number, readAt: number): LogLease {
   const now = performance.now()
-  return { leftMs: lease.until - now, lostInMs: lostAt(lease) - now, stopping: lease.stopping, unreadMs: now - readAt }
+  return { leftMs: lease.until - now, lostInMs: lostAt(lease) - now, stopping: lease.stopping, unreadMs: now - readAt, ...lease.tentativeAt === last && { tentative: true } }
 }
 
-function acquire(log: MemoryLog, { token, leaseMs, onLost }: Extract<LeaseRequest, { type: 'acquire' }>): { held: boolean, changed: boolean } {
+function acquire(log: MemoryLog, { token, leaseMs, onLost, tentative }: Extract<LeaseRequest, { type: 'acquire' }>): { held: boolean, changed: boolean } {
   if (holds(log.lease, token)) return { held: true, changed: false }
   if (log.ended || !isFree(log.lease)) return { held: false, changed: false }
-  log.lease = { token, until: performance.now() + leaseMs, leaseMs, onLost, stopping: false }
+  log.lease = { token, until: performance.now() + leaseMs, leaseMs, onLost, stopping: false, tentativeAt: tentative ? log.last : undefined }
   log.readAt = performance.now()
   return { held: true, changed: true }
 }
 
 function renew({ lease }: MemoryLog, { token, leaseMs }: Extract<LeaseRequest, { type: 'renew' }>): boolean {
   const held = holds(lease, token)
-  if (held) lease!.until = performance.now() + leaseMs
+  if (held) Object.assign(lease!, { until: performance.now() + leaseMs, tentativeAt: undefined })
   return held
 }
 

@@ -22,11 +22,11 @@ export interface StoredEntry extends LogEntry {
 export class MemoryLog {
   /** How it was ended; see {@link closing}. */
   ended: LogClosing | null = null
-  lease?: MemoryLease
   readonly retention: ChannelRetention
   touchedAt = 0
   /** When somebody last said that the log is being read. */
   readAt = performance.now()
+  #lease?: MemoryLease
   #last = 0
   /** `#entries[#head]` is the oldest one kept. */
   #entries: (StoredEntry | undefined)[] = []
@@ -37,6 +37,21 @@ export class MemoryLog {
   /** The retention is what the log keeps until its first writer says otherwise: the previous log's, where a channel starts over. */
   constructor(readonly epoch: string, retention: SSERetention) {
     this.retention = retention instanceof ChannelRetention ? retention : new ChannelRetention(retention)
+  }
+
+  /** The newest offset given out. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** None where it has run out and its holder has never used it. */
+  get lease(): MemoryLease | undefined {
+    const lease = this.#lease
+    return lease?.tentativeAt === this.#last && performance.now() > lease.until ? undefined : lease
+  }
+
+  set lease(lease: MemoryLease | undefined) {
+    this.#lease = lease
   }
 
   /** Messages kept. */
@@ -62,7 +77,7 @@ export class MemoryLog {
       first: this.#last - size + 1,
       last: this.#last,
       closing,
-      ...lease && !closing && { lease: describeLease(lease, readAt) },
+      ...lease && !closing && { lease: describeLease(lease, this.#last, readAt) },
     }
   }
 

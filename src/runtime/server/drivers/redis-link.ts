@@ -30,6 +30,8 @@ export interface RedisLink {
   run<T>(until: number, command: (client: RedisClient) => Promise<T>): Promise<T>
   /** Resolves when Redis has acknowledged. `onMessage` gets every message; `undefined` when some may have been missed. */
   subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
+  /** Whether anybody in this process is subscribed, so that it is told when messages may have been missed. */
+  isSubscribed(channel: string): boolean
   /** Says once what Redis will not do. */
   refused(cause: unknown): void
   /** The same of what was tried until the time was up, if it was Redis that said "not now": a replica, or a node of a cluster, does so for ever. */
@@ -153,6 +155,10 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
         if (isReply(error)) outage.refused(error)
         throw unavailable(error)
       }
+    },
+
+    isSubscribed(channel) {
+      return subscriptions.has(channel)
     },
 
     refused(cause) {

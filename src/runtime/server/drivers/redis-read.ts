@@ -140,6 +140,6 @@ function beginOf({ id, field }: RedisEntry): number {
 export function stateOf([epoch, first, last, mark, closing, lease]: string[]): LogState {
   const state: LogState = { epoch: epoch!, first: Number(first), last: Number(last), mark, closing: closing ? JSON.parse(closing) : null }
   if (!lease) return state
-  const [leftMs, lostInMs, stopping, unreadMs] = lease.split(' ').map(Number) as [number, number, number, number]
-  return { ...state, lease: { leftMs, lostInMs, stopping: stopping === 1, unreadMs } }
+  const [leftMs, lostInMs, stopping, unreadMs, tentative] = lease.split(' ').map(Number) as [number, number, number, number, number]
+  return { ...state, lease: { leftMs, lostInMs, stopping: stopping === 1, unreadMs, ...tentative === 1 && { tentative: true } } }
 }

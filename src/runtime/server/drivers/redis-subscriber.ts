@@ -9,6 +9,9 @@ import { within } from './within'
 /** How often the connection is asked for a sign of life: it can look alive and be dead. */
 const PROBE_MS = 3_000
 
+/** How many channels are subscribed to at a time when the connection is back. */
+const SUBSCRIBE_TOGETHER = 100
+
 export interface RedisSubscriberEvents {
   onMessage(channel: string, message: string): void
   /** Messages on these channels may have been missed while the connection was away. */
@@ -22,6 +25,8 @@ export class RedisSubscriber {
   readonly channels = new Set<string>()
   readonly #probe: ReturnType<typeof setInterval>
   #first: boolean
+  /** Counts how often the connection came back. */
+  #run = 0
 
   constructor(
     readonly client: Redis,
@@ -88,16 +93,34 @@ export class RedisSubscriber {
     })
   }
 
+  /** In parts, so that thousands of channels hold up neither this process nor Redis. Readers are told part by part. */
   async #resubscribe(): Promise<void> {
+    const run = ++this.#run
     const channels = [...this.channels]
-    const answers = await Promise.allSettled(channels.map(channel => within(performance.now() + this.timeoutMs, this.#subscribe(channel))))
-    const done = channels.filter((_, index) => answers[index]!.status === 'fulfilled')
-    if (done.length) this.events.onMissed(done)
-    const failed = answers.find(answer => answer.status === 'rejected')
-    if (!failed) return
+    let failed = false
+    while (channels.length && run === this.#run) {
+      // Without those that nobody has wanted since.
+      const part = channels.splice(0, SUBSCRIBE_TOGETHER).filter(channel => this.channels.has(channel))
+      const done = await this.#subscribeAll(part)
+      if (done.length) this.events.onMissed(done)
+      failed ||= done.length < part.length
+    }
+    if (!failed || run !== this.#run) return
     this.events.onLost?.()
     // Reconnecting tries again. Not in a cluster, where a node may have refused because it no longer has the slot.
     if (!this.sharded) this.client.disconnect(true)
+  }
+
+  /** Resolves with the channels that Redis has acknowledged. */
+  async #subscribeAll(channels: string[]): Promise<string[]> {
+    const until = performance.now() + this.timeoutMs
+    if (!this.sharded && channels.length > 1) {
+      const together = await within(until, this.client.subscribe(...channels)).catch(() => undefined)
+      if (together !== undefined) return channels
+    }
+    // Each for itself: in a cluster they are in different slots, and Redis refuses a command that has one channel which it refuses.
+    const answers = await Promise.allSettled(channels.map(channel => within(until, this.#subscribe(channel))))
+    return channels.filter((_, index) => answers[index]!.status === 'fulfilled')
   }
 
   async #ask(): Promise<void> {

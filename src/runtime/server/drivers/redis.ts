@@ -1,6 +1,7 @@
 import { invalidOption } from '../../shared/errors'
 import { createEpoch } from '../../shared/position'
 import type { SSERetention } from '../options'
+import { ReadGate } from '../read-gate'
 import { leaseLost } from './lease-lost'
 import { RedisAppends } from './redis-appends'
 import type { CreateRedisClient } from './redis-client'
@@ -13,10 +14,13 @@ import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } f
 
 /** Pub/sub delivers at most once, so readers look at the log now and then. */
 const RECHECK_MS = 5_000
-/** How many channels are checked at a time when Redis is back. */
-const CHECK_TOGETHER = 50
+/**
+ * And more and more rarely while nothing changes: the subscriber's connection is probed all the time, and readers are told when it was
+ * away. What is read must be looked at once in six minutes, or it expires.
+ */
+const RECHECK_MAX_MS = 300_000
 /** Every field that one of the kinds of `LeaseRequest` has. */
-interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean }
+interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean, tentative?: boolean }
 
 /** No entries: only the state of the log. */
 const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
@@ -43,6 +47,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
   const candidate = countedEpochs()
   const appends = new RedisAppends({ link, clock, timeoutMs, keysOf, candidate, onRefused: reason => link.refused(new Error(reason)) })
+  const gate = new ReadGate()
   let checks = 0
 
   /** Runs a script that writes in time or not at all. Resolves with its answer behind the server's time. */
@@ -70,20 +75,18 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
    */
   async function checkAnswered(): Promise<void> {
     const run = ++checks
-    const all = [...appends.answered]
-    try {
-      while (all.length && run === checks) {
-        await Promise.all(all.splice(0, CHECK_TOGETHER).map(([channel, { epoch, offset, mark }]) => read(channel, offset, STATE_ONLY, { epoch, mark })))
-      }
-    }
-    catch {
-      // Away again: then this runs again when it is back. And each append says what it follows.
-    }
+    // Those with readers are read, and so checked, by the hub.
+    const all = [...appends.answered].filter(([channel]) => !link.isSubscribed(keysOf(channel).live))
+    const checked = all.map(([channel, { epoch, offset, mark }]) => gate.run('unread', () => run === checks ? read(channel, offset, STATE_ONLY, { epoch, mark }) : undefined))
+    // Away again: then this runs again when it is back. And each append says what it follows.
+    await Promise.allSettled(checked)
   }
 
   return {
     name: 'redis',
     recheckMs: RECHECK_MS,
+    recheckMaxMs: RECHECK_MAX_MS,
+    gate,
     read,
 
     append(channel, entries, retention, writer) {
@@ -96,8 +99,8 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     },
 
     async lease(channel, request, retention) {
-      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading }: LeaseFields = request
-      const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0])
+      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading, tentative }: LeaseFields = request
+      const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0, tentative ? 1 : 0])
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
     },
 

@@ -1,5 +1,6 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { LogRetention } from '../options'
+import type { ReadGate } from '../read-gate'
 import type { PackedData } from './packed-data'
 
 /** One message as a log keeps it. */
@@ -58,6 +59,8 @@ export interface LogLease {
   stopping: boolean
   /** How long ago somebody last said that the log is being read, in milliseconds. */
   unreadMs: number
+  /** Its holder asked for it tentatively, and has not used it yet: it may never have received the answer. */
+  tentative?: boolean
 }
 
 /** What happens to a log whose producer is lost: it fails, or the next producer that asks goes on with it. */
@@ -67,9 +70,10 @@ export type LogOnLost = 'fail' | 'restart'
 export type LeaseRequest
   /**
    * Takes the lease, if nobody has it and the log has not ended. With `anew`, a log that has ended is forgotten, and begins a new epoch.
-   * `epoch` is that of a log that begins with this.
+   * `epoch` is that of a log that begins with this. With `tentative`, a lease that runs out, or is given back, before it was renewed and
+   * before anything was appended counts as never taken: the answer may have been lost.
    */
-  = | { type: 'acquire', token: string, leaseMs: number, onLost: LogOnLost, anew?: boolean, epoch?: string }
+  = | { type: 'acquire', token: string, leaseMs: number, onLost: LogOnLost, anew?: boolean, epoch?: string, tentative?: boolean }
   /**
    * Holds it for another `leaseMs`, unless it has run out. Where the store has lost the lease along with the whole log, it is taken
    * again; so whoever knows that its time is up must not ask.
@@ -134,6 +138,13 @@ export interface LogDriver {
   readonly name: string
   /** How often readers should read the log without having got a notice, in milliseconds. Default: never. */
   readonly recheckMs?: number
+  /**
+   * How rarely readers may do so while nothing changes, in milliseconds: the interval doubles up to this. For a driver whose notices
+   * are lost only when it sends `changed` later. Default: `recheckMs`.
+   */
+  readonly recheckMaxMs?: number
+  /** Where background reads wait for their turn, for a driver that reads in the background itself. Default: one of the hub's own. */
+  readonly gate?: ReadGate
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
    * What `retention.named` has becomes the log's own retention, as with `finish`, and with `lease` where that takes the lease.

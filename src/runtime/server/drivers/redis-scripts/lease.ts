@@ -4,7 +4,8 @@ import { PRELUDE } from './prelude'
  * Does what a `LeaseRequest` asks.
  *
  * ARGV: 4 candidate epoch, should the log begin now, 5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names (these
- * four count when the lease is taken), 9 `type` of the request, 10 token, 11 `leaseMs`, 12 onLost, 13 `anew` of an acquire, or `reading` of a look (1).
+ * four count when the lease is taken), 9 `type` of the request, 10 token, 11 `leaseMs`, 12 onLost, 13 `anew` of an acquire, or `reading` of a look (1),
+ * 14 `tentative` of an acquire (1).
  * Returns the server's time (ms), whether the token holds the lease (1), and, where there is a log, epoch, first, last, mark of the
  * last, closing ('': open), lease ('': none).
  */
@@ -25,6 +26,7 @@ local function take()
   retainAndTrim(life, ARGV[5], ARGV[6], ARGV[7], ARGV[8])
   save(now + time, time, onLost, '0')
   redis.call('HSET', meta, 'read', int(now))
+  if ARGV[14] == '1' then redis.call('HSET', meta, 'tentative', token .. ' ' .. int(life.last)) end
   notify('')
   held = true
 end
@@ -41,7 +43,9 @@ if asked == 'acquire' and not held then
   if not life.ended and (not lease or now > lease.till and lease.onLost == 'restart') then take() end
 elseif asked == 'renew' then
   -- Where Redis has lost the log and its lease, the log begins anew, and its producer goes on.
-  if held then save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+  if held then
+    save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
+    redis.call('HDEL', meta, 'tentative')
   elseif not life.lease and not life.ended and not redis.call('HGET', meta, 'revoked') then take() end
 elseif asked == 'release' and held then
   save(now - 1, life.lease.time, life.lease.onLost, life.lease.stopping)

@@ -25,6 +25,7 @@ const SCAN_BYTES = 1_048_576
  *              touched              when the keys last got their expiry, ms
  *              closing, closer      once ended: how (JSON), and by which call of FINISH
  *              lease                of the producer: `<token> <held until, ms> <duration, ms> <onLost> <stopping: 0 or 1>`
+ *              tentative            `<token> <newest offset>` of a lease that its holder has not renewed yet
  *              revoked              1: a log with a lease was removed
  *              read                 when somebody last said that the log is being read, ms
  *   3 keys   hash: key of a message → its offset, while the message is kept
@@ -76,6 +77,8 @@ local function open(candidate, age)
     local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
     local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
     lease.lostAt = lease.till + (onLost == 'restart' and lease.time or 0)
+    -- Taken by a process that may never have received the answer, and never used: as if it was not taken.
+    if now > lease.till and redis.call('HGET', meta, 'tentative') == token .. ' ' .. found[2] then return life end
     life.lease = lease
     -- The producer that should have ended the log is gone, so this ending is written nowhere.
     if not life.ended and now > lease.lostAt then life.closing = onLost == 'restart' and '${closing('restart')}' or '${closing('fail')}' end
@@ -99,11 +102,12 @@ local function remember(life, age, always)
   else redis.call('HDEL', meta, '') end
 end
 
--- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread>".
+-- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread> <tentative>".
 local function leaseOf(life)
   if not life.lease or life.closing then return '' end
   local read = tonumber(redis.call('HGET', meta, 'read') or now)
-  return int(life.lease.till - now) .. ' ' .. int(life.lease.lostAt - now) .. ' ' .. life.lease.stopping .. ' ' .. int(now - read)
+  local tentative = redis.call('HGET', meta, 'tentative') == life.lease.token .. ' ' .. int(life.last)
+  return int(life.lease.till - now) .. ' ' .. int(life.lease.lostAt - now) .. ' ' .. life.lease.stopping .. ' ' .. int(now - read) .. (tentative and ' 1' or ' 0')
 end
 
 -- A refused publish (ACL) must not fail what is written already: readers look at the log now and then. Returns the refusal, or ''.

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startRedisProxy } from '../../test/support/redis-proxy.ts'
+import type { RedisProxy } from '../../test/support/redis-proxy.ts'
+import { spread } from '../lib/numbers.ts'
+import { startRedis } from '../lib/redis.ts'
+import type { BenchContext, Row } from '../lib/row.ts'
+import { freePort } from '../lib/server.ts'
+import type { BenchServer } from '../lib/server.ts'
+
+const RETURNING = 5_000
+const AWAY_MS = 10_000
+const SILENT = 10_000
+/** Until the longest interval between two looks is reached. */
+const SETTLE_MS = 600_000
+const WINDOW_MS = 60_000
+const POLL_MS = 50
+
+/** A server whose connection to Redis is counted, and one with a connection of its own, which publishes. */
+async function withProxy<T>(context: BenchContext, task: (server: BenchServer, publisher: BenchServer, proxy: RedisProxy) => Promise<T>): Promise<T> {
+  const port = await freePort()
+  const redis = await startRedis(port)
+  const proxy = await startRedisProxy(port)
+  try {
+    return await context.withServer(publisher => context.withServer(server => task(server, publisher, proxy), { NUXT_SSE_REDIS_URL: proxy.url }), { NUXT_SSE_REDIS_URL: redis.url })
+  }
+  finally {
+    await proxy.close()
+    await redis.stop()
+  }
+}
+
+async function readersWith(server: BenchServer, messages: number): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${server.port}/redis/readers?messages=${messages}`)
+  return (await response.json() as { readers: number }).readers
+}
+
+export const redisReturn: Row = {
+  name: 'redis-return',
+  title: `${RETURNING.toLocaleString('en')} read channels when Redis comes back after ${AWAY_MS / 1_000} s`,
+  async run(context) {
+    const { ours } = await context.alternate(['ours'], () => withProxy(context, async (server, publisher, proxy) => {
+      await publisher.post('/redis/each', { count: RETURNING })
+      await server.post('/redis/readers', { count: RETURNING })
+      proxy.stop()
+      await publisher.post('/redis/each', { count: RETURNING })
+      await sleep(AWAY_MS)
+      proxy.reset()
+      proxy.start()
+      const began = performance.now()
+      while (await readersWith(server, 2) < RETURNING) {
+        if (performance.now() - began > 60_000) throw new Error('Not all readers have what they missed after a minute.')
+        await sleep(POLL_MS)
+      }
+      return { most: proxy.mostScripts, seconds: (performance.now() - began) / 1_000 }
+    }))
+    const row = [String(RETURNING), spread(ours!.map(({ most }) => most), 0), '≤ 64', spread(ours!.map(({ seconds }) => seconds)), '≤ 5']
+    context.log(row.join('  '))
+    return { columns: ['channels', 'reads in flight, at most', 'target', 's until all readers are right', 'target'], rows: [row], note: 'Counted between the process and Redis, which cannot be reached for that time; another process publishes a message to each channel meanwhile.' }
+  },
+}
+
+export const redisSilence: Row = {
+  name: 'redis-silence',
+  title: `${SILENT.toLocaleString('en')} read channels that are silent`,
+  async run(context) {
+    const measured = await withProxy(context, async (server, publisher, proxy) => {
+      await publisher.post('/redis/each', { count: SILENT })
+      await server.post('/redis/readers', { count: SILENT })
+      await sleep(SETTLE_MS)
+      proxy.reset()
+      await sleep(WINDOW_MS)
+      const total = [...proxy.commands.values()].reduce((sum, count) => sum + count, 0)
+      return total / (WINDOW_MS / 1_000)
+    })
+    const row = [String(SILENT), measured.toFixed(1), '≤ 50']
+    context.log(row.join('  '))
+    return { columns: ['channels', 'commands a second', 'target'], rows: [row], note: `One process, counted between it and Redis in the minute after ${SETTLE_MS / 60_000} minutes of silence. Measured once, whatever \`BENCH_ROUNDS\` says.` }
+  },
+}

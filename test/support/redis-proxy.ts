@@ -1,0 +1,110 @@
+import type { AddressInfo, Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+
+export interface RedisProxy {
+  url: string
+  /** Commands sent since the last `reset()`, by name. */
+  readonly commands: ReadonlyMap<string, number>
+  /** The most scripts in flight at a time since the last `reset()`. */
+  readonly mostScripts: number
+  reset(): void
+  /** Cuts all connections, and refuses others until `start()`. */
+  stop(): void
+  start(): void
+  close(): Promise<void>
+}
+
+const CR = 13
+
+/** Index after one value of the protocol (RESP 2) at `at`; `undefined` when it is not complete. */
+function endOf(bytes: Buffer, at: number): number | undefined {
+  const line = bytes.indexOf(CR, at)
+  if (line < 0 || line + 2 > bytes.length) return undefined
+  const kind = String.fromCharCode(bytes[at]!)
+  const size = Number(bytes.toString('latin1', at + 1, line))
+  let end: number | undefined = line + 2
+  if (kind === '$' && size >= 0) return end + size + 2 <= bytes.length ? end + size + 2 : undefined
+  if (kind === '*') for (let n = 0; n < size && end !== undefined; n++) end = endOf(bytes, end)
+  return end
+}
+
+/** Calls `onValue` with each complete value of what comes in pieces. */
+function eachValue(onValue: (value: Buffer) => void): (piece: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0)
+  return (piece) => {
+    rest = rest.length ? Buffer.concat([rest, piece]) : piece
+    let at = 0
+    for (let end = endOf(rest, at); end !== undefined; end = at < rest.length ? endOf(rest, at) : undefined) {
+      onValue(rest.subarray(at, end))
+      at = end
+    }
+    rest = rest.subarray(at)
+  }
+}
+
+/** Stands between a process and Redis on `port`: counts commands, and the scripts that wait for their answers, and can be away. */
+export async function startRedisProxy(port: number): Promise<RedisProxy> {
+  const sockets = new Set<Socket>()
+  const commands = new Map<string, number>()
+  let scripts = 0
+  let mostScripts = 0
+  let away = false
+  const track = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    return socket
+  }
+  const server = createServer({ noDelay: true }, (client) => {
+    track(client)
+    if (away) return client.destroy()
+    const redis = track(connect({ port, host: '127.0.0.1', noDelay: true }))
+    // Of commands without an answer, in order. Not on a connection with subscriptions, where messages come in between.
+    const waiting: string[] = []
+    const onCommand = eachValue((value) => {
+      const name = value.toString('latin1', value.indexOf('\n', value.indexOf('\n') + 1) + 1).split('\r', 1)[0]!.toLowerCase()
+      commands.set(name, (commands.get(name) ?? 0) + 1)
+      waiting.push(name)
+      if (name.startsWith('eval')) mostScripts = Math.max(mostScripts, ++scripts)
+    })
+    const onAnswer = eachValue(() => {
+      if (waiting.shift()?.startsWith('eval')) scripts--
+    })
+    client.on('data', (piece) => {
+      onCommand(piece)
+      redis.write(piece)
+    })
+    redis.on('data', (piece) => {
+      onAnswer(piece)
+      client.write(piece)
+    })
+    client.on('close', () => {
+      scripts -= waiting.splice(0).filter(name => name.startsWith('eval')).length
+      redis.destroy()
+    })
+    redis.on('close', () => client.destroy())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    commands,
+    get mostScripts() {
+      return mostScripts
+    },
+    reset() {
+      commands.clear()
+      mostScripts = scripts
+    },
+    stop() {
+      away = true
+      for (const socket of sockets) socket.destroy()
+    },
+    start() {
+      away = false
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
