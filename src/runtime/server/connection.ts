@@ -342,13 +342,13 @@ export class Connection implements SSEConnection, SinkEvents {
     const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed, restarts, text } as const
     const preamble = encodePreamble(retry, open, position)
     this.bytes += byteLength(preamble)
-    if (!this.#write(preamble)) this.#blocked = true
-    if (this.closed) return
     const { event, context: { insight } } = this
     this.#record = this.run(() => insight.onOpen(event, start))
     if (!insight.followsStreams) this.#context = undefined
     this.event = undefined
     this.start = nothingKnown
+    if (!this.#write(preamble)) this.#blocked = true
+    if (this.closed) return
     // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
     if (this.context.closing.aborted) this.sink.afterTick(() => this.leave())
   }

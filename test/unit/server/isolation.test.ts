@@ -38,6 +38,18 @@ async function open(path: string): Promise<SSEReader> {
 }
 
 describe('a response that throws when it is written to', () => {
+  it('by its first bytes: it counts as opened and closed, and its clean-up runs', async () => {
+    const { broken } = await start(false)
+    let cleaned = 0
+    server.route('/cleaned', () => () => void cleaned++)
+    broken.add('a')
+    await fetch(`${server.url}/cleaned?a`).then(answer => answer.text(), () => {})
+    await eventually(() => expect(cleaned).toBe(1))
+    const { connectionsTotal, closed } = server.context.insight
+    expect([connectionsTotal, Object.values(closed)]).toEqual([1, expect.arrayContaining([1])])
+    expect(server.left()).toEqual(NOTHING)
+  })
+
   it.each([0, 1, 2])('by a message: other readers of the channel get it, whichever is the broken one (%i)', async (index) => {
     const { broken } = await start(false)
     const readers = [await open('/channel?a'), await open('/channel?b'), await open('/channel?c')]
