@@ -52,6 +52,8 @@ export class Producer {
   #released?: Promise<void>
   readonly #writer: string
   #number = 0
+  /** The driver's last word: the error of an append or an ending that was given up. */
+  #refusal?: unknown
 
   constructor(private readonly context: ProducerContext, private readonly init: ProducerInit) {
     const { lease } = init
@@ -144,7 +146,7 @@ export class Producer {
         const again = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
         if (!again) {
           insight.onPublishError(name, error)
-          throw signal.aborted ? signal.reason : error
+          throw this.#refusal = signal.aborted ? signal.reason : error
         }
       }
       await pause(RETRY_MS, signal)
@@ -154,8 +156,10 @@ export class Producer {
   /** Tells readers how it ended, or they would wait for ever; unless the channel is another producer's by now, or has ended. */
   async #close(error: unknown): Promise<void> {
     const { lease } = this.init
-    if (isLost(error) || isEnded(error)) return
-    if (lease?.onLost === 'restart' && error instanceof SSEError && error.code === 'SHUTTING_DOWN') return lease.release()
+    // A source may fail with these codes as well: it may publish to another channel, or come from another server.
+    const isOwn = error === this.#refusal || error === this.#abort.signal.reason
+    if (isOwn && (isLost(error) || isEnded(error))) return
+    if (isOwn && lease?.onLost === 'restart' && error instanceof SSEError && error.code === 'SHUTTING_DOWN') return lease.release()
     return this.#finish({ error: { ...publicError(error), retry: false } })
   }
 
@@ -166,7 +170,7 @@ export class Producer {
         return void await driver.finish(name, closing, retention, lease?.token)
       }
       catch (error) {
-        if (over.aborted || !(isUnavailable(error) || await this.#mayHold(error))) throw error
+        if (over.aborted || !(isUnavailable(error) || await this.#mayHold(error))) throw this.#refusal = error
       }
       await pause(waitMs, over)
     }

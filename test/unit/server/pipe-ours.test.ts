@@ -74,6 +74,18 @@ describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
     expect(await failure(pipe('/secret', 'd'))).toMatchObject({ code: 'SOURCE_FAILED' })
   })
 
+  it.each(['CHANNEL_ENDED', 'LEASE_LOST', 'SHUTTING_DOWN', 'DRIVER_UNAVAILABLE', 'ABORTED'])('fails with the code of its error, also where a producer of this server may fail with that code itself: %s', async (code) => {
+    origin.route('/', async function* () {
+      yield 1
+      throw new SSEError(code, 'Of the other server.')
+    })
+    expect(await failure(pipe('/'))).toMatchObject({ code })
+    expect(await relay.channel('c').info()).toMatchObject({ ended: true, lastOffset: 1, error: { code, message: 'Of the other server.', retry: false } })
+    const run = relay.channel('run')
+    await run.run(async () => form(await fetch(origin.url)) as never, { onLost: 'restart' })
+    await eventually(async () => expect(await run.info()).toMatchObject({ ended: true, error: { code } }))
+  })
+
   it('fails with SOURCE_INTERRUPTED when it is asked to connect again, or is cut, and never ends as if complete', async () => {
     const gate = Promise.withResolvers<void>()
     origin.route('/leave', (_event, connection) => {
