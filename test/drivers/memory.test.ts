@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
+import { unpackData } from '../../src/runtime/server/drivers/packed-data'
+import type { LogEntry } from '../../src/runtime/server/drivers/types'
 import { describeDriver } from './suite'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
@@ -22,6 +24,22 @@ it('promise 4: forgets logs that nobody has written to, reads or fills, when a s
   const { epoch } = await driver.state('flood 99')
   expect((await driver.state('flood 99')).epoch).toBe(epoch)
   off()
+  await driver.close()
+})
+
+it('data that a reader or subscriber has outlives the log that drops it, though the log frees what only it has', async () => {
+  const retention = { ...RETENTION, maxMessages: 1 }
+  const driver = createMemoryDriver(RETENTION)
+  const texts = ['a', 'b', 'c', 'd'].map(letter => JSON.stringify(letter.repeat(100_000)))
+  await driver.append('c', [{ data: texts[0]! }], retention)
+  const { entries: [read] } = await driver.read('c', 0, { messages: 1, bytes: 1 })
+  let noticed: LogEntry[] = []
+  const off = await driver.subscribe('c', notice => notice.type === 'append' && (noticed = notice.entries))
+  await driver.append('c', [{ data: texts[1]! }], retention)
+  off()
+  await driver.append('c', [{ data: texts[2]! }], retention)
+  await driver.append('c', [{ data: texts[3]! }], retention)
+  expect([read!, ...noticed, ...(await driver.read('c', 0, { messages: 2, bytes: 1_000_000 })).entries].map(({ data }) => unpackData(data))).toEqual([texts[0], texts[1], texts[3]])
   await driver.close()
 })
 
