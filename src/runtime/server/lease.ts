@@ -31,6 +31,8 @@ export class Lease {
   readonly token = createEpoch(SECRET_LENGTH)
   /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
   onOver: (reason: SSEError) => void = () => {}
+  /** Whether it was renewed: until then it counts as never taken once it has run out. */
+  used = false
   #heldUntil = 0
   /** Since when the driver can be reached again; `undefined` while it cannot. Until then readers could not say that they read, either. */
   #reachedAt?: number = -Infinity
@@ -113,6 +115,7 @@ export class Lease {
       return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
     this.#heldUntil = askedAt + leaseMs
+    this.used = true
     void this.#listen()
     const { stopping, unreadMs: unread } = state!.lease!
     this.#reachedAt ??= performance.now()

@@ -3,6 +3,7 @@ import { formatPosition } from '../shared/position'
 import { aborted } from './abort'
 import type { AsyncContext } from './async-context'
 import { captureContext, outside } from './async-context'
+import { PRODUCER_LOST } from './drivers/lease-lost'
 import type { LeaseAnswer, LogOnLost, LogState } from './drivers/types'
 import { keepAlive } from './keep-alive'
 import type { KeptRequest } from './keep-alive'
@@ -146,9 +147,8 @@ export class Producers {
   }
 
   async #start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
-    const { name, retention } = channel
-    const { onLost = 'fail', ifEnded, unreadMs = false, epoch } = options
-    const lease = new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
+    const { ifEnded, epoch } = options
+    const lease = this.#leaseOf(channel, options)
     const { held, state } = await this.#acquire(lease, ifEnded === 'restart', epoch)
     if (!held || !state) {
       this.#standBy(channel, producer, options)
@@ -157,7 +157,9 @@ export class Producers {
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
     const produced = this.#produce(channel, signal => producer({ signal, ...place }), { lease })
     produced.done.catch((error) => {
-      if (error instanceof SSEError && error.code === 'LEASE_LOST') this.#standBy(channel, producer, options)
+      if (!hasCode(error, 'LEASE_LOST')) return
+      if (lease.used) this.#standBy(channel, producer, options)
+      else this.#afterUnusedLease(channel, producer, options).catch(this.init.report)
     })
     keepAlive(options.event, produced.through())
     return true
@@ -173,7 +175,7 @@ export class Producers {
       const answer = await this.#acquireOnce(lease, anew, epoch)
       if (answer.held || !answer.state?.lease?.tentative) return answer
       await pause(waitMs, closing)
-      if (closing.aborted) throw shuttingDown('start')
+      if (closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     }
   }
 
@@ -186,6 +188,28 @@ export class Producers {
       lease.release().catch(() => {})
       throw error
     }
+  }
+
+  /** A lease that was lost before it was used leaves no trace in the log: the process that had it tells readers, or starts again. */
+  async #afterUnusedLease(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
+    const { driver, over } = this.init
+    while (!over.aborted && !this.#ending) {
+      try {
+        if (options.onLost === 'restart') return void await this.#startOnce(channel, producer, { ...options, ifEnded: 'attach' })
+        const lease = this.#leaseOf(channel, options)
+        const { held } = await lease.acquire(false).finally(() => lease.close())
+        if (held) await driver.finish(channel.name, { error: PRODUCER_LOST.fail }, channel.retention, lease.token)
+        return
+      }
+      catch (error) {
+        if (!hasCode(error, 'DRIVER_UNAVAILABLE')) throw error
+      }
+      await pause(MAX_WAIT_MS, over)
+    }
+  }
+
+  #leaseOf({ name, retention }: ProducedChannel, { onLost = 'fail', unreadMs = false }: RunOptions): Lease {
+    return new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
   }
 
   /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
@@ -224,6 +248,10 @@ export class Producers {
     producer.done.then(over, over)
     return producer
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof SSEError && error.code === code
 }
 
 /** Ended for good: not by a loss after which a producer may be restarted. */

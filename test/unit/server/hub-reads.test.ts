@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { ChannelReader } from '../../../src/runtime/server/channel-reader'
 import { readChannel } from '../../../src/runtime/server/channel-read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
-import type { LogDriver, LogPage } from '../../../src/runtime/server/drivers/types'
+import type { LogDriver, LogNotice, LogPage } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub'
 import { RecentMemory } from '../../../src/runtime/server/recent-memory'
 import type { PositionRequest } from '../../../src/runtime/shared/position'
@@ -105,6 +105,42 @@ describe('a channel that moves while it is read', () => {
     await Promise.all(coming)
     for (const reader of readers) reader.close()
     expect(hub.size).toBe(0)
+  })
+
+  it('a read that is repeated names the message that it was asked for, also when newer ones have come meanwhile', async () => {
+    const inner = createMemoryDriver(DEFAULTS)
+    const { epoch } = await inner.state('c')
+    let notify!: (notice: LogNotice) => void
+    const asked: [number, string | undefined][] = []
+    const held = Promise.withResolvers<void>()
+    let hold = false
+    const markOf = (offset: number) => `m${offset}`
+    const reader = await new Hub({
+      ...inner,
+      async read(channel, after, limit, seen) {
+        const page = await inner.read(channel, after, limit)
+        if (hold) {
+          await held.promise
+          // As a driver does whose first attempt got no answer.
+          asked.push([after, seen?.mark])
+        }
+        return { ...page, mark: markOf(page.last), entries: page.entries.map(entry => ({ ...entry, mark: markOf(entry.offset) })) }
+      },
+      async subscribe(_, listener) {
+        notify = listener
+        return () => {}
+      },
+    }).reader('c', undefined, 'start')
+    await turns(2)
+    hold = true
+    notify({ type: 'changed' })
+    await inner.append('c', [{ data: '1' }], DEFAULTS)
+    notify({ type: 'append', epoch, follows: markOf(0), entries: [{ offset: 1, mark: markOf(1), data: '1' }] })
+    held.resolve()
+    await turns(5)
+    expect(asked.length).toBeGreaterThan(0)
+    for (const [after, mark] of asked) expect(mark).toBe(markOf(after))
+    reader.close()
   })
 
   it('readers get what was read while the log is read on, where more is written than a page', async () => {

@@ -75,6 +75,34 @@ describe.each(['fail', 'restart'] as const)('the answer to `acquire` is lost (on
   })
 })
 
+describe('the lease runs out before it was used', () => {
+  it.each(['fail', 'restart'] as const)('readers are told, or the producer starts again (onLost: %s)', async (onLost) => {
+    let started = 0
+    // Redis is away as soon as it has given the lease, and for longer than that.
+    const { lease } = drivers[0]!
+    drivers[0]!.lease = async (...args) => {
+      const answer = await lease(...args)
+      drivers[0]!.lease = lease
+      drivers[0]!.fail('all')
+      return answer
+    }
+    const reading = (async () => {
+      for await (const { data } of channel(1).subscribe()) return data
+    })().catch((error: SSEError) => error.code)
+    await channel().run(({ signal }) => {
+      if (++started > 1) return ['again']
+      return (async function* () {
+        await new Promise(stopped => signal.addEventListener('abort', stopped))
+        yield 'late'
+      })()
+    }, { onLost })
+    await eventually(async () => expect((await channel(1).info()).running).toBe(false))
+    drivers[0]!.heal()
+    expect(await reading).toBe(onLost === 'fail' ? 'PRODUCER_LOST' : 'again')
+    expect(started).toBe(onLost === 'fail' ? 1 : 2)
+  })
+})
+
 describe('other answers that are lost', () => {
   it.each<[FailingMethod, number]>([['lease', 1], ['lease', 2], ['finish', 2]])('a run completes, with each message once: %s, %i times', async (method, times) => {
     const begun = Promise.withResolvers<void>()
