@@ -137,6 +137,7 @@ describe('the redis driver: what is rejected, and when', () => {
     await turn()
     const begun = performance.now()
     const second = by(10_000, driver.append('slow', [message(2)], RETENTION)).then(outcome => ({ outcome, ms: performance.now() - begun }))
+    // This is what is tested: one that comes when the time of the second is nearly up.
     await sleep(850)
     const third = by(10_000, driver.append('slow', [message(3)], RETENTION))
     const { outcome, ms } = await second
