@@ -9,6 +9,10 @@ interface Waiting {
 /** Beyond this, a real timer fires at once. */
 const MAX_TIMER_MS = 0x7FFFFFFF
 
+/** How far `until` moves the clocks between two looks, and in all. */
+const STEP_MS = 25
+const MAX_UNTIL_MS = 60_000
+
 /**
  * Real time that a test can move forward, for what runs over real sockets: bytes take the time they take, and a limit of seconds
  * does not have to be waited for. Timers that were set before still fire in real time, only sooner.
@@ -66,15 +70,29 @@ export class MovingClock {
     // One that is due fires, and may set another that is due at once.
     for (let turn = 0; turn < 5; turn++) await new Promise<void>(resolve => this.#set(resolve, 1))
   }
+
+  /** Moves the clocks in small steps until `check` does not throw: as `eventually`, for what takes long. */
+  async until(check: () => unknown): Promise<unknown> {
+    const giveUpAt = performance.now() + MAX_UNTIL_MS
+    while (true) {
+      try {
+        return await check()
+      }
+      catch (error) {
+        if (performance.now() > giveUpAt) throw error
+      }
+      await this.move(STEP_MS)
+    }
+  }
 }
 
 /** A {@link MovingClock} for each test of the file. */
-export function useMovingClock(): Pick<MovingClock, 'move'> {
+export function useMovingClock(): Pick<MovingClock, 'move' | 'until'> {
   let clock: MovingClock
   beforeEach(() => {
     clock = new MovingClock()
     clock.install()
   })
   afterEach(() => clock.uninstall())
-  return { move: ms => clock.move(ms) }
+  return { move: ms => clock.move(ms), until: check => clock.until(check) }
 }
