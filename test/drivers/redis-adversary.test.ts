@@ -368,9 +368,11 @@ describe('the redis driver: what is kept', () => {
       await fails()
       expect(refused()).toHaveLength(1)
     }, { timeout: 10_000 })
+    // Before that, on a busy machine, it may have been away and back for other reasons.
+    const said = reports.length
     for (let n = 0; n < 3; n++) await fails()
     expect(refused()).toHaveLength(1)
-    expect(reports.length).toBeLessThanOrEqual(3)
+    expect(reports.slice(said)).toEqual([])
     const primary = new Redis(replica.url)
     await primary.replicaof('NO', 'ONE')
     primary.disconnect()
