@@ -87,6 +87,14 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
+  it('keeps a log that somebody fills, however long nothing is written to it', async () => {
+    const driver = createMemoryDriver(RETENTION)
+    const { state } = await driver.lease('c', { type: 'acquire', token: 'a', leaseMs: 2_000_000, onLost: 'fail' }, RETENTION)
+    await vi.advanceTimersByTimeAsync(1_000_000)
+    expect(await driver.lease('c', { type: 'renew', token: 'a', leaseMs: 1_000, onLost: 'fail' }, RETENTION)).toMatchObject({ held: true, state: { epoch: state!.epoch } })
+    await driver.close()
+  })
+
   it('keeps the epoch of a log that somebody follows, and drops its old messages by itself', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)

@@ -79,7 +79,7 @@ async function* count(from: number, signal: AbortSignal) {
 
 const run = (server: TestServer, name: string, onLost: 'fail' | 'restart') => server.channel(name).run(({ offset, signal }) => count(offset, signal), { onLost })
 
-/** Cuts the processes off, again and again, while `meanwhile` goes on. */
+/** Cuts the processes off, again and again, for random times, while `meanwhile` goes on. */
 async function disturbed(meanwhile: (isOver: () => boolean) => Promise<unknown>[], until: () => Promise<void>): Promise<void> {
   let over = false
   const all = [...meanwhile(() => over), ...processes.map(async (one) => {

@@ -138,6 +138,7 @@ describe('the redis driver: what is rejected, and when', () => {
     await turn()
     const begun = performance.now()
     const second = by(10_000, driver.append('slow', [message(2)], RETENTION)).then(outcome => ({ outcome, ms: performance.now() - begun }))
+    // This is what is tested: one that comes when the time of the second is nearly up.
     await sleep(850)
     const third = by(10_000, driver.append('slow', [message(3)], RETENTION))
     const { outcome, ms } = await second
@@ -368,9 +369,11 @@ describe('the redis driver: what is kept', () => {
       await fails()
       expect(refused()).toHaveLength(1)
     }, { timeout: 10_000 })
+    // Before that, on a busy machine, it may have been away and back for other reasons.
+    const said = reports.length
     for (let n = 0; n < 3; n++) await fails()
     expect(refused()).toHaveLength(1)
-    expect(reports.length).toBeLessThanOrEqual(3)
+    expect(reports.slice(said)).toEqual([])
     const primary = new Redis(replica.url)
     await primary.replicaof('NO', 'ONE')
     primary.disconnect()

@@ -458,7 +458,10 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await acquire('a', { leaseMs: SHORT_MS })
         expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(true)
         expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(false)
-        await new Promise(resolve => setTimeout(resolve, 2 * SHORT_MS))
+        // When as long a lease that was taken later is over, by the clock of the driver, this one would be.
+        const later = `${channel} later`
+        await driver.lease(later, { type: 'acquire', token: 'a', leaseMs: SHORT_MS, onLost: 'fail' }, RETENTION)
+        await eventually(async () => expect((await driver.state(later)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } }))
         expect(await driver.state(channel)).toMatchObject({ closing: {} })
         expect((await driver.state(channel)).closing).not.toHaveProperty('error')
         expect((await driver.state(channel)).lease).toBeUndefined()
@@ -522,10 +525,13 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
 
       it('outlives the retention of what it fills', async () => {
         const short = { ...RETENTION, maxMessages: 10, maxAgeMs: 50 }
-        const { state } = await driver.lease(channel, { type: 'acquire', token: 'a', leaseMs: 2_000, onLost: 'fail' }, short)
+        const { state } = await driver.lease(channel, { type: 'acquire', token: 'a', leaseMs: LEASE_MS, onLost: 'fail' }, short)
         await driver.append(channel, [message(1)], short, { id: 'a', number: 1, leased: true })
-        await new Promise(resolve => setTimeout(resolve, 300))
-        expect(await driver.lease(channel, { type: 'renew', token: 'a', leaseMs: 2_000, onLost: 'fail' }, short)).toMatchObject({ held: true, state: { epoch: state!.epoch } })
+        // Messages with three times the retention are gone, too.
+        const later = `${channel} later`
+        await driver.append(later, [message(1)], { ...short, maxAgeMs: 3 * short.maxAgeMs })
+        await eventually(async () => expect((await driver.read(later, 0, ALL)).entries).toEqual([]))
+        expect(await driver.lease(channel, { type: 'renew', token: 'a', leaseMs: LEASE_MS, onLost: 'fail' }, short)).toMatchObject({ held: true, state: { epoch: state!.epoch } })
         expect((await driver.append(channel, [message(2)], short, { id: 'a', number: 2, leased: true })).offsets).toEqual([2])
       })
     })

@@ -213,6 +213,7 @@ describe('producers on two servers and one Redis', () => {
   it.each([
     ['stopped for less than the lease', async () => {
       for (const node of redis.nodes) node.pause()
+      // This is what is tested: an outage of this length.
       await new Promise(resolve => setTimeout(resolve, LEASE_MS / 2))
       for (const node of redis.nodes) node.resume()
     }],
@@ -261,7 +262,8 @@ describe('producers on two servers and one Redis', () => {
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?to=100000&everyMs=10`)))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5)))
     for (const node of redis.nodes) node.pause()
-    await new Promise(resolve => setTimeout(resolve, 2 * LEASE_MS))
+    // The producer gives up when its lease is over.
+    await eventually(async () => expect(await sum()).toMatchObject({ started: 1, open: 0 }))
     for (const node of redis.nodes) node.resume()
     await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'error', 2 * LEASE_MS)))
     for (const reader of readers) expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST' })

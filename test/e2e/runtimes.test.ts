@@ -112,7 +112,7 @@ describe('a Worker without the signal of its requests', () => {
     const readers = await Promise.all(['push?id=left', 'channel/left'].map(path => SSEReader.open(`${server.url}/api/${path}`)))
     await Promise.all(readers.map(reader => reader.until(({ comments }) => comments.length > 0)))
     await Promise.all(readers.map(reader => reader.close()))
-    // So long must a timer be late.
+    // This is what is tested: for so long must a timer of such a runtime be late, and nothing happens there that could be waited for.
     await sleep(5_500)
     expect(await told()).toMatchObject({ connections: 2 })
     await using next = await SSEReader.open(`${server.url}/api/channel/left`)

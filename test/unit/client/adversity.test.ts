@@ -1,11 +1,21 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
+import { END, QUICK, all, data, failure, spyOnReading, spyOnRequests, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
+import { useMovingClock } from '../../support/moving-clock'
 
+const clock = useMovingClock()
 const harness = useHarness()
 const open = harness.open
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The headers of a stream and not one byte, until the client no longer waits for the first. */
+function mute(x: Exchange): void {
+  x.stream()
+  void clock.move(CONNECT_TIMEOUT_MS)
+}
 
 describe('a request that must not be repeated', () => {
   it('trap 40: a POST without a position is not repeated when the server asks to come back', async () => {
@@ -35,13 +45,13 @@ describe('polling', () => {
   it('is `connected` as soon as polling works, also when there is nothing new', async () => {
     harness.server.script(
       x => x.open({ position: 'e1.4' }).write(message(4, 'e1.4')).end(),
-      x => x.stream(), x => x.stream(),
+      mute, mute,
       (x) => {
         // As a server of ours: it waits for news only as long as it was asked to.
         if (x.query.waitMs === '0') x.batch([])
       },
     )
-    const source = open({ connectTimeoutMs: 1_000 })
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     const read = all(source)
     await eventually(() => expect(source).toMatchObject({ status: 'connected', transport: 'poll', position: 'e1.4' }))
     await eventually(() => expect(harness.server.exchanges.at(-1)!.query.waitMs).not.toBe('0'))
@@ -53,10 +63,10 @@ describe('polling', () => {
     let polls = 0
     harness.server.script(x => x.status(500), x => x.status(500), async (x) => {
       polls++
-      await new Promise(resolve => setTimeout(resolve, 10))
+      await clock.move(6_000)
       if (!x.closed) x.batch([])
     })
-    const source = open({ transports: ['poll'], silenceTimeoutMs: 60, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } })
+    const source = open({ transports: ['poll'], silenceTimeoutMs: 60_000, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } })
     const read = all(source)
     await eventually(() => expect(polls).toBeGreaterThan(12))
     // A third failure in a row would be the end.
@@ -90,25 +100,31 @@ describe('polling', () => {
 
   it('a batch may take longer than `connectTimeoutMs`, as long as some of it comes', async () => {
     const text = JSON.stringify({ type: 'batch', messages: Array.from({ length: 30 }, (_, n) => ({ id: `e1.${n + 1}`, data: n })), position: 'e1.30', ended: true, gap: null, pollMs: 0 })
+    const pieces = spyOnReading()
+    const read = () => pieces().filter(piece => text.includes(piece)).join('')
     harness.server.script(async (x) => {
       x.response.writeHead(200, { 'content-type': 'application/json' })
-      // A tenth of the time between each two parts, twice the whole of it for all.
-      for (let part = 0; part < 20; part++) {
-        x.write(text.slice(text.length * part / 20, text.length * (part + 1) / 20))
-        await new Promise(resolve => setTimeout(resolve, 50))
+      // Half of the time between each two parts, ten times the whole of it for all.
+      for (let part = 1; part <= 20; part++) {
+        x.write(text.slice(text.length * (part - 1) / 20, text.length * part / 20))
+        await eventually(() => expect(read()).toBe(text.slice(0, text.length * part / 20)))
+        await clock.move(CONNECT_TIMEOUT_MS / 2)
       }
       x.end()
     })
-    expect(await all(open({ transports: ['poll'], connectTimeoutMs: 500 }))).toHaveLength(30)
+    expect(await all(open({ transports: ['poll'], connectTimeoutMs: CONNECT_TIMEOUT_MS }))).toHaveLength(30)
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
   it('but one that stalls is given up', async () => {
-    harness.server.script((x) => {
+    const pieces = spyOnReading()
+    harness.server.script(async (x) => {
       x.response.writeHead(200, { 'content-type': 'application/json' })
       x.write('{"type":"batch",')
+      await eventually(() => expect(pieces()).toContain('{"type":"batch",'))
+      await clock.move(CONNECT_TIMEOUT_MS)
     }, x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
-    expect(data(await all(open({ transports: ['poll'], connectTimeoutMs: 100 })))).toEqual([1])
+    expect(data(await all(open({ transports: ['poll'], connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges).toHaveLength(2)
   })
 
@@ -123,8 +139,8 @@ describe('polling', () => {
   it('asks nothing of the options once it is closed', async () => {
     stubBrowser()
     let asked = 0
-    harness.server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
-    const source = open({ connectTimeoutMs: 1_000, headers: () => {
+    harness.server.script(mute, mute, x => x.batch([], { position: 'e1.0' }), () => {})
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS, headers: () => {
       asked++
       return {}
     } })
@@ -141,12 +157,12 @@ describe('polling', () => {
 describe('falling back', () => {
   it('trap 42: mute attempts with a good connection between them are not in a row', async () => {
     harness.server.script(
-      x => x.stream(),
+      mute,
       x => x.open().write(message(1)).end(control({ type: 'leave', retryMs: 1 })),
-      x => x.stream(),
+      mute,
       x => x.open().write(message(2)).end(END),
     )
-    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1, 2])
+    expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1, 2])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, false, false])
   })
 
@@ -156,11 +172,11 @@ describe('falling back', () => {
     let probes = 0
     let online = false
     harness.server.script(
-      x => x.stream(), x => x.stream(),
+      mute, mute,
       x => x.batch([], { position: 'e1.1' }),
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
     )
-    const source = open({ connectTimeoutMs: 1_000, headers: () => {
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS, headers: () => {
       if (online && ++probes) throw new Error('no token')
       return {}
     } })
@@ -176,8 +192,8 @@ describe('falling back', () => {
   })
 
   it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
-    harness.server.script(x => x.stream(), x => x.stream(), x => x.status(200, { hello: 'world' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
+    harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -190,8 +206,8 @@ describe('falling back', () => {
   })
 
   it('never polls if it may not', async () => {
-    harness.server.script(x => x.stream(), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: 500 })))).toEqual([1])
+    harness.server.script(mute, mute, mute, x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.some(x => x.isPoll)).toBe(false)
   })
 })
@@ -201,7 +217,7 @@ describe('a loop that is slow', () => {
     const browser = stubBrowser()
     const messages = Array.from({ length: 200 }, (_, index) => ({ id: `e1.${index + 1}`, data: index + 1 }))
     harness.server.script(
-      x => x.stream(), x => x.stream(),
+      mute, mute,
       x => x.batch(messages),
       x => x.open({ position: 'e1.0' }),
       (x) => {
@@ -209,7 +225,7 @@ describe('a loop that is slow', () => {
         x.open({ position: x.position }).write(messages.slice(from).map(one => message(one.data, one.id)).join('')).end(END)
       },
     )
-    const source = open({ connectTimeoutMs: 1_000 })
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
     browser.dispatchEvent(new Event('online'))
     // The stream is there, and has shown its first bytes; but nobody has read what the poll has brought.
@@ -221,16 +237,18 @@ describe('a loop that is slow', () => {
 
   it('is not taken for a silent server', async () => {
     harness.server.script((x) => {
-      x.open().write(Array.from({ length: 100 }, (_, n) => message(n)).join(''))
+      x.stream(control({ type: 'open' }) + Array.from({ length: 100 }, (_, n) => message(n)).join(''))
     })
-    const source = open({ silenceTimeoutMs: 30 })
+    const source = open({ silenceTimeoutMs: 30_000 })
     const iterator = source[Symbol.asyncIterator]()
+    // In one piece with the messages: the first of them waits to be read.
     await eventually(() => expect(source.status).toBe('connected'))
     // Many times the limit, in which nothing is read.
-    await new Promise(resolve => setTimeout(resolve, 200))
+    for (let n = 0; n < 7; n++) await clock.move(30_000)
     expect([source.status, harness.server.exchanges.length, harness.server.exchanges[0]!.closed]).toEqual(['connected', 1, false])
     for (let n = 0; n < 100; n++) expect((await iterator.next()).value?.data).toBe(n)
     // Whereas now it is silent.
+    await clock.move(30_000)
     await eventually(() => expect(harness.server.exchanges.length).toBeGreaterThan(1))
     await iterator.return!()
   })
@@ -238,23 +256,27 @@ describe('a loop that is slow', () => {
 
 describe('a server that lies', () => {
   it.each(['99999999999', '9'.repeat(400)])('a `retry` of %.20s does not make the client hammer it', async (retry) => {
+    const requests = spyOnRequests(harness.server.url)
     harness.server.script(x => x.stream(`retry: ${retry}\n\n`).end())
     const source = open({ reconnect: { minDelayMs: 1, maxDelayMs: 2 } })
     const read = all(source)
     await eventually(() => expect(source.status).toBe('reconnecting'))
-    for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
-    expect(harness.server.exchanges).toHaveLength(1)
+    // A timer that is too long fires at once.
+    await clock.move(60)
+    expect(requests()).toBe(1)
     source.close()
     await read
   })
 
   it('nor does a `leave` or a heartbeat of a year', async () => {
+    const requests = spyOnRequests(harness.server.url)
     harness.server.script(x => x.open({ heartbeatMs: 31_536_000_000 }).write(message(1)).end(control({ type: 'leave', retryMs: 31_536_000_000 })))
     const source = open()
     const read = all(source)
     await eventually(() => expect(source.status).toBe('reconnecting'))
-    for (let n = 0; n < 30; n++) await new Promise(resolve => setTimeout(resolve, 2))
-    expect(harness.server.exchanges).toHaveLength(1)
+    // A timer that is too long fires at once.
+    await clock.move(60)
+    expect(requests()).toBe(1)
     source.close()
     expect(data(await read)).toEqual([1])
   })

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, vi } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
@@ -54,6 +54,20 @@ export async function failure(source: SSESource): Promise<SSEError> {
 }
 
 export const data = (messages: SSEMessage[]) => messages.map(one => one.data)
+
+/** Requests to `url` that were begun in this test, whether or not they have arrived. */
+export function spyOnRequests(url: string): () => number {
+  const fetched = vi.spyOn(globalThis, 'fetch')
+  onTestFinished(() => void fetched.mockRestore())
+  return () => fetched.mock.calls.filter(([asked]) => String(asked).startsWith(url)).length
+}
+
+/** Pieces of text that clients have read so far, in this test. */
+export function spyOnReading(): () => string[] {
+  const decode = vi.spyOn(TextDecoder.prototype, 'decode')
+  onTestFinished(() => void decode.mockRestore())
+  return () => decode.mock.results.map(({ value }) => value)
+}
 
 /** Node has no window: what listens to it gets this one. */
 export function stubBrowser(): EventTarget {

@@ -1,11 +1,13 @@
 import { describe, expect, it, vi } from 'vitest'
 import { failOnUnhandledRejections } from '../../support/unhandled'
+import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, all, data, failure, useHarness } from './harness'
+import { END, all, data, failure, spyOnReading, spyOnRequests, useHarness } from './harness'
 
 failOnUnhandledRejections()
 
+const clock = useMovingClock()
 const harness = useHarness()
 const open = harness.open
 
@@ -15,12 +17,6 @@ const NO_POSITIONS: unknown[] = [null, 5, true, {}, [], { toString: 1 }, 'a\r\nb
 
 /** As vitest has it, an array of its own is several arguments. */
 const rows = (values: unknown[]): [unknown][] => values.map(value => [value])
-
-/** Requests that came within so many turns of 2 ms. */
-async function requestsWithin(turns: number): Promise<number> {
-  for (let n = 0; n < turns; n++) await new Promise(resolve => setTimeout(resolve, 2))
-  return harness.server.exchanges.length
-}
 
 describe('control messages with the wrong types', () => {
   it.each(rows(NO_POSITIONS))('a position of %j is not adopted: the client goes on from the one it had', async (position) => {
@@ -35,11 +31,13 @@ describe('control messages with the wrong types', () => {
   })
 
   it.each(rows(NONSENSE.filter(value => typeof value !== 'number' || value < 0)))('a `leave` in %j does not make the client hammer the server', async (retryMs) => {
+    const requests = spyOnRequests(harness.server.url)
     harness.server.script(x => x.open().end(control({ type: 'leave', retryMs })))
     const source = open({ reconnect: { minDelayMs: 36_000_000, maxDelayMs: 36_000_000 } })
     const read = all(source)
     await vi.waitFor(() => expect(source.status).toBe('reconnecting'), { timeout: 5_000 })
-    expect(await requestsWithin(20)).toBe(1)
+    await clock.move(40)
+    expect(requests()).toBe(1)
     source.close()
     await read
   })
@@ -74,11 +72,15 @@ describe('batches with the wrong types', () => {
   })
 
   it.each(rows(NONSENSE))('a `pollMs` of %j does not make the client hammer the server', async (pollMs) => {
+    const requests = spyOnRequests(harness.server.url)
+    const pieces = spyOnReading()
     harness.server.script((x: Exchange) => x.batch([], { pollMs, position: 'e1.0' }))
     const source = open({ transports: ['poll'], reconnect: { minDelayMs: 36_000_000, maxDelayMs: 36_000_000 } })
     const read = all(source)
-    await vi.waitFor(() => expect(source.status).toBe('connected'), { timeout: 5_000 })
-    expect(await requestsWithin(20)).toBeLessThanOrEqual(2)
+    // The first poll does not wait, and the second is not answered at once by a server that is honest.
+    await vi.waitFor(() => expect(pieces().filter(piece => piece.includes('"batch"'))).toHaveLength(2), { timeout: 20_000 })
+    await clock.move(40)
+    expect(requests()).toBe(2)
     source.close()
     await read
   })
@@ -115,6 +117,7 @@ describe('answers that are errors', () => {
   })
 
   it.each([...NONSENSE.map(value => JSON.stringify({ type: 'pending', message: value, retryMs: value })), 'null', '5', '"x"', '[]', '{"data":null}', '{"data":5}'])('503 with %s is tried again, after a while', async (body) => {
+    const requests = spyOnRequests(harness.server.url)
     harness.server.script((x) => {
       x.response.writeHead(503, { 'content-type': 'application/json' })
       x.end(body)
@@ -122,7 +125,8 @@ describe('answers that are errors', () => {
     const source = open({ reconnect: { minDelayMs: 36_000_000, maxDelayMs: 36_000_000 } })
     const read = all(source)
     await vi.waitFor(() => expect(source).toMatchObject({ status: 'reconnecting', error: { statusCode: 503, retry: true } }), { timeout: 5_000 })
-    expect(await requestsWithin(20)).toBe(1)
+    await clock.move(40)
+    expect(requests()).toBe(1)
     source.close()
     await read
   })

@@ -1,19 +1,31 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
+import type { SSESource } from '../../../src/runtime/client'
 import { refusalOf } from '../../../src/runtime/client/response'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, stubBrowser, useHarness } from './harness'
+import { END, QUICK, all, data, failure, spyOnReading, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
+import { useMovingClock } from '../../support/moving-clock'
+import { turns } from '../../support/random'
 
+const clock = useMovingClock()
 const harness = useHarness()
 const { sources, open } = harness
 let server: ScriptedServer
 beforeEach(() => {
   server = harness.server
 })
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The headers of a stream and not one byte, until the client no longer waits for the first. */
+function mute(x: Exchange): void {
+  x.stream()
+  void clock.move(CONNECT_TIMEOUT_MS)
+}
 
 describe('messages', () => {
   it('gives each once, in order, with id, name and data; control messages are none', async () => {
@@ -42,6 +54,7 @@ describe('messages', () => {
         x.stream()
         for (const chunk of chunks) {
           x.write(chunk)
+          // What is written in one turn arrives in one piece.
           await new Promise(resolve => setTimeout(resolve))
         }
         x.end(END)
@@ -77,10 +90,12 @@ describe('messages', () => {
       while (!x.closed && written < 100_000_000) await new Promise<void>(resolve => x.response.write(message('x'.repeat(100_000)), () => (written += 100_000, resolve())))
     })
     const source = open()
+    // Both ends are in this process: what the one takes, the other writes within a few turns.
     await vi.waitFor(async () => {
       const before = written
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await turns(100)
       expect(written).toBe(before)
+      expect(written).toBeGreaterThan(0)
     }, { timeout: 20_000 })
     expect(written).toBeLessThan(50_000_000)
     const iterator = source[Symbol.asyncIterator]()
@@ -132,14 +147,27 @@ describe('reconnects', () => {
     expect(server.exchanges[0]!.request.headers['content-type']).toBe('application/json')
   })
 
+  /** Lets the 60 s pass for which a source was told to wait, and nothing happens before that. */
+  async function retryAfter(source: SSESource): Promise<void> {
+    await eventually(() => expect(source.status).toBe('reconnecting'))
+    const dueInMs = source.error!.retryAt! - Date.now()
+    expect(dueInMs).toBeGreaterThan(40_000)
+    await clock.move(dueInMs - 15_000)
+    expect(source.error!.retryAt).toBeDefined()
+    await clock.move(15_000)
+  }
+
   it('trap 39: waits for Retry-After', async () => {
     let refusedAt = 0
     server.script((x) => {
       refusedAt = performance.now()
-      x.status(429, '', { 'retry-after': '1' })
+      x.status(429, '', { 'retry-after': '60' })
     }, x => x.stream().end(END))
-    await all(open())
-    expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(990)
+    const source = open()
+    const read = all(source)
+    await retryAfter(source)
+    await read
+    expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(59_990)
   })
 
   it.each([
@@ -152,13 +180,16 @@ describe('reconnects', () => {
     let waited = 0
     server.script((x) => {
       refusedAt = performance.now()
-      x.status(status, body, { 'retry-after': '1' })
+      x.status(status, body, { 'retry-after': '60' })
     }, (x) => {
       waited = performance.now() - refusedAt
       x.stream().end(END)
     })
-    await all(open())
-    expect(waited).toBeGreaterThanOrEqual(990)
+    const source = open()
+    const read = all(source)
+    await retryAfter(source)
+    await read
+    expect(waited).toBeGreaterThanOrEqual(59_990)
     server.script(x => x.status(status, body), x => x.stream().end(END))
     const last = open({ reconnect: { ...QUICK.reconnect, maxAttempts: 1 } })
     if (failed) expect(await failure(last)).toMatchObject({ code: 'GAVE_UP', statusCode: status })
@@ -224,17 +255,20 @@ describe('reconnects', () => {
   })
 
   it('trap 38: so does a connection that holds', async () => {
-    server.script(async (x) => {
+    // For as long as a silence may be, in two parts: with a sign of life between them, it is no silence.
+    const holds = async (x: Exchange) => {
+      const position = `e1.${server.exchanges.length}`
       x.open()
-      await new Promise(resolve => setTimeout(resolve, 60))
+      await eventually(() => expect(sources[0]!.status).toBe('connected'))
+      await clock.move(15_000)
+      x.write(`id: ${position}\n\n`)
+      await eventually(() => expect(sources[0]!.position).toBe(position))
+      await clock.move(15_000)
       x.cut()
-    }, x => x.cut(), async (x) => {
-      x.open()
-      await new Promise(resolve => setTimeout(resolve, 60))
-      x.cut()
-    }, x => x.stream().end(END))
-    // Two failures in a row would be one too many; between the second and the third the stream has held.
-    await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 5 } }))
+    }
+    server.script(holds, x => x.cut(), holds, x => x.stream().end(END))
+    // Three failures in a row would be one too many; between the second and the third the stream has held.
+    await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))
     expect(server.exchanges).toHaveLength(4)
   })
 
@@ -263,8 +297,8 @@ describe('reconnects', () => {
 
 describe('silence', () => {
   it('trap 42: an answer without first bytes is given up', async () => {
-    server.script(x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
+    server.script(mute, x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
   })
 
   it('a stream that falls silent is given up after 2.5 heartbeats', async () => {
@@ -273,11 +307,16 @@ describe('silence', () => {
   })
 
   it('heartbeats are a sign of life', async () => {
+    const pieces = spyOnReading()
+    const heartbeats = () => pieces().filter(piece => piece === ':\n\n').length
     server.script(async (x) => {
-      x.open({ heartbeatMs: 200 })
-      for (let n = 0; n < 8; n++) {
-        await new Promise(resolve => setTimeout(resolve, 80))
+      x.open({ heartbeatMs: 20_000 })
+      await eventually(() => expect(sources[0]!.status).toBe('connected'))
+      // A stream would be silent after 50 s.
+      for (let n = 1; n <= 8; n++) {
+        await clock.move(20_000)
         x.write(':\n\n')
+        await eventually(() => expect(heartbeats()).toBe(n))
       }
       x.end(message(1) + END)
     })
@@ -288,12 +327,12 @@ describe('silence', () => {
   it('trap 42: two mute attempts in a row hand over to polling, at the same position', async () => {
     server.script(
       x => x.open({ position: 'e1.4' }).write(message(5, 'e1.5')).end(),
-      x => x.stream(),
-      () => {},
+      mute,
+      () => void clock.move(CONNECT_TIMEOUT_MS),
       x => x.batch([{ id: 'e1.6', data: 6 }]),
       x => x.batch([{ id: 'e1.7', data: 7 }], { ended: true }),
     )
-    const source = open({ connectTimeoutMs: 1_000 })
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     expect(data(await all(source))).toEqual([5, 6, 7])
     expect(source.transport).toBe('poll')
     expect(server.exchanges.map(x => [x.isPoll, x.position])).toEqual([[false, undefined], [false, 'e1.5'], [false, 'e1.5'], [true, 'e1.5'], [true, 'e1.6']])
@@ -301,8 +340,8 @@ describe('silence', () => {
   })
 
   it('trap 42: goes back to the stream when a source cannot be polled', async () => {
-    server.script(x => x.stream(), x => x.stream(), x => x.status(406, { message: 'no' }), x => x.stream(), x => x.stream(), x => x.stream(message(1)).end(END))
-    expect(data(await all(open({ connectTimeoutMs: 1_000 })))).toEqual([1])
+    server.script(mute, mute, x => x.status(406, { message: 'no' }), mute, mute, x => x.stream(message(1)).end(END))
+    expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
@@ -310,13 +349,13 @@ describe('silence', () => {
     const browser = stubBrowser()
     let waiting: (() => void) | undefined
     server.script(
-      x => x.stream(), x => x.stream(),
+      mute, mute,
       x => x.batch([], { position: 'e1.1' }),
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }])),
       x => x.open({ position: 'e1.1' }),
       x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')).end(END),
     )
-    const source = open({ connectTimeoutMs: 1_000 })
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     const messages = all(source)
     await eventually(() => expect(waiting).toBeDefined())
     // Back on line: the browser's own sign that a network may be another one.
@@ -331,12 +370,12 @@ describe('silence', () => {
     const browser = stubBrowser()
     let waiting: (() => void) | undefined
     server.script(
-      x => x.stream(), x => x.stream(),
+      mute, mute,
       x => x.batch([], { position: 'e1.1' }),
       x => void (waiting = () => x.batch([{ id: 'e1.2', data: 2 }], { ended: true })),
-      x => x.stream(),
+      mute,
     )
-    const source = open({ connectTimeoutMs: 1_000 })
+    const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     const messages = all(source)
     await eventually(() => expect(waiting).toBeDefined())
     browser.dispatchEvent(new Event('online'))

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { SSEClientOptions } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'
+import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
 import { all, failure, useHarness } from './harness'
 
+const clock = useMovingClock()
 const harness = useHarness()
 
 describe('what `error` says', () => {
@@ -21,14 +23,15 @@ describe('what `error` says', () => {
 
   it('`retryAt` says when, as long as it is waited for', async () => {
     let answer: (() => void) | undefined
-    harness.server.script(x => x.status(503, '', { 'retry-after': '1' }), x => void (answer = () => x.open()))
+    harness.server.script(x => x.status(503, '', { 'retry-after': '60' }), x => void (answer = () => x.open()))
     const startedAt = Date.now()
     const source = harness.open()
     void all(source)
     await eventually(() => expect(source.status).toBe('reconnecting'))
     expect(source.error).toMatchObject({ statusCode: 503, retry: true })
-    expect(source.error!.retryAt! - startedAt).toBeGreaterThanOrEqual(1_000)
-    expect(source.error!.retryAt! - Date.now()).toBeLessThanOrEqual(1_000)
+    expect(source.error!.retryAt! - startedAt).toBeGreaterThanOrEqual(60_000)
+    expect(source.error!.retryAt! - Date.now()).toBeLessThanOrEqual(60_000)
+    await clock.move(60_000)
     await eventually(() => expect(answer).toBeDefined())
     // It is being tried.
     expect(source).toMatchObject({ status: 'reconnecting', error: { statusCode: 503, retry: true, retryAt: undefined } })

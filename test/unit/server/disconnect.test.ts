@@ -1,8 +1,9 @@
 import { defineEventHandler, readBody, setResponseHeaders } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/sse-connection'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import { eventually } from '../../support/conditions'
+import { MovingClock } from '../../support/moving-clock'
 import { RawSocket } from '../../support/raw-http'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
@@ -356,18 +357,29 @@ describe('a client that leaves', () => {
 
 describe('heartbeats', () => {
   it('are sent only when nothing else was', async () => {
+    const clock = new MovingClock()
+    clock.install()
+    onTestFinished(() => clock.uninstall())
     const gate = Promise.withResolvers<void>()
+    const items = Array.from({ length: 20 }, () => Promise.withResolvers<void>())
     server.route('/', async function* (_event: unknown, connection: SSEConnection) {
-      for (let i = 0; i < 20; i++) {
+      for (const [i, { promise }] of items.entries()) {
+        await promise
         yield i
-        await new Promise(resolve => setTimeout(resolve, 20))
       }
       await Promise.race([gate.promise, new Promise(resolve => connection.signal.addEventListener('abort', resolve))])
-    }, { heartbeatMs: 200 })
+    }, { heartbeatMs: 20_000 })
     await using reader = await SSEReader.open(server.url)
-    await reader.until(r => r.data.length === 20)
+    for (const [i, { resolve }] of items.entries()) {
+      resolve()
+      await reader.until(r => r.data.length === i + 1)
+      await clock.move(15_000)
+    }
     expect(reader.comments).toEqual([])
-    await reader.until(r => r.comments.length === 2)
+    for (const count of [1, 2]) {
+      await clock.move(20_000)
+      await reader.until(r => r.comments.length === count)
+    }
     expect(reader.comments).toEqual(['', ''])
     expect(reader.raw.endsWith('\n\n:\n\n:\n\n')).toBe(true)
     gate.resolve()

@@ -1,9 +1,10 @@
 import { getEventListeners } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
+import { MovingClock } from '../../support/moving-clock'
 import { turns } from '../../support/random'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { createFailingDriver } from '../../../src/runtime/test'
@@ -378,6 +379,9 @@ describe('when the driver cannot be reached', () => {
   })
 
   it('a reader that waits for the driver and leaves meanwhile leaves nothing', async () => {
+    const clock = new MovingClock()
+    clock.install()
+    onTestFinished(() => clock.uninstall())
     const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
     for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
     let reads = 0
@@ -388,11 +392,14 @@ describe('when the driver cannot be reached', () => {
     }
     const reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(0))
+    // It asks again as long as it is there.
+    const { failed: first } = driver
+    await clock.move(600)
+    await eventually(() => expect(driver.failed).toBeGreaterThan(first))
     await reader.close()
     await eventually(() => expect(server.left()).toEqual(NOTHING))
     const { failed: refused } = driver
-    // One more answer may have been on its way; nobody asks again.
-    await new Promise(resolve => setTimeout(resolve, 700))
+    await clock.move(2_000)
     expect(driver.failed).toBe(refused)
   })
 })

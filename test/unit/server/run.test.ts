@@ -4,7 +4,7 @@ import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers'
 import { SSEError } from '../../../src/runtime/shared/errors'
-import { eventually } from '../../support/conditions'
+import { useMovingClock } from '../../support/moving-clock'
 import { createFailingDriver } from '../../../src/runtime/test'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
@@ -14,6 +14,9 @@ import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
 
 failOnUnhandledRejections()
+
+/** Leases and windows take hundreds of milliseconds: their time is moved. */
+const { until: eventually } = useMovingClock()
 
 const LEASE_MS = 800
 
@@ -336,7 +339,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await reader.until(({ data }) => data.length === 1)
     drivers[0]!.fail('all')
     const cutAt = performance.now()
-    await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
+    await eventually(() => expect(reader.controls.at(-1)?.type).toBe('error'))
     expect(performance.now() - cutAt).toBeLessThan(2 * LEASE_MS)
     expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', statusCode: 503, retry: false })
     await using late = await SSEReader.open(`${servers[1]!.url}/c`)
@@ -390,8 +393,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await using reader = await SSEReader.open(`${servers[1]!.url}/c`)
     await reader.until(({ data }) => data.length === 1)
     drivers[0]!.fail('all')
-    await reader.until(({ controls }) => controls.at(-1)?.type === 'error')
-    expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', retry: true })
+    await eventually(() => expect(reader.controls.at(-1)).toMatchObject({ code: 'PRODUCER_LOST', retry: true }))
     const next = producer(1)
     await next.start({ onLost: 'restart' })
     next.finish()
