@@ -179,6 +179,6 @@ it('the playground\'s job: kill -9 of the instance that does it, and its page sa
   await eventually(async () => expect(Number.parseFloat(await tab.page.getByTestId('percent').innerText())).toBeGreaterThan(1))
   expect(instancesOf(tab, 'GET /api/jobs/:id/stream')).toEqual([servers[1].pid])
   await servers[0].stop('SIGKILL')
-  await eventually(async () => expect(await tab.page.getByRole('alert').innerText()).toContain('has gone before it was complete'))
+  await eventually(async () => expect(await tab.page.getByRole('alert').innerText()).toContain('stopped before the stream was complete'))
   expect(problems).toEqual([])
 })
