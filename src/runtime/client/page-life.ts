@@ -24,5 +24,6 @@ export function watchPage(signal: AbortSignal, listener: (event: PageEvent) => v
 }
 
 export function isHidden(): boolean {
-  return globalThis.document?.visibilityState === 'hidden'
+  // Servers read routes with `openSSE`, too, and their types know no document.
+  return (globalThis as { document?: { visibilityState: string } }).document?.visibilityState === 'hidden'
 }

@@ -4,6 +4,7 @@ import type { ResolvedHandlerOptions } from './options'
 import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
 import { createProcessDriver } from './drivers/process-driver'
+import { makeErrorsKnownToH3 } from './h3-errors'
 import { Heartbeats, OwnHeartbeats } from './heartbeat'
 import { Hub } from './hub'
 import { Insight } from './insight'
@@ -45,6 +46,7 @@ export interface SSEContextInit {
 }
 
 export function createSSEContext({ options, limits = {}, driver: store = createMemoryDriver(options.retention), report = reportToConsole }: SSEContextInit): SSEContext {
+  makeErrorsKnownToH3()
   const driver = createProcessDriver(store)
   const tracked = new Set<Promise<unknown>>()
   const connections = new Set<Connection>()

@@ -57,7 +57,7 @@ export class HubChannel {
   #lostAt = Infinity
 
   /** `after` is where its first reader is likely to begin. */
-  constructor(readonly name: string, readonly driver: LogDriver, readonly gate: ReadGate, private readonly memory: RecentMemory, after: number) {
+  constructor(readonly name: string, readonly driver: LogDriver, readonly gate: Pick<ReadGate, 'run'>, private readonly memory: RecentMemory, after: number) {
     this.ready = this.#start(after)
     // Every reader awaits it; when all have gone, nobody does.
     this.ready.catch(() => {})

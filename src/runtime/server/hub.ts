@@ -14,7 +14,7 @@ export class Hub {
   readonly #channels = new Map<string, HubChannel>()
   readonly #driver: LogDriver
   readonly #memory: RecentMemory
-  readonly #gate: ReadGate
+  readonly #gate: Pick<ReadGate, 'run'>
 
   constructor(driver: LogDriver, memory = new RecentMemory()) {
     this.#driver = driver

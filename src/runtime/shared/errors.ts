@@ -53,19 +53,6 @@ export class SSEError extends Error {
   readonly retryAt?: number
   readonly details: Record<string, unknown>
 
-  /** How h3 1 knows an error that was made to be answered with: so a 4xx is, with its text and code, and is not logged. */
-  static readonly __h3_error__ = true
-
-  /** For h3: whether it is logged, and its text kept from the client. */
-  get unhandled(): boolean {
-    return this.statusCode >= 500
-  }
-
-  /** For h3: what its answer has besides the text. */
-  get data(): { code: string } {
-    return { code: this.code }
-  }
-
   constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code

@@ -144,7 +144,7 @@ export interface LogDriver {
    */
   readonly recheckMaxMs?: number
   /** Where background reads wait for their turn, for a driver that reads in the background itself. Default: one of the hub's own. */
-  readonly gate?: ReadGate
+  readonly gate?: Pick<ReadGate, 'run'>
   /**
    * Appends all of `entries`, in order and adjacent, or none. Resolves when they are kept.
    * What `retention.named` has becomes the log's own retention, as with `finish`, and with `lease` where that takes the lease.
