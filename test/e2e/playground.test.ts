@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { startBalancer } from '../support/balancer'
 import { launchBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
@@ -130,6 +131,22 @@ describe('the feed', () => {
     }
     await eventually(async () => expect(await other.locator('.entries .text').allInnerTexts()).toEqual(['Third news', 'Second news', 'First news']))
     expect(problems).toEqual([])
+  })
+
+  it('has a message once, although the browser sends its POST again because the answer was lost', async () => {
+    let posts = 0
+    const front = await startBalancer(() => [server], ({ method }) => method === 'POST' && ++posts === 1)
+    await page.goto(`${front.url}/feed`)
+    await eventually(async () => expect(await status()).toBe('connected'))
+    for (const text of ['Sent twice', 'Sent once']) {
+      await page.getByLabel('News').fill(text)
+      await page.getByRole('button', { name: 'Publish' }).click()
+      await eventually(async () => expect(await page.getByText(text, { exact: true }).count()).toBeGreaterThan(0))
+    }
+    expect(posts).toBe(3)
+    expect(await page.locator('.entries .text').allInnerTexts()).toEqual(['Sent once', 'Sent twice'])
+    expect(problems).toEqual([])
+    await front.close()
   })
 
   it('goes on without a reload when the server is killed and started again', async () => {

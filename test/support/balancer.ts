@@ -12,12 +12,17 @@ export interface Balancer {
  * Hands each request to the first of `order` that takes it, as a balancer does in front of instances: the one that is gone is passed
  * over, and what it had begun to answer is cut.
  */
-export async function startBalancer(order: (request: IncomingMessage) => { port: number }[]): Promise<Balancer> {
+export async function startBalancer(
+  order: (request: IncomingMessage) => { port: number }[],
+  /** Closes the connection instead of passing the answer on, although the request was served. */
+  losesAnswer: (request: IncomingMessage) => boolean = () => false,
+): Promise<Balancer> {
   const forward = (incoming: IncomingMessage, outgoing: ServerResponse, [first, ...others]: { port: number }[]) => {
     if (!first) return void outgoing.writeHead(502).end()
     const { method, url: path, headers } = incoming
     // A connection for each: what is idle and gets cut off is nobody's failure.
     const upstream = request({ host: '127.0.0.1', port: first.port, method, path, headers, agent: false }, (answer) => {
+      if (losesAnswer(incoming)) return void outgoing.destroy()
       outgoing.writeHead(answer.statusCode!, answer.headers)
       outgoing.flushHeaders()
       answer.pipe(outgoing)

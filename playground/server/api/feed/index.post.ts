@@ -3,7 +3,7 @@ export default defineEventHandler(async (event) => {
   const text = read(body, 'text')
   if (!text) throw refuse('Please write something.')
   const title = read(body, 'title')
-  const id = await feedChannel().publish({ ...(title && { title }), author: read(body, 'author') || 'Somebody', text, at: new Date().toISOString() })
+  const id = await feedChannel().publish({ ...(title && { title }), author: read(body, 'author') || 'Somebody', text, at: new Date().toISOString() }, { key: idempotencyKey(event) })
   return { id }
 })
 

@@ -5,6 +5,6 @@ export default defineEventHandler(async (event) => {
   if (!receiver) throw createError({ statusCode: 422, message: 'Please say for whom it is.' })
   if (typeof text !== 'string' || !text.trim()) throw createError({ statusCode: 422, message: 'Please write something.' })
   if (text.length > NOTICE_LIMIT) throw createError({ statusCode: 422, message: `Expected at most ${NOTICE_LIMIT} characters, got ${text.length}.` })
-  const id = await noticesOf(receiver.id).publish({ from: user.name, text: text.trim(), at: new Date().toISOString() })
+  const id = await noticesOf(receiver.id).publish({ from: user.name, text: text.trim(), at: new Date().toISOString() }, { key: idempotencyKey(event) })
   return { id }
 })
