@@ -4,55 +4,47 @@ import { createNodeResolver, importX } from 'eslint-plugin-import-x'
 const runtime = './src/runtime'
 const server = `${runtime}/server`
 
-/**
- * The import arrows: shared ← drivers ← replay ← hub ← connection ← response ← utils, and shared ← client ← app.
- * Each zone says what the files of `target` may not import.
- */
+/** Rooms of `src/runtime/server`, from the ground up, and which of the others each may import. `shared/` is open to all. */
+const ROOMS = {
+  lib: [],
+  wire: ['lib'],
+  tickets: ['wire'],
+  http: ['lib', 'wire'],
+  // With options.ts, which all rooms from here on may import.
+  drivers: ['lib', 'wire'],
+  limits: ['lib', 'http', 'serve/stream-source.ts'],
+  insight: ['wire', 'http', 'connection/types.ts'],
+  hub: ['lib', 'wire', 'drivers'],
+  connection: ['lib', 'wire', 'http', 'insight'],
+  producers: ['lib', 'wire', 'drivers', 'insight', 'serve/stream-source.ts', 'context/shutdown.ts'],
+  context: ['lib', 'http', 'drivers', 'limits', 'insight', 'hub', 'connection', 'producers'],
+  channel: ['lib', 'wire', 'drivers', 'insight', 'hub', 'producers', 'context'],
+  serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel'],
+  entry: ['lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
+  api: ['wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
+  devtools: ['lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
+}
+const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
+
+/** Each zone says what the files of `target` may not import. */
 const arrows = [
+  ...Object.entries(ROOMS).map(([room, allowed]) => ({
+    target: `${server}/${room}`,
+    from: server,
+    except: [room, ...allowed, ...OPTIONLESS.includes(room) ? [] : ['options.ts']].map(path => `./${path}`),
+    message: `${room}/ imports of the server only: ${allowed.join(', ') || 'nothing'}.`,
+  })),
   { target: `${runtime}/shared`, from: runtime, except: ['./shared'], message: 'shared/ imports nothing outside shared/.' },
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
-  { target: `${runtime}/app`, from: server, message: 'The client never imports the server.' },
+  { target: `${runtime}/app`, from: runtime, except: ['./app', './client', './shared'], message: 'app/ imports only app/, client/ and shared/.' },
   // For tests: drivers, and what they are made of.
   { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
-  // What they implement is named by alias (#sse/h3): of the server they know what a response is, and nothing that serves.
-  { target: `${runtime}/nitro2`, from: runtime, except: ['./nitro2', './server/sink.ts', './server/tick.ts', './server/one-listener.ts', './server/response-headers.ts'], message: 'nitro2/ knows the framework, and of the server only what a response is.' },
-  { target: `${runtime}/nitro3/!(plugin).ts`, from: runtime, except: ['./nitro3', './server/sink.ts', './server/insight.ts', './server/response-headers.ts'], message: 'nitro3/ knows the framework, and of the server only what a response is; its plugin is the server\'s beginning.' },
+  // What they implement is named by alias (#sse/h3).
+  { target: [`${runtime}/nitro2`, `${runtime}/nitro3`], from: runtime, except: ['./nitro2', './nitro3', './server/http', './server/lib', './server/insight'], message: 'nitro2/ and nitro3/ know the framework, and of the server only http/, lib/ and insight/.' },
   { target: runtime, from: './src', except: ['./runtime'], message: 'Only src/runtime is shipped as it is: nothing in it may import from outside.' },
-  ...layers([
-    ['drivers', 'options', 'wire', 'tick', 'jitter', 'one-listener', 'abort', 'cleanups', 'sink', 'response-headers', 'request-io', 'keep-alive'],
-    ['limits', 'ticket-secrets', 'ticket', 'message', 'public-error', 'admission', 'publish-rate', 'sse-connection', 'insight'],
-    ['replay', 'page-limit'],
-    ['channel-reader', 'hub-channel'],
-    ['hub'],
-    ['heartbeat', 'connection'],
-    ['stream-source', 'stream-channel', 'request', 'revalidation', 'shutdown'],
-    ['event-stream-reader', 'pump', 'lease'],
-    ['producer'],
-    ['producers'],
-    ['sse-channel', 'channel', 'channel-read', 'context', 'stats', 'poll', 'asked-position', 'resumable'],
-    ['web-response'],
-    ['response', 'nitro'],
-    ['signals'],
-    ['admit', 'take-ticket'],
-    ['serve', 'raw-connection'],
-    ['utils', 'plugins', 'devtools'],
-  ]),
 ]
-
-/** No layer imports a later one. */
-function layers(order) {
-  return order.slice(0, -1).flatMap((layer, index) => layer.map(name => ({
-    target: at(name),
-    from: order.slice(index + 1).flat().map(at),
-    message: `Against the arrows: ${name} may only import what comes before it.`,
-  })))
-}
-
-function at(name) {
-  return ['drivers', 'utils', 'plugins', 'devtools'].includes(name) ? `${server}/${name}` : `${server}/${name}.ts`
-}
 
 export default createConfigForNuxt({
   features: { tooling: true, stylistic: true },
@@ -84,10 +76,10 @@ export default createConfigForNuxt({
   })
   .append({
     files: ['src/runtime/server/**'],
-    ignores: ['src/runtime/server/{plugins,devtools}/**'],
+    ignores: ['src/runtime/server/{entry,devtools}/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
-        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/, plugins/ and devtools/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
+        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/, nitro3/, entry/ and devtools/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
       }],
     },
   })

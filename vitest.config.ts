@@ -2,7 +2,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { defineVitestProject } from '@nuxt/test-utils/config'
 import { defineConfig } from 'vitest/config'
-import { serverAliases } from './src/server-parts.ts'
+import { serverAliases } from './src/build/server-parts.ts'
 
 /** For a hung test. What is only slow, on a machine that does other things as well, is no failure. */
 const PATIENT = { testTimeout: 60_000, hookTimeout: 120_000 }
@@ -20,6 +20,7 @@ export default defineConfig({
     reporters: process.env.VITEST_JSON ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]] : ['default'],
     projects: [
       { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT } },
+      { resolve, test: { name: 'http', include: ['test/http/**/*.test.ts'], ...PATIENT } },
       { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'], ...PATIENT } },
       { test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], checker: 'vue-tsc', tsconfig: 'test/types/tsconfig.json' } } },
       await defineVitestProject({

@@ -1,14 +1,14 @@
 import { addImports, addNitroPlugin, addServerHandler, addServerImports, addVitePlugin, createResolver, defineNuxtModule, getNitroVersion } from '@nuxt/kit'
-import { setupDevtools } from './devtools'
-import { assertIoredis } from './find-ioredis'
-import type { ModuleOptions } from './options'
-import { assertOptions, resolveOptions } from './options'
-import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './server-parts'
-import { serverOnly } from './server-only'
-import { usesSharing } from './uses-sharing'
+import { setupDevtools } from './build/devtools'
+import { assertIoredis } from './build/find-ioredis'
+import type { ModuleOptions } from './build/options'
+import { assertOptions, resolveOptions } from './build/options'
+import { adaptToPlatform } from './build/platform'
+import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './build/server-parts'
+import { serverOnly } from './build/server-only'
+import { usesSharing } from './build/uses-sharing'
 
-export type { ModuleOptions } from './options'
+export type { ModuleOptions } from './build/options'
 
 export default defineNuxtModule<ModuleOptions>({
   meta: {

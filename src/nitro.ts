@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Nitro as Nitro3 } from 'nitro/types'
 import type { Nitro as Nitro2 } from 'nitropack/types'
-import type { SSEHooks } from './runtime/server/insight'
-import type { ModuleOptions } from './options'
-import { assertOptions, resolveOptions } from './options'
-import { adaptToPlatform } from './platform'
-import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './server-parts'
+import type { SSEHooks } from './runtime/server/insight/insight'
+import type { ModuleOptions } from './build/options'
+import { assertOptions, resolveOptions } from './build/options'
+import { adaptToPlatform } from './build/platform'
+import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverConfig, wantsRedis } from './build/server-parts'
 
 /** `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>

@@ -9,7 +9,7 @@ const remote = fileURLToPath(new URL('support/remote-scripted-server.ts', import
 export default defineConfig({
   plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
   test: {
-    include: ['parser', 'open-sse', 'adversity', 'backoff'].map(name => `test/unit/client/${name}.test.ts`),
+    include: ['test/unit/client/parser.test.ts', 'test/http/client/open-sse.test.ts', 'test/http/client/adversity.test.ts', 'test/unit/client/backoff.test.ts'],
     testTimeout: 60_000,
     globalSetup: ['test/support/remote-control.ts'],
     browser: {

@@ -1,5 +1,5 @@
 import { createFailingDriver } from '../../src/runtime/test'
-import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
+import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { describeDriver } from './suite'
 
 // As long as it is told nothing, it is what is inside; and after it was healed.

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryDriver } from '../../src/runtime/server/drivers/memory'
+import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import type { LogEntry } from '../../src/runtime/server/drivers/types'
 import { describeDriver } from './suite'

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { createRedisDriver } from '../../src/runtime/server/drivers/redis'
+import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
 import type { TestRedis } from '../support/redis'

@@ -1,6 +1,6 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { SSEConnection, SSEMessage } from '../../src/runtime/server/utils'
-import { defineSSEHandler, sseMessage, useSSEChannel } from '../../src/runtime/server/utils'
+import type { SSEConnection, SSEMessage } from '../../src/runtime/server/api'
+import { defineSSEHandler, sseMessage, useSSEChannel } from '../../src/runtime/server/api'
 
 type Sent<Handler extends (...args: never[]) => unknown> = Awaited<ReturnType<Handler>> extends { __sse: infer M } ? M : never
 

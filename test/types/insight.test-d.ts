@@ -1,8 +1,8 @@
 import type { H3Event } from 'h3'
 import type { NitroApp } from 'nitropack/types'
 import { describe, expectTypeOf, it } from 'vitest'
-import type { SSEClosed, SSEErrorPlace, SSEGap, SSEPublished, SSEStats } from '../../src/runtime/server/utils'
-import { useSSEStats } from '../../src/runtime/server/utils'
+import type { SSEClosed, SSEErrorPlace, SSEGap, SSEPublished, SSEStats } from '../../src/runtime/server/api'
+import { useSSEStats } from '../../src/runtime/server/api'
 
 describe('what an application is told', () => {
   it('by hooks, with the types of what happened', () => {

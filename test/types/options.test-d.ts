@@ -1,8 +1,8 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import type { H3Event } from 'h3'
-import type { ModuleOptions } from '../../src/options'
+import type { ModuleOptions } from '../../src/build/options'
 import type { SSEOwnHandlerOptions } from '../../src/runtime/server/options'
-import { defineSSEHandler } from '../../src/runtime/server/utils'
+import { defineSSEHandler } from '../../src/runtime/server/api'
 
 describe('options', () => {
   it('that are functions are a handler\'s, and not the module\'s', () => {

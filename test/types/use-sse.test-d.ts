@@ -3,7 +3,7 @@ import type { SSEStream, SSEMessage } from '../../src/runtime/shared/types'
 import { defineEventHandler, getQuery } from 'h3'
 import type { Serialize, Simplify } from 'nitropack/types'
 import type { SSEStatic } from '../../src/runtime/client'
-import { defineSSEHandler } from '../../src/runtime/server/utils'
+import { defineSSEHandler } from '../../src/runtime/server/api'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 
 interface Token { text: string }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
-import { behindOneListener } from '../server/one-listener'
-import { STREAM_HEADERS, answerHeaders } from '../server/response-headers'
-import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/sink'
-import { afterTick } from '../server/tick'
+import { behindOneListener } from '../server/lib/one-listener'
+import { STREAM_HEADERS, answerHeaders } from '../server/http/response-headers'
+import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/http/sink'
+import { afterTick } from '../server/lib/tick'
 
 /**
  * `#sse/node-response` in builds for Node: the only file that knows its response and its socket. `undefined` for requests

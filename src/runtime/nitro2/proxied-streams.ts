@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { H3Event } from 'h3'
 import { getRouteRules, useRuntimeConfig } from 'nitropack/runtime'
-import { STREAM_HEADERS } from '../server/response-headers'
+import { STREAM_HEADERS } from '../server/http/response-headers'
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>
 

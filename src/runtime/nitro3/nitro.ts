@@ -1,6 +1,6 @@
 import { getRouteRules } from 'nitro/app'
 import { useRuntimeConfig as useNitroConfig } from 'nitro/runtime-config'
-import type { SSEHooks } from '../server/insight'
+import type { SSEHooks } from '../server/insight/insight'
 
 /** `#sse/nitro` for Nitro 3. */
 

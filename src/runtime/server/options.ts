@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { invalidOption } from '../shared/errors'
-import { resolveHeaders } from './own-headers'
+import { resolveHeaders } from './http/own-headers'
 import { MAX_TIMER_MS } from '../shared/timers'
 
 /** What a channel keeps. Whichever bound is reached first removes the oldest messages. */

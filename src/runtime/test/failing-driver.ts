@@ -1,6 +1,6 @@
 import { SSEError, invalidOption } from '../shared/errors'
 import { MAX_TIMER_MS } from '../shared/timers'
-import { createMemoryDriver } from '../server/drivers/memory'
+import { createMemoryDriver } from '../server/drivers/memory/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
 

@@ -1,12 +1,12 @@
 import { glob } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { resolveOptions } from '../../../src/options'
+import { resolveOptions } from '../../../src/build/options'
 import { resolveClientOptions } from '../../../src/runtime/client/options'
 import { PRODUCER_LOST } from '../../../src/runtime/server/drivers/lease-lost'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
-import { publicError } from '../../../src/runtime/server/public-error'
+import { publicError } from '../../../src/runtime/server/wire/public-error'
 import { SSEError } from '../../../src/runtime/shared/errors'
-import { SERVER_IMPORTS } from '../../../src/server-parts'
+import { SERVER_IMPORTS } from '../../../src/build/server-parts'
 import { literalsOf, membersOf, textsOf } from '../../support/declarations'
 import { codesIn, readPage, readTable } from '../../support/markdown'
 import { rootDir } from '../../support/projects'
@@ -14,7 +14,7 @@ import { rootDir } from '../../support/projects'
 /** The reference names what the source has, all of it, and nothing else. */
 
 const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
-const MODULE_OPTIONS = 'src/options.ts'
+const MODULE_OPTIONS = 'src/build/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
 const USE_SSE = 'src/runtime/app/composables/use-sse.ts'
 
@@ -115,11 +115,11 @@ describe('reference/server.md', () => {
 
   it('has every part of a channel and of a connection', async () => {
     const channel = await namesIn(page, '`useSSEChannel(name, { retention? })`')
-    expect(sorted(channel)).toEqual(sorted(membersOf('src/runtime/server/sse-channel.ts', 'SSEChannel')))
+    expect(sorted(channel)).toEqual(sorted(membersOf('src/runtime/server/channel/types.ts', 'SSEChannel')))
     const connection = await namesIn(page, 'The connection')
-    expect(sorted(connection)).toEqual(sorted(membersOf('src/runtime/server/sse-connection.ts', 'SSEConnection')))
+    expect(sorted(connection)).toEqual(sorted(membersOf('src/runtime/server/connection/types.ts', 'SSEConnection')))
     const info = readTable(await readPage(page), '`useSSEChannel(name, { retention? })`').find(([name]) => name === '`info()`')![1]!
-    expect(sorted(codesIn(info).map(name => name.replace('?', '')))).toEqual(sorted(membersOf('src/runtime/server/sse-channel.ts', 'SSEChannelInfo')))
+    expect(sorted(codesIn(info).map(name => name.replace('?', '')))).toEqual(sorted(membersOf('src/runtime/server/channel/types.ts', 'SSEChannelInfo')))
   })
 })
 
@@ -187,13 +187,13 @@ describe('insight.md', () => {
 
   it('has every hook, and every place of an error', async () => {
     const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
-    expect(sorted(hooks)).toEqual(sorted(membersOf('src/runtime/server/insight.ts', 'SSEHooks')))
+    expect(sorted(hooks)).toEqual(sorted(membersOf('src/runtime/server/insight/insight.ts', 'SSEHooks')))
     const places = readTable(await readPage(page), 'Hooks').map(([first]) => codesIn(first!)[0]!).filter(name => !name.startsWith('sse:') && name !== 'where')
-    expect(sorted(places)).toEqual(sorted(literalsOf('src/runtime/server/insight.ts', 'SSEErrorPlace')))
+    expect(sorted(places)).toEqual(sorted(literalsOf('src/runtime/server/insight/insight.ts', 'SSEErrorPlace')))
   })
 
   it('has every number', async () => {
-    expect(sorted(await namesIn(page, '`useSSEStats()`'))).toEqual(sorted(membersOf('src/runtime/server/stats.ts', 'SSEStats')))
+    expect(sorted(await namesIn(page, '`useSSEStats()`'))).toEqual(sorted(membersOf('src/runtime/server/context/stats.ts', 'SSEStats')))
   })
 })
 

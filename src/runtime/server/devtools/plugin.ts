@@ -1,6 +1,6 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
-import type { SSEHooks } from '../insight'
-import { tapConnections } from '../nitro'
+import type { SSEHooks } from '../insight/insight'
+import { tapConnections } from '../entry/runtime-context'
 import { closeDevtools, recorder } from './state'
 
 /** Only in development: begins to record for the tab in Nuxt DevTools. */

@@ -1,5 +1,5 @@
-import { createSSEContext } from '../context'
-import { startSSEContext } from '../nitro'
+import { createSSEContext } from '../context/context'
+import { startSSEContext } from '../entry/runtime-context'
 import { resolveHandlerOptions } from '../options'
 import { Recorder } from './recorder'
 

@@ -1,4 +1,4 @@
-import type { SSEStats } from '../stats'
+import type { SSEStats } from '../context/stats'
 
 /** What the tab is sent, about once a second. */
 export interface DevtoolsSnapshot {

@@ -1,4 +1,4 @@
-import { byteLength } from '../wire'
+import { byteLength } from '../wire/encode'
 
 /** A message's JSON: as a string, or, where it is long, as its UTF-8. */
 export type PackedData = string | Uint8Array

@@ -1,5 +1,5 @@
 import { SSEError } from '../../shared/errors'
-import { outside } from '../async-context'
+import { outside } from '../lib/async-context'
 import type { LogDriver } from './types'
 
 /** A driver as one process uses it. */

@@ -1,6 +1,6 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { LogRetention } from '../options'
-import type { ReadGate } from '../read-gate'
+import type { ReadGate } from '../lib/read-gate'
 import type { PackedData } from './packed-data'
 
 /** One message as a log keeps it. */

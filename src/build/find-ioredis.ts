@@ -1,0 +1,20 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { SSEError } from '../runtime/shared/errors'
+
+/**
+ * Throws `INVALID_OPTION` unless the package `ioredis` can be found from one of `dirs`. It is an optional peer dependency, since most
+ * applications need none; that it is missing is better said by the build than by the first request.
+ */
+export function assertIoredis(dirs: string[]): void {
+  const isThere = (dir: string) => {
+    try {
+      return !!createRequire(join(dir, 'package.json')).resolve('ioredis')
+    }
+    catch {
+      return false
+    }
+  }
+  if (dirs.some(isThere)) return
+  throw new SSEError('INVALID_OPTION', 'Expected the package `ioredis` to be installed, as `sse.driver` or a `redis.url` asks for it: run `npm install ioredis`.')
+}

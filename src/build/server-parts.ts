@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto'
+import process from 'node:process'
+import type { ResolvedModuleOptions } from './options'
+
+/** What the module for Nuxt and the one for plain Nitro have in common: how Nitro is told of the server's part. */
+
+/** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
+export const SERVER_IMPORTS = [
+  ['defineSSEHandler', 'server/api/define-sse-handler'],
+  ['useSSEChannel', 'server/api/use-sse-channel'],
+  ['sseMessage', 'server/api/sse-message'],
+  ['getSSEPosition', 'server/api/get-sse-position'],
+  ['useSSEStats', 'server/api/use-sse-stats'],
+  ['createSSEConnection', 'server/api/create-sse-connection'],
+  ['setSSERedisClient', 'server/api/set-sse-redis-client'],
+  ['setSSEDriver', 'server/api/set-sse-driver'],
+  ['createSSETicket', 'server/api/create-sse-ticket'],
+  ['requireSSETicket', 'server/api/require-sse-ticket'],
+  ['SSEError', 'shared/errors'],
+] as const
+
+/** Bundled, so that applications without tickets lose them to tree-shaking; as externals they would be copied in any case. */
+export const BUNDLED_PACKAGES = ['jose/']
+
+/** The plugin that is run when the server starts. Files are below `runtime/`. */
+export const SERVER_PLUGIN = { nitro2: 'server/entry/nitro2-plugin', nitro3: 'server/entry/nitro3-plugin' } as const
+
+/** The route by which clients find out whether their network lets streams through. The file is below `runtime/`. */
+export const PROBE_ROUTE = { route: '/__sse/probe', method: 'get', file: 'server/entry/probe-route', rules: { cache: false } } as const
+
+export interface ServerTarget {
+  /** 2 is on h3 1, 3 on h3 2. @default 2 */
+  nitroMajor?: number
+  /** Whether the application asked for Redis when it was built. */
+  redis: boolean
+  /** Whether it will run on Node, and so has Node's response. Nitro's presets say so. @default true */
+  node?: boolean
+  /** Whether connections outlive a request. Where they do not, Redis is left out. @default true */
+  connections?: boolean
+}
+
+/** Aliases of the server's parts that are chosen when an application is built. `runtime` resolves a path below `runtime/`. */
+export function serverAliases({ nitroMajor = 2, redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
+  const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
+  const aliases = {
+    '#sse/server': 'server/api/index',
+    // The same, by a name that TypeScript resolves by itself: Nitro 3 writes no configuration for it.
+    'nuxt-sse/server': 'server/api/index',
+    '#sse/h3': `${framework}/h3`,
+    '#sse/nitro': `${framework}/nitro`,
+    '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',
+    '#sse/redis': `server/drivers/redis/build/redis-${connections ? 'included' : 'excluded'}`,
+    '#sse/ioredis': `server/drivers/redis/build/ioredis-${redis ? 'bundled' : 'installed'}`,
+  }
+  return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
+}
+
+/** Whether to bundle ioredis: only where Redis is asked for at build time. Elsewhere it is looked up when a url comes at run time. */
+export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
+  return driver === 'redis' || redis.url !== '' || ['NUXT', 'NITRO'].some(prefix => process.env[`${prefix}_SSE_DRIVER`] === 'redis' || !!process.env[`${prefix}_SSE_REDIS_URL`])
+}
+
+/** The runtime config, which the environment may override (`NUXT_SSE_HEARTBEAT_MS` and so on). `existing` is what the application wrote there itself. */
+export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
+  // In development, one random secret for as long as the server runs: tickets outlive a restart of its worker. Never in a build, whose users would all share it.
+  const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
+  return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
+}

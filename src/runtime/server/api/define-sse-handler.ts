@@ -1,0 +1,87 @@
+import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
+import { defineEventHandler, routeOf } from '#sse/h3'
+import { isCachedByRule } from '#sse/nitro'
+import { SSEError, invalidOption } from '../../shared/errors'
+import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEChannel } from '../channel/types'
+import type { SSEConnection } from '../connection/types'
+import type { TaggedMessage } from '../wire/message'
+import { withinLimits } from '../context/platform-limits'
+import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
+import { resolveHandlerOptions } from '../options'
+import { useSSEContext } from '../entry/runtime-context'
+import { toHttpError } from '../http/response'
+import { serve } from '../serve/serve'
+
+/** What one item of a source is to its reader. */
+type MessageOfItem<Item> = Item extends TaggedMessage<infer T, infer E> ? Named<T, E> : SSEMessage<Item, undefined>
+
+/** With a name that is surely there, where it is: messages are told apart by it. */
+type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T, E> : { id?: string, event: E, data: T }
+
+/** What a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
+type MessageOfResult<Result, Pushed>
+  = Result extends SSEChannel<infer T> ? SSEMessage<T>
+    : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+      : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+        : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+          : SSEMessage<Pushed>
+
+export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
+
+/**
+ * A route that answers with an event stream (WHATWG HTML, section 9.2), or, where its source is a channel and the client
+ * asks for JSON, with a batch of messages. For GET and POST alike.
+ *
+ * The handler gets `(event, connection)` and returns, or resolves to,
+ * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads,
+ *   and released (`finally`, `cancel`) when the client leaves;
+ * - a channel: resumable and pollable;
+ * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push`
+ *   (annotate it as `SSEConnection<T>` to type the route);
+ * - nothing: as before, without a clean-up.
+ *
+ * What it throws before its source starts is an ordinary HTTP error. A source that throws later ends the stream with an
+ * `error` control message; its text reaches the client only if it is an `SSEError` or made by h3's `createError`.
+ *
+ * Options that make no sense are logged at once, and every request is answered with 500 `INVALID_OPTION`. They are not thrown: in
+ * development all routes are one file, of which nothing would be left.
+ */
+export function defineSSEHandler<Result, Pushed = unknown>(
+  handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
+  options: SSEOwnHandlerOptions = {},
+): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
+  const mistake = mistakeIn(handler, options)
+  if (mistake) console.error(mistake)
+  let resolved: ResolvedHandlerOptions | undefined
+  let checkedRoute: string | undefined
+  return defineEventHandler((event) => {
+    const context = useSSEContext()
+    const route = routeOf(event)
+    const refusal = mistake ?? (route === checkedRoute ? undefined : mistakeInRules(route!))
+    if (refusal) {
+      context.insight.onRefuse(event, refusal)
+      throw toHttpError(event, refusal)
+    }
+    checkedRoute = route
+    resolved ??= withinLimits(resolveHandlerOptions(options, context.options), context.limits)
+    return serve(event, handler as (event: H3Event, connection: SSEConnection) => unknown, resolved, context)
+  }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
+}
+
+/** Looked for before the first request: it should be seen when the server starts. */
+function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
+  try {
+    if (typeof handler !== 'function') throw invalidOption('handler', 'a function `(event, connection)` that returns a source', handler)
+    resolveHandlerOptions(options)
+  }
+  catch (error) {
+    return error
+  }
+}
+
+/** What keeps an answer waits for its end, and so would its reader. What one poll is answered would be given to everybody. */
+function mistakeInRules(route: string): SSEError | undefined {
+  if (!isCachedByRule(route)) return
+  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
+}

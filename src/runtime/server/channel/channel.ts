@@ -1,0 +1,147 @@
+import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../../shared/position'
+import { SSEError, invalidOption, printValue } from '../../shared/errors'
+import { publicChannelName } from '../../shared/secret-epoch'
+import type { SSEMessage } from '../../shared/types'
+import type { SSEContext } from '../context/context'
+import type { LogRetention, SSERetention } from '../options'
+import type { SSEProducer, SSERunOptions } from '../producers/producers'
+import type { SSEPipeSource } from '../producers/pump'
+import { subjectOfChannel } from '../insight/insight'
+import { keepAlive } from '../lib/keep-alive'
+import { forgetRetention, warnOfRetention } from './named-retention'
+import { watchLease } from '../producers/lease'
+import { encodeEntry } from '../wire/message'
+import { resolveRetention } from '../options'
+import { isPrivateError, publicError } from '../wire/public-error'
+import { byteLength } from '../wire/encode'
+import { readChannel, subscribeChannel } from './read'
+import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
+
+/** Of a channel's name, and of a key. */
+const MAX_NAME_BYTES = 512
+
+/** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
+export class Channel<T = unknown> implements SSEChannel<T> {
+  declare readonly __sse: SSEMessage<T>
+  readonly retention: LogRetention
+
+  constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
+    if (!isName(name)) {
+      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
+    }
+    this.retention = resolveRetention(options.retention, context.options.retention)
+  }
+
+  async publish(data: T, { event, key }: SSEPublishOptions = {}): Promise<string> {
+    const { insight, options: { maxPublishPerSecond }, publishRate } = this.context
+    try {
+      if (maxPublishPerSecond !== false) publishRate.take(this.name, maxPublishPerSecond)
+      return await this.#append(data, event, key)
+    }
+    catch (error) {
+      insight.onPublishError(this.name, error)
+      throw error
+    }
+  }
+
+  // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
+  pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
+    this.#beforeWrite()
+    const producer = this.context.producers.pipe(this, source, signal, parse)
+    keepAlive(event, producer.through())
+    return producer.done
+  }
+
+  async run(producer: SSEProducer<SSEItem<T>>, options: SSERunOptions = {}): Promise<this> {
+    this.#beforeWrite()
+    await this.context.producers.run(this, producer as SSEProducer, options)
+    return this
+  }
+
+  async stop(): Promise<void> {
+    const { driver, closing } = this.context
+    const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
+    const { state } = await ask()
+    if (!state?.lease) return
+    let stopped = false
+    await watchLease(driver, this.name, this.retention, async (now) => {
+      // A producer in a later epoch was never asked to stop.
+      if (!now?.lease || now.epoch !== state.epoch) return stopped = true
+      // A store that has gone back has forgotten that it was asked.
+      if (!now.lease.stopping) await ask()
+      return false
+    }, closing)
+    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was asked to stop, and may still be at work.`, { statusCode: 503 })
+  }
+
+  async end(): Promise<void> {
+    this.#beforeWrite()
+    await this.context.driver.finish(this.name, {}, this.retention)
+  }
+
+  async fail(error: unknown): Promise<void> {
+    this.#beforeWrite()
+    if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
+    // Not to be retried: whoever comes back gets the same ending.
+    const closing = { error: { ...publicError(error), retry: false } }
+    if (await this.context.driver.finish(this.name, closing, this.retention)) return
+    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+  }
+
+  async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
+    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit, { statusCode: 400 })
+    return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
+  }
+
+  subscribe({ after, signal, onGap }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
+    const request = after === undefined ? undefined : parseAfter(after)
+    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), this.context.closing, signal, onGap)
+  }
+
+  async info(): Promise<SSEChannelInfo> {
+    const { epoch, first, last, closing, lease } = await this.context.driver.state(this.name)
+    return {
+      name: this.name,
+      epoch,
+      position: formatPosition(epoch, last),
+      messages: last - first + 1,
+      firstOffset: first,
+      lastOffset: last,
+      ended: closing !== null,
+      running: lease !== undefined && lease.leftMs > 0,
+      ...closing?.error && { error: closing.error },
+    }
+  }
+
+  async delete(): Promise<void> {
+    await this.context.driver.remove(this.name)
+    if (import.meta.dev) forgetRetention(this.name)
+  }
+
+  #beforeWrite(): void {
+    if (import.meta.dev && this.retention.named) warnOfRetention(this.name, this.retention.named)
+  }
+
+  async #append(item: unknown, event?: string, key?: string): Promise<string> {
+    this.#beforeWrite()
+    const entry = encodeEntry(item, this.context.options.maxMessageBytes, event)
+    if (key !== undefined && !isName(key)) {
+      throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`, { statusCode: 400 })
+    }
+    const { epoch, offsets } = await this.context.driver.append(this.name, [{ ...entry, key }], this.retention)
+    const id = formatPosition(epoch, offsets[0]!)
+    this.context.insight.onPublish(this.name, id, entry.event, entry.data)
+    return id
+  }
+}
+
+/** Half a surrogate pair has no UTF-8: whatever has one would have the name, or the key, of everything else that has one there. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
+}
+
+function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
+  const request = parsePositionRequest(String(after))
+  if (request) return request
+  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
+}

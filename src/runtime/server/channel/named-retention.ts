@@ -1,0 +1,28 @@
+import type { SSERetention } from '../options'
+
+/** How many channels are remembered. */
+const MAX_CHANNELS = 1_000
+
+/** What writers of this process have named, by channel, and whether the developer was warned of it. */
+const named = new Map<string, { retention: Partial<SSERetention>, warned: boolean }>()
+
+/**
+ * Warns the developer, once of each channel, when two writers name different retentions: each write changes what the channel keeps. For
+ * use in development only.
+ */
+export function warnOfRetention(channel: string, retention: Partial<SSERetention>): void {
+  const known = named.get(channel) ?? { retention: {}, warned: false }
+  const field = (Object.keys(retention) as (keyof SSERetention)[]).find(name => known.retention[name] !== undefined && known.retention[name] !== retention[name])
+  if (field && !known.warned) {
+    console.warn(`[nuxt-sse] Channel \`${channel}\`: \`retention.${field}\` was ${known.retention[field]}, and another handle names ${retention[field]}. Retention belongs to the channel, and the latest writer's applies: name it in one place, in a function that makes the handle.`)
+    known.warned = true
+  }
+  Object.assign(known.retention, retention)
+  named.set(channel, known)
+  if (named.size > MAX_CHANNELS) named.delete(named.keys().next().value!)
+}
+
+/** A channel that is deleted has no retention of its own any more. */
+export function forgetRetention(channel: string): void {
+  named.delete(channel)
+}

@@ -1,0 +1,124 @@
+import { formatPosition } from '../../shared/position'
+import type { PositionRequest } from '../../shared/position'
+import { SSEError } from '../../shared/errors'
+import { follow } from '../../shared/abort'
+import type { SSEGap } from '../../shared/protocol'
+import type { SSEMessage } from '../../shared/types'
+import { whenAborted } from '../lib/abort'
+import type { SSEReadResult } from './types'
+import { unpackData } from '../drivers/packed-data'
+import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
+import type { ChannelReader } from '../hub/channel-reader'
+import { firstGuess, locate } from '../hub/replay'
+import type { ReplayStart } from '../hub/replay'
+
+const DEFAULT_READ_MESSAGES = 1_000
+/** A batch is held in memory as a whole, and so is the answer made of it. */
+const READ_BYTES = 1_048_576
+
+/** Reads until the answer is an empty page: a log that changed its epoch before each of them will do so again. */
+const MAX_READS = 3
+
+/** One page after a position, without waiting and without a subscription. */
+export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
+  let after = firstGuess(request, from)
+  let page: LogPage
+  let start: ReplayStart
+  let entries: LogEntry[] | undefined
+  for (let reads = 1; ; reads++) {
+    page = await driver.read(name, after, { messages: limit, bytes: READ_BYTES })
+    // The same page decides where to begin and what follows: between two, the log may have moved.
+    start = locate(request, from, page)
+    entries = entriesFrom(page, after, start.offset)
+    if (entries || reads === MAX_READS) break
+    after = start.offset
+  }
+  const last = entries?.at(-1)?.offset ?? start.offset
+  const ended = page.closing !== null && last >= page.last
+  return {
+    messages: (entries ?? []).map(entry => toMessage<T>(page.epoch, entry)),
+    position: formatPosition(page.epoch, last),
+    ended,
+    gap: start.gap,
+    ...ended && page.closing?.error && { error: page.closing.error },
+  }
+}
+
+/** The part of a page that follows `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
+function entriesFrom({ entries, first, last }: LogPage, after: number, offset: number): LogEntry[] | undefined {
+  if (offset >= last) return []
+  if (offset < Math.max(after, first - 1)) return undefined
+  const begin = entries.findIndex(entry => entry.offset > offset)
+  return begin < 0 ? undefined : entries.slice(begin)
+}
+
+/** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
+  return {
+    [Symbol.asyncIterator]() {
+      const left = follow(signal)
+      const messages = pull<T>(open, closing, left, onGap)
+      return {
+        next: () => messages.next(),
+        return: () => {
+          // A generator that waits for news would take note of its return() only when some come.
+          left.abort()
+          return messages.return()
+        },
+      }
+    },
+  }
+}
+
+async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+  const { signal } = left
+  let reader: ChannelReader | undefined
+  let news = Promise.withResolvers<void>()
+  const stop = () => news.resolve()
+  signal.addEventListener('abort', stop)
+  const release = whenAborted(closing, stop)
+  try {
+    if (signal.aborted) return
+    reader = await open()
+    reader.wake = stop
+    while (!signal.aborted) {
+      // To end as a complete channel does would be a lie.
+      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
+      const step = await reader.step()
+      switch (step?.type) {
+        case undefined:
+          await news.promise
+          news = Promise.withResolvers()
+          break
+        case 'messages':
+          for (const entry of step.run.entries) {
+            if (signal.aborted) return
+            yield toMessage<T>(step.run.epoch, entry)
+          }
+          break
+        case 'gap':
+          if (!onGap) throw gapError(step.gap)
+          onGap(step.gap)
+          break
+        case 'error':
+          throw new SSEError(step.error.code, step.error.message, step.error)
+        case 'end':
+          return
+      }
+    }
+  }
+  finally {
+    reader?.close()
+    release()
+    // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
+    left.abort()
+  }
+}
+
+function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
+  return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(unpackData(data)) as T }
+}
+
+function gapError(gap: SSEGap): SSEError {
+  return new SSEError('GAP', `Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
+}

@@ -1,0 +1,130 @@
+import { MAX_TIMER_MS } from '../../shared/timers'
+import { processTimeout } from '../lib/tick'
+
+/** Something to do at a time that moves: a heartbeat's moves with every message sent. */
+export interface Due {
+  /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
+  dueAt(): number
+  fire(now: number): void
+}
+
+/** A timer is late by at most one slot; a 15 s heartbeat by less than 1 %. */
+const SLOT_MS = 100
+/** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
+const FINE_BELOW_MS = 2_000
+const FINE_SLOT_MS = 10
+
+/**
+ * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,
+ * Varghese and Lauck 1987, with a map for a wheel: only slots in use exist).
+ *
+ * Nothing is done when a message is sent. A slot that comes up looks at its members, fires what is due, and puts the
+ * rest where they belong by now. The timer runs only while there is something in it, and keeps no process alive.
+ */
+export class Heartbeats {
+  readonly #slots = new Map<number, Set<Due>>()
+  readonly #slotOf = new Map<Due, number>()
+  #timer?: ReturnType<typeof setTimeout>
+  #timerAt = Infinity
+
+  /** `report`: where the error of a member goes that throws. */
+  constructor(protected readonly report: (error: unknown) => void = error => console.error(error)) {}
+
+  /** Members: 0 when nothing is left. */
+  get size(): number {
+    return this.#slotOf.size
+  }
+
+  add(due: Due): void {
+    const now = performance.now()
+    const at = due.dueAt()
+    if (at === Infinity) return
+    const width = at - now < FINE_BELOW_MS ? FINE_SLOT_MS : SLOT_MS
+    const slot = Math.ceil(at / width) * width
+    let members = this.#slots.get(slot)
+    if (!members) this.#slots.set(slot, members = new Set())
+    members.add(due)
+    this.#slotOf.set(due, slot)
+    this.#arm(slot, now)
+  }
+
+  delete(due: Due): void {
+    const slot = this.#slotOf.get(due)
+    if (slot === undefined) return
+    this.#slotOf.delete(due)
+    // The slot is taken out before its members fire, and one of them may remove another.
+    const members = this.#slots.get(slot)
+    members?.delete(due)
+    if (members?.size === 0) this.#slots.delete(slot)
+    if (this.#slotOf.size === 0) this.#disarm()
+  }
+
+  #arm(slot: number, now: number): void {
+    if (slot >= this.#timerAt) return
+    this.#disarm()
+    this.#timerAt = slot
+    this.#timer = processTimeout(() => this.#turn(), Math.min(MAX_TIMER_MS, Math.max(0, slot - now)))
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Infinity
+  }
+
+  #turn(): void {
+    this.#disarm()
+    // Timers may fire up to a millisecond early by this clock.
+    const now = performance.now() + 1
+    for (const slot of [...this.#slots.keys()].filter(slot => slot <= now)) {
+      const members = this.#slots.get(slot) ?? []
+      this.#slots.delete(slot)
+      for (const due of members) {
+        if (this.#slotOf.get(due) !== slot) continue
+        this.#slotOf.delete(due)
+        // A member may have been removed, or have removed itself, while it fired: `dueAt` is Infinity then.
+        if (this.#fire(due, now)) this.add(due)
+      }
+    }
+    let next = Infinity
+    for (const slot of this.#slots.keys()) next = Math.min(next, slot)
+    if (next !== Infinity) this.#arm(next, performance.now())
+  }
+
+  /** Members belong to different requests: one that throws must not stop the others. `false` when it would throw again and again. */
+  #fire(due: Due, now: number): boolean {
+    try {
+      if (due.dueAt() <= now) due.fire(now)
+      return true
+    }
+    catch (error) {
+      this.report(error)
+      return due.dueAt() > now
+    }
+  }
+}
+
+/**
+ * The same where requests own their timers: a wheel for each member, which turns in the request that added it. It is never
+ * stopped, as another request could not do that: its next turn finds nothing to do.
+ */
+export class OwnHeartbeats extends Heartbeats {
+  readonly #members = new Map<Due, Due>()
+
+  override get size(): number {
+    return this.#members.size
+  }
+
+  override add(due: Due): void {
+    const member: Due = {
+      dueAt: () => this.#members.get(due) === member ? due.dueAt() : Infinity,
+      fire: now => due.fire(now),
+    }
+    this.#members.set(due, member)
+    new Heartbeats(this.report).add(member)
+  }
+
+  override delete(due: Due): void {
+    this.#members.delete(due)
+  }
+}

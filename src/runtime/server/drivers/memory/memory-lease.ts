@@ -1,0 +1,77 @@
+import { PRODUCER_LOST } from '../lease-lost'
+import type { MemoryLog } from './memory-log'
+import type { LeaseRequest, LogClosing, LogLease, LogOnLost } from '../types'
+
+/** The lease of a log in this process. Times are `performance.now()` times. */
+export interface MemoryLease {
+  token: string
+  until: number
+  leaseMs: number
+  onLost: LogOnLost
+  stopping: boolean
+  /** Until its holder has used it: the newest offset when it was taken. */
+  tentativeAt?: number
+}
+
+/** Does what is asked about the lease of a log. `changed`: subscribers must be told. */
+export function askLease(log: MemoryLog, request: LeaseRequest): { held: boolean, changed: boolean } {
+  switch (request.type) {
+    case 'acquire': return acquire(log, request)
+    case 'renew': return { held: renew(log, request), changed: false }
+    case 'release': return { held: false, changed: release(log, request.token) }
+    case 'stop': return { held: false, changed: stop(log) }
+    case 'look':
+      if (request.reading) log.readAt = performance.now()
+      return { held: false, changed: false }
+  }
+}
+
+export function holds(lease: MemoryLease | undefined, token: string): boolean {
+  return lease?.token === token && performance.now() <= lease.until
+}
+
+/** How a log that nobody has ended counts as ended: failed, once its producer is lost. */
+export function lostClosing(lease: MemoryLease | undefined): LogClosing | null {
+  return lease && performance.now() > lostAt(lease) ? { error: PRODUCER_LOST[lease.onLost] } : null
+}
+
+export function describeLease(lease: MemoryLease, last: number, readAt: number): LogLease {
+  const now = performance.now()
+  return { leftMs: lease.until - now, lostInMs: lostAt(lease) - now, stopping: lease.stopping, unreadMs: now - readAt, ...lease.tentativeAt === last && { tentative: true } }
+}
+
+function acquire(log: MemoryLog, { token, leaseMs, onLost, tentative }: Extract<LeaseRequest, { type: 'acquire' }>): { held: boolean, changed: boolean } {
+  if (holds(log.lease, token)) return { held: true, changed: false }
+  if (log.ended || !isFree(log.lease)) return { held: false, changed: false }
+  log.lease = { token, until: performance.now() + leaseMs, leaseMs, onLost, stopping: false, tentativeAt: tentative ? log.last : undefined }
+  log.readAt = performance.now()
+  return { held: true, changed: true }
+}
+
+function renew({ lease }: MemoryLog, { token, leaseMs }: Extract<LeaseRequest, { type: 'renew' }>): boolean {
+  const held = holds(lease, token)
+  if (held) Object.assign(lease!, { until: performance.now() + leaseMs, tentativeAt: undefined })
+  return held
+}
+
+function release({ lease }: MemoryLog, token: string): boolean {
+  const held = holds(lease, token)
+  if (held) lease!.until = performance.now() - 1
+  return held
+}
+
+function stop({ lease, closing }: MemoryLog): boolean {
+  if (!lease || closing) return false
+  lease.stopping = true
+  lease.onLost = 'fail'
+  return true
+}
+
+/** Nobody holds it, and the log has not failed with whoever did. */
+function isFree(lease: MemoryLease | undefined): boolean {
+  return !lease || (performance.now() > lease.until && lease.onLost === 'restart')
+}
+
+function lostAt({ until, leaseMs, onLost }: MemoryLease): number {
+  return onLost === 'restart' ? until + leaseMs : until
+}

@@ -1,0 +1,178 @@
+import { createEpoch } from '../../../shared/position'
+import { channelEnded } from '../channel-ended'
+import { leaseLost } from '../lease-lost'
+import { askLease, holds } from './memory-lease'
+import type { StoredEntry } from './memory-log'
+import { MemoryLog } from './memory-log'
+import type { SSERetention } from '../../options'
+import { REQUESTS_OWN_IO } from '../../lib/request-io'
+import { unref } from '../../lib/tick'
+import type { LeaseRequest, LogDriver, LogNotice } from '../types'
+
+/** How often expired messages are removed from channels that nobody touches. */
+const SWEEP_MS = 10_000
+/** The most logs without a message: each costs 700 bytes, and a client makes one by requesting a name. Beyond, the oldest without a reader is forgotten. */
+const MAX_EMPTY = 100_000
+/** How many of those are examined when another is made, so that none costs more than the others. */
+const EXAMINE_EMPTY = 2
+
+/**
+ * The memory driver: logs of this process only. They end with it, and a client that comes back to another
+ * process is told so by a gap with reason `epoch`.
+ *
+ * A log is forgotten when nobody subscribes to it and nothing has touched it for its life time (`life-times.ts`): a reader that
+ * returns later than that finds a new epoch. A log without a message is also forgotten when `maxEmpty` newer ones exist.
+ */
+export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LogDriver {
+  const logs = new Map<string, MemoryLog>()
+  /** Names of logs without a message, the oldest first, and perhaps of some that have a message by now. */
+  const empty = new Set<string>()
+  const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
+  let sweeper: ReturnType<typeof setInterval> | undefined
+  let sweptAt = 0
+  let closed = false
+
+  function open(channel: string, epoch = createEpoch, retention = defaults): MemoryLog {
+    let log = logs.get(channel)
+    if (!log) {
+      if (REQUESTS_OWN_IO) sweepNow()
+      log = new MemoryLog(epoch(), retention)
+      logs.set(channel, log)
+      empty.add(channel)
+      forgetEmpty()
+      // Whoever still publishes while the process goes must not start it again.
+      if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
+    }
+    log.touchedAt = performance.now()
+    log.trimByAge()
+    return log
+  }
+
+  /** The log that a request about its lease is for. Only an `acquire` begins one. */
+  function openForLease(channel: string, request: LeaseRequest): MemoryLog | undefined {
+    if (request.type === 'acquire') {
+      const { token, anew, epoch } = request
+      const fresh = epoch === undefined ? createEpoch : () => epoch
+      const log = open(channel, fresh)
+      if (!anew || !log.closing || holds(log.lease, token)) return log
+      logs.delete(channel)
+      return open(channel, fresh, log.retention)
+    }
+    if (request.type === 'release' || request.type === 'stop' || !logs.has(channel)) return logs.get(channel)
+    return open(channel)
+  }
+
+  function notify(channel: string, notice: LogNotice): void {
+    for (const listener of listeners.get(channel) ?? []) listener(notice)
+  }
+
+  function forget(channel: string): boolean {
+    empty.delete(channel)
+    return logs.delete(channel)
+  }
+
+  function forgetEmpty(): void {
+    for (let examined = 0; examined < EXAMINE_EMPTY && empty.size > maxEmpty; examined++) {
+      const oldest = empty.values().next().value!
+      empty.delete(oldest)
+      const log = logs.get(oldest)
+      if (!log || log.size > 0 || log.closing || log.lease) continue
+      if (listeners.has(oldest)) empty.add(oldest)
+      else logs.delete(oldest)
+    }
+  }
+
+  /** Where no timer outlives its request, logs are swept when a new one begins. */
+  function sweepNow(): void {
+    if (sweptAt + SWEEP_MS > performance.now()) return
+    sweptAt = performance.now()
+    sweep()
+  }
+
+  function sweep(): void {
+    const now = performance.now()
+    for (const [channel, log] of logs) {
+      log.trimByAge()
+      if (!listeners.has(channel) && log.forgottenAt < now) forget(channel)
+      else if (log.size === 0) empty.add(channel)
+    }
+    if (logs.size === 0) {
+      clearInterval(sweeper)
+      sweeper = undefined
+    }
+  }
+
+  return {
+    name: 'memory',
+
+    async append(channel, entries, retention, writer) {
+      const log = open(channel)
+      if (writer?.leased) assertHeld(channel, log, writer.id)
+      if (log.closing) throw channelEnded(channel)
+      empty.delete(channel)
+      const added: StoredEntry[] = []
+      const offsets = entries.map(entry => log.append(entry, added))
+      if (listeners.has(channel)) for (const entry of added) entry.shared = true
+      log.retain(retention)
+      if (added.length) notify(channel, { type: 'append', epoch: log.epoch, entries: added })
+      return { epoch: log.epoch, offsets }
+    },
+
+    async finish(channel, closing, retention, token) {
+      const log = open(channel)
+      if (token !== undefined) assertHeld(channel, log, token)
+      if (log.closing) return false
+      log.retain(retention)
+      log.ended = closing
+      log.lease = undefined
+      notify(channel, { type: 'changed' })
+      return true
+    },
+
+    async lease(channel, request, retention) {
+      const log = openForLease(channel, request)
+      if (!log) return { held: false }
+      const { held, changed } = askLease(log, request)
+      if (request.type === 'acquire' && held) log.retain(retention)
+      if (changed) notify(channel, { type: 'changed' })
+      return { held, state: log.state }
+    },
+
+    async state(channel) {
+      return open(channel).state
+    },
+
+    async read(channel, after, limit) {
+      const log = open(channel)
+      return { ...log.state, entries: log.page(after, limit) }
+    },
+
+    async subscribe(channel, listener) {
+      let set = listeners.get(channel)
+      if (!set) listeners.set(channel, set = new Set())
+      set.add(listener)
+      return () => {
+        set.delete(listener)
+        if (set.size === 0 && listeners.get(channel) === set) listeners.delete(channel)
+      }
+    },
+
+    async remove(channel) {
+      if (!forget(channel)) return
+      notify(channel, { type: 'changed' })
+    },
+
+    async close() {
+      closed = true
+      clearInterval(sweeper)
+      sweeper = undefined
+      logs.clear()
+      empty.clear()
+      listeners.clear()
+    },
+  }
+}
+
+function assertHeld(channel: string, { ended, lease }: MemoryLog, token: string): void {
+  if (!ended && !holds(lease, token)) throw leaseLost(channel)
+}

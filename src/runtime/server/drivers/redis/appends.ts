@@ -1,0 +1,185 @@
+import { createEpoch } from '../../../shared/position'
+import type { LogRetention } from '../../options'
+import { afterTick } from '../../lib/tick'
+import { channelEnded } from '../channel-ended'
+import { leaseLost } from '../lease-lost'
+import type { ChannelKeys, ServerClock } from './commands'
+import { retentionArgs, runScript } from './commands'
+import { isReply, unavailable } from './errors'
+import type { RedisLink } from './connection/link'
+import { onceOrNever } from './once'
+import type { LogAppend, LogWriter } from '../types'
+
+/** The most messages in one script call: while it runs, Redis does nothing else. */
+const MAX_BATCH_MESSAGES = 500
+/** The most characters in one, unless one append is longer: 400 messages of 1 MiB in one call took longer than any of them may, and all failed. */
+const MAX_BATCH_LENGTH = 1_048_576
+/** The most messages that may wait for Redis in this process; beyond, publishing is refused at once. */
+const MAX_QUEUED_MESSAGES = 10_000
+/** The most characters of them: about what a fast network carries within the time that an append has. */
+const MAX_QUEUED_LENGTH = 134_217_728
+/** Appends whose time is up later by more than this share of `timeoutMs` go separately: one that has waited long must not make a fresh one fail. */
+const SAME_BATCH_FACTOR = 0.25
+/** Redis remembers a process's last append for this many times `timeoutMs`: it asks within that time, unless it was suspended. */
+const REMEMBER_FACTOR = 10
+/** How long Redis remembers the last append of a writer with an id of its own, which may ask for longer. */
+const REMEMBER_WRITER_MS = 120_000
+/** How many channels' last answers are remembered; the one published to longest ago is forgotten first. */
+const MAX_ANSWERED_CHANNELS = 10_000
+/** Subscribers are only woken for larger appends, and read the log. In characters. */
+const MAX_NOTICE_LENGTH = 16_384
+
+interface Append {
+  entries: LogAppend[]
+  /** Of their data. */
+  length: number
+  retention: LogRetention
+  /** A writer with an id of its own: its appends go alone. */
+  writer?: LogWriter
+  until: number
+  resolve(result: AppendResult): void
+  reject(error: unknown): void
+}
+
+export interface AppendResult {
+  epoch: string
+  offsets: number[]
+}
+
+/** The newest message of a channel as this process was told of it. */
+export interface Answered {
+  epoch: string
+  offset: number
+  mark: string
+}
+
+const NONE: Answered = { epoch: '', offset: 0, mark: '' }
+
+export interface RedisAppendsInit {
+  link: RedisLink
+  clock: ServerClock
+  timeoutMs: number
+  keysOf(channel: string, writer: string): ChannelKeys
+  /** The epoch of a log that begins with an attempt: another for each. */
+  candidate(): string
+  /** Called when Redis has the messages, but refuses to notify subscribers. */
+  onRefused(reason: string): void
+}
+
+/**
+ * What this process publishes: appends to a channel in one tick are one call, one call of a channel is under way at a
+ * time, and each happens once or not at all.
+ */
+export class RedisAppends {
+  /** For each channel that this process has published to: what Redis must not fall behind. */
+  readonly answered = new Map<string, Answered>()
+  readonly #queues = new Map<string, Append[]>()
+  readonly #writer = createEpoch()
+  #number = 0
+  #queued = 0
+  #queuedLength = 0
+
+  constructor(private readonly init: RedisAppendsInit) {}
+
+  append(channel: string, entries: LogAppend[], retention: LogRetention, writer?: LogWriter): Promise<AppendResult> {
+    const length = entries.reduce((sum, { data }) => sum + data.length, 0)
+    if (this.#queued + entries.length > MAX_QUEUED_MESSAGES || (this.#queued && this.#queuedLength + length > MAX_QUEUED_LENGTH)) {
+      return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already, ${this.#queuedLength} characters long.`)))
+    }
+    this.#queued += entries.length
+    this.#queuedLength += length
+    return new Promise((resolve, reject) => {
+      let queue = this.#queues.get(channel)
+      if (!queue) {
+        const fresh: Append[] = queue = []
+        this.#queues.set(channel, fresh)
+        afterTick(() => void this.#drain(channel, fresh))
+      }
+      queue.push({ entries, length, retention, writer, until: performance.now() + this.init.timeoutMs, resolve, reject })
+    })
+  }
+
+  /** Batches of a channel go one after the other: what is appended while one is under way is the next. */
+  async #drain(channel: string, queue: Append[]): Promise<void> {
+    while (queue.length) {
+      const batch = this.#take(queue)
+      try {
+        const { epoch, offsets } = await this.#appendOnce(channel, batch)
+        let index = 0
+        for (const { entries, resolve } of batch) resolve({ epoch, offsets: offsets.slice(index, index += entries.length) })
+      }
+      catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+      for (const { entries, length } of batch) {
+        this.#queued -= entries.length
+        this.#queuedLength -= length
+      }
+    }
+    this.#queues.delete(channel)
+  }
+
+  /** The next batch: adjacent appends without a writer of their own, with the same retention, and with about as much time left. */
+  #take(queue: Append[]): Append[] {
+    const { retention, until, writer } = queue[0]!
+    if (writer) return queue.splice(0, 1)
+    const latest = until + this.init.timeoutMs * SAME_BATCH_FACTOR
+    let { entries: { length: messages }, length } = queue[0]!
+    let count = 1
+    for (; count < queue.length; count++) {
+      const next = queue[count]!
+      messages += next.entries.length
+      length += next.length
+      if (next.writer || messages > MAX_BATCH_MESSAGES || length > MAX_BATCH_LENGTH || next.until > latest || !isSameRetention(next.retention, retention)) break
+    }
+    return queue.splice(0, count)
+  }
+
+  /**
+   * Appends once, and only once: when the answer is lost, the append is sent again under the same number, and Redis says what
+   * became of it.
+   */
+  async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
+    const { link, clock, timeoutMs, keysOf, candidate } = this.init
+    const { until, retention, writer } = batch[0]!
+    const entries = batch.flatMap(({ entries }) => entries)
+    const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
+    const known = this.answered.get(channel) ?? NONE
+    const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
+    const args = [
+      ...retentionArgs(retention), number, writer ? REMEMBER_WRITER_MS : timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
+      known.epoch, known.offset, known.mark, leased ? id : '', plain ? 1 : 3,
+      ...plain ? entries.map(({ data }) => data) : entries.flatMap(({ data, event = '', key = '' }) => [data, event, key]),
+    ]
+    try {
+      const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [candidate(), ...args]))
+      clock.set(Number(now))
+      if (refused) this.init.onRefused(refused)
+      this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
+      const first = Number(offsets[0])
+      return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
+    }
+    catch (error) {
+      if (isReply(error, 'CHANNEL_ENDED')) throw channelEnded(channel)
+      if (isReply(error, 'LEASE_LOST')) throw leaseLost(channel)
+      link.gaveUp(error)
+      throw unavailable(error)
+    }
+  }
+
+  #remember(channel: string, answered: Answered): void {
+    this.answered.delete(channel)
+    this.answered.set(channel, answered)
+    if (this.answered.size > MAX_ANSWERED_CHANNELS) this.answered.delete(this.answered.keys().next().value!)
+  }
+}
+
+/** Whether subscribers get the messages with the notice; JSON as this package writes it has no line breaks. */
+function fitsNotice(entries: LogAppend[]): boolean {
+  let length = 0
+  return entries.every(({ data, event = '' }) => (length += data.length + event.length) <= MAX_NOTICE_LENGTH && !data.includes('\n'))
+}
+
+function isSameRetention(one: LogRetention, other: LogRetention): boolean {
+  return one === other || retentionArgs(one).join() === retentionArgs(other).join()
+}

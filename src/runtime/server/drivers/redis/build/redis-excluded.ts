@@ -1,0 +1,15 @@
+import { invalidOption } from '../../../../shared/errors'
+import type { redisConnector as connector } from '../connection/connect'
+import type { resolveRedisOptions as resolve } from '../options'
+import type { createRedisDriver as create } from '../redis'
+
+/** `#sse/redis` in builds for Cloudflare Workers: nothing of Redis is in them. The build refuses the option; these throw when the environment asks for Redis. */
+export const DEFAULT_REDIS_URL = ''
+export const createRedisDriver: typeof create = leftOut
+export const redisConnector: typeof connector = leftOut
+export const resolveRedisOptions: typeof resolve = leftOut
+export const loadIoredis: () => Promise<typeof import('ioredis')> = leftOut
+
+function leftOut(): never {
+  throw invalidOption('sse.driver', '`"memory"` for Cloudflare Workers, where no connection to Redis outlives a request', 'redis')
+}

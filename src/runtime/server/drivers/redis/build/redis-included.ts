@@ -1,0 +1,5 @@
+/** `#sse/redis` where ioredis can hold its connections. */
+export { createRedisDriver } from '../redis'
+export { DEFAULT_REDIS_URL, redisConnector } from '../connection/connect'
+export { resolveRedisOptions } from '../options'
+export { loadIoredis } from '#sse/ioredis'

@@ -1,0 +1,122 @@
+import { SSEError } from '../../../shared/errors'
+import type { LogRetention } from '../../options'
+import { RETENTION_FIELDS } from '../channel-retention'
+import { RETRY_MS } from './connection/client'
+import type { RedisClient } from './connection/client'
+import { isReply, isTransient } from './errors'
+import type { RedisLink } from './connection/link'
+import { APPEND } from './scripts/append'
+import { FINISH } from './scripts/finish'
+import { LEASE } from './scripts/lease'
+import { READ } from './scripts/read'
+import { REMOVE } from './scripts/remove'
+
+/** A script as a command of a client, which sends its text only when Redis does not know it. */
+type Script = (...args: (string | number)[]) => Promise<string[]>
+type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'sseRead' | 'sseRemove'
+type Scripted = RedisClient & Record<ScriptName, Script>
+
+const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
+  sseAppend: { lua: APPEND, numberOfKeys: 4 },
+  sseFinish: { lua: FINISH, numberOfKeys: 3 },
+  sseLease: { lua: LEASE, numberOfKeys: 3 },
+  sseRead: { lua: READ, numberOfKeys: 3 },
+  sseRemove: { lua: REMOVE, numberOfKeys: 3 },
+}
+
+/** What Redis knows a channel by. All in one slot: the channel's name is the hash tag of each. */
+export interface ChannelKeys {
+  log: string
+  meta: string
+  keys: string
+  /** Of this writer's last append. */
+  writer: string
+  /** Where notices are published. */
+  live: string
+}
+
+export function channelKeys(prefix: string, channel: string, writer: string): ChannelKeys {
+  const tagged = `${prefix}{${channel.replace(/[%{}]/g, encodeURIComponent)}}`
+  return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, live: `${tagged}:live` }
+}
+
+/** A retention as the scripts take it: its fields, and which of them the writer names. */
+export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRetention): [number, number, number, string] {
+  return [maxMessages, maxAgeMs, maxBytes, RETENTION_FIELDS.map(field => named?.[field] === undefined ? '0' : '1').join('')]
+}
+
+/** Runs one of the scripts. `deadline` is in the server's time, in milliseconds. */
+export function runScript(link: RedisLink, until: number, name: ScriptName, { log, meta, keys, writer, live }: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
+  return link.run(until, client => withScripts(client)[name](
+    ...[log, meta, keys, writer].slice(0, SCRIPTS[name].numberOfKeys),
+    // In a cluster, a script too must publish to the shard of the channel's slot.
+    live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
+    ...args,
+  ))
+}
+
+/**
+ * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
+ * is tried must be safe to do twice. Rejects with what went wrong last, or with the last "not now" of Redis: a replica says that it is one,
+ * and is left then, so that the last attempt only finds no connection. With `clock`, it also tries again when a deadline was missed because
+ * the server's clock was not known well.
+ */
+export async function retrying<T>(until: number, attempt: () => Promise<T>, clock?: ServerClock): Promise<T> {
+  let said: unknown
+  while (true) {
+    try {
+      return await attempt()
+    }
+    catch (error) {
+      if (isTransient(error)) said = error
+      // An SSEError means that nothing was sent, and that trying is no use.
+      const passing = clock?.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
+      if (!passing || performance.now() >= until) throw isReply(error) ? error : said ?? error
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
+
+/** The server's clock, for the deadlines that scripts are given. */
+export class ServerClock {
+  #aheadMs?: number
+  #asked?: Promise<void>
+
+  constructor(private readonly link: RedisLink) {}
+
+  /** `until` in `performance.now()` time, as the server has it. Asks for the time once, if it was never told. */
+  async at(until: number): Promise<number> {
+    // One question for all, so that those who ask together go on in the order in which they came.
+    if (this.#aheadMs === undefined) await (this.#asked ??= this.#ask(until))
+    // Scripts count in whole milliseconds: a question asked at `until` must come after the deadline.
+    return Math.floor(until + this.#aheadMs!) - 1
+  }
+
+  async #ask(until: number): Promise<void> {
+    try {
+      const [seconds, micros] = await this.link.run(until, client => client.time())
+      this.set(Number(seconds) * 1_000 + Number(micros) / 1_000)
+    }
+    finally {
+      this.#asked = undefined
+    }
+  }
+
+  set(now: number): void {
+    this.#aheadMs = now - performance.now()
+  }
+
+  /** Takes the time from an error that says that a deadline was over. `false` for every other error. */
+  learn(error: unknown): boolean {
+    if (!isReply(error, 'EXPIRED')) return false
+    this.set(Number(/EXPIRED (\d+)/.exec(error.message)?.[1]))
+    return true
+  }
+}
+
+function withScripts(client: RedisClient): Scripted {
+  if (!('sseAppend' in client)) {
+    for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition)
+  }
+  return client as Scripted
+}

@@ -1,0 +1,180 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { CreateRedisClient, RedisClient, RedisRole } from './client'
+import { isCluster, keepConnected, ready, redisSettings } from './client'
+import { isRefusal, isReply, isTransient, unavailable, withCause } from '../errors'
+import { RedisOutage } from './outage'
+import { RedisShards } from './shards'
+import { RedisSubscriber } from './subscriber'
+import { within } from '../../../lib/within'
+
+/** A cluster has recovered when none of its nodes has failed for so long. */
+const CLUSTER_QUIET_MS = 5_000
+/** What ioredis says of a connection whose own error it has told before. */
+const CONNECTION_CLOSED = 'Connection is closed.'
+
+export interface RedisLinkOptions {
+  timeoutMs: number
+  createClient: CreateRedisClient
+  /** Told once when Redis goes away, and once when it is back. */
+  report(message: string, cause?: unknown): void
+  /** Redis, or a part of it, may be another one than before: what was written last may be gone. */
+  onReturn(): void
+}
+
+/**
+ * What connects a process with Redis: one connection for commands and one for subscriptions, or in a cluster as many to
+ * each primary that it needs.
+ */
+export interface RedisLink {
+  /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached by `until`, in `performance.now()` time. */
+  run<T>(until: number, command: (client: RedisClient) => Promise<T>): Promise<T>
+  /** Resolves when Redis has acknowledged. `onMessage` gets every message; `undefined` when some may have been missed. */
+  subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
+  /** Whether anybody in this process is subscribed, so that it is told when messages may have been missed. */
+  isSubscribed(channel: string): boolean
+  /** Says once what Redis will not do. */
+  refused(cause: unknown): void
+  /** The same of what was tried until the time was up, if it was Redis that said "not now": a replica, or a node of a cluster, does so for ever. */
+  gaveUp(error: unknown): void
+  close(): Promise<void>
+}
+
+interface Subscription {
+  listeners: Set<(message: string | undefined) => void>
+  acknowledged: Promise<void>
+}
+
+export function createRedisLink({ timeoutMs, createClient, report, onReturn }: RedisLinkOptions): RedisLink {
+  const subscriptions = new Map<string, Subscription>()
+  let commands: Promise<RedisClient> | undefined
+  let subscribers: Promise<RedisSubscriber | RedisShards> | undefined
+  let clustered = false
+  let closed = false
+  // Connections that end because we close them are no outage.
+  const outage = new RedisOutage((message, cause) => void (closed || report(message, cause)), () => clustered ? CLUSTER_QUIET_MS : 0)
+
+  async function make(role: RedisRole): Promise<RedisClient> {
+    try {
+      return await createClient(redisSettings(timeoutMs, role), role)
+    }
+    catch (error) {
+      // A package that is missing, say. Whoever asks is only told that Redis cannot be reached: it may be a stranger.
+      outage.failed(error)
+      throw new Error('No client could be made.', { cause: error })
+    }
+  }
+
+  async function connect(role: RedisRole): Promise<RedisClient> {
+    const client = await make(role)
+    // Why one node, or Sentinel, could not be reached matters when none of them can.
+    let nodeError: unknown
+    client.on('node error', (error: Error) => {
+      if (error.message !== CONNECTION_CLOSED) nodeError = error
+    })
+    client.on('error', error => outage.failed(withCause(error, nodeError)))
+    client.on('ready', () => outage.connected())
+    keepConnected(client, () => !closed)
+    return client
+  }
+
+  /** A failed first attempt is not remembered: a package that is missing now may be installed later. */
+  function commandClient(): Promise<RedisClient> {
+    return commands ??= connect('commands').then((client) => {
+      clustered = isCluster(client)
+      watch(client)
+      return client
+    }).catch((error) => {
+      commands = undefined
+      throw unavailable(error)
+    })
+  }
+
+  function watch(client: RedisClient): void {
+    let first = client.status !== 'ready'
+    client.on('ready', () => {
+      if (!first) onReturn()
+      first = false
+    })
+    // Nodes of a cluster come and go without the whole being away.
+    if (isCluster(client)) client.on('+node', () => !first && onReturn())
+  }
+
+  function subscriberClients(): Promise<RedisSubscriber | RedisShards> {
+    return subscribers ??= commandClient().then(async (client) => {
+      const events = { onMessage: deliver, onMissed: (channels: string[]) => channels.forEach(channel => deliver(channel)) }
+      if (isCluster(client)) return new RedisShards(await ready<Cluster>(client, performance.now() + timeoutMs), timeoutMs, events)
+      return new RedisSubscriber(await connect('subscriptions') as Redis, timeoutMs, events)
+    }).catch((error) => {
+      subscribers = undefined
+      throw unavailable(error)
+    })
+  }
+
+  function deliver(channel: string, message?: string): void {
+    for (const listener of subscriptions.get(channel)?.listeners ?? []) listener(message)
+  }
+
+  return {
+    async run(until, command) {
+      if (closed) throw unavailable(new Error('The driver is closed.'))
+      try {
+        // Who makes clients may take as long as they like, but not whoever waits.
+        const client = await within(until, commandClient())
+        const answer = await within(until, command(await ready(client, until)))
+        outage.worked()
+        return answer
+      }
+      catch (error) {
+        if (isRefusal(error)) outage.refused(error)
+        else if (!isReply(error)) outage.failed(error)
+        throw error
+      }
+    },
+
+    async subscribe(channel, onMessage) {
+      if (closed) throw unavailable(new Error('The driver is closed.'))
+      let subscription = subscriptions.get(channel)
+      const until = performance.now() + timeoutMs
+      if (!subscription) {
+        subscription = { listeners: new Set(), acknowledged: within(until, subscriberClients().then(clients => clients.add(channel, until))) }
+        subscriptions.set(channel, subscription)
+      }
+      subscription.listeners.add(onMessage)
+      const release = () => {
+        if (!subscription.listeners.delete(onMessage) || subscription.listeners.size > 0) return
+        if (subscriptions.get(channel) !== subscription) return
+        subscriptions.delete(channel)
+        void subscribers?.then(clients => clients.delete(channel)).catch(() => {})
+      }
+      try {
+        await subscription.acknowledged
+        return release
+      }
+      catch (error) {
+        release()
+        if (isReply(error)) outage.refused(error)
+        throw unavailable(error)
+      }
+    },
+
+    isSubscribed(channel) {
+      return subscriptions.has(channel)
+    },
+
+    refused(cause) {
+      outage.refused(cause)
+    },
+
+    gaveUp(error) {
+      if (isTransient(error)) outage.refused(error)
+    },
+
+    async close() {
+      closed = true
+      subscriptions.clear()
+      // Those that are still being made, too: but nobody waits for them.
+      subscribers?.then(clients => clients.close()).catch(() => {})
+      commands?.then(client => client.disconnect()).catch(() => {})
+    },
+  }
+}

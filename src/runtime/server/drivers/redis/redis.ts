@@ -1,0 +1,153 @@
+import { invalidOption } from '../../../shared/errors'
+import { createEpoch } from '../../../shared/position'
+import type { SSERetention } from '../../options'
+import { ReadGate } from '../../lib/read-gate'
+import { leaseLost } from '../lease-lost'
+import { RedisAppends } from './appends'
+import type { CreateRedisClient } from './connection/client'
+import { ServerClock, channelKeys, retentionArgs, retrying, runScript } from './commands'
+import { isReply, unavailable } from './errors'
+import { createRedisLink } from './connection/link'
+import { DEFAULT_REDIS_OPTIONS } from './options'
+import { readRedisLog, stateOf } from './read'
+import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from '../types'
+
+/** Pub/sub delivers at most once, so readers look at the log now and then. */
+const RECHECK_MS = 5_000
+/**
+ * And more and more rarely while nothing changes: the subscriber's connection is probed all the time, and readers are told when it was
+ * away. What is read must be looked at once in six minutes, or it expires.
+ */
+const RECHECK_MAX_MS = 300_000
+/** Every field that one of the kinds of `LeaseRequest` has. */
+interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean, tentative?: boolean }
+
+/** No entries: only the state of the log. */
+const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
+
+export interface RedisDriverOptions {
+  /** Prefix of every key and channel. Default `sse:`. Without braces, which mark the part that a cluster hashes. */
+  keyPrefix?: string
+  /** How long an operation may take until it rejects with `DRIVER_UNAVAILABLE`, in milliseconds. Default 2000. */
+  timeoutMs?: number
+  createClient: CreateRedisClient
+  /** Told once when Redis goes away, and once when it is back. Default: the console. */
+  report?: (message: string, cause?: unknown) => void
+}
+
+/**
+ * The redis driver: a channel is a stream and two small hashes, in one slot. Every append, with its offsets, its trim, its
+ * expiry and its notice, is one script; appends to a channel in one tick are one call.
+ */
+export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
+  const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
+  if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
+  const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
+  const clock = new ServerClock(link)
+  const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
+  const candidate = countedEpochs()
+  const appends = new RedisAppends({ link, clock, timeoutMs, keysOf, candidate, onRefused: reason => link.refused(new Error(reason)) })
+  const gate = new ReadGate()
+  let checks = 0
+
+  /** Runs a script that writes in time or not at all. Resolves with its answer behind the server's time. */
+  async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
+    const until = performance.now() + timeoutMs
+    const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
+    clock.set(Number(now))
+    return answer
+  }
+
+  async function read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
+    const until = performance.now() + timeoutMs
+    return retrying(until, () => readRedisLog({ link, until, keys: keysOf(channel), candidate: candidate(), maxAgeMs: defaults.maxAgeMs }, after, limit, seen)).catch(error => giveUp(error, channel))
+  }
+
+  function giveUp(error: unknown, channel: string): never {
+    if (isReply(error, 'LEASE_LOST')) throw leaseLost(channel)
+    link.gaveUp(error)
+    throw unavailable(error)
+  }
+
+  /**
+   * Redis was away, and may have come back without the last of what it had acknowledged. Every channel that this process has
+   * published to is checked, if possible before anybody else publishes: one that has gone back begins a new epoch.
+   */
+  async function checkAnswered(): Promise<void> {
+    const run = ++checks
+    // Those with readers are read, and so checked, by the hub.
+    const all = [...appends.answered].filter(([channel]) => !link.isSubscribed(keysOf(channel).live))
+    const checked = all.map(([channel, { epoch, offset, mark }]) => gate.run('unread', () => run === checks ? read(channel, offset, STATE_ONLY, { epoch, mark }) : undefined))
+    // Away again: then this runs again when it is back. And each append says what it follows.
+    await Promise.allSettled(checked)
+  }
+
+  return {
+    name: 'redis',
+    recheckMs: RECHECK_MS,
+    recheckMaxMs: RECHECK_MAX_MS,
+    gate,
+    read,
+
+    append(channel, entries, retention, writer) {
+      return appends.append(channel, entries, retention, writer)
+    },
+
+    async finish(channel, closing, retention, token = '') {
+      const [ended] = await write('sseFinish', channel, [createEpoch(), ...retentionArgs(retention), JSON.stringify(closing), createEpoch(), token])
+      return Number(ended) === 1
+    },
+
+    async lease(channel, request, retention) {
+      const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading, tentative }: LeaseFields = request
+      const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0, tentative ? 1 : 0])
+      return { held: held === '1', state: state.length ? stateOf(state) : undefined }
+    },
+
+    async state(channel) {
+      const { entries: _, ...state } = await read(channel, 0, STATE_ONLY)
+      return state
+    },
+
+    subscribe(channel, listener) {
+      return link.subscribe(keysOf(channel).live, message => listener(parseNotice(message)))
+    },
+
+    async remove(channel) {
+      await write('sseRemove', channel, [createEpoch()])
+    },
+
+    close() {
+      return link.close()
+    },
+  }
+}
+
+/**
+ * Epochs for logs that begin with a read or an append. Another for each attempt: no two logs, nor two lives of one, may share an epoch,
+ * and an attempt whose answer was lost may have used its own. Counted up, as a random one costs more than all the rest of an append, and
+ * 70 µs of a read when none was drawn for a while.
+ */
+function countedEpochs(): () => string {
+  const first = createEpoch()
+  let count = 0
+  return () => first + (++count).toString(36)
+}
+
+/** Parses what the script APPEND publishes. A notice without messages says only that there is something to read. */
+function parseNotice(notice: string | undefined): LogNotice {
+  const [head, ...lines] = notice?.split('\n') ?? ['']
+  if (lines.length === 0) return { type: 'changed' }
+  const [epoch, first, follows, mark, fields] = head!.split(' ')
+  const width = Number(fields)
+  const entries: LogEntry[] = []
+  if (!(width === 1 || width === 2) || !Number.isSafeInteger(Number(first))) return { type: 'changed' }
+  for (let index = 0; index < lines.length; index += width) {
+    entries.push({ offset: Number(first) + entries.length, mark, event: width > 1 ? lines[index + 1] || undefined : undefined, data: lines[index]! })
+  }
+  return { type: 'append', epoch: epoch!, follows, entries }
+}
+
+function reportToConsole(message: string, cause?: unknown): void {
+  console.error(`[nuxt-sse] [redis] ${message}`, ...cause === undefined ? [] : [cause])
+}

@@ -1,0 +1,13 @@
+import { definePlugin } from 'nitro'
+import { closeWithHook, connectHooks, startSSEContext } from './runtime-context'
+import { listenToSignals } from './signals'
+
+/** For Nitro 3: as `nitro2-plugin.ts` for Nitro 2. */
+export default definePlugin(({ hooks }) => {
+  // Made now, so that an option that makes no sense stops the server at its start.
+  startSSEContext()
+  connectHooks(hooks)
+  const close = closeWithHook(hooks)
+  // All its servers listen to signals, unless they find the variable CI or TEST.
+  if (!import.meta.dev) listenToSignals({ preset: import.meta.preset, neverClosed: ['node-middleware'], close })
+})

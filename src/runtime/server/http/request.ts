@@ -1,0 +1,114 @@
+import { parsePositionRequest, POSITION_FORMS } from '../../shared/position'
+import type { PositionRequest } from '../../shared/position'
+import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { SSEError, printValue } from '../../shared/errors'
+import { withoutSecret } from '../../shared/secret-epoch'
+import type { SSETransport } from '../../shared/types'
+import { parseAccept, preferenceFor } from './accept'
+
+/** What this package looks at in a request, whatever framework it came through. Query values may be arrays: `?a=1&a=2`. */
+export interface RawRequest {
+  accept?: string
+  lastEventId?: string
+  query: Record<string, unknown>
+}
+
+export interface SSERequest {
+  /** The transport of a source that has both, such as a channel. */
+  transport: SSETransport
+  /** Whether a source that can only be streamed may be. */
+  mayStream: boolean
+  /** The text of the position asked for: an empty one counts as none. */
+  position?: { text: string, source: 'header' | 'query' }
+  /** How long a poll may wait; `undefined` when the request does not say. */
+  waitMs?: number
+}
+
+/** Reads a request. Throws `INVALID_QUERY` (400) and `NOT_ACCEPTABLE` (406), each saying what is allowed. */
+export function readSSERequest(raw: RawRequest): SSERequest {
+  return {
+    ...readTransport(raw),
+    position: readPosition(raw),
+    waitMs: readWaitMs(raw.query.waitMs),
+  }
+}
+
+/**
+ * The position asked for on a channel. A malformed query is refused; a malformed header is not, because a browser's
+ * `EventSource` never comes back after a 400: it is told of a gap instead.
+ */
+export function channelPosition(position: SSERequest['position']): PositionRequest | 'malformed' | undefined {
+  if (!position) return undefined
+  const request = parsePositionRequest(position.text)
+  if (request) return request
+  if (position.source === 'header') return 'malformed'
+  throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
+}
+
+function readTransport({ accept, query: { transport } }: RawRequest): Pick<SSERequest, 'transport' | 'mayStream'> {
+  if (transport === undefined) return negotiate(accept)
+  if (transport === 'stream' || transport === 'poll') return { transport, mayStream: transport === 'stream' }
+  throw invalidQuery('transport', '`stream` or `poll`', transport)
+}
+
+/**
+ * The transport that an `Accept` header prefers: by weight, then by how exactly it names each, then a stream. A header that only
+ * allows JSON still gets a source that has no JSON, since HTTP libraries send such a header of their own accord; one that refuses
+ * streams by name (`text/event-stream;q=0`) does not.
+ */
+export function negotiate(accept: string | undefined): Pick<SSERequest, 'transport' | 'mayStream'> {
+  const ranges = parseAccept(accept ?? '')
+  // None, or nothing that is a media range.
+  if (!ranges.length) return { transport: 'stream', mayStream: true }
+  const stream = preferenceFor(ranges, STREAM_CONTENT_TYPE)
+  const poll = preferenceFor(ranges, POLL_CONTENT_TYPE)
+  if (stream.quality === 0 && poll.quality === 0) {
+    throw new SSEError('NOT_ACCEPTABLE', `Expected \`Accept\` to allow \`${STREAM_CONTENT_TYPE}\` or \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
+  }
+  const prefersPoll = poll.quality > stream.quality || (poll.quality === stream.quality && poll.specificity > stream.specificity)
+  const refusesStream = stream.quality === 0 && stream.specificity === 3
+  return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
+}
+
+function readPosition({ lastEventId, query }: RawRequest): SSERequest['position'] {
+  const { position } = query
+  if (lastEventId) return { text: fromHeader(lastEventId), source: 'header' }
+  const polyfilled = lastEventIdInQuery(query)
+  if (polyfilled) return { text: polyfilled, source: 'header' }
+  if (position === undefined || position === '') return undefined
+  // What cannot stand in an `id` field cannot be a position of any source.
+  if (typeof position !== 'string' || /[\r\n\0]/.test(position)) throw invalidQuery('position', POSITION_FORMS, position)
+  return { text: position, source: 'query' }
+}
+
+/**
+ * The header as polyfills of `EventSource` send it, which cannot set headers across origins: `lastEventId` (Yaffle/EventSource),
+ * `evs_last_event_id` (amvtek/EventSource), `lastEventID` (the Mercure protocol), in any case and with any dashes. The last of several,
+ * since some polyfills add one at each reconnect.
+ */
+function lastEventIdInQuery(query: Record<string, unknown>): string | undefined {
+  for (const [name, value] of Object.entries(query)) {
+    if (!/^(?:evs)?lasteventid$/.test(name.replaceAll(/[_-]/g, '').toLowerCase())) continue
+    const text: unknown = Array.isArray(value) ? value.at(-1) : value
+    if (text === undefined || text === '') continue
+    if (typeof text !== 'string' || /[\r\n\0]/.test(text)) throw invalidQuery(name, POSITION_FORMS, text)
+    return text
+  }
+}
+
+/** Browsers send the UTF-8 bytes of the id, and HTTP servers read header bytes as Latin-1. */
+function fromHeader(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  if (/^[\x00-\x7F]*$/.test(text) || /[^\x00-\xFF]/.test(text)) return text
+  return new TextDecoder().decode(Uint8Array.from(text, character => character.charCodeAt(0)))
+}
+
+function readWaitMs(waitMs: unknown): number | undefined {
+  if (waitMs === undefined) return undefined
+  if (typeof waitMs === 'string' && /^\d{1,9}$/.test(waitMs)) return Number(waitMs)
+  throw invalidQuery('waitMs', 'a whole number of milliseconds', waitMs)
+}
+
+function invalidQuery(name: string, expected: string, got: unknown): SSEError {
+  return new SSEError('INVALID_QUERY', `Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
+}

@@ -1,0 +1,129 @@
+import type { H3Event } from 'h3'
+import { answerWith, isAnswered, sentHeaderOf, setHeaders, signalOf } from '#sse/h3'
+import { STREAM_HEADERS, answerHeaders } from './response-headers'
+import type { OwnHeaders } from './own-headers'
+import { RequestTurns } from '../lib/request-io'
+import type { SSEResponse, SinkEvents } from './sink'
+import { afterTick } from '../lib/tick'
+import { encodeText } from '../wire/encode'
+
+/** A web stream is pulled again while it holds less than this. */
+const WEB_HIGH_WATER_BYTES = 65_536
+
+/** A web stream: on runtimes without Node's response, and for requests that a server makes to itself. */
+export class WebResponse implements SSEResponse {
+  readonly holdsRequest = false
+  readonly #opened = Promise.withResolvers<void>()
+  isOpen = false
+  answer: unknown
+  #events!: SinkEvents
+  #signal?: AbortSignal
+  #controller?: ReadableStreamDefaultController<Uint8Array>
+  #ending = false
+  #over = false
+
+  constructor(private readonly event: H3Event) {}
+
+  get opened(): Promise<void> {
+    return this.#opened.promise
+  }
+
+  get bufferedBytes(): number {
+    return this.#over ? 0 : WEB_HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? WEB_HIGH_WATER_BYTES)
+  }
+
+  /** A client that leaves cancels the stream; before there is one, the request says it, where it does. */
+  watch(events: SinkEvents): void {
+    this.#events = events
+    this.#signal = signalOf(this.event)
+    if (this.#signal?.aborted) return this.#onClose()
+    this.#signal?.addEventListener('abort', this.#onClose)
+  }
+
+  open(headers?: OwnHeaders): boolean {
+    if (this.#over || isAnswered(this.event)) return false
+    setHeaders(this.event, answerHeaders(STREAM_HEADERS, sentHeaderOf(this.event, 'vary'), headers))
+    const stream = new ReadableStream<Uint8Array>({
+      start: controller => void (this.#controller = controller),
+      pull: () => {
+        if (this.#over) return
+        if (!this.#ending) this.#events.onDrain()
+        else if (this.bufferedBytes === 0) this.#finish()
+      },
+      cancel: () => this.#onClose(),
+    }, new ByteLengthQueuingStrategy({ highWaterMark: WEB_HIGH_WATER_BYTES }))
+    this.answer = answerWith(this.event, stream)
+    this.isOpen = true
+    this.#opened.resolve()
+    return true
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    if (this.#over) return true
+    // A consumer may transfer what it is given, and shared bytes must stay readable for the others.
+    this.#controller!.enqueue(typeof chunk === 'string' ? encodeText(chunk) : new Uint8Array(chunk))
+    return this.#controller!.desiredSize! > 0
+  }
+
+  /** Over when the last byte was taken, and not before: until then whoever does not take it can be cut off. */
+  end(): void {
+    if (this.#over || this.#ending) return
+    this.#ending = true
+    if (this.bufferedBytes === 0) this.#finish()
+  }
+
+  #finish(): void {
+    this.#leave()
+    this.#controller!.close()
+    queueMicrotask(() => this.#events.onClose())
+  }
+
+  destroy(): void {
+    if (this.#over) return
+    this.#leave()
+    this.#controller?.error(new Error('The stream was cut.'))
+    this.#events.onClose()
+  }
+
+  afterTick(task: () => void): void {
+    afterTick(task)
+  }
+
+  callable(task: () => void): () => void {
+    return task
+  }
+
+  /** For who must let go of more. */
+  protected onOver(): void {}
+
+  #leave(): void {
+    this.#over = true
+    this.onOver()
+    this.#signal?.removeEventListener('abort', this.#onClose)
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#over) return
+    this.#leave()
+    // A stream whose request is over may still be held by somebody: it must not look as if it would go on.
+    if (this.#signal?.aborted) this.#controller?.error(this.#signal.reason)
+    this.#events.onClose()
+  }
+}
+
+/** The same where requests own their I/O: whatever is done for this response is done in its own request. */
+export class OwnedResponse extends WebResponse {
+  readonly #turns = new RequestTurns()
+
+  override afterTick(task: () => void): void {
+    this.#turns.afterTick(task)
+  }
+
+  override callable(task: () => void): () => void {
+    return () => this.#turns.afterTick(task)
+  }
+
+  protected override onOver(): void {
+    this.#turns.stop()
+  }
+}

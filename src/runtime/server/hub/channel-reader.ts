@@ -1,0 +1,150 @@
+import { SSEError } from '../../shared/errors'
+import type { SSEPublicError } from '../../shared/errors'
+import { formatPosition } from '../../shared/position'
+import type { SSEGap } from '../../shared/protocol'
+import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
+import type { LogState } from '../drivers/types'
+import type { HubChannel } from './hub-channel'
+import { PAGE_LIMIT } from './page-limit'
+import { Run, gapBehind } from './replay'
+import type { locate } from './replay'
+
+export type ReaderStep
+  = | { type: 'messages', run: Run }
+    | { type: 'gap', gap: SSEGap }
+    | { type: 'end' }
+    | { type: 'error', error: SSEPublicError }
+
+/** One reader's place in a channel. It is pulled, and keeps nothing but its position. */
+export class ChannelReader {
+  epoch = ''
+  offset = 0
+  /** Whether it goes on from the position that was asked for. */
+  resumed = false
+  /** What it must be told before its first message. */
+  gap: SSEGap | null = null
+  /** Called when {@link step} may have something again after it had nothing. */
+  wake: () => void = () => {}
+
+  #life = 0
+  #closed = false
+  /** Whether its last read failed. */
+  #failed = false
+  /** Read already: when it began, or along with a gap. */
+  #opening?: Run
+
+  constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
+
+  /** The channel's. */
+  get name(): string {
+    return this.channel.name
+  }
+
+  get position(): string {
+    return formatPosition(this.epoch, this.offset)
+  }
+
+  /** Everything was read, and nothing will follow. */
+  get complete(): boolean {
+    const { state } = this.channel
+    return !this.gap && state.closing !== null && this.#life === this.channel.life && this.offset >= state.last
+  }
+
+  /** Whether {@link step} has something. */
+  get hasNews(): boolean {
+    const { state } = this.channel
+    return this.gap !== null || this.#life !== this.channel.life || this.offset < state.last || state.closing !== null
+  }
+
+  /** How the channel ended, if it has. */
+  get closing(): LogState['closing'] {
+    return this.channel.state.closing
+  }
+
+  begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
+    this.epoch = this.channel.state.epoch
+    this.#life = this.channel.life
+    this.offset = offset
+    this.resumed = resumed
+    this.gap = gap
+    this.#opening = this.channel.opening
+    this.channel.opening = undefined
+  }
+
+  /**
+   * What comes next: now, or after the log was asked, or nothing (`wake` is called then). The position has moved behind
+   * it when this returns. Rejects when the driver cannot be reached; the position has not moved then. A closed reader has nothing.
+   */
+  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
+    if (this.#closed) return undefined
+    const { state, recent } = this.channel
+    if (this.#life !== this.channel.life) this.#lose()
+    if (this.gap) return this.#tell(this.gap)
+    if (this.offset < state.last) {
+      const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
+      return run ? this.#take(run) : this.#ask()
+    }
+    if (!this.complete) return undefined
+    return state.closing!.error ? { type: 'error', error: state.closing!.error } : { type: 'end' }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.wake = () => {}
+    this.#opening = undefined
+    this.channel.readers.delete(this)
+    this.onClose()
+  }
+
+  /** What was read already, if it continues from here. */
+  #opened(): Run | undefined {
+    const run = this.#opening
+    this.#opening = undefined
+    return run?.epoch === this.epoch && run.entries[0]!.offset === this.offset + 1 ? run : undefined
+  }
+
+  async #ask(): Promise<ReaderStep | undefined> {
+    const { channel } = this
+    const reason = this.#failed ? 'repeat' : 'reader'
+    // Until it has succeeded.
+    this.#failed = true
+    const page = await channel.gate.run(reason, () => this.#closed ? undefined : channel.driver.read(channel.name, this.offset, PAGE_LIMIT))
+    this.#failed = false
+    // The reader may have been closed during each read: nothing may be read for it any more.
+    if (this.#closed || !page) return undefined
+    if (this.#life !== channel.life) return this.step()
+    if (page.epoch === this.epoch) {
+      const gap = gapBehind(this, page)
+      // The page follows the gap. Where little is kept and much is written, the next one would have a gap again.
+      if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
+      if (gap) return this.#tell(gap)
+      if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
+      if (this.offset >= channel.state.last) return undefined
+    }
+    // The log is not the one that was announced, or ends before: the channel finds out, and begins a new life.
+    await channel.refresh()
+    if (this.#closed) return undefined
+    if (this.#life !== channel.life || this.offset >= channel.state.last) return this.step()
+    // Asking again at once would go on for ever.
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
+  }
+
+  /** The log has begun anew since this reader began: whatever it has had is of another life. */
+  #lose(): void {
+    this.#life = this.channel.life
+    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.state)
+  }
+
+  #take(run: Run): ReaderStep {
+    this.offset = run.last
+    return { type: 'messages', run }
+  }
+
+  #tell(gap: SSEGap): ReaderStep {
+    this.gap = null
+    this.epoch = gap.position.slice(0, gap.position.lastIndexOf('.'))
+    this.offset = Number(gap.position.slice(this.epoch.length + 1))
+    return { type: 'gap', gap }
+  }
+}

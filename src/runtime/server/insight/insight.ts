@@ -1,0 +1,222 @@
+import type { H3Event } from 'h3'
+import { methodOf, pathOf, routeOf } from '#sse/h3'
+import { SSEError } from '../../shared/errors'
+import type { SSEGap, SSEGapReason } from '../../shared/protocol'
+import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../shared/secret-epoch'
+import type { SSETransport } from '../../shared/types'
+import { isOurMistake } from '../wire/public-error'
+import type { SSECloseReason } from '../connection/types'
+import { byteLength } from '../wire/encode'
+
+/** One open stream, as `sse:open` and `sse:close` tell of it. */
+export interface SSEOpened {
+  event: H3Event
+  /** With the query, which may hold a secret; a ticket that `requireSSETicket` has read is no longer in it. */
+  path: string
+  /** The pattern that the path matched (`/api/jobs/:id`), if it is known. There are few of them, so that it can label a metric. */
+  route?: string
+  /** Only where the source is a channel: its name. That of a resumable run, and its positions, are shortened: they are the key to it. */
+  channel?: string
+  /** Only where the source is resumable: where the stream began. */
+  position?: string
+  /** Whether it goes on from the position that was asked for. */
+  resumed: boolean
+}
+
+export interface SSEClosed extends SSEOpened {
+  reason: SSEEndReason
+  /** With the reason `error`: what the client was told. */
+  code?: string
+  durationMs: number
+  /** Messages that were accepted for this stream. Whether they arrived, nobody knows. */
+  messages: number
+  /** Bytes of the body that were accepted, heartbeats and control messages among them. */
+  bytes: number
+}
+
+/** A stream that was refused has never opened: it is counted by its code instead. */
+export type SSEEndReason = Exclude<SSECloseReason, 'refused'>
+
+export interface SSEPublished {
+  channel: string
+  id: string
+  event?: string
+  /** Of the data, as JSON. */
+  bytes: number
+}
+
+export interface SSEGapTold {
+  channel: string
+  gap: SSEGap
+  transport: SSETransport
+}
+
+/**
+ * - `request`: a request was refused before a stream began
+ * - `publish`: a message was refused, or the driver could not be reached
+ * - `push`: what a handler pushed was refused
+ * - `source`: a handler or its source failed in a way that clients are not told
+ * - `channel`: a producer failed in such a way, or lost its lease; or a channel was failed with such an error
+ * - `driver`: an open stream cannot go on reading; told once for all attempts
+ * - `background`: clean-ups, `revalidate`, the shutdown
+ */
+export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel' | 'driver' | 'background'
+
+export interface SSEErrorSeen {
+  error: unknown
+  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and the like for one with a status; else `UNKNOWN`. */
+  code: string
+  where: SSEErrorPlace
+  /** With `request`. */
+  event?: H3Event
+  /** With `publish`. */
+  channel?: string
+}
+
+/** The server's hooks. Nothing waits for a hook, and one that fails is only reported. */
+export interface SSEHooks {
+  /** A stream has opened. */
+  'sse:open': (opened: SSEOpened) => void | Promise<void>
+  /** A stream is over: once for each `sse:open`. */
+  'sse:close': (closed: SSEClosed) => void | Promise<void>
+  /** The driver has a message. */
+  'sse:publish': (published: SSEPublished) => void | Promise<void>
+  /** A client was told of a gap. */
+  'sse:gap': (told: SSEGapTold) => void | Promise<void>
+  /** Something was refused, or failed where nobody awaits it. */
+  'sse:error': (seen: SSEErrorSeen) => void | Promise<void>
+}
+
+/** Calls the hooks of whichever framework there is. */
+export interface HookCaller {
+  /** Whether anybody listens: no payload is made for nobody. */
+  isHeard(name: keyof SSEHooks): boolean
+  call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): unknown
+}
+
+/** What an open stream keeps for its `sse:close`: only where somebody listens, since it holds the request. */
+export interface StreamRecord {
+  readonly opened: SSEOpened
+  readonly at: number
+}
+
+/** What was sent on a connection, or on all that are over. */
+export interface Sent {
+  messages: number
+  bytes: number
+}
+
+/** How many codes are counted apart. Applications may make codes out of anything, and each counter is kept for good. */
+const MAX_CODES = 64
+
+/**
+ * Counts what happens in one process, and tells hooks. What is open is counted where it is kept; what was sent, by each
+ * connection, and added here when it is over: a message costs its reader two additions and nothing else.
+ */
+export class Insight {
+  hooks?: HookCaller
+  connectionsTotal = 0
+  /** Polls under way. */
+  polls = 0
+  pollsTotal = 0
+  published = 0
+  /** By the connections that are over. */
+  readonly sent: Sent = { messages: 0, bytes: 0 }
+  readonly closed: Record<SSEEndReason, number> = { end: 0, error: 0, leave: 0, disconnect: 0 }
+  readonly gaps: Record<SSEGapReason, number> = { trimmed: 0, epoch: 0, invalid: 0 }
+  readonly refused = new Map<string, number>()
+  readonly publishErrors = new Map<string, number>()
+
+  /** `report` must not lead back here: a hook that fails would be told of its own failure. */
+  constructor(private readonly report: (error: unknown, subject?: string) => void) {}
+
+  /** A stream has opened. What it returns is for {@link onClose}. */
+  onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
+    this.connectionsTotal++
+    const { hooks } = this
+    if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
+    const { channel, position, resumed = false } = start
+    const opened = { event, path: pathWithoutSecret(pathOf(event)), route: routeOf(event), ...channel !== undefined && isRun(channel) ? { channel: withoutSecret(channel), position: position && withoutSecret(position) } : { channel, position }, resumed }
+    this.#call('sse:open', opened)
+    return { opened, at: performance.now() }
+  }
+
+  /** Whether a hook may still be called for a stream that is open: it needs the context of its request then. */
+  get followsStreams(): boolean {
+    const { hooks } = this
+    return hooks !== undefined && (hooks.isHeard('sse:close') || hooks.isHeard('sse:gap') || hooks.isHeard('sse:error'))
+  }
+
+  onClose(record: StreamRecord | undefined, { messages, bytes }: Sent, reason: SSEEndReason, code: string | undefined): void {
+    this.closed[reason]++
+    this.sent.messages += messages
+    this.sent.bytes += bytes
+    if (record) this.#call('sse:close', { ...record.opened, reason, code, durationMs: Math.round(performance.now() - record.at), messages, bytes })
+  }
+
+  /** A poll has begun. What it returns is to be called when the poll is over. */
+  onPoll(): () => void {
+    this.polls++
+    this.pollsTotal++
+    return () => void this.polls--
+  }
+
+  onPublish(channel: string, id: string, event: string | undefined, data: string): void {
+    this.published++
+    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: byteLength(data) })
+  }
+
+  onPublishError(channel: string, error: unknown): void {
+    count(this.publishErrors, codeOf(error))
+    this.onError(error, 'publish', { channel: publicChannelName(channel) })
+  }
+
+  onGap(channel: string, gap: SSEGap, transport: SSETransport): void {
+    this.gaps[gap.reason]++
+    if (this.hooks?.isHeard('sse:gap')) this.#call('sse:gap', { channel: publicChannelName(channel), gap: isRun(channel) ? { ...gap, position: withoutSecret(gap.position) } : gap, transport })
+  }
+
+  onRefuse(event: H3Event, error: unknown): void {
+    count(this.refused, codeOf(error))
+    // The framework logs what it does not know, and takes an `SSEError` for something that was meant.
+    if (isOurMistake(error)) this.report(error, subjectOf(event))
+    this.onError(error, 'request', { event })
+  }
+
+  onError(error: unknown, where: SSEErrorPlace, about?: { event?: H3Event, channel?: string }): void {
+    if (this.hooks?.isHeard('sse:error')) this.#call('sse:error', { error, code: codeOf(error), where, ...about })
+  }
+
+  #call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): void {
+    // In a microtask, so that no hook runs in the middle of what it is told of.
+    void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(error => this.report(error))
+  }
+}
+
+/** Of a request, for who reads the log: its route, and not its path, in which there may be what nobody should read there. */
+export function subjectOf(event: H3Event): string {
+  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof SSEError) return error.code
+  const { statusCode: status, data } = (error ?? {}) as { statusCode?: unknown, data?: { code?: unknown } | null }
+  // An `SSEError` that went through the framework has its code there, as clients see it.
+  if (typeof data?.code === 'string') return data.code
+  return typeof status === 'number' ? `HTTP_${status}` : 'UNKNOWN'
+}
+
+function count(counts: Map<string, number>, code: string): void {
+  if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
+  counts.set(code, (counts.get(code) ?? 0) + 1)
+}
+
+/** Of a channel, for the log. The name of a `resumable` run's has its epoch in it, which is the key to it. */
+export function subjectOfChannel(name: string): string {
+  return isRun(name) ? 'a resumable run' : `channel ${name}`
+}
+
+/** Whether a channel is that of a `resumable` run, whose name and positions are secret. */
+function isRun(channel: string): boolean {
+  return channel.startsWith('resumable:')
+}

@@ -1,0 +1,24 @@
+import { SSEError } from '../../shared/errors'
+import { behindOneListener } from './one-listener'
+
+/**
+ * What `run` resolves with; rejects with `ABORTED` when `signal` aborts first.
+ * Not a race with one promise that lives as long as the signal: that would hold on to every result until then.
+ */
+export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  if (!signal) return run()
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(aborted(signal.reason))
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    run().then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}
+
+/** Calls `callback` when `signal` aborts, unless the returned function was called before. For a signal with any number of listeners, such as the process's. */
+export const whenAborted = behindOneListener<AbortSignal>((signal, callAll) => signal.addEventListener('abort', callAll))
+
+/** What readers are told when their producer was stopped. */
+export function aborted(cause?: unknown): SSEError {
+  return new SSEError('ABORTED', 'The producer was stopped.', { cause, retry: false })
+}

@@ -1,0 +1,229 @@
+import type { EventStreamReader } from './event-stream-reader'
+import type { LogAppend } from '../drivers/types'
+import type { SSEIterableSource, SourceIterator } from '../serve/stream-source'
+import { follow } from '../../shared/abort'
+import { SSEError, invalidOption } from '../../shared/errors'
+import { PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { unlessAborted } from '../lib/abort'
+import { isIterableSource, iterate, kindOf, release } from '../serve/stream-source'
+import { afterTick, pause } from '../lib/tick'
+
+/** What is gathered while an append is under way; a source that reaches one of the two waits. */
+const MAX_GATHERED_MESSAGES = 500
+const MAX_GATHERED_LENGTH = 262_144
+/** The least time between two appends of one source: a fast model costs a hundred a second at most, and nobody sees the difference. */
+const APPEND_EVERY_MS = 10
+/** How many characters of a response that cannot be piped go into the server's log. */
+const MAX_SAID_LENGTH = 200
+
+/** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
+export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
+
+/**
+ * How the data of a piped event stream is read. `json`: as JSON, or as the string that it is where it is no JSON. `text`: as a string.
+ * A function gets the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
+ */
+export type SSEPipeParse = 'json' | 'text' | ((text: string) => unknown)
+
+export interface PumpInit {
+  /** When it aborts, the source is released, what it has given is still appended, and {@link pump} rejects with the reason. */
+  signal: AbortSignal
+  maxMessageBytes: number
+  /** Of a source that comes as bytes. Default: JSON in streams of ours; in others, what begins with `{` or `[` and is JSON, else text. */
+  parse?: SSEPipeParse
+  encode(item: unknown): LogAppend
+  /** One at a time. */
+  append(entries: LogAppend[]): Promise<void>
+  /** Where errors go that nobody awaits. */
+  report(error: unknown): void
+  /** Told of a source that is released before it is complete. Nobody waits for that: a source may hang in an await of its own. */
+  onRelease?(released: Promise<void>): void
+}
+
+/**
+ * Appends what a source gives, in order, each item once. What comes in one turn of the event loop, while an append is under
+ * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
+ * what the source threw, or the append.
+ */
+export async function pump(source: () => unknown, { signal, maxMessageBytes, parse, encode, append, report, onRelease }: PumpInit): Promise<void> {
+  const gathered = new Gathered(append)
+  // A source that is quiet must not hide for long that nothing can be appended any more.
+  const stopped = follow(signal)
+  gathered.onFailure = () => stopped.abort()
+  // What is complete, or has failed, has released itself.
+  let held: SourceIterator | undefined
+  let reader: EventStreamReader | undefined
+  try {
+    assertParse(parse)
+    const { iterator, isOurs } = await begin(source, stopped.signal, report)
+    held = iterator
+    // Most applications never pipe bytes.
+    const readBytes = async () => new (await import('./event-stream-reader')).EventStreamReader({ maxLength: maxMessageBytes, parse, isOurs })
+    if (isOurs) reader = await readBytes()
+    const next = async () => {
+      try {
+        return await iterator.next()
+      }
+      catch (error) {
+        held = undefined
+        throw reader ? reader.failureOf(error) : error
+      }
+    }
+    const room = () => unlessAborted(stopped.signal, () => gathered.room)
+    while (!reader?.over) {
+      // A source that hangs must not outlive its abort.
+      const { done, value } = await unlessAborted(stopped.signal, next)
+      if (done) {
+        held = undefined
+        reader?.end()
+        break
+      }
+      if (value instanceof Uint8Array) {
+        reader ??= await readBytes()
+        // One chunk may have any number of messages.
+        for (const item of reader.read(value)) {
+          gathered.add(encode(item))
+          if (gathered.full) await room()
+        }
+      }
+      else {
+        gathered.add(encode(value))
+        if (gathered.full) await room()
+      }
+    }
+  }
+  catch (error) {
+    await gathered.flush()
+    if (signal.aborted) throw signal.reason
+    throw gathered.failure ?? error
+  }
+  finally {
+    stopped.abort()
+    if (held) onRelease?.(release(held, report))
+  }
+  await gathered.flush()
+  if (gathered.failure) throw gathered.failure
+}
+
+interface Opened {
+  iterator: SourceIterator
+  /** Known to come from a route of this package. */
+  isOurs?: boolean
+}
+
+function assertParse(parse: unknown): void {
+  if (parse !== undefined && parse !== 'json' && parse !== 'text' && typeof parse !== 'function') throw invalidOption('parse', '`"json"`, `"text"` or a function of the text', parse)
+}
+
+/** A source may take its time to begin, and what begins too late is released. */
+async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
+  const opening = Promise.resolve().then(source).then(given => open(given, signal, report))
+  try {
+    return await unlessAborted(signal, () => opening)
+  }
+  catch (error) {
+    opening.then(({ iterator }) => release(iterator, report), () => {})
+    throw error
+  }
+}
+
+/** Of a response, the body, if it is an event stream. What it says otherwise is for the server's log, and not for readers. */
+async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
+  if (!(source instanceof Response)) {
+    if (Array.isArray(source) || isIterableSource(source)) return { iterator: iterate(source) }
+    throw new SSEError('INVALID_SOURCE', `Expected an async iterable, a ReadableStream or a Response to pipe, got ${kindOf(source)}.`)
+  }
+  const { ok, status, body, headers } = source
+  const type = headers.get('content-type')
+  const isOurs = headers.has(PROTOCOL_HEADER)
+  // Of ours, the answer to who has read a channel to its end.
+  if (isOurs && status === 204) return { iterator: iterate([]) }
+  if (ok && body && (!type || type.toLowerCase().startsWith(STREAM_CONTENT_TYPE))) return { iterator: iterate(body), isOurs }
+  throw new Error(`Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
+}
+
+/** The first characters of a body, for a log: it may be of any size, or endless. */
+async function beginningOf(body: ReadableStream<Uint8Array>, signal: AbortSignal, report: (error: unknown) => void): Promise<string> {
+  const iterator = iterate(body)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    while (text.length < MAX_SAID_LENGTH) {
+      const { done, value } = await unlessAborted(signal, async () => iterator.next())
+      if (done) break
+      text += decoder.decode(value as Uint8Array, { stream: true })
+    }
+    return text.slice(0, MAX_SAID_LENGTH)
+  }
+  finally {
+    void release(iterator, report)
+  }
+}
+
+/** What waits to be appended, while one append is under way. */
+class Gathered {
+  /** The first append that failed: none is tried behind it. */
+  failure?: unknown
+  onFailure: () => void = () => {}
+  #entries: LogAppend[] = []
+  #length = 0
+  #writing?: Promise<void>
+  #flushing = false
+  #room?: PromiseWithResolvers<void>
+  /** Aborted when what is gathered should wait no longer. */
+  #hurry = new AbortController()
+
+  constructor(private readonly append: (entries: LogAppend[]) => Promise<void>) {}
+
+  get full(): boolean {
+    return this.#entries.length >= MAX_GATHERED_MESSAGES || this.#length >= MAX_GATHERED_LENGTH
+  }
+
+  /** Resolves when what is gathered is on its way. */
+  get room(): Promise<void> {
+    return (this.#room ??= Promise.withResolvers<void>()).promise
+  }
+
+  /** Nothing more will come. Resolves when all is appended, or one append has failed. Never rejects. */
+  async flush(): Promise<void> {
+    this.#flushing = true
+    this.#hurry.abort()
+    await this.#writing
+  }
+
+  add(entry: LogAppend): void {
+    this.#entries.push(entry)
+    this.#length += entry.data.length
+    this.#writing ??= this.#write()
+    if (this.full) this.#hurry.abort()
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#entries.length) {
+        // Each in a turn of its own: where neither source nor driver ever waits, nobody else would have one.
+        await new Promise<void>(afterTick)
+        const nextAt = performance.now() + APPEND_EVERY_MS
+        await this.append(this.#take())
+        await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)
+      }
+    }
+    catch (error) {
+      this.failure ??= error
+      this.onFailure()
+    }
+    // With no await since the last look at what is gathered: an item that comes later begins another write.
+    if (this.failure === undefined) this.#writing = undefined
+  }
+
+  #take(): LogAppend[] {
+    const entries = this.#entries
+    this.#entries = []
+    this.#length = 0
+    this.#room?.resolve()
+    this.#room = undefined
+    // A signal is aborted once; after a flush there is nothing left to wait for.
+    if (this.#hurry.signal.aborted && !this.#flushing) this.#hurry = new AbortController()
+    return entries
+  }
+}

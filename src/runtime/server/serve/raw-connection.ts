@@ -1,0 +1,128 @@
+import type { H3Event } from 'h3'
+import { admit } from './admit'
+import { startOfSource } from './asked-position'
+import type { SSECloseReason, SSEConnection } from '../connection/types'
+import { Connection } from '../connection/connection'
+import type { SSEContext } from '../context/context'
+import { TaggedMessage } from '../wire/message'
+import type { ResolvedHandlerOptions } from '../options'
+import { assertNotPrerendering } from './prerendering'
+import type { SSEResponse } from '../http/sink'
+import { createResponse, toHttpError } from '../http/response'
+import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from '../wire/encode'
+
+/** As h3's `EventStreamMessage`: `data` is sent as it is. */
+export interface RawSSEMessage {
+  id?: string
+  event?: string
+  /** Milliseconds that the client is told to wait before a reconnect. */
+  retry?: number
+  data: string
+}
+
+/** A connection with the surface of h3's `EventStream`. */
+export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed'> {
+  /**
+   * As h3's: a string, or `{ id?, event?, retry?, data }`, is sent as it is, and an array is several messages. Anything
+   * else is sent as JSON (h3 sends an empty string), and so is `sseMessage(…)`.
+   * Resolves and rejects as {@link SSEConnection.push}.
+   */
+  push(message: string | string[] | RawSSEMessage | RawSSEMessage[] | TaggedMessage | unknown): Promise<boolean>
+  onClosed(callback: () => unknown): () => void
+  /** Begins the response; return its promise from the handler. Resolves when the response is over, on runtimes other than Node when it has begun. */
+  send(): Promise<void>
+}
+
+/** `createSSEConnection` on a context. Throws an HTTP error to a newcomer beyond the module's bounds: no handler has sent anything yet. */
+export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
+  try {
+    assertNotPrerendering(event)
+    const leave = admit(event, options, context)
+    const response = createResponse(event)
+    const connection = new Connection(options, context, response, event)
+    connection.start = () => ({ ...startOfSource(event, false), text: true })
+    // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
+    // and a place that is never given back is worse than one that is not counted.
+    if (leave && response.holdsRequest) connection.whenClosed(leave)
+    else leave?.()
+    return new RawConnection(response, connection)
+  }
+  catch (error) {
+    context.insight.onRefuse(event, error)
+    throw toHttpError(event, error)
+  }
+}
+
+/** The implementation of `createSSEConnection`, without the context of a process. */
+export class RawConnection implements RawSSEConnection {
+  constructor(
+    private readonly response: SSEResponse,
+    private readonly connection: Connection,
+  ) {}
+
+  get signal(): AbortSignal {
+    return this.connection.signal
+  }
+
+  get closed(): boolean {
+    return this.connection.closed
+  }
+
+  get closeReason(): SSECloseReason | undefined {
+    return this.connection.closeReason
+  }
+
+  push(message: unknown): Promise<boolean> {
+    if (this.closed) return Promise.resolve(false)
+    try {
+      if (!isRaw(message)) return this.connection.send(message)
+      const messages = Array.isArray(message) ? message : [message]
+      // Encoded as a whole before anything is sent: an array that holds a mistake sends nothing.
+      const text = messages.map(one => this.#encode(one)).join('')
+      return text === '' ? Promise.resolve(true) : this.connection.write(text, messages.length)
+    }
+    catch (error) {
+      return this.connection.refuse(error)
+    }
+  }
+
+  comment(text: string): Promise<boolean> {
+    return this.connection.comment(text)
+  }
+
+  onClosed(callback: () => unknown): () => void {
+    return this.connection.onClosed(callback)
+  }
+
+  close(): Promise<void> {
+    return this.connection.close()
+  }
+
+  leave(retryMs?: number): void {
+    this.connection.leave(retryMs)
+  }
+
+  async send(): Promise<void> {
+    this.connection.open()
+    if (this.response.holdsRequest) await this.connection.done
+    // Where h3 answers with what a handler returns, this is the stream.
+    return this.response.answer as void
+  }
+
+  #encode(message: string | RawSSEMessage): string {
+    if (typeof message === 'string') message = { data: message }
+    const { id, event, retry, data } = message
+    assertEvent(event)
+    assertSize(data, this.connection.options.maxMessageBytes)
+    return (retry === undefined ? '' : encodeRetry(retry)) + encodeMessage({ id: encodeId(id), event, data })
+  }
+}
+
+const RAW_FIELDS = new Set(['id', 'event', 'retry', 'data'])
+
+function isRaw(message: unknown): message is string | RawSSEMessage | (string | RawSSEMessage)[] {
+  if (Array.isArray(message)) return message.every(one => !Array.isArray(one) && isRaw(one))
+  if (typeof message === 'string') return true
+  return typeof message === 'object' && message !== null && !(message instanceof TaggedMessage)
+    && typeof (message as RawSSEMessage).data === 'string' && Object.keys(message).every(key => RAW_FIELDS.has(key))
+}

@@ -1,0 +1,125 @@
+import type { H3Event } from 'h3'
+import { pathOf } from '#sse/h3'
+import { SECRET_LENGTH, createEpoch, rootOf } from '../../shared/position'
+import { outside } from '../lib/async-context'
+import { Channel } from '../channel/channel'
+import { ownKeyOf } from '../limits/client-key'
+import type { SSEContext } from '../context/context'
+import type { ResolvedHandlerOptions } from '../options'
+import type { SSERequest } from '../http/request'
+import { channelPosition } from '../http/request'
+import type { SSEConnection } from '../connection/types'
+import type { SSEIterableSource } from './stream-source'
+import { iterate, release } from './stream-source'
+import { unref } from '../lib/tick'
+
+/**
+ * `resumable: true`: a generator is run once, behind a channel of its own. Only the position of one of its messages leads there: the
+ * channel is named after its epoch, which nobody can guess (134 bits), the path of the request, and, where `clientKey` is set, who the
+ * client is. Whoever brings a position to another route, or as somebody else, finds nothing.
+ */
+
+/** How often a reader says that it is there, in each window. */
+const SIGNS_OF_LIFE = 3
+
+export interface Resumable {
+  /**
+   * What the handler gets in place of the connection. Its signal is the run's, since the source outlives its viewers; until a run has
+   * begun, or where none does, the viewer's.
+   */
+  readonly connection: SSEConnection
+  /**
+   * The channel of the run that the request's position names; `source` is then released without being started. Where there is no
+   * such run, the channel of a new one with `source`. Rejects when the driver cannot be reached.
+   */
+  channelOf(source: SSEIterableSource): Promise<RunChannel>
+}
+
+/** `left` is aborted when the viewer leaves, or is refused. */
+export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
+  const { driver, producers, report } = context
+  const stopped = new AbortController()
+  const onLeave = () => stopped.abort()
+  if (left.aborted) onLeave()
+  else left.addEventListener('abort', onLeave)
+
+  async function find(): Promise<RunChannel | undefined> {
+    const asked = channelPosition(request.position)
+    if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
+    const name = await nameOf(rootOf(asked.epoch), event, options)
+    // Counts as reading: the window must not end before the reader is there.
+    const { state } = await driver.lease(name, { type: 'look', reading: true }, options.retention)
+    return state && new RunChannel(context, name, options)
+  }
+
+  async function start(source: SSEIterableSource): Promise<RunChannel> {
+    const epoch = createEpoch(SECRET_LENGTH)
+    const channel = new RunChannel(context, await nameOf(epoch, event, options), options)
+    await producers.run(channel, ({ signal }) => {
+      signal.addEventListener('abort', () => stopped.abort(signal.reason))
+      return source
+    }, { epoch, unreadMs: options.resumeWindowMs, event })
+    return channel
+  }
+
+  return {
+    connection: {
+      push: (data, fields) => viewer.push(data, fields),
+      comment: text => viewer.comment(text),
+      close: () => viewer.close(),
+      leave: retryMs => viewer.leave(retryMs),
+      onClosed: callback => viewer.onClosed(callback),
+      signal: stopped.signal,
+      get closed() {
+        return viewer.closed
+      },
+      get closeReason() {
+        return viewer.closeReason
+      },
+    },
+
+    async channelOf(source) {
+      left.removeEventListener('abort', onLeave)
+      let started = false
+      try {
+        const found = await find()
+        if (found) return found
+        const channel = await start(source)
+        started = true
+        return channel
+      }
+      finally {
+        if (!started) {
+          stopped.abort()
+          void release(iterate(source), report)
+        }
+      }
+    },
+  }
+}
+
+/** The channel of one client's run. Newcomers get all of it, whatever the handler's `from` says. */
+export class RunChannel extends Channel {
+  constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
+    super(context, name, { retention: options.retention.named })
+  }
+
+  /** Says that somebody reads, again and again until what it returns is called, and then a last time: the window begins there. */
+  attend(): () => void {
+    // Where the driver cannot be told, the next time may do. If none does, the window ends, as for a reader that was cut off.
+    const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
+    const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))
+    return () => {
+      clearInterval(timer)
+      say()
+    }
+  }
+}
+
+/** Hashed, so that a path of any length fits, and hooks, which are told of channels, learn no secret from a client's key. */
+async function nameOf(epoch: string, event: H3Event, options: ResolvedHandlerOptions): Promise<string> {
+  const [path] = pathOf(event).split('?')
+  const bound = new TextEncoder().encode(JSON.stringify([path, ownKeyOf(event, options) ?? null]))
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bound))
+  return `resumable:${epoch}:${Array.from(hash, byte => byte.toString(16).padStart(2, '0')).join('')}`
+}

@@ -1,0 +1,39 @@
+import { SSEError } from '../../shared/errors'
+import { assertEvent, encodeData, encodeId } from './encode'
+
+export interface SSEMessageFields<E extends string | undefined = string | undefined> {
+  /** The SSE `event` field. `sse` is reserved. */
+  event?: E
+  /**
+   * The SSE `id` field, for sources that can be asked to go on behind it (see `getSSEPosition`). An empty one resets what
+   * the client remembers. A channel gives its messages ids of its own and refuses this.
+   */
+  id?: string | number
+}
+
+/** A message with a name or an id, as made by `sseMessage`. A class, so that no plain data can be taken for one. */
+export class TaggedMessage<T = unknown, E extends string | undefined = string | undefined> {
+  constructor(readonly data: T, readonly fields: SSEMessageFields<E>) {}
+}
+
+/** The fields of a message, checked, its data as JSON. */
+export interface EncodedMessage {
+  id?: string
+  event?: string
+  data: string
+}
+
+/** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}, {@link assertEvent} and {@link encodeId}. */
+export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): EncodedMessage {
+  const tagged = item instanceof TaggedMessage
+  const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
+  assertEvent(event)
+  return { id: encodeId(id), event, data: encodeData(tagged ? item.data : item, maxMessageBytes) }
+}
+
+/** The same for a channel, which gives its messages ids of its own: one with an id is refused with `INVALID_ID`. */
+export function encodeEntry(item: unknown, maxMessageBytes: number, event?: string): { event?: string, data: string } {
+  const { id, ...entry } = encodeItem(item, maxMessageBytes, event === undefined ? undefined : { event })
+  if (id === undefined) return entry
+  throw new SSEError('INVALID_ID', 'Expected a message without an id: a channel gives its messages ids of its own.')
+}

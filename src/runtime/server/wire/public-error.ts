@@ -1,0 +1,54 @@
+import { SSEError, isMistakeCode, isRetryableStatus } from '../../shared/errors'
+import type { SSEPublicError } from '../../shared/errors'
+
+/**
+ * What a stranger may be told of an error: all of an `SSEError`, or of an h3 error that was made to be shown
+ * (`createError`); of any other only that there was one, since its text may name tables, files or keys.
+ */
+export function publicError(error: unknown): SSEPublicError {
+  if (error instanceof SSEError) {
+    const { code, statusCode, message, retry } = error
+    return { code, statusCode, message, retry }
+  }
+  if (isShownH3Error(error)) {
+    const { statusCode, message, statusMessage, data } = error
+    const code = typeof data?.code === 'string' ? data.code : 'SOURCE_FAILED'
+    return { code, statusCode, message: message || statusMessage || 'The source of this stream failed.', retry: typeof data?.retry === 'boolean' ? data.retry : isRetryableStatus(statusCode) }
+  }
+  return { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
+}
+
+/** Whether the text of `error` stays on the server, and somebody must be told there. */
+export function isPrivateError(error: unknown): boolean {
+  return !(error instanceof SSEError) && !isShownH3Error(error)
+}
+
+/** Whether the server must log it: clients are not told, or only the application's author can mend it. */
+export function isForTheLog(error: unknown): boolean {
+  return isPrivateError(error) || isMistake(error)
+}
+
+/** The application's own mistake: an option, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
+export function isMistake(error: unknown): boolean {
+  return error instanceof SSEError && isMistakeCode(error.code) && !['INVALID_QUERY', 'INVALID_POSITION'].includes(error.code)
+}
+
+/** A mistake that no client can have caused. The name of a channel, of a message, or a key may be the client's own word: it is answered with 400. */
+export function isOurMistake(error: unknown): boolean {
+  return isMistake(error) && (error as SSEError).statusCode === 500
+}
+
+interface ShownH3Error {
+  statusCode: number
+  message: string
+  statusMessage?: string
+  data?: { code?: unknown, retry?: unknown }
+}
+
+// By its marks and not by its class: h3 1 and h3 2 have different ones, and an application may have bundled its own.
+function isShownH3Error(error: unknown): error is ShownH3Error {
+  if (!(error instanceof Error)) return false
+  const { constructor, name, statusCode, unhandled } = error as Error & { statusCode?: unknown, unhandled?: boolean }
+  const isH3 = (constructor as { __h3_error__?: boolean }).__h3_error__ === true || name === 'HTTPError'
+  return isH3 && typeof statusCode === 'number' && !unhandled
+}

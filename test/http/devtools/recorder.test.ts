@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { SSEHooks } from '../../../src/runtime/server/insight/insight'
+import { Recorder, startCursor } from '../../../src/runtime/server/devtools/recorder'
+import { createFailingDriver } from '../../../src/runtime/test'
+import { eventually } from '../../support/conditions'
+import { SSEReader } from '../../support/read-sse'
+import type { TestServer } from '../../support/sse-server'
+import { startSSEServer } from '../../support/sse-server'
+import { failOnUnhandledRejections } from '../../support/unhandled'
+
+failOnUnhandledRejections()
+
+let server: TestServer
+let recorder: Recorder
+beforeEach(async () => {
+  server = await startSSEServer()
+  recorder = new Recorder(() => server.context)
+  server.context.tap = recorder.tap
+  server.context.insight.hooks = {
+    isHeard: () => true,
+    call: (name, payload) => (recorder.hooks[name as keyof SSEHooks] as (payload: unknown) => void)(payload),
+  }
+  server.route('/feed', () => server.channel('feed'))
+  server.route('/push', (_, connection) => void connection.push({ n: 1 }, { event: 'tick' }))
+  server.route('/fails', () => {
+    throw new Error('secret')
+  })
+})
+afterEach(() => server.close())
+
+const snapshot = (cursor = startCursor()) => recorder.snapshot(cursor)
+const lines = async (cursor?: ReturnType<typeof startCursor>) => (await snapshot(cursor)).log.map(({ kind, where, event, text }) => [kind, where, event, text])
+
+it('shows open streams, with their channel, position and numbers, and those that are over with the reason', async () => {
+  const channel = server.channel('feed')
+  const reader = await SSEReader.open(`${server.url}/feed?x=1`)
+  const id = await channel.publish({ n: 1 })
+  await reader.until(({ messages }) => messages.length === 1)
+  await eventually(async () => expect((await snapshot()).connections).toEqual([
+    { id: 1, method: 'GET', path: '/feed?x=1', channel: 'feed', position: id, openedAt: expect.any(Number), messages: 1, bytes: reader.raw.length, waiting: false },
+  ]))
+  expect((await snapshot()).stats).toMatchObject({ connections: 1, published: 1 })
+  await reader.close()
+  await eventually(async () => expect(await snapshot()).toMatchObject({ connections: [], closed: [{ id: 1, channel: 'feed', position: id, reason: 'disconnect', messages: 1, closedAt: expect.any(Number) }] }))
+})
+
+it('shows channels as their driver has them, and begins none', async () => {
+  const epoch = (await server.channel('feed').publish(1)).split('.')[0]
+  await server.channel('feed').publish(2)
+  await server.channel('job').publish(1)
+  await server.channel('job').fail(new Error('x'))
+  await server.channel('gone').publish(1)
+  await server.channel('gone').delete()
+  await using reader = await SSEReader.open(`${server.url}/feed`)
+  await reader.until(({ messages }) => messages.length === 2)
+  const { channels } = await snapshot()
+  expect(channels.toSorted((a, b) => a.name < b.name ? -1 : 1)).toEqual([
+    { name: 'feed', readers: 1, epoch, lastOffset: 2, messages: 2, state: 'open' },
+    { name: 'job', readers: 0, epoch: expect.any(String), lastOffset: 1, messages: 1, state: 'failed' },
+  ])
+  expect((await server.context.driver.lease('gone', { type: 'look' }, server.context.options.retention)).state).toBeUndefined()
+})
+
+it('shows each message once to each tab: of channels from their log, of others as they are sent', async () => {
+  await server.channel('feed').publish('before')
+  const [first, second] = [startCursor(), startCursor()]
+  expect(await lines(first)).toEqual([['message', 'feed', undefined, '"before"']])
+  const readers = [await SSEReader.open(`${server.url}/feed`), await SSEReader.open(`${server.url}/feed`), await SSEReader.open(`${server.url}/push`)]
+  await server.channel('feed').publish('after', { event: 'news' })
+  for (const reader of readers.slice(0, 2)) await reader.until(({ messages }) => messages.length === 2)
+  await readers[2]!.until(({ messages }) => messages.length === 1)
+  const seen: unknown[][] = []
+  await eventually(async () => {
+    seen.push(...await lines(first))
+    expect(seen.filter(([kind]) => kind === 'control')).toHaveLength(3)
+  })
+  expect(seen.filter(([kind]) => kind === 'message').toSorted()).toEqual([['message', '/push', 'tick', '{"n":1}'], ['message', 'feed', 'news', '"after"']])
+  expect(await lines(first)).toEqual([])
+  expect((await lines(second)).filter(([kind]) => kind === 'message')).toHaveLength(3)
+  for (const reader of readers) await reader.close()
+})
+
+it('shows gaps, errors and refusals', async () => {
+  await SSEReader.open(`${server.url}/fails`)
+  await using reader = await SSEReader.open(`${server.url}/feed`, { headers: { 'last-event-id': 'x.1' } })
+  await reader.until(({ controls }) => controls.length === 2)
+  await eventually(async () => {
+    const shown = await lines()
+    expect(shown).toContainEqual(['error', '/fails', undefined, 'UNKNOWN: secret'])
+    expect(shown).toContainEqual(['gap', 'feed', undefined, expect.stringMatching(/^(?:epoch|invalid), unknown how many missed/)])
+  })
+})
+
+it('tells what it could not while the driver was away, and nothing twice', async () => {
+  const driver = createFailingDriver()
+  const other = await startSSEServer({}, driver)
+  const away = new Recorder(() => other.context)
+  const cursor = startCursor()
+  await other.channel('feed').publish(1)
+  away.hooks['sse:publish']({ channel: 'feed', id: 'x', bytes: 1 })
+  away.hooks['sse:error']({ error: 'x', code: 'X', where: 'background' })
+  driver.fail('read', { times: 1 })
+  await expect(away.snapshot(cursor)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+  expect((await away.snapshot(cursor)).log.map(({ kind }) => kind)).toEqual(['error', 'message'])
+  expect((await away.snapshot(cursor)).log).toEqual([])
+  await other.close()
+})
+
+it('keeps so much and no more', async () => {
+  for (let n = 0; n < 1_000; n++) recorder.hooks['sse:error']({ error: new Error('x'.repeat(10_000)), code: 'X', where: 'background' })
+  for (let n = 0; n < 300; n++) recorder.hooks['sse:publish']({ channel: `c${n}`, id: '1', bytes: 1 })
+  const { log } = await snapshot()
+  expect(log.length).toBeLessThanOrEqual(400)
+  expect(log[0]!.text.length).toBeLessThan(2_100)
+  // None of them exists: looked for once, and forgotten.
+  expect((await snapshot()).channels).toEqual([])
+  const cursor = startCursor()
+  await snapshot(cursor)
+  for (let n = 0; n < 1_000; n++) recorder.hooks['sse:error']({ error: 'late', code: 'X', where: 'background' })
+  expect((await snapshot(cursor)).log.length).toBeLessThanOrEqual(400)
+})

@@ -1,0 +1,163 @@
+import { createParser } from 'eventsource-parser'
+import { describe, expect, it } from 'vitest'
+import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import type { SSEBatch, SSEControl } from '../../../src/runtime/shared/protocol'
+import { chaosDriver } from '../../support/drivers'
+import { requestUntilCut } from '../../support/raw-http'
+import { createRandom, turns } from '../../support/random'
+import type { Random } from '../../support/random'
+import { Client, Truth } from '../../support/reader-model'
+import type { TestServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
+
+const RUNS = 150
+
+/** What a client of either transport does with its position, and nothing more. */
+class HttpClient extends Client {
+  known = false
+  streams = 0
+  polls = 0
+  cuts = 0
+
+  constructor(truth: Truth, name: string, readonly url: string, readonly random: Random) {
+    super(truth, name)
+  }
+
+  async run(calm: () => boolean): Promise<void> {
+    for (let attempt = 0; !this.ended; attempt++) {
+      if (attempt > 300) this.fail('asked 300 times and did not reach the end')
+      const { random } = this
+      if (random.chance(0.4)) await this.poll(random)
+      else await this.stream(random, calm())
+      await turns(random.int(3))
+    }
+  }
+
+  /** The position, as a header or in the query, as the one transport or the other would send it. */
+  #ask(transport: string): { url: string, headers: Record<string, string> } {
+    const inHeader = this.known && this.random.chance(0.5)
+    const query = this.known && !inHeader ? `&position=${this.position}` : ''
+    return { url: `${this.url}?transport=${transport}${query}`, headers: inHeader ? { 'last-event-id': this.position } : {} }
+  }
+
+  async stream(random: Random, calm: boolean): Promise<void> {
+    this.streams++
+    const asked = this.known ? this.position : undefined
+    let opened = false
+    const parser = createParser({
+      onEvent: ({ id, event, data }) => {
+        if (event !== 'sse') return this.message(id!, JSON.parse(data))
+        const control = JSON.parse(data) as SSEControl
+        if (control.type === 'open') {
+          if (opened) this.fail('two preambles')
+          opened = true
+          if (id !== control.position) this.fail(`a preamble with the id ${id} that says ${control.position}`)
+          if (asked !== undefined && id !== asked) this.fail(`asked for ${asked}, and was put at ${id}`)
+          if (asked === undefined) this.begin(id!, 'start', { epoch: '', offset: 0 })
+          this.known = true
+        }
+        else if (control.type === 'gap') {
+          if (id !== control.position) this.fail(`a gap with the id ${id} that says ${control.position}`)
+          this.gap(control)
+        }
+        else if (control.type === 'end') {
+          this.end()
+        }
+        else {
+          this.fail(`got ${data}`)
+        }
+      },
+    })
+    const decoder = new TextDecoder()
+    const { status, cut } = await requestUntilCut(this.#ask('stream').url, {
+      headers: asked === undefined ? {} : { 'last-event-id': asked },
+      cutAfterBytes: calm ? Infinity : random.int(random.pick([200, 2_000, 100_000])),
+      cutWhen: calm ? undefined : turns(random.int(40)),
+      onBytes: bytes => parser.feed(decoder.decode(bytes, { stream: true })),
+    })
+    if (cut) this.cuts++
+    if (status === 204 && !cut) this.end()
+    else if (!cut && !this.ended) this.fail(`the server ended a stream without a word (status ${status})`)
+  }
+
+  async poll(random: Random): Promise<void> {
+    this.polls++
+    const { url, headers } = this.#ask('poll')
+    const response = await fetch(`${url}&waitMs=${random.pick([0, 0, 5])}`, { headers })
+    if (response.status !== 200) this.fail(`a poll was answered with ${response.status}: ${await response.text()}`)
+    const { gap, messages, position, ended } = await response.json() as SSEBatch
+    if (random.chance(0.2)) return // lost on its way
+    if (!this.known) {
+      const [first] = messages
+      this.begin(first ? first.id!.replace(/\d+$/, offset => `${Number(offset) - 1}`) : position, 'start', { epoch: '', offset: 0 })
+      this.known = true
+    }
+    if (gap) this.gap(gap)
+    for (const { id, data } of messages) this.message(id!, data)
+    if (position !== this.position) this.fail(`a batch that ends at ${this.position} and says ${position}`)
+    if (ended) this.end()
+  }
+}
+
+async function run(server: TestServer, seed: number, driver: ReturnType<typeof chaosDriver>, memory: ReturnType<typeof createMemoryDriver>, random: Random): Promise<HttpClient[]> {
+  const name = `run ${seed}`
+  const maxMessages = 1 + random.int(random.pick([4, 40]))
+  const channel = server.channel<string>(name, { retention: { maxMessages } })
+  const truth = new Truth()
+  const off = await memory.subscribe(name, (notice) => {
+    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
+  })
+  let calm = false
+  const clients = Array.from({ length: 3 }, (_, i) => new HttpClient(truth, `run ${seed}, client ${i}`, `${server.url}/c/${encodeURIComponent(name)}`, createRandom(seed * 7 + i)))
+  const publish = async () => {
+    for (let i = 0, count = 20 + random.int(40); i < count; i++) {
+      if (random.chance(0.03)) await channel.delete()
+      await channel.publish(`${i} é\r\n${random.chance(0.1) ? 'x'.repeat(20_000) : ''}`)
+      if (random.chance(0.5)) await turns(random.int(8))
+      if (random.chance(0.2)) driver.deliver()
+    }
+    await channel.end()
+    calm = true
+    driver.settle()
+  }
+  // A notice that was lost is made up for when the driver is whole again, which here it becomes again and again.
+  const healing = setInterval(() => driver.settle(), 20)
+  try {
+    await Promise.all([publish(), ...clients.map(client => client.run(() => calm))])
+  }
+  finally {
+    clearInterval(healing)
+    off()
+  }
+  return clients
+}
+
+describe('over real HTTP', () => {
+  it(`promises 1 and 3, traps 4, 6, 24, 26: ${RUNS} interleavings of publishes, cuts at any byte, reconnects and changes of transport`, { timeout: 120_000 }, async () => {
+    const random = createRandom(20_261)
+    const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
+    const driver = chaosDriver(memory, random)
+    const server = await startSSEServer({ retryMs: 10 }, driver)
+    server.route('/c/:name', event => server.channel(decodeURIComponent(event.context.params!.name!)))
+    const clients: HttpClient[] = []
+    try {
+      // Four at a time, so that requests of different runs meet in one process.
+      for (let seed = 0; seed < RUNS; seed += 4) {
+        clients.push(...(await Promise.all(Array.from({ length: Math.min(4, RUNS - seed) }, (_, i) => run(server, seed + i, driver, memory, random)))).flat())
+      }
+      const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
+      // The runs were of the kind that the test is about.
+      expect(clients).toHaveLength(RUNS * 3)
+      expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 5)
+      expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 5)
+      expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS * 3)
+      expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
+      expect(server.reported).toEqual([])
+      await expect.poll(() => server.left()).toEqual(NOTHING)
+    }
+    finally {
+      await server.close()
+    }
+  })
+})

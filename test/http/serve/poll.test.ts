@@ -1,0 +1,405 @@
+import { getEventListeners } from 'node:events'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import type { SSEBatch } from '../../../src/runtime/shared/protocol'
+import { SSEError } from '../../../src/runtime/shared/errors'
+import { eventually } from '../../support/conditions'
+import { MovingClock } from '../../support/moving-clock'
+import { turns } from '../../support/random'
+import type { FailingDriver } from '../../../src/runtime/test'
+import { createFailingDriver } from '../../../src/runtime/test'
+import { SSEReader } from '../../support/read-sse'
+import type { TestServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
+
+let driver: FailingDriver
+let server: TestServer
+beforeEach(async () => {
+  driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }))
+  server = await startSSEServer({ retryMs: 200, pollWaitMs: 3_000 }, driver)
+  server.route('/c/:name', event => server.channel(event.context.params!.name!))
+  server.route('/now/:name', event => server.channel(event.context.params!.name!), { from: 'now' })
+})
+afterEach(() => server.close())
+
+const poll = (query = '', headers: Record<string, string> = {}, path = '/c/x') => fetch(`${server.url}${path}?transport=poll&waitMs=0${query}`, { headers })
+const batch = async (...args: Parameters<typeof poll>): Promise<SSEBatch> => {
+  const response = await poll(...args)
+  expect(response.status).toBe(200)
+  return response.json() as Promise<SSEBatch>
+}
+const epochOf = async (name = 'x') => (await server.channel(name).info()).epoch
+async function publish(count: number, retention?: { maxMessages: number }): Promise<string> {
+  const channel = server.channel<number>('x', retention && { retention })
+  for (let i = 1; i <= count; i++) await channel.publish(i, i % 2 ? {} : { event: 'even' })
+  return epochOf()
+}
+
+describe('a client that leaves while its poll waits', () => {
+  it('has nothing read for it any more', async () => {
+    const leave = new AbortController()
+    const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
+    // The page, what is read when a channel is opened, and once more when its subscription is acknowledged.
+    await eventually(() => expect([server.left().channels, driver.calls.read]).toEqual([1, 3]))
+    leave.abort()
+    expect(await answer).toBe('left')
+    await eventually(() => expect(server.left()).toEqual(NOTHING))
+    await turns(5)
+    expect(driver.calls.read).toBe(3)
+  })
+
+  it('during the first read has no subscription made for it', async () => {
+    driver.slow('read', { times: 1, delayMs: 100 })
+    const leave = new AbortController()
+    const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
+    await eventually(() => expect(driver.calls.read).toBe(1))
+    leave.abort()
+    expect(await answer).toBe('left')
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect([driver.calls.read, driver.calls.subscribe]).toEqual([1, 0])
+  })
+})
+
+describe('a batch', () => {
+  it('has every field of the contract, and says it is JSON that may not be cached', async () => {
+    const epoch = await publish(2)
+    const response = await poll()
+    expect(response.headers.get('content-type')).toBe('application/json')
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(await response.text()).toBe(JSON.stringify({ type: 'batch', messages: [{ id: `${epoch}.1`, data: 1 }, { id: `${epoch}.2`, event: 'even', data: 2 }], position: `${epoch}.2`, ended: false, gap: null, pollMs: 0 }, null, 2).replace(/\n\s*/g, '').replace(/": /g, '":')
+      .replace(/,\s+"/g, ',"'))
+  })
+
+  it('is chosen by Accept as well', async () => {
+    const epoch = await publish(1)
+    const response = await fetch(`${server.url}/c/x?waitMs=0`, { headers: { accept: 'application/json' } })
+    expect(await response.json()).toMatchObject({ type: 'batch', position: `${epoch}.1` })
+  })
+
+  it.each<[string, (epoch: string) => string, number[]]>([
+    ['start', () => 'start', [1, 2, 3]], ['now', () => 'now', []], ['an id', epoch => `${epoch}.2`, [3]], ['before the first', epoch => `${epoch}.0`, [1, 2, 3]],
+    ['a bare number', () => '1', [2, 3]], ['a bare 0 on a log that has all', () => '0', [1, 2, 3]], ['the end', epoch => `${epoch}.3`, []],
+  ])('from %s, in the query or the header', async (_, position, expected) => {
+    const epoch = await publish(3)
+    for (const result of [await batch(`&position=${position(epoch)}`), await batch('', { 'last-event-id': position(epoch) })]) {
+      expect(result.messages.map(({ data }) => data)).toEqual(expected)
+      expect(result).toMatchObject({ position: `${epoch}.3`, gap: null, ended: false })
+    }
+  })
+
+  it('a newcomer begins where the route says', async () => {
+    const epoch = await publish(3)
+    expect((await batch()).messages).toHaveLength(3)
+    expect(await batch('', {}, '/now/x')).toMatchObject({ messages: [], position: `${epoch}.3`, gap: null })
+    expect((await batch('&position=', {}, '/now/x')).messages).toEqual([])
+    expect((await batch('&position=start', {}, '/now/x')).messages).toHaveLength(3)
+  })
+
+  it('the header wins over the query', async () => {
+    const epoch = await publish(3)
+    expect((await batch('&position=1', { 'last-event-id': `${epoch}.2` })).messages.map(({ data }) => data)).toEqual([3])
+  })
+
+  it('comes in parts that lose nothing, by count and by size', async () => {
+    const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
+    for (let i = 1; i <= 2_500; i++) await channel.publish(`${i}`)
+    for (let i = 2_501; i <= 2_530; i++) await channel.publish(`${i} ${'x'.repeat(100_000)}`)
+    const seen: number[] = []
+    let asked = 0
+    for (let position = '0'; seen.length < 2_530; asked++) {
+      const result = await batch(`&position=${position}`)
+      expect(result.messages.length).toBeGreaterThan(0)
+      seen.push(...result.messages.map(({ data }) => Number.parseInt(data as string)))
+      position = result.position
+    }
+    expect(seen).toEqual(Array.from({ length: 2_530 }, (_, i) => i + 1))
+    expect(asked).toBeGreaterThan(4)
+  })
+})
+
+describe('gaps, on both transports', () => {
+  const cases: [string, (epoch: string) => string, { reason: string, missed: number | null }][] = [
+    ['trimmed', epoch => `${epoch}.2`, { reason: 'trimmed', missed: 5 }],
+    ['trimmed, from a bare 0', () => '0', { reason: 'trimmed', missed: 7 }],
+    ['another epoch', () => 'eanother.2', { reason: 'epoch', missed: null }],
+    ['a number beyond the end', () => '11', { reason: 'invalid', missed: null }],
+    ['an id beyond the end', epoch => `${epoch}.11`, { reason: 'invalid', missed: null }],
+  ]
+  it.each(cases)('trap 26: %s', async (_, position, gap) => {
+    const epoch = await publish(10, { maxMessages: 3 })
+    const asked = position(epoch)
+    const expected = { ...gap, position: `${epoch}.7` }
+    for (const result of [await batch(`&position=${asked}`), await batch('', { 'last-event-id': asked })]) {
+      expect(result).toMatchObject({ gap: expected, position: `${epoch}.10` })
+      expect(result.messages.map(({ data }) => data)).toEqual([8, 9, 10])
+    }
+    await using reader = await SSEReader.open(`${server.url}/c/x`, { headers: { 'last-event-id': asked } })
+    await reader.until(r => r.data.length === 3)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: asked, resumed: false }, { type: 'gap', ...expected }])
+    // Cut before the gap, a browser asks for the same position again; cut behind it, for the gap's.
+    expect(reader.events.slice(0, 3).map(({ id }) => id)).toEqual([asked, `${epoch}.7`, `${epoch}.8`])
+  })
+
+  it('trap 26: `start` is the oldest kept, without a gap', async () => {
+    const epoch = await publish(10, { maxMessages: 3 })
+    expect(await batch('&position=start')).toMatchObject({ gap: null, position: `${epoch}.10`, messages: [{ data: 8 }, { data: 9 }, { data: 10 }] })
+    await using reader = await SSEReader.open(`${server.url}/c/x?position=start`)
+    await reader.until(r => r.data.length === 3)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: `${epoch}.7`, resumed: false }])
+  })
+
+  const malformed = ['abc', '1.5', '-1', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
+  it.each(malformed)('trap 26: a malformed query is a 400 that says what is allowed: %j', async (position) => {
+    await publish(1)
+    for (const transport of ['stream', 'poll']) {
+      const response = await fetch(`${server.url}/c/x?transport=${transport}&waitMs=0&position=${encodeURIComponent(position)}`)
+      expect(response.status).toBe(400)
+      expect(await response.json()).toMatchObject({ message: expect.stringContaining('`start`, `now`, the id of a message'), data: { code: 'INVALID_POSITION' } })
+    }
+  })
+
+  it.each(malformed.map(text => text.trim()))('trap 26: a malformed header is a gap, because a browser that gets a 400 never comes back: %j', async (position) => {
+    if (position === '1') return
+    const epoch = await publish(2)
+    const gap = { reason: 'invalid', missed: null, position: `${epoch}.0` }
+    expect(await batch('', { 'last-event-id': position })).toMatchObject({ gap, messages: [{ data: 1 }, { data: 2 }] })
+    await using reader = await SSEReader.open(`${server.url}/c/x`, { headers: { 'last-event-id': position } })
+    await reader.until(r => r.data.length === 2)
+    expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: `${epoch}.0`, resumed: false }, { type: 'gap', ...gap }])
+  })
+
+  it.each([['position', 'a%0Ab'], ['position', 'a%00'], ['position=1&position', '2'], ['waitMs', 'x'], ['waitMs', '-1'], ['waitMs', '1.5'], ['transport', 'carrier-pigeon']])('refuses the query %s=%s', async (name, value) => {
+    const response = await fetch(`${server.url}/c/x?${name}=${value}`)
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ data: { code: 'INVALID_QUERY' } })
+  })
+
+  it('a deleted channel is a gap `epoch` for open and returning readers', async () => {
+    const channel = server.channel<number>('x')
+    const epoch = await publish(2)
+    await using reader = await SSEReader.open(`${server.url}/c/x`)
+    await reader.until(r => r.data.length === 2)
+    const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.2`)
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    await channel.delete()
+    await reader.until(r => r.controls.length === 2)
+    const second = await epochOf()
+    expect(reader.controls[1]).toEqual({ type: 'gap', reason: 'epoch', missed: null, position: `${second}.0` })
+    expect(await (await waiting).json()).toMatchObject({ gap: { reason: 'epoch', missed: null, position: `${second}.0` }, messages: [] })
+    await channel.publish(7)
+    await reader.until(r => r.data.length === 3)
+    expect(await batch(`&position=${epoch}.2`)).toMatchObject({ gap: { reason: 'epoch', missed: null, position: `${second}.0` }, messages: [{ data: 7 }] })
+  })
+})
+
+describe('waiting', () => {
+  it('answers as soon as there is something, and waits no longer than asked', async () => {
+    const channel = server.channel<number>('x')
+    const epoch = await publish(1)
+    const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    await channel.publish(2, { event: 'even' })
+    expect(await (await waiting).json()).toEqual({ type: 'batch', messages: [{ id: `${epoch}.2`, event: 'even', data: 2 }], position: `${epoch}.2`, ended: false, gap: null, pollMs: 0 })
+    const before = performance.now()
+    expect(await (await fetch(`${server.url}/c/x?transport=poll&position=${epoch}.2&waitMs=50`)).json()).toMatchObject({ messages: [], position: `${epoch}.2` })
+    expect(performance.now() - before).toBeGreaterThanOrEqual(45)
+    expect(performance.now() - before).toBeLessThan(2_500)
+    await eventually(() => expect(server.context.hub.size).toBe(0))
+  })
+
+  it.each(['end', 'fail'])('wakes when the channel ends: %s', async (ending) => {
+    const channel = server.channel<number>('x')
+    const epoch = await publish(1)
+    const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    if (ending === 'end') await channel.end()
+    else await channel.fail(new SSEError('BROKEN', 'It broke.'))
+    expect(await (await waiting).json()).toEqual({
+      type: 'batch', messages: [], position: `${epoch}.1`, ended: true, gap: null, pollMs: 0,
+      ...ending === 'fail' && { error: { code: 'BROKEN', statusCode: 500, message: 'It broke.', retry: false } },
+    })
+  })
+
+  it('waits at most `pollWaitMs`; 0 answers at once, and says when to come again', async () => {
+    await publish(1)
+    server.route('/capped', () => server.channel('x'), { pollWaitMs: 30 })
+    server.route('/never', () => server.channel('x'), { pollWaitMs: 0 })
+    const before = performance.now()
+    await fetch(`${server.url}/capped?transport=poll&position=1&waitMs=999999999`)
+    expect(performance.now() - before).toBeLessThan(2_500)
+    const { pollMs } = await (await fetch(`${server.url}/never?transport=poll&position=1&waitMs=60000`)).json() as SSEBatch
+    expect(pollMs).toBeGreaterThanOrEqual(100)
+    expect(pollMs).toBeLessThanOrEqual(300)
+  })
+
+  it('any number of them, and of `subscribe`, listen to the shutdown with one listener: each that is added would be compared with all', async () => {
+    const channel = server.channel('x')
+    const waiting = Array.from({ length: 50 }, () => fetch(`${server.url}/c/x?transport=poll&position=now`))
+    const subscribed = Array.from({ length: 50 }, async () => {
+      for await (const message of channel.subscribe({ after: 'now' })) return message.data
+    })
+    await eventually(() => expect(server.context.insight.polls).toBe(50))
+    await eventually(() => expect(server.context.hub.channels.get('x')?.readers.size).toBe(100))
+    expect(getEventListeners(server.context.closing, 'abort').length).toBeLessThan(3)
+    await channel.publish('all')
+    expect(await Promise.all(subscribed)).toEqual(Array.from({ length: 50 }).fill('all'))
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array.from({ length: 50 }).fill(200))
+  })
+
+  it('a shutdown does not make it wait, nor lose its place', async () => {
+    const epoch = await publish(1)
+    const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    await server.context.close()
+    expect(await (await waiting).json()).toMatchObject({ type: 'batch', messages: [], position: `${epoch}.1`, gap: null, ended: false })
+  })
+})
+
+describe('what has ended', () => {
+  it('is a batch with `ended` for a poll and 204 for a stream that has it all', async () => {
+    const epoch = await publish(2)
+    await server.channel('x').end()
+    expect(await batch(`&position=${epoch}.1`)).toMatchObject({ ended: true, messages: [{ data: 2 }] })
+    expect(await batch(`&position=${epoch}.2`)).toMatchObject({ ended: true, messages: [], gap: null })
+    expect(await batch(`&position=${epoch}.2`)).not.toHaveProperty('error')
+    expect((await fetch(`${server.url}/c/x?position=${epoch}.2`)).status).toBe(204)
+    const reader = await SSEReader.open(`${server.url}/c/x?position=${epoch}.1`)
+    await reader.finished
+    expect(reader.data).toEqual([2])
+    expect(reader.controls.at(-1)).toEqual({ type: 'end' })
+    await eventually(() => expect([server.context.hub.size, server.context.connections.size]).toEqual([0, 0]))
+  })
+
+  it('is not `ended` in a batch that does not reach the end', async () => {
+    const channel = server.channel<string>('x')
+    for (let i = 0; i < 15; i++) await channel.publish(`${i}${'x'.repeat(100_000)}`)
+    await channel.fail(new Error('private'))
+    const first = await batch()
+    expect(first.ended).toBe(false)
+    expect(first).not.toHaveProperty('error')
+    expect(await batch(`&position=${first.position}`)).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED', message: 'The source of this stream failed.' } })
+  })
+
+  it('failed: whoever comes back gets the rest, then the error, every time', async () => {
+    const epoch = await publish(2)
+    await server.channel('x').fail(new SSEError('BROKEN', 'It broke.', { statusCode: 502 }))
+    const error = { code: 'BROKEN', statusCode: 502, message: 'It broke.', retry: false }
+    for (const [position, data] of [['0', [1, 2]], [`${epoch}.1`, [2]], [`${epoch}.2`, []]] as const) {
+      const reader = await SSEReader.open(`${server.url}/c/x?position=${position}`)
+      await reader.finished
+      expect(reader.status).toBe(200)
+      expect(reader.data).toEqual(data)
+      expect(reader.controls.at(-1)).toEqual({ type: 'error', ...error })
+      expect(await batch(`&position=${position}`)).toMatchObject({ ended: true, error })
+    }
+  })
+})
+
+describe('what cannot be polled', () => {
+  it.each<[string, () => unknown, boolean]>([
+    ['a generator', async function* () {
+      yield 1
+    }, false],
+    ['a stream', () => new ReadableStream(), false],
+    ['nothing', () => {}, false],
+    ['a clean-up function', () => () => void cleaned++, true],
+    ['a locked stream', () => {
+      const stream = new ReadableStream()
+      stream.getReader()
+      return stream
+    }, false],
+  ])('answers 406 and says why, and starts nothing: %s', async (_, handler, cleans) => {
+    cleaned = 0
+    server.route('/', handler as () => unknown)
+    for (const init of [{ headers: { accept: 'application/json, text/event-stream;q=0' } }, undefined]) {
+      const response = await fetch(`${server.url}/${init ? '' : '?transport=poll'}`, init)
+      expect(response.status).toBe(406)
+      expect(await response.json()).toMatchObject({ message: expect.stringContaining('cannot be polled'), data: { code: 'NOT_POLLABLE' } })
+    }
+    expect(cleaned).toBe(cleans ? 2 : 0)
+  })
+
+  it('406 as well for who accepts neither', async () => {
+    const response = await fetch(`${server.url}/c/x`, { headers: { accept: 'image/png' } })
+    expect(response.status).toBe(406)
+    expect(await response.json()).toMatchObject({ data: { code: 'NOT_ACCEPTABLE' } })
+  })
+})
+let cleaned = 0
+
+describe('when the driver cannot be reached', () => {
+  it('either transport gets 503, Retry-After and `pending`', async () => {
+    driver.fail('all')
+    for (const transport of ['stream', 'poll']) {
+      const response = await fetch(`${server.url}/c/x?transport=${transport}&position=4`)
+      expect(response.status).toBe(503)
+      expect(response.headers.get('content-type')).toBe('application/json')
+      expect(response.headers.get('retry-after')).toBe('1')
+      expect(await response.json()).toEqual({ type: 'pending', message: expect.stringContaining('cannot be reached'), retryMs: expect.any(Number) })
+    }
+    expect([server.context.hub.size, server.context.connections.size]).toEqual([0, 0])
+    driver.heal()
+    expect((await poll()).status).toBe(200)
+  })
+
+  it('open connections stay, and get what was published meanwhile', async () => {
+    const channel = server.channel<number>('x')
+    await publish(1)
+    await using reader = await SSEReader.open(`${server.url}/c/x`)
+    await reader.until(r => r.data.length === 1)
+    driver.fail('all')
+    await expect(channel.publish(2)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    // Far behind, so that the log itself must be asked, which fails.
+    const late = SSEReader.open(`${server.url}/c/x`)
+    expect((await late).status).toBe(503)
+    driver.heal()
+    await channel.publish(3)
+    await reader.until(r => r.data.length === 2)
+    expect(reader.data).toEqual([1, 3])
+  })
+
+  it('a reader that must ask the log waits until it is back, is told nothing, and it is logged once', async () => {
+    const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
+    for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
+    let reads = 0
+    const { read } = driver
+    driver.read = (...args) => {
+      // The read of the hub and the first page are answered; then it is gone.
+      if (++reads === 3) driver.fail('all')
+      return read(...args)
+    }
+    await using reader = await SSEReader.open(`${server.url}/c/x`)
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    expect(reader.data.length).toBeLessThan(100)
+    driver.heal()
+    await reader.until(r => r.data.length === 100)
+    expect(reader.data.map(data => Number.parseInt(data as string))).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+    expect(reader.controls).toHaveLength(1)
+    expect(server.reported).toHaveLength(1)
+  })
+
+  it('a reader that waits for the driver and leaves meanwhile leaves nothing', async () => {
+    const clock = new MovingClock()
+    clock.install()
+    onTestFinished(() => clock.uninstall())
+    const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
+    for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
+    let reads = 0
+    const { read } = driver
+    driver.read = (...args) => {
+      if (++reads === 3) driver.fail('all')
+      return read(...args)
+    }
+    const reader = await SSEReader.open(`${server.url}/c/x`)
+    await eventually(() => expect(driver.failed).toBeGreaterThan(0))
+    // It asks again as long as it is there.
+    const { failed: first } = driver
+    await clock.move(600)
+    await eventually(() => expect(driver.failed).toBeGreaterThan(first))
+    await reader.close()
+    await eventually(() => expect(server.left()).toEqual(NOTHING))
+    const { failed: refused } = driver
+    await clock.move(2_000)
+    expect(driver.failed).toBe(refused)
+  })
+})

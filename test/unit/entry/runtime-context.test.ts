@@ -1,0 +1,85 @@
+import { HookableCore, createHooks } from 'hookable'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import type { LogDriver } from '../../../src/runtime/server/drivers/types'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+
+/** The context of a process, which is one for each instance of the module: each test has its own. The framework's runtime config is all that is not the real one. */
+
+vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => ({ sse: { shutdownMs: 200 } }), isCachedByRule: () => false }))
+
+let nitro: typeof import('../../../src/runtime/server/entry/runtime-context')
+beforeEach(async () => {
+  vi.resetModules()
+  nitro = await import('../../../src/runtime/server/entry/runtime-context')
+})
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
+})
+
+it('warns once, whether or not an application sets its own driver', () => {
+  vi.stubEnv('NUXT_SSE_HEARTBEET_MS', '1')
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  nitro.startSSEContext()
+  expect(warn).toHaveBeenCalledTimes(1)
+  nitro.useDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
+  nitro.useDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
+  nitro.useSSEContext()
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('NUXT_SSE_HEARTBEET_MS')]])
+})
+
+describe('the hook `close`', () => {
+  const codeOf = (promise: Promise<unknown>) => promise.then(() => 'kept', error => error.code)
+
+  // Those of Nitro 2 and of Nitro 3.
+  it.each([['Hookable', () => createHooks()], ['HookableCore', () => new HookableCore()]])('%s: streams and their clean-ups first, then all listeners, in which publishing works, then the driver', async (_, create) => {
+    const hooks = create()
+    const { Channel } = await import('../../../src/runtime/server/channel/channel')
+    const done: string[] = []
+    const driver: LogDriver = { ...createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), close: async () => void done.push('driver') }
+    const listener = (name: string) => async () => {
+      done.push(`${name} ${await codeOf(channel.publish(name))}`)
+    }
+    hooks.hook('close', listener('before'))
+    nitro.useDriver(driver)
+    const close = nitro.closeWithHook(hooks)
+    const context = nitro.useSSEContext()
+    const channel = new Channel(context, 'c')
+    hooks.hook('close', listener('after'))
+    context.track(new Promise(resolve => setTimeout(resolve, 30)).then(() => void done.push('clean-up')))
+    hooks.hook('close', async () => {
+      // Under way when the last listener has settled.
+      void channel.publish('last').then(() => done.push('last'))
+    })
+    await Promise.all([close(), close()])
+    expect(done).toEqual(['clean-up', 'before kept', 'after kept', 'last', 'driver'])
+    expect(await codeOf(channel.publish('late'))).toBe('SHUTTING_DOWN')
+    expect(await codeOf(channel.read())).toBe('SHUTTING_DOWN')
+  })
+
+  it('closes the driver behind a listener that fails', async () => {
+    const hooks = createHooks()
+    vi.spyOn(console, 'error').mockImplementation(() => {})
+    let closed = 0
+    nitro.useDriver({ ...createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), close: async () => void closed++ })
+    const close = nitro.closeWithHook(hooks)
+    hooks.hook('close', () => {
+      throw new Error('of the application')
+    })
+    await close()
+    expect(closed).toBe(1)
+    expect(vi.mocked(console.error).mock.calls).toEqual([[expect.objectContaining({ message: 'of the application' })]])
+  })
+
+  it('leaves other hooks alone', async () => {
+    const hooks = createHooks()
+    nitro.startSSEContext()
+    nitro.closeWithHook(hooks)
+    const heard: unknown[] = []
+    hooks.hook('request', (...args: unknown[]) => void heard.push(args))
+    await hooks.callHook('request', 1, 2)
+    expect(heard).toEqual([[1, 2]])
+    expect(nitro.useSSEContext().closing.aborted).toBe(false)
+  })
+})

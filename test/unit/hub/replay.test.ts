@@ -1,0 +1,104 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { RecentMessages, Run, gapBehind, locate } from '../../../src/runtime/server/hub/replay'
+import { encodeMessage } from '../../../src/runtime/server/wire/encode'
+
+const state = { epoch: 'e', first: 5, last: 9, closing: null }
+
+describe('locate', () => {
+  const gap = (reason: string, missed: number | null) => ({ offset: 4, resumed: false, gap: { reason, missed, position: 'e.4' } })
+  it.each([
+    ['nothing, from start', undefined, 'start', { offset: 4, resumed: false, gap: null }],
+    ['nothing, from now', undefined, 'now', { offset: 9, resumed: false, gap: null }],
+    ['start', { kind: 'start' }, 'now', { offset: 4, resumed: false, gap: null }],
+    ['now', { kind: 'now' }, 'start', { offset: 9, resumed: false, gap: null }],
+    ['right before the oldest', { kind: 'at', epoch: 'e', offset: 4 }, 'start', { offset: 4, resumed: true, gap: null }],
+    ['the end', { kind: 'at', epoch: 'e', offset: 9 }, 'start', { offset: 9, resumed: true, gap: null }],
+    ['one before the oldest', { kind: 'at', epoch: 'e', offset: 3 }, 'start', gap('trimmed', 1)],
+    ['a bare 0', { kind: 'count', offset: 0 }, 'now', gap('trimmed', 4)],
+    ['a bare number that is kept', { kind: 'count', offset: 6 }, 'now', { offset: 6, resumed: true, gap: null }],
+    ['beyond the end', { kind: 'at', epoch: 'e', offset: 10 }, 'now', gap('invalid', null)],
+    ['a bare number beyond the end', { kind: 'count', offset: 10 }, 'now', gap('invalid', null)],
+    ['another epoch', { kind: 'at', epoch: 'f', offset: 6 }, 'now', gap('epoch', null)],
+    ['malformed', 'malformed', 'now', gap('invalid', null)],
+  ] as const)('trap 26: %s', (_, request, from, expected) => {
+    expect(locate(request, from, state)).toEqual(expected)
+  })
+
+  it('an empty log, and one of which nothing is kept', () => {
+    expect(locate({ kind: 'count', offset: 0 }, 'start', { ...state, first: 1, last: 0 })).toEqual({ offset: 0, resumed: true, gap: null })
+    expect(locate({ kind: 'count', offset: 2 }, 'start', { ...state, first: 10, last: 9 })).toEqual({ offset: 9, resumed: false, gap: { reason: 'trimmed', missed: 7, position: 'e.9' } })
+    expect(gapBehind({ epoch: 'e', offset: 9 }, { ...state, first: 10, last: 9 })).toBeNull()
+  })
+
+  it('promise 1: what is missed, what is kept, and where it goes on always add up', () => {
+    fc.assert(fc.property(fc.nat(50), fc.nat(50), fc.nat(120), (trimmed, kept, offset) => {
+      const log = { epoch: 'e', first: trimmed + 1, last: trimmed + kept, closing: null }
+      const start = locate({ kind: 'at', epoch: 'e', offset }, 'start', log)
+      expect(start.offset).toBeGreaterThanOrEqual(trimmed)
+      expect(start.offset).toBeLessThanOrEqual(log.last)
+      if (start.gap) expect(start.gap.position).toBe(`e.${start.offset}`)
+      expect(start.resumed).toBe(start.gap === null)
+      if (offset <= log.last) expect(offset + (start.gap?.missed ?? 0)).toBe(start.offset)
+      else expect(start.gap?.reason).toBe('invalid')
+    }), { numRuns: 1_000 })
+  })
+})
+
+describe('recent messages', () => {
+  it('traps 24, 27, promise 1: whatever is pushed, late, twice or with holes, a run continues exactly where it was asked to, or the log must be asked', () => {
+    const batch = fc.record({ from: fc.integer({ min: 1, max: 40 }), count: fc.integer({ min: 0, max: 6 }), after: fc.nat(45), maxBytes: fc.integer({ min: 1, max: 40 }), reset: fc.option(fc.nat(40), { freq: 15 }) })
+    fc.assert(fc.property(fc.array(batch, { maxLength: 40, size: 'max' }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 4, max: 60 }), (batches, messages, bytes) => {
+      const recent = new RecentMessages('e', 0, { messages, bytes })
+      let last = 0
+      let pushedSinceReset = 0
+      for (const { from, count, after, maxBytes, reset } of batches) {
+        if (reset !== null && reset > last) {
+          recent.reset(reset)
+          last = reset
+          pushedSinceReset = 0
+        }
+        const taken = recent.push(Array.from({ length: count }, (_, i) => ({ offset: from + i, data: `"${from + i}"` })))
+        expect(taken).toBe(count === 0 || from <= last + 1)
+        if (taken && from + count - 1 > last && count > 0) {
+          pushedSinceReset += from + count - 1 - last
+          last = from + count - 1
+        }
+        expect(recent.size).toBeLessThanOrEqual(Math.min(messages, pushedSinceReset))
+        for (let twice = 0; twice < 2; twice++) {
+          const run = recent.runAfter(after, maxBytes)
+          const oldest = last - recent.size
+          expect(run !== undefined).toBe(after < last && after >= oldest)
+          if (!run) continue
+          expect(run.entries.map(({ offset }) => offset)).toEqual(run.entries.map((_, i) => after + 1 + i))
+          expect(run.entries.every(({ offset, data }) => data === `"${offset}"`)).toBe(true)
+          expect(run.last).toBe(after + run.entries.length)
+        }
+      }
+    }), { numRuns: 1_000 })
+  })
+
+  it('a run is the bytes of its messages, made once', () => {
+    const run = new Run('e', [{ offset: 1, data: '1' }, { offset: 2, event: 'x', data: '"é"' }])
+    expect(new TextDecoder().decode(run.bytes)).toBe('id: e.1\ndata: 1\n\nid: e.2\nevent: x\ndata: "é"\n\n')
+    expect(run.bytes).toBe(run.bytes)
+  })
+
+  it('promise 4: long messages of any alphabet are let go of at the limit, however many have been and gone', () => {
+    const recent = new RecentMessages('e', 0, { messages: 1_000, bytes: 100_000 })
+    for (let offset = 1; offset <= 300; offset++) recent.push([{ offset, data: JSON.stringify('é'.repeat(5_000)) }])
+    expect(recent.size).toBe(9)
+  })
+
+  it('long messages are kept as bytes, and look the same on the wire', () => {
+    const entry = fc.record({ data: fc.oneof(fc.string({ unit: 'binary' }), fc.constant('é😀\u2028'.repeat(1_000))).map(text => JSON.stringify(text)), event: fc.option(fc.constantFrom('a', 'é'), { nil: undefined }) })
+    fc.assert(fc.property(fc.array(entry, { minLength: 1, maxLength: 8 }), (given) => {
+      const entries = given.map((message, index) => ({ offset: index + 1, ...message }))
+      const recent = new RecentMessages('e', 0, { messages: 100, bytes: 1e6 })
+      recent.push(entries)
+      const run = recent.runAfter(0, 1e6)!
+      expect(run.entries.some(({ data }) => typeof data !== 'string')).toBe(given.some(({ data }) => data.length > 2_000))
+      expect(new TextDecoder().decode(run.bytes)).toBe(entries.map(({ offset, event, data }) => encodeMessage({ id: `e.${offset}`, event, data })).join(''))
+    }))
+  })
+})
