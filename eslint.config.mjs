@@ -12,16 +12,16 @@ const ROOMS = {
   http: ['lib', 'wire'],
   // With options.ts, which all rooms from here on may import.
   drivers: ['lib', 'wire'],
-  limits: ['lib', 'http', 'serve/stream-source.ts'],
-  insight: ['wire', 'http', 'connection/types.ts'],
+  limits: ['lib', 'http'],
+  insight: ['wire', 'http'],
   hub: ['lib', 'wire', 'drivers'],
   connection: ['lib', 'wire', 'http', 'insight'],
-  producers: ['lib', 'wire', 'drivers', 'insight', 'serve/stream-source.ts', 'context/shutdown.ts'],
+  producers: ['lib', 'wire', 'drivers', 'insight'],
   context: ['lib', 'http', 'drivers', 'limits', 'insight', 'hub', 'connection', 'producers'],
   channel: ['lib', 'wire', 'drivers', 'insight', 'hub', 'producers', 'context'],
   serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel'],
   entry: ['lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
-  api: ['wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
+  api: ['lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
   devtools: ['lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']

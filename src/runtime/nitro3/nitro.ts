@@ -1,6 +1,6 @@
 import { getRouteRules } from 'nitro/app'
 import { useRuntimeConfig as useNitroConfig } from 'nitro/runtime-config'
-import type { SSEHooks } from '../server/insight/insight'
+import type { SSEHooks } from '../server/insight/hooks'
 
 /** `#sse/nitro` for Nitro 3. */
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { SSEHooks } from '../../../src/runtime/server/insight/insight'
+import type { SSEHooks } from '../../../src/runtime/server/insight/hooks'
 import { Recorder, startCursor } from '../../../src/runtime/server/devtools/recorder'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'

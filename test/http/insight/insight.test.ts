@@ -1,7 +1,7 @@
 import { createError, defineEventHandler } from 'h3'
 import { createHooks } from 'hookable'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SSEClosed, SSEErrorSeen, SSEGapTold, SSEHooks, SSEOpened, SSEPublished } from '../../../src/runtime/server/insight/insight'
+import type { SSEClosed, SSEErrorSeen, SSEGapTold, SSEHooks, SSEOpened, SSEPublished } from '../../../src/runtime/server/insight/hooks'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import type { SSEStats } from '../../../src/runtime/server/context/stats'
 import { readStats } from '../../../src/runtime/server/context/stats'

@@ -6,7 +6,7 @@ import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/red
 import { redisConnector } from '../../../src/runtime/server/drivers/redis/connection/connect'
 import { loadIoredis } from '#sse/ioredis'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
-import type { SSEHooks } from '../../../src/runtime/server/insight/insight'
+import type { SSEHooks } from '../../../src/runtime/server/insight/hooks'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEHandlerOptions } from '../../../src/runtime/server/options'
 import { eventually } from '../../support/conditions'

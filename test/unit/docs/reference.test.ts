@@ -187,9 +187,9 @@ describe('insight.md', () => {
 
   it('has every hook, and every place of an error', async () => {
     const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
-    expect(sorted(hooks)).toEqual(sorted(membersOf('src/runtime/server/insight/insight.ts', 'SSEHooks')))
+    expect(sorted(hooks)).toEqual(sorted(membersOf('src/runtime/server/insight/hooks.ts', 'SSEHooks')))
     const places = readTable(await readPage(page), 'Hooks').map(([first]) => codesIn(first!)[0]!).filter(name => !name.startsWith('sse:') && name !== 'where')
-    expect(sorted(places)).toEqual(sorted(literalsOf('src/runtime/server/insight/insight.ts', 'SSEErrorPlace')))
+    expect(sorted(places)).toEqual(sorted(literalsOf('src/runtime/server/insight/hooks.ts', 'SSEErrorPlace')))
   })
 
   it('has every number', async () => {

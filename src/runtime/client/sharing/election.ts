@@ -2,7 +2,7 @@ import { follow } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
 import { delay } from '../delay'
 import { isHidden, watchPage } from '../page-life'
-import type { FeedEvent } from './group'
+import type { FeedEvent } from './feed-event'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
 const PERIOD_MS = 2_000

@@ -1,23 +1,11 @@
-import type { SSEGap } from '../../shared/protocol'
-import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { fresh } from '../request'
 import { interrupted } from '../response'
 import type { SSEClientState } from '../types'
 import { canElect, elect } from './election'
+import type { FeedEvent } from './feed-event'
 import { keyOf } from './key'
-
-/** One step of a group's feed. Each says where it begins, so that a hole is seen. */
-export interface FeedEvent {
-  /** Where the feed stood before: a position, or what was asked for while there was none. */
-  after: string | undefined
-  /** The feeding client's. Its position is where the feed stands now. */
-  state: SSEClientState
-  message?: SSEMessage
-  /** What was missed between `after` and now. */
-  gap?: SSEGap
-}
 
 export interface Member {
   readonly options: ResolvedClientOptions

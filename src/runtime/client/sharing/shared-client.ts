@@ -3,7 +3,8 @@ import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
-import type { FeedEvent, Member } from './group'
+import type { FeedEvent } from './feed-event'
+import type { Member } from './group'
 import { joinGroup } from './group'
 
 /** The most live events that wait while a member catches up; beyond, the oldest are dropped, and it reads on until it meets the rest. */

@@ -1,6 +1,6 @@
 // For its types: in Nitro 3 it tells of the hooks.
 import '#sse/nitro'
-import type { SSEHooks } from '../insight/insight'
+import type { SSEHooks } from '../insight/hooks'
 import { useSSEContext } from '../entry/runtime-context'
 import type { SSEStats } from '../context/stats'
 import { readStats } from '../context/stats'

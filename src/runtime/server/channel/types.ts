@@ -3,7 +3,8 @@ import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { TaggedMessage } from '../wire/message'
 import type { SSEProducer, SSERunOptions } from '../producers/producers'
-import type { SSEPipeParse, SSEPipeSource } from '../producers/pump'
+import type { SSEPipeSource } from '../producers/pump'
+import type { SSEPipeParse } from '../producers/event-stream-reader'
 
 export interface SSEPublishOptions {
   /** The SSE `event` field: 1 to 512 characters. `sse` is reserved. */

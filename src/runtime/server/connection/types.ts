@@ -1,11 +1,8 @@
+import type { SSEEndReason } from '../insight/hooks'
 import type { SSEMessageFields, TaggedMessage } from '../wire/message'
 
-/**
- * Why a connection is over: its source is complete (`end`) or has failed (`error`), the server asked the client to come back
- * (`leave`: shutdown, lifetime, slow reader), the client left (`disconnect`), or it never opened because the answer is an ordinary
- * HTTP response (`refused`).
- */
-export type SSECloseReason = 'end' | 'error' | 'leave' | 'disconnect' | 'refused'
+/** Why a connection is over: as its stream ended, or `refused` where it never opened, because the answer is an ordinary HTTP response. */
+export type SSECloseReason = SSEEndReason | 'refused'
 
 /** One open response, as handlers see it. `T` is the type of its messages' data. */
 export interface SSEConnection<T = unknown> {

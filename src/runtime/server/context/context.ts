@@ -12,7 +12,8 @@ import type { PlatformLimits } from './platform-limits'
 import { PublishRate } from '../limits/publish-rate'
 import { Producers } from '../producers/producers'
 import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from '../lib/request-io'
-import { leaveAll, settled } from './shutdown'
+import { leaveAll } from './leave-all'
+import { settled } from '../lib/settled'
 
 /** All that one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext {

@@ -1,6 +1,6 @@
 import type { SSEGapReason } from '../../shared/protocol'
 import type { SSEContext } from './context'
-import type { SSEEndReason } from '../insight/insight'
+import type { SSEEndReason } from '../insight/hooks'
 
 /** One process at one moment. `connections`, `polls`, `parkedReaders`, `channels` and `producers` are current numbers; all other numbers only grow. */
 export interface SSEStats {

@@ -1,5 +1,5 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
-import type { SSEHooks } from '../insight/insight'
+import type { SSEHooks } from '../insight/hooks'
 import { tapConnections } from '../entry/runtime-context'
 import { closeDevtools, recorder } from './state'
 

@@ -1,4 +1,3 @@
-import type { ChannelReader } from './channel-reader'
 import type { LogDriver, LogEntry, LogNotice, LogPage, LogState } from '../drivers/types'
 import { SSEError } from '../../shared/errors'
 import { publicChannelName } from '../../shared/secret-epoch'
@@ -27,7 +26,7 @@ const LATE_MS = 50
 
 /** One channel that somebody in this process reads: its subscription, its state, its recent messages. */
 export class HubChannel {
-  readonly readers = new Set<ChannelReader>()
+  readonly readers = new Set<{ wake: () => void }>()
   /** Resolves when the driver has acknowledged the subscription and the state is known. */
   readonly ready: Promise<void>
   state!: LogState

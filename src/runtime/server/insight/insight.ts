@@ -1,98 +1,13 @@
 import type { H3Event } from 'h3'
-import { methodOf, pathOf, routeOf } from '#sse/h3'
+import { pathOf, routeOf } from '#sse/h3'
 import { SSEError } from '../../shared/errors'
 import type { SSEGap, SSEGapReason } from '../../shared/protocol'
 import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { SSETransport } from '../../shared/types'
 import { isOurMistake } from '../wire/public-error'
-import type { SSECloseReason } from '../connection/types'
+import type { HookCaller, SSEEndReason, SSEErrorPlace, SSEHooks, SSEOpened } from './hooks'
+import { isRun, subjectOf } from './log'
 import { byteLength } from '../wire/encode'
-
-/** One open stream, as `sse:open` and `sse:close` tell of it. */
-export interface SSEOpened {
-  event: H3Event
-  /** With the query, which may hold a secret; a ticket that `requireSSETicket` has read is no longer in it. */
-  path: string
-  /** The pattern that the path matched (`/api/jobs/:id`), if it is known. There are few of them, so that it can label a metric. */
-  route?: string
-  /** Only where the source is a channel: its name. That of a resumable run, and its positions, are shortened: they are the key to it. */
-  channel?: string
-  /** Only where the source is resumable: where the stream began. */
-  position?: string
-  /** Whether it goes on from the position that was asked for. */
-  resumed: boolean
-}
-
-export interface SSEClosed extends SSEOpened {
-  reason: SSEEndReason
-  /** With the reason `error`: what the client was told. */
-  code?: string
-  durationMs: number
-  /** Messages that were accepted for this stream. Whether they arrived, nobody knows. */
-  messages: number
-  /** Bytes of the body that were accepted, heartbeats and control messages among them. */
-  bytes: number
-}
-
-/** A stream that was refused has never opened: it is counted by its code instead. */
-export type SSEEndReason = Exclude<SSECloseReason, 'refused'>
-
-export interface SSEPublished {
-  channel: string
-  id: string
-  event?: string
-  /** Of the data, as JSON. */
-  bytes: number
-}
-
-export interface SSEGapTold {
-  channel: string
-  gap: SSEGap
-  transport: SSETransport
-}
-
-/**
- * - `request`: a request was refused before a stream began
- * - `publish`: a message was refused, or the driver could not be reached
- * - `push`: what a handler pushed was refused
- * - `source`: a handler or its source failed in a way that clients are not told
- * - `channel`: a producer failed in such a way, or lost its lease; or a channel was failed with such an error
- * - `driver`: an open stream cannot go on reading; told once for all attempts
- * - `background`: clean-ups, `revalidate`, the shutdown
- */
-export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel' | 'driver' | 'background'
-
-export interface SSEErrorSeen {
-  error: unknown
-  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and the like for one with a status; else `UNKNOWN`. */
-  code: string
-  where: SSEErrorPlace
-  /** With `request`. */
-  event?: H3Event
-  /** With `publish`. */
-  channel?: string
-}
-
-/** The server's hooks. Nothing waits for a hook, and one that fails is only reported. */
-export interface SSEHooks {
-  /** A stream has opened. */
-  'sse:open': (opened: SSEOpened) => void | Promise<void>
-  /** A stream is over: once for each `sse:open`. */
-  'sse:close': (closed: SSEClosed) => void | Promise<void>
-  /** The driver has a message. */
-  'sse:publish': (published: SSEPublished) => void | Promise<void>
-  /** A client was told of a gap. */
-  'sse:gap': (told: SSEGapTold) => void | Promise<void>
-  /** Something was refused, or failed where nobody awaits it. */
-  'sse:error': (seen: SSEErrorSeen) => void | Promise<void>
-}
-
-/** Calls the hooks of whichever framework there is. */
-export interface HookCaller {
-  /** Whether anybody listens: no payload is made for nobody. */
-  isHeard(name: keyof SSEHooks): boolean
-  call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): unknown
-}
 
 /** What an open stream keeps for its `sse:close`: only where somebody listens, since it holds the request. */
 export interface StreamRecord {
@@ -193,11 +108,6 @@ export class Insight {
   }
 }
 
-/** Of a request, for who reads the log: its route, and not its path, in which there may be what nobody should read there. */
-export function subjectOf(event: H3Event): string {
-  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
-}
-
 function codeOf(error: unknown): string {
   if (error instanceof SSEError) return error.code
   const { statusCode: status, data } = (error ?? {}) as { statusCode?: unknown, data?: { code?: unknown } | null }
@@ -209,14 +119,4 @@ function codeOf(error: unknown): string {
 function count(counts: Map<string, number>, code: string): void {
   if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
   counts.set(code, (counts.get(code) ?? 0) + 1)
-}
-
-/** Of a channel, for the log. The name of a `resumable` run's has its epoch in it, which is the key to it. */
-export function subjectOfChannel(name: string): string {
-  return isRun(name) ? 'a resumable run' : `channel ${name}`
-}
-
-/** Whether a channel is that of a `resumable` run, whose name and positions are secret. */
-function isRun(channel: string): boolean {
-  return channel.startsWith('resumable:')
 }

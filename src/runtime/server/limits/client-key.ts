@@ -2,7 +2,7 @@ import type { H3Event } from 'h3'
 import { addressOf, headerOf } from '#sse/h3'
 import { invalidOption } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
-import { kindOf } from '../serve/stream-source'
+import { kindOf } from '../lib/source'
 
 /** Who a client is: what `clientKey` says, or its address. `undefined`: nobody in particular. */
 export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {

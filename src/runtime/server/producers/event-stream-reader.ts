@@ -4,10 +4,15 @@ import { parseJson } from '../../shared/json'
 import { CONTROL_EVENT } from '../../shared/protocol'
 import { TaggedMessage } from '../wire/message'
 import { isPrivateError } from '../wire/public-error'
-import type { SSEPipeParse } from './pump'
 
 /** How OpenAI, and those who speak its format, say that an answer is complete. */
 const DONE = '[DONE]'
+
+/**
+ * How the data of a piped event stream is read. `json`: as JSON, or as the string that it is where it is no JSON. `text`: as a string.
+ * A function gets the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
+ */
+export type SSEPipeParse = 'json' | 'text' | ((text: string) => unknown)
 
 export interface EventStreamReaderOptions {
   /** Of one message, in characters. */

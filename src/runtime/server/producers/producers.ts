@@ -11,9 +11,10 @@ import { Lease, watchLease } from './lease'
 import type { ResolvedHandlerOptions, SSERetention } from '../options'
 import { Producer } from './producer'
 import type { ProducerContext, ProducerInit } from './producer'
-import type { SSEPipeParse, SSEPipeSource } from './pump'
+import type { SSEPipeSource } from './pump'
+import type { SSEPipeParse } from './event-stream-reader'
 import { REQUESTS_OWN_IO } from '../lib/request-io'
-import { settled } from '../context/shutdown'
+import { settled } from '../lib/settled'
 import { pause } from '../lib/tick'
 
 /** How long until a lease is asked for again that another process may have without knowing it: twice as long each time, up to the maximum. */

@@ -1,11 +1,11 @@
-import type { EventStreamReader } from './event-stream-reader'
+import type { EventStreamReader, SSEPipeParse } from './event-stream-reader'
 import type { LogAppend } from '../drivers/types'
-import type { SSEIterableSource, SourceIterator } from '../serve/stream-source'
+import type { SSEIterableSource, SourceIterator } from '../lib/source'
 import { follow } from '../../shared/abort'
 import { SSEError, invalidOption } from '../../shared/errors'
 import { PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { unlessAborted } from '../lib/abort'
-import { isIterableSource, iterate, kindOf, release } from '../serve/stream-source'
+import { isIterableSource, iterate, kindOf, release } from '../lib/source'
 import { afterTick, pause } from '../lib/tick'
 
 /** What is gathered while an append is under way; a source that reaches one of the two waits. */
@@ -18,12 +18,6 @@ const MAX_SAID_LENGTH = 200
 
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
-
-/**
- * How the data of a piped event stream is read. `json`: as JSON, or as the string that it is where it is no JSON. `text`: as a string.
- * A function gets the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
- */
-export type SSEPipeParse = 'json' | 'text' | ((text: string) => unknown)
 
 export interface PumpInit {
   /** When it aborts, the source is released, what it has given is still appended, and {@link pump} rejects with the reason. */

@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../../shared/errors'
-import { subjectOf } from '../insight/insight'
+import { subjectOf } from '../insight/log'
 
 const told = new Set<string>()
 

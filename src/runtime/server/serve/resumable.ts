@@ -9,8 +9,8 @@ import type { ResolvedHandlerOptions } from '../options'
 import type { SSERequest } from '../http/request'
 import { channelPosition } from '../http/request'
 import type { SSEConnection } from '../connection/types'
-import type { SSEIterableSource } from './stream-source'
-import { iterate, release } from './stream-source'
+import type { SSEIterableSource } from '../lib/source'
+import { iterate, release } from '../lib/source'
 import { unref } from '../lib/tick'
 
 /**

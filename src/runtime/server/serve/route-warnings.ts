@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { headerOf, sentHeaderOf } from '#sse/h3'
-import { subjectOf } from '../insight/insight'
+import { subjectOf } from '../insight/log'
 
 /** Warnings about one route, in development. Each is printed once for each route. */
 

@@ -1,5 +1,4 @@
 import { PRODUCER_LOST } from '../lease-lost'
-import type { MemoryLog } from './memory-log'
 import type { LeaseRequest, LogClosing, LogLease, LogOnLost } from '../types'
 
 /** The lease of a log in this process. Times are `performance.now()` times. */
@@ -13,8 +12,17 @@ export interface MemoryLease {
   tentativeAt?: number
 }
 
+/** What a log says of itself, and has changed, where its lease is concerned. */
+export interface LeasedLog {
+  lease: MemoryLease | undefined
+  readAt: number
+  readonly ended: LogClosing | null
+  readonly closing: LogClosing | null
+  readonly last: number
+}
+
 /** Does what is asked about the lease of a log. `changed`: subscribers must be told. */
-export function askLease(log: MemoryLog, request: LeaseRequest): { held: boolean, changed: boolean } {
+export function askLease(log: LeasedLog, request: LeaseRequest): { held: boolean, changed: boolean } {
   switch (request.type) {
     case 'acquire': return acquire(log, request)
     case 'renew': return { held: renew(log, request), changed: false }
@@ -40,7 +48,7 @@ export function describeLease(lease: MemoryLease, last: number, readAt: number):
   return { leftMs: lease.until - now, lostInMs: lostAt(lease) - now, stopping: lease.stopping, unreadMs: now - readAt, ...lease.tentativeAt === last && { tentative: true } }
 }
 
-function acquire(log: MemoryLog, { token, leaseMs, onLost, tentative }: Extract<LeaseRequest, { type: 'acquire' }>): { held: boolean, changed: boolean } {
+function acquire(log: LeasedLog, { token, leaseMs, onLost, tentative }: Extract<LeaseRequest, { type: 'acquire' }>): { held: boolean, changed: boolean } {
   if (holds(log.lease, token)) return { held: true, changed: false }
   if (log.ended || !isFree(log.lease)) return { held: false, changed: false }
   log.lease = { token, until: performance.now() + leaseMs, leaseMs, onLost, stopping: false, tentativeAt: tentative ? log.last : undefined }
@@ -48,19 +56,19 @@ function acquire(log: MemoryLog, { token, leaseMs, onLost, tentative }: Extract<
   return { held: true, changed: true }
 }
 
-function renew({ lease }: MemoryLog, { token, leaseMs }: Extract<LeaseRequest, { type: 'renew' }>): boolean {
+function renew({ lease }: LeasedLog, { token, leaseMs }: Extract<LeaseRequest, { type: 'renew' }>): boolean {
   const held = holds(lease, token)
   if (held) Object.assign(lease!, { until: performance.now() + leaseMs, tentativeAt: undefined })
   return held
 }
 
-function release({ lease }: MemoryLog, token: string): boolean {
+function release({ lease }: LeasedLog, token: string): boolean {
   const held = holds(lease, token)
   if (held) lease!.until = performance.now() - 1
   return held
 }
 
-function stop({ lease, closing }: MemoryLog): boolean {
+function stop({ lease, closing }: LeasedLog): boolean {
   if (!lease || closing) return false
   lease.stopping = true
   lease.onLost = 'fail'
