@@ -4,6 +4,9 @@ import type { ResolvedModuleOptions } from './options'
 
 /** What the module for Nuxt and the one for plain Nitro have in common: how Nitro is told of the server's part. */
 
+/** `#sse/server`. The file is below `runtime/`. */
+export const SERVER_INDEX = 'server/api/index'
+
 /** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
@@ -43,9 +46,9 @@ export interface ServerTarget {
 export function serverAliases({ nitroMajor = 2, redis, node = true, connections = true }: ServerTarget, runtime: (path: string) => string): Record<string, string> {
   const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
-    '#sse/server': 'server/api/index',
+    '#sse/server': SERVER_INDEX,
     // The same, by a name that TypeScript resolves by itself: Nitro 3 writes no configuration for it.
-    'nuxt-sse/server': 'server/api/index',
+    'nuxt-sse/server': SERVER_INDEX,
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
     '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',

@@ -87,8 +87,8 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
 
   it('asked something else in the midst of an answer, on the other instance: that is answered, and the first page keeps what it has', async () => {
     const [one, other] = [page(0), page(1)]
-    const sent = one.chat.sendMessage({ text: 'Why?' })
-    await eventually(() => expect(one.answer()).toContain('word3 '))
+    const sent = one.chat.sendMessage({ text: 'Why? Answer slowly.' })
+    await eventually(() => expect(one.answer()).toContain('word2 '))
     await other.chat.sendMessage({ text: 'And why not?' })
     expect(other.answer()).toBe(ANSWER)
     await sent
@@ -101,8 +101,8 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
 
   it('stop, by a request to the other instance: all pages keep what there is', async () => {
     const one = page(0)
-    const sent = one.chat.sendMessage({ text: 'Why?' })
-    await eventually(() => expect(one.answer()).toContain('word3 '))
+    const sent = one.chat.sendMessage({ text: 'Why? Answer slowly.' })
+    await eventually(() => expect(one.answer()).toContain('word2 '))
     expect((await fetch(`${servers[1]!.url}/api/ai/${id}/stream`, { method: 'DELETE' })).status).toBe(204)
     await sent
     expect(ANSWER.startsWith(one.answer())).toBe(true)

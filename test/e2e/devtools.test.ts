@@ -128,7 +128,7 @@ describe('the tab in Nuxt DevTools', () => {
     await page.getByRole('button', { name: 'Get Started' }).or(page.getByText('Get Started')).first().click()
     await page.waitForURL(({ pathname }) => pathname.startsWith('/__nuxt_devtools__/client/modules/'))
     await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
-    expect(await page.locator('img[src$="/__sse/icon.svg"]').first().evaluate(image => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(0)
+    await eventually(async () => expect(await page.locator('img[src$="/__sse/icon.svg"]').first().evaluate(image => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(0))
     const frame = page.frameLocator('iframe[src$="/__sse"]')
     await eventually(async () => expect(await frame.locator('#link').innerText()).toBe('Connected'))
     const inner = page.frames().find(one => one.url() === `${url}/__sse`)!

@@ -6,7 +6,7 @@ import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runt
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { RecentMemory } from '../../../src/runtime/server/hub/recent-memory'
-import { RecentMessages } from '../../../src/runtime/server/hub/replay'
+import { RecentMessages } from '../../../src/runtime/server/hub/recent-messages'
 import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
 import type { ChaosDriver } from '../../support/drivers'

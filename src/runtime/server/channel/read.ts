@@ -9,8 +9,8 @@ import type { SSEReadResult } from './types'
 import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
 import type { ChannelReader } from '../hub/channel-reader'
-import { firstGuess, locate } from '../hub/replay'
-import type { ReplayStart } from '../hub/replay'
+import { firstGuess, locate } from '../hub/locate'
+import type { ReplayStart } from '../hub/locate'
 
 const DEFAULT_READ_MESSAGES = 1_000
 /** A batch is held in memory as a whole, and so is the answer made of it. */

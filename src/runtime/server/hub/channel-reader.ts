@@ -6,8 +6,9 @@ import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { LogState } from '../drivers/types'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT } from './page-limit'
-import { Run, gapBehind } from './replay'
-import type { locate } from './replay'
+import { Run } from './run'
+import { gapBehind } from './locate'
+import type { locate } from './locate'
 
 export type ReaderStep
   = | { type: 'messages', run: Run }
@@ -46,29 +47,28 @@ export class ChannelReader {
 
   /** Everything was read, and nothing will follow. */
   get complete(): boolean {
-    const { state } = this.channel
-    return !this.gap && state.closing !== null && this.#life === this.channel.life && this.offset >= state.last
+    const { closing, life, last } = this.channel
+    return !this.gap && closing !== null && this.#life === life && this.offset >= last
   }
 
   /** Whether {@link step} has something. */
   get hasNews(): boolean {
-    const { state } = this.channel
-    return this.gap !== null || this.#life !== this.channel.life || this.offset < state.last || state.closing !== null
+    const { closing, life, last } = this.channel
+    return this.gap !== null || this.#life !== life || this.offset < last || closing !== null
   }
 
   /** How the channel ended, if it has. */
   get closing(): LogState['closing'] {
-    return this.channel.state.closing
+    return this.channel.closing
   }
 
   begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
-    this.epoch = this.channel.state.epoch
+    this.epoch = this.channel.epoch
     this.#life = this.channel.life
     this.offset = offset
     this.resumed = resumed
     this.gap = gap
-    this.#opening = this.channel.opening
-    this.channel.opening = undefined
+    this.#opening = this.channel.takeOpening()
   }
 
   /**
@@ -77,15 +77,16 @@ export class ChannelReader {
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
-    const { state, recent } = this.channel
-    if (this.#life !== this.channel.life) this.#lose()
+    const { channel } = this
+    if (this.#life !== channel.life) this.#lose()
     if (this.gap) return this.#tell(this.gap)
-    if (this.offset < state.last) {
-      const run = recent.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
+    if (this.offset < channel.last) {
+      const run = channel.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
       return run ? this.#take(run) : this.#ask()
     }
     if (!this.complete) return undefined
-    return state.closing!.error ? { type: 'error', error: state.closing!.error } : { type: 'end' }
+    const { error } = channel.closing!
+    return error ? { type: 'error', error } : { type: 'end' }
   }
 
   close(): void {
@@ -93,7 +94,6 @@ export class ChannelReader {
     this.#closed = true
     this.wake = () => {}
     this.#opening = undefined
-    this.channel.readers.delete(this)
     this.onClose()
   }
 
@@ -106,10 +106,10 @@ export class ChannelReader {
 
   async #ask(): Promise<ReaderStep | undefined> {
     const { channel } = this
-    const reason = this.#failed ? 'repeat' : 'reader'
+    const repeated = this.#failed
     // Until it has succeeded.
     this.#failed = true
-    const page = await channel.gate.run(reason, () => this.#closed ? undefined : channel.driver.read(channel.name, this.offset, PAGE_LIMIT))
+    const page = await channel.readFor({ offset: this.offset, closed: () => this.#closed, repeated })
     this.#failed = false
     // The reader may have been closed during each read: nothing may be read for it any more.
     if (this.#closed || !page) return undefined
@@ -120,12 +120,12 @@ export class ChannelReader {
       if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
       if (gap) return this.#tell(gap)
       if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
-      if (this.offset >= channel.state.last) return undefined
+      if (this.offset >= channel.last) return undefined
     }
     // The log is not the one that was announced, or ends before: the channel finds out, and begins a new life.
     await channel.refresh()
     if (this.#closed) return undefined
-    if (this.#life !== channel.life || this.offset >= channel.state.last) return this.step()
+    if (this.#life !== channel.life || this.offset >= channel.last) return this.step()
     // Asking again at once would go on for ever.
     throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
@@ -133,7 +133,7 @@ export class ChannelReader {
   /** The log has begun anew since this reader began: whatever it has had is of another life. */
   #lose(): void {
     this.#life = this.channel.life
-    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.state)
+    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel)
   }
 
   #take(run: Run): ReaderStep {

@@ -5,7 +5,7 @@ import type { LogDriver } from '../drivers/types'
 import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
-import { firstGuess, locate } from './replay'
+import { firstGuess, locate } from './locate'
 
 /**
  * The channels that somebody in this process reads: one driver subscription each, whatever the number of readers.
@@ -43,15 +43,15 @@ export class Hub {
       channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, firstGuess(request, from)))
       this.#channels.set(name, channel)
     }
-    const reader = new ChannelReader(channel, () => this.#forget(channel))
-    channel.readers.add(reader)
+    const reader: ChannelReader = new ChannelReader(channel, () => this.#leave(channel, reader))
+    channel.join(reader)
     try {
       await channel.ready
       // Not the state that the hub has: a channel may have been trimmed since, and a position that another process
       // has just handed out must not be taken for one beyond the end. What the first one has asked for is as new as its question.
       // Nor are messages shown before that: the channel may have been deleted, or begun anew, and the notice of it be late, or lost.
       if (!isFirst) await channel.refresh()
-      reader.begin(locate(request, from, channel.state))
+      reader.begin(locate(request, from, channel))
       return reader
     }
     catch (error) {
@@ -65,7 +65,8 @@ export class Hub {
     for (const channel of this.#channels.values()) channel.lookIfLost()
   }
 
-  #forget(channel: HubChannel): void {
+  #leave(channel: HubChannel, reader: ChannelReader): void {
+    channel.leave(reader)
     if (channel.readers.size > 0) return
     channel.stop()
     // A failed channel may have been replaced already.

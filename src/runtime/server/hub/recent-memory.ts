@@ -1,4 +1,4 @@
-import type { RecentMessages } from './replay'
+import type { RecentMessages } from './recent-messages'
 
 /**
  * What all recent messages of a process may take, also of channels that nobody reads here any more: about fifty answers of 2,000 tokens.
