@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { createParser } from 'eventsource-parser'
 import { toNodeListener } from 'h3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Connection } from '../../../src/runtime/server/connection/connection'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import { eventually } from '../../support/conditions'
 import { collectGarbage } from '../../support/garbage'
@@ -82,7 +83,7 @@ describe('a client that does not read, while 200 MB are offered', () => {
     await eventually(() => expect(bufferedBytes()).toBeGreaterThan(0))
     await turns(50)
     const [connection] = server.context.connections
-    expect(connection!.bufferedBytes).toBeLessThanOrEqual(MIB)
+    expect(connection!.outbox.bufferedBytes).toBeLessThanOrEqual(MIB)
     expect(pulled * CHUNK.length).toBeLessThan(KERNEL_BYTES)
     expect(memory() - before).toBeLessThan(8 * MIB)
     const stuckAt = pulled
@@ -127,7 +128,7 @@ describe('a client that does not read, while 200 MB are offered', () => {
         for (let i = 0; i < 50 && !own.closed; i++) {
           void own.push(data)
           if (!own.closed) sent++
-          most = Math.max(most, (own as unknown as { bufferedBytes: number }).bufferedBytes)
+          most = Math.max(most, (own as unknown as Connection).outbox.bufferedBytes)
         }
         await turns(1)
         if (sent * size > 200_000_000) throw new Error('Offered 200 MB, and nothing happened.')

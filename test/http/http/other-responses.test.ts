@@ -131,7 +131,7 @@ describe('HTTP/2', () => {
     })
     expect(pulled).toBeLessThan(200)
     const [connection] = server.context.connections
-    expect(connection!.bufferedBytes).toBeLessThanOrEqual(1_048_576)
+    expect(connection!.outbox.bufferedBytes).toBeLessThanOrEqual(1_048_576)
     reading.stream.resume()
     await eventually(() => expect(reading.ended).toBe(true), 10_000)
     expect(reading.events.filter(({ event }) => event === undefined).map(({ data }) => Number.parseInt(JSON.parse(data)))).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))

@@ -159,7 +159,7 @@ describe('fan-out: stalled readers among live ones', () => {
       await eventually(() => expect(live.map(({ offsets }) => offsets.length)).toEqual(live.map(() => published + BATCH)), 20_000)
     }
     // What a stalled one has in its socket is one write: a run, and the message that made it full.
-    for (const connection of server.context.connections) expect(connection.bufferedBytes).toBeLessThan(200_000)
+    for (const connection of server.context.connections) expect(connection.outbox.bufferedBytes).toBeLessThan(200_000)
     expect([...server.context.connections].filter(connection => !connection.hasRoom)).toHaveLength(STALLED)
     // The log (100 messages), the recent ones, and what waits in the sockets of the stalled.
     // Looked at until it is true: what a collection finds of buffers is given back a little later.

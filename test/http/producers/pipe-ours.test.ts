@@ -53,7 +53,7 @@ describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
     const piped = pipe('/')
     const { connections } = origin.context
     // Bytes of the heartbeats that have left, on top of what one message takes.
-    await eventually(() => expect([...connections][0]?.bytes).toBeGreaterThan(150))
+    await eventually(() => expect([...connections][0]?.outbox.bytes).toBeGreaterThan(150))
     expect((await relay.channel('c').info()).ended).toBe(false)
     gate.resolve()
     await piped

@@ -36,7 +36,7 @@ export class Revalidation implements Due {
   start(heartbeats: Heartbeats): void {
     if (this.connection.closed) return
     heartbeats.add(this)
-    this.connection.whenClosed(() => heartbeats.delete(this))
+    this.connection.life.whenClosed(() => heartbeats.delete(this))
   }
 
   dueAt(): number {

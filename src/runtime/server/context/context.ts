@@ -1,4 +1,5 @@
-import type { Connection, ConnectionContext } from '../connection/connection'
+import type { Connection } from '../connection/connection'
+import type { ConnectionContext } from '../connection/context'
 import type { LogDriver } from '../drivers/types'
 import type { ResolvedHandlerOptions } from '../options'
 import { Admissions } from '../limits/admission'
@@ -16,7 +17,7 @@ import { leaveAll } from './leave-all'
 import { settled } from '../lib/settled'
 
 /** All that one process has of this package: made once, passed on, never imported. */
-export interface SSEContext extends ConnectionContext {
+export interface SSEContext extends ConnectionContext<Connection> {
   /** The module's options, which a handler's own override. */
   readonly options: ResolvedHandlerOptions
   /** The platform's limits, within which handlers' options are brought. */

@@ -40,8 +40,8 @@ export function readStats({ insight, connections, hub, driver, producers }: SSEC
   let { messages, bytes } = insight.sent
   let parkedReaders = 0
   for (const connection of connections) {
-    messages += connection.messages
-    bytes += connection.bytes
+    messages += connection.outbox.messages
+    bytes += connection.outbox.bytes
     if (!connection.hasRoom) parkedReaders++
   }
   return {

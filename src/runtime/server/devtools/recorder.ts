@@ -128,7 +128,7 @@ export class Recorder {
     const channels = (await Promise.all(names.map(name => this.#channel(context, name, cursor, next, log)))).filter(channel => channel !== undefined)
     // Only now: what a driver that is away could not tell is told by the next.
     Object.assign(cursor, next)
-    const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), messages: seen.connection.messages, bytes: seen.connection.bytes, waiting: !seen.connection.hasRoom }))
+    const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), messages: seen.connection.outbox.messages, bytes: seen.connection.outbox.bytes, waiting: !seen.connection.hasRoom }))
     return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, log }
   }
 

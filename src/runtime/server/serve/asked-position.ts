@@ -1,4 +1,4 @@
-import type { StartPosition } from '../connection/connection'
+import type { StartPosition } from '../connection/opening-block'
 import type { SSERequest } from '../http/request'
 
 const asked = new WeakMap<object, SSERequest['position']>()

@@ -4,7 +4,7 @@ import { startOfSource } from './asked-position'
 import type { SSECloseReason, SSEConnection } from '../connection/types'
 import { Connection } from '../connection/connection'
 import type { SSEContext } from '../context/context'
-import { TaggedMessage } from '../wire/message'
+import { TaggedMessage, encodeItemText } from '../wire/message'
 import type { ResolvedHandlerOptions } from '../options'
 import { assertNotPrerendering } from './prerendering'
 import type { SSEResponse } from '../http/sink'
@@ -43,7 +43,7 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     connection.start = () => ({ ...startOfSource(event, false), text: true })
     // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
     // and a place that is never given back is worse than one that is not counted.
-    if (leave && response.holdsRequest) connection.whenClosed(leave)
+    if (leave && response.holdsRequest) connection.life.whenClosed(leave)
     else leave?.()
     return new RawConnection(response, connection)
   }
@@ -75,11 +75,11 @@ export class RawConnection implements RawSSEConnection {
   push(message: unknown): Promise<boolean> {
     if (this.closed) return Promise.resolve(false)
     try {
-      if (!isRaw(message)) return this.connection.send(message)
+      if (!isRaw(message)) return this.connection.queue(encodeItemText(message, this.connection.options.maxMessageBytes))
       const messages = Array.isArray(message) ? message : [message]
       // Encoded as a whole before anything is sent: an array that holds a mistake sends nothing.
       const text = messages.map(one => this.#encode(one)).join('')
-      return text === '' ? Promise.resolve(true) : this.connection.write(text, messages.length)
+      return text === '' ? Promise.resolve(true) : this.connection.queue(text, messages.length)
     }
     catch (error) {
       return this.connection.refuse(error)
@@ -104,7 +104,7 @@ export class RawConnection implements RawSSEConnection {
 
   async send(): Promise<void> {
     this.connection.open()
-    if (this.response.holdsRequest) await this.connection.done
+    if (this.response.holdsRequest) await this.connection.life.done
     // Where h3 answers with what a handler returns, this is the stream.
     return this.response.answer as void
   }

@@ -75,8 +75,8 @@ async function answer(served: Served, leave: (() => void) | undefined): Promise<
   connection.start = () => startOfSource(event, false)
   // However it ends: refused, thrown, 204, closed, or left before the handler returned. A poll has its place until its client has
   // taken the answer, which is memory of ours until then.
-  if (leave) connection.whenClosed(leave)
-  if (!request.mayStream) connection.forgo()
+  if (leave) connection.life.whenClosed(leave)
+  if (!request.mayStream) connection.life.forgo()
   const { revalidate } = options
   if (revalidate) {
     const { heartbeats, report } = context
@@ -94,19 +94,19 @@ async function start(served: Served, connection: Connection, response: SSERespon
   const { context: { report }, event, request } = served
   try {
     const result = await runHandler(served, connection, () => connection.signal)
-    if (!connection.isOver && result instanceof Channel && request.transport === 'poll' && !connection.hasBegun) return await answerPoll(served, result, connection, response)
+    if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(served, result, connection, response)
     if (!connection.closed) return await startSource(served, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
     dispose(result, served.context)
-    if (!connection.isOver) throw notPollable()
+    if (!connection.life.isOver) throw notPollable()
   }
   catch (error) {
-    if (!connection.isOpen && !connection.isOver) {
+    if (!connection.life.isOpen && !connection.life.isOver) {
       connection.refuseToOpen()
       throw error
     }
     if (isForTheLog(error) && !(connection.closed && isAbort(error))) report(error, 'source', subjectOf(event))
-    if (connection.isOpen) connection.fail(publicError(error))
+    if (connection.life.isOpen) connection.fail(publicError(error))
   }
   return null
 }
@@ -147,7 +147,7 @@ async function startChannel(channel: Channel, connection: Connection, context: S
   // Until it is told of its gap, a reader stands where it asked for: cut off before, it must ask again, and be told again.
   const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
-  if (channel instanceof RunChannel) connection.whenClosed(channel.attend())
+  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
   streamChannel(connection, reader, context)
   return null
 }
@@ -164,14 +164,14 @@ function askedId({ position }: SSERequest): string | undefined {
 }
 
 async function answerPoll({ event, options, context, request }: Served, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
-  connection.forgo()
+  connection.life.forgo()
   context.endAbandoned?.()
   const over = context.insight.onPoll()
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {
     const poll = { ...beginningOf(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
     const batch = await pollChannel(context, channel, options, poll).finally(gone)
-    if (connection.isOver) return null
+    if (connection.life.isOver) return null
     if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
     return sendJson(event, batch, options.headers)
   }

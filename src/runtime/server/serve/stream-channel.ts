@@ -1,4 +1,6 @@
-import type { Connection, ConnectionContext } from '../connection/connection'
+import type { Connection } from '../connection/connection'
+import type { ConnectionContext } from '../connection/context'
+import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
 import { processTimeout } from '../lib/tick'
 import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
@@ -11,9 +13,9 @@ const RETRY_MS = 500
  * Streams a channel: what the reader has next is written while the socket takes it. A reader whose socket is full keeps
  * its position and nothing else; it goes on from there when the socket drains.
  */
-export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext, 'insight' | 'report'>): void {
+export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
-  connection.whenClosed(stream.close)
+  connection.life.whenClosed(stream.close)
   connection.onRoom = stream.pump
   reader.wake = connection.callable(stream.pump)
   stream.pump()
@@ -28,7 +30,7 @@ class ChannelStream {
   constructor(
     private readonly connection: Connection,
     private readonly reader: ChannelReader,
-    private readonly context: Pick<ConnectionContext, 'insight' | 'report'>,
+    private readonly context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>,
   ) {}
 
   /** Never throws: the readers of a channel are woken one after the other. */
@@ -76,9 +78,9 @@ class ChannelStream {
   #send(step: ReaderStep): void {
     const { connection } = this
     switch (step.type) {
-      case 'messages': return connection.writeShared(step.run.bytes, step.run.entries.length)
+      case 'messages': return connection.writeNow(step.run.bytes, step.run.entries.length)
       case 'gap':
-        connection.control({ type: 'gap', ...step.gap }, step.gap.position)
+        connection.writeNow(encodeControl({ type: 'gap', ...step.gap }, step.gap.position))
         return connection.run(() => this.context.insight.onGap(this.reader.name, step.gap, 'stream'))
       case 'error': return connection.fail(step.error)
       case 'end': return void connection.close()

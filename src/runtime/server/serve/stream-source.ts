@@ -1,6 +1,8 @@
-import type { Connection, ConnectionContext } from '../connection/connection'
+import type { Connection } from '../connection/connection'
+import type { ConnectionContext } from '../connection/context'
 import type { SourceIterator } from '../lib/source'
 import { isAbort, release } from '../lib/source'
+import { encodeItemText } from '../wire/message'
 import { isForTheLog, publicError } from '../wire/public-error'
 
 /**
@@ -10,7 +12,7 @@ import { isForTheLog, publicError } from '../wire/public-error'
  * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
  * Never rejects. `subject` is what the log calls it.
  */
-export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext['report'], subject: string, open: () => void): Promise<void> {
+export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext<Connection>['report'], subject: string, open: () => void): Promise<void> {
   let over = false
   const advance = async (step: () => ReturnType<SourceIterator['next']>) => {
     try {
@@ -51,7 +53,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
 
 async function refusalOf(connection: Connection, value: unknown): Promise<unknown> {
   try {
-    await connection.send(value)
+    await connection.queue(encodeItemText(value, connection.options.maxMessageBytes))
   }
   catch (error) {
     return error

@@ -1,5 +1,5 @@
 import { SSEError } from '../../shared/errors'
-import { assertEvent, encodeData, encodeId } from './encode'
+import { assertEvent, encodeData, encodeId, encodeMessage } from './encode'
 
 export interface SSEMessageFields<E extends string | undefined = string | undefined> {
   /** The SSE `event` field. `sse` is reserved. */
@@ -29,6 +29,11 @@ export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEM
   const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
   assertEvent(event)
   return { id: encodeId(id), event, data: encodeData(tagged ? item.data : item, maxMessageBytes) }
+}
+
+/** The same as the text of one message on the wire. */
+export function encodeItemText(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): string {
+  return encodeMessage(encodeItem(item, maxMessageBytes, fields))
 }
 
 /** The same for a channel, which gives its messages ids of its own: one with an id is refused with `INVALID_ID`. */
