@@ -53,10 +53,11 @@ describe('the packed tarball in a Nitro 3 application', () => {
   })
 
   it('takes options from the environment as what they are', async () => {
-    const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1' })
+    const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1', NITRO_SSE_HEADERS: '{"X-Served-By":"a"}' })
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     await reader.until(({ controls }) => controls.length === 1)
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 0, restarts: false }])
+    expect(reader.response.headers.get('x-served-by')).toBe('a')
     expect((await fetch(`${server.url}/api/any`)).status).toBe(503)
     await expect(start({ NITRO_SSE_HEARTBEAT_MS: 'never' })).rejects.toThrow('Expected `heartbeatMs` to be')
     await server.stop()
