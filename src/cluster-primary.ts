@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 const FILE = 'nuxt-sse-primary.mjs'
 /**
- * Passes signals on from the primary of Nitro 3's `node-cluster` preset to its workers, as `server/plugins/pass-signals-on.ts` does on
+ * Passes signals on from the primary of Nitro 3's `node-cluster` preset to its workers, as `pass-signals-on.ts` does on
  * Nitro 2. The primary then stays until the last worker has exited. Text, since no file of the package reaches that process: Nitro
  * writes its code after bundling.
  *

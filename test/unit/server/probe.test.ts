@@ -61,7 +61,7 @@ describe('the probe', () => {
     ['its client leaves', (socket: RawSocket) => socket.destroy()],
     ['the server shuts down', () => server.context.leave()],
   ])('leaves no timer when %s', async (_, end) => {
-    const timers = trackTimers('/server/probe.ts')
+    const timers = trackTimers('/probe.ts')
     const sockets = await openProbes()
     expect(timers.size).toBe(PROBES)
     for (const socket of sockets) await end(socket)
