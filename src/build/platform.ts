@@ -1,4 +1,6 @@
 import { invalidOption } from '../runtime/shared/errors'
+import type { ClusterBuild } from './cluster-primary'
+import { passSignalsToWorkers } from './cluster-primary'
 import type { ServerTarget } from './server-parts'
 import { serverAliases } from './server-parts'
 
@@ -42,15 +44,18 @@ export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOpt
   return { connections: true, notes: [] }
 }
 
-interface NitroBuild {
-  options: PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
+interface NitroBuild extends ClusterBuild {
+  options: ClusterBuild['options'] & PlatformOptions & { alias: Record<string, string>, node?: boolean, runtimeConfig: object }
   logger: { info(message: string): void }
 }
 
 /** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
-export function adaptToPlatform({ options, logger }: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
+export function adaptToPlatform(nitro: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
+  const { options, logger } = nitro
   const { connections, notes, maxLifetimeMs } = describePlatform(options, target.redis)
   Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime))
+  // On Nitro 2, the primary runs the application's plugins, and ours passes signals on.
+  if (target.nitroMajor === 3 && options.preset === 'node-cluster') passSignalsToWorkers(nitro)
   for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
   const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }
   if (maxLifetimeMs) sse.maxLifetimeMs ||= maxLifetimeMs

@@ -136,6 +136,24 @@ describe('a server that goes', () => {
     await expect(startBuiltServer('basic', { env: { NUXT_SSE_HEARTBEAT_MS: '-1' } })).rejects.toThrow('Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.')
   })
 
+  it('takes headers from the environment as JSON, and refuses there what no stream may have', async () => {
+    const served = await startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: '{"X-Served-By":"a","x-number":"1","vary":"x-tenant","cache-control":"no-store"}' } })
+    const answers = { '/api/count': 200, '/api/channel/headers': 200, '/api/channel/headers?transport=poll&waitMs=0': 200, '/api/raw': 200, '/__sse/probe': 200, '/api/private': 401, '/api/stats': 200 }
+    for (const [path, status] of Object.entries(answers)) {
+      const { headers, body, status: answered } = await fetch(served.url + path)
+      await body!.cancel()
+      const isStream = status === 200 && path !== '/api/stats'
+      expect([path, answered, headers.get('x-served-by'), headers.get('x-number')]).toEqual([path, status, ...isStream ? ['a', '1'] : [null, null]])
+      expect([headers.get('cache-control') === 'no-store', headers.get('vary')?.includes('x-tenant') ?? false]).toEqual([isStream, isStream])
+    }
+    await served.stop()
+    await Promise.all([
+      ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that belong to the stream, to one client, or to one connection, got `"set-cookie"`.'],
+      ['{"x-number":1}', 'Expected `headers.x-number` to be text that a header can have, got `1`.'],
+      ['x-served-by: a', 'Expected `headers` to be an object of names and texts, got `"x-served-by: a"`.'],
+    ].map(([value, problem]) => expect(startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: value! } })).rejects.toThrow(problem)))
+  })
+
   it('survives half a request, and a peer that resets', async () => {
     for (const bytes of ['GET /api/count HT', 'GET /api/channel/x HTTP/1.1\r\nHost: x\r\n\r\n', 'POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{']) {
       const socket = createConnection(server.port, '127.0.0.1')

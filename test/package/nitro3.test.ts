@@ -1,20 +1,23 @@
 import { existsSync } from 'node:fs'
 import { readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import { eventually } from '../support/conditions'
 import { PackedApp } from '../support/packed-app'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
-import { describeRuntime } from '../support/runtime-suite'
+import type { RuntimeServer } from '../support/runtime-suite'
+import { describeRuntime, saidAtTheEnd } from '../support/runtime-suite'
 import { describeOn, startOn, stopRuntimes } from '../support/runtimes'
 import { versionsOf } from '../support/versions'
 
 /** The packed tarball in Nitro 3 without Nuxt: types, builds, and all that is expected of a runtime. */
 
-const elsewhere = ['bun', 'deno-server', 'cloudflare-module']
+const elsewhere = ['node-cluster', 'bun', 'deno-server', 'cloudflare-module']
 const outputOf = (preset: string) => join(app.dir, `.output-${preset}`)
 
 let app: PackedApp
@@ -50,10 +53,11 @@ describe('the packed tarball in a Nitro 3 application', () => {
   })
 
   it('takes options from the environment as what they are', async () => {
-    const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1' })
+    const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1', NITRO_SSE_HEADERS: '{"X-Served-By":"a"}' })
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     await reader.until(({ controls }) => controls.length === 1)
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 0, restarts: false }])
+    expect(reader.response.headers.get('x-served-by')).toBe('a')
     expect((await fetch(`${server.url}/api/any`)).status).toBe(503)
     await expect(start({ NITRO_SSE_HEARTBEAT_MS: 'never' })).rejects.toThrow('Expected `heartbeatMs` to be')
     await server.stop()
@@ -108,6 +112,52 @@ describe('a shutdown', () => {
   })
 })
 
+describe('the workers of node-cluster', () => {
+  const startCluster = (env: Record<string, string> = {}) => startOn('node-cluster', { NITRO_SSE_REDIS_URL: redis.url, ...env }, outputOf('node-cluster'))
+
+  /** Both workers: the connections of a server go to them in turn. */
+  async function workersOf({ url }: RuntimeServer): Promise<number[]> {
+    const pids = new Set<number>()
+    await eventually(async () => {
+      const answer = await fetch(`${url}/api/pid`, { headers: { connection: 'close' } })
+      pids.add((await answer.json()).pid)
+      expect(pids.size).toBe(2)
+    }, 20_000)
+    return [...pids]
+  }
+
+  const isGone = (pid: number) => expect(() => process.kill(pid, 0)).toThrowError(expect.objectContaining({ code: 'ESRCH' }))
+
+  it.each([
+    ['SIGTERM', ['SIGTERM'], {}],
+    ['SIGINT', ['SIGINT'], {}],
+    ['an impatient operator', ['SIGTERM', 'SIGTERM', 'SIGINT', 'SIGINT'], {}],
+    ['under CI, where Nitro 3 listens to no signal: SIGTERM', ['SIGTERM'], { CI: '1' }],
+    ['a signal of the operator\'s choice, where Nitro 3 listens to no other', ['SIGUSR2'], { NITRO_SHUTDOWN_SIGNALS: ' SIGUSR2  SIGTERM' }],
+  ] as [string, NodeJS.Signals[], Record<string, string>][])('%s to the primary: streams end with a leave, the hook close runs in each, and none is left', async (_, signals, env) => {
+    const server = await startCluster(env)
+    const workers = await workersOf(server)
+    const readers = await Promise.all(Array.from({ length: 20 }, () => SSEReader.open(`${server.url}/api/channel/cluster`)))
+    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
+    const { code, ms } = await server.stop(...signals)
+    expect(code).toBe(0)
+    // Before Nitro 3 would close what is still open.
+    expect(ms).toBeLessThan(5_000)
+    await Promise.all(readers.map(reader => reader.finished))
+    expect(readers.map(({ controls, cut }) => [controls.at(-1)!.type, cut])).toEqual(readers.map(() => ['leave', false]))
+    expect(saidAtTheEnd(server.output())).toEqual(workers.map(() => ['close: kept']))
+    workers.forEach(isGone)
+  })
+
+  it('are left to the runtime with NITRO_SHUTDOWN_DISABLED, and end with their primary', async () => {
+    const server = await startCluster({ NITRO_SHUTDOWN_DISABLED: '1' })
+    const workers = await workersOf(server)
+    expect(await server.stop('SIGTERM')).toMatchObject({ code: null, signal: 'SIGTERM' })
+    await eventually(() => workers.forEach(isGone), 10_000)
+    expect(saidAtTheEnd(server.output())).toEqual([])
+  })
+})
+
 describe('Bun\'s idle limit', () => {
   it('is Bun\'s own, whatever the variable says that sets it on Nitro 2', async () => {
     const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '60' }, outputOf('bun'))
@@ -121,6 +171,8 @@ describe('Bun\'s idle limit', () => {
 
 for (const runtime of [
   { ...describeOn('node-server', {}), start },
+  // A process for each core: they share through Redis.
+  describeOn('node-cluster', { memory: false }, outputOf),
   describeOn('bun', {}, outputOf),
   describeOn('deno-server', {}, outputOf),
   describeOn('cloudflare-module', { redis: false, signals: false, noticesPollLeft: 'reset' }, outputOf),

@@ -1,5 +1,4 @@
-import type { Socket, AddressInfo } from 'node:net'
-import { connect, createServer } from 'node:net'
+import { startRelay } from './relay'
 
 export interface Proxy {
   url: string
@@ -16,17 +15,7 @@ export interface Proxy {
 
 /** What stands between a client and a server, and misbehaves when told to. */
 export async function startProxy(target: string): Promise<Proxy> {
-  const { port } = new URL(target)
-  const sockets = new Set<Socket>()
-  const track = (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-    socket.on('error', () => {})
-    return socket
-  }
-  const server = createServer({ noDelay: true }, (client) => {
-    track(client)
-    const upstream = track(connect({ port: Number(port), host: '127.0.0.1', noDelay: true }))
+  const relay = await startRelay(Number(new URL(target).port), (client, upstream) => {
     let left = proxy.bytesUntilCut
     let streams = false
     client.on('data', (chunk) => {
@@ -42,22 +31,14 @@ export async function startProxy(target: string): Promise<Proxy> {
         if (left <= 0) return client.destroySoon()
       }
     })
-    client.on('close', () => upstream.destroy())
-    upstream.on('close', () => client.destroySoon())
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const proxy: Proxy = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${relay.port}`,
     mute: false,
     bytesUntilCut: Infinity,
     pieceBytes: Infinity,
-    cut() {
-      for (const socket of sockets) socket.destroy()
-    },
-    async close() {
-      proxy.cut()
-      await new Promise(resolve => server.close(resolve))
-    },
+    cut: relay.cut,
+    close: relay.close,
   }
   return proxy
 }

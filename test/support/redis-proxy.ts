@@ -1,5 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net'
-import { connect, createServer } from 'node:net'
+import { startRelay } from './relay.ts'
 
 export interface RedisProxy {
   url: string
@@ -44,21 +43,10 @@ function eachValue(onValue: (value: Buffer) => void): (piece: Buffer) => void {
 
 /** Stands between a process and Redis on `port`: counts commands, and the scripts that wait for their answers, and can be away. */
 export async function startRedisProxy(port: number): Promise<RedisProxy> {
-  const sockets = new Set<Socket>()
   const commands = new Map<string, number>()
   let scripts = 0
   let mostScripts = 0
-  let away = false
-  const track = (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-    socket.on('error', () => {})
-    return socket
-  }
-  const server = createServer({ noDelay: true }, (client) => {
-    track(client)
-    if (away) return client.destroy()
-    const redis = track(connect({ port, host: '127.0.0.1', noDelay: true }))
+  const relay = await startRelay(port, (client, redis) => {
     // Of commands without an answer, in order. Not on a connection with subscriptions, where messages come in between.
     const waiting: string[] = []
     const onCommand = eachValue((value) => {
@@ -78,15 +66,10 @@ export async function startRedisProxy(port: number): Promise<RedisProxy> {
       onAnswer(piece)
       client.write(piece)
     })
-    client.on('close', () => {
-      scripts -= waiting.splice(0).filter(name => name.startsWith('eval')).length
-      redis.destroy()
-    })
-    redis.on('close', () => client.destroy())
+    client.on('close', () => scripts -= waiting.splice(0).filter(name => name.startsWith('eval')).length)
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `redis://127.0.0.1:${relay.port}`,
     commands,
     get mostScripts() {
       return mostScripts
@@ -96,15 +79,12 @@ export async function startRedisProxy(port: number): Promise<RedisProxy> {
       mostScripts = scripts
     },
     stop() {
-      away = true
-      for (const socket of sockets) socket.destroy()
+      relay.away = true
+      relay.cut()
     },
     start() {
-      away = false
+      relay.away = false
     },
-    async close() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise(resolve => server.close(resolve))
-    },
+    close: relay.close,
   }
 }

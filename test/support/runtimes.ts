@@ -10,6 +10,9 @@ import type { RuntimeServer, RuntimeUnderTest } from './runtime-suite'
 
 const running = new Set<RuntimeServer>()
 
+/** How long a process may take to stop. One that never stops must fail its test, and leave no process behind. */
+const STOP_DEADLINE_MS = 20_000
+
 export async function stopRuntimes(): Promise<void> {
   await Promise.all([...running].map(server => server.stop()))
 }
@@ -37,10 +40,12 @@ async function startProcess(output: string, command: string[], env: Record<strin
   return added({
     url: `http://127.0.0.1:${port}`,
     output: () => text,
-    async stop(signal = 'SIGKILL') {
+    async stop(...signals) {
       const started = performance.now()
-      child.kill(signal)
+      for (const signal of signals.length ? signals : ['SIGKILL' as const]) child.kill(signal)
+      const deadline = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS)
       const [code, endedBy] = await exited
+      clearTimeout(deadline)
       return { code, signal: endedBy, ms: performance.now() - started }
     },
   })

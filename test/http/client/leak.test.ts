@@ -2,31 +2,13 @@ import { describe, expect, it, vi } from 'vitest'
 import { control, message } from '../../support/scripted-server'
 import { END, all, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
+import { trackTimers } from '../../support/track-timers'
 
 const harness = useHarness()
 
-/** Timers of the client that have neither fired nor been cleared. What Node's own `fetch` sets is not among them. */
-function trackTimers(): Set<unknown> {
-  const pending = new Set<unknown>()
-  const { setTimeout: set, clearTimeout: clear } = globalThis
-  vi.stubGlobal('setTimeout', (task: () => void, ms?: number) => {
-    const timer = set(() => {
-      pending.delete(timer)
-      task()
-    }, ms)
-    if (new Error('caller').stack!.includes('/src/runtime/client/')) pending.add(timer)
-    return timer
-  })
-  vi.stubGlobal('clearTimeout', (timer: ReturnType<typeof set>) => {
-    pending.delete(timer)
-    clear(timer)
-  })
-  return pending
-}
-
 describe('nothing is left', () => {
   it('of timers, listeners and connections, however a source ends', async () => {
-    const timers = trackTimers()
+    const timers = trackTimers('/src/runtime/client/')
     const browser = stubBrowser()
     const listening = new Set<AbortSignal>()
     vi.stubGlobal('addEventListener', (name: string, listener: EventListener, { signal }: { signal: AbortSignal }) => {

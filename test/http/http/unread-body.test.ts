@@ -6,6 +6,7 @@ import { RawSocket } from '../../support/raw-http'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
 import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { trackTimers } from '../../support/track-timers'
 import { failOnUnhandledRejections } from '../../support/unhandled'
 
 const KB = 1_000
@@ -104,6 +105,43 @@ describe('a body that the handler reads', () => {
     await socket.until(s => s.received.includes('100 Continue'))
     socket.socket.write('x'.repeat(300 * KB))
     await socket.until(s => s.received.includes('data: 300000\n'))
+  })
+})
+
+describe('the timer of a body that nobody has read', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  interface Ending { socket: RawSocket, over: () => void }
+  const ends: [string, string, (ending: Ending) => unknown][] = [
+    ['the stream ends', '/ending', ({ over }) => over()],
+    ['createSSEConnection closes', '/raw-ending', ({ over }) => over()],
+    ['the poll is answered', '/channel?transport=poll', () => server.channel('c').publish(1)],
+    ['the server shuts down: a stream', '/push', () => server.context.leave()],
+    ['the server shuts down: a poll', '/channel?transport=poll', () => server.context.leave()],
+    ['the server shuts down: createSSEConnection', '/raw', () => server.context.leave()],
+  ]
+  // That the client of a longer body has left is noticed when the body is thrown away: see below.
+  const leaves: typeof ends = ['/push', '/raw', '/busy'].map(path => [`the client of ${path} leaves`, path, ({ socket }) => socket.destroy()])
+  const all = [300 * KB, 3 * MB].flatMap(size => [...ends, ...size < MB ? leaves : []].map(([what, path, end]) => [what, size, path, end] as const))
+
+  it.each(all)('is cleared when %s (%d bytes)', async (_, size, path, end) => {
+    const timers = trackTimers('/unread-body.ts')
+    const { promise, resolve: over } = Promise.withResolvers<void>()
+    server.route('/ending', async function* () {
+      yield 1
+      await promise
+    } as never)
+    server.use('/raw-ending', defineEventHandler((event) => {
+      const connection = server.raw(event)
+      void promise.then(() => connection.close())
+      return connection.send()
+    }))
+    const socket = await RawSocket.open(server.url)
+    socket.socket.write(sized(path, size))
+    await eventually(() => expect(timers.size).toBe(1))
+    await end({ socket, over })
+    await eventually(() => expect([timers.size, server.left()]).toEqual([0, NOTHING]), 5_000)
+    socket.destroy()
   })
 })
 

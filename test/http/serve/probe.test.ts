@@ -2,15 +2,28 @@ import { defineEventHandler } from 'h3'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { serveProbe } from '../../../src/runtime/server/serve/probe'
 import { eventually } from '../../support/conditions'
+import { collected } from '../../support/garbage'
+import { RawSocket } from '../../support/raw-http'
 import type { TestServer } from '../../support/sse-server'
 import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { trackTimers } from '../../support/track-timers'
 
 let server: TestServer
 beforeEach(async () => {
   server = await startSSEServer({ maxConnections: 1, headers: { 'x-own': '1' } })
   server.use('/__sse/probe', defineEventHandler(event => serveProbe(event, server.context)))
 })
-afterEach(() => server.close())
+afterEach(async () => {
+  vi.unstubAllGlobals()
+  await server.close()
+})
+
+const PROBES = 20
+/** Without a client that has timers of its own. Each has received its bytes. */
+async function openProbes(path = '/__sse/probe'): Promise<RawSocket[]> {
+  const sockets = await Promise.all(Array.from({ length: PROBES }, () => RawSocket.get(server.url, path)))
+  return Promise.all(sockets.map(socket => socket.until(({ received }) => received.includes(': probe'))))
+}
 
 const probe = () => fetch(`${server.url}/__sse/probe`)
 
@@ -42,6 +55,30 @@ describe('the probe', () => {
     expect([server.left(), server.context.admissions.all.open]).toEqual([NOTHING, 0])
     for (const { body } of responses) await body!.cancel()
     await eventually(() => expect(server.sockets.size).toBe(0))
+  })
+
+  it.each([
+    ['its client leaves', (socket: RawSocket) => socket.destroy()],
+    ['the server shuts down', () => server.context.leave()],
+  ])('leaves no timer when %s', async (_, end) => {
+    const timers = trackTimers('/probe.ts')
+    const sockets = await openProbes()
+    expect(timers.size).toBe(PROBES)
+    for (const socket of sockets) await end(socket)
+    // Before they would have fired.
+    await eventually(() => expect(timers.size).toBe(0), 2_000)
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it('is not kept by the server until a shutdown', async () => {
+    const watch = collected()
+    server.use('/watched', defineEventHandler((event) => {
+      watch.add(event.node.res)
+      return serveProbe(event, server.context)
+    }))
+    for (const socket of await openProbes('/watched')) socket.destroy()
+    // Something may still have the last one.
+    await watch.atLeast(PROBES - 2)
   })
 
   it('ends when the server shuts down', async () => {

@@ -195,6 +195,33 @@ describe('10,000 silent channels', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it.each([10_000, MINUTE_MS, 30 * MINUTE_MS])('are still read after a read had to wait %d ms for its turn, which is longer than a look waits', async (waitMs) => {
+    const clock = new VirtualClock()
+    clock.install()
+    const seen = store()
+    const gate = new ReadGate(1, 1)
+    const hub = new Hub({ ...seen.driver, gate })
+    const all = await readers(hub, 10)
+    await turns(5)
+    const held = Promise.withResolvers<void>()
+    const holds = gate.run('reader', () => held.promise)
+    for (const notify of seen.listeners.values()) notify({ type: 'changed' })
+    const { reads } = seen
+    await clock.advance(waitMs)
+    // Each of them waits once, whatever the number of its looks.
+    expect([seen.reads - reads, gate.waiting]).toEqual([0, all.length])
+    held.resolve()
+    await holds
+    while (gate.waiting + gate.running) await turns(1)
+    expect(seen.reads - reads).toBe(all.length)
+    for (let n = 0; n < all.length; n++) await seen.inner.append(`c${n}`, [{ data: '1' }], DEFAULTS)
+    // No notice tells of these messages.
+    await clock.advance(7_500)
+    expect(all.map(reader => reader.hasNews)).toEqual(all.map(() => true))
+    for (const reader of all) reader.close()
+    expect(clock.pending).toBe(0)
+  })
+
   it('a driver that says nothing of a longest interval is asked at its own', async () => {
     const clock = new VirtualClock()
     clock.install()

@@ -24,7 +24,6 @@ import type { SSECloseReason, SSEConnection } from './types'
 
 /** How long a reader that does not read may take to collect the `leave` that ends its connection. */
 const LINGER_MS = 10_000
-
 const nothingKnown = (): StartPosition => ({})
 
 /**
@@ -163,8 +162,8 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   }
 
   dueAt(): number {
-    if (!this.life.isOpen) return Infinity
     const { heartbeatMs } = this.options
+    if (!this.life.isOpen) return Infinity
     return Math.min(heartbeatMs === false ? Infinity : this.outbox.sentAt + heartbeatMs, this.#leaveAt)
   }
 

@@ -8,6 +8,8 @@ export default definePlugin(({ hooks }) => {
   startSSEContext()
   connectHooks(hooks)
   const close = closeWithHook(hooks)
+  // A worker of a cluster has closed its server by now, but its channel to the primary would keep it alive.
+  if (import.meta.preset === 'node-cluster') hooks.hook('close', () => globalThis.process.channel?.unref())
   // All its servers listen to signals, unless they find the variable CI or TEST.
   if (!import.meta.dev) listenToSignals({ preset: import.meta.preset, neverClosed: ['node-middleware'], close })
 })

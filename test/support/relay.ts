@@ -1,0 +1,48 @@
+import type { AddressInfo, Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+
+export interface Relay {
+  /** On 127.0.0.1. */
+  port: number
+  /** Refuses connections while it is true. */
+  away: boolean
+  /** Cuts every connection that is open, without a word. */
+  cut(): void
+  close(): Promise<void>
+}
+
+/**
+ * Stands between clients and the server on `port` of 127.0.0.1: opens a connection to it for each of theirs, and closes each of the two when
+ * the other one is closed. The bytes are carried by `carry`.
+ */
+export async function startRelay(port: number, carry: (client: Socket, upstream: Socket) => void): Promise<Relay> {
+  const sockets = new Set<Socket>()
+  const track = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    return socket
+  }
+  const server = createServer({ noDelay: true }, (client) => {
+    track(client)
+    if (relay.away) return client.destroy()
+    const upstream = track(connect({ port, host: '127.0.0.1', noDelay: true }))
+    carry(client, upstream)
+    client.on('close', () => upstream.destroy())
+    // What the server has sent before still arrives.
+    upstream.on('close', () => client.destroySoon())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const relay: Relay = {
+    port: (server.address() as AddressInfo).port,
+    away: false,
+    cut() {
+      for (const socket of sockets) socket.destroy()
+    },
+    async close() {
+      relay.cut()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+  return relay
+}
