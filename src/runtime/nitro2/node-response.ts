@@ -26,14 +26,10 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
 /** For requests that wait behind another one on their socket (pipelining), of which a client may send as many as it likes. */
 const whenClosed = behindOneListener<Socket>((socket, callAll) => socket.once('close', callAll))
 
-const OPENED = Promise.resolve()
 const ignore = () => {}
 
 class NodeResponse implements SSEResponse {
   readonly holdsRequest = true
-  /** Let go of when it has come true: an idle connection holds nothing that nobody waits for. */
-  #opened?: PromiseWithResolvers<void> = Promise.withResolvers<void>()
-  isOpen = false
   /** Its headers have gone: h3 leaves it alone. */
   readonly answer = undefined
   #events!: SinkEvents
@@ -44,10 +40,6 @@ class NodeResponse implements SSEResponse {
   #socket?: Socket
 
   constructor(private readonly req: IncomingMessage, private readonly res: ServerResponse) {}
-
-  get opened(): Promise<void> {
-    return this.#opened?.promise ?? OPENED
-  }
 
   get bufferedBytes(): number {
     return this.res.writableLength ?? 0
@@ -76,9 +68,6 @@ class NodeResponse implements SSEResponse {
     res.on('drain', this.#onDrain)
     // A peer that resets is an ordinary end: `close` follows.
     res.on('error', ignore)
-    this.isOpen = true
-    this.#opened?.resolve()
-    this.#opened = undefined
     return true
   }
 

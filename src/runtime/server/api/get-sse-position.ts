@@ -1,7 +1,6 @@
 import type { H3Event } from 'h3'
-import { rememberAsked } from '../serve/asked-position'
-import { readSSERequest } from '../http/request'
-import { readRawRequest, toHttpError } from '../http/response'
+import { askedOf } from '../serve/position'
+import { toHttpError } from '../http/response'
 
 /**
  * The position that the client asks a hand-written source to go on from: the `Last-Event-ID` header (WHATWG HTML,
@@ -14,9 +13,9 @@ import { readRawRequest, toHttpError } from '../http/response'
  */
 export function getSSEPosition(event: H3Event): string | undefined {
   try {
-    const { position } = readSSERequest({ ...readRawRequest(event), accept: undefined })
-    rememberAsked(event, position)
-    return position?.text
+    const asked = askedOf(event)
+    asked.byHandler = true
+    return asked.position?.text
   }
   catch (error) {
     throw toHttpError(event, error)

@@ -25,6 +25,7 @@ import type { SSECloseReason, SSEConnection } from './types'
 /** How long a reader that does not read may take to collect the `leave` that ends its connection. */
 const LINGER_MS = 10_000
 const nothingKnown = (): StartPosition => ({})
+const ignore = () => {}
 
 /**
  * One open response: what is pushed, and how it ends. Knows neither h3 nor channels.
@@ -35,7 +36,7 @@ const nothingKnown = (): StartPosition => ({})
 export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   readonly life: Lifecycle
   readonly outbox: Outbox
-  private readonly sink: ResponseSink
+  readonly sink: ResponseSink
   #leaveAt = Infinity
   #linger?: ReturnType<typeof setTimeout>
   /** Async context of its request, for hooks: until it opens, and then only where one listens. */
@@ -43,8 +44,10 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   #record?: StreamRecord
   /** What the first block says, asked when it is sent: a push may open the connection before its source is known. Dropped then. */
   start = nothingKnown
+  /** Called once, when the response has begun. */
+  onOpen = ignore
   /** Called when there is room again, for sources that are pulled. */
-  onRoom: () => void = () => {}
+  onRoom = ignore
 
   constructor(
     readonly options: ResolvedHandlerOptions,
@@ -146,11 +149,6 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.life.sent()
   }
 
-  /** A function that calls `task` where this connection can be written to, wherever it is called itself. */
-  callable(task: () => void): () => void {
-    return this.sink.callable(task)
-  }
-
   /** `callback` runs in the context of the request that gives it. Clean-ups of our own need none: `life.whenClosed`. */
   onClosed(callback: () => unknown): () => void {
     return this.life.whenClosed(bindContext(callback))
@@ -196,6 +194,8 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.event = undefined
     this.start = nothingKnown
     this.outbox.begin(openingBlock(start, this.options))
+    this.onOpen()
+    this.onOpen = ignore
     if (this.closed) return
     // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
     if (context.closing.aborted) this.sink.afterTick(() => this.leave())
@@ -228,7 +228,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
 
   #finish(reason: SSEEndReason, control: SSEControl, code?: string): void {
     if (!this.begin()) return
-    this.onRoom = () => {}
+    this.onRoom = ignore
     this.outbox.finish(encodeControl(control))
     if (this.closed) return
     this.sink.end()
@@ -239,7 +239,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   #end(reason: SSECloseReason, code?: string): void {
     const wasOpen = this.life.isOpen
     this.life.end(reason, () => {
-      this.onRoom = () => {}
+      this.onRoom = ignore
       this.context.connections.delete(this)
       this.context.heartbeats.delete(this)
       if (wasOpen) this.run(() => this.context.insight.onClose(this.#record, this.outbox, reason as SSEEndReason, code))

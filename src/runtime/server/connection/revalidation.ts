@@ -1,6 +1,8 @@
 import type { SSEPublicError } from '../../shared/errors'
 import { SSEError } from '../../shared/errors'
 import { captureContext } from '../lib/async-context'
+import type { H3Event } from 'h3'
+import type { SSERevalidate } from '../options'
 import type { Connection } from './connection'
 import type { Due, Heartbeats } from './heartbeat'
 import { spreadEarlier } from '../lib/jitter'
@@ -17,7 +19,7 @@ const MAX_UNKNOWN = 3
  * nevertheless, and its client may come back: through the handler's own checks. `'leave'` asks it to.
  */
 export class Revalidation implements Due {
-  #at: number
+  #at = Infinity
   #running = false
   #unknown = 0
   /** The timer that calls for checks is everybody's. */
@@ -25,16 +27,16 @@ export class Revalidation implements Due {
 
   constructor(
     private readonly connection: Connection,
-    private readonly everyMs: number,
-    private readonly check: () => unknown,
+    private readonly options: SSERevalidate,
+    private readonly event: H3Event,
     private readonly report: (error: unknown) => void,
-  ) {
-    // Streams that were opened together must not all be checked together.
-    this.#at = performance.now() + spreadEarlier(everyMs)
-  }
+  ) {}
 
+  /** The stream has opened. */
   start(heartbeats: Heartbeats): void {
     if (this.connection.closed) return
+    // Streams that were opened together must not all be checked together.
+    this.#at = performance.now() + spreadEarlier(this.options.everyMs)
     heartbeats.add(this)
     this.connection.life.whenClosed(() => heartbeats.delete(this))
   }
@@ -44,20 +46,20 @@ export class Revalidation implements Due {
   }
 
   fire(now: number): void {
-    this.#at = now + this.everyMs
+    this.#at = now + this.options.everyMs
     this.#context.run(() => this.#begin())
   }
 
   #begin(): void {
     // Never two at once.
-    if (this.#running) return this.#onUnknown(new Error(`The check of \`revalidate\` has not answered within ${this.everyMs} ms.`))
+    if (this.#running) return this.#onUnknown(new Error(`The check of \`revalidate\` has not answered within ${this.options.everyMs} ms.`))
     this.#running = true
     void this.#ask()
   }
 
   async #ask(): Promise<void> {
     try {
-      const allowed = await this.check()
+      const allowed = await this.options.check(this.event)
       // Many functions that find no session resolve with `null`. `undefined` is allowed: it comes from a check that throws instead.
       if (allowed === false || allowed === null) this.#end(LAPSED)
       // Neither yes nor no: the client must come back and be checked as a newcomer.

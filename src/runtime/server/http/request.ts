@@ -13,22 +13,28 @@ export interface RawRequest {
   query: Record<string, unknown>
 }
 
+/** The position that a request asks for, with what it means on a channel, if anything. An empty one counts as none. */
+export interface AskedPosition {
+  readonly text: string
+  readonly source: 'header' | 'query'
+  readonly parsed: PositionRequest | undefined
+}
+
 export interface SSERequest {
   /** The transport of a source that has both, such as a channel. */
   transport: SSETransport
   /** Whether a source that can only be streamed may be. */
   mayStream: boolean
-  /** The text of the position asked for: an empty one counts as none. */
-  position?: { text: string, source: 'header' | 'query' }
+  position?: AskedPosition
   /** How long a poll may wait; `undefined` when the request does not say. */
   waitMs?: number
 }
 
 /** Reads a request. Throws `INVALID_QUERY` (400) and `NOT_ACCEPTABLE` (406), each saying what is allowed. */
-export function readSSERequest(raw: RawRequest): SSERequest {
+export function readSSERequest(raw: RawRequest, position = readPosition(raw)): SSERequest {
   return {
     ...readTransport(raw),
-    position: readPosition(raw),
+    position,
     waitMs: readWaitMs(raw.query.waitMs),
   }
 }
@@ -37,10 +43,8 @@ export function readSSERequest(raw: RawRequest): SSERequest {
  * The position asked for on a channel. A malformed query is refused; a malformed header is not, because a browser's
  * `EventSource` never comes back after a 400: it is told of a gap instead.
  */
-export function channelPosition(position: SSERequest['position']): PositionRequest | 'malformed' | undefined {
-  if (!position) return undefined
-  const request = parsePositionRequest(position.text)
-  if (request) return request
+export function channelPosition(position: AskedPosition | undefined): PositionRequest | 'malformed' | undefined {
+  if (!position || position.parsed) return position?.parsed
   if (position.source === 'header') return 'malformed'
   throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
@@ -70,15 +74,20 @@ export function negotiate(accept: string | undefined): Pick<SSERequest, 'transpo
   return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
 }
 
-function readPosition({ lastEventId, query }: RawRequest): SSERequest['position'] {
+/** The position asked for. Throws `INVALID_QUERY` (400) for what cannot be the ID of a message. */
+export function readPosition({ lastEventId, query }: Omit<RawRequest, 'accept'>): AskedPosition | undefined {
   const { position } = query
-  if (lastEventId) return { text: fromHeader(lastEventId), source: 'header' }
+  if (lastEventId) return asked(fromHeader(lastEventId), 'header')
   const polyfilled = lastEventIdInQuery(query)
-  if (polyfilled) return { text: polyfilled, source: 'header' }
+  if (polyfilled) return asked(polyfilled, 'header')
   if (position === undefined || position === '') return undefined
   // What cannot stand in an `id` field cannot be a position of any source.
   if (typeof position !== 'string' || /[\r\n\0]/.test(position)) throw invalidQuery('position', POSITION_FORMS, position)
-  return { text: position, source: 'query' }
+  return asked(position, 'query')
+}
+
+function asked(text: string, source: AskedPosition['source']): AskedPosition {
+  return { text, source, parsed: parsePositionRequest(text) }
 }
 
 /**

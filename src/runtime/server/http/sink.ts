@@ -29,9 +29,6 @@ export interface SinkEvents {
 }
 
 export interface SSEResponse extends ResponseSink {
-  /** Resolves when the response has begun. */
-  readonly opened: Promise<void>
-  readonly isOpen: boolean
   /** Whether the framework must be kept waiting until the response is over. */
   readonly holdsRequest: boolean
   /** What the handler must return once the response has begun. */

@@ -13,8 +13,6 @@ const WEB_HIGH_WATER_BYTES = 65_536
 /** A web stream: on runtimes without Node's response, and for requests that a server makes to itself. */
 export class WebResponse implements SSEResponse {
   readonly holdsRequest = false
-  readonly #opened = Promise.withResolvers<void>()
-  isOpen = false
   answer: unknown
   #events!: SinkEvents
   #signal?: AbortSignal
@@ -23,10 +21,6 @@ export class WebResponse implements SSEResponse {
   #over = false
 
   constructor(private readonly event: H3Event) {}
-
-  get opened(): Promise<void> {
-    return this.#opened.promise
-  }
 
   get bufferedBytes(): number {
     return this.#over ? 0 : WEB_HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? WEB_HIGH_WATER_BYTES)
@@ -53,8 +47,6 @@ export class WebResponse implements SSEResponse {
       cancel: () => this.#onClose(),
     }, new ByteLengthQueuingStrategy({ highWaterMark: WEB_HIGH_WATER_BYTES }))
     this.answer = answerWith(this.event, stream)
-    this.isOpen = true
-    this.#opened.resolve()
     return true
   }
 

@@ -4,6 +4,12 @@ import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
 import type { Channel } from '../channel/channel'
+import type { Connection } from '../connection/connection'
+import { sendJson } from '../http/response'
+import type { SSEResponse } from '../http/sink'
+import type { Exchange } from './exchange'
+import { startOnChannel } from './position'
+import { RunChannel } from './resumable'
 import { spread } from '../lib/jitter'
 import type { ResolvedHandlerOptions } from '../options'
 import { parsePosition } from '../../shared/position'
@@ -20,6 +26,26 @@ export interface PollRequest {
   waitMs: number | undefined
   /** Aborted when the client leaves. */
   signal: AbortSignal
+}
+
+/** Answers a poll of a channel, which a connection that never opens stands for: it says when the client leaves. */
+export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
+  connection.life.forgo()
+  context.endAbandoned?.()
+  const over = context.insight.onPoll()
+  const gone = channel instanceof RunChannel ? channel.attend() : undefined
+  try {
+    const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
+    const batch = await pollChannel(context, channel, options, poll).finally(gone)
+    if (connection.life.isOver) return null
+    if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
+    return sendJson(event, batch, options.headers)
+  }
+  finally {
+    over()
+    // Where nothing says when the answer was taken, it is over when there is one.
+    if (!response.holdsRequest) connection.refuseToOpen()
+  }
 }
 
 /** One answer of the poll transport: what follows the position, or, if nothing does yet, what comes within the wait. */

@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { admit } from './admit'
-import { startOfSource } from './asked-position'
+import { startOfSource } from './position'
 import type { SSECloseReason, SSEConnection } from '../connection/types'
 import { Connection } from '../connection/connection'
 import type { SSEContext } from '../context/context'

@@ -1,45 +1,35 @@
 import type { H3Event } from 'h3'
 import { methodOf } from '#sse/h3'
 import { SSEError } from '../../shared/errors'
-import { admit } from './admit'
-import { startOfSource } from './asked-position'
 import { Channel } from '../channel/channel'
-import type { ResponseSink, SSEResponse } from '../http/sink'
-import type { SSEConnection } from '../connection/types'
-import type { CleanupContext } from '../connection/cleanups'
-import { runSafely } from '../connection/cleanups'
 import { Connection } from '../connection/connection'
-import type { SSEContext } from '../context/context'
-import { spread } from '../lib/jitter'
-import type { ResolvedHandlerOptions } from '../options'
-import { notPollable, pollChannel } from './poll'
-import { subjectOf } from '../insight/log'
-import { assertNotPrerendering } from './prerendering'
-import { isForTheLog, publicError } from '../wire/public-error'
-import type { SSERequest } from '../http/request'
-import { channelPosition, readSSERequest } from '../http/request'
-import { createResponse, readRawRequest, sendHead, sendJson, sendNothing, sendOptions, sendPending, toHttpError } from '../http/response'
-import { RunChannel, createResumable } from './resumable'
 import { Revalidation } from '../connection/revalidation'
+import type { SSEContext } from '../context/context'
+import { readSSERequest } from '../http/request'
+import { createResponse, readRawRequest, sendOptions, sendPending, toHttpError } from '../http/response'
+import type { SSEResponse } from '../http/sink'
+import { subjectOf } from '../insight/log'
+import { spread } from '../lib/jitter'
+import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf } from '../lib/source'
+import type { ResolvedHandlerOptions } from '../options'
+import { isForTheLog, publicError } from '../wire/public-error'
+import { admit } from './admit'
+import { disposeOf } from './exchange'
+import type { Exchange } from './exchange'
+import { answerHead } from './head'
+import { answerPoll, notPollable } from './poll'
+import { askedOf, startOfSource } from './position'
+import { assertNotPrerendering } from './prerendering'
+import { createResumable } from './resumable'
 import { warnOfPreflight, warnOfSilence } from './route-warnings'
-import { streamChannel } from './stream-channel'
-import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf, release } from '../lib/source'
+import { startChannel } from './stream-channel'
 import { streamSource } from './stream-source'
-import { afterTick } from '../lib/tick'
-
-interface Served {
-  event: H3Event
-  handler: (event: H3Event, connection: SSEConnection) => unknown
-  options: ResolvedHandlerOptions
-  context: SSEContext
-  request: SSERequest
-}
 
 /**
  * One request, from the handler's own checks to the last byte. What is thrown before the response has begun becomes an
  * ordinary HTTP error; later, an `error` control message.
  */
-export async function serve(event: H3Event, handler: Served['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
+export async function serve(event: H3Event, handler: Exchange['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
   const method = methodOf(event)
   // Browsers send it by themselves before a request to another origin: nothing may start, and nothing is refused.
   if (method === 'OPTIONS') {
@@ -47,28 +37,32 @@ export async function serve(event: H3Event, handler: Served['handler'], options:
     return sendOptions(event)
   }
   const retryMs = Math.round(spread(options.retryMs))
-  const pending = (message: string) => sendPending(event, message, retryMs)
   try {
-    const request = readSSERequest(readRawRequest(event))
+    const request = readSSERequest(readRawRequest(event), askedOf(event).position)
     // A batch is answered at once, to a page that reads it with `ssr`.
     if (request.mayStream) assertNotPrerendering(event)
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
     // What a generator yields is known to be no channel before it runs.
     if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
-    const served = { event, handler, options, context, request }
+    const exchange = { event, handler, options, context, request }
     const leave = admit(event, options, context)
-    return method === 'HEAD' ? await answerHead(served).finally(leave) : await answer(served, leave)
+    return method === 'HEAD' ? await answerHead(exchange).finally(leave) : await answer(exchange, leave)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
-    if (error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')) return pending(error.message)
+    if (error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')) return sendPending(event, error.message, retryMs)
     throw toHttpError(event, error)
   }
 }
 
-/** Streams, or polls: which one may be known only when the handler has returned its source. */
-async function answer(served: Served, leave: (() => void) | undefined): Promise<unknown> {
-  const { context, event, options, request } = served
+/**
+ * Answers with a stream as soon as one has begun, and otherwise with what the handler's source makes of the request. A handler may push
+ * for as long as it likes before it returns. It returns long before the stream ends: until then a framework holds on to the request,
+ * which is as much as all the rest of an idle connection.
+ */
+function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<unknown> {
+  const { context, event, options, request } = exchange
+  const answered = Promise.withResolvers<unknown>()
   const response = createResponse(event)
   const connection = new Connection(options, context, response, event)
   // A push that opens it, before the handler has returned, is push style.
@@ -77,27 +71,24 @@ async function answer(served: Served, leave: (() => void) | undefined): Promise<
   // taken the answer, which is memory of ours until then.
   if (leave) connection.life.whenClosed(leave)
   if (!request.mayStream) connection.life.forgo()
-  const { revalidate } = options
-  if (revalidate) {
-    const { heartbeats, report } = context
-    void response.opened.then(() => new Revalidation(connection, revalidate.everyMs, () => revalidate.check(event), report).start(heartbeats))
+  const checks = options.revalidate && new Revalidation(connection, options.revalidate, event, context.report)
+  connection.onOpen = () => {
+    checks?.start(context.heartbeats)
+    answered.resolve(response.answer)
   }
-  // A handler may push for as long as it likes before it returns: the response is under way then.
-  const result = await Promise.race([start(served, connection, response), response.opened])
-  // The handler returns long before the stream ends: until then a framework holds on to the request, which is as much as all
-  // the rest of an idle connection. Once the headers are sent, it leaves the response alone.
-  return response.isOpen ? response.answer : result
+  start(exchange, connection, response).then(answered.resolve, answered.reject)
+  return answered.promise
 }
 
 /** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
-async function start(served: Served, connection: Connection, response: SSEResponse): Promise<unknown> {
-  const { context: { report }, event, request } = served
+async function start(exchange: Exchange, connection: Connection, response: SSEResponse): Promise<unknown> {
+  const { context: { report }, event, request } = exchange
   try {
-    const result = await runHandler(served, connection, () => connection.signal)
-    if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(served, result, connection, response)
-    if (!connection.closed) return await startSource(served, connection, result)
+    const result = await runHandler(exchange, connection, () => connection.signal)
+    if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(exchange, result, connection, response)
+    if (!connection.closed) return await startSource(exchange, connection, result)
     // The client left, or the handler closed, before there was a source: nothing may start now.
-    dispose(result, served.context)
+    disposeOf(result, exchange.context)
     if (!connection.life.isOver) throw notPollable()
   }
   catch (error) {
@@ -112,7 +103,7 @@ async function start(served: Served, connection: Connection, response: SSERespon
 }
 
 /** What the handler returns, or the channel that its source is run behind. `left` is asked only where it matters, as few handlers need a signal. */
-async function runHandler({ event, handler, options, context, request }: Served, connection: Connection, left: () => AbortSignal): Promise<unknown> {
+async function runHandler({ event, handler, options, context, request }: Exchange, connection: Connection, left: () => AbortSignal): Promise<unknown> {
   if (!options.resumable) return handler(event, connection)
   const resumable = createResumable(event, context, options, request, connection, left())
   const result = await handler(event, resumable.connection)
@@ -120,8 +111,9 @@ async function runHandler({ event, handler, options, context, request }: Served,
   return isIterableSource(result) && !left().aborted ? resumable.channelOf(result) : result
 }
 
-async function startSource({ event, handler, context, request }: Served, connection: Connection, result: unknown): Promise<unknown> {
-  if (result instanceof Channel) return startChannel(result, connection, context, request, event)
+async function startSource(exchange: Exchange, connection: Connection, result: unknown): Promise<unknown> {
+  const { event, handler, context } = exchange
+  if (result instanceof Channel) return startChannel(exchange, result, connection)
   if (isIterableSource(result)) {
     connection.start = () => startOfSource(event, true)
     void streamSource(connection, iterate(result), context.report, subjectOf(event), () => connection.open())
@@ -132,81 +124,6 @@ async function startSource({ event, handler, context, request }: Served, connect
   else if (import.meta.dev) warnOfSilence(event, handler.length)
   connection.open()
   return null
-}
-
-async function startChannel(channel: Channel, connection: Connection, context: SSEContext, request: SSERequest, event: H3Event): Promise<unknown> {
-  const { position: asked, from } = beginningOf(channel, request, connection.options)
-  const reader = await context.hub.reader(channel.name, asked, from)
-  if (connection.closed) return reader.close()
-  // Read to its end: 204 is what stops a browser's EventSource. A failed channel must still say why.
-  if (reader.complete && !reader.closing?.error) {
-    reader.close()
-    connection.refuseToOpen()
-    return sendNothing(event)
-  }
-  // Until it is told of its gap, a reader stands where it asked for: cut off before, it must ask again, and be told again.
-  const position = reader.gap ? (askedId(request) ?? reader.position) : reader.position
-  connection.open({ position, resumed: reader.resumed, channel: channel.name })
-  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
-  streamChannel(connection, reader, context)
-  return null
-}
-
-/** A reader of its own run gets all of it, also with `now`: the first messages may be there before the reader is. */
-function beginningOf(channel: Channel, request: SSERequest, { from }: ResolvedHandlerOptions): { position: ReturnType<typeof channelPosition>, from: 'start' | 'now' } {
-  const position = channelPosition(request.position)
-  if (!(channel instanceof RunChannel)) return { position, from }
-  return { position: typeof position === 'object' && position.kind === 'now' ? undefined : position, from: 'start' }
-}
-
-function askedId({ position }: SSERequest): string | undefined {
-  return position && channelPosition(position) !== 'malformed' ? position.text : undefined
-}
-
-async function answerPoll({ event, options, context, request }: Served, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
-  connection.life.forgo()
-  context.endAbandoned?.()
-  const over = context.insight.onPoll()
-  const gone = channel instanceof RunChannel ? channel.attend() : undefined
-  try {
-    const poll = { ...beginningOf(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
-    const batch = await pollChannel(context, channel, options, poll).finally(gone)
-    if (connection.life.isOver) return null
-    if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
-    return sendJson(event, batch, options.headers)
-  }
-  finally {
-    over()
-    // Where nothing says when the answer was taken, it is over when there is one.
-    if (!response.holdsRequest) connection.refuseToOpen()
-  }
-}
-
-/** The handler's own checks decide the status, and nothing starts. */
-async function answerHead({ event, handler, options, context, request }: Served): Promise<unknown> {
-  const result = await handler(event, new Connection(options, context, CLOSED_SINK))
-  const canBePolled = result instanceof Channel || (options.resumable && isIterableSource(result))
-  dispose(result, context)
-  if (!canBePolled && !request.mayStream) throw notPollable()
-  return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
-}
-
-/** What is pushed where there is no stream goes nowhere, as after a disconnect. */
-const CLOSED_SINK: ResponseSink = {
-  watch: events => events.onClose(),
-  open: () => false,
-  write: () => true,
-  end() {},
-  destroy() {},
-  afterTick,
-  callable: task => task,
-  bufferedBytes: 0,
-}
-
-/** Releases what a handler returned when it will not be streamed. */
-function dispose(result: unknown, context: CleanupContext): void {
-  if (typeof result === 'function') runSafely(result as () => unknown, context)
-  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)
 }
 
 function invalidSource(result: unknown): SSEError {

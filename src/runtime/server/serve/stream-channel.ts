@@ -1,5 +1,10 @@
 import type { Connection } from '../connection/connection'
 import type { ConnectionContext } from '../connection/context'
+import type { Channel } from '../channel/channel'
+import { sendNothing } from '../http/response'
+import type { Exchange } from './exchange'
+import { startOnChannel } from './position'
+import { RunChannel } from './resumable'
 import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
 import { processTimeout } from '../lib/tick'
@@ -9,15 +14,34 @@ import { spread } from '../lib/jitter'
 /** How long until a driver that could not be reached is asked again. Jittered: thousands of readers must not ask in step. */
 const RETRY_MS = 500
 
+/** Opens the stream of a channel where the request asked to begin. Resolves with what to answer where there is nothing to stream. */
+export async function startChannel({ event, context, request }: Exchange, channel: Channel, connection: Connection): Promise<unknown> {
+  const { position: asked, from } = startOnChannel(channel, request, connection.options)
+  const reader = await context.hub.reader(channel.name, asked, from)
+  if (connection.closed) return reader.close()
+  // Read to its end: 204 is what stops a browser's EventSource. A failed channel must still say why.
+  if (reader.complete && !reader.closing?.error) {
+    reader.close()
+    connection.refuseToOpen()
+    return sendNothing(event)
+  }
+  // Until it has received its gap, a reader stands where it asked for: cut off before, it must ask again, and receive it again.
+  const position = reader.gap ? (request.position?.parsed && request.position.text) ?? reader.position : reader.position
+  connection.open({ position, resumed: reader.resumed, channel: channel.name })
+  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
+  streamChannel(connection, reader, context)
+  return null
+}
+
 /**
  * Streams a channel: what the reader has next is written while the socket takes it. A reader whose socket is full keeps
  * its position and nothing else; it goes on from there when the socket drains.
  */
-export function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
+function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
   connection.life.whenClosed(stream.close)
   connection.onRoom = stream.pump
-  reader.wake = connection.callable(stream.pump)
+  reader.wake = connection.sink.callable(stream.pump)
   stream.pump()
 }
 

@@ -1,0 +1,24 @@
+import type { H3Event } from 'h3'
+import type { SSEConnection } from '../connection/types'
+import type { SSEContext } from '../context/context'
+import type { SSERequest } from '../http/request'
+import type { ResolvedHandlerOptions } from '../options'
+import { Channel } from '../channel/channel'
+import type { CleanupContext } from '../connection/cleanups'
+import { runSafely } from '../connection/cleanups'
+import { isIterableSource, iterate, release } from '../lib/source'
+
+/** One request to one handler, on its way through this room. */
+export interface Exchange {
+  readonly event: H3Event
+  readonly handler: (event: H3Event, connection: SSEConnection) => unknown
+  readonly options: ResolvedHandlerOptions
+  readonly context: SSEContext
+  readonly request: SSERequest
+}
+
+/** Releases what a handler returned when it will not be streamed. */
+export function disposeOf(result: unknown, context: CleanupContext): void {
+  if (typeof result === 'function') runSafely(result as () => unknown, context)
+  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)
+}

@@ -1,0 +1,39 @@
+import type { H3Event } from 'h3'
+import type { PositionRequest } from '../../shared/position'
+import type { Channel } from '../channel/channel'
+import type { StartPosition } from '../connection/opening-block'
+import type { AskedPosition, SSERequest } from '../http/request'
+import { channelPosition, readPosition } from '../http/request'
+import { readRawRequest } from '../http/response'
+import type { ResolvedHandlerOptions } from '../options'
+import { RunChannel } from './resumable'
+
+const ASKED = Symbol('nuxt-sse: the position asked for')
+
+/** The position that a request asks for, read once and kept with its event. */
+interface Asked {
+  readonly position: AskedPosition | undefined
+  /** The handler wants to know it: its source gives its messages IDs, and can be resumed. */
+  byHandler: boolean
+}
+
+/** Reads the position once for each request. Throws `INVALID_QUERY` (400). */
+export function askedOf(event: H3Event & { [ASKED]?: Asked }): Asked {
+  return event[ASKED] ??= { position: readPosition(readRawRequest(event)), byHandler: false }
+}
+
+/** What the opening block says of a source that is no channel. `restarts` is told only where the source has no positions of its own. */
+export function startOfSource(event: H3Event & { [ASKED]?: Asked }, restarts: boolean): StartPosition {
+  const asked = event[ASKED]
+  if (!asked?.byHandler) return { restarts }
+  // At its first blank line, a stream without an `id` makes the browser forget the one it had. So the position asked for is sent back.
+  const text = asked.position?.text
+  return text === undefined || text === 'start' || text === 'now' ? {} : { position: text, resumed: true }
+}
+
+/** Where a request begins on a channel. A reader of its own run gets all of it, also with `now`: the first messages may be there before the reader is. */
+export function startOnChannel(channel: Channel, { position: asked }: SSERequest, { from }: ResolvedHandlerOptions): { position: PositionRequest | 'malformed' | undefined, from: 'start' | 'now' } {
+  const position = channelPosition(asked)
+  if (!(channel instanceof RunChannel)) return { position, from }
+  return { position: asked?.parsed?.kind === 'now' ? undefined : position, from: 'start' }
+}
