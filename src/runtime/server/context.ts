@@ -1,5 +1,6 @@
 import type { Connection, ConnectionContext } from './connection'
 import type { LogDriver } from './drivers/types'
+import type { ProcessDriver } from './drivers/process-driver'
 import type { ResolvedHandlerOptions } from './options'
 import { Admissions } from './admission'
 import { createMemoryDriver } from './drivers/memory'
@@ -20,7 +21,7 @@ export interface SSEContext extends ConnectionContext {
   readonly options: ResolvedHandlerOptions
   /** The platform's limits, within which handlers' options are brought. */
   readonly limits: PlatformLimits
-  readonly driver: LogDriver
+  readonly driver: ProcessDriver
   readonly hub: Hub
   /** Who may come in. */
   readonly admissions: Admissions
