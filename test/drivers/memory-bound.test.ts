@@ -11,6 +11,8 @@ import { serverAliases } from '../../src/build/server-parts.ts'
 
 /** Messages of 1 MiB: with `SSE_GIGABYTE=1` a whole gigabyte, else enough to pass the limit by far if any were kept. */
 const MESSAGES = process.env.SSE_GIGABYTE ? 1_024 : 384
+/** In MiB: the most that was seen (198 and 164), and 10 % more. 64 of it are the log, 50 Node itself, the rest are strings that V8 has not collected. */
+const LIMIT_MIB = process.env.SSE_GIGABYTE ? 218 : 181
 
 /** Publishes on one channel, and prints the most memory that the process ever had, in MiB. */
 const PUBLISHER = `
@@ -55,5 +57,5 @@ it('promise 4: a gigabyte in messages of 1 MiB on one memory channel takes less 
   const { peakMiB, messages, lastOffset } = JSON.parse(stdout)
   expect(lastOffset).toBe(MESSAGES)
   expect(messages).toBe(64)
-  expect(peakMiB).toBeLessThan(238)
+  expect(peakMiB).toBeLessThan(LIMIT_MIB)
 })

@@ -4,6 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readChannel } from '../../../src/runtime/server/channel/read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
+import { Channel } from '../../../src/runtime/server/channel/channel'
+import type { LogDriver } from '../../../src/runtime/server/drivers/types'
+import { createSSEContext } from '../../../src/runtime/server/context/context'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { SSEGap } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
@@ -28,6 +32,25 @@ async function collect<T>(messages: AsyncIterable<{ data: T }>): Promise<T[]> {
   for await (const message of messages) data.push(message.data)
   return data
 }
+
+it.each([
+  ['takes bytes', true, ['string', 'object', 'object']],
+  ['does not', undefined, ['string', 'string', 'string']],
+])('publishes long data as bytes only to a driver that takes them: one that %s', async (_, takesBytes, types) => {
+  const given: unknown[] = []
+  const memory = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+  const driver: LogDriver = { ...memory, takesBytes, append: (channel, entries, retention, writer) => {
+    given.push(...entries.map(({ data }) => data))
+    return memory.append(channel, entries, retention, writer)
+  } }
+  const context = createSSEContext({ options: DEFAULT_HANDLER_OPTIONS, driver })
+  const channel = new Channel(context, 'long')
+  const texts = ['short', 'x'.repeat(3_000), 'ü💥'.repeat(50_000)]
+  for (const text of texts) await channel.publish(text)
+  expect(given.map(data => typeof data)).toEqual(types)
+  expect((await channel.read()).messages.map(({ data }) => data)).toEqual(texts)
+  await context.close()
+})
 
 describe('a name', () => {
   it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['what UTF-8 cannot hold, and Redis would take for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {

@@ -166,6 +166,13 @@ describe('sse:open and sse:close', () => {
 })
 
 describe('sse:publish, sse:gap and sse:error', () => {
+  it('sse:publish has the size of each message, also of one that the log has dropped by then', async () => {
+    const channel = server.channel('feed', { retention: { maxMessages: 1 } })
+    await Promise.all([1, 10, 3_000, 200_000].flatMap(length => ['x', 'ü'].map(letter => channel.publish(letter.repeat(length)))))
+    await eventually(() => expect(told.publish).toHaveLength(8))
+    expect(told.publish.map(({ bytes }) => bytes)).toEqual([3, 4, 12, 22, 3_002, 6_002, 200_002, 400_002])
+  })
+
   it('tell of each message that the driver has, and of each that was refused', async () => {
     const channel = server.channel('feed')
     const id = await channel.publish({ title: 'ü' }, { event: 'notice' })

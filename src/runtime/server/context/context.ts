@@ -15,6 +15,7 @@ import { Producers } from '../producers/producers'
 import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from '../lib/request-io'
 import { leaveAll } from './leave-all'
 import { settled } from '../lib/settled'
+import type { ProcessDriver } from '../drivers/process-driver'
 
 /** All that one process has of this package: made once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext<Connection> {
@@ -22,7 +23,7 @@ export interface SSEContext extends ConnectionContext<Connection> {
   readonly options: ResolvedHandlerOptions
   /** The platform's limits, within which handlers' options are brought. */
   readonly limits: PlatformLimits
-  readonly driver: LogDriver
+  readonly driver: ProcessDriver
   readonly hub: Hub
   /** Who may come in. */
   readonly admissions: Admissions

@@ -1,9 +1,12 @@
 import { SSEError } from '../../shared/errors'
 import { outside } from '../lib/async-context'
-import type { LogDriver } from './types'
+import type { LogDriver, LogAppend, LogWriter, PackedAppend } from './types'
+import type { LogRetention } from '../options'
 
 /** A driver as one process uses it. */
 export interface ProcessDriver extends LogDriver {
+  /** With bytes only where the driver {@link LogDriver.takesBytes}. */
+  append(channel: string, entries: PackedAppend[], retention: LogRetention, writer?: LogWriter): ReturnType<LogDriver['append']>
   /** Resolves when no write is under way; `undefined` when none is. Never rejects. */
   readonly writing: Promise<void> | undefined
 }
@@ -41,8 +44,8 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
     })
   }
 
-  const methods: Omit<ProcessDriver, 'name' | 'recheckMs'> = {
-    append: (...args) => write(() => driver.append(...args)),
+  const methods: Omit<ProcessDriver, 'name' | 'recheckMs' | 'takesBytes'> = {
+    append: (channel, entries, ...args) => write(() => driver.append(channel, entries as LogAppend[], ...args)),
     finish: (...args) => write(() => driver.finish(...args)),
     lease: (...args) => write(() => driver.lease(...args)),
     remove: (...args) => write(() => driver.remove(...args)),

@@ -26,6 +26,9 @@ export interface LogAppend {
   key?: string
 }
 
+/** A message to append whose JSON may be UTF-8 already. The bytes belong to the driver from then on. */
+export type PackedAppend = Omit<LogAppend, 'data'> & { data: PackedData }
+
 /** How a log ended: complete, or failed. */
 export interface LogClosing {
   error?: SSEPublicError
@@ -143,6 +146,11 @@ export interface LogDriver {
    * are lost only when it sends `changed` later. Default: `recheckMs`.
    */
   readonly recheckMaxMs?: number
+  /**
+   * `append` also accepts a message's JSON as UTF-8 (`PackedAppend`), and keeps those bytes as its own: it may free them when the message
+   * is dropped. Default: JSON as text only.
+   */
+  readonly takesBytes?: boolean
   /** Where background reads wait for their turn, for a driver that reads in the background itself. Default: one of the hub's own. */
   readonly gate?: Pick<ReadGate, 'run'>
   /**

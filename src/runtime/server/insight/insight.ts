@@ -76,9 +76,10 @@ export class Insight {
     return () => void this.polls--
   }
 
-  onPublish(channel: string, id: string, event: string | undefined, data: string): void {
+  /** `data` is the message's JSON, or its size in bytes. */
+  onPublish(channel: string, id: string, event: string | undefined, data: string | number): void {
     this.published++
-    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: byteLength(data) })
+    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: typeof data === 'number' ? data : byteLength(data) })
   }
 
   onPublishError(channel: string, error: unknown): void {

@@ -17,18 +17,15 @@ export class TaggedMessage<T = unknown, E extends string | undefined = string | 
 }
 
 /** The fields of a message, checked, its data as JSON. */
-export interface EncodedMessage {
+export interface EncodedMessage<Data = string> {
   id?: string
   event?: string
-  data: string
+  data: Data
 }
 
 /** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}, {@link assertEvent} and {@link encodeId}. */
 export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): EncodedMessage {
-  const tagged = item instanceof TaggedMessage
-  const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
-  assertEvent(event)
-  return { id: encodeId(id), event, data: encodeData(tagged ? item.data : item, maxMessageBytes) }
+  return encode(item, maxMessageBytes, fields, asText)
 }
 
 /** The same as the text of one message on the wire. */
@@ -38,7 +35,26 @@ export function encodeItemText(item: unknown, maxMessageBytes: number, fields?: 
 
 /** The same for a channel, which gives its messages ids of its own: one with an id is refused with `INVALID_ID`. */
 export function encodeEntry(item: unknown, maxMessageBytes: number, event?: string): { event?: string, data: string } {
-  const { id, ...entry } = encodeItem(item, maxMessageBytes, event === undefined ? undefined : { event })
+  return encodePacked(item, maxMessageBytes, event, asText)
+}
+
+/**
+ * {@link encodeEntry}, with the JSON given to `pack` before any object refers to it. While V8 marks, it keeps a string that is stored in
+ * an object until its next full collection, even where that object is gone at once.
+ */
+export function encodePacked<Data>(item: unknown, maxMessageBytes: number, event: string | undefined, pack: (json: string) => Data): { event?: string, data: Data } {
+  const { id, ...entry } = encode(item, maxMessageBytes, event === undefined ? undefined : { event }, pack)
   if (id === undefined) return entry
   throw new SSEError('INVALID_ID', 'Expected a message without an id: a channel gives its messages ids of its own.')
+}
+
+function encode<Data>(item: unknown, maxMessageBytes: number, fields: SSEMessageFields | undefined, pack: (json: string) => Data): EncodedMessage<Data> {
+  const tagged = item instanceof TaggedMessage
+  const { event, id } = { ...(tagged ? item.fields : undefined), ...fields }
+  assertEvent(event)
+  return { id: encodeId(id), event, data: pack(encodeData(tagged ? item.data : item, maxMessageBytes)) }
+}
+
+export function asText(json: string): string {
+  return json
 }

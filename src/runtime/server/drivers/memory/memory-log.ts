@@ -4,7 +4,7 @@ import { lifeMs } from '../life-times'
 import type { MemoryLease } from './memory-lease'
 import { describeLease, lostClosing } from './memory-lease'
 import { freeData, packData, sizeOf } from '../packed-data'
-import type { LogAppend, LogClosing, LogEntry, LogPageLimit, LogState } from '../types'
+import type { LogClosing, LogEntry, LogPageLimit, LogState, PackedAppend } from '../types'
 
 /** Removed entries wait at the front of the array until there are this many, and they are half of it: a `shift` each would cost O(n). */
 const COMPACT_AT = 256
@@ -82,7 +82,7 @@ export class MemoryLog {
   }
 
   /** The offset of a message: of the one kept with the same key, or of a new entry, which is put into `added` too. */
-  append({ event, data, key }: LogAppend, added: StoredEntry[]): number {
+  append({ event, data, key }: PackedAppend, added: StoredEntry[]): number {
     const known = key === undefined ? undefined : this.#keys.get(key)
     if (known !== undefined) return known
     const packed = packData(data)

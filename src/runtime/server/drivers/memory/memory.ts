@@ -7,7 +7,7 @@ import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../../options'
 import { REQUESTS_OWN_IO } from '../../lib/request-io'
 import { unref } from '../../lib/tick'
-import type { LeaseRequest, LogDriver, LogNotice } from '../types'
+import type { LeaseRequest, LogDriver, LogNotice, PackedAppend } from '../types'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
@@ -104,8 +104,9 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
 
   return {
     name: 'memory',
+    takesBytes: true,
 
-    async append(channel, entries, retention, writer) {
+    async append(channel, entries: PackedAppend[], retention, writer) {
       const log = open(channel)
       if (writer?.leased) assertHeld(channel, log, writer.id)
       if (log.closing) throw channelEnded(channel)
