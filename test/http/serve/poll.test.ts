@@ -70,6 +70,14 @@ describe('a batch', () => {
       .replace(/,\s+"/g, ',"'))
   })
 
+  it('has data as it was published, short or long: other publishers may write numbers that JavaScript rounds', async () => {
+    const data = ['12345678901234567890', '1e400', `["\u2028","${'🙂'.repeat(2_000)}",{"__proto__":{"admin":true}}]`]
+    await driver.append('x', data.map(data => ({ data })), { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
+    const text = await (await poll()).text()
+    for (const json of data) expect(text).toContain(`"data":${json}}`)
+    expect((JSON.parse(text) as SSEBatch).messages.map(({ data }) => data)).toEqual(data.map(json => JSON.parse(json)))
+  })
+
   it('is chosen by Accept as well', async () => {
     const epoch = await publish(1)
     const response = await fetch(`${server.url}/c/x?waitMs=0`, { headers: { accept: 'application/json' } })

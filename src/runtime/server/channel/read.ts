@@ -2,7 +2,7 @@ import { formatPosition } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
 import { SSEError } from '../../shared/errors'
 import { follow } from '../../shared/abort'
-import type { SSEGap } from '../../shared/protocol'
+import type { SSEBatch, SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
 import type { SSEReadResult } from './types'
@@ -19,8 +19,19 @@ const READ_BYTES = 1_048_576
 /** Reads until the answer is an empty page: a log that changed its epoch before each of them will do so again. */
 const MAX_READS = 3
 
+/** {@link SSEReadResult} with the messages as the log has them: JSON that is not parsed. */
+export interface ChannelPage extends Omit<SSEReadResult<unknown>, 'messages'> {
+  epoch: string
+  entries: readonly LogEntry[]
+}
+
 /** One page after a position, without waiting and without a subscription. */
-export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
+export async function readChannel<T>(...args: Parameters<typeof readPage>): Promise<SSEReadResult<T>> {
+  const { epoch, entries, ...rest } = await readPage(...args)
+  return { messages: entries.map(entry => toMessage<T>(epoch, entry)), ...rest }
+}
+
+export async function readPage(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<ChannelPage> {
   let after = firstGuess(request, from)
   let page: LogPage
   let start: ReplayStart
@@ -36,12 +47,20 @@ export async function readChannel<T>(driver: LogDriver, name: string, request: P
   const last = entries?.at(-1)?.offset ?? start.offset
   const ended = page.closing !== null && last >= page.last
   return {
-    messages: (entries ?? []).map(entry => toMessage<T>(page.epoch, entry)),
+    epoch: page.epoch,
+    entries: entries ?? [],
     position: formatPosition(page.epoch, last),
     ended,
     gap: start.gap,
     ...ended && page.closing?.error && { error: page.closing.error },
   }
+}
+
+/** JSON of an {@link SSEBatch}. Data is JSON in the log and goes in as it is: parsing and printing it again would be most of the cost of a poll. */
+export function encodeBatch({ epoch, entries, ...rest }: ChannelPage, pollMs: SSEBatch['pollMs']): string {
+  const messages = entries.map(({ offset, event, data }) =>
+    `{"id":${JSON.stringify(formatPosition(epoch, offset))},${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`)
+  return `{"type":"batch","messages":[${messages.join()}],${JSON.stringify({ ...rest, pollMs }).slice(1)}`
 }
 
 /** The part of a page that follows `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */

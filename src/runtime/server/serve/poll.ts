@@ -1,5 +1,5 @@
 import type { PositionRequest } from '../../shared/position'
-import type { SSEBatch } from '../../shared/protocol'
+import type { SSEGap } from '../../shared/protocol'
 import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
@@ -7,7 +7,8 @@ import type { Channel } from '../channel/channel'
 import { spread } from '../lib/jitter'
 import type { ResolvedHandlerOptions } from '../options'
 import { parsePosition } from '../../shared/position'
-import { readChannel } from '../channel/read'
+import type { ChannelPage } from '../channel/read'
+import { encodeBatch, readPage } from '../channel/read'
 
 /** The most messages in one answer; the next poll gets more at once. */
 const BATCH_MESSAGES = 1_000
@@ -22,11 +23,17 @@ export interface PollRequest {
   signal: AbortSignal
 }
 
+/** One answer of the poll transport, as {@link encodeBatch} has it, and the gap in it. */
+export interface PollAnswer {
+  json: string
+  gap: SSEGap | null
+}
+
 /** One answer of the poll transport: what follows the position, or, if nothing does yet, what comes within the wait. */
-export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<SSEBatch> {
+export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<PollAnswer> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
-  const first = await readChannel(driver, channel.name, position, from, BATCH_MESSAGES)
-  if (wait === 0 || first.messages.length || first.ended || first.gap || signal.aborted) return toBatch(first, options)
+  const first = await readPage(driver, channel.name, position, from, BATCH_MESSAGES)
+  if (wait === 0 || first.entries.length || first.ended || first.gap || signal.aborted) return answer(first, options)
 
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
   // The reader begins where the page ended, so that what came in between is not missed.
@@ -38,8 +45,8 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
     reader.close()
   }
   // Nobody takes the answer; or the driver closes with the process: a memory driver, for one, would find an empty channel now.
-  if (signal.aborted || closing.aborted) return toBatch(first, options)
-  return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
+  if (signal.aborted || closing.aborted) return answer(first, options)
+  return answer(await readPage(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
 }
 
 /** The error for a source that cannot be polled, since what it sends is kept nowhere. */
@@ -65,8 +72,8 @@ async function news(reader: { offset: number, wake: () => void, hasNews: boolean
   release()
 }
 
-function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {
+function answer(page: ChannelPage, { pollWaitMs, retryMs }: ResolvedHandlerOptions): PollAnswer {
   // A server that does not wait must make the client wait, or it would ask again at once, for ever.
-  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
-  return { type: 'batch', ...result, pollMs }
+  const pollMs = pollWaitMs === 0 && page.entries.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
+  return { json: encodeBatch(page, pollMs), gap: page.gap }
 }

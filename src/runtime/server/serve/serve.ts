@@ -170,10 +170,10 @@ async function answerPoll({ event, options, context, request }: Served, channel:
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {
     const poll = { ...beginningOf(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
-    const batch = await pollChannel(context, channel, options, poll).finally(gone)
+    const { json, gap } = await pollChannel(context, channel, options, poll).finally(gone)
     if (connection.isOver) return null
-    if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
-    return sendJson(event, batch, options.headers)
+    if (gap) context.insight.onGap(channel.name, gap, 'poll')
+    return sendJson(event, json, options.headers)
   }
   finally {
     over()
