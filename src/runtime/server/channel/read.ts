@@ -5,10 +5,12 @@ import { follow } from '../../shared/abort'
 import type { SSEBatch, SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
-import type { SSEReadResult } from './types'
+import type { SSEContext } from '../context/context'
+import type { SSEReadResult, SSESubscribeOptions } from './types'
 import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
 import type { ChannelReader } from '../hub/channel-reader'
+import { Pull } from '../hub/pull'
 import { firstGuess, locate } from '../hub/locate'
 import type { ReplayStart } from '../hub/locate'
 
@@ -72,11 +74,11 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
 }
 
 /** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
-export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
       const left = follow(signal)
-      const messages = pull<T>(open, closing, left, onGap)
+      const messages = pull<T>(open, context, left, onGap)
       return {
         next: () => messages.next(),
         return: () => {
@@ -89,26 +91,19 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing:
   }
 }
 
-async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }: Pick<SSEContext, 'closing' | 'report'>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
   const { signal } = left
-  let reader: ChannelReader | undefined
-  let news = Promise.withResolvers<void>()
-  const stop = () => news.resolve()
+  let pulled: Pull | undefined
+  const stop = () => pulled?.close()
   signal.addEventListener('abort', stop)
   const release = whenAborted(closing, stop)
   try {
     if (signal.aborted) return
-    reader = await open()
-    reader.wake = stop
-    while (!signal.aborted) {
-      // To end as a complete channel does would be a lie.
-      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
-      const step = await reader.step()
-      switch (step?.type) {
-        case undefined:
-          await news.promise
-          news = Promise.withResolvers()
-          break
+    const reader = await open()
+    pulled = new Pull(reader)
+    if (signal.aborted || closing.aborted) stop()
+    for (let step = await pulled.next(); step; step = await pulled.next()) {
+      switch (step.type) {
         case 'messages':
           for (const entry of step.run.entries) {
             if (signal.aborted) return
@@ -119,15 +114,20 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
           if (!onGap) throw gapError(step.gap)
           onGap(step.gap)
           break
+        case 'unreachable':
+          report(step.error, 'driver')
+          break
         case 'error':
           throw new SSEError(step.error.code, step.error.message, step.error)
         case 'end':
           return
       }
     }
+    // To end as a complete channel does would be a lie.
+    if (!signal.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
   }
   finally {
-    reader?.close()
+    stop()
     release()
     // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
     left.abort()

@@ -9,8 +9,10 @@ import type { ResolvedHandlerOptions } from '../options'
 import { parsePosition } from '../../shared/position'
 import type { ChannelPage } from '../channel/read'
 import { encodeBatch, readPage } from '../channel/read'
+import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
+import { Pull } from '../hub/pull'
 
-/** The most messages in one answer; the next poll gets more at once. */
+/** The most messages that one read of the log answers with; the next poll gets more at once. */
 const BATCH_MESSAGES = 1_000
 
 export interface PollRequest {
@@ -38,15 +40,9 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
   // The reader begins where the page ended, so that what came in between is not missed.
   const reader = await hub.reader(channel.name, here, 'now')
-  try {
-    await news(reader, wait, signal, closing)
-  }
-  finally {
-    reader.close()
-  }
-  // Nobody takes the answer; or the driver closes with the process: a memory driver, for one, would find an empty channel now.
-  if (signal.aborted || closing.aborted) return answer(first, options)
-  return answer(await readPage(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
+  const step = await stepWithin(wait, reader, signal, closing)
+  if (step?.type === 'unreachable') throw step.error
+  return answer(step ? pageOf(step, reader) : first, options)
 }
 
 /** The error for a source that cannot be polled, since what it sends is kept nowhere. */
@@ -54,22 +50,33 @@ export function notPollable(): SSEError {
   return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
 
-/** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */
-async function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, left: AbortSignal, closing: AbortSignal): Promise<void> {
-  if (reader.hasNews || left.aborted || closing.aborted) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, waitMs)
-  const done = () => resolve()
-  left.addEventListener('abort', done)
-  const release = whenAborted(closing, done)
-  reader.wake = () => {
-    if (reader.hasNews) resolve()
-  }
-  await promise
-  // Here and not where it was resolved: that may be another request, which has no say in the timers of this one.
+/** The reader's next step, or nothing when the time is up, the client has left, or the server shuts down. Closes the reader. */
+async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSignal, closing: AbortSignal): Promise<ReaderStep | undefined> {
+  const pull = new Pull(reader)
+  const stop = () => pull.close()
+  if (left.aborted || closing.aborted) stop()
+  const timer = setTimeout(stop, waitMs)
+  left.addEventListener('abort', stop)
+  const release = whenAborted(closing, stop)
+  const step = await pull.next()
+  // Here and not where the wait was ended: that may be another request, which has no say in the timers of this one.
   clearTimeout(timer)
-  left.removeEventListener('abort', done)
+  left.removeEventListener('abort', stop)
   release()
+  stop()
+  return step
+}
+
+/** A step as a page. What follows it is for the next poll, which comes at once. */
+function pageOf(step: ReaderStep, { epoch, position, complete, closing }: ChannelReader): ChannelPage {
+  return {
+    epoch,
+    entries: step.type === 'messages' ? step.run.entries : [],
+    position,
+    ended: complete,
+    gap: step.type === 'gap' ? step.gap : null,
+    ...complete && closing?.error && { error: closing.error },
+  }
 }
 
 function answer(page: ChannelPage, { pollWaitMs, retryMs }: ResolvedHandlerOptions): PollAnswer {
