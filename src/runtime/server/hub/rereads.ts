@@ -1,12 +1,11 @@
 import type { ReadGate, ReadReason } from '../lib/read-gate'
-import type { RetryPolicy } from '../lib/retry'
 import { retryDelayMs } from '../lib/retry'
 import { processTimeout } from '../lib/tick'
 import type { LogState } from '../drivers/types'
 import { recheckDelayMs } from './recheck'
 
 /** When a read that failed is repeated, for a channel and for a reader alike. */
-export const READ_RETRY: RetryPolicy = { firstMs: 500, maxMs: 2_000 }
+export const READ_RETRY = { firstMs: 500, maxMs: 2_000 }
 /** When a process is gone, the others do not look at its channels all at once. At most a sixth of the shortest lease. */
 const LATE_MS = 50
 

@@ -1,4 +1,4 @@
-export interface RetryPolicy {
+interface RetryPolicy {
   /** The longest wait after the first failure. */
   firstMs: number
   /** The longest wait at all. */
