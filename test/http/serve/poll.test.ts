@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import type { Channel } from '../../../src/runtime/server/channel/channel'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
@@ -68,6 +69,14 @@ describe('a batch', () => {
     expect(response.headers.get('cache-control')).toBe('no-store')
     expect(await response.text()).toBe(JSON.stringify({ type: 'batch', messages: [{ id: `${epoch}.1`, data: 1 }, { id: `${epoch}.2`, event: 'even', data: 2 }], position: `${epoch}.2`, ended: false, gap: null, pollMs: 0 }, null, 2).replace(/\n\s*/g, '').replace(/": /g, '":')
       .replace(/,\s+"/g, ',"'))
+  })
+
+  it('has data as it was published, short or long: other publishers may write numbers that JavaScript rounds', async () => {
+    const data = ['12345678901234567890', '1e400', `["\u2028","${'🙂'.repeat(2_000)}",{"__proto__":{"admin":true}}]`]
+    await driver.append('x', data.map(data => ({ data })), { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
+    const text = await (await poll()).text()
+    for (const json of data) expect(text).toContain(`"data":${json}}`)
+    expect((JSON.parse(text) as SSEBatch).messages.map(({ data }) => data)).toEqual(data.map(json => JSON.parse(json)))
   })
 
   it('is chosen by Accept as well', async () => {
@@ -246,6 +255,39 @@ describe('waiting', () => {
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array.from({ length: 50 }).fill(200))
   })
 
+  it('any number of them get what is published without a read of the log for each', async () => {
+    const channel = server.channel<number>('x')
+    const epoch = await publish(1)
+    const waiting = Array.from({ length: 50 }, () => fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`))
+    await eventually(() => expect(server.context.hub.channels.get('x')?.readers.size).toBe(50))
+    await turns(20)
+    const { read } = driver.calls
+    await channel.publish(2)
+    const batches = await Promise.all(waiting.map(async answer => (await answer).json() as Promise<SSEBatch>))
+    expect(new Set(batches.map(({ position, messages }) => `${position} ${messages.length}`))).toEqual(new Set([`${epoch}.2 1`]))
+    expect(driver.calls.read - read).toBeLessThan(3)
+  })
+
+  it('a gap, more messages and an end come one after the other, and none is lost', async () => {
+    const channel = server.channel<number>('x')
+    const { url } = server
+    let position = `${await publish(2)}.2`
+    const seen: unknown[] = []
+    const polling = (async () => {
+      for (let ended = false; !ended;) {
+        const batch = await (await fetch(`${url}/c/x?transport=poll&position=${position}`)).json() as SSEBatch
+        seen.push(...batch.gap ? [batch.gap.reason] : [], ...batch.messages.map(({ data }) => data), ...batch.ended ? [batch.error?.code] : [])
+        ;({ position, ended } = batch)
+      }
+    })()
+    await eventually(() => expect(server.context.hub.size).toBe(1))
+    await channel.delete()
+    await Promise.all([7, 8, 9].map(data => channel.publish(data)))
+    await channel.fail(new SSEError('BROKEN', 'It broke.'))
+    await polling
+    expect(seen).toEqual(['epoch', 7, 8, 9, 'BROKEN'])
+  })
+
   it('a shutdown does not make it wait, nor lose its place', async () => {
     const epoch = await publish(1)
     const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
@@ -358,7 +400,8 @@ describe('when the driver cannot be reached', () => {
     expect(reader.data).toEqual([1, 3])
   })
 
-  it('a reader that must ask the log waits until it is back, is told nothing, and it is logged once', async () => {
+  /** A channel whose reader must ask the log for what follows, and the driver is gone when it does. */
+  async function farBehind(): Promise<Channel<string>> {
     const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
     for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
     let reads = 0
@@ -368,6 +411,11 @@ describe('when the driver cannot be reached', () => {
       if (++reads === 3) driver.fail('all')
       return read(...args)
     }
+    return channel
+  }
+
+  it('a reader that must ask the log waits until it is back, is told nothing, and it is logged once', async () => {
+    await farBehind()
     await using reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(1))
     expect(reader.data.length).toBeLessThan(100)
@@ -378,18 +426,74 @@ describe('when the driver cannot be reached', () => {
     expect(server.reported).toHaveLength(1)
   })
 
+  it('`subscribe` waits until it is back as a stream does, and it is logged once', async () => {
+    const channel = await farBehind()
+    const seen: number[] = []
+    const subscribed = (async () => {
+      for await (const { data } of channel.subscribe({ after: 'start' })) {
+        seen.push(Number.parseInt(data))
+        if (seen.length === 100) return 'all'
+      }
+    })()
+    await eventually(() => expect(driver.failed).toBeGreaterThan(1))
+    expect(seen.length).toBeLessThan(100)
+    driver.heal()
+    expect(await subscribed).toBe('all')
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+    expect(server.reported).toEqual([expect.objectContaining({ code: 'DRIVER_UNAVAILABLE' })])
+    expect(server.left()).toEqual(NOTHING)
+  })
+
+  it.each(['its signal', 'return()', 'a shutdown'])('`subscribe` that waits for the driver ends with %s, and leaves nothing', async (how) => {
+    const channel = await farBehind()
+    const controller = new AbortController()
+    const iterator = channel.subscribe({ after: 'start', signal: controller.signal })[Symbol.asyncIterator]()
+    let { failed } = driver
+    let id: string | undefined
+    const end = (async () => {
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) id = next.value.id
+    })()
+    await eventually(() => expect(driver.failed).toBeGreaterThan(failed))
+    if (how === 'its signal') controller.abort()
+    else if (how === 'return()') await iterator.return!()
+    else void server.context.close()
+    if (how === 'a shutdown') await expect(end).rejects.toMatchObject({ code: 'SHUTTING_DOWN', message: expect.stringContaining(id!) })
+    else expect(await end).toBeUndefined()
+    expect([server.left(), getEventListeners(controller.signal, 'abort')]).toEqual([NOTHING, []])
+    ;({ failed } = driver)
+    await turns(5)
+    expect(driver.failed).toBe(failed)
+  })
+
+  it('`subscribe` that cannot begin rejects, and leaves nothing on its signal', async () => {
+    driver.fail('all')
+    const controller = new AbortController()
+    await expect(server.channel('x').subscribe({ signal: controller.signal })[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    expect([server.left(), getEventListeners(controller.signal, 'abort')]).toEqual([NOTHING, []])
+  })
+
+  it('a poll that waits, and whose messages only the log has, gets 503 and loses nothing', async () => {
+    const epoch = await publish(1)
+    const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
+    await eventually(() => expect([server.left().channels, driver.calls.read]).toEqual([1, 3]))
+    driver.fail('read')
+    // More than is kept in memory.
+    const long = 'x'.repeat(600_000)
+    await driver.append('x', [2, 3, 4].map(n => ({ data: JSON.stringify(n + long) })), { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
+    const response = await waiting
+    expect([response.status, await response.json()]).toEqual([503, { type: 'pending', message: expect.stringContaining('cannot be reached'), retryMs: expect.any(Number) }])
+    expect(server.left()).toEqual(NOTHING)
+    driver.heal()
+    const first = await batch(`&position=${epoch}.1`)
+    const rest = await batch(`&position=${first.position}`)
+    expect([...first.messages, ...rest.messages].map(({ data }) => Number.parseInt(data as string))).toEqual([2, 3, 4])
+  })
+
   it('a reader that waits for the driver and leaves meanwhile leaves nothing', async () => {
     const clock = new MovingClock()
     clock.install()
     onTestFinished(() => clock.uninstall())
-    const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
-    for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
-    let reads = 0
-    const { read } = driver
-    driver.read = (...args) => {
-      if (++reads === 3) driver.fail('all')
-      return read(...args)
-    }
+    await farBehind()
     const reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(0))
     // It asks again as long as it is there.

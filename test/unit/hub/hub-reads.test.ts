@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ChannelReader } from '../../../src/runtime/server/hub/channel-reader'
+import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { readChannel } from '../../../src/runtime/server/channel/read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { LogDriver, LogNotice, LogPage } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub/hub'
+import { Pull } from '../../../src/runtime/server/hub/pull'
 import { RecentMemory } from '../../../src/runtime/server/hub/recent-memory'
 import type { PositionRequest } from '../../../src/runtime/shared/position'
 import { parsePosition } from '../../../src/runtime/shared/position'
@@ -158,9 +159,9 @@ describe('a channel that moves while it is read', () => {
       return inner(name, after, { ...limit, messages: 1 }, seen)
     }
     void hubDriver.refresh()
-    await eventually(() => expect(reader.hasNews).toBe(true), 2_000)
-    const woken = new Promise<void>(resolve => reader.wake = resolve)
-    await Promise.race([woken, turns(50).then(() => Promise.reject(new Error('The reader was not woken.')))])
+    let step: ReaderStep | undefined
+    void new Pull(reader).next().then(next => step = next)
+    await eventually(() => expect(step).toMatchObject({ type: 'messages' }), 2_000)
     stop = true
     reader.close()
   })

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runtime/server/drivers/types'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub/hub'
+import { Pull } from '../../../src/runtime/server/hub/pull'
 import { RecentMemory } from '../../../src/runtime/server/hub/recent-memory'
 import { RecentMessages } from '../../../src/runtime/server/hub/recent-messages'
 import { formatPosition, parsePositionRequest } from '../../../src/runtime/shared/position'
@@ -15,6 +16,7 @@ import { chaosDriver } from '../../support/drivers'
 import { collected } from '../../support/garbage'
 import { createRandom, turns } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
+import { VirtualClock } from '../../support/virtual-clock'
 
 const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const keep = (maxMessages: number) => ({ maxMessages, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
@@ -309,12 +311,8 @@ describe('hub: subscriptions', () => {
     await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
     acknowledged.resolve()
     const reader = await coming
-    const woken = new Promise<void>(resolve => reader.wake = () => {
-      if (reader.hasNews) resolve()
-    })
     expect(dataOf(await drain(reader))).toEqual([1])
-    await woken
-    expect(dataOf(await drain(reader))).toEqual([2, 3])
+    expect(dataOf([(await new Pull(reader).next())!])).toEqual([2, 3])
     reader.close()
   })
 
@@ -353,9 +351,7 @@ describe('hub: a driver that goes away and comes back', () => {
     await inner.append('c', [{ data: '1' }], keep(10))
     const reader = await hub.reader('c', undefined, 'start')
     expect(dataOf(await drain(reader))).toEqual([1])
-    const woken = new Promise<void>(resolve => reader.wake = () => {
-      if (reader.hasNews) resolve()
-    })
+    const woken = new Pull(reader).next()
     driver.fail('all')
     if (what === 'end') await inner.finish('c', {}, keep(10))
     if (what === 'epoch') await inner.remove('c')
@@ -365,8 +361,8 @@ describe('hub: a driver that goes away and comes back', () => {
     await turns(2)
     expect(driver.failed).toBeGreaterThan(0)
     driver.heal()
-    await woken
-    const steps = await drain(reader)
+    const steps = [(await woken)!]
+    if (what !== 'end') steps.push(...await drain(reader))
     if (what === 'end') expect(steps).toEqual([{ type: 'end' }])
     else if (what === 'epoch') expect(dataOf(steps)).toEqual([{ type: 'gap', gap: expect.objectContaining({ reason: 'epoch', missed: null }) }, 2, 3])
     else expect(dataOf(steps)).toEqual([2, 3])
@@ -374,7 +370,13 @@ describe('hub: a driver that goes away and comes back', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('keeps the position of a reader whose read failed', async () => {
+  it('keeps the position of a reader whose read failed, reports it once, and repeats it until the driver is back', async () => {
+    const clock = new VirtualClock()
+    clock.install()
+    onTestFinished(() => {
+      vi.unstubAllGlobals()
+      vi.restoreAllMocks()
+    })
     const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
     // More than what is read when the channel is opened.
@@ -385,11 +387,35 @@ describe('hub: a driver that goes away and comes back', () => {
     driver.fail('all')
     expect(await reader.step()).toMatchObject({ type: 'messages' })
     expect(reader.offset).toBe(2)
-    await expect(reader.step()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    expect(reader.offset).toBe(2)
+    const pull = new Pull(reader)
+    expect(await pull.next()).toMatchObject({ type: 'unreachable', error: { code: 'DRIVER_UNAVAILABLE' } })
+    const next = pull.next()
+    const { failed } = driver
+    await clock.advance(60_000)
+    // The reader and its channel: after one to two seconds each.
+    expect(driver.failed - failed).toSatisfy(repeats => repeats > 55 && repeats < 130)
+    expect([reader.step(), reader.offset]).toEqual([undefined, 2])
     driver.heal()
-    expect(dataOf(await drain(reader))).toEqual([3 + long, 4 + long])
-    reader.close()
+    await clock.advance(2_000)
+    expect(dataOf([(await next)!])).toEqual([3 + long])
+    // Another outage is another report.
+    driver.fail('all')
+    expect(await pull.next()).toMatchObject({ type: 'unreachable' })
+    driver.heal()
+    const last = pull.next()
+    await clock.advance(500)
+    expect(dataOf([(await last)!])).toEqual([4 + long])
+    // A reader that is closed during an outage leaves nothing.
+    const behind = await hub.reader('c', { kind: 'count', offset: 2 }, 'start')
+    driver.fail('all')
+    expect(await behind.step()).toMatchObject({ type: 'unreachable' })
+    behind.close()
+    const waits = pull.next()
+    pull.close()
+    expect([await waits, await pull.next()]).toEqual([undefined, undefined])
+    const { failed: until } = driver
+    await clock.advance(60_000)
+    expect([driver.failed - until, hub.size, clock.pending]).toEqual([0, 0, 0])
   })
 })
 

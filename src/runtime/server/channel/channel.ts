@@ -100,9 +100,9 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
   }
 
-  subscribe({ after, signal, onGap }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
+  subscribe({ after, ...options }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
     const request = after === undefined ? undefined : parseAfter(after)
-    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), this.context.closing, signal, onGap)
+    return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), this.context, options)
   }
 
   async info(): Promise<SSEChannelInfo> {

@@ -1,10 +1,8 @@
 import type { SSERetention } from '../options'
-
-/** How many channels are remembered. */
-const MAX_CHANNELS = 1_000
+import { BoundedMap } from '../lib/bounded-map'
 
 /** What writers of this process have named, by channel, and whether the developer was warned of it. */
-const named = new Map<string, { retention: Partial<SSERetention>, warned: boolean }>()
+const named = new BoundedMap<string, { retention: Partial<SSERetention>, warned: boolean }>({ limit: 1_000 })
 
 /**
  * Warns the developer, once of each channel, when two writers name different retentions: each write changes what the channel keeps. For
@@ -19,7 +17,6 @@ export function warnOfRetention(channel: string, retention: Partial<SSERetention
   }
   Object.assign(known.retention, retention)
   named.set(channel, known)
-  if (named.size > MAX_CHANNELS) named.delete(named.keys().next().value!)
 }
 
 /** A channel that is deleted has no retention of its own any more. */

@@ -2,13 +2,15 @@ import { formatPosition } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
 import { SSEError } from '../../shared/errors'
 import { follow } from '../../shared/abort'
-import type { SSEGap } from '../../shared/protocol'
+import type { SSEBatch, SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
-import type { SSEReadResult } from './types'
+import type { SSEContext } from '../context/context'
+import type { SSEReadResult, SSESubscribeOptions } from './types'
 import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
 import type { ChannelReader } from '../hub/channel-reader'
+import { Pull } from '../hub/pull'
 import { firstGuess, locate } from '../hub/locate'
 import type { ReplayStart } from '../hub/locate'
 
@@ -19,8 +21,19 @@ const READ_BYTES = 1_048_576
 /** Reads until the answer is an empty page: a log that changed its epoch before each of them will do so again. */
 const MAX_READS = 3
 
+/** {@link SSEReadResult} with the messages as the log has them: JSON that is not parsed. */
+export interface ChannelPage extends Omit<SSEReadResult<unknown>, 'messages'> {
+  epoch: string
+  entries: readonly LogEntry[]
+}
+
 /** One page after a position, without waiting and without a subscription. */
-export async function readChannel<T>(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<SSEReadResult<T>> {
+export async function readChannel<T>(...args: Parameters<typeof readPage>): Promise<SSEReadResult<T>> {
+  const { epoch, entries, ...rest } = await readPage(...args)
+  return { messages: entries.map(entry => toMessage<T>(epoch, entry)), ...rest }
+}
+
+export async function readPage(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<ChannelPage> {
   let after = firstGuess(request, from)
   let page: LogPage
   let start: ReplayStart
@@ -36,12 +49,20 @@ export async function readChannel<T>(driver: LogDriver, name: string, request: P
   const last = entries?.at(-1)?.offset ?? start.offset
   const ended = page.closing !== null && last >= page.last
   return {
-    messages: (entries ?? []).map(entry => toMessage<T>(page.epoch, entry)),
+    epoch: page.epoch,
+    entries: entries ?? [],
     position: formatPosition(page.epoch, last),
     ended,
     gap: start.gap,
     ...ended && page.closing?.error && { error: page.closing.error },
   }
+}
+
+/** JSON of an {@link SSEBatch}. Data is JSON in the log and goes in as it is: parsing and printing it again would be most of the cost of a poll. */
+export function encodeBatch({ epoch, entries, ...rest }: ChannelPage, pollMs: SSEBatch['pollMs']): string {
+  const messages = entries.map(({ offset, event, data }) =>
+    `{"id":${JSON.stringify(formatPosition(epoch, offset))},${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`)
+  return `{"type":"batch","messages":[${messages.join()}],${JSON.stringify({ ...rest, pollMs }).slice(1)}`
 }
 
 /** The part of a page that follows `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
@@ -53,11 +74,11 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
 }
 
 /** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
-export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, signal?: AbortSignal, onGap?: (gap: SSEGap) => void): AsyncIterable<SSEMessage<T>> {
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
       const left = follow(signal)
-      const messages = pull<T>(open, closing, left, onGap)
+      const messages = pull<T>(open, context, left, onGap)
       return {
         next: () => messages.next(),
         return: () => {
@@ -70,26 +91,19 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, closing:
   }
 }
 
-async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }: Pick<SSEContext, 'closing' | 'report'>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
   const { signal } = left
-  let reader: ChannelReader | undefined
-  let news = Promise.withResolvers<void>()
-  const stop = () => news.resolve()
+  let pulled: Pull | undefined
+  const stop = () => pulled?.close()
   signal.addEventListener('abort', stop)
   const release = whenAborted(closing, stop)
   try {
     if (signal.aborted) return
-    reader = await open()
-    reader.wake = stop
-    while (!signal.aborted) {
-      // To end as a complete channel does would be a lie.
-      if (closing.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
-      const step = await reader.step()
-      switch (step?.type) {
-        case undefined:
-          await news.promise
-          news = Promise.withResolvers()
-          break
+    const reader = await open()
+    pulled = new Pull(reader)
+    if (signal.aborted || closing.aborted) stop()
+    for (let step = await pulled.next(); step; step = await pulled.next()) {
+      switch (step.type) {
         case 'messages':
           for (const entry of step.run.entries) {
             if (signal.aborted) return
@@ -100,15 +114,20 @@ async function* pull<T>(open: () => Promise<ChannelReader>, closing: AbortSignal
           if (!onGap) throw gapError(step.gap)
           onGap(step.gap)
           break
+        case 'unreachable':
+          report(step.error, 'driver')
+          break
         case 'error':
           throw new SSEError(step.error.code, step.error.message, step.error)
         case 'end':
           return
       }
     }
+    // To end as a complete channel does would be a lie.
+    if (!signal.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
   }
   finally {
-    reader?.close()
+    stop()
     release()
     // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
     left.abort()

@@ -126,7 +126,7 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
   read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
   /**
    * The messages after a position, and then new ones as they come, until the channel ends. Throws the error of a failed channel,
-   * and `SHUTTING_DOWN` when the server shuts down.
+   * `SHUTTING_DOWN` when the server shuts down, and `DRIVER_UNAVAILABLE` where it cannot begin. It outlives a later outage, as streams do.
    */
   subscribe(options?: SSESubscribeOptions): AsyncIterable<SSEMessage<T>>
   info(): Promise<SSEChannelInfo>

@@ -10,6 +10,7 @@ import type { LogState } from '../drivers/types'
 import type { SSEHooks } from '../insight/hooks'
 import type { ResponseSink } from '../http/sink'
 import { readStats } from '../context/stats'
+import { BoundedMap } from '../lib/bounded-map'
 import { afterTick } from '../lib/tick'
 import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './types'
 
@@ -47,8 +48,8 @@ export function startCursor(): DevtoolsCursor {
 export class Recorder {
   readonly #open = new Map<H3Event, Seen>()
   readonly #closed: DevtoolsConnection[] = []
-  readonly #channels = new Set<string>()
-  readonly #publishedAt = new Map<string, number>()
+  readonly #channels = new BoundedMap<string, true>({ limit: MAX_CHANNELS })
+  readonly #publishedAt = new BoundedMap<string, number>({ limit: MAX_TIMES })
   readonly #log: DevtoolsLogItem[] = []
   /** Items that were ever logged. */
   #logged = 0
@@ -61,7 +62,7 @@ export class Recorder {
     'sse:open': ({ event, channel, position, resumed }) => {
       const seen = this.#open.get(event)
       if (seen) Object.assign(seen, { channel, position: seen.position ?? position })
-      if (channel) this.#know(channel)
+      if (channel) this.#channels.set(channel, true)
       this.#write('open', pathWithoutSecret(event.path), { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
     },
     'sse:close': ({ event, path, reason, code, durationMs, messages, bytes }) => {
@@ -74,9 +75,8 @@ export class Recorder {
       this.#write('close', path, { text: `${reason}${code ? ` ${code}` : ''}, ${messages} messages in ${(durationMs / 1_000).toFixed(1)} s` })
     },
     'sse:publish': ({ channel, id }) => {
-      this.#know(channel)
+      this.#channels.set(channel, true)
       this.#publishedAt.set(`${id} ${channel}`, Date.now())
-      if (this.#publishedAt.size > MAX_TIMES) this.#publishedAt.delete(this.#publishedAt.keys().next().value!)
     },
     'sse:gap': ({ channel, gap: { reason, missed, position }, transport }) => {
       this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
@@ -124,7 +124,7 @@ export class Recorder {
     const log = this.#log.slice(Math.max(0, this.#log.length - (this.#logged - cursor.log)))
     const next: DevtoolsCursor = { log: this.#logged, channels: new Map() }
     // The last used of those that nobody reads, and what is read, as far as there is room.
-    const names = [...new Set([...context.hub.channels.keys(), ...this.#channels].reverse())].slice(0, MAX_CHANNELS)
+    const names = [...new Set([...context.hub.channels.keys(), ...this.#channels.keys()].reverse())].slice(0, MAX_CHANNELS)
     const channels = (await Promise.all(names.map(name => this.#channel(context, name, cursor, next, log)))).filter(channel => channel !== undefined)
     // Only now: what a driver that is away could not tell is told by the next.
     Object.assign(cursor, next)
@@ -152,13 +152,6 @@ export class Recorder {
       }
     }
     return { name: where, readers: hub.channels.get(name)?.readers.size ?? 0, epoch: shownEpoch, lastOffset: last, messages: last - first + 1, state: stateOf(closing, lease) }
-  }
-
-  #know(channel: string): void {
-    // The one that was used longest ago is forgotten first.
-    this.#channels.delete(channel)
-    this.#channels.add(channel)
-    if (this.#channels.size > MAX_CHANNELS) this.#channels.delete(this.#channels.values().next().value!)
   }
 
   #write(kind: DevtoolsLogItem['kind'], where: string, { id, event, text }: { id?: string, event?: string, text: string }): void {

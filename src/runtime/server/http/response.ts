@@ -51,16 +51,17 @@ export function sendNothing(event: H3Event): null {
   return null
 }
 
-export function sendJson<T>(event: H3Event, body: T, headers?: OwnHeaders): T {
+/** Answers with JSON text. What it returns is what the handler must return. */
+export function sendJson(event: H3Event, json: string, headers?: OwnHeaders): string {
   setHeaders(event, answerHeaders(BATCH_HEADERS, sentHeaderOf(event, 'vary'), headers))
-  return body
+  return json
 }
 
 /** 503, with the delay twice: in `Retry-After`, which every client knows, in whole seconds, and in the body, exactly. */
-export function sendPending(event: H3Event, message: string, retryMs: number): SSEPending {
+export function sendPending(event: H3Event, message: string, retryMs: number): string {
   setStatus(event, 503)
   setRetryAfter(event, retryMs)
-  return sendJson(event, { type: 'pending', message, retryMs })
+  return sendJson(event, JSON.stringify({ type: 'pending', message, retryMs } satisfies SSEPending))
 }
 
 /** In whole seconds, as the standard has it. Also for errors, which keep the headers that were set. */

@@ -4,8 +4,11 @@ import { formatPosition } from '../../shared/position'
 import type { SSEGap } from '../../shared/protocol'
 import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { LogState } from '../drivers/types'
+import { retryDelayMs } from '../lib/retry'
+import { processTimeout } from '../lib/tick'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT } from './page-limit'
+import { READ_RETRY } from './rereads'
 import { Run } from './run'
 import { gapBehind } from './locate'
 import type { locate } from './locate'
@@ -15,6 +18,8 @@ export type ReaderStep
     | { type: 'gap', gap: SSEGap }
     | { type: 'end' }
     | { type: 'error', error: SSEPublicError }
+    /** The driver cannot be reached. Reported once in an outage: the reader repeats its read, and wakes its owner. */
+    | { type: 'unreachable', error: unknown }
 
 /** One reader's place in a channel. It is pulled, and keeps nothing but its position. */
 export class ChannelReader {
@@ -29,8 +34,10 @@ export class ChannelReader {
 
   #life = 0
   #closed = false
-  /** Whether its last read failed. */
-  #failed = false
+  /** Reads that have failed since its last step. */
+  #failures = 0
+  /** The next repeat of a read that failed. */
+  #retry?: ReturnType<typeof setTimeout>
   /** Read already: when it began, or along with a gap. */
   #opening?: Run
 
@@ -51,12 +58,6 @@ export class ChannelReader {
     return !this.gap && closing !== null && this.#life === life && this.offset >= last
   }
 
-  /** Whether {@link step} has something. */
-  get hasNews(): boolean {
-    const { closing, life, last } = this.channel
-    return this.gap !== null || this.#life !== life || this.offset < last || closing !== null
-  }
-
   /** How the channel ended, if it has. */
   get closing(): LogState['closing'] {
     return this.channel.closing
@@ -73,7 +74,7 @@ export class ChannelReader {
 
   /**
    * What comes next: now, or after the log was asked, or nothing (`wake` is called then). The position has moved behind
-   * it when this returns. Rejects when the driver cannot be reached; the position has not moved then. A closed reader has nothing.
+   * it when this returns, unless the driver cannot be reached. Never rejects. One call at a time. A closed reader has nothing.
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
@@ -82,7 +83,8 @@ export class ChannelReader {
     if (this.gap) return this.#tell(this.gap)
     if (this.offset < channel.last) {
       const run = channel.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
-      return run ? this.#take(run) : this.#ask()
+      if (run) return this.#take(run)
+      return this.#retry ? undefined : this.#ask()
     }
     if (!this.complete) return undefined
     const { error } = channel.closing!
@@ -94,6 +96,7 @@ export class ChannelReader {
     this.#closed = true
     this.wake = () => {}
     this.#opening = undefined
+    clearTimeout(this.#retry)
     this.onClose()
   }
 
@@ -104,13 +107,24 @@ export class ChannelReader {
     return run?.epoch === this.epoch && run.entries[0]!.offset === this.offset + 1 ? run : undefined
   }
 
+  /** Open connections outlive an outage: a read that failed is repeated until one succeeds, or the reader is closed. */
   async #ask(): Promise<ReaderStep | undefined> {
+    try {
+      return await this.#read()
+    }
+    catch (error) {
+      if (this.#closed) return undefined
+      this.#retry = processTimeout(() => {
+        this.#retry = undefined
+        this.wake()
+      }, retryDelayMs(READ_RETRY, this.#failures))
+      return this.#failures++ === 0 ? { type: 'unreachable', error } : undefined
+    }
+  }
+
+  async #read(): Promise<ReaderStep | undefined> {
     const { channel } = this
-    const repeated = this.#failed
-    // Until it has succeeded.
-    this.#failed = true
-    const page = await channel.readFor({ offset: this.offset, closed: () => this.#closed, repeated })
-    this.#failed = false
+    const page = await channel.readFor({ offset: this.offset, closed: () => this.#closed, repeated: this.#failures > 0 })
     // The reader may have been closed during each read: nothing may be read for it any more.
     if (this.#closed || !page) return undefined
     if (this.#life !== channel.life) return this.step()
@@ -138,11 +152,13 @@ export class ChannelReader {
 
   #take(run: Run): ReaderStep {
     this.offset = run.last
+    this.#failures = 0
     return { type: 'messages', run }
   }
 
   #tell(gap: SSEGap): ReaderStep {
     this.gap = null
+    this.#failures = 0
     this.epoch = gap.position.slice(0, gap.position.lastIndexOf('.'))
     this.offset = Number(gap.position.slice(this.epoch.length + 1))
     return { type: 'gap', gap }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../lib/bounded-map'
 import type { RecentMessages } from './recent-messages'
 
 /**
@@ -8,13 +9,14 @@ const LIMIT_BYTES = 33_554_432
 
 /** The recent messages of a process by channel, in the order in which they were used. */
 export class RecentMemory {
-  readonly #channels = new Map<string, { recent: RecentMessages, bytes: number }>()
-  #bytes = 0
+  readonly #channels: BoundedMap<string, { recent: RecentMessages, bytes: number }>
 
-  constructor(private readonly limitBytes = LIMIT_BYTES) {}
+  constructor(limit = LIMIT_BYTES) {
+    this.#channels = new BoundedMap({ limit, weigh: ({ bytes }) => bytes, onDrop: (_, { recent }) => recent.forget() })
+  }
 
   get bytes(): number {
-    return this.#bytes
+    return this.#channels.weight
   }
 
   get(channel: string): RecentMessages | undefined {
@@ -23,20 +25,12 @@ export class RecentMemory {
 
   /** To be told of each change. What the channel had before is let go of. */
   keep(channel: string, recent: RecentMessages): void {
-    this.delete(channel)
-    const bytes = recent.bytes
-    if (bytes === 0) return
-    this.#channels.set(channel, { recent, bytes })
-    this.#bytes += bytes
-    while (this.#bytes > this.limitBytes && this.#channels.size > 1) {
-      const [oldest, { recent }] = this.#channels.entries().next().value!
-      recent.forget()
-      this.delete(oldest)
-    }
+    const { bytes } = recent
+    if (bytes === 0) this.#channels.delete(channel)
+    else this.#channels.set(channel, { recent, bytes })
   }
 
   delete(channel: string): void {
-    this.#bytes -= this.#channels.get(channel)?.bytes ?? 0
     this.#channels.delete(channel)
   }
 }

@@ -1,5 +1,6 @@
 import { packData } from '../drivers/packed-data'
 import type { LogEntry } from '../drivers/types'
+import { BoundedMap } from '../lib/bounded-map'
 import type { Run } from './run'
 import { cutRun } from './run'
 
@@ -13,7 +14,7 @@ export interface RecentLimit {
  * elsewhere, must not make all of those encode it anew. Those that do not reach the head stay right: whoever comes back to an
  * answer has most of it encoded already. So many are all that a channel may have that is recent, page by page.
  */
-const SHARED_RUNS = 20
+const SHARED_RUNS = { limit: 20 }
 
 /** What an entry takes beside its data, about. */
 const ENTRY_BYTES = 128
@@ -25,7 +26,7 @@ export class RecentMessages {
   #head = 0
   #bytes = 0
   /** By the position before them; the one asked for longest ago comes first. */
-  readonly #shared = new Map<number, Run>()
+  readonly #shared = new BoundedMap<number, Run>(SHARED_RUNS)
   #latest?: { after: number, run: Run }
 
   #last: number
@@ -102,10 +103,7 @@ export class RecentMessages {
     if (this.#latest?.after === after) return this.#latest.run
     const run = this.#shared.get(after) ?? this.#cut(after, maxBytes)
     if (!run) return undefined
-    // Taken out first, so that it becomes the last of the map.
-    this.#shared.delete(after)
     this.#shared.set(after, run)
-    if (this.#shared.size > SHARED_RUNS) this.#shared.delete(this.#shared.keys().next().value!)
     this.#latest = { after, run }
     return run
   }

@@ -1,12 +1,11 @@
-import { spread } from '../lib/jitter'
 import type { ReadGate, ReadReason } from '../lib/read-gate'
+import { retryDelayMs } from '../lib/retry'
 import { processTimeout } from '../lib/tick'
 import type { LogState } from '../drivers/types'
 import { recheckDelayMs } from './recheck'
 
-/** How long until a read that failed is repeated: twice as long each time, up to the maximum. Jittered. */
-const RETRY_MS = 500
-const MAX_RETRY_MS = 2_000
+/** When a read that failed is repeated, for a channel and for a reader alike. */
+export const READ_RETRY = { firstMs: 500, maxMs: 2_000 }
 /** When a process is gone, the others do not look at its channels all at once. At most a sixth of the shortest lease. */
 const LATE_MS = 50
 
@@ -133,10 +132,9 @@ export class Rereads {
     if (this.#stopped) return
     this.#quiet = 0
     clearTimeout(this.#timer)
-    const ms = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** this.#failures++)
     this.#timer = processTimeout(() => {
       this.#timer = undefined
       void this.now('repeat')
-    }, spread(ms))
+    }, retryDelayMs(READ_RETRY, this.#failures++))
   }
 }

@@ -14,13 +14,15 @@ import { encodeEntry } from '../wire/message'
 import type { SSERetention } from '../options'
 import { isForTheLog, publicError } from '../wire/public-error'
 import { Pulse } from '../lib/request-io'
+import { retryDelayMs } from '../lib/retry'
 import { pause } from '../lib/tick'
 
 /** How long a pipe keeps trying a driver that cannot be reached. A run does so for as long as it has its lease. */
 const PATIENCE_MS = 30_000
-/** How long until it is tried again; for an ending twice as long each time, up to the maximum. */
-const RETRY_MS = 200
-const MAX_RETRY_MS = 5_000
+/** How long until an append is tried again: as often all the time, since that time is limited. */
+const APPEND_RETRY_MS = 200
+/** When an ending is tried again, for as long as it takes. */
+const FINISH_RETRY = { firstMs: 200, maxMs: 5_000 }
 /** Random characters of a writer's id: unlike any other that the driver remembers. */
 const WRITER_LENGTH = 16
 
@@ -150,7 +152,7 @@ export class Producer {
           throw this.#refusal = signal.aborted ? signal.reason : error
         }
       }
-      await pause(RETRY_MS, signal)
+      await pause(APPEND_RETRY_MS, signal)
     }
   }
 
@@ -166,14 +168,14 @@ export class Producer {
 
   async #finish(closing: LogClosing): Promise<void> {
     const { context: { driver, over }, init: { channel: { name, retention }, lease } } = this
-    for (let waitMs = RETRY_MS; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
+    for (let failures = 0; ; failures++) {
       try {
         return void await driver.finish(name, closing, retention, lease?.token)
       }
       catch (error) {
         if (over.aborted || !(isUnavailable(error) || await this.#mayHold(error))) throw this.#refusal = error
       }
-      await pause(waitMs, over)
+      await pause(retryDelayMs(FINISH_RETRY, failures), over)
     }
   }
 

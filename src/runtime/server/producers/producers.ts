@@ -14,12 +14,12 @@ import type { ProducerContext, ProducerInit } from './producer'
 import type { SSEPipeSource } from './pump'
 import type { SSEPipeParse } from './event-stream-reader'
 import { REQUESTS_OWN_IO } from '../lib/request-io'
+import { retryDelayMs } from '../lib/retry'
 import { settled } from '../lib/settled'
 import { pause } from '../lib/tick'
 
-/** How long until a lease is asked for again that another process may have without knowing it: twice as long each time, up to the maximum. */
-const FIRST_WAIT_MS = 20
-const MAX_WAIT_MS = 200
+/** When a lease is asked for again that another process may have without knowing it. */
+const ACQUIRE_RETRY = { firstMs: 20, maxMs: 200 }
 /** How long producers that a shutdown has stopped may take to tell their readers. */
 const LAST_WORD_MS = 2_000
 
@@ -172,10 +172,10 @@ export class Producers {
    */
   async #acquire(lease: Lease, anew: boolean, epoch?: string): Promise<LeaseAnswer> {
     const { closing } = this.init
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
+    for (let asked = 0; ; asked++) {
       const answer = await this.#acquireOnce(lease, anew, epoch)
       if (answer.held || !answer.state?.lease?.tentative) return answer
-      await pause(waitMs, closing)
+      await pause(retryDelayMs(ACQUIRE_RETRY, asked), closing)
       if (closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     }
   }
@@ -205,7 +205,7 @@ export class Producers {
       catch (error) {
         if (!hasCode(error, 'DRIVER_UNAVAILABLE')) throw error
       }
-      await pause(MAX_WAIT_MS, over)
+      await pause(ACQUIRE_RETRY.maxMs, over)
     }
   }
 

@@ -1,5 +1,5 @@
 import type { PositionRequest } from '../../shared/position'
-import type { SSEBatch } from '../../shared/protocol'
+import type { SSEGap } from '../../shared/protocol'
 import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
@@ -13,9 +13,12 @@ import { RunChannel } from './resumable'
 import { spread } from '../lib/jitter'
 import type { ResolvedHandlerOptions } from '../options'
 import { parsePosition } from '../../shared/position'
-import { readChannel } from '../channel/read'
+import type { ChannelPage } from '../channel/read'
+import { encodeBatch, readPage } from '../channel/read'
+import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
+import { Pull } from '../hub/pull'
 
-/** The most messages in one answer; the next poll gets more at once. */
+/** The most messages that one read of the log answers with; the next poll gets more at once. */
 const BATCH_MESSAGES = 1_000
 
 export interface PollRequest {
@@ -28,6 +31,12 @@ export interface PollRequest {
   signal: AbortSignal
 }
 
+/** One answer of the poll transport, as {@link encodeBatch} has it, and the gap in it. */
+export interface PollAnswer {
+  json: string
+  gap: SSEGap | null
+}
+
 /** Answers a poll of a channel, which a connection that never opens stands for: it says when the client leaves. */
 export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
@@ -36,10 +45,10 @@ export async function answerPoll({ event, options, context, request }: Exchange,
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {
     const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
-    const batch = await pollChannel(context, channel, options, poll).finally(gone)
+    const { json, gap } = await pollChannel(context, channel, options, poll).finally(gone)
     if (connection.life.isOver) return null
-    if (batch.gap) context.insight.onGap(channel.name, batch.gap, 'poll')
-    return sendJson(event, batch, options.headers)
+    if (gap) context.insight.onGap(channel.name, gap, 'poll')
+    return sendJson(event, json, options.headers)
   }
   finally {
     over()
@@ -49,23 +58,17 @@ export async function answerPoll({ event, options, context, request }: Exchange,
 }
 
 /** One answer of the poll transport: what follows the position, or, if nothing does yet, what comes within the wait. */
-export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<SSEBatch> {
+export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<PollAnswer> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
-  const first = await readChannel(driver, channel.name, position, from, BATCH_MESSAGES)
-  if (wait === 0 || first.messages.length || first.ended || first.gap || signal.aborted) return toBatch(first, options)
+  const first = await readPage(driver, channel.name, position, from, BATCH_MESSAGES)
+  if (wait === 0 || first.entries.length || first.ended || first.gap || signal.aborted) return answer(first, options)
 
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
   // The reader begins where the page ended, so that what came in between is not missed.
   const reader = await hub.reader(channel.name, here, 'now')
-  try {
-    await news(reader, wait, signal, closing)
-  }
-  finally {
-    reader.close()
-  }
-  // Nobody takes the answer; or the driver closes with the process: a memory driver, for one, would find an empty channel now.
-  if (signal.aborted || closing.aborted) return toBatch(first, options)
-  return toBatch(await readChannel(driver, channel.name, here, 'now', BATCH_MESSAGES), options)
+  const step = await stepWithin(wait, reader, signal, closing)
+  if (step?.type === 'unreachable') throw step.error
+  return answer(step ? pageOf(step, reader) : first, options)
 }
 
 /** The error for a source that cannot be polled, since what it sends is kept nowhere. */
@@ -73,26 +76,37 @@ export function notPollable(): SSEError {
   return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
 
-/** Resolves when the reader has something, the time is up, the client has left, or the server shuts down. */
-async function news(reader: { offset: number, wake: () => void, hasNews: boolean }, waitMs: number, left: AbortSignal, closing: AbortSignal): Promise<void> {
-  if (reader.hasNews || left.aborted || closing.aborted) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, waitMs)
-  const done = () => resolve()
-  left.addEventListener('abort', done)
-  const release = whenAborted(closing, done)
-  reader.wake = () => {
-    if (reader.hasNews) resolve()
-  }
-  await promise
-  // Here and not where it was resolved: that may be another request, which has no say in the timers of this one.
+/** The reader's next step, or nothing when the time is up, the client has left, or the server shuts down. Closes the reader. */
+async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSignal, closing: AbortSignal): Promise<ReaderStep | undefined> {
+  const pull = new Pull(reader)
+  const stop = () => pull.close()
+  if (left.aborted || closing.aborted) stop()
+  const timer = setTimeout(stop, waitMs)
+  left.addEventListener('abort', stop)
+  const release = whenAborted(closing, stop)
+  const step = await pull.next()
+  // Here and not where the wait was ended: that may be another request, which has no say in the timers of this one.
   clearTimeout(timer)
-  left.removeEventListener('abort', done)
+  left.removeEventListener('abort', stop)
   release()
+  stop()
+  return step
 }
 
-function toBatch(result: Awaited<ReturnType<typeof readChannel>>, { pollWaitMs, retryMs }: ResolvedHandlerOptions): SSEBatch {
+/** A step as a page. What follows it is for the next poll, which comes at once. */
+function pageOf(step: ReaderStep, { epoch, position, complete, closing }: ChannelReader): ChannelPage {
+  return {
+    epoch,
+    entries: step.type === 'messages' ? step.run.entries : [],
+    position,
+    ended: complete,
+    gap: step.type === 'gap' ? step.gap : null,
+    ...complete && closing?.error && { error: closing.error },
+  }
+}
+
+function answer(page: ChannelPage, { pollWaitMs, retryMs }: ResolvedHandlerOptions): PollAnswer {
   // A server that does not wait must make the client wait, or it would ask again at once, for ever.
-  const pollMs = pollWaitMs === 0 && result.messages.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
-  return { type: 'batch', ...result, pollMs }
+  const pollMs = pollWaitMs === 0 && page.entries.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
+  return { json: encodeBatch(page, pollMs), gap: page.gap }
 }

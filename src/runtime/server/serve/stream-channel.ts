@@ -7,12 +7,7 @@ import { startOnChannel } from './position'
 import { RunChannel } from './resumable'
 import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
-import { processTimeout } from '../lib/tick'
 import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
-import { spread } from '../lib/jitter'
-
-/** How long until a driver that could not be reached is asked again. Jittered: thousands of readers must not ask in step. */
-const RETRY_MS = 500
 
 /** Opens the stream of a channel where the request asked to begin. Resolves with what to answer where there is nothing to stream. */
 export async function startChannel({ event, context, request }: Exchange, channel: Channel, connection: Connection): Promise<unknown> {
@@ -48,8 +43,6 @@ function streamChannel(connection: Connection, reader: ChannelReader, context: P
 /** A class and not a handful of closures: there is one for each reader. */
 class ChannelStream {
   #busy = false
-  #failing = false
-  #retry?: ReturnType<typeof setTimeout>
 
   constructor(
     private readonly connection: Connection,
@@ -73,29 +66,15 @@ class ChannelStream {
     }
   }
 
-  readonly close = (): void => {
-    clearTimeout(this.#retry)
-    this.reader.close()
-  }
+  readonly close = (): void => this.reader.close()
 
   #ask(step: Promise<ReaderStep | undefined>): void {
-    const { connection, context } = this
     this.#busy = true
-    step.then((next) => {
-      this.#busy = this.#failing = false
-      if (connection.closed) return
+    void step.then((next) => {
+      this.#busy = false
+      if (this.connection.closed) return
       if (next) this.#send(next)
       this.pump()
-    }, (error) => {
-      if (connection.closed) return
-      // Once for all attempts: a driver that is away for an hour would fill the log.
-      if (!this.#failing) connection.run(() => context.report(error, 'driver'))
-      this.#failing = true
-      // Open connections stay open while the driver is away; the position has not moved.
-      this.#retry = processTimeout(() => {
-        this.#busy = false
-        this.pump()
-      }, spread(RETRY_MS))
     })
   }
 
@@ -106,6 +85,7 @@ class ChannelStream {
       case 'gap':
         connection.writeNow(encodeControl({ type: 'gap', ...step.gap }, step.gap.position))
         return connection.run(() => this.context.insight.onGap(this.reader.name, step.gap, 'stream'))
+      case 'unreachable': return connection.run(() => this.context.report(step.error, 'driver'))
       case 'error': return connection.fail(step.error)
       case 'end': return void connection.close()
     }

@@ -1,5 +1,6 @@
 import { createEpoch } from '../../../shared/position'
 import type { LogRetention } from '../../options'
+import { BoundedMap } from '../../lib/bounded-map'
 import { afterTick } from '../../lib/tick'
 import { channelEnded } from '../channel-ended'
 import { leaseLost } from '../lease-lost'
@@ -72,7 +73,7 @@ export interface RedisAppendsInit {
  */
 export class RedisAppends {
   /** For each channel that this process has published to: what Redis must not fall behind. */
-  readonly answered = new Map<string, Answered>()
+  readonly answered = new BoundedMap<string, Answered>({ limit: MAX_ANSWERED_CHANNELS })
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
   #number = 0
@@ -155,7 +156,7 @@ export class RedisAppends {
       const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
-      this.#remember(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
+      this.answered.set(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
       const first = Number(offsets[0])
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
     }
@@ -165,12 +166,6 @@ export class RedisAppends {
       link.gaveUp(error)
       throw unavailable(error)
     }
-  }
-
-  #remember(channel: string, answered: Answered): void {
-    this.answered.delete(channel)
-    this.answered.set(channel, answered)
-    if (this.answered.size > MAX_ANSWERED_CHANNELS) this.answered.delete(this.answered.keys().next().value!)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { behindOneListener } from '../../../lib/one-listener'
+import { retryDelayMs } from '../../../lib/retry'
 import { unref } from '../../../lib/tick'
 import { unavailable } from '../errors'
 
@@ -22,7 +23,7 @@ export const RETRY_MS = 20
  */
 export const ANSWER_FACTOR = 0.8
 
-const MAX_RECONNECT_MS = 500
+const RECONNECT = { firstMs: 40, maxMs: 500 }
 /** A client that has given up has tried before: its next delay is as for this attempt (160 ms). */
 const GIVEN_UP_ATTEMPT = 3
 
@@ -44,9 +45,9 @@ export function redisSettings(timeoutMs: number, role: RedisRole): RedisOptions 
   }
 }
 
-/** Exponential, at most half a second, jittered, so that the processes of an application do not come back together. */
+/** For ioredis: `attempt` is 1 after the first failure. */
 export function reconnectDelayMs(attempt: number): number {
-  return Math.min(MAX_RECONNECT_MS, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)
+  return retryDelayMs(RECONNECT, attempt - 1)
 }
 
 /**

@@ -1,0 +1,50 @@
+export interface BoundedMapInit<Key, Value> {
+  /** What the values weigh together at most. The newest stays whatever it weighs. */
+  limit: number
+  /** Weight of a value, 0 or more, the same for as long as the value is here. Default: 1, so that `limit` counts entries. */
+  weigh?(value: Value): number
+  /** Called with each entry that is dropped because of the limit, after it has left the map. */
+  onDrop?(key: Key, value: Value): void
+}
+
+/** A map that drops the entry that was set longest ago when a new one goes beyond its limit. To set a key again makes it the newest. */
+export class BoundedMap<Key, Value> extends Map<Key, Value> {
+  #weight = 0
+
+  constructor(private readonly init: BoundedMapInit<Key, Value>) {
+    super()
+  }
+
+  /** What the values weigh together. */
+  get weight(): number {
+    return this.#weight
+  }
+
+  override set(key: Key, value: Value): this {
+    this.delete(key)
+    super.set(key, value)
+    this.#weight += this.#weigh(value)
+    while (this.#weight > this.init.limit && this.size > 1) {
+      const [oldest, dropped] = this.entries().next().value!
+      this.delete(oldest)
+      this.init.onDrop?.(oldest, dropped)
+    }
+    return this
+  }
+
+  override delete(key: Key): boolean {
+    const value = this.get(key)
+    if (!super.delete(key)) return false
+    this.#weight -= this.#weigh(value!)
+    return true
+  }
+
+  override clear(): void {
+    super.clear()
+    this.#weight = 0
+  }
+
+  #weigh(value: Value): number {
+    return this.init.weigh?.(value) ?? 1
+  }
+}
