@@ -6,11 +6,13 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 
 /** The context of a process, which is one for each instance of the module: each test has its own. The framework's runtime config is all that is not the real one. */
 
-vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => ({ sse: { shutdownMs: 200 } }), isCachedByRule: () => false }))
+const config = vi.hoisted(() => ({ sse: {} as object }))
+vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => config, isCachedByRule: () => false }))
 
 let nitro: typeof import('../../../src/runtime/server/entry/runtime-context')
 beforeEach(async () => {
   vi.resetModules()
+  config.sse = { shutdownMs: 200 }
   nitro = await import('../../../src/runtime/server/entry/runtime-context')
 })
 afterEach(() => {
@@ -27,6 +29,23 @@ it('warns once, whether or not an application sets its own driver', () => {
   nitro.useDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
   nitro.useSSEContext()
   expect(warn.mock.calls).toEqual([[expect.stringContaining('NUXT_SSE_HEARTBEET_MS')]])
+})
+
+it('takes texts and flags as the environment gives them, which Nitro parses', () => {
+  config.sse = { heartbeatText: 5, resumable: 1, redis: { cluster: 0, keyPrefix: 7 } }
+  expect(nitro.useSSEContext().options).toMatchObject({ heartbeatText: '5', resumable: true })
+})
+
+it.each<[object, string]>([
+  [{ heartbeatMs: 'soon' }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `"soon"`.'],
+  [{ resumable: 'yes' }, 'Expected `resumable` to be `true` or `false`, got `"yes"`.'],
+  [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
+  [{ driver: 'redis', redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
+  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one url'],
+  [{ ticketSecret: 'short' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
+])('refuses %j when the server starts', (sse, sentence) => {
+  config.sse = sse
+  expect(() => nitro.startSSEContext()).toThrow(sentence)
 })
 
 describe('the hook `close`', () => {

@@ -1,5 +1,6 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../../shared/position'
-import { SSEError, invalidOption, printValue } from '../../shared/errors'
+import { SSEError, printValue } from '../../shared/errors'
+import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEContext } from '../context/context'
@@ -11,7 +12,7 @@ import { keepAlive } from '../lib/keep-alive'
 import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from '../producers/lease'
 import { encodeEntry } from '../wire/message'
-import { resolveRetention } from '../options'
+import { resolveRetention } from '../resolve-options'
 import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
 import { readChannel, subscribeChannel } from './read'
@@ -19,6 +20,7 @@ import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOpt
 
 /** Of a channel's name, and of a key. */
 const MAX_NAME_BYTES = 512
+const LIMIT = whole({ from: 1 })
 
 /** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
@@ -89,7 +91,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
-    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit, { statusCode: 400 })
+    if (limit !== undefined) check('limit', limit, LIMIT, 400)
     return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
   }
 

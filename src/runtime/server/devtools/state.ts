@@ -1,6 +1,6 @@
 import { createSSEContext } from '../context/context'
 import { startSSEContext } from '../entry/runtime-context'
-import { resolveHandlerOptions } from '../options'
+import { resolveHandlerOptions } from '../resolve-options'
 import { Recorder } from './recorder'
 
 export const recorder = new Recorder(startSSEContext)

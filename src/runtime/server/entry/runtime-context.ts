@@ -1,6 +1,7 @@
 import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
 import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../../shared/errors'
+import { fromEnvironment } from '../../shared/rules'
 import { outside } from '../lib/async-context'
 import type { SSEContext } from '../context/context'
 import { createSSEContext } from '../context/context'
@@ -12,7 +13,7 @@ import type { HookCaller } from '../insight/hooks'
 import type { PlatformLimits } from '../context/platform-limits'
 import { platformLimits, withinLimits } from '../context/platform-limits'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from '../options'
-import { resolveModuleHandlerOptions } from '../options'
+import { HANDLER_RULES, resolveModuleHandlerOptions } from '../resolve-options'
 import { readTicketSecrets } from '../tickets/ticket-secrets'
 import { unknownVariables } from './unknown-variables'
 
@@ -133,10 +134,8 @@ function runtimeOptions(): RuntimeOptions {
 
 function createContext(): SSEContext {
   const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
-  // Nitro 2 reads a text of the environment that looks like a number as one.
-  if (['number', 'boolean'].includes(typeof handler.heartbeatText)) handler.heartbeatText = String(handler.heartbeatText)
   readTicketSecrets(ticketSecret)
-  const options = resolveModuleHandlerOptions(handler)
+  const options = resolveModuleHandlerOptions(fromEnvironment(handler, HANDLER_RULES))
   const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
   // Once: `setSSEDriver` has the context made again.
   if (!warned) warn(options, limits)

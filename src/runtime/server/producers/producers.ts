@@ -1,5 +1,6 @@
 import { SSEError, invalidOption } from '../../shared/errors'
 import { formatPosition } from '../../shared/position'
+import { check, functionOf, oneOf } from '../../shared/rules'
 import { aborted } from '../lib/abort'
 import type { AsyncContext } from '../lib/async-context'
 import { captureContext, outside } from '../lib/async-context'
@@ -102,9 +103,9 @@ export class Producers {
 
   /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
   async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
-    if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
+    check('producer', producer, functionOf('that gives a source'))
     if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
-    if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
+    if (options.onLost !== undefined) check('onLost', options.onLost, oneOf('fail', 'restart'))
     if (this.init.closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     await this.#startOnce(channel, producer, options)
   }
