@@ -66,6 +66,9 @@ describe('choices of plugins', () => {
   it('a driver comes too late when the context was used, and must be one', () => {
     expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver`: it has no `append`')
     expect(() => nitro.useDriver(undefined as never)).toThrow('it has no `append`')
+    // Optional, and no longer part of it.
+    nitro.useDriver({ ...memory(), lease: undefined, state: 5 } as never)
+    nitro.useDriver(memory('memory'))
     nitro.useSSEContext()
     expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver'))
     expect(nitro.useSSEContext().driver.name).toBe('memory')

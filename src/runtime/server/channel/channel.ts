@@ -4,6 +4,8 @@ import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEContext } from '../context/context'
+import { hasLeases } from '../drivers/leasing-driver'
+import { readState } from '../drivers/read-state'
 import type { LogRetention, SSERetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/producers'
 import type { SSEPipeSource } from '../producers/pump'
@@ -62,6 +64,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async stop(): Promise<void> {
     const { driver, closing } = this.context
+    // Without leases there is no `run` that could be stopped.
+    if (!hasLeases(driver)) return
     const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
     const { state } = await ask()
     if (!state?.lease) return
@@ -101,7 +105,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async info(): Promise<SSEChannelInfo> {
-    const { epoch, first, last, closing, lease } = await this.context.driver.state(this.name)
+    const { epoch, first, last, closing, lease } = await readState(this.context.driver, this.name)
     return {
       name: this.name,
       epoch,

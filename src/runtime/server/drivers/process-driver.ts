@@ -1,5 +1,6 @@
 import { SSEError } from '../../shared/errors'
 import { outside } from '../lib/async-context'
+import { hasLeases } from './leasing-driver'
 import type { LogDriver } from './types'
 
 /** A driver as one process uses it. */
@@ -44,9 +45,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
   const methods: Omit<ProcessDriver, 'name' | 'recheckMs'> = {
     append: (...args) => write(() => driver.append(...args)),
     finish: (...args) => write(() => driver.finish(...args)),
-    lease: (...args) => write(() => driver.lease(...args)),
     remove: (...args) => write(() => driver.remove(...args)),
-    state: (...args) => read(() => driver.state(...args)),
     read: (...args) => read(() => driver.read(...args)),
     subscribe: (...args) => read(() => driver.subscribe(...args)),
     close() {
@@ -57,6 +56,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
       return writes === 0 ? undefined : (idle ??= Promise.withResolvers<void>()).promise
     },
   }
+  if (hasLeases(driver)) methods.lease = (...args) => write(() => driver.lease(...args))
   // Anything else that the driver has is its own.
   return Object.create(driver, Object.getOwnPropertyDescriptors(methods)) as ProcessDriver
 }

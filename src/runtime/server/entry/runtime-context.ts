@@ -36,7 +36,7 @@ interface Settings {
   driver: LogDriver
 }
 
-const DRIVER_METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove', 'close'] as const
+const DRIVER_METHODS = ['append', 'finish', 'read', 'subscribe', 'remove', 'close'] as const
 
 const choices: Choices = {}
 let settings: Settings | undefined
