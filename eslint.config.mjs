@@ -4,7 +4,7 @@ import { createNodeResolver, importX } from 'eslint-plugin-import-x'
 const runtime = './src/runtime'
 const server = `${runtime}/server`
 
-/** Rooms of `src/runtime/server`, from the ground up, and which of the others each may import. `shared/` is open to all. */
+/** Rooms of `src/runtime/server`, from the ground up, and which of the others each may import, with files that few may. `shared/` is open to all. */
 const ROOMS = {
   lib: [],
   wire: ['lib'],
@@ -18,11 +18,11 @@ const ROOMS = {
   connection: ['lib', 'wire', 'http', 'insight'],
   producers: ['lib', 'wire', 'drivers', 'insight'],
   context: ['lib', 'http', 'drivers', 'limits', 'insight', 'hub', 'connection', 'producers'],
-  channel: ['lib', 'wire', 'drivers', 'insight', 'hub', 'producers', 'context'],
+  channel: ['resolve-options.ts', 'lib', 'wire', 'drivers', 'insight', 'hub', 'producers', 'context'],
   serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel'],
-  entry: ['lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
-  api: ['lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
-  devtools: ['lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
+  entry: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
+  api: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
+  devtools: ['resolve-options.ts', 'lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
 

@@ -1,8 +1,9 @@
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from '../runtime/server/options'
-import { invalidOption } from '../runtime/shared/errors'
+import { assertNames, check, flag, object, oneOf, orFalse, overlay } from '../runtime/shared/rules'
+import type { Rules } from '../runtime/shared/rules'
 import { redisConnector } from '../runtime/server/drivers/redis/connection/connect'
 import { DEFAULT_REDIS_OPTIONS, REDIS_RULES } from '../runtime/server/drivers/redis/options'
-import { DEFAULT_HANDLER_OPTIONS, resolveModuleHandlerOptions } from '../runtime/server/options'
+import { HANDLER_RULES, resolveModuleHandlerOptions } from '../runtime/server/resolve-options'
 import { readTicketSecrets } from '../runtime/server/tickets/ticket-secrets'
 
 export interface RedisOptions {
@@ -66,46 +67,29 @@ export interface ResolvedModuleOptions {
   ticketSecret: string[]
 }
 
-const DRIVERS = ['memory', 'redis']
-
-type Rule = [test: (value: unknown) => boolean, expected: string]
-
-const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
-const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
-/** Options that are checked elsewhere. */
-const OWN_NAMES = ['driver', 'redis', 'client', 'probe', 'ticketSecret', 'clientKey', 'revalidate']
+/** The options that are the module's alone. `ticketSecret` has checks of its own, which print no secret. */
+const MODULE_RULES: Rules<Pick<ResolvedModuleOptions, 'driver' | 'redis' | 'client' | 'probe'>> = {
+  driver: oneOf('memory', 'redis'),
+  redis: object(),
+  client: object(),
+  probe: flag,
+}
+const CLIENT_RULES: Rules<ClientOptions> = { share: flag }
+const NAMES = [...Object.keys(MODULE_RULES), 'ticketSecret', ...Object.keys(HANDLER_RULES)]
 
 /** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
-  assertNames('sse', options, [...OWN_NAMES, ...Object.keys(DEFAULT_HANDLER_OPTIONS)])
-  const { driver, redis = {}, client = {}, probe = true, ticketSecret, ...handler } = options
-  if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
-  if (!flag[0](probe)) throw invalidOption('sse.probe', flag[1], probe)
-  assertRules('sse.redis', redis, REDIS_RULES)
-  assertRules('sse.client', client, CLIENT_RULES)
-  const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
+  assertNames(options, NAMES, 'sse')
+  const { driver, redis, client, probe, ticketSecret, ...handler } = options
+  const own = overlay({ driver, redis, client, probe }, { driver: '' as const, redis: {}, client: {}, probe: true }, MODULE_RULES, 'sse')
+  const redisOptions = overlay(own.redis, DEFAULT_REDIS_OPTIONS, REDIS_RULES, 'sse.redis')
+  const clientOptions = overlay<ClientOptions>(own.client, {}, CLIENT_RULES, 'sse.client')
   // Checked now, although another url may come at run time.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, probe, ticketSecret: readTicketSecrets(ticketSecret) }
+  return { ...own, redis: redisOptions, client: clientOptions, handler: resolveModuleHandlerOptions(handler), ticketSecret: readTicketSecrets(ticketSecret) }
 }
 
 /** Throws `INVALID_OPTION` unless `sse` in `nuxt.config` is an object, `false` or absent. */
 export function assertOptions(options: unknown = {}): void {
-  if (options === false) return
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption('sse', 'an object, or `false`', options)
-}
-
-function assertRules(path: string, options: object, rules: Record<string, Rule>): void {
-  assertNames(path, options, Object.keys(rules))
-  for (const [name, value] of Object.entries(options)) {
-    const [test, expected] = rules[name]!
-    if (value !== undefined && !test(value)) throw invalidOption(`${path}.${name}`, expected, value)
-  }
-}
-
-/** A misspelt option would have no effect, and nobody would know why. */
-function assertNames(path: string, options: unknown, names: string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalidOption(path, 'an object', options)
-  const unknown = Object.keys(options).find(name => !names.includes(name))
-  if (unknown !== undefined) throw invalidOption(`${path}.${unknown}`, `one of ${names.map(name => `\`${name}\``).join(', ')}: there is no such option`, (options as Record<string, unknown>)[unknown])
+  check('sse', options, orFalse(object()))
 }

@@ -4,7 +4,8 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
-import type { LogDriver, LogOnLost } from '../../src/runtime/server/drivers/types'
+import type { LeasingDriver } from '../../src/runtime/server/drivers/leasing-driver'
+import type { LogOnLost } from '../../src/runtime/server/drivers/types'
 import { startRedis, stopRedis } from '../support/redis'
 import type { TestRedis } from '../support/redis'
 
@@ -42,7 +43,7 @@ interface Model {
 }
 
 /** `pass` lets time pass for the driver. */
-async function follows(driver: LogDriver, channel: string, pass: (ms: number) => Promise<void>, all: Step[]): Promise<void> {
+async function follows(driver: LeasingDriver, channel: string, pass: (ms: number) => Promise<void>, all: Step[]): Promise<void> {
   let model: Model = { ended: false, kept: [] }
   const tokens: (string | undefined)[] = []
   const numbers: number[] = Array.from({ length: ACTORS }, () => 0)

@@ -1,28 +1,31 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import type { LogEntry } from '../../src/runtime/server/drivers/types'
 import { describeDriver } from './suite'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 
 describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
+// `lease` is optional.
+describeDriver('leaseless', () => ({ driver: { ...createMemoryDriver(RETENTION), name: 'leaseless', lease: undefined } }))
 
 it('promise 4: forgets logs that nobody has written to, reads or fills, when a stranger asks for ever more of them', async () => {
   const driver = createMemoryDriver(RETENTION, 10)
-  const epochs = async () => Promise.all(['read', 'written', 'ended', 'filled', 'asked for'].map(async name => (await driver.state(name)).epoch))
+  const epochs = async () => Promise.all(['read', 'written', 'ended', 'filled', 'asked for'].map(async name => (await readState(driver, name)).epoch))
   const off = await driver.subscribe('read', () => {})
   await driver.append('written', [{ data: '1' }], RETENTION)
   await driver.finish('ended', {}, RETENTION)
   await driver.lease('filled', { type: 'acquire', token: 't', leaseMs: 60_000, onLost: 'fail' }, RETENTION)
   const before = await epochs()
-  for (let n = 0; n < 100; n++) await driver.state(`flood ${n}`)
+  for (let n = 0; n < 100; n++) await readState(driver, `flood ${n}`)
   const after = await epochs()
   expect(after.slice(0, 4)).toEqual(before.slice(0, 4))
   expect(after[4]).not.toBe(before[4])
   // The newest are known still.
-  const { epoch } = await driver.state('flood 99')
-  expect((await driver.state('flood 99')).epoch).toBe(epoch)
+  const { epoch } = await readState(driver, 'flood 99')
+  expect((await readState(driver, 'flood 99')).epoch).toBe(epoch)
   off()
   await driver.close()
 })
@@ -54,7 +57,7 @@ describe('the memory driver: time', () => {
     expect(vi.getTimerCount()).toBe(1)
     await driver.close()
     expect(vi.getTimerCount()).toBe(0)
-    await driver.state('c')
+    await readState(driver, 'c')
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -62,10 +65,10 @@ describe('the memory driver: time', () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
     await vi.advanceTimersByTimeAsync(3_500_000)
-    expect((await driver.state('c')).epoch).toBe(epoch)
+    expect((await readState(driver, 'c')).epoch).toBe(epoch)
     await vi.advanceTimersByTimeAsync(3_620_000)
     expect(vi.getTimerCount()).toBe(0)
-    expect((await driver.state('c')).epoch).not.toBe(epoch)
+    expect((await readState(driver, 'c')).epoch).not.toBe(epoch)
     await driver.close()
   })
 
@@ -74,14 +77,14 @@ describe('the memory driver: time', () => {
     const { epoch } = await driver.append('c', [{ data: '1' }], { ...RETENTION, maxAgeMs: 2_000 })
     for (let poll = 0; poll < 10; poll++) {
       await vi.advanceTimersByTimeAsync(300_000)
-      expect(await driver.state('c')).toMatchObject({ epoch, first: 2, last: 1 })
+      expect(await readState(driver, 'c')).toMatchObject({ epoch, first: 2, last: 1 })
     }
     await driver.close()
   })
 
   it('forgets a channel that was only asked for within minutes', async () => {
     const driver = createMemoryDriver(RETENTION)
-    await driver.state('c')
+    await readState(driver, 'c')
     await vi.advanceTimersByTimeAsync(1_220_000)
     expect(vi.getTimerCount()).toBe(0)
     await driver.close()
@@ -100,7 +103,7 @@ describe('the memory driver: time', () => {
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
     const off = await driver.subscribe('c', () => {})
     await vi.advanceTimersByTimeAsync(1_000_000)
-    expect(await driver.state('c')).toEqual({ epoch, first: 2, last: 1, closing: null })
+    expect(await readState(driver, 'c')).toEqual({ epoch, first: 2, last: 1, closing: null })
     off()
     await driver.close()
   })
@@ -109,9 +112,9 @@ describe('the memory driver: time', () => {
     const driver = createMemoryDriver(RETENTION)
     await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000, maxBytes: 67_108_864 })
     await vi.advanceTimersByTimeAsync(500_000)
-    expect((await driver.state('c')).first).toBe(1)
+    expect((await readState(driver, 'c')).first).toBe(1)
     await vi.advanceTimersByTimeAsync(200_000)
-    expect((await driver.state('c')).first).toBe(2)
+    expect((await readState(driver, 'c')).first).toBe(2)
     await driver.close()
   })
 })

@@ -2,6 +2,7 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
 import type { LogClosing, LogDriver } from '../../src/runtime/server/drivers/types'
 import { SSEError } from '../../src/runtime/shared/errors'
@@ -47,7 +48,7 @@ function unreliable(random: Random): Process {
     if (one.down && !subscribes) throw away()
     return answer
   }
-  one.driver = { ...inner, append: guard(inner.append), finish: guard(inner.finish), lease: guard(inner.lease), state: guard(inner.state), read: guard(inner.read), subscribe: guard(inner.subscribe) }
+  one.driver = { ...inner, append: guard(inner.append), finish: guard(inner.finish), lease: guard(inner.lease), read: guard(inner.read), subscribe: guard(inner.subscribe) }
   return one
 }
 
@@ -99,7 +100,7 @@ async function disturbed(meanwhile: (isOver: () => boolean) => Promise<unknown>[
   }
 }
 
-const stateOf = (name: string) => servers[0]!.context.driver.state(name).catch(() => undefined)
+const stateOf = (name: string) => readState(servers[0]!.context.driver, name).catch(() => undefined)
 const numbersOf = async (name: string) => (await servers[0]!.context.driver.read(name, 0, { messages: 10_000, bytes: 1e9 })).entries.map(({ data }) => Number(data))
 const range = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 const ended = (names: string[], how: (closing: LogClosing) => boolean) => vi.waitFor(async () => {

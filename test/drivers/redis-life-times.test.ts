@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
-import type { LogDriver } from '../../src/runtime/server/drivers/types'
+import type { LeasingDriver } from '../../src/runtime/server/drivers/leasing-driver'
 import { eventually } from '../support/conditions'
 import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
@@ -13,7 +14,7 @@ const MINUTE_MS = 60_000
 
 let redis: TestRedis
 let admin: Redis
-const drivers: LogDriver[] = []
+const drivers: LeasingDriver[] = []
 beforeAll(async () => {
   redis = await startRedis()
   admin = new Redis(redis.url)
@@ -30,8 +31,8 @@ const meta = (channel: string) => `sse:{${channel}}:meta`
 const writes = async () => Number(/rdb_changes_since_last_save:(\d+)/.exec(await admin.info('persistence'))![1])
 
 describe('how long redis remembers a channel', () => {
-  it.each<[string, (driver: LogDriver, channel: string) => Promise<unknown>, number, number]>([
-    ['that was only read, for minutes', (driver, channel) => driver.state(channel), 15, 30],
+  it.each<[string, (driver: LeasingDriver, channel: string) => Promise<unknown>, number, number]>([
+    ['that was only read, for minutes', (driver, channel) => readState(driver, channel), 15, 30],
     ['whose messages live for two seconds, for an hour', (driver, channel) => driver.append(channel, [{ data: '1' }], SHORT), 59, 61],
     ['whose messages live for an hour, for ten', (driver, channel) => driver.append(channel, [{ data: '1' }], RETENTION), 599, 601],
     ['that has ended, for minutes', async (driver, channel) => {
@@ -67,8 +68,8 @@ describe('how long redis remembers a channel', () => {
     expect(await driver.read('gone', 1, PAGE, { epoch })).toMatchObject({ epoch, first: 2, last: 1, entries: [] })
   })
 
-  it.each<[string, (driver: LogDriver, channel: string) => Promise<unknown>]>([
-    ['a channel that was only read', (driver, channel) => driver.state(channel)],
+  it.each<[string, (driver: LeasingDriver, channel: string) => Promise<unknown>]>([
+    ['a channel that was only read', (driver, channel) => readState(driver, channel)],
     ['a silent channel', (driver, channel) => driver.append(channel, [{ data: '1' }], RETENTION)],
     ['a silent channel whose messages live for half a minute', (driver, channel) => driver.append(channel, [{ data: '1' }], { ...RETENTION, maxAgeMs: 30_000 })],
     ['a channel that has ended', async (driver, channel) => {
@@ -81,7 +82,7 @@ describe('how long redis remembers a channel', () => {
     const channel = `read ${title}`
     const read = async () => {
       await driver.read(channel, 0, PAGE)
-      await driver.state(channel)
+      await readState(driver, channel)
       await driver.lease(channel, { type: 'look' }, RETENTION)
     }
     await write(driver, channel)
@@ -103,7 +104,7 @@ describe('how long redis remembers a channel', () => {
     // 5 minutes, and half as much again: the hub's rarest look at a silent channel.
     const rarestMs = 7.5 * MINUTE_MS
     const driver = open()
-    await driver.state('rarely')
+    await readState(driver, 'rarely')
     const life = await admin.pttl(meta('rarely'))
     for (let look = 0; look < 20; look++) {
       const left = await admin.pttl(meta('rarely')) - rarestMs

@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
-import type { LogDriver, LogNotice } from '../../src/runtime/server/drivers/types'
+import type { LeasingDriver } from '../../src/runtime/server/drivers/leasing-driver'
+import type { LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
 import { oldBuild } from '../support/old-build'
 import type { TestRedis } from '../support/redis'
@@ -15,7 +17,7 @@ const ALL = { messages: 100_000, bytes: 100_000_000 }
 let redis: TestRedis
 let admin: Redis
 let before: ReturnType<typeof oldBuild>
-let driver: LogDriver
+let driver: LeasingDriver
 let names = 0
 beforeAll(async () => {
   redis = await startRedis()
@@ -101,8 +103,8 @@ describe('a rolling deploy: the build before `maxBytes` and this one on one Redi
     await driver.lease('lease', { type: 'stop' }, RETENTION)
     expect((await before.lease('lease', 'look', ''))[7]).toMatch(/ 1 \d+$/)
     await before.finish('lease', { error: { code: 'ABORTED' } })
-    expect(await driver.state('lease')).toMatchObject({ last: 1, closing: { error: { code: 'ABORTED' } } })
-    const { epoch } = await driver.state('lease')
+    expect(await readState(driver, 'lease')).toMatchObject({ last: 1, closing: { error: { code: 'ABORTED' } } })
+    const { epoch } = await readState(driver, 'lease')
     await driver.remove('lease')
     expect((await before.read('lease')).epoch).not.toBe(epoch)
     expect((await acquire('new')).held).toBe(true)

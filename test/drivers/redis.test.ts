@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import { Hub } from '../../src/runtime/server/hub/hub'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
 import type { Run } from '../../src/runtime/server/hub/run'
@@ -365,7 +366,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.append('emptied', [{ data: '1' }], RETENTION, { id: 'run', number: 1, leased: true })
     await admin.flushall()
     // A reader may have looked before.
-    await driver.state('emptied')
+    await readState(driver, 'emptied')
     await expect(driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })).rejects.toMatchObject({ code: 'LEASE_LOST' })
     expect((await driver.lease('emptied', { type: 'renew', ...lease }, RETENTION)).held).toBe(true)
     const { epoch, offsets } = await driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
+import { hasLeases } from '../../src/runtime/server/drivers/leasing-driver'
+import type { LeasingDriver } from '../../src/runtime/server/drivers/leasing-driver'
+import { readState } from '../../src/runtime/server/drivers/read-state'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
 import { describeRetention } from './retention-suite'
@@ -25,11 +28,12 @@ export interface DriverUnderTest {
 export function describeDriver(name: string, create: () => DriverUnderTest | Promise<DriverUnderTest>): void {
   describe(`the ${name} driver`, () => {
     let under: DriverUnderTest
-    let driver: LogDriver
+    let driver: LeasingDriver
     let channel: string
     beforeEach(async () => {
       under = await create()
-      driver = under.driver
+      // The tests of leases are skipped where it has none.
+      driver = under.driver as LeasingDriver
       channel = `channel ${process.pid} ${++names}`
     })
     afterEach(async () => {
@@ -95,7 +99,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await driver.append(channel, [message(1, 'key')], RETENTION)
         expect((await driver.append(`${channel} other`, [message(2, 'key')], RETENTION)).offsets).toEqual([1])
         await driver.finish(channel, {}, RETENTION)
-        expect((await driver.state(`${channel} other`)).closing).toBeNull()
+        expect((await readState(driver, `${channel} other`)).closing).toBeNull()
       })
 
       it('takes a name of 512 bytes of any text', async () => {
@@ -144,28 +148,28 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         const error = { code: 'NO', statusCode: 500, message: 'No.', retry: false }
         const answers = await Promise.all([driver.finish(channel, { error }, RETENTION), ...range(1, 5).map(() => driver.finish(channel, {}, RETENTION))])
         expect(answers).toEqual([true, false, false, false, false, false])
-        expect((await driver.state(channel)).closing).toEqual({ error })
+        expect((await readState(driver, channel)).closing).toEqual({ error })
         expect((await all()).closing).toEqual({ error })
       })
 
       it('ends a log that nobody wrote to', async () => {
         expect(await driver.finish(channel, {}, RETENTION)).toBe(true)
-        expect(await driver.state(channel)).toMatchObject({ first: 1, last: 0, closing: {} })
+        expect(await readState(driver, channel)).toMatchObject({ first: 1, last: 0, closing: {} })
       })
     })
 
     describe('state and epoch', () => {
       it('begins a log for who asks, and the epoch stays', async () => {
-        const { epoch, ...state } = await driver.state(channel)
+        const { epoch, ...state } = await readState(driver, channel)
         expect(state).toMatchObject({ first: 1, last: 0, closing: null })
         expect(epoch).toMatch(/^(?=.*[a-z])[a-z0-9]{1,64}$/i)
         expect((await all()).epoch).toBe(epoch)
         expect((await driver.append(channel, [message(1)], RETENTION)).epoch).toBe(epoch)
-        expect(await driver.state(channel)).toMatchObject({ epoch, first: 1, last: 1, closing: null })
+        expect(await readState(driver, channel)).toMatchObject({ epoch, first: 1, last: 1, closing: null })
       })
 
       it('everybody who asks first gets the same epoch', async () => {
-        const epochs = await Promise.all([...range(1, 20).map(() => driver.state(channel)), ...range(1, 20).map(() => driver.append(channel, [message(1)], RETENTION))])
+        const epochs = await Promise.all([...range(1, 20).map(() => readState(driver, channel)), ...range(1, 20).map(() => driver.append(channel, [message(1)], RETENTION))])
         expect(new Set(epochs.map(({ epoch }) => epoch)).size).toBe(1)
       })
 
@@ -239,6 +243,22 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(offsets((await driver.read(channel, 8, ALL)).entries)).toEqual([9, 10])
         expect(offsets((await driver.read(channel, 10, ALL)).entries)).toEqual([])
         expect(offsets((await driver.read(channel, 1_000_000, ALL)).entries)).toEqual([])
+      })
+
+      it('of no messages gives the state, wherever it reads from, and begins a log like any other read', async () => {
+        const none = async (after: number, limit = { messages: 0, bytes: 0 }) => driver.read(channel, after, limit)
+        const { epoch, ...empty } = await none(0)
+        expect(empty).toMatchObject({ first: 1, last: 0, closing: null, entries: [] })
+        await driver.append(channel, range(1, 10).map(i => message('x'.repeat(1_000 * i))), { ...RETENTION, maxMessages: 4 })
+        for (const after of [0, 8, 10, 1_000_000]) {
+          for (const limit of [{ messages: 0, bytes: 0 }, { messages: 0, bytes: 1 }, { messages: 0, bytes: 1e9 }]) {
+            const { entries, ...state } = await driver.read(channel, after, ALL)
+            expect(await none(after, limit)).toEqual({ ...state, entries: [] })
+            expect(entries.at(-1)?.offset ?? after).toBe(Math.max(10, after))
+          }
+        }
+        await driver.finish(channel, {}, RETENTION)
+        expect(await none(0)).toMatchObject({ epoch, first: 7, last: 10, closing: {}, entries: [] })
       })
 
       it('trap 25: reads 5,000 messages without cutting any', async () => {
@@ -356,6 +376,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       const look = (reading = false) => driver.lease(channel, { type: 'look', reading }, RETENTION)
       const append = (id: string, number: number, ...data: unknown[]) => driver.append(channel, data.map(item => message(item)), RETENTION, { id, number, leased: true })
       const lost = { name: 'SSEError', code: 'LEASE_LOST' }
+      beforeEach(({ skip }) => skip(!hasLeases(driver), 'This driver has no leases.'))
 
       it('one of a hundred who ask at once has it, and only that one appends', async () => {
         const answers = await Promise.all(range(1, 100).map(i => acquire(`t${i}`)))
@@ -372,7 +393,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       it('says how long it is held, and is held for as long again when it is renewed', async () => {
         const { state } = await acquire('a', { leaseMs: 1_000 })
         expect(state!.lease).toMatchObject({ stopping: false, leftMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000), lostInMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000) })
-        expect((await driver.state(channel)).lease!.leftMs).toBeGreaterThan(0)
+        expect((await readState(driver, channel)).lease!.leftMs).toBeGreaterThan(0)
         expect((await all()).lease!.leftMs).toBeGreaterThan(0)
         expect((await renew('a', 60_000)).state!.lease!.leftMs).toBeGreaterThan(50_000)
         expect(await renew('b')).toMatchObject({ held: false })
@@ -381,7 +402,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       it('that is over: the log counts as failed for everybody, without anybody having written it', async () => {
         await acquire('a', { leaseMs: SHORT_MS })
         await append('a', 1, 'x')
-        await eventually(async () => expect(await driver.state(channel)).toMatchObject({ last: 1, closing: { error: { code: 'PRODUCER_LOST', retry: false } } }))
+        await eventually(async () => expect(await readState(driver, channel)).toMatchObject({ last: 1, closing: { error: { code: 'PRODUCER_LOST', retry: false } } }))
         expect((await all()).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } })
         await expect(append('a', 2, 'y')).rejects.toMatchObject(lost)
         await expect(driver.finish(channel, {}, RETENTION, 'a')).rejects.toMatchObject(lost)
@@ -396,7 +417,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await append('a', 1, 'x')
         expect((await acquire('b')).held).toBe(false)
         await eventually(async () => expect((await acquire('b', { onLost: 'restart' })).held).toBe(true))
-        expect(await driver.state(channel)).toMatchObject({ epoch: state!.epoch, last: 1, closing: null, lease: { stopping: false } })
+        expect(await readState(driver, channel)).toMatchObject({ epoch: state!.epoch, last: 1, closing: null, lease: { stopping: false } })
         await expect(append('a', 2, 'late')).rejects.toMatchObject(lost)
         await expect(driver.finish(channel, {}, RETENTION, 'a')).rejects.toMatchObject(lost)
         expect((await append('b', 1, 'y')).offsets).toEqual([2])
@@ -415,7 +436,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
           expect((await acquire('a', { leaseMs: SHORT_MS, onLost, tentative: true })).held).toBe(true)
           expect((await look()).state!.lease).toMatchObject({ tentative: true })
           expect((await acquire('b', { onLost, tentative: true })).held).toBe(false)
-          await eventually(async () => expect(await driver.state(channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
+          await eventually(async () => expect(await readState(driver, channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
           expect((await all()).closing).toBeNull()
           await expect(append('a', 1, 'late')).rejects.toMatchObject(lost)
           expect((await acquire('b', { onLost, tentative: true })).held).toBe(true)
@@ -425,14 +446,14 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         it('is asked for again with the same token by who has it, and by who had it', async () => {
           expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
           expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
-          await eventually(async () => expect((await driver.state(channel)).lease).toBeUndefined())
+          await eventually(async () => expect((await readState(driver, channel)).lease).toBeUndefined())
           expect((await acquire('a', { tentative: true })).held).toBe(true)
         })
 
         it('is given back unused: the log goes on as if it had not been taken', async () => {
           await acquire('a', { tentative: true })
           await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)
-          await eventually(async () => expect(await driver.state(channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
+          await eventually(async () => expect(await readState(driver, channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
           expect((await acquire('b')).held).toBe(true)
         })
 
@@ -440,7 +461,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
           await acquire('a', { leaseMs: SHORT_MS, tentative: true })
           await use()
           expect((await look()).state!.lease?.tentative).toBeUndefined()
-          await eventually(async () => expect((await driver.state(channel)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: false } }))
+          await eventually(async () => expect((await readState(driver, channel)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: false } }))
           expect((await acquire('b', { tentative: true })).held).toBe(false)
         })
       })
@@ -461,10 +482,10 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         // When as long a lease that was taken later is over, by the clock of the driver, this one would be.
         const later = `${channel} later`
         await driver.lease(later, { type: 'acquire', token: 'a', leaseMs: SHORT_MS, onLost: 'fail' }, RETENTION)
-        await eventually(async () => expect((await driver.state(later)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } }))
-        expect(await driver.state(channel)).toMatchObject({ closing: {} })
-        expect((await driver.state(channel)).closing).not.toHaveProperty('error')
-        expect((await driver.state(channel)).lease).toBeUndefined()
+        await eventually(async () => expect((await readState(driver, later)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } }))
+        expect(await readState(driver, channel)).toMatchObject({ closing: {} })
+        expect((await readState(driver, channel)).closing).not.toHaveProperty('error')
+        expect((await readState(driver, channel)).lease).toBeUndefined()
         expect((await renew('a')).held).toBe(false)
         await expect(append('a', 1, 'x')).rejects.toMatchObject({ code: 'CHANNEL_ENDED' })
       })
@@ -491,7 +512,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await driver.remove(channel)
         expect((await renew('a')).held).toBe(false)
         await expect(append('a', 1, 'x')).rejects.toMatchObject(lost)
-        const after = await driver.state(channel)
+        const after = await readState(driver, channel)
         expect(after).toMatchObject({ last: 0, closing: null })
         expect(after.epoch).not.toBe(state!.epoch)
         expect((await acquire('b')).held).toBe(true)

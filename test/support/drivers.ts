@@ -47,8 +47,7 @@ export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
   const driver: ChaosDriver = {
     ...inner,
     append: (channel, entries, retention, writer) => inner.append(channel, entries, retention, writer),
-    state: channel => slowly(() => inner.state(channel)),
-    read: (channel, after, limit) => slowly(() => inner.read(channel, after, random.chance(0.5) ? limit : { ...limit, messages: 1 + random.int(3) })),
+    read: (channel, after, limit) => slowly(() => inner.read(channel, after, limit.messages === 0 || random.chance(0.5) ? limit : { ...limit, messages: 1 + random.int(3) })),
     subscribe: (channel, listener) => slowly(async () => {
       const key = {}
       listeners.set(key, listener)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../src/build/options'
-import { DEFAULT_HANDLER_OPTIONS, resolveHandlerOptions, resolveModuleHandlerOptions } from '../../src/runtime/server/options'
+import { DEFAULT_HANDLER_OPTIONS } from '../../src/runtime/server/options'
+import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../src/runtime/server/resolve-options'
 
 describe('options', () => {
   it('have the defaults of the contract', () => {
@@ -30,7 +31,7 @@ describe('options', () => {
     ...['begin', '', 5, true, null].map(value => ['from', value] as [string, unknown]),
     ...['maxConnections', 'maxConnectionsPerClient', 'maxPublishPerSecond', 'trustProxy'].flatMap(name => [0, -1, 1.5, '5', true, null].map(value => [name, value] as [string, unknown])),
     ['revalidate', {}], ['revalidate', { everyMs: 0, check() {} }], ['revalidate', null], ['clientKey', 'ip'], ['shutdownMs', -1],
-    ['retention', 5], ['retention', null], ['retention', 'all'],
+    ['retention', 5], ['retention', null], ['retention', 'all'], ['retention', []],
   ])('refuses %s: %j in one sentence that prints both', (name, value) => {
     expect(() => resolveHandlerOptions({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^Expected \`${name}\` to be [^.]+, got .+\\.$`)) }))
   })
@@ -38,14 +39,14 @@ describe('options', () => {
     expect(() => resolveHandlerOptions({ retention: { [name]: value } })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(`\`retention.${name}\``) }))
   })
   it.each(['heartbeat', 'hartbeatMs', 'toString', 'constructor', '__proto__x'])('refuses the name %s, and lists those there are', (name) => {
-    expect(() => resolveHandlerOptions({ [name]: 1 })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(/one of `heartbeatMs`, `heartbeatText`/) }))
+    expect(() => resolveHandlerOptions({ [name]: 1 })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(/one of `heartbeatMs`, `heartbeatText`.*: there is no such option, got `1`\.$/) }))
   })
   it.each<[string, unknown]>([['clientKey', () => 'me'], ['clientKey', 'me'], ['revalidate', { everyMs: 1_000, check() {} }], ['revalidate', { everyMs: 1_000 }]])('refuses %s of the module, which is a handler\'s: %o', (name, value) => {
     for (const resolve of [resolveModuleHandlerOptions, resolveOptions]) {
       expect(() => resolve({ [name]: value })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringMatching(new RegExp(`^Expected \`sse.${name}\` to be an option of a handler, as no function can come from \`nuxt.config\`: .+, got .+\\.$`)) }))
     }
   })
-  it.each([null, 5, 'x'])('refuses options that are %j', (options) => {
+  it.each([[null], [5], ['x'], [[]]])('refuses options that are %j', (options) => {
     expect(() => resolveHandlerOptions(options as never)).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 })

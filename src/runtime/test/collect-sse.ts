@@ -1,4 +1,4 @@
-import { invalidOption } from '../shared/errors'
+import { check, functionOf, whole } from '../shared/rules'
 import type { SSEMessage } from '../shared/types'
 import type { SSEControlSeen, SSEReader, SSEReaderOptions } from './sse-reader'
 import { DEFAULT_TIMEOUT_MS, readSSE } from './sse-reader'
@@ -46,8 +46,8 @@ export interface SSECollected<T = unknown> {
  */
 export async function collectSSE<T = unknown>(url: string | URL, options: SSECollectOptions<T> = {}): Promise<SSECollected<T>> {
   const { count, until, timeoutMs = DEFAULT_TIMEOUT_MS } = options
-  if (count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) throw invalidOption('count', 'a whole number, at least 1', count)
-  if (until !== undefined && typeof until !== 'function') throw invalidOption('until', 'a function of the message', until)
+  if (count !== undefined) check('count', count, whole({ from: 1 }))
+  if (until !== undefined) check('until', until, functionOf('of the message'))
   const deadline = performance.now() + timeoutMs
   const reader = await readSSE<T>(url, options)
   let over = false

@@ -1,14 +1,21 @@
 import { SSEError, invalidOption } from '../shared/errors'
+import { check, oneOf, whole } from '../shared/rules'
+import type { Rule } from '../shared/rules'
 import { MAX_TIMER_MS } from '../shared/timers'
 import { createMemoryDriver } from '../server/drivers/memory/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
 
-const METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove'] as const
+const METHODS = ['append', 'finish', 'lease', 'read', 'subscribe', 'remove'] as const
+
+const DELAY: Rule = {
+  test: value => typeof value === 'number' && value >= 0 && value <= MAX_TIMER_MS,
+  expected: 'a number of milliseconds, at least 0',
+}
 
 /**
- * The methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read`, `state` and `subscribe` by
- * readers, `lease` by `run`, `remove` by `delete`.
+ * The methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read` and `subscribe` by readers,
+ * `read` by `info`, `lease` by `run`, `remove` by `delete`.
  */
 export type FailingMethod = typeof METHODS[number]
 
@@ -106,8 +113,7 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
     gate: inner.gate,
     append: guarded('append', inner.append.bind(inner)),
     finish: guarded('finish', inner.finish.bind(inner)),
-    lease: guarded('lease', inner.lease.bind(inner)),
-    state: guarded('state', inner.state.bind(inner)),
+    lease: inner.lease && guarded('lease', inner.lease.bind(inner)),
     read: guarded('read', inner.read.bind(inner)),
     subscribe: guarded('subscribe', (channel, listener) => notices.subscribe(inner, channel, listener)),
     remove: guarded('remove', inner.remove.bind(inner)),
@@ -117,7 +123,7 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
     },
     fail(method, options = {}) {
       const { lost = 'request', delayMs = 0 } = options
-      if (lost !== 'request' && lost !== 'answer') throw invalidOption('lost', '`"request"` or `"answer"`', lost)
+      check('lost', lost, oneOf('request', 'answer'))
       failures.push({ methods: methodsOf(method), left: timesOf(options), options: { ...options, delayMs: durationOf(delayMs) } })
     },
     slow(method, options) {
@@ -193,7 +199,7 @@ function createNotices() {
       }
     },
     disturb(how: NoticeDisturbance, options: DisturbOptions = {}): void {
-      if (!['drop', 'double', 'late'].includes(how)) throw invalidOption('how', '`"drop"`, `"double"` or `"late"`', how)
+      check('how', how, oneOf('drop', 'double', 'late'))
       if (options.delayMs !== undefined) durationOf(options.delayMs)
       plans.push({ how, left: timesOf(options), options })
     },
@@ -224,11 +230,11 @@ function methodsOf(method: FailingMethod | 'all'): readonly FailingMethod[] {
 }
 
 function timesOf({ times = Infinity }: { times?: number }): number {
-  if (times === Infinity || (Number.isSafeInteger(times) && times >= 1)) return times
-  throw invalidOption('times', 'a whole number, at least 1', times)
+  if (times !== Infinity) check('times', times, whole({ from: 1 }))
+  return times
 }
 
 function durationOf(delayMs: number): number {
-  if (delayMs >= 0 && delayMs <= MAX_TIMER_MS) return delayMs
-  throw invalidOption('delayMs', 'a number of milliseconds, at least 0', delayMs)
+  check('delayMs', delayMs, DELAY)
+  return delayMs
 }

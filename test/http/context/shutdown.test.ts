@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { readState } from '../../../src/runtime/server/drivers/read-state'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis/connection/connect'
@@ -184,7 +185,7 @@ describe('a shutdown', () => {
     await expect(piped).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
     expect(server.context.producers.size).toBe(0)
     for (const { reason } of signals) expect(reason).toMatchObject({ code: 'SHUTTING_DOWN' })
-    for (const name of ['pipe', 'fail']) expect((await driver.state(name)).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN', retry: false } })
+    for (const name of ['pipe', 'fail']) expect((await readState(driver, name)).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN', retry: false } })
     // Another process has it at once.
     expect(await driver.lease('restart', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'restart' }, DEFAULT_HANDLER_OPTIONS.retention)).toMatchObject({ held: true, state: { closing: null } })
     await expect(server.channel('late').run(() => [1])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
@@ -217,7 +218,7 @@ describe('a shutdown', () => {
     await closing
     expect(signal!.reason).toMatchObject({ code: 'SHUTTING_DOWN' })
     expect([released, server.context.producers.size]).toEqual([1, 0])
-    expect((await driver.state('late')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
+    expect((await readState(driver, 'late')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
   })
 
   it('a pipe that begins when the time of all is up: its readers are told', async () => {
@@ -225,6 +226,6 @@ describe('a shutdown', () => {
     server = await startSSEServer({ shutdownMs: 0 }, driver)
     await server.context.leave()
     await expect(server.channel('c').pipe(new ReadableStream())).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
-    expect((await driver.state('c')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
+    expect((await readState(driver, 'c')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
   })
 })

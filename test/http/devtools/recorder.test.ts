@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEHooks } from '../../../src/runtime/server/insight/hooks'
 import { Recorder, startCursor } from '../../../src/runtime/server/devtools/recorder'
 import { createFailingDriver } from '../../../src/runtime/test'
@@ -58,7 +60,24 @@ it('shows channels as their driver has them, and begins none', async () => {
     { name: 'feed', readers: 1, epoch, lastOffset: 2, messages: 2, state: 'open' },
     { name: 'job', readers: 0, epoch: expect.any(String), lastOffset: 1, messages: 1, state: 'failed' },
   ])
-  expect((await server.context.driver.lease('gone', { type: 'look' }, server.context.options.retention)).state).toBeUndefined()
+  expect((await server.context.driver.lease!('gone', { type: 'look' }, server.context.options.retention)).state).toBeUndefined()
+})
+
+it('shows channels of a driver without leases, and forgets those that are gone', async () => {
+  const { lease: _, ...driver } = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
+  let reads = 0
+  const counted = { ...driver, read: (...args: Parameters<typeof driver.read>) => driver.read(...args).finally(() => args[0] === 'gone' && reads++) }
+  const other = await startSSEServer({}, counted)
+  const tab = new Recorder(() => other.context)
+  other.context.insight.hooks = server.context.insight.hooks && { isHeard: () => true, call: (name, payload) => (tab.hooks[name as keyof SSEHooks] as (payload: unknown) => void)(payload) }
+  await other.channel('kept').publish(1)
+  await other.channel('gone').publish(1)
+  await other.channel('gone').delete()
+  const shown = async () => (await tab.snapshot(startCursor())).channels.map(({ name, messages, state }) => [name, messages, state])
+  expect(await shown()).toContainEqual(['kept', 1, 'open'])
+  for (let times = 0; times < 3; times++) expect(await shown()).toEqual([['kept', 1, 'open']])
+  expect(reads).toBe(1)
+  await other.close()
 })
 
 it('shows each message once to each tab: of channels from their log, of others as they are sent', async () => {

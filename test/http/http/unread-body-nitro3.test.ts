@@ -12,7 +12,7 @@ vi.mock('#sse/node-response', () => import('../../../src/runtime/nitro2/no-node-
 interface Event { req: { text(): Promise<string> } }
 const { H3, toNodeHandler } = await import('nitro/h3' as string) as { H3: new () => { post(path: string, handler: (event: Event) => unknown): void }, toNodeHandler(app: object): RequestListener }
 const { createSSEContext } = await import('../../../src/runtime/server/context/context')
-const { resolveHandlerOptions } = await import('../../../src/runtime/server/options')
+const { resolveHandlerOptions } = await import('../../../src/runtime/server/resolve-options')
 const { serve } = await import('../../../src/runtime/server/serve/serve')
 
 let server: Server

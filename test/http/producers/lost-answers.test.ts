@@ -81,7 +81,7 @@ describe('the lease runs out before it was used', () => {
     // Redis is away as soon as it has given the lease, and for longer than that.
     const { lease } = drivers[0]!
     drivers[0]!.lease = async (...args) => {
-      const answer = await lease(...args)
+      const answer = await lease!(...args)
       drivers[0]!.lease = lease
       drivers[0]!.fail('all')
       return answer

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { readState } from '../../../src/runtime/server/drivers/read-state'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers/producers'
@@ -218,12 +219,12 @@ describe('stop', () => {
 
   it.each([['leaves', false], ['closes', true]])('rejects when the process %s before the producer has stopped', async (_, closes) => {
     // Of another process, which does not hear it.
-    await store.lease('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, DEFAULT_HANDLER_OPTIONS.retention)
+    await store.lease!('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, DEFAULT_HANDLER_OPTIONS.retention)
     const stopped = code(channel(1).stop())
-    await eventually(async () => expect((await store.state('c')).lease).toMatchObject({ stopping: true }))
+    await eventually(async () => expect((await readState(store, 'c')).lease).toMatchObject({ stopping: true }))
     await (closes ? servers[1]!.context.close() : servers[1]!.context.leave())
     expect(await stopped).toBe('SHUTTING_DOWN')
-    expect((await store.state('c')).lease).toMatchObject({ stopping: true })
+    expect((await readState(store, 'c')).lease).toMatchObject({ stopping: true })
   })
 
   it('is heard at once, and not when the lease is renewed next', async () => {
@@ -269,7 +270,7 @@ describe('stop', () => {
       await eventually(() => expect(signal).toBeDefined())
       await turns(5)
       drivers[0]!.lease = async (...args) => {
-        const given = await lease(...args)
+        const given = await lease!(...args)
         asked.resolve()
         await answer.promise
         return given
@@ -306,7 +307,7 @@ describe('stop', () => {
     // In one breath with the end of the first.
     drivers[0]!.finish = async (...args) => {
       const ended = await finish(...args)
-      await store.lease('c', { type: 'acquire', token: 'next', leaseMs: 60_000, onLost: 'fail', anew: true }, DEFAULT_HANDLER_OPTIONS.retention)
+      await store.lease!('c', { type: 'acquire', token: 'next', leaseMs: 60_000, onLost: 'fail', anew: true }, DEFAULT_HANDLER_OPTIONS.retention)
       return ended
     }
     await channel(1).stop()
@@ -428,7 +429,7 @@ describe('a producer whose process is gone, or cut off', () => {
     const looked = Promise.withResolvers<void>()
     const { lease } = drivers[1]!
     drivers[1]!.lease = async (...args) => {
-      const given = await lease(...args)
+      const given = await lease!(...args)
       if (given.state?.lease && given.state.lease.leftMs <= 0) {
         looked.resolve()
         await answer.promise
@@ -464,9 +465,9 @@ describe('a producer whose process is gone, or cut off', () => {
           if (lost++ === 0) throw new SSEError('LEASE_LOST', 'It is not known.')
           return (call as (...all: unknown[]) => unknown)(...args)
         },
-        lease: async (...args: Parameters<typeof lease>) => {
+        lease: async (...args: Parameters<NonNullable<typeof lease>>) => {
           if (args[0] === name && away++ === 0) throw new SSEError('DRIVER_UNAVAILABLE', 'It is away.')
-          return lease(...args)
+          return lease!(...args)
         },
       })
       gate.resolve()

@@ -123,7 +123,6 @@ it('works with a driver that is a class', async () => {
     inner = inner
     finish = inner.finish
     lease = inner.lease
-    state = inner.state
     read = inner.read
     subscribe = inner.subscribe
     remove = inner.remove

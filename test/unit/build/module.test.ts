@@ -78,6 +78,7 @@ describe('the module', { timeout: 30_000 }, () => {
     [{ redis: { uri: 'redis://localhost' } }, 'Expected `sse.redis.uri` to be one of `url`, `cluster`, `sentinel`, `sentinelPassword`, `keyPrefix`, `timeoutMs`: there is no such option, got `"redis://localhost"`.'],
     [{ redis: { cluster: 'yes' } }, 'Expected `sse.redis.cluster` to be `true` or `false`, got `"yes"`.'],
     [{ redis: { keyPrefix: 5 } }, 'Expected `sse.redis.keyPrefix` to be a string, got `5`.'],
+    [{ redis: { sentinelPassword: { hush: 1 } } }, 'Expected `sse.redis.sentinelPassword` to be a string, got `"object"`.'],
     [{ redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
     [{ client: { share: 'page' } }, 'Expected `sse.client.share` to be `true` or `false`, got `"page"`.'],
     [{ client: { sharing: true } }, 'Expected `sse.client.sharing` to be one of `share`: there is no such option, got `true`.'],

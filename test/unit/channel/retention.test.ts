@@ -3,7 +3,7 @@ import { SSEError } from '../../../src/runtime/shared/errors'
 import { Channel } from '../../../src/runtime/server/channel/channel'
 import { createSSEContext } from '../../../src/runtime/server/context/context'
 import { forgetRetention, warnOfRetention } from '../../../src/runtime/server/channel/named-retention'
-import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../../src/runtime/server/options'
+import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../../src/runtime/server/resolve-options'
 import { RunChannel } from '../../../src/runtime/server/serve/resumable'
 
 /** The module's options name nothing: `maxMessages: 3` is a default. */

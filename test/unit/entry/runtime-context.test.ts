@@ -1,3 +1,4 @@
+import { isError } from 'h3'
 import { HookableCore, createHooks } from 'hookable'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
@@ -6,11 +7,13 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 
 /** The context of a process, which is one for each instance of the module: each test has its own. The framework's runtime config is all that is not the real one. */
 
-vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => ({ sse: { shutdownMs: 200 } }), isCachedByRule: () => false }))
+const config = vi.hoisted(() => ({ sse: {} as object }))
+vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => config, isCachedByRule: () => false }))
 
 let nitro: typeof import('../../../src/runtime/server/entry/runtime-context')
 beforeEach(async () => {
   vi.resetModules()
+  config.sse = { shutdownMs: 200 }
   nitro = await import('../../../src/runtime/server/entry/runtime-context')
 })
 afterEach(() => {
@@ -27,6 +30,94 @@ it('warns once, whether or not an application sets its own driver', () => {
   nitro.useDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
   nitro.useSSEContext()
   expect(warn.mock.calls).toEqual([[expect.stringContaining('NUXT_SSE_HEARTBEET_MS')]])
+})
+
+it('takes texts and flags as the environment gives them, which Nitro parses', () => {
+  config.sse = { heartbeatText: 5, resumable: 1, redis: { cluster: 0, keyPrefix: 7 } }
+  expect(nitro.useSSEContext().options).toMatchObject({ heartbeatText: '5', resumable: true })
+})
+
+it.each<[object, string]>([
+  [{ heartbeatMs: 'soon' }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `"soon"`.'],
+  [{ resumable: 'yes' }, 'Expected `resumable` to be `true` or `false`, got `"yes"`.'],
+  [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
+  [{ driver: 'redis', redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
+  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one url'],
+  [{ ticketSecret: 'short' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
+])('refuses %j when the server starts', (sse, sentence) => {
+  config.sse = sse
+  expect(() => nitro.startSSEContext()).toThrow(sentence)
+})
+
+describe('choices of plugins', () => {
+  const memory = (name = 'own'): LogDriver => ({ ...createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), name })
+  const tooLate = (what: string) => expect.objectContaining({ code: 'INVALID_OPTION', message: `Expected the ${what} before the first channel is used: set it in a server plugin.` })
+  const channel = async () => new (await import('../../../src/runtime/server/channel/channel')).Channel(nitro.useSSEContext(), 'c')
+
+  it.each([['before', () => {}], ['after', () => nitro.startSSEContext()]])('a driver is used that was set %s our own plugin, the last of several', (_, start) => {
+    start()
+    nitro.useDriver(memory('first'))
+    nitro.useDriver(memory('second'))
+    nitro.startSSEContext()
+    expect(nitro.useSSEContext().driver.name).toBe('second')
+    expect(nitro.useSSEContext()).toBe(nitro.useSSEContext())
+  })
+
+  it('a driver comes too late when the context was used, and must be one', () => {
+    expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver`: it has no `append`')
+    expect(() => nitro.useDriver(undefined as never)).toThrow('it has no `append`')
+    // Optional, and no longer part of it.
+    nitro.useDriver({ ...memory(), lease: undefined, state: 5 } as never)
+    nitro.useDriver(memory('memory'))
+    nitro.useSSEContext()
+    expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver'))
+    expect(nitro.useSSEContext().driver.name).toBe('memory')
+  })
+
+  it('Redis clients are the application\'s own until one was made, and only where the driver is redis', async () => {
+    const factory = vi.fn(() => Promise.reject(new Error('no client')))
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow('Expected `sse.driver` to be `"redis"` where an application makes the clients, got `"memory"`.')
+    config.sse = { driver: 'redis', redis: { timeoutMs: 50 } }
+    vi.resetModules()
+    nitro = await import('../../../src/runtime/server/entry/runtime-context')
+    vi.spyOn(console, 'error').mockImplementation(() => {})
+    const handle = await channel()
+    nitro.useRedisClientFactory(() => Promise.reject(new Error('another')))
+    nitro.useRedisClientFactory(factory)
+    await expect(handle.publish(1)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+    expect(factory).toHaveBeenCalledWith(expect.anything(), 'commands')
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow(tooLate('client factory'))
+    await nitro.useSSEContext().close()
+  })
+
+  it.each([['before', true], ['after', false]])('hooks and the tap that are set %s the first use take effect', async (_, early) => {
+    const heard: unknown[] = []
+    const hooks = createHooks()
+    hooks.hook('sse:publish', (published: unknown) => void heard.push(published))
+    const tap = ((_, sink) => sink) satisfies ReturnType<typeof nitro.useSSEContext>['tap']
+    const choose = () => {
+      nitro.connectHooks(hooks)
+      nitro.tapConnections(tap)
+    }
+    if (early) choose()
+    const handle = await channel()
+    if (!early) choose()
+    const id = await handle.publish(1)
+    await vi.waitFor(() => expect(heard).toEqual([expect.objectContaining({ channel: 'c', id })]))
+    expect(nitro.useSSEContext().tap).toBe(tap)
+  })
+})
+
+it('a shutdown before the first use turns later requests away', async () => {
+  nitro.startSSEContext()
+  await nitro.leaveSSEContext()
+  expect(nitro.useSSEContext().closing.aborted).toBe(true)
+})
+
+it('an ordinary handler may throw an `SSEError` before anything is used', async () => {
+  const { SSEError } = await import('../../../src/runtime/shared/errors')
+  nitro.startSSEContext()
+  expect(isError(new SSEError('NO', 'No.', { statusCode: 403 }))).toBe(true)
 })
 
 describe('the hook `close`', () => {

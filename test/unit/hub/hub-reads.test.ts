@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { readChannel } from '../../../src/runtime/server/channel/read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { readState } from '../../../src/runtime/server/drivers/read-state'
 import type { LogDriver, LogNotice, LogPage } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { Pull } from '../../../src/runtime/server/hub/pull'
@@ -110,7 +111,7 @@ describe('a channel that moves while it is read', () => {
 
   it('a read that is repeated names the message that it was asked for, also when newer ones have come meanwhile', async () => {
     const inner = createMemoryDriver(DEFAULTS)
-    const { epoch } = await inner.state('c')
+    const { epoch } = await readState(inner, 'c')
     let notify!: (notice: LogNotice) => void
     const asked: [number, string | undefined][] = []
     const held = Promise.withResolvers<void>()
@@ -235,7 +236,7 @@ describe('readChannel', () => {
     await fc.assert(fc.asyncProperty(asked, fc.constantFrom('start' as const, 'now' as const), fc.array(change, { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 4 }), async (request, from, changes, limit) => {
       const inner = createMemoryDriver(DEFAULTS)
       await inner.append('c', Array.from({ length: 6 }, (_, n) => ({ data: `${n + 1}` })), keep(4))
-      const { epoch } = await inner.state('c')
+      const { epoch } = await readState(inner, 'c')
       const pages: LogPage[] = []
       const driver: LogDriver = { ...inner, async read(...args) {
         const next = changes[pages.length % changes.length]!

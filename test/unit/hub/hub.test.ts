@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { readState } from '../../../src/runtime/server/drivers/read-state'
 import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runtime/server/drivers/types'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub/hub'
@@ -112,7 +113,6 @@ function marked(driver: LogDriver): LogDriver {
   const withMark = (state: LogState) => ({ ...state, mark: markOf(state.epoch, state.last) })
   return {
     ...driver,
-    state: async channel => withMark(await driver.state(channel)),
     async read(channel, after, limit) {
       const page = await driver.read(channel, after, limit)
       return { ...withMark(page), entries: mark(page.epoch, page.entries) }
@@ -139,7 +139,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
   })
 
   const open = async (entry: { client: Client, pulled: Pulled }, asked: string | undefined, from: 'start' | 'now') => {
-    const { epoch, last } = await memory.state('c')
+    const { epoch, last } = await readState(memory, 'c')
     const { pulled } = entry
     opening.push(pulled.open(hub, asked, from, { epoch, offset: last }).catch(error => void (pulled.failed = error)))
   }
@@ -203,7 +203,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
   }
   await Promise.all(opening)
   driver.settle()
-  const { epoch, last, closing } = await memory.state('c')
+  const { epoch, last, closing } = await readState(memory, 'c')
   const behind = () => clients.filter(({ client, pulled }) => !pulled.failed && !(closing ? client.ended : client.epoch === epoch && client.offset === last))
   for (let i = 0; i < 200 && behind().length > 0; i++) await turns(1)
   for (const { pulled } of clients) if (pulled.failed) throw pulled.failed
@@ -356,7 +356,7 @@ describe('hub: a driver that goes away and comes back', () => {
     if (what === 'end') await inner.finish('c', {}, keep(10))
     if (what === 'epoch') await inner.remove('c')
     if (what !== 'end') await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
-    const { epoch } = await inner.state('c')
+    const { epoch } = await readState(inner, 'c')
     notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
     await turns(2)
     expect(driver.failed).toBeGreaterThan(0)
@@ -528,7 +528,7 @@ describe('hub: memory and length', () => {
       return () => {}
     } })
     const reader = await hub.reader('c', undefined, 'start')
-    const { epoch } = await driver.state('c')
+    const { epoch } = await readState(driver, 'c')
     const watch = collected()
     for (let offset = 1; offset <= 100; offset++) {
       const entry = { offset, data: JSON.stringify('x'.repeat(100_000)) }

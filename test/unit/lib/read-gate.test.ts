@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import { readState } from '../../../src/runtime/server/drivers/read-state'
 import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { Pull } from '../../../src/runtime/server/hub/pull'
@@ -169,7 +170,7 @@ describe('10,000 silent channels', () => {
     const [reader] = await readers(hub, 1)
     await clock.advance(30 * MINUTE_MS)
     const notify = seen.listeners.get('c0')!
-    const { epoch } = await seen.inner.state('c0')
+    const { epoch } = await readState(seen.inner, 'c0')
     if (what === 'an append') {
       await seen.inner.append('c0', [{ data: '1' }], DEFAULTS)
       notify({ type: 'append', epoch, entries: [{ offset: 1, data: '1' }] })

@@ -2,7 +2,7 @@ import type { H3Event } from 'h3'
 import { useSSEContext } from '../entry/runtime-context'
 import { withinLimits } from '../context/platform-limits'
 import type { SSEHandlerOptions } from '../options'
-import { resolveHandlerOptions } from '../options'
+import { resolveHandlerOptions } from '../resolve-options'
 import type { RawSSEConnection } from '../serve/raw-connection'
 import { createRawConnection } from '../serve/raw-connection'
 

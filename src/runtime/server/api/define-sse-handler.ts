@@ -1,14 +1,15 @@
 import type { EventHandler, EventHandlerRequest, H3Event } from 'h3'
 import { defineEventHandler, routeOf } from '#sse/h3'
 import { isCachedByRule } from '#sse/nitro'
-import { SSEError, invalidOption } from '../../shared/errors'
+import { SSEError } from '../../shared/errors'
+import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
 import { withinLimits } from '../context/platform-limits'
 import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
-import { resolveHandlerOptions } from '../options'
+import { resolveHandlerOptions } from '../resolve-options'
 import { useSSEContext } from '../entry/runtime-context'
 import { toHttpError } from '../http/response'
 import { serve } from '../serve/serve'
@@ -72,7 +73,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
 /** Looked for before the first request: it should be seen when the server starts. */
 function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
   try {
-    if (typeof handler !== 'function') throw invalidOption('handler', 'a function `(event, connection)` that returns a source', handler)
+    check('handler', handler, functionOf('`(event, connection)` that returns a source'))
     resolveHandlerOptions(options)
   }
   catch (error) {

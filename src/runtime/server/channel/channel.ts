@@ -1,8 +1,11 @@
 import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../../shared/position'
-import { SSEError, invalidOption, printValue } from '../../shared/errors'
+import { SSEError, printValue } from '../../shared/errors'
+import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEContext } from '../context/context'
+import { hasLeases } from '../drivers/leasing-driver'
+import { readState } from '../drivers/read-state'
 import type { LogRetention, SSERetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/producers'
 import type { SSEPipeSource } from '../producers/pump'
@@ -10,7 +13,7 @@ import { subjectOfChannel } from '../insight/log'
 import { keepAlive } from '../lib/keep-alive'
 import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from '../producers/lease'
-import { resolveRetention } from '../options'
+import { resolveRetention } from '../resolve-options'
 import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
 import { readChannel, subscribeChannel } from './read'
@@ -22,6 +25,7 @@ import { asText, encodePacked } from '../wire/message'
 
 /** Of a channel's name, and of a key. */
 const MAX_NAME_BYTES = 512
+const LIMIT = whole({ from: 1 })
 
 /** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
@@ -67,6 +71,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async stop(): Promise<void> {
     const { driver, closing } = this.context
+    // Without leases there is no `run` that could be stopped.
+    if (!hasLeases(driver)) return
     const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
     const { state } = await ask()
     if (!state?.lease) return
@@ -96,7 +102,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
-    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) throw invalidOption('limit', 'a whole number, at least 1', limit, { statusCode: 400 })
+    if (limit !== undefined) check('limit', limit, LIMIT, 400)
     return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
   }
 
@@ -106,7 +112,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   async info(): Promise<SSEChannelInfo> {
-    const { epoch, first, last, closing, lease } = await this.context.driver.state(this.name)
+    const { epoch, first, last, closing, lease } = await readState(this.context.driver, this.name)
     return {
       name: this.name,
       epoch,

@@ -107,7 +107,8 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * processes, the first starts its producer, and the others attach. Resolves with the channel, so that a handler can return it.
    * The producer goes on whether or not anybody reads, until it is complete or {@link stop}ped.
    *
-   * Rejects with `INVALID_OPTION`, with `DRIVER_UNAVAILABLE`, and with `SHUTTING_DOWN` when the server is shutting down.
+   * Rejects with `INVALID_OPTION`, with `DRIVER_UNAVAILABLE`, with `NOT_SUPPORTED` on a driver without leases, and with `SHUTTING_DOWN` when the
+   * server is shutting down.
    */
   run(producer: SSEProducer<SSEItem<T>>, options?: SSERunOptions): Promise<this>
   /**

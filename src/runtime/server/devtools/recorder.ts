@@ -6,6 +6,8 @@ import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../share
 import type { Connection } from '../connection/connection'
 import type { SSEContext } from '../context/context'
 import { unpackData } from '../drivers/packed-data'
+import { hasLeases } from '../drivers/leasing-driver'
+import { readState } from '../drivers/read-state'
 import type { LogState } from '../drivers/types'
 import type { SSEHooks } from '../insight/hooks'
 import type { ResponseSink } from '../http/sink'
@@ -134,8 +136,10 @@ export class Recorder {
 
   /** Only looks: a channel that is gone must not begin again because of it. */
   async #channel({ driver, hub, options: { retention } }: SSEContext, name: string, told: DevtoolsCursor, next: DevtoolsCursor, log: DevtoolsLogItem[]): Promise<DevtoolsChannel | undefined> {
-    const { state } = await driver.lease(name, { type: 'look' }, retention)
-    if (!state) return void this.#channels.delete(name)
+    const state = hasLeases(driver) ? (await driver.lease(name, { type: 'look' }, retention)).state : await readState(driver, name)
+    // Without leases, a channel that is gone is one without messages: it is not read again.
+    if (!state || (!hasLeases(driver) && state.last === 0)) this.#channels.delete(name)
+    if (!state) return
     const { epoch, first, last, closing, lease } = state
     const where = publicChannelName(name)
     const shownEpoch = where === name ? epoch : withoutSecret(epoch)

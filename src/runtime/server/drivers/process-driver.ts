@@ -2,6 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { outside } from '../lib/async-context'
 import type { LogDriver, LogAppend, LogWriter, PackedAppend } from './types'
 import type { LogRetention } from '../options'
+import { hasLeases } from './leasing-driver'
 
 /** A driver as one process uses it. */
 export interface ProcessDriver extends LogDriver {
@@ -47,9 +48,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
   const methods: Omit<ProcessDriver, 'name' | 'recheckMs' | 'takesBytes'> = {
     append: (channel, entries, ...args) => write(() => driver.append(channel, entries as LogAppend[], ...args)),
     finish: (...args) => write(() => driver.finish(...args)),
-    lease: (...args) => write(() => driver.lease(...args)),
     remove: (...args) => write(() => driver.remove(...args)),
-    state: (...args) => read(() => driver.state(...args)),
     read: (...args) => read(() => driver.read(...args)),
     subscribe: (...args) => read(() => driver.subscribe(...args)),
     close() {
@@ -60,6 +59,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
       return writes === 0 ? undefined : (idle ??= Promise.withResolvers<void>()).promise
     },
   }
+  if (hasLeases(driver)) methods.lease = (...args) => write(() => driver.lease(...args))
   // Anything else that the driver has is its own.
   return Object.create(driver, Object.getOwnPropertyDescriptors(methods)) as ProcessDriver
 }

@@ -118,9 +118,9 @@ export interface LogPage extends LogState {
 }
 
 export interface LogPageLimit {
-  /** The most entries. */
+  /** The most entries. With 0, only the state of the log is read, which should be cheap. */
   messages: number
-  /** The page ends with the entry that reaches this many bytes of data, so that it has at least one. */
+  /** The page ends with the entry that reaches this many bytes of data, so that it has at least one. With `messages: 0` it means nothing. */
   bytes: number
 }
 
@@ -164,12 +164,14 @@ export interface LogDriver {
    * `LEASE_LOST` unless that is held.
    */
   finish(channel: string, closing: LogClosing, retention: LogRetention, token?: string): Promise<boolean>
-  /** See {@link LeaseRequest}. Subscribers get `changed` when the lease is taken or given back, or its producer is asked to stop. */
-  lease(channel: string, request: LeaseRequest, retention: LogRetention): Promise<LeaseAnswer>
-  /** Begins a log that does not exist, empty, so that a reader can be given its epoch. */
-  state(channel: string): Promise<LogState>
   /**
-   * The entries after the offset `after` that are kept. With `seen` the caller says that it has certainly seen the message at
+   * See {@link LeaseRequest}. Subscribers get `changed` when the lease is taken or given back, or its producer is asked to stop. A driver may
+   * have no leases: `channel.run` and `resumable` reject with `NOT_SUPPORTED` then, and all else works.
+   */
+  lease?(channel: string, request: LeaseRequest, retention: LogRetention): Promise<LeaseAnswer>
+  /**
+   * The entries after the offset `after` that are kept, and the state of the log. A log that does not exist begins, empty, so that a
+   * reader can be given its epoch. With `seen` the caller says that it has certainly seen the message at
    * `after`: a log that ends before that, or has another message there, has gone back and must begin a new epoch.
    */
   read(channel: string, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage>

@@ -2,7 +2,7 @@ import { defineNitroPlugin } from 'nitropack/runtime'
 import { hangUpProxies } from '../../nitro2/proxied-streams'
 import { SSEError } from '../../shared/errors'
 import { Channel } from '../channel/channel'
-import { closeWithHook, connectHooks, startSSEContext } from './runtime-context'
+import { closeWithHook, connectHooks, startSSEContext, useSSEContext } from './runtime-context'
 import { toHttpError } from '../http/response'
 import { listenToSignals } from './signals'
 
@@ -11,7 +11,6 @@ const NEVER_CLOSED = ['bun', 'deno-server', 'node-listener']
 
 /** For Nitro 2: ends all streams when the server goes. The driver closes with the hook: requests that are still at work may publish. */
 export default defineNitroPlugin((nitroApp) => {
-  // Made now, so that an option that makes no sense stops the server at its start.
   startSSEContext()
   connectHooks(nitroApp.hooks)
   const close = closeWithHook(nitroApp.hooks)
@@ -20,7 +19,7 @@ export default defineNitroPlugin((nitroApp) => {
   nitroApp.hooks.hook('beforeResponse', (event, response) => {
     if (!(response.body instanceof Channel)) return
     const error = strayChannel()
-    startSSEContext().insight.onRefuse(event, error)
+    useSSEContext().insight.onRefuse(event, error)
     // What a hook throws is caught there. What is sent may be an error.
     response.body = toHttpError(event, error)
   })

@@ -4,7 +4,6 @@ import { listenToSignals } from './signals'
 
 /** For Nitro 3: as `nitro2-plugin.ts` for Nitro 2. */
 export default definePlugin(({ hooks }) => {
-  // Made now, so that an option that makes no sense stops the server at its start.
   startSSEContext()
   connectHooks(hooks)
   const close = closeWithHook(hooks)

@@ -1,49 +1,56 @@
 import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
-import { DEFAULT_REDIS_URL, createRedisDriver, loadIoredis, redisConnector, resolveRedisOptions } from '#sse/redis'
 import { SSEError, invalidOption } from '../../shared/errors'
-import { outside } from '../lib/async-context'
+import { fromEnvironment } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { createSSEContext } from '../context/context'
-import { createMemoryDriver } from '../drivers/memory/memory'
-import type { CreateRedisClient } from '../drivers/redis/connection/client'
-import type { RedisConnectOptions } from '../drivers/redis/connection/connect'
-import type { LogDriver } from '../drivers/types'
-import type { HookCaller } from '../insight/hooks'
 import type { PlatformLimits } from '../context/platform-limits'
 import { platformLimits, withinLimits } from '../context/platform-limits'
+import type { CreateRedisClient } from '../drivers/redis/connection/client'
+import type { LogDriver } from '../drivers/types'
+import { makeErrorsKnownToH3 } from '../http/h3-errors'
+import type { HookCaller } from '../insight/hooks'
+import { outside } from '../lib/async-context'
 import type { ResolvedHandlerOptions, SSEHandlerOptions } from '../options'
-import { resolveModuleHandlerOptions } from '../options'
+import { HANDLER_RULES, resolveModuleHandlerOptions } from '../resolve-options'
 import { readTicketSecrets } from '../tickets/ticket-secrets'
+import type { DriverChoices, DriverOptions } from './runtime-driver'
+import { createRuntimeDriver } from './runtime-driver'
 import { unknownVariables } from './unknown-variables'
 
 /** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
-interface RuntimeOptions extends SSEHandlerOptions {
-  driver?: string
-  redis?: RedisConnectOptions
+interface RuntimeOptions extends SSEHandlerOptions, DriverOptions {
   ticketSecret?: unknown
 }
 
-const DRIVER_METHODS = ['append', 'finish', 'lease', 'state', 'read', 'subscribe', 'remove', 'close'] as const
-
-let context: SSEContext | undefined
-/** Whether anybody but our own plugin has the context: its driver cannot be replaced any more. */
-let contextTaken = false
-let ownDriver: LogDriver | undefined
-let connected: HookCaller | undefined
-let tap: SSEContext['tap']
-let createClient: CreateRedisClient | undefined
-let clientsMade = false
-let warned = false
-
-/** The context of this process, made when first asked for: another plugin may publish before ours has run. */
-export function useSSEContext(): SSEContext {
-  contextTaken = true
-  return startSSEContext()
+/** What plugins choose: ours, those of the application, and the one of the DevTools tab. */
+interface Choices extends DriverChoices {
+  hooks?: HookCaller
+  tap?: SSEContext['tap']
 }
 
-/** The same for our own plugin, which runs before the application's: those may still choose the driver. */
-export function startSSEContext(): SSEContext {
-  // Another plugin, or a request, may be the first.
+/** What the options say, read once, when the server starts. */
+interface Settings {
+  options: ResolvedHandlerOptions
+  limits: PlatformLimits
+  /** The driver that the options name. */
+  driver: LogDriver
+}
+
+const DRIVER_METHODS = ['append', 'finish', 'read', 'subscribe', 'remove', 'close'] as const
+
+const choices: Choices = {}
+let settings: Settings | undefined
+let context: SSEContext | undefined
+
+/** Reads the options, so that one that makes no sense stops the server at its start. Plugins that run later may still make their choices. */
+export function startSSEContext(): void {
+  // An ordinary handler may throw an `SSEError` before anything else of this package is used.
+  makeErrorsKnownToH3()
+  readSettings()
+}
+
+/** The context of this process. It is made of the options and the choices when it is first used: by a request, or by a plugin that publishes. */
+export function useSSEContext(): SSEContext {
   return context ??= outside(createContext)
 }
 
@@ -51,34 +58,34 @@ export function startSSEContext(): SSEContext {
 export function useDriver(driver: LogDriver): void {
   const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
   if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
-  if (contextTaken) throw new SSEError('INVALID_OPTION', 'Expected the driver before the first channel is used: set it in a server plugin.')
-  // Nobody has used it yet.
-  void context?.close()
-  ownDriver = driver
-  context = createContext()
+  if (context) throw new SSEError('INVALID_OPTION', 'Expected the driver before the first channel is used: set it in a server plugin.')
+  choices.driver = driver
 }
 
 /** Makes the redis driver create its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or the driver is another one. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
-  const { driver } = startSSEContext()
-  if (driver.name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', driver.name)
-  if (clientsMade) throw new SSEError('INVALID_OPTION', 'Expected the client factory before the first channel is used: set it in a server plugin.')
-  createClient = factory
+  const { name } = choices.driver ?? readSettings().driver
+  if (name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', name)
+  if (choices.redisClientsMade) throw new SSEError('INVALID_OPTION', 'Expected the client factory before the first channel is used: set it in a server plugin.')
+  choices.createRedisClient = factory
 }
 
 /** Calls the application's hooks from now on. For our plugin: before the application is there, nothing can listen. */
 export function connectHooks(hooks: object): void {
   const { callHook, callHookWith } = hooks as NitroHooks
-  startSSEContext().insight.hooks = connected = {
+  choices.hooks = {
     // The public way to count listeners: `callHookWith` hands them to a function. Nitro 3's hooks may not have it.
     isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
     call: (name, payload) => callHook.call(hooks, name, payload),
   }
+  // A plugin before ours has used it.
+  if (context) context.insight.hooks = choices.hooks
 }
 
 /** Makes each connection from now on write through `tapped`. For Nuxt DevTools. */
 export function tapConnections(tapped: SSEContext['tap']): void {
-  startSSEContext().tap = tap = tapped
+  choices.tap = tapped
+  if (context) context.tap = tapped
 }
 
 /** What the hooks of both versions of Nitro have in common. */
@@ -96,9 +103,9 @@ export function ticketSecrets(): string[] {
   return readTicketSecrets(runtimeOptions().ticketSecret)
 }
 
-/** Ends all streams, and leaves the rest at work: requests under way may still publish. Resolves when what it has set off is through. */
+/** Ends all streams, and turns later requests away, also where nothing was used yet. Requests under way may still publish. Resolves when all clean-ups are through. */
 export async function leaveSSEContext(): Promise<void> {
-  await context?.leave()
+  await useSSEContext().leave()
 }
 
 /**
@@ -123,7 +130,7 @@ async function closeAround(listeners: () => unknown): Promise<void> {
     await listeners()
   }
   finally {
-    await context?.close()
+    await useSSEContext().close()
   }
 }
 
@@ -131,20 +138,15 @@ function runtimeOptions(): RuntimeOptions {
   return (useRuntimeConfig() as { sse?: RuntimeOptions }).sse ?? {}
 }
 
-function createContext(): SSEContext {
-  const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
-  // Nitro 2 reads a text of the environment that looks like a number as one.
-  if (['number', 'boolean'].includes(typeof handler.heartbeatText)) handler.heartbeatText = String(handler.heartbeatText)
-  readTicketSecrets(ticketSecret)
-  const options = resolveModuleHandlerOptions(handler)
-  const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
-  // Once: `setSSEDriver` has the context made again.
-  if (!warned) warn(options, limits)
-  warned = true
-  const created = createSSEContext({ options, limits, driver: ownDriver ?? createDriver(driver, redis, options) })
-  created.insight.hooks = connected
-  created.tap = tap
-  return created
+function readSettings(): Settings {
+  return settings ??= outside(() => {
+    const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
+    readTicketSecrets(ticketSecret)
+    const options = resolveModuleHandlerOptions(fromEnvironment(handler, HANDLER_RULES))
+    const limits = platformLimits(import.meta.preset, globalThis.process?.env, BUN_IDLE_VARIABLE)
+    warn(options, limits)
+    return { options, limits, driver: createRuntimeDriver({ driver, redis }, options.retention, choices) }
+  })
 }
 
 function warn(options: ResolvedHandlerOptions, limits: PlatformLimits): void {
@@ -153,35 +155,10 @@ function warn(options: ResolvedHandlerOptions, limits: PlatformLimits): void {
   if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
 }
 
-function createDriver(name: string | undefined, redis: RuntimeOptions['redis'], { retention }: ResolvedHandlerOptions): LogDriver {
-  // A url alone selects redis.
-  switch (name || (redis?.url ? 'redis' : 'memory')) {
-    case 'memory': return createMemoryDriver(retention)
-    case 'redis': {
-      const resolved = resolveRedisOptions(redis)
-      return createRedisDriver({ ...resolved, createClient: redisClients(resolved) }, retention)
-    }
-    default: throw invalidOption('sse.driver', '`"memory"` or `"redis"`', name)
-  }
-}
-
-/** Throws now, when the server starts, for options that make no sense; ioredis is loaded when a client is needed. */
-function redisClients(options: RedisConnectOptions): CreateRedisClient {
-  const connect = redisConnector(options)
-  // That there is no client, too, and not by the first who publishes. By then all plugins have said whether they make clients themselves.
-  setTimeout(() => {
-    if (!createClient && !ownDriver) loadClient().catch(({ message }: Error) => console.error(`[nuxt-sse] ${message}`))
-  })
-  return async (settings, role) => {
-    clientsMade = true
-    if (createClient) return createClient(settings, role)
-    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
-    return connect(await loadClient(), settings)
-  }
-}
-
-async function loadClient(): ReturnType<typeof loadIoredis> {
-  return loadIoredis().catch((cause) => {
-    throw new SSEError('DRIVER_UNAVAILABLE', 'Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
-  })
+function createContext(): SSEContext {
+  const { options, limits, driver } = readSettings()
+  const created = createSSEContext({ options, limits, driver: choices.driver ?? driver })
+  created.insight.hooks = choices.hooks
+  created.tap = choices.tap
+  return created
 }

@@ -3,7 +3,8 @@ import { SECRET_LENGTH, createEpoch } from '../../shared/position'
 import { aborted, whenAborted } from '../lib/abort'
 import { channelEnded } from '../drivers/channel-ended'
 import { leaseLost } from '../drivers/lease-lost'
-import type { LeaseAnswer, LogDriver, LogOnLost, LogState } from '../drivers/types'
+import type { LeasingDriver } from '../drivers/leasing-driver'
+import type { LeaseAnswer, LogOnLost, LogState } from '../drivers/types'
 import type { SSERetention } from '../options'
 import { OwnTask } from '../lib/request-io'
 import { pause, processTimeout } from '../lib/tick'
@@ -16,7 +17,7 @@ const RETRY_MS = 200
 const LATE_MS = 10
 
 export interface LeaseInit {
-  driver: LogDriver
+  driver: LeasingDriver
   channel: string
   retention: SSERetention
   leaseMs: number
@@ -176,7 +177,7 @@ export class Lease {
  * Looks at the state of a channel whenever its lease may have changed hands, or be over, until `enough` says so or `signal`
  * aborts. A driver that cannot be reached is asked again.
  */
-export async function watchLease(driver: LogDriver, channel: string, retention: SSERetention, enough: (state: LogState | undefined) => boolean | Promise<boolean>, signal: AbortSignal): Promise<void> {
+export async function watchLease(driver: LeasingDriver, channel: string, retention: SSERetention, enough: (state: LogState | undefined) => boolean | Promise<boolean>, signal: AbortSignal): Promise<void> {
   let unsubscribe: (() => void) | undefined
   let news = new AbortController()
   const onLeave = () => news.abort()

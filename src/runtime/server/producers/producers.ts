@@ -1,9 +1,11 @@
 import { SSEError, invalidOption } from '../../shared/errors'
 import { formatPosition } from '../../shared/position'
+import { check, functionOf, oneOf } from '../../shared/rules'
 import { aborted } from '../lib/abort'
 import type { AsyncContext } from '../lib/async-context'
 import { captureContext, outside } from '../lib/async-context'
 import { PRODUCER_LOST } from '../drivers/lease-lost'
+import { leasing } from '../drivers/leasing-driver'
 import type { LeaseAnswer, LogOnLost, LogState } from '../drivers/types'
 import { keepAlive } from '../lib/keep-alive'
 import type { KeptRequest } from '../lib/keep-alive'
@@ -100,13 +102,19 @@ export class Producers {
     return producer
   }
 
-  /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached. */
+  /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached, or has no leases. */
   async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
-    if (typeof producer !== 'function') throw invalidOption('producer', 'a function that gives a source', producer)
+    check('producer', producer, functionOf('that gives a source'))
     if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
-    if (![undefined, 'fail', 'restart'].includes(options.onLost)) throw invalidOption('onLost', '`"fail"` or `"restart"`', options.onLost)
+    if (options.onLost !== undefined) check('onLost', options.onLost, oneOf('fail', 'restart'))
     if (this.init.closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     await this.#startOnce(channel, producer, options)
+  }
+
+  /** Notes that a run is being read. Resolves with the state of its channel, if there is one. Rejects with `NOT_SUPPORTED` where the driver has no leases. */
+  async noteReader({ name, retention }: ProducedChannel): Promise<LogState | undefined> {
+    const { state } = await leasing(this.init.driver).lease(name, { type: 'look', reading: true }, retention)
+    return state
   }
 
   /** What is under way in this process. */
@@ -210,7 +218,7 @@ export class Producers {
   }
 
   #leaseOf({ name, retention }: ProducedChannel, { onLost = 'fail', unreadMs = false }: RunOptions): Lease {
-    return new Lease({ driver: this.init.driver, channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
+    return new Lease({ driver: leasing(this.init.driver), channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
   }
 
   /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
@@ -222,10 +230,10 @@ export class Producers {
     const standby: Standby = { context: captureContext(), producer, options }
     if (known) return void Object.assign(known, standby)
     if (!REQUESTS_OWN_IO) this.#standbys.set(name, standby)
-    const { driver, closing, options: { leaseMs }, report } = this.init
+    const { closing, options: { leaseMs }, report } = this.init
     let missedSince: number | undefined
     const over = () => void this.#standbys.delete(name)
-    outside(() => void watchLease(driver, name, retention, async (state) => {
+    outside(() => void watchLease(leasing(this.init.driver), name, retention, async (state) => {
       if (!state || isOver(state)) return true
       if (!state.lease && !state.closing) {
         // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nobody does.

@@ -2,8 +2,10 @@ import type { EventStreamReader, SSEPipeParse } from './event-stream-reader'
 import type { LogAppend } from '../drivers/types'
 import type { SSEIterableSource, SourceIterator } from '../lib/source'
 import { follow } from '../../shared/abort'
-import { SSEError, invalidOption } from '../../shared/errors'
+import { SSEError } from '../../shared/errors'
 import { PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { check } from '../../shared/rules'
+import type { Rule } from '../../shared/rules'
 import { unlessAborted } from '../lib/abort'
 import { isIterableSource, iterate, kindOf, release } from '../lib/source'
 import { afterTick, pause } from '../lib/tick'
@@ -15,6 +17,11 @@ const MAX_GATHERED_LENGTH = 262_144
 const APPEND_EVERY_MS = 10
 /** How many characters of a response that cannot be piped go into the server's log. */
 const MAX_SAID_LENGTH = 200
+
+const PARSE: Rule = {
+  test: value => value === 'json' || value === 'text' || typeof value === 'function',
+  expected: '`"json"`, `"text"` or a function of the text',
+}
 
 /** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
@@ -48,7 +55,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
   let held: SourceIterator | undefined
   let reader: EventStreamReader | undefined
   try {
-    assertParse(parse)
+    if (parse !== undefined) check('parse', parse, PARSE)
     const { iterator, isOurs } = await begin(source, stopped.signal, report)
     held = iterator
     // Most applications never pipe bytes.
@@ -103,10 +110,6 @@ interface Opened {
   iterator: SourceIterator
   /** Known to come from a route of this package. */
   isOurs?: boolean
-}
-
-function assertParse(parse: unknown): void {
-  if (parse !== undefined && parse !== 'json' && parse !== 'text' && typeof parse !== 'function') throw invalidOption('parse', '`"json"`, `"text"` or a function of the text', parse)
 }
 
 /** A source may take its time to begin, and what begins too late is released. */

@@ -30,14 +30,14 @@ export interface Resumable {
   readonly connection: SSEConnection
   /**
    * The channel of the run that the request's position names; `source` is then released without being started. Where there is no
-   * such run, the channel of a new one with `source`. Rejects when the driver cannot be reached.
+   * such run, the channel of a new one with `source`. Rejects when the driver cannot be reached, or has no leases.
    */
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
 
 /** `left` is aborted when the viewer leaves, or is refused. */
 export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
-  const { driver, producers, report } = context
+  const { producers, report } = context
   const stopped = new AbortController()
   const onLeave = () => stopped.abort()
   if (left.aborted) onLeave()
@@ -46,10 +46,9 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
   async function find(): Promise<RunChannel | undefined> {
     const asked = channelPosition(request.position)
     if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
-    const name = await nameOf(rootOf(asked.epoch), event, options)
-    // Counts as reading: the window must not end before the reader is there.
-    const { state } = await driver.lease(name, { type: 'look', reading: true }, options.retention)
-    return state && new RunChannel(context, name, options)
+    const channel = new RunChannel(context, await nameOf(rootOf(asked.epoch), event, options), options)
+    // The window must not end before the reader is there.
+    return await producers.noteReader(channel) && channel
   }
 
   async function start(source: SSEIterableSource): Promise<RunChannel> {
@@ -107,7 +106,7 @@ export class RunChannel extends Channel {
   /** Says that somebody reads, again and again until what it returns is called, and then a last time: the window begins there. */
   attend(): () => void {
     // Where the driver cannot be told, the next time may do. If none does, the window ends, as for a reader that was cut off.
-    const say = () => void this.context.driver.lease(this.name, { type: 'look', reading: true }, this.retention).catch(() => {})
+    const say = () => void this.context.producers.noteReader(this).catch(() => {})
     const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))
     return () => {
       clearInterval(timer)

@@ -1,7 +1,8 @@
 import { SignJWT } from 'jose/jwt/sign'
 import { jwtVerify } from 'jose/jwt/verify'
 import { JWSSignatureVerificationFailed } from 'jose/errors'
-import { SSEError, invalidOption } from '../../shared/errors'
+import { SSEError } from '../../shared/errors'
+import { check, milliseconds, object } from '../../shared/rules'
 import { findLost } from '../wire/lost-in-json'
 import type { LostValue } from '../wire/lost-in-json'
 
@@ -35,10 +36,8 @@ const ALGORITHM = 'HS256'
 
 export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
   if (!secret) throw secretMissing()
-  if (!(Number.isSafeInteger(expiresInMs) && expiresInMs >= 1 && expiresInMs <= MAX_EXPIRES_IN_MS)) {
-    throw invalidOption('expiresInMs', `a whole number of milliseconds from 1 to ${MAX_EXPIRES_IN_MS}`, expiresInMs)
-  }
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalidOption('claims', 'an object', claims)
+  check('expiresInMs', expiresInMs, milliseconds({ to: MAX_EXPIRES_IN_MS }))
+  check('claims', claims, object())
   const ticket = await new SignJWT({ channel, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     // In seconds, and to the millisecond: the standard allows a fraction.

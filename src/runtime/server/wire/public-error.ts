@@ -28,14 +28,15 @@ export function isForTheLog(error: unknown): boolean {
   return isPrivateError(error) || isMistake(error)
 }
 
-/** The application's own mistake: an option, a source or data that make no sense. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
+/** The application's own mistake: an option, a source, data or a driver that cannot work. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
 export function isMistake(error: unknown): boolean {
-  return error instanceof SSEError && isMistakeCode(error.code) && !['INVALID_QUERY', 'INVALID_POSITION'].includes(error.code)
+  if (!(error instanceof SSEError)) return false
+  return error.code === 'NOT_SUPPORTED' || (isMistakeCode(error.code) && !['INVALID_QUERY', 'INVALID_POSITION'].includes(error.code))
 }
 
 /** A mistake that no client can have caused. The name of a channel, of a message, or a key may be the client's own word: it is answered with 400. */
 export function isOurMistake(error: unknown): boolean {
-  return isMistake(error) && (error as SSEError).statusCode === 500
+  return isMistake(error) && (error as SSEError).statusCode >= 500
 }
 
 interface ShownH3Error {

@@ -7,7 +7,8 @@ import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../../options'
 import { REQUESTS_OWN_IO } from '../../lib/request-io'
 import { unref } from '../../lib/tick'
-import type { LeaseRequest, LogDriver, LogNotice, PackedAppend } from '../types'
+import type { LeaseRequest, LogNotice, PackedAppend } from '../types'
+import type { LeasingDriver } from '../leasing-driver'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000
@@ -23,7 +24,7 @@ const EXAMINE_EMPTY = 2
  * A log is forgotten when nobody subscribes to it and nothing has touched it for its life time (`life-times.ts`): a reader that
  * returns later than that finds a new epoch. A log without a message is also forgotten when `maxEmpty` newer ones exist.
  */
-export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LogDriver {
+export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LeasingDriver {
   const logs = new Map<string, MemoryLog>()
   /** Names of logs without a message, the oldest first, and perhaps of some that have a message by now. */
   const empty = new Set<string>()
@@ -137,10 +138,6 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       if (request.type === 'acquire' && held) log.retain(retention)
       if (changed) notify(channel, { type: 'changed' })
       return { held, state: log.state }
-    },
-
-    async state(channel) {
-      return open(channel).state
     },
 
     async read(channel, after, limit) {

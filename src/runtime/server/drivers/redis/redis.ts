@@ -3,6 +3,8 @@ import { createEpoch } from '../../../shared/position'
 import type { SSERetention } from '../../options'
 import { ReadGate } from '../../lib/read-gate'
 import { leaseLost } from '../lease-lost'
+import type { LeasingDriver } from '../leasing-driver'
+import { STATE_ONLY } from '../read-state'
 import { RedisAppends } from './appends'
 import type { CreateRedisClient } from './connection/client'
 import { ServerClock, channelKeys, retentionArgs, retrying, runScript } from './commands'
@@ -10,7 +12,7 @@ import { isReply, unavailable } from './errors'
 import { createRedisLink } from './connection/link'
 import { DEFAULT_REDIS_OPTIONS } from './options'
 import { readRedisLog, stateOf } from './read'
-import type { LogDriver, LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from '../types'
+import type { LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from '../types'
 
 /** Pub/sub delivers at most once, so readers look at the log now and then. */
 const RECHECK_MS = 5_000
@@ -21,9 +23,6 @@ const RECHECK_MS = 5_000
 const RECHECK_MAX_MS = 300_000
 /** Every field that one of the kinds of `LeaseRequest` has. */
 interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean, tentative?: boolean }
-
-/** No entries: only the state of the log. */
-const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
 
 export interface RedisDriverOptions {
   /** Prefix of every key and channel. Default `sse:`. Without braces, which mark the part that a cluster hashes. */
@@ -39,7 +38,7 @@ export interface RedisDriverOptions {
  * The redis driver: a channel is a stream and two small hashes, in one slot. Every append, with its offsets, its trim, its
  * expiry and its notice, is one script; appends to a channel in one tick are one call.
  */
-export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LogDriver {
+export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LeasingDriver {
   const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
   if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
@@ -102,11 +101,6 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading, tentative }: LeaseFields = request
       const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0, tentative ? 1 : 0])
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
-    },
-
-    async state(channel) {
-      const { entries: _, ...state } = await read(channel, 0, STATE_ONLY)
-      return state
     },
 
     subscribe(channel, listener) {

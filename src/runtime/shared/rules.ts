@@ -1,0 +1,131 @@
+import { invalidOption } from './errors'
+import { MAX_TIMER_MS } from './timers'
+
+/** What the value of one option may be. */
+export interface Rule {
+  /** Whether the value is allowed. */
+  test: (value: unknown) => boolean
+  /** Completes the sentence "Expected `name` to be …". */
+  expected: string
+  /** An error prints the type of the value only, as the value may be a password. */
+  isSecret?: boolean
+  /** Undoes what Nitro makes of an environment variable; see {@link fromEnvironment}. */
+  restore?: (value: unknown) => unknown
+}
+
+/** A rule for each option: the list of the options that exist. */
+export type Rules<Options> = { readonly [Name in keyof Options]-?: Rule }
+
+export const flag: Rule = {
+  test: value => typeof value === 'boolean',
+  expected: '`true` or `false`',
+  restore: value => value === 1 || value === 0 || value === '' ? Boolean(value) : value,
+}
+
+export const text: Rule = {
+  test: value => typeof value === 'string',
+  expected: 'a string',
+  restore: value => typeof value === 'number' || typeof value === 'boolean' ? String(value) : value,
+}
+
+/** A text that no error may print. */
+export const secretText: Rule = { ...text, isSecret: true }
+
+/** One line of well-formed text, without NUL. */
+export function lineOfText(maxLength: number): Rule {
+  return {
+    ...text,
+    test: value => typeof value === 'string' && value.length <= maxLength && value.isWellFormed() && !/[\r\n\0]/.test(value),
+    expected: `one line of text, of at most ${maxLength} characters`,
+  }
+}
+
+export interface Range {
+  from: number
+  /** Default: the largest whole number that JavaScript counts exactly. */
+  to?: number
+  /** The unit. Default: none, for a count. */
+  of?: string
+}
+
+/** A whole number from `from` to `to`, both included. */
+export function whole({ from, to, of }: Range): Rule {
+  const range = to === undefined ? `, at least ${from}` : ` from ${from} to ${to}`
+  return {
+    test: value => Number.isSafeInteger(value) && value as number >= from && value as number <= (to ?? Infinity),
+    expected: `a whole number${of ? ` of ${of}` : ''}${range}`,
+  }
+}
+
+/** A duration for a timer. */
+export function milliseconds({ from = 1, to = MAX_TIMER_MS }: Partial<Range> = {}): Rule {
+  return whole({ of: 'milliseconds', from, to })
+}
+
+export function bytes({ from = 1, to }: Partial<Range> = {}): Rule {
+  return whole({ of: 'bytes', from, to })
+}
+
+/** Also `false`, which turns the option off. */
+export function orFalse({ test, expected }: Rule): Rule {
+  return { test: value => value === false || test(value), expected: `${expected}, or \`false\`` }
+}
+
+/** One of at least two values. */
+export function oneOf(...values: [string, string, ...string[]]): Rule {
+  const printed = values.map(value => `\`${JSON.stringify(value)}\``)
+  return { test: value => values.includes(value as string), expected: `${printed.slice(0, -1).join(', ')} or ${printed.at(-1)}` }
+}
+
+/** `what` completes "a function …". */
+export function functionOf(what: string): Rule {
+  return { test: value => typeof value === 'function', expected: `a function ${what}` }
+}
+
+/** An object with names, and no array. `shape` completes "an object …". */
+export function object(shape?: string): Rule {
+  return { test: value => typeof value === 'object' && value !== null && !Array.isArray(value), expected: shape ? `an object ${shape}` : 'an object' }
+}
+
+/** Throws `INVALID_OPTION`, with what was expected and what was given, unless `rule` allows `value`. */
+export function check(name: string, value: unknown, { test, expected, isSecret }: Rule, statusCode?: number): void {
+  if (!test(value)) throw invalidOption(name, expected, isSecret ? typeof value : value, { statusCode })
+}
+
+/**
+ * Lays the options that are given over `base`; `undefined` counts as not given. `path` stands before the names in errors. Throws
+ * `INVALID_OPTION` for a value that its rule refuses, and for a name without a rule: a misspelt option would have no effect.
+ */
+export function overlay<T extends object>(options: object, base: T, rules: { readonly [name: string]: Rule }, path = ''): T {
+  assertNames(options, Object.keys(rules), path)
+  const resolved = { ...base } as Record<string, unknown>
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    check(nameIn(path, name), value, rules[name]!)
+    resolved[name] = value
+  }
+  return resolved as T
+}
+
+/** Throws `INVALID_OPTION` unless `options` is an object that gives values to no other names than these. */
+export function assertNames(options: object, names: readonly string[], path = ''): void {
+  check(path || 'options', options, object())
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !names.includes(name)) throw invalidOption(nameIn(path, name), `one of ${names.map(known => `\`${known}\``).join(', ')}: there is no such option`, value)
+  }
+}
+
+/**
+ * A copy in which the options that have rules are as the environment has them. Nitro parses environment variables: a text that looks
+ * like a number becomes a number, and `1` is a way to say `true`.
+ */
+export function fromEnvironment<T extends object>(options: T, rules: { readonly [name: string]: Rule }): T {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    return [name, rule?.restore ? rule.restore(value) : value]
+  })) as T
+}
+
+function nameIn(path: string, name: string): string {
+  return path ? `${path}.${name}` : name
+}
