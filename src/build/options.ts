@@ -75,11 +75,11 @@ const MODULE_RULES: Rules<Pick<ResolvedModuleOptions, 'driver' | 'redis' | 'clie
   probe: flag,
 }
 const CLIENT_RULES: Rules<ClientOptions> = { share: flag }
-const NAMES = [...Object.keys(MODULE_RULES), 'ticketSecret', ...Object.keys(HANDLER_RULES)]
+const ALL_NAMES = { ...MODULE_RULES, ticketSecret: undefined, ...HANDLER_RULES }
 
 /** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
-  assertNames(options, NAMES, 'sse')
+  assertNames(options, ALL_NAMES, 'sse')
   const { driver, redis, client, probe, ticketSecret, ...handler } = options
   const own = overlay({ driver, redis, client, probe }, { driver: '' as const, redis: {}, client: {}, probe: true }, MODULE_RULES, 'sse')
   const redisOptions = overlay(own.redis, DEFAULT_REDIS_OPTIONS, REDIS_RULES, 'sse.redis')

@@ -11,6 +11,8 @@ const MIN_LEASE_MS = 300
 const MAX_LEASE_MS = 86_400_000
 const MAX_HEARTBEAT_TEXT = 1_000
 
+/** How often `revalidate` asks. */
+const EVERY_MS = milliseconds()
 const countOrFalse = orFalse(whole({ from: 1 }))
 
 export const HANDLER_RULES: Rules<SSEOwnHandlerOptions> = {
@@ -70,5 +72,5 @@ export function resolveRetention(retention: Partial<SSERetention> | undefined, b
 
 function isRevalidate(value: unknown): boolean {
   const { everyMs, check } = (value ?? {}) as Partial<SSERevalidate>
-  return milliseconds().test(everyMs) && typeof check === 'function'
+  return EVERY_MS.test(everyMs) && typeof check === 'function'
 }

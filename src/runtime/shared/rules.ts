@@ -1,3 +1,4 @@
+import type { SSEError } from './errors'
 import { invalidOption } from './errors'
 import { MAX_TIMER_MS } from './timers'
 
@@ -87,6 +88,8 @@ export function object(shape?: string): Rule {
   return { test: value => typeof value === 'object' && value !== null && !Array.isArray(value), expected: shape ? `an object ${shape}` : 'an object' }
 }
 
+const ANY_OBJECT = object()
+
 /** Throws `INVALID_OPTION`, with what was expected and what was given, unless `rule` allows `value`. */
 export function check(name: string, value: unknown, { test, expected, isSecret }: Rule, statusCode?: number): void {
   if (!test(value)) throw invalidOption(name, expected, isSecret ? typeof value : value, { statusCode })
@@ -97,22 +100,21 @@ export function check(name: string, value: unknown, { test, expected, isSecret }
  * `INVALID_OPTION` for a value that its rule refuses, and for a name without a rule: a misspelt option would have no effect.
  */
 export function overlay<T extends object>(options: object, base: T, rules: { readonly [name: string]: Rule }, path = ''): T {
-  assertNames(options, Object.keys(rules), path)
+  check(path || 'options', options, ANY_OBJECT)
   const resolved = { ...base } as Record<string, unknown>
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
+    if (!Object.hasOwn(rules, name)) throw noSuchOption(path, name, value, rules)
     check(nameIn(path, name), value, rules[name]!)
     resolved[name] = value
   }
   return resolved as T
 }
 
-/** Throws `INVALID_OPTION` unless `options` is an object that gives values to no other names than these. */
-export function assertNames(options: object, names: readonly string[], path = ''): void {
-  check(path || 'options', options, object())
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined && !names.includes(name)) throw invalidOption(nameIn(path, name), `one of ${names.map(known => `\`${known}\``).join(', ')}: there is no such option`, value)
-  }
+/** Throws `INVALID_OPTION` unless `options` is an object that gives values to no other names than those of `known`. */
+export function assertNames(options: object, known: object, path = ''): void {
+  check(path || 'options', options, ANY_OBJECT)
+  for (const [name, value] of Object.entries(options)) if (value !== undefined && !Object.hasOwn(known, name)) throw noSuchOption(path, name, value, known)
 }
 
 /**
@@ -128,4 +130,8 @@ export function fromEnvironment<T extends object>(options: T, rules: { readonly 
 
 function nameIn(path: string, name: string): string {
   return path ? `${path}.${name}` : name
+}
+
+function noSuchOption(path: string, name: string, value: unknown, known: object): SSEError {
+  return invalidOption(nameIn(path, name), `one of ${Object.keys(known).map(other => `\`${other}\``).join(', ')}: there is no such option`, value)
 }

@@ -59,7 +59,7 @@ describe('overlay', () => {
 
   it.each(['sise', 'toString', 'constructor', 'hasOwnProperty', ''])('refuses the name `%s`, and lists those that exist', (name) => {
     expect(() => overlay({ [name]: 1 }, base, rules)).toThrow(refused(`Expected \`${name}\` to be one of \`size\`, \`name\`, \`on\`: there is no such option, got \`1\`.`))
-    expect(() => assertNames({ [name]: 1 }, ['size'], 'sse')).toThrow(refused(`Expected \`sse.${name}\` to be one of \`size\`: there is no such option, got \`1\`.`))
+    expect(() => assertNames({ [name]: 1 }, { size: undefined }, 'sse')).toThrow(refused(`Expected \`sse.${name}\` to be one of \`size\`: there is no such option, got \`1\`.`))
     expect(() => overlay(JSON.parse('{"__proto__": 1}'), base, rules)).toThrow(refused(/^Expected `__proto__` to be one of/))
     expect(overlay({ [name]: undefined }, base, rules)).toEqual(base)
   })
