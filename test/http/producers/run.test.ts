@@ -3,7 +3,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import { readState } from '../../../src/runtime/server/drivers/read-state'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
-import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers/producers'
+import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers/run'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { useMovingClock } from '../../support/moving-clock'
 import { createFailingDriver } from '../../../src/runtime/test'

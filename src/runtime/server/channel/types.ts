@@ -2,7 +2,7 @@ import type { SSEPublicError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { TaggedMessage } from '../wire/message'
-import type { SSEProducer, SSERunOptions } from '../producers/producers'
+import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
 import type { SSEPipeParse } from '../producers/event-stream-reader'
 

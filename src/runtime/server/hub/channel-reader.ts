@@ -54,18 +54,18 @@ export class ChannelReader {
 
   /** Everything was read, and nothing will follow. */
   get complete(): boolean {
-    const { closing, life, last } = this.channel
+    const { closing, life, last } = this.channel.log
     return !this.gap && closing !== null && this.#life === life && this.offset >= last
   }
 
   /** How the channel ended, if it has. */
   get closing(): LogState['closing'] {
-    return this.channel.closing
+    return this.channel.log.closing
   }
 
   begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
-    this.epoch = this.channel.epoch
-    this.#life = this.channel.life
+    this.epoch = this.channel.log.epoch
+    this.#life = this.channel.log.life
     this.offset = offset
     this.resumed = resumed
     this.gap = gap
@@ -79,15 +79,15 @@ export class ChannelReader {
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
     const { channel } = this
-    if (this.#life !== channel.life) this.#lose()
+    if (this.#life !== channel.log.life) this.#lose()
     if (this.gap) return this.#tell(this.gap)
-    if (this.offset < channel.last) {
-      const run = channel.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
+    if (this.offset < channel.log.last) {
+      const run = channel.log.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
       if (run) return this.#take(run)
       return this.#retry ? undefined : this.#ask()
     }
     if (!this.complete) return undefined
-    const { error } = channel.closing!
+    const { error } = channel.log.closing!
     return error ? { type: 'error', error } : { type: 'end' }
   }
 
@@ -127,27 +127,27 @@ export class ChannelReader {
     const page = await channel.readFor({ offset: this.offset, closed: () => this.#closed, repeated: this.#failures > 0 })
     // The reader may have been closed during each read: nothing may be read for it any more.
     if (this.#closed || !page) return undefined
-    if (this.#life !== channel.life) return this.step()
+    if (this.#life !== channel.log.life) return this.step()
     if (page.epoch === this.epoch) {
       const gap = gapBehind(this, page)
       // The page follows the gap. Where little is kept and much is written, the next one would have a gap again.
       if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
       if (gap) return this.#tell(gap)
       if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
-      if (this.offset >= channel.last) return undefined
+      if (this.offset >= channel.log.last) return undefined
     }
     // The log is not the one that was announced, or ends before: the channel finds out, and begins a new life.
     await channel.refresh()
     if (this.#closed) return undefined
-    if (this.#life !== channel.life || this.offset >= channel.last) return this.step()
+    if (this.#life !== channel.log.life || this.offset >= channel.log.last) return this.step()
     // Asking again at once would go on for ever.
     throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
 
   /** The log has begun anew since this reader began: whatever it has had is of another life. */
   #lose(): void {
-    this.#life = this.channel.life
-    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel)
+    this.#life = this.channel.log.life
+    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.log)
   }
 
   #take(run: Run): ReaderStep {

@@ -51,7 +51,7 @@ export class Hub {
       // has just handed out must not be taken for one beyond the end. What the first one has asked for is as new as its question.
       // Nor are messages shown before that: the channel may have been deleted, or begun anew, and the notice of it be late, or lost.
       if (!isFirst) await channel.refresh()
-      reader.begin(locate(request, from, channel))
+      reader.begin(locate(request, from, channel.log))
       return reader
     }
     catch (error) {

@@ -2,61 +2,25 @@ import { SSEError, invalidOption } from '../../shared/errors'
 import { formatPosition } from '../../shared/position'
 import { check, functionOf, oneOf } from '../../shared/rules'
 import { aborted } from '../lib/abort'
-import type { AsyncContext } from '../lib/async-context'
-import { captureContext, outside } from '../lib/async-context'
 import { PRODUCER_LOST } from '../drivers/lease-lost'
 import { leasing } from '../drivers/leasing-driver'
-import type { LeaseAnswer, LogOnLost, LogState } from '../drivers/types'
+import type { LogState } from '../drivers/types'
 import { keepAlive } from '../lib/keep-alive'
-import type { KeptRequest } from '../lib/keep-alive'
-import { Lease, watchLease } from './lease'
+import { ACQUIRE_RETRY, acquireLease, shuttingDown } from './acquire'
+import { Lease } from './lease'
+import type { RunOptions, SSEProducer } from './run'
+import { Standbys } from './standbys'
 import type { ResolvedHandlerOptions, SSERetention } from '../options'
 import { Producer } from './producer'
 import type { ProducerContext, ProducerInit } from './producer'
 import type { SSEPipeSource } from './pump'
 import type { SSEPipeParse } from './event-stream-reader'
 import { REQUESTS_OWN_IO } from '../lib/request-io'
-import { retryDelayMs } from '../lib/retry'
 import { settled } from '../lib/settled'
 import { pause } from '../lib/tick'
 
-/** When a lease is asked for again that another process may have without knowing it. */
-const ACQUIRE_RETRY = { firstMs: 20, maxMs: 200 }
 /** How long producers that a shutdown has stopped may take to tell their readers. */
 const LAST_WORD_MS = 2_000
-
-/** What a producer is given. */
-export interface SSERun {
-  /** Aborted when it must stop: `channel.stop()`, a lease that was lost, a shutdown. Hand it to `fetch`. */
-  readonly signal: AbortSignal
-  /** Where the channel ends, before the first message of this producer. */
-  readonly position: string
-  /** How many messages the channel has had already: 0 unless something was published, or an earlier producer was lost on the way. */
-  readonly offset: number
-}
-
-/** Returns the source whose items are published, or a promise of it. */
-export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
-
-export interface SSERunOptions {
-  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `restart` forgets it, and begins a new epoch. @default 'attach' */
-  ifEnded?: 'attach' | 'restart'
-  /**
-   * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
-   * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
-   */
-  onLost?: LogOnLost
-  /** The current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
-  event?: KeptRequest
-}
-
-/** With what only `resumable` asks for. */
-export interface RunOptions extends SSERunOptions {
-  /** See `LeaseInit`. */
-  unreadMs?: number | false
-  /** Of the log that begins with this. */
-  epoch?: string
-}
 
 export interface ProducersInit extends ProducerContext {
   readonly options: ResolvedHandlerOptions
@@ -69,23 +33,19 @@ interface ProducedChannel {
   readonly retention: SSERetention
 }
 
-interface Standby {
-  /** Of the request that has given the producer. */
-  context: AsyncContext
-  producer: SSEProducer
-  options: RunOptions
-}
-
 /** The producers of one process, and those that it would start if another process's were lost. */
 export class Producers {
   readonly #open = new Set<Producer>()
   /** Runs whose lease is being asked for. */
   readonly #starting = new Map<string, Promise<boolean>>()
-  readonly #standbys = new Map<string, Standby>()
+  readonly #standbys: Standbys
   /** Once a shutdown has stopped all producers: the reason for those that begin later. */
   #ending?: SSEError
 
-  constructor(private readonly init: ProducersInit) {}
+  constructor(private readonly init: ProducersInit) {
+    const { driver, closing, report, options: { leaseMs } } = init
+    this.#standbys = new Standbys({ driver, leaseMs, closing, report, start: (...args) => this.#startOnce(...args) })
+  }
 
   /** Under way in this process. */
   get size(): number {
@@ -158,45 +118,20 @@ export class Producers {
   async #start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const { ifEnded, epoch } = options
     const lease = this.#leaseOf(channel, options)
-    const { held, state } = await this.#acquire(lease, ifEnded === 'restart', epoch)
+    const { held, state } = await acquireLease(lease, { restart: ifEnded === 'restart', epoch, closing: this.init.closing })
     if (!held || !state) {
-      this.#standBy(channel, producer, options)
+      this.#standbys.add(channel, producer, options)
       return false
     }
     const place = { position: formatPosition(state.epoch, state.last), offset: state.last }
     const produced = this.#produce(channel, signal => producer({ signal, ...place }), { lease })
     produced.done.catch((error) => {
       if (!hasCode(error, 'LEASE_LOST')) return
-      if (lease.used) this.#standBy(channel, producer, options)
+      if (lease.used) this.#standbys.add(channel, producer, options)
       else this.#afterUnusedLease(channel, producer, options).catch(this.init.report)
     })
     keepAlive(options.event, produced.through())
     return true
-  }
-
-  /**
-   * Asks for a lease until it is clear who has it. Where another process has asked for it, and perhaps never received the answer, this
-   * waits until that process has used the lease, or the lease has run out.
-   */
-  async #acquire(lease: Lease, anew: boolean, epoch?: string): Promise<LeaseAnswer> {
-    const { closing } = this.init
-    for (let asked = 0; ; asked++) {
-      const answer = await this.#acquireOnce(lease, anew, epoch)
-      if (answer.held || !answer.state?.lease?.tentative) return answer
-      await pause(retryDelayMs(ACQUIRE_RETRY, asked), closing)
-      if (closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
-    }
-  }
-
-  /** Asks twice, as an answer may be lost; and gives back what may have been given to it, unheard. */
-  async #acquireOnce(lease: Lease, anew: boolean, epoch?: string): Promise<LeaseAnswer> {
-    try {
-      return await lease.acquire(anew, epoch).catch(() => lease.acquire(anew, epoch))
-    }
-    catch (error) {
-      lease.release().catch(() => {})
-      throw error
-    }
   }
 
   /** A lease that was lost before it was used leaves no trace in the log: the process that had it tells readers, or starts again. */
@@ -221,34 +156,6 @@ export class Producers {
     return new Lease({ driver: leasing(this.init.driver), channel: name, retention, leaseMs: this.init.options.leaseMs, onLost, unreadMs })
   }
 
-  /** Waits to start it here, should the producer that has the lease be lost. One for each channel: the last that was asked for. */
-  #standBy({ name, retention }: ProducedChannel, producer: SSEProducer, { event, ...rest }: RunOptions): void {
-    if (rest.onLost !== 'restart') return
-    // Without the request, which is long over when it comes to that; unless the watch lives by it, and each request has its own.
-    const options: RunOptions = REQUESTS_OWN_IO ? { event, ...rest } : rest
-    const known = REQUESTS_OWN_IO ? undefined : this.#standbys.get(name)
-    const standby: Standby = { context: captureContext(), producer, options }
-    if (known) return void Object.assign(known, standby)
-    if (!REQUESTS_OWN_IO) this.#standbys.set(name, standby)
-    const { closing, options: { leaseMs }, report } = this.init
-    let missedSince: number | undefined
-    const over = () => void this.#standbys.delete(name)
-    outside(() => void watchLease(leasing(this.init.driver), name, retention, async (state) => {
-      if (!state || isOver(state)) return true
-      if (!state.lease && !state.closing) {
-        // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nobody does.
-        missedSince ??= performance.now()
-        return performance.now() - missedSince > leaseMs
-      }
-      missedSince = undefined
-      if (state.lease && state.lease.leftMs > 0) return false
-      if (closing.aborted) return true
-      const started = await standby.context.run(() => this.#startOnce({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' }))
-      // Whose watch is its own has begun another, if another was faster.
-      return started || REQUESTS_OWN_IO
-    }, closing).catch(report).finally(over))
-  }
-
   #produce(channel: ProducedChannel, source: (signal: AbortSignal) => unknown, rest: Pick<ProducerInit, 'lease' | 'parse'>): Producer {
     const producer = new Producer(this.init, { channel, source, maxMessageBytes: this.init.options.maxMessageBytes, ...rest })
     if (this.#ending) producer.abort(this.#ending)
@@ -261,13 +168,4 @@ export class Producers {
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof SSEError && error.code === code
-}
-
-/** Ended for good: not by a loss after which a producer may be restarted. */
-function isOver({ closing }: LogState): boolean {
-  return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
-}
-
-function shuttingDown(message: string): SSEError {
-  return new SSEError('SHUTTING_DOWN', message, { statusCode: 503 })
 }
