@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
-import { readState } from '../../src/runtime/server/drivers/read-state'
+import { readState } from '../../src/runtime/server/drivers/capabilities'
 import type { LogEntry } from '../../src/runtime/server/drivers/types'
 import { describeDriver } from './suite'
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
-import { readState } from '../../src/runtime/server/drivers/read-state'
+import { readState } from '../../src/runtime/server/drivers/capabilities'
 import { Hub } from '../../src/runtime/server/hub/hub'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
 import type { Run } from '../../src/runtime/server/hub/run'

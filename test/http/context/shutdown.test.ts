@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
-import { readState } from '../../../src/runtime/server/drivers/read-state'
+import { readState } from '../../../src/runtime/server/drivers/capabilities'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis/connection/connect'

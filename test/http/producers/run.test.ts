@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
-import { readState } from '../../../src/runtime/server/drivers/read-state'
+import { readState } from '../../../src/runtime/server/drivers/capabilities'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers/run'

@@ -1,5 +1,7 @@
 import { MAX_TIMER_MS } from '../../shared/timers'
 import { processTimeout } from '../lib/tick'
+import type { ResolvedHandlerOptions } from '../options'
+import { HEARTBEAT, encodeComment, encodeControl, encodeShared } from '../wire/encode'
 
 /** Something to do at a time that moves: a heartbeat's moves with every message sent. */
 export interface Due {
@@ -127,4 +129,18 @@ export class OwnHeartbeats extends Heartbeats {
   override delete(due: Due): void {
     this.#members.delete(due)
   }
+}
+
+const HEARTBEAT_BYTES = encodeShared(HEARTBEAT)
+const CONTROL_HEARTBEAT_BYTES = encodeShared(encodeControl({ type: 'heartbeat' }))
+/** By options, which all connections of a route share. */
+const heartbeatTexts = new WeakMap<ResolvedHandlerOptions, Uint8Array>()
+
+/** The bytes of one heartbeat, shared by all connections with these options. */
+export function heartbeatOf(options: ResolvedHandlerOptions): Uint8Array {
+  if (options.heartbeatAs === 'control') return CONTROL_HEARTBEAT_BYTES
+  if (options.heartbeatText === '') return HEARTBEAT_BYTES
+  let bytes = heartbeatTexts.get(options)
+  if (!bytes) heartbeatTexts.set(options, bytes = encodeShared(encodeComment(options.heartbeatText)))
+  return bytes
 }

@@ -1,6 +1,6 @@
 import type { ResolvedHandlerOptions } from '../options'
 import { encodePreamble } from '../wire/encode'
-import { spread } from '../lib/jitter'
+import { spread } from '../lib/delays'
 
 /** What a stream says of its source in its first block. */
 export interface StartPosition {

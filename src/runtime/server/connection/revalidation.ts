@@ -5,7 +5,7 @@ import type { H3Event } from 'h3'
 import type { SSERevalidate } from '../options'
 import type { Connection } from './connection'
 import type { Due, Heartbeats } from './heartbeat'
-import { spreadEarlier } from '../lib/jitter'
+import { spreadEarlier } from '../lib/delays'
 import { isPrivateError, publicError } from '../wire/public-error'
 
 /** After this many checks in a row that said neither yes nor no, the stream ends. */

@@ -13,8 +13,7 @@ import type { PlatformLimits } from './platform-limits'
 import { PublishRate } from '../limits/publish-rate'
 import { Producers } from '../producers/producers'
 import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from '../lib/request-io'
-import { leaveAll } from './leave-all'
-import { settled } from '../lib/settled'
+import { settled } from '../lib/within'
 import type { ProcessDriver } from '../drivers/process-driver'
 
 /** All that one process has of this package: made once, passed on, never imported. */
@@ -116,4 +115,21 @@ function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
 
 function reportToConsole(error: unknown, subject?: string): void {
   console.error('[nuxt-sse]', ...subject ? [`${subject}:`] : [], error)
+}
+
+/** How many clients a second a process that goes may send to the others: 10,000 come back within 20 s. */
+const RECONNECTS_PER_SECOND = 500
+
+/** Asks all clients to come back, spread over the time that their number needs, and over `retryMs` at least. */
+export function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {
+  const open = [...connections]
+  const spreadMs = open.length * 1_000 / RECONNECTS_PER_SECOND
+  for (const connection of open) {
+    try {
+      connection.leave(Math.ceil(Math.random() * Math.max(connection.options.retryMs, spreadMs)))
+    }
+    catch (error) {
+      report(error)
+    }
+  }
 }

@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { outside } from '../lib/async-context'
 import type { LogDriver, LogAppend, LogWriter, PackedAppend } from './types'
 import type { LogRetention } from '../options'
-import { hasLeases } from './leasing-driver'
+import { hasLeases } from './capabilities'
 
 /** A driver as one process uses it. */
 export interface ProcessDriver extends LogDriver {

@@ -1,9 +1,8 @@
 import type { LogEntry, LogNotice, LogPage, LogState } from '../drivers/types'
-import { PAGE_LIMIT } from './page-limit'
+import { PAGE_LIMIT, cutRun } from './run'
 import type { RecentMemory } from './recent-memory'
 import { RecentMessages } from './recent-messages'
 import type { Run } from './run'
-import { cutRun } from './run'
 
 /**
  * Recent messages of one channel, so that readers who reconnect need not ask the log: an answer of 2,000 tokens twice over. From memory

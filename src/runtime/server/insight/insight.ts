@@ -1,12 +1,11 @@
 import type { H3Event } from 'h3'
-import { pathOf, routeOf } from '#sse/h3'
+import { pathOf, routeOf, methodOf } from '#sse/h3'
 import { SSEError } from '../../shared/errors'
 import type { SSEGap, SSEGapReason } from '../../shared/protocol'
 import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { SSETransport } from '../../shared/types'
 import { isOurMistake } from '../wire/public-error'
 import type { HookCaller, SSEEndReason, SSEErrorPlace, SSEHooks, SSEOpened } from './hooks'
-import { isRun, subjectOf } from './log'
 import { byteLength } from '../wire/encode'
 
 /** What an open stream keeps for its `sse:close`: only where somebody listens, since it holds the request. */
@@ -120,4 +119,19 @@ function codeOf(error: unknown): string {
 function count(counts: Map<string, number>, code: string): void {
   if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
   counts.set(code, (counts.get(code) ?? 0) + 1)
+}
+
+/** Names a request in logs: method and route pattern. The path may contain secrets. */
+export function subjectOf(event: H3Event): string {
+  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
+}
+
+/** Names a channel in logs. The name of a `resumable` run contains its epoch, which is the key to the run. */
+export function subjectOfChannel(name: string): string {
+  return isRun(name) ? 'a resumable run' : `channel ${name}`
+}
+
+/** Whether a channel is that of a `resumable` run, whose name and positions are secret. */
+export function isRun(channel: string): boolean {
+  return channel.startsWith('resumable:')
 }

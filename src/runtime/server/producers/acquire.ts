@@ -1,6 +1,6 @@
 import { SSEError } from '../../shared/errors'
 import type { LeaseAnswer } from '../drivers/types'
-import { retryDelayMs } from '../lib/retry'
+import { retryDelayMs } from '../lib/delays'
 import { pause } from '../lib/tick'
 import type { Lease } from './lease'
 

@@ -1,5 +1,5 @@
 import type { LogOnLost } from '../drivers/types'
-import type { KeptRequest } from '../lib/keep-alive'
+import type { KeptRequest } from '../lib/request-io'
 import type { SSEPipeSource } from './pump'
 
 /** What a producer is given. */

@@ -1,5 +1,5 @@
 import type { LogDriver, LogState } from '../drivers/types'
-import { leasing } from '../drivers/leasing-driver'
+import { leasing } from '../drivers/capabilities'
 import type { AsyncContext } from '../lib/async-context'
 import { captureContext, outside } from '../lib/async-context'
 import { REQUESTS_OWN_IO } from '../lib/request-io'

@@ -1,4 +1,4 @@
-import { PRODUCER_LOST } from '../lease-lost'
+import { PRODUCER_LOST } from '../errors'
 import type { LeaseRequest, LogClosing, LogLease, LogOnLost } from '../types'
 
 /** The lease of a log in this process. Times are `performance.now()` times. */

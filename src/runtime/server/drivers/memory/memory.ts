@@ -1,6 +1,5 @@
 import { createEpoch } from '../../../shared/position'
-import { channelEnded } from '../channel-ended'
-import { leaseLost } from '../lease-lost'
+import { channelEnded, leaseLost } from '../errors'
 import { askLease, holds } from './memory-lease'
 import type { StoredEntry } from './memory-log'
 import { MemoryLog } from './memory-log'
@@ -8,7 +7,7 @@ import type { SSERetention } from '../../options'
 import { REQUESTS_OWN_IO } from '../../lib/request-io'
 import { unref } from '../../lib/tick'
 import type { LeaseRequest, LogNotice, PackedAppend } from '../types'
-import type { LeasingDriver } from '../leasing-driver'
+import type { LeasingDriver } from '../capabilities'
 
 /** How often expired messages are removed from channels that nobody touches. */
 const SWEEP_MS = 10_000

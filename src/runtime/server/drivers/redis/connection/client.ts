@@ -1,6 +1,6 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { behindOneListener } from '../../../lib/one-listener'
-import { retryDelayMs } from '../../../lib/retry'
+import { retryDelayMs } from '../../../lib/delays'
 import { unref } from '../../../lib/tick'
 import { unavailable } from '../errors'
 

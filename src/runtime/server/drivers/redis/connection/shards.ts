@@ -1,6 +1,6 @@
 import type { Cluster } from 'ioredis'
 import { withoutSecret } from '../../../../shared/secret-epoch'
-import { spread } from '../../../lib/jitter'
+import { spread } from '../../../lib/delays'
 import { unref } from '../../../lib/tick'
 import { RETRY_MS, keepConnected, redisSettings } from './client'
 import { unavailable } from '../errors'

@@ -1,5 +1,5 @@
 import { SECRET_LENGTH } from '../../../../shared/position'
-import { PRODUCER_LOST } from '../../lease-lost'
+import { PRODUCER_LOST } from '../../errors'
 import { LIFE_MS_LUA } from '../../life-times'
 import { RETENTION } from './retention'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, expect, it, vi } from 'vitest'
-import { retryDelayMs } from '../../../src/runtime/server/lib/retry'
+import { retryDelayMs } from '../../../src/runtime/server/lib/delays'
 
 afterEach(() => void vi.restoreAllMocks())
 

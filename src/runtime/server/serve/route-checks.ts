@@ -1,6 +1,21 @@
 import type { H3Event } from 'h3'
 import { headerOf, sentHeaderOf } from '#sse/h3'
-import { subjectOf } from '../insight/log'
+import { subjectOf } from '../insight/insight'
+import { SSEError } from '../../shared/errors'
+
+const told = new Set<string>()
+
+/** Throws `PRERENDERING` (501) while pages are prerendered: a stream has no end that could be waited for, and belongs to one client. */
+export function assertNotPrerendering(event: H3Event): void {
+  // Known when the prerenderer is built; nothing of it is in any other build.
+  if (!import.meta.prerender) return
+  const route = subjectOf(event)
+  const error = new SSEError('PRERENDERING', `${route} was requested while pages were prerendered, and a stream cannot be. Leave it to the browser: keep \`useSSE\` for it, remove links to it, or add the route to \`nitro.prerender.ignore\`.`, { statusCode: 501, retry: false })
+  // Nitro prints only the status.
+  if (!told.has(route)) console.error(`[nuxt-sse] ${error.message}`)
+  told.add(route)
+  throw error
+}
 
 /** Warnings about one route, in development. Each is printed once for each route. */
 

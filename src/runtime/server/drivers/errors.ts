@@ -15,3 +15,8 @@ export const PRODUCER_LOST: Record<LogOnLost, SSEPublicError> = { fail: producer
 function producerLost(retry: boolean): SSEPublicError {
   return { code: 'PRODUCER_LOST', statusCode: 503, message: 'The producer stopped before the stream was complete.', retry }
 }
+
+/** What every driver says of an append to a log that has ended. */
+export function channelEnded(channel: string): SSEError {
+  return new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(channel)}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
+}

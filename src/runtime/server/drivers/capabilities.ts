@@ -1,5 +1,5 @@
 import { SSEError } from '../../shared/errors'
-import type { LogDriver } from './types'
+import type { LogDriver, LogPageLimit, LogState } from './types'
 
 /** A driver that has leases. */
 export interface LeasingDriver extends LogDriver {
@@ -14,4 +14,13 @@ export function hasLeases(driver: LogDriver): driver is LeasingDriver {
 export function leasing(driver: LogDriver): LeasingDriver {
   if (hasLeases(driver)) return driver
   throw new SSEError('NOT_SUPPORTED', `Expected a driver with leases for \`channel.run\` and \`resumable\`: the driver \`${driver.name}\` has no \`lease\`.`, { statusCode: 501, retry: false })
+}
+
+/** A page without entries. */
+export const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
+
+/** The state of a log, which begins empty where there is none. */
+export async function readState(driver: Pick<LogDriver, 'read'>, channel: string): Promise<LogState> {
+  const { entries: _, ...state } = await driver.read(channel, 0, STATE_ONLY)
+  return state
 }
