@@ -48,7 +48,7 @@ describe('useSSE', () => {
   })
 
   it('trap 45: ten messages in one tick and equal ones reach callbacks and reduce; the refs show the last', async () => {
-    server.script(x => x.stream(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
+    server.script(x => x.open().write(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
     const seen: number[] = []
     const others: number[] = []
     const every: number[] = []
@@ -64,7 +64,7 @@ describe('useSSE', () => {
   })
 
   it('takes a callback back', async () => {
-    server.script(x => x.stream(message(1)))
+    server.script(x => x.open().write(message(1)))
     const { sse } = await mount({ immediate: false })
     const seen: string[] = []
     const off = sse.on('*', () => seen.push('off'))
@@ -77,7 +77,7 @@ describe('useSSE', () => {
 
   it('a callback, or a reduce, that throws is reported and loses nothing', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
-    server.script(x => x.stream(message(1) + message(2) + message(3)).end(END))
+    server.script(x => x.open().write(message(1) + message(2) + message(3)).end(END))
     const seen: number[] = []
     const { sse } = await mount({
       initial: 0,
@@ -121,7 +121,7 @@ describe('useSSE', () => {
   })
 
   it('trap 37: bytes of an old connection never reach the new state', async () => {
-    server.script(x => x.stream(message(1)), x => x.stream(message(2)))
+    server.script(x => x.open().write(message(1)), x => x.open().write(message(2)))
     const { sse } = await mount({ keep: 10 })
     await eventually(() => expect(sse.data.value).toBe(1))
     sse.connect()
@@ -258,7 +258,7 @@ describe('before, and below', () => {
   })
 
   it('a call in onMounted connects at once, and ends with its component', async () => {
-    server.script(x => x.stream(message(1)))
+    server.script(x => x.open().write(message(1)))
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const wrapper = await mountSuspended(defineComponent({
       setup() {
@@ -283,7 +283,7 @@ describe('before, and below', () => {
   })
 
   it('a url that is no text is refused, and may come later', async () => {
-    server.script(x => x.stream(message(1)))
+    server.script(x => x.open().write(message(1)))
     await expect(mount({}, (() => undefined) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
     const { sse } = await mount({ immediate: false }, (() => undefined) as never)
     sse.connect(server.url)
@@ -332,7 +332,7 @@ describe('before, and below', () => {
 
   it('`until` that throws is reported like any callback', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
-    server.script(x => x.stream(message(1) + message(2)))
+    server.script(x => x.open().write(message(1) + message(2)))
     const { sse } = await mount({ until: () => {
       throw new Error('until')
     } })
@@ -344,7 +344,7 @@ describe('before, and below', () => {
   })
 
   it('a callback may stop it, and gets nothing after that', async () => {
-    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
+    server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
     sse.on('*', (one) => {
@@ -359,7 +359,7 @@ describe('before, and below', () => {
   })
 
   it('a callback may connect elsewhere, and nothing of the old place follows', async () => {
-    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2')), x => x.stream(message(9, 'e9.1')))
+    server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2')), x => x.open().write(message(9, 'e9.1')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
     sse.on('*', (one) => {

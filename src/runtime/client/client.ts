@@ -7,7 +7,7 @@ import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
-import { prepareRequest } from './request'
+import { isRepeatable, prepareRequest } from './request'
 import { clientError, interrupted, passingError, revised } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
@@ -33,7 +33,7 @@ export function initialState(transport: SSETransport): SSEClientState {
  * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
 export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { method, transports, reconnect, until } = options
+  const { transports, reconnect, until } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
   /** Its attempt that is under way. */
@@ -81,7 +81,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
   function suspend(): boolean {
-    if (!current || (ongoing && !isRepeatable())) return false
+    if (!current || (ongoing && !isRepeatable(options, state))) return false
     end()
     set({ status: 'idle', error: undefined })
     return true
@@ -97,7 +97,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     else if (event === 'offline') {
       // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
-      if (!ongoing || !isRepeatable()) return
+      if (!ongoing || !isRepeatable(options, state)) return
       ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
@@ -133,14 +133,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       if (life.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
       if (outcome.type === 'leave') {
-        if (!isRepeatable()) return close({ error: interrupted() })
+        if (!isRepeatable(options, state)) return close({ error: interrupted() })
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
         await delay(outcome.retryMs ?? backoffDelay({ ...reconnect, retryMs }, 1), life)
       }
       else if (outcome.type === 'failed') {
         const { error, refused, uncounted, unpollable } = outcome
-        const again = refused || isRepeatable()
+        const again = refused || isRepeatable(options, state)
         if (unpollable && again && transports.includes('stream')) {
           pollable = false
           set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
@@ -164,11 +164,6 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
-  }
-
-  /** Whether the request may be sent again. What the server has done of a POST is unknown, unless there is a position. */
-  function isRepeatable(): boolean {
-    return method === 'GET' || state.position !== undefined
   }
 
   async function attempt(life: AbortSignal): Promise<Outcome> {
@@ -218,15 +213,19 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         alive = true
         own.abort()
       }
-      if (!signal.aborted && isRepeatable()) {
+      if (!signal.aborted && isRepeatable(options, state)) {
         // Whatever makes it fail makes the poll fail too, which reports it.
-        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
+        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onPeer: ignore, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
       }
       own.abort()
       // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
       if (signal.aborted) return new Promise(() => {})
       judge(alive ? undefined : nextVerdict(verdict))
     }
+  }
+
+  function move(position: string): void {
+    if (position !== (state.position ?? '')) set({ position: position || undefined })
   }
 
   function eventsOf(signal: AbortSignal, isStream?: boolean): TransportEvents {
@@ -248,15 +247,19 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
         good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
       },
+      onPeer(peer) {
+        if (!signal.aborted && peer !== state.peer) set({ peer })
+      },
       onMessage(message) {
         if (signal.aborted) return
         isGood()
+        if (message.id !== undefined) move(message.id)
         const busy = onMessage(message)
         if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
         return busy
       },
       onPosition(position) {
-        if (!signal.aborted && position !== (state.position ?? '')) set({ position: position || undefined })
+        if (!signal.aborted) move(position)
       },
       onGap(gap) {
         if (!signal.aborted) set({ gap, position: gap.position })
@@ -285,7 +288,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       mute = 0
       verdict ??= recallVerdict(url)
-      if (verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable()) state = { ...state, transport: 'poll' }
+      if (verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
       begin()
     },

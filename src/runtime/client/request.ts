@@ -1,7 +1,7 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
 import { passingError } from './response'
-import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
+import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
@@ -27,6 +27,11 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     silenceTimeoutMs,
     signal,
   }
+}
+
+/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has said that it resumes. */
+export function isRepeatable({ method }: ResolvedClientOptions, { peer }: Pick<SSEClientState, 'peer'>): boolean {
+  return method === 'GET' || peer === 'resumable'
 }
 
 /** The value of an option at this moment. */

@@ -33,8 +33,8 @@ export interface SSEReconnectOptions {
 
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
-   * HTTP method. Default `GET`. A request with any other is repeated only when that is safe: when there is a position, or the server
-   * refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
+   * HTTP method. Default `GET`. A request with any other is repeated only when that is safe: when a server of ours said that it resumes,
+   * or when the server refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
    */
   method?: string
   /** Added to the url. `null` and `undefined` are left out. */
@@ -66,6 +66,15 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   pauseWhenHidden?: boolean
 }
 
+/**
+ * What the server has shown of itself:
+ *
+ * - `foreign`: its stream began without `open`; nothing of our protocol is assumed
+ * - `ours`: it speaks our protocol
+ * - `resumable`: it also said that it resumes from a position, so that any request may be repeated
+ */
+export type SSEPeer = 'foreign' | 'ours' | 'resumable'
+
 /** What a client knows of itself. */
 export interface SSEClientState {
   status: SSEStatus
@@ -83,6 +92,8 @@ export interface SSEClientState {
   ended: boolean
   /** What was missed last, if anything was. */
   gap: SSEGap | undefined
+  /** Unknown until the server has answered. Internal: `useSSE` does not return it. */
+  peer?: SSEPeer
 }
 
 export interface SSEClientEvents {
@@ -110,6 +121,8 @@ export interface SSEClient {
 export interface TransportEvents {
   /** The first bytes are here. `silenceMs`: the silence after which the connection counts as dead, if that is known. */
   onOpen(silenceMs?: number | false): void
+  onPeer(peer: SSEPeer): void
+  /** The `id` of a message is the position after it. */
   onMessage(message: SSEMessage): void | Promise<void>
   /** An empty one resets (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void

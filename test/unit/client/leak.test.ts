@@ -91,7 +91,7 @@ describe('nothing is left', () => {
       },
       // While nobody reads.
       async () => {
-        server.script(x => x.stream(message(1).repeat(500)))
+        server.script(x => x.open().write(message(1).repeat(500)))
         const source = open()
         await eventually(() => expect(source.status).toBe('connected'))
         source.close()

@@ -83,9 +83,9 @@ describe('one connection for all tabs', () => {
     channel.close()
     const gap = ['reason', 'missed', 'position']
     const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
-    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', ...below('gap', gap), ...below('error', error)]
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', ...below('gap', gap), ...below('error', error)]
     expect({ SHARING_VERSION, ask: words.includes(0), names: new Set(words.flatMap(namesIn)) }).toEqual({
-      SHARING_VERSION: 1,
+      SHARING_VERSION: 2,
       ask: true,
       names: new Set(['after', 'term', 'state', 'gap', 'message', ...below('state', state), ...below('gap', gap), ...below('message', ['id', 'event', 'data'])]),
     })
@@ -162,7 +162,7 @@ describe('one connection for all tabs', () => {
 
   it('trap 40: the next leader does not repeat what cannot be repeated', async () => {
     const { server } = harness
-    server.script(x => x.stream(message('part')))
+    server.script(x => x.open().write(message('part')))
     const post = { method: 'POST', body: { prompt: 'once' } }
     const leader = (await openTab())(server.url, post)
     await eventually(() => expect(leader.seen).toEqual(['part']))
@@ -192,7 +192,7 @@ describe('one connection for all tabs', () => {
   it('trap 40: a sleep does not cut what cannot be repeated', async () => {
     const { server } = harness
     const page = stubBrowser()
-    server.script(x => x.stream(message('part')))
+    server.script(x => x.open().write(message('part')))
     const one = (await openTab())(server.url, { method: 'POST' })
     await eventually(() => expect(one.seen).toEqual(['part']))
     page.dispatchEvent(new Event('freeze'))
@@ -339,7 +339,7 @@ describe('what a member makes of any feed', () => {
       let term = Date.now()
       const last = () => logs.get(epoch)!.length
       const offsetOf = (at: number) => Math.round(at * last())
-      const stateAt = (offset: number): SSEClientState => ({ status: 'connected', error: undefined, position: `${epoch}.${offset}`, transport: 'stream', attempt: 0, ended: false, gap: undefined })
+      const stateAt = (offset: number): SSEClientState => ({ status: 'connected', error: undefined, position: `${epoch}.${offset}`, transport: 'stream', attempt: 0, ended: false, gap: undefined, peer: 'resumable' })
       const stand = (offset: number, of = term) => leader.tell({ after: `${epoch}.${offset}`, state: stateAt(offset) }, of)
       const live = (offset: number, of = term) => leader.tell({ after: `${epoch}.${offset - 1}`, state: stateAt(offset), message: { id: `${epoch}.${offset}`, data: logs.get(epoch)![offset - 1] } }, of)
 

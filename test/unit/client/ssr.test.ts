@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => vite.close())
 
 it('trap 46: on the server nothing opens, also when it is asked to, and the status is idle', async () => {
-  harness.server.script(x => x.stream(message(1)))
+  harness.server.script(x => x.open().write(message(1)))
   const called: unknown[] = []
   let sse!: UseSSEReturn<SSEMessage<number>, number>
   const html = await renderToString(createSSRApp({

@@ -100,7 +100,7 @@ describe('trap 42: that streams are mute', () => {
 
   it('does not make a request that cannot be repeated begin with a poll', async () => {
     remember(Date.now() + 60_000)
-    harness.server.script(x => x.stream(message(1)).end(END))
+    harness.server.script(x => x.open().write(message(1)).end(END))
     await all(harness.open({ method: 'POST' }))
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false])
   })

@@ -122,8 +122,10 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   const begun = snapshot && path()
 
   const callbacks = new Map<string, Set<SSECallback>>()
-  const state = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
-  const refs = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
+  const shown = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  // Only a batch of ours gives a snapshot its position.
+  const state: SSEClientState = snapshot?.state.position ? { ...shown, peer: 'resumable' } : shown
+  const refs = Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof Omit<SSEClientState, 'peer'>]: ShallowRef<SSEClientState[Name]> }
   const data = shallowRef((snapshot ? snapshot.data : initial) as State)
   const message = shallowRef(snapshot?.message)
   const messages = shallowRef<readonly SSEMessage[]>(snapshot?.messages ?? [])
@@ -144,7 +146,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   }
 
   function setState(change: Partial<SSEClientState>): void {
-    for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
+    for (const [name, value] of Object.entries(change)) if (name in refs) (refs[name as keyof typeof refs] as ShallowRef<unknown>).value = value
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 

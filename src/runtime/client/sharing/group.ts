@@ -2,7 +2,7 @@ import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
-import { fresh } from '../request'
+import { fresh, isRepeatable } from '../request'
 import { interrupted } from '../response'
 import type { SSEClientState } from '../types'
 import { canElect, elect } from './election'
@@ -23,7 +23,7 @@ export interface Member {
   readonly options: ResolvedClientOptions
   /** Where it stands: its position, or what it asks for while it has none. */
   at: string | undefined
-  readonly position: string | undefined
+  readonly state: SSEClientState
   take(event: FeedEvent): void
 }
 
@@ -52,7 +52,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   const first = () => members.values().next().value!
   // As one client decides it for itself.
-  const isRepeatable = () => first().options.method === 'GET' || now?.state.position !== undefined
+  const canGoOn = () => isRepeatable(first().options, now?.state ?? {})
 
   function share(event: FeedEvent): void {
     now = { after: event.state.position ?? event.after, state: event.state }
@@ -69,8 +69,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   /** Runs the client that feeds the group, from where one of its members stands. */
   function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
-    if (now && !isRepeatable()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
-    const { options, position } = first()
+    if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
+    const { options, state: { position, peer } } = first()
     let { at } = first()
     let told: SSEClientState | undefined
 
@@ -99,7 +99,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         // A position comes right before its message, and they are one step.
         else queueMicrotask(emit)
       },
-    }, { ...initialState(options.transports[0]!), position })
+    }, { ...initialState(options.transports[0]!), position, peer })
     signal.addEventListener('abort', () => client.stop())
     hurry = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()
@@ -116,7 +116,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         if (now) member.take(now)
       }
       else if (name) {
-        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now, isRepeatable })
+        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn })
       }
       else {
         lead(over.signal, share)

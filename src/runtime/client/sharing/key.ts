@@ -2,7 +2,7 @@ import type { ResolvedClientOptions } from '../options'
 import { prepareRequest } from '../request'
 
 /** Of what tabs say to each other. Those of an application before a deployment and behind it share if they speak alike, and else not. */
-export const SHARING_VERSION = 1
+export const SHARING_VERSION = 2
 
 /**
  * The key of all that may share a connection: everything that decides what arrives, with functions called. Between tabs it is a

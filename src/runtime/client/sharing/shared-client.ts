@@ -2,6 +2,7 @@ import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
+import { isRepeatable } from '../request'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
 import { joinGroup } from './group'
@@ -27,8 +28,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     options,
     // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
     at: state.position ?? ask,
-    get position() {
-      return state.position
+    get state() {
+      return state
     },
     take,
   }
@@ -65,9 +66,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return meet()
     }
-    const { position, error, status } = event.state
-    // Foreign ids cannot be compared, nor can what follows them be asked for.
-    const isNext = event.after === member.at || (position !== undefined && !split(position))
+    const { position, error, status, peer } = event.state
+    // Foreign IDs cannot be compared, nor can what follows them be asked for.
+    const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
       waiting = [event]
       own = createOwn()
@@ -149,7 +150,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       void joinGroup(url, member, signal)
     },
     pause() {
-      if (options.method === 'GET' || state.position) leave({ status: 'idle', error: undefined })
+      if (isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
     },
     stop() {
       leave({ status: 'closed', error: undefined })

@@ -42,9 +42,9 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
+    events.onPeer('resumable')
     if (batch.gap) events.onGap(batch.gap)
     for (const message of batch.messages) {
-      if (message.id !== undefined) events.onPosition(message.id)
       const busy = events.onMessage(message)
       if (busy) await busy
       if (signal.aborted) return again

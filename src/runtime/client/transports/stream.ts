@@ -4,7 +4,7 @@ import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
 import { clientError, isPosition, msOf, passingError, refusalOf, toldError } from '../response'
-import type { Outcome, TransportEvents, TransportRequest } from '../types'
+import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
 /** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
@@ -15,6 +15,7 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
+  let peer: SSEPeer | undefined
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
@@ -39,21 +40,25 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
       if (done) return failed(passingError('NETWORK', 'The stream broke off'))
       watchdog.touch()
       if (!open) begin()
-      const items = parse(decoder.decode(value, { stream: true }))
-      if (!items) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
-      for (const item of items) {
+      const blocks = parse(decoder.decode(value, { stream: true }))
+      if (!blocks) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
+      for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
-        if (typeof item === 'string') {
-          events.onPosition(item)
-          continue
+        const data = text && parseJson(text)
+        // Only after `open`, which is the first block, is such an event not a message of whatever server this is.
+        const control = event === CONTROL_EVENT && peer !== 'foreign' ? data as SSEControl | null : undefined
+        if (!peer) {
+          peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
+          if (control?.type === 'open') begin(msOf(control.heartbeatMs))
+          events.onPeer(peer)
         }
-        const data = parseJson(item.data)
-        const control = item.event === CONTROL_EVENT && (data as SSEControl | null)
-        if (control && control.type === 'open') begin(msOf(control.heartbeatMs))
-        const outcome = control ? obey(control, events) : undefined
+        const outcome = control && peer !== 'foreign' ? obey(control, events) : undefined
         if (outcome) return outcome
-        if (outcome === undefined) {
-          const busy = events.onMessage({ ...item, data })
+        if (text === undefined) {
+          events.onPosition(id!)
+        }
+        else if (outcome === undefined) {
+          const busy = events.onMessage({ id, event, data })
           if (busy) {
             // While a consumer is busy nothing is read, and nothing can be silent.
             watchdog.limit(false)

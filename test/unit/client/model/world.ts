@@ -111,9 +111,9 @@ export class World {
     return this.client.state.status
   }
 
-  /** It cannot be repeated, and has no position yet. */
+  /** It cannot be repeated, as the server has not said that it resumes. */
   get isFragile(): boolean {
-    return this.scenario.options.method === 'POST' && this.client.state.position === undefined
+    return this.scenario.options.method === 'POST' && this.client.state.peer !== 'resumable'
   }
 
   /** The stream that is tried while polling. */
