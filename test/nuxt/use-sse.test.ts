@@ -1,6 +1,6 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { KeepAlive, defineComponent, h, nextTick, onMounted, ref } from 'vue'
+import { KeepAlive, Suspense, defineComponent, effectScope, h, nextTick, onMounted, ref } from 'vue'
 import { useRuntimeConfig } from '#imports'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
@@ -282,12 +282,8 @@ describe('before, and below', () => {
     expect(server.exchanges[1]!.request.headers['last-event-id']).toBe('e1.1')
   })
 
-  it('a url that is no text is refused, and may come later', async () => {
-    server.script(x => x.open().write(message(1)))
-    await expect(mount({}, (() => undefined) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
-    const { sse } = await mount({ immediate: false }, (() => undefined) as never)
-    sse.connect(server.url)
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+  it('a url that is no text is refused', async () => {
+    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
   })
 
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
@@ -371,5 +367,154 @@ describe('before, and below', () => {
     expect(seen).toEqual([1, 9])
     expect(sse.position.value).toBe('e9.1')
     expect(server.exchanges[1]!.position).toBeUndefined()
+  })
+})
+
+describe('not yet', () => {
+  it.each([null, undefined, ''])('a url of %j is idle, becomes one, and is left when that is gone', async (none) => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const url = ref<string | null | undefined>(none)
+    const { sse } = await mount({}, url as never)
+    expect(sse.status.value).toBe('idle')
+    sse.connect()
+    expect(sse.status.value).toBe('idle')
+    url.value = `${server.url}room`
+    await eventually(() => expect(sse.data.value).toBe(1))
+    url.value = none
+    await nextTick()
+    expect([sse.status.value, sse.data.value, sse.position.value, sse.message.value]).toEqual(['idle', undefined, undefined, undefined])
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
+    sse.connect()
+    expect([sse.status.value, server.exchanges.map(x => x.url.pathname)]).toEqual(['idle', ['/room']])
+  })
+
+  it('no url at all: connect(url) brings one, for useSSE() as for a getter of nothing', async () => {
+    server.script(x => x.open().write(message(1)))
+    for (const url of [undefined, () => undefined]) {
+      const { sse } = await mount({}, url as never)
+      sse.connect(server.url)
+      await eventually(() => expect(sse.data.value).toBe(1))
+    }
+  })
+
+  it('`enabled` begins from scratch when it becomes true, and forgets when it becomes false', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const enabled = ref(false)
+    const { sse } = await mount({ enabled })
+    sse.connect()
+    sse.connect(server.url)
+    expect([sse.status.value, server.exchanges.length]).toEqual(['idle', 0])
+    for (const count of [1, 2]) {
+      enabled.value = true
+      await eventually(() => expect([sse.data.value, server.exchanges.length]).toEqual([1, count]))
+      expect(server.exchanges.at(-1)!.position).toBeUndefined()
+      enabled.value = false
+      await nextTick()
+      expect([sse.status.value, sse.data.value, sse.position.value]).toEqual(['idle', undefined, undefined])
+      await eventually(() => expect(server.exchanges.at(-1)!.closed).toBe(true))
+    }
+  })
+
+  it('`enabled` starts nothing that connect() had not started, and then continues with its url', async () => {
+    server.script(x => x.open().write(message(1)))
+    const enabled = ref(true)
+    const { sse } = await mount({ enabled, immediate: false })
+    const toggle = async () => {
+      for (const value of [false, true]) {
+        enabled.value = value
+        await nextTick()
+      }
+    }
+    await toggle()
+    expect([sse.status.value, server.exchanges.length]).toEqual(['idle', 0])
+    sse.connect(`${server.url}chosen`)
+    await eventually(() => expect(sse.data.value).toBe(1))
+    await toggle()
+    await eventually(() => expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/chosen', '/chosen']))
+  })
+
+  it('restart() drops data and position, and connects to the same url', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const { sse } = await mount()
+    await eventually(() => expect(sse.data.value).toBe(1))
+    sse.restart()
+    expect([sse.data.value, sse.position.value]).toEqual([undefined, undefined])
+    await eventually(() => expect(sse.data.value).toBe(1))
+    expect(server.exchanges.map(x => x.position)).toEqual([undefined, undefined])
+  })
+})
+
+describe('before mount', () => {
+  /** What `setup` does with a call, and what its component renders. */
+  async function mountWith(act: (sse: UseSSEReturn<SSEMessage<number>, number | undefined>) => void, options: Options = {}) {
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const rendered: string[] = []
+    mounted.push(await mountSuspended(defineComponent(() => {
+      sse = useSSE<number>(server.url, { ...QUICK, ...options })
+      act(sse)
+      return () => {
+        rendered.push(sse.status.value)
+        return h('p', sse.status.value)
+      }
+    })))
+    return { sse, rendered }
+  }
+
+  it('stop() is honoured', async () => {
+    server.script(x => x.open())
+    const { sse } = await mountWith(sse => sse.stop())
+    const { sse: other } = await mount({}, `${server.url}other`)
+    await eventually(() => expect(other.status.value).toBe('connected'))
+    expect([sse.status.value, server.exchanges.map(x => x.url.pathname)]).toEqual(['idle', ['/other']])
+    sse.connect()
+    await eventually(() => expect(sse.status.value).toBe('connected'))
+  })
+
+  it.each([
+    ['connect()', (sse: { connect(url?: string): void }) => sse.connect(), '/'],
+    ['connect(url)', (sse: { connect(url?: string): void }) => sse.connect(`${server.url}other`), '/other'],
+  ])('%s waits for it, so that the first render is that of the server', async (_, act, pathname) => {
+    server.script(x => x.open())
+    for (const immediate of [true, false]) {
+      const before = server.exchanges.length
+      const { sse, rendered } = await mountWith(act, { immediate })
+      await eventually(() => expect(sse.status.value).toBe('connected'))
+      expect(rendered[0]).toBe('idle')
+      expect(server.exchanges.slice(before).map(x => x.url.pathname)).toEqual([pathname])
+    }
+  })
+
+  it('the last word of setup counts', async () => {
+    server.script(x => x.open())
+    const { sse } = await mountWith((sse) => {
+      sse.connect(`${server.url}first`)
+      sse.stop()
+      sse.connect(`${server.url}second`)
+    })
+    await eventually(() => expect(sse.status.value).toBe('connected'))
+    expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/second'])
+  })
+
+  it('a call in a scope of its own, as a store has, connects although its component never mounts', async () => {
+    server.script(x => x.open().write(message(1)))
+    const scope = effectScope(true)
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const Left = defineComponent({
+      async setup() {
+        scope.run(() => sse = useSSE<number>(server.url))
+        // As `await navigateTo()` in a page that is left.
+        await new Promise(() => {})
+        return () => h('p')
+      },
+    })
+    const visible = ref(true)
+    const wrapper = await mountSuspended(defineComponent(() => () => visible.value ? h(Suspense, null, { default: () => h(Left), fallback: () => h('i') }) : h('b')))
+    visible.value = false
+    await nextTick()
+    wrapper.unmount()
+    await eventually(() => expect(sse.data.value).toBe(1))
+    scope.stop()
+    expect(sse.status.value).toBe('closed')
+    expect(server.exchanges).toHaveLength(1)
   })
 })

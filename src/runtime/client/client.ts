@@ -296,6 +296,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep = false
       suspend()
     },
+    reset() {
+      end()
+      page?.abort()
+      page = retryMs = verdict = undefined
+      pollable = true
+      onState(state = initialState(transports[0]!))
+    },
     stop() {
       if (page) close({ error: undefined })
     },

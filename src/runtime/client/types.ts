@@ -113,6 +113,8 @@ export interface SSEClient {
    */
   pause(): void
   stop(): void
+  /** Ends the connection and forgets everything: the status is `idle`, as before the first `connect()`. */
+  reset(): void
   /** Runs the user's code. If it throws, that is logged and becomes the `error`, and everything else goes on. */
   guard<T>(task: () => T): T | undefined
 }

@@ -1,5 +1,5 @@
 import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { getCurrentInstance, onMounted, shallowRef, toValue, watch } from 'vue'
+import { getCurrentInstance, getCurrentScope, onMounted, shallowRef, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSharedClient } from '#sse/sharing'
@@ -28,10 +28,18 @@ interface Refused { (): '', readonly __refused: never }
 /** Rules out the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
 
+/** Without a url, nothing connects yet. */
+type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
+
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
   method?: Method | Uppercase<Method>
   /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
   immediate?: boolean
+  /**
+   * While this is `false`, nothing connects. When it becomes `false`, the connection ends and data and position are forgotten; when it becomes
+   * `true`, it begins from scratch. It starts nothing that `connect()` had to start. Default `true`.
+   */
+  enabled?: MaybeRefOrGetter<boolean | undefined>
   /** What `data` is before the first message, and what `reduce` begins with. */
   initial?: State
   /** Folds every message into `data`. Without it, `data` is the data of the last one. */
@@ -75,9 +83,14 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   ended: Readonly<Ref<boolean>>
   /** What was last missed for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
-  /** Goes on from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a url. */
+  /**
+   * Continues from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a
+   * url. Before the component is mounted, it waits for that, so that hydration matches. Does nothing while `enabled` is `false`.
+   */
   connect: (url?: string | Event) => void
-  /** Closes the connection; `connect()` goes on from the position. */
+  /** Drops data and position, and connects to the same url again. */
+  restart: () => void
+  /** Closes the connection; `connect()` goes on from the position. Before the component is mounted, it does not connect then. */
   stop: () => void
   /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
   on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
@@ -91,8 +104,8 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
  *
  * Every message reaches callbacks and `reduce`, also when ten come in one tick, or equal ones. The refs show the last.
  *
- * @param url may be a ref or a getter: a change drops data and position, and connects anew. One that begins with `/` is
- * below the application's `baseURL`.
+ * @param url may be a ref or a getter: a change drops data and position, and connects again from scratch. One that begins with `/` is
+ * below the application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
 export function useSSE<T = FromRoute, State = T | undefined>(
@@ -103,23 +116,31 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   url: MaybeRefOrGetter<Url>,
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
+export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: UseSSEOptions<SSEMessage<T>, State>): UseSSEReturn<SSEMessage<T>, State>
+// Apart from the one above, as the text of a getter is only typed where nothing else may be returned.
+export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+  // eslint-disable-next-line @typescript-eslint/unified-signatures
+  url: MaybeUrl<Url>,
+  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
+): UseSSEReturn<MessageOfRoute<Url, Method>, State>
+export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
+  const { initial, reduce, keep = 0, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const resolved = resolveClientOptions(options)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
+  const given = () => toValue(url) || undefined
+  const isEnabled = () => toValue(enabled) !== false
+
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
-    if (typeof path !== 'string') throw invalidOption('url', 'a text (until there is one: `immediate: false`, and then `connect(url)`)', path)
+    if (typeof path !== 'string') throw invalidOption('url', 'a text', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
-  const path = () => withBase(toValue(url))
-  const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
-  // The url that the snapshot is of.
-  const begun = snapshot && path()
+  const path = () => withBase(given() ?? '')
+  const snapshot = ssr && immediate && given() && isEnabled() ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
 
   const callbacks = new Map<string, Set<SSECallback>>()
   const shown = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
@@ -150,7 +171,7 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 
-  const client = (isShared ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
+  const client = (isShared ? createSharedClient : createSSEClient)(snapshot ? path() : '', resolved, {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
@@ -168,28 +189,54 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
     return () => void set.delete(callback)
   }
 
-  let started = false
+  /** Where the client stands, if anywhere: with a snapshot, where the server's reading ended. */
+  let current = snapshot && given()
+  /** The url of `connect(url)`, until the option changes. */
+  let chosen: string | undefined
+  let wanted = immediate
+  let ready = false
   let over = false
-  function connect(to?: string | Event): void {
+
+  function connect(to?: string | Event, anew?: boolean): void {
     // Nothing would end it after its component.
-    if (import.meta.server || over) return
-    // Goes on where the server's reading ended, unless the url has changed since.
-    const next = typeof to === 'string' ? to : (started || begun === path() ? undefined : toValue(url))
-    if (next !== undefined) reset()
-    client.connect(next === undefined ? undefined : withBase(next))
-    started = true
+    if (import.meta.server || over || !isEnabled()) return
+    wanted = true
+    if (typeof to === 'string' && to) {
+      chosen = to
+      anew = true
+    }
+    if (anew) current = undefined
+    if (!ready) return
+    const next = chosen ?? given()
+    if (current !== undefined) return client.connect()
+    if (next === undefined) return
+    reset()
+    client.connect(withBase(current = next))
+  }
+
+  function stop(): void {
+    if (!ready) wanted = false
+    client.stop()
   }
 
   function start(): void {
-    if (started) return
+    ready = true
+    // The url has changed since.
+    if (current !== given()) current = undefined
+    if (!wanted) return
     // Asking again would give the same answer.
-    if (begun === path() && (state.ended || state.error?.retry === false)) {
-      started = true
-      setState({ status: 'closed' })
-    }
-    else {
-      connect()
-    }
+    if (current !== undefined && (state.ended || state.error?.retry === false)) setState({ status: 'closed' })
+    else connect()
+  }
+
+  /** Follows the url and `enabled`. */
+  function follow([next, on]: [string | undefined, boolean], [last]: [string | undefined, boolean]): void {
+    if (next !== last) chosen = undefined
+    if (!ready || !wanted) return
+    current = undefined
+    if (on && (chosen ?? next)) return connect()
+    client.reset()
+    reset()
   }
 
   async function readOnServer(): Promise<SSESnapshot | undefined> {
@@ -210,22 +257,19 @@ export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOpti
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
-    if (immediate) {
-      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In
-      // `onMounted` it is after mount already, and that hook does not come again.
-      const component = getCurrentInstance()
-      if (component ? component.isMounted : !nuxtApp.isHydrating) start()
-      else if (component) onMounted(start)
-      else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
-    }
-    watch(() => toValue(url), () => {
-      if (started) connect(toValue(url))
-    })
+    // After mount, so that the first render in the browser is what the server rendered; in a plugin, or in a store, whose scope outlives the component
+    // that asks first, after the first render of all. In `onMounted` it is after mount already, and that hook does not come again.
+    const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
+    const isOwn = component && getCurrentScope() === component.scope
+    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) start()
+    else if (isOwn) onMounted(start)
+    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
+    watch([given, isEnabled], follow)
     tryOnScopeDispose(() => {
       over = true
       client.stop()
     })
   }
 
-  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
+  return { ...refs, data, message, messages, connect: to => connect(to), restart: () => connect(undefined, true), stop, on: on as UseSSEReturn<SSEMessage, State>['on'] }
 }

@@ -152,6 +152,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     pause() {
       if (isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
     },
+    reset() {
+      leave()
+      member.at = ask
+      onState(state = initialState(transports[0]!))
+    },
     stop() {
       leave({ status: 'closed', error: undefined })
     },

@@ -23,6 +23,7 @@ export const ROWS: Row[] = [
   row('`connect(url)`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'the same, without a position'),
   row('`pause()`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'the life is aborted, the position stays; what slept stays idle'),
   row('`stop()`', 'closed, idle ⁿ | closed | closed | closed | closed', 'final: nothing is left but the state'),
+  row('`reset()`', 'idle | idle | idle | idle | idle', 'as before the first `connect()`: position, error and everything else are forgotten'),
   row('`pagehide`, `freeze`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'asleep: as `pause()`, and the page wakes it'),
   row('hidden', 'idle | connecting, idle ʰ | connected, idle ʰ | reconnecting, idle ʰ | closed', 'nothing; with `pauseWhenHidden` as `freeze`'),
   row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends'),
