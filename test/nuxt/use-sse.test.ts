@@ -279,7 +279,7 @@ describe('before, and below', () => {
     await vi.waitFor(() => expect(sse.data.value).toBe(1))
     sse.connect(new Event('click'))
     await vi.waitFor(() => expect(sse.data.value).toBe(2))
-    expect(server.exchanges[1]!.request.headers['last-event-id']).toBe('e1.1')
+    expect(server.exchanges[1]!.position).toBe('e1.1')
   })
 
   it('a url that is no text is refused', async () => {

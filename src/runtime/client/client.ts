@@ -271,7 +271,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(url, options, () => state.position, signal)
+    return prepareRequest(url, options, () => state, signal)
   }
 
   return {

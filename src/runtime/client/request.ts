@@ -6,7 +6,7 @@ import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
 /** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
-export async function prepareRequest(url: string, options: ResolvedClientOptions, position: () => string | undefined, signal: AbortSignal): Promise<TransportRequest> {
+export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const asked = await Promise.race([
@@ -17,12 +17,13 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   ]).finally(watchdog.stop)
   const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
   const headers = new Headers(headersInit)
-  const from = position()
+  const { position: from, peer } = state()
   return {
     // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
     url: addQuery(url, { position: from === undefined ? options.position : undefined, ...query }),
     init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
     position: from,
+    peer,
     connectTimeoutMs,
     silenceTimeoutMs,
     signal,

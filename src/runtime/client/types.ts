@@ -162,6 +162,7 @@ export interface TransportRequest {
   /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined
+  peer: SSEPeer | undefined
   connectTimeoutMs: number
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined

@@ -1,5 +1,11 @@
 import type { SSEQuery } from './types'
 
+/** Whether a page asks another origin. Without a page there are none. */
+export function crossesOrigin(url: string): boolean {
+  const { location } = globalThis
+  return !!location && new URL(url, location.href).origin !== location.origin
+}
+
 /** The url with parameters added to those it has. Works for relative urls, which `URL` does not take without a base. */
 export function addQuery(url: string, query: SSEQuery): string {
   const [, path, search = '', hash = ''] = /^([^?#]*)(\?[^#]*)?(#.*)?$/s.exec(url)!

@@ -9,7 +9,7 @@ export const SHARING_VERSION = 2
  * hash, as it may contain a token, and developer tools show it as a name.
  */
 export async function keyOf(url: string, options: ResolvedClientOptions, hashed: boolean, signal: AbortSignal): Promise<string> {
-  const parts = await prepareRequest(url, { ...options, position: undefined }, () => undefined, signal).then(
+  const parts = await prepareRequest(url, { ...options, position: undefined }, () => ({ position: undefined }), signal).then(
     // A form or a stream cannot be compared; a relative url only as `fetch` will see it.
     ({ url, init: { method, credentials, headers, body } }) => [new Request(url).url, method, credentials, options.transports, options.pauseWhenHidden, [...headers], typeof body === 'object' ? Math.random() : body],
   // What throws is asked again by a connection of its own, which reports it.

@@ -5,17 +5,19 @@ import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
 import { clientError, isPosition, msOf, passingError, refusalOf, toldError } from '../response'
 import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
+import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
 
 /** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, init, position, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, init, position, peer: known, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
   let peer: SSEPeer | undefined
+  let crosses = false
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
@@ -29,7 +31,12 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
 
   try {
     init.headers.set('accept', STREAM_CONTENT_TYPE)
-    if (position) init.headers.set('last-event-id', toHeader(position))
+    if (position) {
+      // Across origins the header would need a preflight, which the first request did not: only a server of ours knows the query.
+      crosses = crossesOrigin(url)
+      if (crosses && known !== 'foreign') url = addQuery(url, { position })
+      else init.headers.set('last-event-id', toHeader(position))
+    }
     const response = await fetch(url, { ...init, signal: watchdog.signal })
     const refusal = await refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
     if (refusal) return refusal
@@ -70,7 +77,10 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     }
   }
   catch (cause) {
-    if (!watchdog.barked) return failed(passingError('NETWORK', 'The connection failed', cause))
+    if (!watchdog.barked) {
+      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
+      return failed(passingError('NETWORK', `The connection failed${why}`, cause))
+    }
     return failed(passingError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
