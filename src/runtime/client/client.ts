@@ -7,8 +7,9 @@ import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
+import { isUpTo } from './position'
 import { isRepeatable, prepareRequest } from './request'
-import { clientError, interrupted, passingError, revised } from './response'
+import { clientError, interrupted, passingError, revised, staleAnswer } from './response'
 import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
 import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
@@ -44,6 +45,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let asleep = false
   let retryMs: number | undefined
   let pollable = true
+  /** A cache has answered: positions go where they make another url. */
+  let pastCaches = false
   let mute = 0
   /** The last poll was not answered at all. */
   let pollLost = false
@@ -140,6 +143,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       else if (outcome.type === 'failed') {
         const { error, refused, uncounted, unpollable } = outcome
+        pastCaches ||= error.code === 'STALE_ANSWER'
         const again = refused || isRepeatable(options, state)
         if (unpollable && again && transports.includes('stream')) {
           pollable = false
@@ -252,8 +256,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       },
       onMessage(message) {
         if (signal.aborted) return
+        if (message.id !== undefined) {
+          if (state.peer === 'resumable' && isUpTo(message.id, state.position)) throw staleAnswer()
+          move(message.id)
+        }
         isGood()
-        if (message.id !== undefined) move(message.id)
         const busy = onMessage(message)
         if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
         return busy
@@ -271,7 +278,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(url, options, () => state, signal)
+    return prepareRequest(url, options, () => state, signal, pastCaches)
   }
 
   return {
@@ -283,6 +290,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       if (to !== undefined) {
         url = to
         pollable = true
+        pastCaches = false
         retryMs = verdict = undefined
         state = initialState(transports[0]!)
       }
@@ -301,6 +309,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       page?.abort()
       page = retryMs = verdict = undefined
       pollable = true
+      pastCaches = false
       onState(state = initialState(transports[0]!))
     },
     stop() {

@@ -6,7 +6,7 @@ import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
 /** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
-export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal): Promise<TransportRequest> {
+export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const asked = await Promise.race([
@@ -24,6 +24,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
     position: from,
     peer,
+    pastCaches,
     connectTimeoutMs,
     silenceTimeoutMs,
     signal,

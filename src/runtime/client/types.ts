@@ -163,6 +163,8 @@ export interface TransportRequest {
   init: RequestInit & { headers: Headers }
   position: string | undefined
   peer: SSEPeer | undefined
+  /** The position goes in the query, which caches look at. */
+  pastCaches: boolean
   connectTimeoutMs: number
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined

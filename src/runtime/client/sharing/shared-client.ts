@@ -2,6 +2,7 @@ import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
+import { isUpTo } from '../position'
 import { isRepeatable } from '../request'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent, Member } from './group'
@@ -87,9 +88,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   }
 
   function has(position?: string): boolean {
-    const mine = split(member.at)
-    const other = split(position)
-    return !!mine && mine[1] === other?.[1] && +mine[2]! >= +other![2]!
+    return isUpTo(position, member.at)
   }
 
   /** A client that reads what this one has missed. While it does, its state is this one's; errors of callbacks always are. */
@@ -162,9 +161,4 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     },
     guard: task => own.guard(task),
   }
-}
-
-/** Epoch and offset of a position of ours, as `parsePosition`, which is not worth its bytes here. */
-function split(position = ''): RegExpExecArray | null {
-  return /^(\d*[a-z][a-z\d]*)\.(\d+)$/i.exec(position)
 }

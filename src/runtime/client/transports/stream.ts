@@ -1,9 +1,9 @@
-import type { SSEError } from '../../shared/errors'
+import { SSEError } from '../../shared/errors'
 import { parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser } from '../parser'
-import { clientError, isPosition, msOf, passingError, refusalOf, toldError } from '../response'
+import { clientError, isPosition, msOf, passingError, refusalOf, staleAnswer, toldError } from '../response'
 import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -12,7 +12,7 @@ import { createWatchdog } from '../watchdog'
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, init, position, peer: known, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, init, position, peer: known, pastCaches, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
@@ -34,7 +34,7 @@ export async function streamTransport({ url, init, position, peer: known, connec
     if (position) {
       // Across origins the header would need a preflight, which the first request did not: only a server of ours knows the query.
       crosses = crossesOrigin(url)
-      if (crosses && known !== 'foreign') url = addQuery(url, { position })
+      if ((crosses || pastCaches) && known !== 'foreign') url = addQuery(url, { position })
       else init.headers.set('last-event-id', toHeader(position))
     }
     const response = await fetch(url, { ...init, signal: watchdog.signal })
@@ -59,7 +59,7 @@ export async function streamTransport({ url, init, position, peer: known, connec
           if (control?.type === 'open') begin(msOf(control.heartbeatMs))
           events.onPeer(peer)
         }
-        const outcome = control && peer !== 'foreign' ? obey(control, events) : undefined
+        const outcome = control && peer !== 'foreign' ? obey(control, events, position) : undefined
         if (outcome) return outcome
         if (text === undefined) {
           events.onPosition(id!)
@@ -77,6 +77,7 @@ export async function streamTransport({ url, init, position, peer: known, connec
     }
   }
   catch (cause) {
+    if (cause instanceof SSEError) return failed(cause)
     if (!watchdog.barked) {
       const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
       return failed(passingError('NETWORK', `The connection failed${why}`, cause))
@@ -90,10 +91,17 @@ export async function streamTransport({ url, init, position, peer: known, connec
 }
 
 /** Does what a control message says: how the stream ends, `null` if it goes on, `undefined` if this was none. */
-function obey(control: SSEControl, events: TransportEvents): Outcome | null | undefined {
+function obey(control: SSEControl, events: TransportEvents, asked: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
-    if (isPosition(control.position)) events.onPosition(control.position)
+    const { position, resumed } = control
+    if (asked === undefined) {
+      if (isPosition(position)) events.onPosition(position)
+    }
+    // Without `resumed`, a gap follows that says where it continues.
+    else if (resumed === true && isPosition(position) && position !== asked) {
+      return { type: 'failed', error: staleAnswer() }
+    }
     return null
   }
   if (type === 'gap' && isPosition(control.position)) {
