@@ -37,6 +37,8 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
   if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
+  const { parse } = options
+  if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
 }

@@ -7,7 +7,7 @@ import { createWatchdog } from './watchdog'
 
 /** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
-  const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
+  const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const asked = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
@@ -25,6 +25,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     position: from,
     peer,
     pastCaches,
+    parse,
     connectTimeoutMs,
     silenceTimeoutMs,
     signal,

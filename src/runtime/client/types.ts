@@ -47,6 +47,11 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   credentials?: RequestCredentials
   /** Where to begin: `start`, `now`, an id, or how many messages you have already. Default: what the server's option `from` says. */
   position?: string | number
+  /**
+   * What the text of a message becomes: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default: the JSON that this module
+   * sends, unless its stream says that it is raw text; of other servers, text that begins with `{` or `[` and is JSON, and otherwise the text itself.
+   */
+  parse?: 'json' | 'text' | ((text: string) => unknown)
   /** The message for which this returns `true` is the last: for endpoints that do not say when they are complete. */
   until?: (message: M) => boolean
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
@@ -165,6 +170,7 @@ export interface TransportRequest {
   peer: SSEPeer | undefined
   /** The position goes in the query, which caches look at. */
   pastCaches: boolean
+  parse: SSEClientOptions['parse']
   connectTimeoutMs: number
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined

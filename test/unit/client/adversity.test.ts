@@ -44,7 +44,7 @@ describe('polling', () => {
 
   it('is `connected` as soon as polling works, also when there is nothing new', async () => {
     harness.server.script(
-      x => x.open({ position: 'e1.4' }).write(message(4, 'e1.4')).end(),
+      x => x.open({ position: 'e1.3' }).write(message(4, 'e1.4')).end(),
       mute, mute,
       (x) => {
         // As a server of ours: it waits for news only as long as it was asked to.

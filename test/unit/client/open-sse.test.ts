@@ -78,7 +78,7 @@ describe('messages', () => {
       x => x.open().write(message(2)).write('id\n\n').end(),
       x => x.open().end(END),
     )
-    expect(data(await all(open()))).toEqual([1, 2])
+    expect(data(await all(open()))).toEqual(['1', 2])
     expect(server.exchanges.map(x => x.position)).toEqual([undefined, '5', undefined])
   })
 
@@ -290,7 +290,7 @@ describe('reconnects', () => {
 
   it('stops at the message that `until` names', async () => {
     server.script(x => x.stream('data: 1\n\ndata: [DONE]\n\ndata: 2\n\n'))
-    expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual([1, '[DONE]'])
+    expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual(['1', '[DONE]'])
     await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 })

@@ -54,7 +54,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   /**
    * Who shares the connection: nobody (`component`), all calls on the page that ask for the same (`page`), or those in all tabs of the
    * browser (`browser`; without Web Locks, which need https, only the page). "The same" is method, url, query, headers, body,
-   * `credentials`, `transports` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
+   * `credentials`, `transports`, `parse` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
    */
   share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */

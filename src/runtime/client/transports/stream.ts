@@ -1,7 +1,8 @@
 import { SSEError } from '../../shared/errors'
-import { parseJson } from '../../shared/json'
+import { parseForeign, parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { readerOf } from '../data'
 import { createParser } from '../parser'
 import { clientError, isPosition, msOf, passingError, refusalOf, staleAnswer, toldError } from '../response'
 import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
@@ -12,12 +13,13 @@ import { createWatchdog } from '../watchdog'
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, init, position, peer: known, pastCaches, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
   let peer: SSEPeer | undefined
   let crosses = false
+  let read = parseJson
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
@@ -51,12 +53,12 @@ export async function streamTransport({ url, init, position, peer: known, pastCa
       if (!blocks) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
       for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
-        const data = text && parseJson(text)
         // Only after `open`, which is the first block, is such an event not a message of whatever server this is.
-        const control = event === CONTROL_EVENT && peer !== 'foreign' ? data as SSEControl | null : undefined
+        const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
         if (!peer) {
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
           if (control?.type === 'open') begin(msOf(control.heartbeatMs))
+          read = readerOf(asked ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
           events.onPeer(peer)
         }
         const outcome = control && peer !== 'foreign' ? obey(control, events, position) : undefined
@@ -65,7 +67,7 @@ export async function streamTransport({ url, init, position, peer: known, pastCa
           events.onPosition(id!)
         }
         else if (outcome === undefined) {
-          const busy = events.onMessage({ id, event, data })
+          const busy = events.onMessage({ id, event, data: read(text) })
           if (busy) {
             // While a consumer is busy nothing is read, and nothing can be silent.
             watchdog.limit(false)
