@@ -63,6 +63,24 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('closed')
   })
 
+  it('a callback that takes itself back and registers again is called once, and one that was taken back meanwhile not at all', { timeout: 5_000 }, async () => {
+    server.script(x => x.open().write(message(1)))
+    const { sse } = await mount({ immediate: false })
+    const seen: string[] = []
+    const again = () => {
+      if (seen.push('again') > 100) return
+      off()
+      off = sse.on('*', again)
+      offNever()
+    }
+    let off = sse.on('*', again)
+    const offNever = sse.on('*', () => seen.push('never'))
+    sse.on('*', () => seen.push('last'))
+    sse.connect()
+    await eventually(() => expect(seen).toContain('last'))
+    expect(seen).toEqual(['again', 'last'])
+  })
+
   it('takes a callback back', async () => {
     server.script(x => x.open().write(message(1)))
     const { sse } = await mount({ immediate: false })

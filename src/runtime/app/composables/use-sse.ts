@@ -176,7 +176,9 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
       for (const name of [next.event ?? 'message', '*']) {
-        for (const callback of callbacks.get(name) ?? []) client.guard(() => callback(next))
+        // A callback may take back or register others, which are not for this message.
+        const set = callbacks.get(name)
+        for (const callback of [...set ?? []]) if (set!.has(callback)) client.guard(() => callback(next))
       }
     },
     onState: setState,

@@ -56,7 +56,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   function share(event: FeedEvent): void {
     now = { after: event.state.position ?? event.after, state: event.state }
-    for (const member of members) member.take(event)
+    // What a member does with it may make others join or leave.
+    for (const member of [...members]) if (members.has(member)) member.take(event)
     // Whoever joins later asks the server anew, which knows what they have missed.
     if (event.state.status === 'closed') end()
   }
