@@ -2,7 +2,8 @@ import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
 import { MAX_TIMER_MS } from '../shared/timers'
 import type { SSETransport } from '../shared/types'
-import { backoffDelay } from './backoff'
+import type { Backoff } from './backoff'
+import { MAX_ASKED_MS, backoffDelay } from './backoff'
 import { delay } from './delay'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
@@ -130,6 +131,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     rememberVerdict(url, next)
   }
 
+  /** What delays are made of, for the server that this is. */
+  function backoff(): Backoff {
+    if (state.peer !== 'foreign') return { ...reconnect, retryMs }
+    const baseMs = retryMs ?? reconnect.foreignDelayMs
+    return { ...reconnect, minDelayMs: baseMs, retryMs: baseMs, baseMs }
+  }
+
   async function live(life: AbortSignal): Promise<void> {
     while (!life.aborted) {
       const outcome = await attempt(life)
@@ -139,7 +147,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(outcome.retryMs ?? backoffDelay({ ...reconnect, retryMs }, 1), life)
+        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoff(), 1), MAX_ASKED_MS), life)
       }
       else if (outcome.type === 'failed') {
         const { error, refused, uncounted, unpollable } = outcome
@@ -161,7 +169,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           judge(nextVerdict())
           set({ transport: 'poll' })
         }
-        const delayMs = backoffDelay({ ...reconnect, retryMs }, uncounted ? 1 : failures, outcome.retryAfterMs)
+        const delayMs = backoffDelay(backoff(), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
         // No longer waiting: there is no `retryAt` any more.
@@ -272,7 +280,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (!signal.aborted) set({ gap, position: gap.position })
       },
       onRetry(ms) {
-        if (!signal.aborted) retryMs = ms
+        if (!signal.aborted) retryMs = Math.min(ms, MAX_ASKED_MS)
       },
     }
   }

@@ -4,6 +4,8 @@ import type { SSEClientOptions, SSEShare } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 const DEFAULT_MIN_DELAY_MS = 500
+/** What browsers wait before they reconnect an `EventSource` whose server sent no `retry`. */
+const DEFAULT_FOREIGN_DELAY_MS = 3_000
 const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
@@ -12,7 +14,7 @@ const SHARES: SSEShare[] = ['component', 'page', 'browser']
 export interface ResolvedClientOptions extends SSEClientOptions {
   method: string
   transports: SSETransport[]
-  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number }
+  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
   connectTimeoutMs: number
   /** Only of `useSSE`. */
   share?: SSEShare
@@ -26,7 +28,7 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
     method: (options.method || 'GET').toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    reconnect: { minDelayMs, maxDelayMs, maxAttempts },
+    reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs: options.reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS },
   }
   const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
   for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs ?? false, ...reconnect })) {

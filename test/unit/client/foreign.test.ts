@@ -75,3 +75,26 @@ describe('a server that sends `open`', () => {
     expect(harness.server.exchanges.map(x => x.position)).toEqual([undefined, 'e1.1'])
   })
 })
+
+describe('delays against a server that sends no `open`', () => {
+  const retryOf = async (script: string, options = {}) => {
+    harness.server.script(x => x.stream(script).end())
+    const sharer = share(harness.server.url, { reconnect: {}, ...options })
+    await eventually(() => expect(sharer.state.error?.retryAt).toBeDefined())
+    const delayMs = sharer.state.error!.retryAt! - Date.now()
+    sharer.stop()
+    return delayMs
+  }
+
+  it.each([
+    ['3 s where it has no `retry`', 'data: {}\n\n', 2_500, 6_000],
+    ['its `retry`', 'retry: 10000\n\ndata: {}\n\n', 9_500, 20_000],
+    ['an hour where it asks for more', 'retry: 99999999999\n\ndata: {}\n\n', 3_599_000, 7_200_000],
+  ])('are at least %s', async (_, script, least, most) => {
+    for (let n = 0; n < 5; n++) {
+      const delayMs = await retryOf(script)
+      expect(delayMs).toBeGreaterThan(least)
+      expect(delayMs).toBeLessThanOrEqual(most)
+    }
+  })
+})
