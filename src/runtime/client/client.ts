@@ -158,7 +158,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
           continue
         }
-        if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })
+        if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
         const failures = state.attempt + (uncounted ? 0 : 1)
         if (failures >= reconnect.maxAttempts) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })

@@ -3,6 +3,8 @@ import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions, SSEShare } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+/** With a body: `fetch` cannot see when it has been sent. */
+const DEFAULT_UPLOAD_TIMEOUT_MS = 60_000
 const DEFAULT_MIN_DELAY_MS = 500
 /** What browsers wait before they reconnect an `EventSource` whose server sent no `retry`. */
 const DEFAULT_FOREIGN_DELAY_MS = 3_000
@@ -27,7 +29,7 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
     ...options,
     method: (options.method || 'GET').toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
-    connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),
     reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs: options.reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS },
   }
   const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved

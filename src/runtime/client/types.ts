@@ -57,7 +57,7 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
   transports?: SSETransport[]
   reconnect?: SSEReconnectOptions
-  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000. */
+  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. */
   connectTimeoutMs?: number
   /**
    * After this many milliseconds without a byte, at least 1, the connection counts as dead. `false`: no limit. Default: 2.5 times the

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { control, message } from '../../support/scripted-server'
 import { eventually } from '../../support/conditions'
+import { resolveClientOptions } from '../../../src/runtime/client/options'
 import { all, data, failure, useHarness } from './harness'
 import { share, useSharers } from './sharer'
 
@@ -96,5 +97,18 @@ describe('delays against a server that sends no `open`', () => {
       expect(delayMs).toBeGreaterThan(least)
       expect(delayMs).toBeLessThanOrEqual(most)
     }
+  })
+})
+
+describe('a POST that is answered late', () => {
+  it('fails with CONNECT_TIMEOUT, and is not sent again', async () => {
+    harness.server.script(() => {})
+    expect(await failure(open({ method: 'POST', body: {}, connectTimeoutMs: 200 }))).toMatchObject({ code: 'CONNECT_TIMEOUT', retry: false, message: expect.stringContaining('200 ms') })
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it('has 60 s by default, as its upload is part of them', () => {
+    const limit = (options: Parameters<typeof resolveClientOptions>[0]) => resolveClientOptions(options).connectTimeoutMs
+    expect([limit({}), limit({ method: 'POST' }), limit({ method: 'POST', body: {} }), limit({ method: 'POST', body: () => ({}), connectTimeoutMs: 5 })]).toEqual([10_000, 10_000, 60_000, 5])
   })
 })

@@ -52,7 +52,7 @@ export const NOTES: [string, string][] = [
   ['ˡ', 'it was silent for longer than its limit, and nothing that was queued says otherwise'],
   ['ᵐ', '`maxAttempts` failures in a row: `GAVE_UP`'],
   ['ⁿ', 'it has never been asked to connect'],
-  ['ᵖ', 'a request other than `GET` is under way, and the server has not said that it resumes: it is not cut from this side, and when it is lost it is not repeated (`INTERRUPTED`, or the status of the server), unless the server has refused it'],
+  ['ᵖ', 'a request other than `GET` is under way, and the server has not said that it resumes: it is not cut from this side, and when it is lost it is not repeated (`INTERRUPTED`, `CONNECT_TIMEOUT`, or the status of the server), unless the server has refused it'],
   ['ˢ', 'it slept, and with `pauseWhenHidden` the page is visible'],
   ['ᵘ', 'the answer to a poll: 406, or a 200 that is no batch, goes back to the stream at once'],
 ]
