@@ -24,14 +24,6 @@ export interface RedisOptions {
   timeoutMs?: number
 }
 
-export interface ClientOptions {
-  /**
-   * Whether browser builds include the code behind the option `share` of `useSSE`. In development it is always included.
-   * @default whether a source file of the application has the word `share`; say `true` if only a package uses it
-   */
-  share?: boolean
-}
-
 /** `sse` in `nuxt.config`: the defaults of every handler, and what keeps channels. */
 export interface ModuleOptions extends SSEHandlerOptions {
   /**
@@ -41,7 +33,6 @@ export interface ModuleOptions extends SSEHandlerOptions {
    */
   driver?: 'memory' | 'redis'
   redis?: RedisOptions
-  client?: ClientOptions
   /**
    * Whether there is a route `GET /__sse/probe`, below `app.baseURL`: a stream of a few bytes that ends after 5 seconds, by which a
    * client whose stream stays silent finds out whether its network holds streams back. Without it the client cannot tell, and waits.
@@ -61,7 +52,6 @@ export interface ResolvedModuleOptions {
   driver: 'memory' | 'redis' | ''
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
-  client: ClientOptions
   probe: boolean
   ticketSecret: string[]
 }
@@ -71,22 +61,20 @@ const DRIVERS = ['memory', 'redis']
 type Rule = [test: (value: unknown) => boolean, expected: string]
 
 const flag: Rule = [value => typeof value === 'boolean', '`true` or `false`']
-const CLIENT_RULES: Record<keyof ClientOptions, Rule> = { share: flag }
 /** Options that are checked elsewhere. */
-const OWN_NAMES = ['driver', 'redis', 'client', 'probe', 'ticketSecret', 'clientKey', 'revalidate']
+const OWN_NAMES = ['driver', 'redis', 'probe', 'ticketSecret', 'clientKey', 'revalidate']
 
 /** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
   assertNames('sse', options, [...OWN_NAMES, ...Object.keys(DEFAULT_HANDLER_OPTIONS)])
-  const { driver, redis = {}, client = {}, probe = true, ticketSecret, ...handler } = options
+  const { driver, redis = {}, probe = true, ticketSecret, ...handler } = options
   if (driver !== undefined && !DRIVERS.includes(driver)) throw invalidOption('sse.driver', DRIVERS.map(name => `\`${JSON.stringify(name)}\``).join(' or '), driver)
   if (!flag[0](probe)) throw invalidOption('sse.probe', flag[1], probe)
   assertRules('sse.redis', redis, REDIS_RULES)
-  assertRules('sse.client', client, CLIENT_RULES)
   const redisOptions = { ...DEFAULT_REDIS_OPTIONS, ...redis }
   // Checked now, although another url may come at run time.
   redisConnector(redisOptions)
-  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), client, probe, ticketSecret: readTicketSecrets(ticketSecret) }
+  return { driver: driver ?? '', redis: redisOptions, handler: resolveModuleHandlerOptions(handler), probe, ticketSecret: readTicketSecrets(ticketSecret) }
 }
 
 /** Throws `INVALID_OPTION` unless `sse` in `nuxt.config` is an object, `false` or absent. */

@@ -5,6 +5,7 @@ import type { SSETransport } from '../shared/types'
 import type { Backoff } from './backoff'
 import { MAX_ASKED_MS, backoffDelay } from './backoff'
 import { delay } from './delay'
+import { createGuard } from './guard'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
@@ -52,6 +53,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   /** The last poll was not answered at all. */
   let pollLost = false
   let verdict: Verdict | undefined
+  const guard = createGuard(set)
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
@@ -108,16 +110,6 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     else if (asleep && event !== 'hidden') {
       // The first event that says so; the next ones find a connection.
       begin()
-    }
-  }
-
-  function guard<T>(task: () => T): T | undefined {
-    try {
-      return task()
-    }
-    catch (cause) {
-      console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
     }
   }
 

@@ -20,7 +20,6 @@ beforeAll(async () => {
     logLevel: 'error',
     server: { middlewareMode: true, ws: false, watch: null },
     define: { 'import.meta.server': 'true', 'import.meta.client': 'false' },
-    resolve: { alias: { '#sse/sharing': '/src/runtime/client/sharing/shared-client' } },
     plugins: [{
       name: 'nuxt-imports',
       enforce: 'pre',

@@ -2,9 +2,9 @@ import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
 import { getCurrentInstance, getCurrentScope, onMounted, shallowRef, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
-import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
+import { createSharedClientOnDemand } from '../../client/sharing/on-demand'
 import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
 import type { SSEError } from '../../shared/errors'
 import { invalidOption } from '../../shared/errors'
@@ -171,7 +171,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 
-  const client = (isShared ? createSharedClient : createSSEClient)(snapshot ? path() : '', resolved, {
+  const client = (isShared ? createSharedClientOnDemand : createSSEClient)(snapshot ? path() : '', resolved, {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
