@@ -1,9 +1,9 @@
 import { getCurrentScope } from 'vue'
-import { canElect } from '../client/sharing/election'
+import { canElect } from '../client/sharing/can-elect'
 import type { SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { SSEError } from '../shared/errors'
-import type { UseSSEOptions } from './composables/use-sse'
+import type { UseSSEOptions } from './call'
 import { warnOnce } from './warn'
 
 /** How many connections a browser opens to one origin over HTTP/1.1, in all its tabs together. */

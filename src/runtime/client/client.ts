@@ -5,6 +5,7 @@ import type { SSETransport } from '../shared/types'
 import type { Backoff } from './backoff'
 import { MAX_ASKED_MS, backoffDelay } from './backoff'
 import { delay } from './delay'
+import type { Fallback, PollMemory } from './fallback'
 import { createGuard } from './guard'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
@@ -12,11 +13,9 @@ import { isHidden, watchPage } from './page-life'
 import { isUpTo } from './position'
 import { isRepeatable, prepareRequest } from './request'
 import { clientError, interrupted, passingError, revised, staleAnswer } from './response'
-import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
 import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
-import type { Verdict } from './verdict'
-import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
+import { forgetVerdict, recallVerdict } from './verdict'
 
 /** After this many attempts in a row in which nothing came, polling takes over. */
 const MUTE_ATTEMPTS = 2
@@ -50,9 +49,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   /** A cache has answered: positions go where they make another url. */
   let pastCaches = false
   let mute = 0
-  /** The last poll was not answered at all. */
-  let pollLost = false
-  let verdict: Verdict | undefined
+  let fallback: Fallback | undefined
+  let memory: PollMemory = {}
   const guard = createGuard(set)
 
   function set(change: Partial<SSEClientState>): void {
@@ -115,12 +113,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
+    if (await delay(ms, signal, true) && memory.verdict) memory.verdict.probeAt = 0
   }
 
-  function judge(next: Verdict | undefined): void {
-    verdict = next
-    rememberVerdict(url, next)
+  /** What polling is made of. Throws a passing error if it cannot be loaded. */
+  async function load(): Promise<Fallback> {
+    return fallback ??= await options.loadFallback().catch((cause) => {
+      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
+    })
   }
 
   /** What delays are made of, for the server that this is. */
@@ -141,7 +141,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         set({ status: 'reconnecting' })
         await delay(Math.min(outcome.retryMs ?? backoffDelay(backoff(), 1), MAX_ASKED_MS), life)
       }
-      else if (outcome.type === 'failed') {
+      else if (outcome.type === 'again') {
+        set({ transport: 'stream' })
+      }
+      else {
         const { error, refused, uncounted, unpollable } = outcome
         pastCaches ||= error.code === 'STALE_ANSWER'
         const again = refused || isRepeatable(options, state)
@@ -156,10 +159,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
         mute = outcome.mute ? mute + 1 : 0
-        pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
-        if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
-          judge(nextVerdict())
-          set({ transport: 'poll' })
+        memory.lost = state.transport === 'poll' && !uncounted && !error.statusCode
+        if (mute && pollable && transports.includes('poll')) {
+          // Before it is needed: it comes from the same network.
+          load().catch(() => {})
+          if (mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
+        }
+        else if (state.transport === 'poll' && !fallback && transports.includes('stream')) {
+          set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoff(), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
@@ -175,7 +182,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     const { signal } = own
     let outcome: Outcome
     try {
-      outcome = state.transport === 'poll' ? await poll(own, life) : await streamTransport(await prepare(signal), eventsOf(signal, true))
+      outcome = state.transport === 'poll'
+        ? await (await load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal) })
+        : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
       const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
@@ -185,47 +194,6 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     if (ongoing === own) ongoing = undefined
     // Aborted on this side, with an error as the reason.
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
-  }
-
-  /** Polls for as long as that goes well and no stream does. */
-  async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
-    const events = eventsOf(own.signal)
-    let polled!: Promise<Outcome>
-    const answered = new Promise<void>((resolve) => {
-      const onOpen = () => (events.onOpen(), resolve())
-      polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, { ...events, onOpen })
-    })
-    const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal, answered)]) : polled)
-    if (outcome) return outcome
-    // The poll is over before the stream begins: exactly one of the two is live.
-    own.abort()
-    await polled.catch(() => {})
-    if (!life.aborted) set({ transport: 'stream' })
-    return { type: 'again' }
-  }
-
-  /** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened anew then. */
-  async function probe(signal: AbortSignal, answered: Promise<void>): Promise<void> {
-    let alive = false
-    // To a server, a second request without a position is a second client, for which it may start another run.
-    if (state.position === undefined && !pollLost) await answered
-    while (!alive) {
-      await wait(verdict ? probeDelayMs(verdict) : 0, signal)
-      const own = follow(signal)
-      const ignore = () => {}
-      const onOpen = () => {
-        alive = true
-        own.abort()
-      }
-      if (!signal.aborted && isRepeatable(options, state)) {
-        // Whatever makes it fail makes the poll fail too, which reports it.
-        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onPeer: ignore, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
-      }
-      own.abort()
-      // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
-      if (signal.aborted) return new Promise(() => {})
-      judge(alive ? undefined : nextVerdict(verdict))
-    }
   }
 
   function move(position: string): void {
@@ -243,7 +211,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       onOpen(silenceMs) {
         if (signal.aborted) return
         mute = 0
-        if (isStream) judge(undefined)
+        if (isStream) {
+          memory.verdict = undefined
+          forgetVerdict(url)
+        }
         if (state.status !== 'connected') set({ status: 'connected', error: undefined })
         // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
         if ((good && !silenceMs) || signal.aborted) return
@@ -291,12 +262,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         url = to
         pollable = true
         pastCaches = false
-        retryMs = verdict = undefined
+        retryMs = undefined
+        memory = {}
         state = initialState(transports[0]!)
       }
       mute = 0
-      verdict ??= recallVerdict(url)
-      if (verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
+      memory.verdict ??= recallVerdict(url)
+      if (memory.verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
       begin()
     },
@@ -307,7 +279,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     reset() {
       end()
       page?.abort()
-      page = retryMs = verdict = undefined
+      page = retryMs = undefined
+      memory = {}
       pollable = true
       pastCaches = false
       onState(state = initialState(transports[0]!))

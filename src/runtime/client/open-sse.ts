@@ -2,6 +2,7 @@ import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
+import * as fallback from './fallback'
 import { resolveClientOptions } from './options'
 import type { SSEClientOptions, SSEStatus } from './types'
 
@@ -38,7 +39,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
   let dropped = false
 
   assertFetchable(String(url))
-  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
+  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions, loadFallback), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
       wakeLoop()
@@ -112,6 +113,9 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
     },
   }
 }
+
+/** At hand: not every runtime and bundler can load a part of a program on demand. */
+const loadFallback = () => Promise.resolve(fallback)
 
 /** To `fetch` it would be one more failure of the network, to be tried again for ever. */
 function assertFetchable(url: string): void {

@@ -1,3 +1,4 @@
+import type { Fallback } from './fallback'
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions, SSEShare } from './types'
@@ -20,13 +21,16 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   connectTimeoutMs: number
   /** Only of `useSSE`. */
   share?: SSEShare
+  /** Loads what only some connections need. Whoever cannot load on demand has it already. */
+  loadFallback: () => Promise<Fallback>
 }
 
 /** Throws `INVALID_OPTION` for what makes no sense. */
-export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare } = {}): ResolvedClientOptions {
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>): ResolvedClientOptions {
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
+    loadFallback,
     method: (options.method || 'GET').toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { control, message } from '../../support/scripted-server'
 import { eventually } from '../../support/conditions'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import { all, data, failure, useHarness } from './harness'
 import { share, useSharers } from './sharer'
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
+import { nameOf } from '../../../src/runtime/client/sharing/election'
 import { SHARING_VERSION, keyOf } from '../../../src/runtime/client/sharing/key'
 import type { FeedEvent } from '../../../src/runtime/client/sharing/group'
 import type { SSEClientState } from '../../../src/runtime/client/types'
@@ -16,6 +17,9 @@ import { openTab, useSharers } from './sharer'
 
 const harness = useHarness()
 useSharers()
+
+/** What tabs call those of `share: 'browser'` that ask for this. */
+const nameFor = async (url: string, options = resolveClientOptions()) => nameOf(await keyOf(url, options, true, new AbortController().signal))
 
 const below = (name: string, names: string[]) => names.map(inner => `${name}.${inner}`)
 
@@ -236,20 +240,19 @@ describe('one connection for all tabs', () => {
 
   it('the names of locks and channels show nothing of a token', async () => {
     const options = resolveClientOptions({ headers: { authorization: 'Bearer secret' } })
-    const name = await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)
+    const name = await nameFor('http://127.0.0.1/api/x', options)
     expect(name).toMatch(/^nuxt-sse:[\w+/]{43}=$/)
-    expect(await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)).toBe(name)
+    expect(await nameFor('http://127.0.0.1/api/x', options)).toBe(name)
   })
 
   it('a url that is relative to its page is another one on another page', async () => {
-    const options = resolveClientOptions()
     // What `fetch` and `Request` of Node have in place of a document's base.
     const base = Symbol.for('undici.globalOrigin.1')
     const names = new Map<string, string>()
     try {
       for (const page of ['http://127.0.0.1/a/', 'http://127.0.0.1/a/other', 'http://127.0.0.1/b/']) {
         Object.defineProperty(globalThis, base, { value: new URL(page), configurable: true })
-        names.set(page, await keyOf('feed', options, true, new AbortController().signal))
+        names.set(page, await nameFor('feed'))
       }
     }
     finally {
@@ -266,7 +269,7 @@ describe('one connection for all tabs', () => {
  * member that follows it reads what it lacks from the real server.
  */
 async function startUnreliableLeader(url: string, stand: () => void): Promise<{ tell(event: FeedEvent, term: number): void, stop(): void }> {
-  const name = await keyOf(url, resolveClientOptions({}), true, new AbortController().signal)
+  const name = await nameFor(url)
   const channel = new BroadcastChannel(name)
   // Who comes asks where it stands.
   channel.onmessage = ({ data }) => data === 0 && stand()

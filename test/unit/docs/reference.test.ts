@@ -1,7 +1,7 @@
 import { glob } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../../src/options'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import { PRODUCER_LOST } from '../../../src/runtime/server/drivers/lease-lost'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { publicError } from '../../../src/runtime/server/public-error'
@@ -16,7 +16,7 @@ import { rootDir } from '../../support/projects'
 const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
 const MODULE_OPTIONS = 'src/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
-const USE_SSE = 'src/runtime/app/composables/use-sse.ts'
+const USE_SSE = 'src/runtime/app/call.ts'
 
 /** First cells, in which several names may stand, without the parameters of functions. */
 async function namesIn(page: string, heading: string): Promise<string[]> {

@@ -1,20 +1,25 @@
-import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
+import type { MaybeRefOrGetter, ShallowRef } from 'vue'
 import { getCurrentInstance, getCurrentScope, onMounted, shallowRef, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import { createSharedClientOnDemand } from '../../client/sharing/on-demand'
-import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
-import type { SSEError } from '../../shared/errors'
+import { clientError } from '../../client/response'
+import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
-import type { SSEGap } from '../../shared/protocol'
-import type { SSEMessage, SSETransport } from '../../shared/types'
+import type { SSEMessage } from '../../shared/types'
+import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
+import type { MessageOfRoute, SSECallback, SSERoute } from '../types'
+
+export type { UseSSEOptions, UseSSEReturn } from '../call'
+
+// Loaded on demand, as most pages need neither.
+const loadFallback = () => import('../../client/fallback')
+const loadSharing = () => import('../../client/sharing/shared-client')
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
@@ -30,71 +35,6 @@ type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [F
 
 /** Without a url, nothing connects yet. */
 type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
-
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
-  method?: Method | Uppercase<Method>
-  /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
-  immediate?: boolean
-  /**
-   * While this is `false`, nothing connects. When it becomes `false`, the connection ends and data and position are forgotten; when it becomes
-   * `true`, it begins from scratch. It starts nothing that `connect()` had to start. Default `true`.
-   */
-  enabled?: MaybeRefOrGetter<boolean | undefined>
-  /** What `data` is before the first message, and what `reduce` begins with. */
-  initial?: State
-  /** Folds every message into `data`. Without it, `data` is the data of the last one. */
-  reduce?: (state: State, message: M) => State
-  /** How many messages `messages` keeps. Default 0. */
-  keep?: number
-  /**
-   * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
-   * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
-   */
-  ssr?: boolean
-  /**
-   * Who shares the connection: nobody (`component`), all calls on the page that ask for the same (`page`), or those in all tabs of the
-   * browser (`browser`; without Web Locks, which need https, only the page). "The same" is method, url, query, headers, body,
-   * `credentials`, `transports`, `parse` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
-   */
-  share?: SSEShare
-  /** Callbacks by name, as with the returned `on`. */
-  on?: SSECallbacks<M>
-}
-
-export interface UseSSEReturn<M extends SSEMessage, State> {
-  /** The last message's data, or what `reduce` made of all. */
-  data: Readonly<ShallowRef<State>>
-  /** The last message. */
-  message: Readonly<ShallowRef<M | undefined>>
-  /** The last `keep` messages. */
-  messages: Readonly<ShallowRef<readonly M[]>>
-  status: Readonly<Ref<SSEStatus>>
-  /**
-   * What went wrong last, with a stable `code` and a `statusCode`; `undefined` again with the next connection. `retry` says whether the client
-   * tries again, and `retryAt` when.
-   */
-  error: Readonly<Ref<SSEError | undefined>>
-  /** After the last message: where a reconnect goes on. */
-  position: Readonly<Ref<string | undefined>>
-  transport: Readonly<Ref<SSETransport>>
-  /** Failures in a row. */
-  attempt: Readonly<Ref<number>>
-  /** The source is complete. */
-  ended: Readonly<Ref<boolean>>
-  /** What was last missed for good. */
-  gap: Readonly<Ref<SSEGap | undefined>>
-  /**
-   * Continues from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a
-   * url. Before the component is mounted, it waits for that, so that hydration matches. Does nothing while `enabled` is `false`.
-   */
-  connect: (url?: string | Event) => void
-  /** Drops data and position, and connects to the same url again. */
-  restart: () => void
-  /** Closes the connection; `connect()` goes on from the position. Before the component is mounted, it does not connect then. */
-  stop: () => void
-  /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
-  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
-}
 
 /**
  * Live messages of a route: connects when the component is mounted, reconnects, resumes, falls back to polling, and ends
@@ -126,7 +66,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = 0, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
-  const resolved = resolveClientOptions(options)
+  const resolved = resolveClientOptions(options, loadFallback)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
@@ -171,7 +111,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
   }
 
-  const client = (isShared ? createSharedClientOnDemand : createSSEClient)(snapshot ? path() : '', resolved, {
+  const events: SSEClientEvents = {
     onMessage(next) {
       take(next)
       if (keep) messages.value = [...messages.value, next].slice(-keep)
@@ -182,7 +122,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       }
     },
     onState: setState,
-  }, state)
+  }
+  let client = createSSEClient(snapshot ? path() : '', resolved, events, state)
 
   function on(event: string, callback: SSECallback): () => void {
     let set = callbacks.get(event)
@@ -197,6 +138,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   let chosen: string | undefined
   let wanted = immediate
   let ready = false
+  /** Mounted, and waiting for the code of sharing. */
+  let loading = false
   let over = false
 
   function connect(to?: string | Event, anew?: boolean): void {
@@ -208,7 +151,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       anew = true
     }
     if (anew) current = undefined
-    if (!ready) return
+    if (!ready) return showWait()
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
     if (next === undefined) return
@@ -218,7 +161,27 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
 
   function stop(): void {
     if (!ready) wanted = false
+    showWait()
     client.stop()
+  }
+
+  function showWait(): void {
+    if (loading) setState({ status: wanted && isEnabled() && (chosen ?? given()) ? 'connecting' : 'idle' })
+  }
+
+  /** Begins, as soon as the code is here that it needs. */
+  async function load(): Promise<void> {
+    loading = true
+    showWait()
+    try {
+      const { createSharedClient } = await loadSharing()
+      client = createSharedClient(snapshot ? path() : '', resolved, events, state)
+    }
+    catch (cause) {
+      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
+    }
+    loading = false
+    if (!over) start()
   }
 
   function start(): void {
@@ -234,6 +197,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   /** Follows the url and `enabled`. */
   function follow([next, on]: [string | undefined, boolean], [last]: [string | undefined, boolean]): void {
     if (next !== last) chosen = undefined
+    showWait()
     if (!ready || !wanted) return
     current = undefined
     if (on && (chosen ?? next)) return connect()
@@ -263,9 +227,10 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     // that asks first, after the first render of all. In `onMounted` it is after mount already, and that hook does not come again.
     const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
     const isOwn = component && getCurrentScope() === component.scope
-    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) start()
-    else if (isOwn) onMounted(start)
-    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
+    const begin = isShared ? load : start
+    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void begin()
+    else if (isOwn) onMounted(begin)
+    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', begin))
     watch([given, isEnabled], follow)
     tryOnScopeDispose(() => {
       over = true

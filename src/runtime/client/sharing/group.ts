@@ -1,11 +1,14 @@
+import { SSEError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
+import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
-import { interrupted } from '../response'
+import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
-import { canElect, elect } from './election'
+import { canElect } from './can-elect'
+import type { elect, nameOf } from './election'
 import { keyOf } from './key'
 
 /** One step of a group's feed. Each says where it begins, so that a hole is seen. */
@@ -35,16 +38,27 @@ const groups = new Map<string, Group>()
 
 /** Joins all that ask for the same, until the signal is aborted. The last to leave closes the connection. */
 export async function joinGroup(url: string, member: Member, life: AbortSignal): Promise<void> {
-  const inBrowser = member.options.share === 'browser' && canElect()
-  const key = await keyOf(url, member.options, inBrowser, life)
+  const election = member.options.share === 'browser' && canElect() ? await loadElection() : undefined
+  const text = await keyOf(url, member.options, !!election, life)
+  const key = election ? await election.nameOf(text) : text
   if (life.aborted) return
   let group = groups.get(key)
-  if (!group) groups.set(key, group = createGroup(url, inBrowser && key, () => groups.delete(key)))
+  if (!group) groups.set(key, group = createGroup(url, key, election?.elect, () => groups.delete(key)))
   group.join(member, life)
 }
 
-/** The members with one key in this page. `name`: what the group is called among the browser's tabs, if it is shared with them. */
-function createGroup(url: string, name: string | false, onEnd: () => void): Group {
+/** Loaded for `share: 'browser'` alone. Without it, this page shares by itself, and the next call tries again. */
+async function loadElection(): Promise<{ elect: typeof elect, nameOf: typeof nameOf } | undefined> {
+  try {
+    return await import('./election')
+  }
+  catch (cause) {
+    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` could not be loaded: only this page shares the connection', cause))
+  }
+}
+
+/** The members with one key in this page. With `electLeader`, the browser's tabs are one group, in which the key is its name. */
+function createGroup(url: string, key: string, electLeader: typeof elect | undefined, onEnd: () => void): Group {
   const members = new Set<Member>()
   const over = new AbortController()
   let now: FeedEvent | undefined
@@ -55,6 +69,9 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
   const canGoOn = () => isRepeatable(first().options, now?.state ?? {})
 
   function share(event: FeedEvent): void {
+    const { error } = event.state
+    // From another tab it comes as a plain object.
+    if (error && !(error instanceof SSEError)) event.state.error = new SSEError((error as SSEError).code, (error as SSEError).message, error)
     now = { after: event.state.position ?? event.after, state: event.state }
     // What a member does with it may make others join or leave.
     for (const member of [...members]) if (members.has(member)) member.take(event)
@@ -88,7 +105,7 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
       ...options,
       until: undefined,
       // With the election, if there is one.
-      pauseWhenHidden: !name && options.pauseWhenHidden,
+      pauseWhenHidden: !electLeader && options.pauseWhenHidden,
       // Options of a member that is still there, at each attempt.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
@@ -106,6 +123,23 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
     client.connect()
   }
 
+  /** Takes part in the election, except while the page is frozen, or pauses because it is hidden. */
+  function campaign(electLeader: typeof elect, pauseWhenHidden: boolean | undefined): void {
+    const seat = electLeader(key, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn, isEligible: () => !(pauseWhenHidden && isHidden()) })
+    // Before any client listens: what it says of its sleep is for nobody.
+    watchPage(over.signal, (event) => {
+      if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
+        if (!canGoOn()) return
+        seat.leave()
+        if (now) share({ ...now, state: { ...now.state, status: 'idle', error: undefined } })
+      }
+      else if (event === 'wake') {
+        seat.enter()
+      }
+    })
+    seat.enter()
+  }
+
   return {
     join(member, life) {
       life.addEventListener('abort', () => {
@@ -116,8 +150,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         hurry()
         if (now) member.take(now)
       }
-      else if (name) {
-        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn })
+      else if (electLeader) {
+        campaign(electLeader, member.options.pauseWhenHidden)
       }
       else {
         lead(over.signal, share)
