@@ -1,7 +1,6 @@
-import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import type { SSEClientOptions, SSEShare, SSEStatus } from '../client/types'
+import type { MaybeRefOrGetter, Ref } from 'vue'
+import type { SSEClientOptions, SSEGap, SSEShare, SSEStatus } from '../client/types'
 import type { SSEError } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
@@ -16,11 +15,11 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    * `true`, it begins from scratch. It starts nothing that `connect()` had to start. Default `true`.
    */
   enabled?: MaybeRefOrGetter<boolean | undefined>
-  /** What `data` is before the first message, and what `reduce` begins with. */
-  initial?: State
+  /** What `data` is before the first message, and what `reduce` begins with; or a function that returns it, for each beginning. */
+  initial?: State | (() => State)
   /** Folds every message into `data`. Without it, `data` is the data of the last one. */
   reduce?: (state: State, message: M) => State
-  /** How many messages `messages` keeps. Default 0. */
+  /** How many messages `messages` keeps. Default 100. What the server reads with `ssr` is only in it if you say how many. */
   keep?: number
   /**
    * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
@@ -35,15 +34,21 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   share?: SSEShare
   /** Callbacks by name, as with the returned `on`. */
   on?: SSECallbacks<M>
+  /** Called when messages were missed for good. */
+  onGap?: (gap: SSEGap) => void
+  /** Called with each failure, also with those after which the client tries again (`error.retry`). */
+  onError?: (error: SSEError) => void
+  /** Called when the source is complete. */
+  onEnd?: () => void
 }
 
 export interface UseSSEReturn<M extends SSEMessage, State> {
   /** The last message's data, or what `reduce` made of all. */
-  data: Readonly<ShallowRef<State>>
+  data: Readonly<Ref<State>>
   /** The last message. */
-  message: Readonly<ShallowRef<M | undefined>>
+  message: Readonly<Ref<M | undefined>>
   /** The last `keep` messages. */
-  messages: Readonly<ShallowRef<readonly M[]>>
+  messages: Readonly<Ref<readonly M[]>>
   status: Readonly<Ref<SSEStatus>>
   /**
    * What went wrong last, with a stable `code` and a `statusCode`; `undefined` again with the next connection. `retry` says whether the client
@@ -57,6 +62,8 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   attempt: Readonly<Ref<number>>
   /** The source is complete. */
   ended: Readonly<Ref<boolean>>
+  /** `closed` because of an error: the client tries no more. */
+  failed: Readonly<Ref<boolean>>
   /** What was last missed for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
   /**

@@ -1,26 +1,26 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import { MAX_TIMER_MS } from '../shared/timers'
 import type { SSETransport } from '../shared/types'
+import { attemptEvents } from './attempt-events'
 import type { Backoff } from './backoff'
 import { MAX_ASKED_MS, backoffDelay } from './backoff'
 import { delay } from './delay'
-import type { Fallback, PollMemory } from './fallback'
+import type { Fallback } from './fallback'
 import { createGuard } from './guard'
+import { createMemory } from './memory'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
-import { isUpTo } from './position'
 import { isRepeatable, prepareRequest } from './request'
-import { clientError, interrupted, passingError, revised, staleAnswer } from './response'
+import { clientError, interrupted, passingError, revised } from './response'
 import { streamTransport } from './transports/stream'
 import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
-import { forgetVerdict, recallVerdict } from './verdict'
+import { recallVerdict } from './verdict'
 
 /** After this many attempts in a row in which nothing came, polling takes over. */
 const MUTE_ATTEMPTS = 2
-/** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
-const GOOD_AFTER_MS = 37_500
+/** After this many failures in a row of a source that each connection runs again, it is asked no more. */
+const MAX_FAILED_RUNS = 5
 
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
@@ -35,7 +35,7 @@ export function initialState(transport: SSETransport): SSEClientState {
  * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
 export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { transports, reconnect, until } = options
+  const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
   /** Its attempt that is under way. */
@@ -44,13 +44,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
-  let retryMs: number | undefined
-  let pollable = true
-  /** A cache has answered: positions go where they make another url. */
-  let pastCaches = false
-  let mute = 0
+  let memory = createMemory()
   let fallback: Fallback | undefined
-  let memory: PollMemory = {}
   const guard = createGuard(set)
 
   function set(change: Partial<SSEClientState>): void {
@@ -68,6 +63,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     const life = current = new AbortController()
     set({ ...anew, status: 'connecting' })
     void live(life.signal)
+  }
+
+  function forget(): void {
+    memory = createMemory()
+    state = initialState(transports[0]!)
   }
 
   function end(): void {
@@ -125,6 +125,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** What delays are made of, for the server that this is. */
   function backoff(): Backoff {
+    const { retryMs } = memory
     if (state.peer !== 'foreign') return { ...reconnect, retryMs }
     const baseMs = retryMs ?? reconnect.foreignDelayMs
     return { ...reconnect, minDelayMs: baseMs, retryMs: baseMs, baseMs }
@@ -137,6 +138,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
+        memory.failedRuns = 0
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
         await delay(Math.min(outcome.retryMs ?? backoffDelay(backoff(), 1), MAX_ASKED_MS), life)
@@ -145,25 +147,27 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         set({ transport: 'stream' })
       }
       else {
-        const { error, refused, uncounted, unpollable } = outcome
-        pastCaches ||= error.code === 'STALE_ANSWER'
+        const { error, refused, uncounted, unpollable, ofSource } = outcome
+        memory.pastCaches ||= error.code === 'STALE_ANSWER'
         const again = refused || isRepeatable(options, state)
         if (unpollable && again && transports.includes('stream')) {
-          pollable = false
+          memory.unpollable = true
           set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
           continue
         }
         if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
-        const failures = state.attempt + (uncounted ? 0 : 1)
-        if (failures >= reconnect.maxAttempts) {
+        if (ofSource && memory.restarts) memory.failedRuns++
+        // Messages reset the first count, and not the second: a new run repeats them.
+        const failures = Math.max(state.attempt + (uncounted ? 0 : 1), memory.failedRuns)
+        if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        mute = outcome.mute ? mute + 1 : 0
-        memory.lost = state.transport === 'poll' && !uncounted && !error.statusCode
-        if (mute && pollable && transports.includes('poll')) {
+        memory.mute = outcome.mute ? memory.mute + 1 : 0
+        memory.pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
+        if (memory.mute && !memory.unpollable && transports.includes('poll')) {
           // Before it is needed: it comes from the same network.
           load().catch(() => {})
-          if (mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
+          if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
         }
         else if (state.transport === 'poll' && !fallback && transports.includes('stream')) {
           set({ transport: 'stream' })
@@ -183,7 +187,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     let outcome: Outcome
     try {
       outcome = state.transport === 'poll'
-        ? await (await load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal) })
+        ? await (await load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal, false) })
         : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
@@ -196,60 +200,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
   }
 
-  function move(position: string): void {
-    if (position !== (state.position ?? '')) set({ position: position || undefined })
-  }
-
-  function eventsOf(signal: AbortSignal, isStream?: boolean): TransportEvents {
-    let good: ReturnType<typeof setTimeout> | undefined
-    const isGood = () => {
-      clearTimeout(good)
-      if (state.attempt) set({ attempt: 0 })
-    }
-    signal.addEventListener('abort', () => clearTimeout(good))
-    return {
-      onOpen(silenceMs) {
-        if (signal.aborted) return
-        mute = 0
-        if (isStream) {
-          memory.verdict = undefined
-          forgetVerdict(url)
-        }
-        if (state.status !== 'connected') set({ status: 'connected', error: undefined })
-        // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
-        if ((good && !silenceMs) || signal.aborted) return
-        clearTimeout(good)
-        // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
-        good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
-      },
-      onPeer(peer) {
-        if (!signal.aborted && peer !== state.peer) set({ peer })
-      },
-      onMessage(message) {
-        if (signal.aborted) return
-        if (message.id !== undefined) {
-          if (state.peer === 'resumable' && isUpTo(message.id, state.position)) throw staleAnswer()
-          move(message.id)
-        }
-        isGood()
-        const busy = onMessage(message)
-        if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
-        return busy
-      },
-      onPosition(position) {
-        if (!signal.aborted) move(position)
-      },
-      onGap(gap) {
-        if (!signal.aborted) set({ gap, position: gap.position })
-      },
-      onRetry(ms) {
-        if (!signal.aborted) retryMs = Math.min(ms, MAX_ASKED_MS)
-      },
-    }
+  function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {
+    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, close, guard, onMessage })
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(url, options, () => state, signal, pastCaches)
+    return prepareRequest(url, options, () => state, signal, memory.pastCaches)
   }
 
   return {
@@ -260,15 +216,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       end()
       if (to !== undefined) {
         url = to
-        pollable = true
-        pastCaches = false
-        retryMs = undefined
-        memory = {}
-        state = initialState(transports[0]!)
+        forget()
       }
-      mute = 0
+      memory.mute = memory.failedRuns = 0
       memory.verdict ??= recallVerdict(url)
-      if (memory.verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
+      if (memory.verdict && prefersStream && !memory.unpollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
       begin()
     },
@@ -279,11 +231,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     reset() {
       end()
       page?.abort()
-      page = retryMs = undefined
-      memory = {}
-      pollable = true
-      pastCaches = false
-      onState(state = initialState(transports[0]!))
+      page = undefined
+      forget()
+      onState(state)
     },
     stop() {
       if (page) close({ error: undefined })

@@ -1,10 +1,9 @@
 import { SSEError, invalidOption } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
 import * as fallback from './fallback'
 import { resolveClientOptions } from './options'
-import type { SSEClientOptions, SSEStatus } from './types'
+import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** The most messages that wait for the loop; beyond, nothing more is read until one is taken. */
 const MAX_QUEUED = 64

@@ -1,5 +1,5 @@
 import type { SSEError } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
+import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
@@ -72,6 +72,23 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
 }
 
 /**
+ * Those of the protocol, and two that only the client can know, of sources without positions:
+ *
+ * - `restarted`: the source began from scratch, after there were messages
+ * - `unknown`: the connection was made again, and what the source sent meanwhile is lost
+ */
+export type SSEGapReason = ServerGapReason | 'restarted' | 'unknown'
+
+/** What was missed for good. */
+export interface SSEGap {
+  reason: SSEGapReason
+  /** How many messages; `null` where that cannot be known. */
+  missed: number | null
+  /** Where the client continues: right before the message that follows. Only where there are positions. */
+  position?: string
+}
+
+/**
  * What the server has shown of itself:
  *
  * - `foreign`: its stream began without `open`; nothing of our protocol is assumed
@@ -99,6 +116,8 @@ export interface SSEClientState {
   gap: SSEGap | undefined
   /** Unknown until the server has answered. Internal: `useSSE` does not return it. */
   peer?: SSEPeer
+  /** What a source without positions has given so far. Internal. */
+  had?: 'stream' | 'messages'
 }
 
 export interface SSEClientEvents {
@@ -128,12 +147,13 @@ export interface SSEClient {
 export interface TransportEvents {
   /** The first bytes are here. `silenceMs`: the silence after which the connection counts as dead, if that is known. */
   onOpen(silenceMs?: number | false): void
-  onPeer(peer: SSEPeer): void
+  /** `restarts`: as `open` says of a source without positions. */
+  onPeer(peer: SSEPeer, restarts?: boolean): void
   /** The `id` of a message is the position after it. */
   onMessage(message: SSEMessage): void | Promise<void>
   /** An empty one resets (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
-  onGap(gap: SSEGap): void
+  onGap(gap: SSEGap & { position: string }): void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
 }
@@ -147,6 +167,8 @@ export interface Failure {
   mute?: boolean
   /** Not a failure to be counted: the server says that it waits for something itself. */
   uncounted?: boolean
+  /** The source itself says that it failed. */
+  ofSource?: boolean
   /** The server refused the request, and so has done nothing. */
   refused?: boolean
   /** The route answers, but not with batches. */

@@ -87,7 +87,7 @@ describe('one connection for all tabs', () => {
     channel.close()
     const gap = ['reason', 'missed', 'position']
     const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
-    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', ...below('gap', gap), ...below('error', error)]
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', ...below('gap', gap), ...below('error', error)]
     expect({ SHARING_VERSION, ask: words.includes(0), names: new Set(words.flatMap(namesIn)) }).toEqual({
       SHARING_VERSION: 2,
       ask: true,

@@ -1,5 +1,5 @@
-import type { MaybeRefOrGetter, ShallowRef } from 'vue'
-import { getCurrentInstance, getCurrentScope, onMounted, shallowRef, toValue, watch } from 'vue'
+import type { MaybeRefOrGetter } from 'vue'
+import { computed, getCurrentInstance, getCurrentScope, onMounted, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
@@ -9,17 +9,21 @@ import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
+import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
+import { splitRef } from '../split-ref'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageOfRoute, SSECallback, SSERoute } from '../types'
+import type { MessageOfRoute, SSERoute } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 
 // Loaded on demand, as most pages need neither.
 const loadFallback = () => import('../../client/fallback')
 const loadSharing = () => import('../../client/sharing/shared-client')
+
+const DEFAULT_KEEP = 100
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
@@ -64,7 +68,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, enabled = true, ssr, share, on: named = {} } = options
+  const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const resolved = resolveClientOptions(options, loadFallback)
   const nuxtApp = useNuxtApp()
@@ -82,55 +86,45 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const path = () => withBase(given() ?? '')
   const snapshot = ssr && immediate && given() && isEnabled() ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
 
-  const callbacks = new Map<string, Set<SSECallback>>()
-  const shown = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  const begin = () => ({ data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
+  const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
+  const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  const [state, stateRefs] = splitRef(first)
   // Only a batch of ours gives a snapshot its position.
-  const state: SSEClientState = snapshot?.state.position ? { ...shown, peer: 'resumable' } : shown
-  const refs = Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof Omit<SSEClientState, 'peer'>]: ShallowRef<SSEClientState[Name]> }
-  const data = shallowRef((snapshot ? snapshot.data : initial) as State)
-  const message = shallowRef(snapshot?.message)
-  const messages = shallowRef<readonly SSEMessage[]>(snapshot?.messages ?? [])
+  if (first.position) first.peer = 'resumable'
+  /** The source has begun again, and its next message is the first of another run. */
+  let isNewRun = false
 
-  function reset(): void {
-    data.value = initial as State
-    message.value = undefined
-    messages.value = []
-  }
-
-  function take(next: SSEMessage): void {
+  function take(next: SSEMessage, keep: number): void {
+    if (isNewRun && (reduce || keep)) content.value = begin()
+    isNewRun = false
+    const { messages } = content.value
+    let { data } = content.value
     client.guard(() => {
-      const check = import.meta.dev && reduce && watchReduce(path(), data.value)
-      data.value = reduce ? reduce(data.value, next) : next.data as State
-      if (check) check(data.value)
+      const check = import.meta.dev && reduce && watchReduce(path(), data)
+      data = reduce ? reduce(data, next) : next.data as State
+      if (check) check(data)
     })
-    message.value = next
+    content.value = { data, message: next, messages: keep ? [...messages, next].slice(-keep) : messages }
   }
 
   function setState(change: Partial<SSEClientState>): void {
-    for (const [name, value] of Object.entries(change)) if (name in refs) (refs[name as keyof typeof refs] as ShallowRef<unknown>).value = value
-    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
+    const before = state.value
+    state.value = { ...before, ...change }
+    if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
+    if (import.meta.client) callbacks.follow(change, before)
+    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
 
   const events: SSEClientEvents = {
     onMessage(next) {
-      take(next)
-      if (keep) messages.value = [...messages.value, next].slice(-keep)
-      for (const name of [next.event ?? 'message', '*']) {
-        // A callback may take back or register others, which are not for this message.
-        const set = callbacks.get(name)
-        for (const callback of [...set ?? []]) if (set!.has(callback)) client.guard(() => callback(next))
-      }
+      take(next, keep)
+      callbacks.call(next)
     },
     onState: setState,
   }
-  let client = createSSEClient(snapshot ? path() : '', resolved, events, state)
-
-  function on(event: string, callback: SSECallback): () => void {
-    let set = callbacks.get(event)
-    if (!set) callbacks.set(event, set = new Set())
-    set.add(callback)
-    return () => void set.delete(callback)
-  }
+  let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
+  const callbacks = createCallbacks(options, task => client.guard(task))
 
   /** Where the client stands, if anywhere: with a snapshot, where the server's reading ended. */
   let current = snapshot && given()
@@ -155,7 +149,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
     if (next === undefined) return
-    reset()
+    content.value = begin()
     client.connect(withBase(current = next))
   }
 
@@ -175,7 +169,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     showWait()
     try {
       const { createSharedClient } = await loadSharing()
-      client = createSharedClient(snapshot ? path() : '', resolved, events, state)
+      client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
       console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
@@ -190,7 +184,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     if (current !== given()) current = undefined
     if (!wanted) return
     // Asking again would give the same answer.
-    if (current !== undefined && (state.ended || state.error?.retry === false)) setState({ status: 'closed' })
+    if (current !== undefined && (first.ended || first.error?.retry === false)) setState({ status: 'closed' })
     else connect()
   }
 
@@ -202,24 +196,25 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     current = undefined
     if (on && (chosen ?? next)) return connect()
     client.reset()
-    reset()
+    content.value = begin()
   }
 
   async function readOnServer(): Promise<SSESnapshot | undefined> {
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
-      take(next)
-      if (keep) kept.push(next)
+      take(next, 0)
+      // A page need not carry messages that nobody asked for.
+      if (options.keep) kept.push(next)
       return resolved.until && client.guard(() => resolved.until!(next))
     })
     if (!soFar) return
     setState(soFar)
-    messages.value = kept.slice(-keep)
+    if (kept.length) content.value = { ...content.value, messages: kept.slice(-keep) }
     // The error may be what `reduce` or `until` has thrown.
-    return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
+    return { ...content.value, state: { ...soFar, error: state.value.error } }
   }
 
-  for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
+  for (const [event, callback] of Object.entries(named)) if (callback) callbacks.on(event, callback)
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
@@ -227,10 +222,10 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     // that asks first, after the first render of all. In `onMounted` it is after mount already, and that hook does not come again.
     const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
     const isOwn = component && getCurrentScope() === component.scope
-    const begin = isShared ? load : start
-    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void begin()
-    else if (isOwn) onMounted(begin)
-    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', begin))
+    const mounted = isShared ? load : start
+    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
+    else if (isOwn) onMounted(mounted)
+    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
     watch([given, isEnabled], follow)
     tryOnScopeDispose(() => {
       over = true
@@ -238,5 +233,13 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     })
   }
 
-  return { ...refs, data, message, messages, connect: to => connect(to), restart: () => connect(undefined, true), stop, on: on as UseSSEReturn<SSEMessage, State>['on'] }
+  return {
+    ...stateRefs,
+    ...contentRefs,
+    failed: computed(() => state.value.status === 'closed' && !!state.value.error),
+    connect: to => connect(to),
+    restart: () => connect(undefined, true),
+    stop,
+    on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
+  }
 }

@@ -1,5 +1,6 @@
 import { follow } from '../../shared/abort'
 import { delay } from '../delay'
+import type { ServerMemory } from '../memory'
 import type { ResolvedClientOptions } from '../options'
 import { isRepeatable } from '../request'
 import { streamTransport } from '../transports/stream'
@@ -9,19 +10,11 @@ import { forgetVerdict } from '../verdict'
 import { pollTransport } from './poll'
 import { nextVerdict, probeDelayMs, rememberVerdict } from './put-off'
 
-/** What a client keeps of its polling from attempt to attempt. */
-export interface PollMemory {
-  /** Where streams stay silent: when one is tried again. */
-  verdict?: Verdict
-  /** The last poll was not answered at all. */
-  lost?: boolean
-}
-
 /** The client whose attempt this is. */
 export interface PollingClient {
   url: string
   options: ResolvedClientOptions
-  memory: PollMemory
+  memory: ServerMemory
   state: () => SSEClientState
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
   events: TransportEvents
@@ -50,7 +43,7 @@ async function probe(client: PollingClient, signal: AbortSignal, answered: Promi
   const { options, memory, state, prepare } = client
   let alive = false
   // To a server, a second request without a position is a second client, for which it may start another run.
-  if (state().position === undefined && !memory.lost) await answered
+  if (state().position === undefined && !memory.pollLost) await answered
   while (!alive) {
     // A browser that is back online may be in another network.
     await delay(probeDelayMs(memory.verdict!), signal, true)

@@ -1,12 +1,11 @@
 import { SSEError } from '../../shared/errors'
-import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
-import type { SSEClientState } from '../types'
+import type { SSEClientState, SSEGap } from '../types'
 import { canElect } from './can-elect'
 import type { elect, nameOf } from './election'
 import { keyOf } from './key'
@@ -88,7 +87,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
   /** Runs the client that feeds the group, from where one of its members stands. */
   function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
     if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
-    const { options, state: { position, peer } } = first()
+    const { options, state: { position, peer, had } } = first()
     let { at } = first()
     let told: SSEClientState | undefined
 
@@ -117,7 +116,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
         // A position comes right before its message, and they are one step.
         else queueMicrotask(emit)
       },
-    }, { ...initialState(options.transports[0]!), position, peer })
+    }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
     hurry = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()

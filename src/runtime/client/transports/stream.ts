@@ -59,7 +59,7 @@ export async function streamTransport({ url, init, position, peer: known, pastCa
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
           if (control?.type === 'open') begin(msOf(control.heartbeatMs))
           read = readerOf(asked ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
-          events.onPeer(peer)
+          events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
         const outcome = control && peer !== 'foreign' ? obey(control, events, position) : undefined
         if (outcome) return outcome
@@ -114,7 +114,7 @@ function obey(control: SSEControl, events: TransportEvents, asked: string | unde
   if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return { type, retryMs: msOf(control.retryMs) }
-  if (type === 'error') return { type: 'failed', error: toldError({ ...control }) }
+  if (type === 'error') return { type: 'failed', error: toldError({ ...control }), ofSource: true }
 }
 
 /** Header values are bytes: the UTF-8 of the id, as browsers send it. */
