@@ -1,6 +1,6 @@
 /** `nuxt-sse/client`: without Vue, Nuxt and Node. */
 export { openSSE } from './open-sse'
-export type { SSESource } from './open-sse'
+export type { OpenSSEOptions, SSESource } from './open-sse'
 export { SSEError } from '../shared/errors'
 export type { SSEErrorCode } from '../shared/errors'
 export type { SSEMessage, SSEStatic, SSETransport } from '../shared/types'

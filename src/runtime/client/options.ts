@@ -31,7 +31,7 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   const resolved = {
     ...options,
     loadFallback,
-    method: (options.method || 'GET').toUpperCase(),
+    method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),
     reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs: options.reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS },
@@ -45,7 +45,8 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
   if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
-  const { parse } = options
+  const { parse, fetch } = options
+  if (fetch && typeof fetch !== 'function') throw invalidOption('fetch', 'a function', fetch)
   if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved

@@ -1,6 +1,6 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
-import { passingError } from './response'
+import { clientError, passingError } from './response'
 import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
@@ -15,20 +15,29 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
       watchdog.signal.addEventListener('abort', () => reject(passingError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
-  const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
-  const headers = new Headers(headersInit)
   const { position: from, peer } = state()
-  return {
+  try {
+    const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
+    const headers = new Headers(headersInit)
     // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-    url: addQuery(url, { position: from === undefined ? options.position : undefined, ...query }),
-    init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
-    position: from,
-    peer,
-    pastCaches,
-    parse,
-    connectTimeoutMs,
-    silenceTimeoutMs,
-    signal,
+    const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
+    // `fetch` would fail as if the network were down. One of the user's own may take other urls.
+    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`${full} is no url of http`)
+    return {
+      url: full,
+      fetch: options.fetch ?? globalThis.fetch,
+      init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
+      position: from,
+      peer,
+      pastCaches,
+      parse,
+      connectTimeoutMs,
+      silenceTimeoutMs,
+      signal,
+    }
+  }
+  catch (cause) {
+    throw clientError('INVALID_OPTION', `This request can never be sent: ${(cause as Error).message}`, cause)
   }
 }
 

@@ -33,7 +33,7 @@ export interface SSEReconnectOptions {
 
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
-   * HTTP method. Default `GET`. A request with any other is repeated only when that is safe: when a server of ours said that it resumes,
+   * HTTP method. Default `GET`, or `POST` with a `body`. A request with any other is repeated only when that is safe: when a server of ours said that it resumes,
    * or when the server refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
    */
   method?: string
@@ -41,10 +41,12 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   query?: MaybeFresh<SSEQuery>
   /** Headers of the request, as `fetch` takes them. */
   headers?: MaybeFresh<HeadersInit>
-  /** Objects and arrays are sent as JSON, anything else as `fetch` sends it. Not with `GET`. */
+  /** What `fetch` takes is sent as it is, any other object as JSON. Not with `GET`. */
   body?: MaybeFresh<unknown>
   /** As in `fetch`. Default: what `fetch` does, which is `same-origin`. */
   credentials?: RequestCredentials
+  /** Makes the requests in place of the global `fetch`: for interceptors, and for platforms with one of their own. What it rejects with counts as `NETWORK`. */
+  fetch?: typeof globalThis.fetch
   /** Where to begin: `start`, `now`, an id, or how many messages you have already. Default: what the server's option `from` says. */
   position?: string | number
   /**
@@ -186,6 +188,7 @@ export type Outcome
 
 export interface TransportRequest {
   url: string
+  fetch: typeof globalThis.fetch
   /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined

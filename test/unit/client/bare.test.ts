@@ -7,7 +7,7 @@ import { END, useHarness } from './harness'
 const harness = useHarness()
 
 /** What every runtime has: browsers, workers, Node, Bun and Deno. */
-const BARE = { fetch, AbortController, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, clearTimeout, performance, console }
+const BARE = { fetch, Request, AbortController, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, clearTimeout, performance, console }
 
 it('openSSE needs nothing of a page, and nothing of Node', async () => {
   const { outputFiles } = await build({ entryPoints: ['src/runtime/client/index.ts'], bundle: true, write: false, format: 'iife', globalName: 'sse', target: 'es2022' })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, onTestFinished, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
-import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
+import type { OpenSSEOptions, SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { ScriptedServer } from '../../support/scripted-server'
 import { control, startScriptedServer } from '../../support/scripted-server'
@@ -13,7 +13,7 @@ export interface Harness {
   readonly server: ScriptedServer
   /** Those that `open` has opened in this test. */
   readonly sources: SSESource[]
-  open(options?: SSEClientOptions): SSESource
+  open(options?: OpenSSEOptions): SSESource
 }
 
 /** A scripted server for each test of the file, and sources that are closed behind it. */

@@ -489,7 +489,7 @@ describe('the life of a source', () => {
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
-    [{ body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+    [{ method: 'GET', body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })

@@ -20,7 +20,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   // does not know yet whether polling works.
   let waitMs = 0
   while (true) {
-    const { url, init, position, connectTimeoutMs, parse, signal } = await prepare()
+    const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
     const startedAt = performance.now()
     const watchdog = createWatchdog(signal, connectTimeoutMs + waitMs)
     let batch: SSEBatch

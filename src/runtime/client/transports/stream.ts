@@ -13,7 +13,7 @@ import { createWatchdog } from '../watchdog'
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, fetch, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
