@@ -39,7 +39,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   return {
     onOpen(silenceMs) {
       if (signal.aborted) return
-      memory.mute = 0
+      memory.mute = memory.unanswered = 0
       if (isStream) {
         memory.verdict = undefined
         forgetVerdict(url)

@@ -1,3 +1,5 @@
+import type { SSEPeer } from './types'
+
 /** The longest wait that a server may ask for, in whatever way. */
 export const MAX_ASKED_MS = 3_600_000
 
@@ -11,6 +13,13 @@ export interface Backoff {
   retryMs?: number
   /** What is always waited, in milliseconds. Default 0. */
   baseMs?: number
+}
+
+/** What delays are made of, for the kind of server that this is. `retryMs`: its `retry` field. */
+export function backoffFor(reconnect: Backoff & { foreignDelayMs: number }, retryMs: number | undefined, peer: SSEPeer | undefined): Backoff {
+  if (peer !== 'foreign') return { ...reconnect, retryMs }
+  const baseMs = retryMs ?? reconnect.foreignDelayMs
+  return { ...reconnect, minDelayMs: baseMs, retryMs: baseMs, baseMs }
 }
 
 /**

@@ -2,8 +2,7 @@ import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
-import type { Backoff } from './backoff'
-import { MAX_ASKED_MS, backoffDelay } from './backoff'
+import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
 import { delay } from './delay'
 import type { Fallback } from './fallback'
 import { createGuard } from './guard'
@@ -21,6 +20,8 @@ import { recallVerdict } from './verdict'
 const MUTE_ATTEMPTS = 2
 /** After this many failures in a row of a source that each connection runs again, it is asked no more. */
 const MAX_FAILED_RUNS = 5
+/** After this many requests in a row that nothing answered, something may redirect them. */
+const GATE_ATTEMPTS = 2
 
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
@@ -123,12 +124,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     })
   }
 
-  /** What delays are made of, for the server that this is. */
-  function backoff(): Backoff {
-    const { retryMs } = memory
-    if (state.peer !== 'foreign') return { ...reconnect, retryMs }
-    const baseMs = retryMs ?? reconnect.foreignDelayMs
-    return { ...reconnect, minDelayMs: baseMs, retryMs: baseMs, baseMs }
+  /** Only a page is kept from following a redirect to another origin. */
+  async function checkGate(life: AbortSignal): Promise<void> {
+    if (options.method !== 'GET' || !globalThis.location) return
+    // What fails here fails in the next attempt, too, which reports it.
+    const gate = await load().then(async ({ findGate }) => findGate(await prepare(life))).catch(() => undefined)
+    if (gate && !life.aborted) close({ error: gate })
   }
 
   async function live(life: AbortSignal): Promise<void> {
@@ -141,13 +142,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         memory.failedRuns = 0
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoff(), 1), MAX_ASKED_MS), life)
+        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
       }
       else if (outcome.type === 'again') {
         set({ transport: 'stream' })
       }
       else {
-        const { error, refused, uncounted, unpollable, ofSource } = outcome
+        const { error, refused, uncounted, unpollable, ofSource, unanswered } = outcome
         memory.pastCaches ||= error.code === 'STALE_ANSWER'
         const again = refused || isRepeatable(options, state)
         if (unpollable && again && transports.includes('stream')) {
@@ -162,6 +163,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) void checkGate(life)
         memory.mute = outcome.mute ? memory.mute + 1 : 0
         memory.pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
         if (memory.mute && !memory.unpollable && transports.includes('poll')) {
@@ -172,7 +174,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         else if (state.transport === 'poll' && !fallback && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
-        const delayMs = backoffDelay(backoff(), uncounted ? 1 : failures, outcome.retryAfterMs)
+        const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
         // No longer waiting: there is no `retryAt` any more.

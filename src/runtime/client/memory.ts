@@ -10,6 +10,8 @@ export interface ServerMemory {
   pastCaches?: boolean
   /** Attempts in a row in which nothing came. */
   mute: number
+  /** Attempts in a row that were not answered at all, while the browser was on line. */
+  unanswered: number
   /** Where streams stay silent: when one is tried again. */
   verdict?: Verdict
   /** The last poll was not answered at all. */
@@ -21,5 +23,5 @@ export interface ServerMemory {
 }
 
 export function createMemory(): ServerMemory {
-  return { mute: 0, failedRuns: 0 }
+  return { mute: 0, unanswered: 0, failedRuns: 0 }
 }

@@ -167,6 +167,8 @@ export interface Failure {
   retryAfterMs?: number
   /** Nothing came, not even an error. */
   mute?: boolean
+  /** `fetch` itself failed: there is no response. */
+  unanswered?: boolean
   /** Not a failure to be counted: the server says that it waits for something itself. */
   uncounted?: boolean
   /** The source itself says that it failed. */

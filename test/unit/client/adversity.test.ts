@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, spyOnReading, spyOnRequests, stubBrowser, useHarness } from './harness'
+import { END, MARK, QUICK, all, data, failure, spyOnReading, spyOnRequests, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 
@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 

@@ -8,7 +8,7 @@ import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { message } from '../../support/scripted-server'
-import { END, QUICK, useHarness } from './harness'
+import { END, MARK, QUICK, useHarness } from './harness'
 
 const clock = useMovingClock()
 const harness = useHarness()
@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 

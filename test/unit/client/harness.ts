@@ -7,6 +7,8 @@ import { control, startScriptedServer } from '../../support/scripted-server'
 
 export const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
 export const END = control({ type: 'end' })
+/** As a server of ours marks its answers. */
+export const MARK = { 'x-nuxt-sse': '1' }
 
 export interface Harness {
   /** Another one for each test. */

@@ -6,7 +6,7 @@ import { refusalOf } from '../../../src/runtime/client/response'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, spyOnReading, stubBrowser, useHarness } from './harness'
+import { END, MARK, QUICK, all, data, failure, spyOnReading, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 import { turns } from '../../support/random'
@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 

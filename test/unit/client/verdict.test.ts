@@ -3,7 +3,7 @@ import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, all, data, useHarness } from './harness'
+import { END, MARK, all, data, useHarness } from './harness'
 import { Page } from './model/world'
 
 const clock = useMovingClock()
@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 

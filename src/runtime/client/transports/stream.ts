@@ -1,7 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import { parseForeign, parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
-import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { readerOf } from '../data'
 import { createParser } from '../parser'
 import { clientError, isPosition, msOf, passingError, refusalOf, staleAnswer, toldError } from '../response'
@@ -17,12 +17,15 @@ export async function streamTransport({ url, fetch, init, position, peer: known,
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
+  let response: Response | undefined
+  /** The limit is that of silence. */
+  let mayThink = false
   let peer: SSEPeer | undefined
   let crosses = false
   let read = parseJson
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
-  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
+  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
     open = true
@@ -39,9 +42,12 @@ export async function streamTransport({ url, fetch, init, position, peer: known,
       if ((crosses || pastCaches) && known !== 'foreign') url = addQuery(url, { position })
       else init.headers.set('last-event-id', toHeader(position))
     }
-    const response = await fetch(url, { ...init, signal: watchdog.signal })
+    response = await fetch(url, { ...init, signal: watchdog.signal })
     const refusal = await refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
     if (refusal) return refusal
+    // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
+    mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
+    if (mayThink) watchdog.limit(silenceTimeoutMs ?? false)
     const decoder = new TextDecoder()
     const reader = response.body!.getReader()
     while (true) {
@@ -84,7 +90,7 @@ export async function streamTransport({ url, fetch, init, position, peer: known,
       const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
       return failed(passingError('NETWORK', `The connection failed${why}`, cause))
     }
-    return failed(passingError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause))
+    return failed(open || mayThink ? passingError('SILENCE', 'The stream fell silent', cause) : passingError('CONNECT_TIMEOUT', `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     // Ends the request too, if it is not over.
