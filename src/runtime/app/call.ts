@@ -1,13 +1,22 @@
-import type { MaybeRefOrGetter, Ref } from 'vue'
-import type { SSEClientOptions, SSEGap, SSEShare, SSEStatus } from '../client/types'
+import type { MaybeRef, MaybeRefOrGetter, Ref } from 'vue'
+import type { MaybeFresh, SSEClientOptions, SSEGap, SSEQuery, SSEShare, SSEStatus } from '../client/types'
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
 /** What a call of `useSSE` takes and gives. */
 
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
   method?: Method | Uppercase<Method>
+  /**
+   * Added to the url. A function is called at every attempt. Refs are unwrapped, also those inside an object. A query that is itself a ref, a computed or a reactive
+   * object is watched: a change of its value drops data and position, and connects again from scratch.
+   */
+  query?: MaybeFresh<SSEQuery> | Ref<SSEQuery | undefined> | Record<string, MaybeRef<SSEQuery[string]>>
+  /** Headers of the request, as `fetch` takes them. Read at every attempt, and not watched. Refs are unwrapped. */
+  headers?: MaybeFresh<HeadersInit> | Ref<HeadersInit | undefined> | Record<string, MaybeRef<string>>
+  /** What `fetch` takes is sent as it is, any other object as JSON. Not with `GET`. Read at every attempt, and not watched. Refs are unwrapped. */
+  body?: unknown
   /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
   immediate?: boolean
   /**

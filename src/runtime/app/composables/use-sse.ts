@@ -1,5 +1,5 @@
 import type { MaybeRefOrGetter } from 'vue'
-import { computed, getCurrentInstance, getCurrentScope, onMounted, toValue, watch } from 'vue'
+import { computed, getCurrentInstance, getCurrentScope, isReactive, isRef, onMounted, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
@@ -12,6 +12,7 @@ import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
 import { splitRef } from '../split-ref'
+import { unwrapOptions } from '../unwrap-options'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -70,7 +71,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
-  const resolved = resolveClientOptions(options, loadFallback)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
@@ -188,8 +189,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     else connect()
   }
 
-  /** Follows the url and `enabled`. */
-  function follow([next, on]: [string | undefined, boolean], [last]: [string | undefined, boolean]): void {
+  /** Follows the url, `enabled` and a query. */
+  function follow([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
     if (next !== last) chosen = undefined
     showWait()
     if (!ready || !wanted) return
@@ -226,7 +227,9 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
     else if (isOwn) onMounted(mounted)
     else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
-    watch([given, isEnabled], follow)
+    // By value; a function is called at every attempt, and not watched.
+    const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
+    watch([given, isEnabled, query], follow)
     tryOnScopeDispose(() => {
       over = true
       client.stop()
