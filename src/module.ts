@@ -6,7 +6,6 @@ import { assertOptions, resolveOptions } from './build/options'
 import { adaptToPlatform } from './build/platform'
 import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_PLUGIN, serverAliases, serverConfig, wantsRedis } from './build/server-parts'
 import { serverOnly } from './build/server-only'
-import { usesSharing } from './build/uses-sharing'
 
 export type { ModuleOptions } from './build/options'
 
@@ -55,9 +54,6 @@ export default defineNuxtModule<ModuleOptions>({
     // Tests may look at both sides. (In Nuxt 5 one Vite builds both.)
     if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly(runtime('server'), nuxt.options.rootDir))
 
-    // In development an application may begin to share at any time.
-    const shares = resolved.client.share ?? (nuxt.options.dev || await usesSharing(nuxt.options._layers.map(layer => layer.config.rootDir)))
-    nuxt.options.alias['#sse/sharing'] = runtime(`client/sharing/${shares ? 'shared-client' : 'left-out'}`)
     addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })
   },
 })

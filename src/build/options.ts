@@ -25,14 +25,6 @@ export interface RedisOptions {
   timeoutMs?: number
 }
 
-export interface ClientOptions {
-  /**
-   * Whether browser builds include the code behind the option `share` of `useSSE`. In development it is always included.
-   * @default whether a source file of the application has the word `share`; say `true` if only a package uses it
-   */
-  share?: boolean
-}
-
 /** `sse` in `nuxt.config`: the defaults of every handler, and what keeps channels. */
 export interface ModuleOptions extends SSEHandlerOptions {
   /**
@@ -42,7 +34,6 @@ export interface ModuleOptions extends SSEHandlerOptions {
    */
   driver?: 'memory' | 'redis'
   redis?: RedisOptions
-  client?: ClientOptions
   /**
    * Whether there is a route `GET /__sse/probe`, below `app.baseURL`: a stream of a few bytes that ends after 5 seconds, by which a
    * client whose stream stays silent finds out whether its network holds streams back. Without it the client cannot tell, and waits.
@@ -62,31 +53,27 @@ export interface ResolvedModuleOptions {
   driver: 'memory' | 'redis' | ''
   redis: Required<RedisOptions>
   handler: ResolvedHandlerOptions
-  client: ClientOptions
   probe: boolean
   ticketSecret: string[]
 }
 
 /** The options that are the module's alone. `ticketSecret` has checks of its own, which print no secret. */
-const MODULE_RULES: Rules<Pick<ResolvedModuleOptions, 'driver' | 'redis' | 'client' | 'probe'>> = {
+const MODULE_RULES: Rules<Pick<ResolvedModuleOptions, 'driver' | 'redis' | 'probe'>> = {
   driver: oneOf('memory', 'redis'),
   redis: object(),
-  client: object(),
   probe: flag,
 }
-const CLIENT_RULES: Rules<ClientOptions> = { share: flag }
 const ALL_NAMES = { ...MODULE_RULES, ticketSecret: undefined, ...HANDLER_RULES }
 
 /** Resolves the user's options into complete ones. Throws `INVALID_OPTION`, saying what was expected. */
 export function resolveOptions(options: ModuleOptions = {}): ResolvedModuleOptions {
   assertNames(options, ALL_NAMES, 'sse')
-  const { driver, redis, client, probe, ticketSecret, ...handler } = options
-  const own = overlay({ driver, redis, client, probe }, { driver: '' as const, redis: {}, client: {}, probe: true }, MODULE_RULES, 'sse')
+  const { driver, redis, probe, ticketSecret, ...handler } = options
+  const own = overlay({ driver, redis, probe }, { driver: '' as const, redis: {}, probe: true }, MODULE_RULES, 'sse')
   const redisOptions = overlay(own.redis, DEFAULT_REDIS_OPTIONS, REDIS_RULES, 'sse.redis')
-  const clientOptions = overlay<ClientOptions>(own.client, {}, CLIENT_RULES, 'sse.client')
   // Checked now, although another url may come at run time.
   redisConnector(redisOptions)
-  return { ...own, redis: redisOptions, client: clientOptions, handler: resolveModuleHandlerOptions(handler), ticketSecret: readTicketSecrets(ticketSecret) }
+  return { ...own, redis: redisOptions, handler: resolveModuleHandlerOptions(handler), ticketSecret: readTicketSecrets(ticketSecret) }
 }
 
 /** Throws `INVALID_OPTION` unless `sse` in `nuxt.config` is an object, `false` or absent. */

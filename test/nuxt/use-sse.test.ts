@@ -1,6 +1,6 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { KeepAlive, defineComponent, h, nextTick, onMounted, ref } from 'vue'
+import { KeepAlive, Suspense, defineComponent, effectScope, h, nextTick, onMounted, ref } from 'vue'
 import { useRuntimeConfig } from '#imports'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
@@ -48,7 +48,7 @@ describe('useSSE', () => {
   })
 
   it('trap 45: ten messages in one tick and equal ones reach callbacks and reduce; the refs show the last', async () => {
-    server.script(x => x.stream(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
+    server.script(x => x.open().write(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
     const seen: number[] = []
     const others: number[] = []
     const every: number[] = []
@@ -63,8 +63,26 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('closed')
   })
 
+  it('a callback that takes itself back and registers again is called once, and one that was taken back meanwhile not at all', { timeout: 5_000 }, async () => {
+    server.script(x => x.open().write(message(1)))
+    const { sse } = await mount({ immediate: false })
+    const seen: string[] = []
+    const again = () => {
+      if (seen.push('again') > 100) return
+      off()
+      off = sse.on('*', again)
+      offNever()
+    }
+    let off = sse.on('*', again)
+    const offNever = sse.on('*', () => seen.push('never'))
+    sse.on('*', () => seen.push('last'))
+    sse.connect()
+    await eventually(() => expect(seen).toContain('last'))
+    expect(seen).toEqual(['again', 'last'])
+  })
+
   it('takes a callback back', async () => {
-    server.script(x => x.stream(message(1)))
+    server.script(x => x.open().write(message(1)))
     const { sse } = await mount({ immediate: false })
     const seen: string[] = []
     const off = sse.on('*', () => seen.push('off'))
@@ -77,7 +95,7 @@ describe('useSSE', () => {
 
   it('a callback, or a reduce, that throws is reported and loses nothing', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
-    server.script(x => x.stream(message(1) + message(2) + message(3)).end(END))
+    server.script(x => x.open().write(message(1) + message(2) + message(3)).end(END))
     const seen: number[] = []
     const { sse } = await mount({
       initial: 0,
@@ -121,7 +139,7 @@ describe('useSSE', () => {
   })
 
   it('trap 37: bytes of an old connection never reach the new state', async () => {
-    server.script(x => x.stream(message(1)), x => x.stream(message(2)))
+    server.script(x => x.open().write(message(1)), x => x.open().write(message(2)))
     const { sse } = await mount({ keep: 10 })
     await eventually(() => expect(sse.data.value).toBe(1))
     sse.connect()
@@ -258,7 +276,7 @@ describe('before, and below', () => {
   })
 
   it('a call in onMounted connects at once, and ends with its component', async () => {
-    server.script(x => x.stream(message(1)))
+    server.script(x => x.open().write(message(1)))
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const wrapper = await mountSuspended(defineComponent({
       setup() {
@@ -279,15 +297,11 @@ describe('before, and below', () => {
     await vi.waitFor(() => expect(sse.data.value).toBe(1))
     sse.connect(new Event('click'))
     await vi.waitFor(() => expect(sse.data.value).toBe(2))
-    expect(server.exchanges[1]!.request.headers['last-event-id']).toBe('e1.1')
+    expect(server.exchanges[1]!.position).toBe('e1.1')
   })
 
-  it('a url that is no text is refused, and may come later', async () => {
-    server.script(x => x.stream(message(1)))
-    await expect(mount({}, (() => undefined) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
-    const { sse } = await mount({ immediate: false }, (() => undefined) as never)
-    sse.connect(server.url)
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+  it('a url that is no text is refused', async () => {
+    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
   })
 
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
@@ -332,7 +346,7 @@ describe('before, and below', () => {
 
   it('`until` that throws is reported like any callback', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
-    server.script(x => x.stream(message(1) + message(2)))
+    server.script(x => x.open().write(message(1) + message(2)))
     const { sse } = await mount({ until: () => {
       throw new Error('until')
     } })
@@ -344,7 +358,7 @@ describe('before, and below', () => {
   })
 
   it('a callback may stop it, and gets nothing after that', async () => {
-    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
+    server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
     sse.on('*', (one) => {
@@ -359,7 +373,7 @@ describe('before, and below', () => {
   })
 
   it('a callback may connect elsewhere, and nothing of the old place follows', async () => {
-    server.script(x => x.stream(message(1, 'e1.1') + message(2, 'e1.2')), x => x.stream(message(9, 'e9.1')))
+    server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2')), x => x.open().write(message(9, 'e9.1')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
     sse.on('*', (one) => {
@@ -371,5 +385,154 @@ describe('before, and below', () => {
     expect(seen).toEqual([1, 9])
     expect(sse.position.value).toBe('e9.1')
     expect(server.exchanges[1]!.position).toBeUndefined()
+  })
+})
+
+describe('not yet', () => {
+  it.each([null, undefined, ''])('a url of %j is idle, becomes one, and is left when that is gone', async (none) => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const url = ref<string | null | undefined>(none)
+    const { sse } = await mount({}, url as never)
+    expect(sse.status.value).toBe('idle')
+    sse.connect()
+    expect(sse.status.value).toBe('idle')
+    url.value = `${server.url}room`
+    await eventually(() => expect(sse.data.value).toBe(1))
+    url.value = none
+    await nextTick()
+    expect([sse.status.value, sse.data.value, sse.position.value, sse.message.value]).toEqual(['idle', undefined, undefined, undefined])
+    await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
+    sse.connect()
+    expect([sse.status.value, server.exchanges.map(x => x.url.pathname)]).toEqual(['idle', ['/room']])
+  })
+
+  it('no url at all: connect(url) brings one, for useSSE() as for a getter of nothing', async () => {
+    server.script(x => x.open().write(message(1)))
+    for (const url of [undefined, () => undefined]) {
+      const { sse } = await mount({}, url as never)
+      sse.connect(server.url)
+      await eventually(() => expect(sse.data.value).toBe(1))
+    }
+  })
+
+  it('`enabled` begins from scratch when it becomes true, and forgets when it becomes false', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const enabled = ref(false)
+    const { sse } = await mount({ enabled })
+    sse.connect()
+    sse.connect(server.url)
+    expect([sse.status.value, server.exchanges.length]).toEqual(['idle', 0])
+    for (const count of [1, 2]) {
+      enabled.value = true
+      await eventually(() => expect([sse.data.value, server.exchanges.length]).toEqual([1, count]))
+      expect(server.exchanges.at(-1)!.position).toBeUndefined()
+      enabled.value = false
+      await nextTick()
+      expect([sse.status.value, sse.data.value, sse.position.value]).toEqual(['idle', undefined, undefined])
+      await eventually(() => expect(server.exchanges.at(-1)!.closed).toBe(true))
+    }
+  })
+
+  it('`enabled` starts nothing that connect() had not started, and then continues with its url', async () => {
+    server.script(x => x.open().write(message(1)))
+    const enabled = ref(true)
+    const { sse } = await mount({ enabled, immediate: false })
+    const toggle = async () => {
+      for (const value of [false, true]) {
+        enabled.value = value
+        await nextTick()
+      }
+    }
+    await toggle()
+    expect([sse.status.value, server.exchanges.length]).toEqual(['idle', 0])
+    sse.connect(`${server.url}chosen`)
+    await eventually(() => expect(sse.data.value).toBe(1))
+    await toggle()
+    await eventually(() => expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/chosen', '/chosen']))
+  })
+
+  it('restart() drops data and position, and connects to the same url', async () => {
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const { sse } = await mount()
+    await eventually(() => expect(sse.data.value).toBe(1))
+    sse.restart()
+    expect([sse.data.value, sse.position.value]).toEqual([undefined, undefined])
+    await eventually(() => expect(sse.data.value).toBe(1))
+    expect(server.exchanges.map(x => x.position)).toEqual([undefined, undefined])
+  })
+})
+
+describe('before mount', () => {
+  /** What `setup` does with a call, and what its component renders. */
+  async function mountWith(act: (sse: UseSSEReturn<SSEMessage<number>, number | undefined>) => void, options: Options = {}) {
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const rendered: string[] = []
+    mounted.push(await mountSuspended(defineComponent(() => {
+      sse = useSSE<number>(server.url, { ...QUICK, ...options })
+      act(sse)
+      return () => {
+        rendered.push(sse.status.value)
+        return h('p', sse.status.value)
+      }
+    })))
+    return { sse, rendered }
+  }
+
+  it('stop() is honoured', async () => {
+    server.script(x => x.open())
+    const { sse } = await mountWith(sse => sse.stop())
+    const { sse: other } = await mount({}, `${server.url}other`)
+    await eventually(() => expect(other.status.value).toBe('connected'))
+    expect([sse.status.value, server.exchanges.map(x => x.url.pathname)]).toEqual(['idle', ['/other']])
+    sse.connect()
+    await eventually(() => expect(sse.status.value).toBe('connected'))
+  })
+
+  it.each([
+    ['connect()', (sse: { connect(url?: string): void }) => sse.connect(), '/'],
+    ['connect(url)', (sse: { connect(url?: string): void }) => sse.connect(`${server.url}other`), '/other'],
+  ])('%s waits for it, so that the first render is that of the server', async (_, act, pathname) => {
+    server.script(x => x.open())
+    for (const immediate of [true, false]) {
+      const before = server.exchanges.length
+      const { sse, rendered } = await mountWith(act, { immediate })
+      await eventually(() => expect(sse.status.value).toBe('connected'))
+      expect(rendered[0]).toBe('idle')
+      expect(server.exchanges.slice(before).map(x => x.url.pathname)).toEqual([pathname])
+    }
+  })
+
+  it('the last word of setup counts', async () => {
+    server.script(x => x.open())
+    const { sse } = await mountWith((sse) => {
+      sse.connect(`${server.url}first`)
+      sse.stop()
+      sse.connect(`${server.url}second`)
+    })
+    await eventually(() => expect(sse.status.value).toBe('connected'))
+    expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/second'])
+  })
+
+  it('a call in a scope of its own, as a store has, connects although its component never mounts', async () => {
+    server.script(x => x.open().write(message(1)))
+    const scope = effectScope(true)
+    let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
+    const Left = defineComponent({
+      async setup() {
+        scope.run(() => sse = useSSE<number>(server.url))
+        // As `await navigateTo()` in a page that is left.
+        await new Promise(() => {})
+        return () => h('p')
+      },
+    })
+    const visible = ref(true)
+    const wrapper = await mountSuspended(defineComponent(() => () => visible.value ? h(Suspense, null, { default: () => h(Left), fallback: () => h('i') }) : h('b')))
+    visible.value = false
+    await nextTick()
+    wrapper.unmount()
+    await eventually(() => expect(sse.data.value).toBe(1))
+    scope.stop()
+    expect(sse.status.value).toBe('closed')
+    expect(server.exchanges).toHaveLength(1)
   })
 })

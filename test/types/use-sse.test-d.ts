@@ -159,3 +159,14 @@ describe('the messages of a route', () => {
 
 declare const stream: SSEStream<SSEMessage<number, 'n'>>
 expectTypeOf(stream.__sse.data).toEqualTypeOf<number>()
+
+describe('a url that is not there yet', () => {
+  it('is typed by the argument, or by the route that it will be', () => {
+    expectTypeOf(useSSE<{ score: number }>().data.value).toEqualTypeOf<{ score: number } | undefined>()
+    expectTypeOf(useSSE<{ score: number }>(null).data.value).toEqualTypeOf<{ score: number } | undefined>()
+    expectTypeOf(useSSE().data.value).toEqualTypeOf<unknown>()
+    const id = undefined as string | undefined
+    expectTypeOf(useSSE<number>(() => id && `/api/x/${id}`, { enabled: () => !!id }).data.value).toEqualTypeOf<number | undefined>()
+    expectTypeOf(useSSE(() => id ? `/api/jobs/${id}/stream` as const : null).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+  })
+})

@@ -1,27 +1,35 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import { MAX_TIMER_MS } from '../shared/timers'
 import type { SSETransport } from '../shared/types'
-import { backoffDelay } from './backoff'
+import { attemptEvents } from './attempt-events'
+import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
 import { delay } from './delay'
+import type { Fallback } from './fallback'
+import { createGuard } from './guard'
+import { createMemory } from './memory'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
-import { prepareRequest } from './request'
+import { isRepeatable, prepareRequest } from './request'
 import { clientError, interrupted, passingError, revised } from './response'
-import { pollTransport } from './transports/poll'
 import { streamTransport } from './transports/stream'
 import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
-import type { Verdict } from './verdict'
-import { nextVerdict, probeDelayMs, recallVerdict, rememberVerdict } from './verdict'
+import { recallVerdict } from './verdict'
 
 /** After this many attempts in a row in which nothing came, polling takes over. */
 const MUTE_ATTEMPTS = 2
-/** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
-const GOOD_AFTER_MS = 37_500
+/** After this many failures in a row of a source that each connection runs again, it is asked no more. */
+const MAX_FAILED_RUNS = 5
+/** After this many requests in a row that nothing answered, something may redirect them. */
+const GATE_ATTEMPTS = 2
 
 export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
+}
+
+/** Options, and how to load what only some connections need. Where nothing can be loaded on demand, it is there already. */
+export interface ClientInit extends ResolvedClientOptions {
+  loadFallback: () => Promise<Fallback>
 }
 
 /**
@@ -32,8 +40,8 @@ export function initialState(transport: SSETransport): SSEClientState {
  * its signal aborted, and nothing of it reaches the state or the callbacks.
  * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
-export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { method, transports, reconnect, until } = options
+export function createSSEClient(url: string, options: ClientInit, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+  const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
   /** Its attempt that is under way. */
@@ -42,12 +50,9 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
-  let retryMs: number | undefined
-  let pollable = true
-  let mute = 0
-  /** The last poll was not answered at all. */
-  let pollLost = false
-  let verdict: Verdict | undefined
+  let memory = createMemory()
+  let fallback: Fallback | undefined
+  const guard = createGuard(set)
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
@@ -66,6 +71,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     void live(life.signal)
   }
 
+  function forget(): void {
+    memory = createMemory()
+    state = initialState(transports[0]!)
+  }
+
   function end(): void {
     current?.abort()
     current = ongoing = undefined
@@ -81,7 +91,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
   function suspend(): boolean {
-    if (!current || (ongoing && !isRepeatable())) return false
+    if (!current || (ongoing && !isRepeatable(options, state))) return false
     end()
     set({ status: 'idle', error: undefined })
     return true
@@ -97,7 +107,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     else if (event === 'offline') {
       // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
-      if (!ongoing || !isRepeatable()) return
+      if (!ongoing || !isRepeatable(options, state)) return
       ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
@@ -107,24 +117,24 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  function guard<T>(task: () => T): T | undefined {
-    try {
-      return task()
-    }
-    catch (cause) {
-      console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
-    }
-  }
-
   /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
+    if (await delay(ms, signal, true) && memory.verdict) memory.verdict.probeAt = 0
   }
 
-  function judge(next: Verdict | undefined): void {
-    verdict = next
-    rememberVerdict(url, next)
+  /** What polling is made of. Throws a passing error if it cannot be loaded. */
+  async function load(): Promise<Fallback> {
+    return fallback ??= await options.loadFallback().catch((cause) => {
+      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
+    })
+  }
+
+  /** Only a page is kept from following a redirect to another origin. */
+  async function checkGate(life: AbortSignal): Promise<void> {
+    if (options.method !== 'GET' || !globalThis.location) return
+    // What fails here fails in the next attempt, too, which reports it.
+    const gate = await load().then(async ({ findGate }) => findGate(await prepare(life))).catch(() => undefined)
+    if (gate && !life.aborted) close({ error: gate })
   }
 
   async function live(life: AbortSignal): Promise<void> {
@@ -133,31 +143,43 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       if (life.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
       if (outcome.type === 'leave') {
-        if (!isRepeatable()) return close({ error: interrupted() })
+        if (!isRepeatable(options, state)) return close({ error: interrupted() })
+        memory.failedRuns = 0
         // Not a failure: the server asked for it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(outcome.retryMs ?? backoffDelay({ ...reconnect, retryMs }, 1), life)
+        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
       }
-      else if (outcome.type === 'failed') {
-        const { error, refused, uncounted, unpollable } = outcome
-        const again = refused || isRepeatable()
+      else if (outcome.type === 'again') {
+        set({ transport: 'stream' })
+      }
+      else {
+        const { error, refused, uncounted, unpollable, ofSource, unanswered } = outcome
+        memory.pastCaches ||= error.code === 'STALE_ANSWER'
+        const again = refused || isRepeatable(options, state)
         if (unpollable && again && transports.includes('stream')) {
-          pollable = false
+          memory.unpollable = true
           set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
           continue
         }
-        if (!error.retry || !again) return close({ error: again || error.statusCode ? revised(error, false) : interrupted(error) })
-        const failures = state.attempt + (uncounted ? 0 : 1)
-        if (failures >= reconnect.maxAttempts) {
+        if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
+        if (ofSource && memory.restarts) memory.failedRuns++
+        // Messages reset the first count, and not the second: a new run repeats them.
+        const failures = Math.max(state.attempt + (uncounted ? 0 : 1), memory.failedRuns)
+        if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        mute = outcome.mute ? mute + 1 : 0
-        pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
-        if (mute >= MUTE_ATTEMPTS && pollable && transports.includes('poll')) {
-          judge(nextVerdict())
-          set({ transport: 'poll' })
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) void checkGate(life)
+        memory.mute = outcome.mute ? memory.mute + 1 : 0
+        memory.pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
+        if (memory.mute && !memory.unpollable && transports.includes('poll')) {
+          // Before it is needed: it comes from the same network.
+          load().catch(() => {})
+          if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
         }
-        const delayMs = backoffDelay({ ...reconnect, retryMs }, uncounted ? 1 : failures, outcome.retryAfterMs)
+        else if (state.transport === 'poll' && !fallback && transports.includes('stream')) {
+          set({ transport: 'stream' })
+        }
+        const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
         // No longer waiting: there is no `retryAt` any more.
@@ -166,17 +188,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  /** Whether the request may be sent again. What the server has done of a POST is unknown, unless there is a position. */
-  function isRepeatable(): boolean {
-    return method === 'GET' || state.position !== undefined
-  }
-
   async function attempt(life: AbortSignal): Promise<Outcome> {
     const own = ongoing = follow(life)
     const { signal } = own
     let outcome: Outcome
     try {
-      outcome = state.transport === 'poll' ? await poll(own, life) : await streamTransport(await prepare(signal), eventsOf(signal, true))
+      outcome = state.transport === 'poll'
+        ? await (await load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal, false) })
+        : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
       const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
@@ -188,87 +207,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
   }
 
-  /** Polls for as long as that goes well and no stream does. */
-  async function poll(own: AbortController, life: AbortSignal): Promise<Outcome> {
-    const events = eventsOf(own.signal)
-    let polled!: Promise<Outcome>
-    const answered = new Promise<void>((resolve) => {
-      const onOpen = () => (events.onOpen(), resolve())
-      polled = pollTransport(() => prepare(own.signal), reconnect.minDelayMs, { ...events, onOpen })
-    })
-    const outcome = await (prefersStream ? Promise.race([polled, probe(own.signal, answered)]) : polled)
-    if (outcome) return outcome
-    // The poll is over before the stream begins: exactly one of the two is live.
-    own.abort()
-    await polled.catch(() => {})
-    if (!life.aborted) set({ transport: 'stream' })
-    return { type: 'again' }
-  }
-
-  /** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened anew then. */
-  async function probe(signal: AbortSignal, answered: Promise<void>): Promise<void> {
-    let alive = false
-    // To a server, a second request without a position is a second client, for which it may start another run.
-    if (state.position === undefined && !pollLost) await answered
-    while (!alive) {
-      await wait(verdict ? probeDelayMs(verdict) : 0, signal)
-      const own = follow(signal)
-      const ignore = () => {}
-      const onOpen = () => {
-        alive = true
-        own.abort()
-      }
-      if (!signal.aborted && isRepeatable()) {
-        // Whatever makes it fail makes the poll fail too, which reports it.
-        await prepare(own.signal).then(request => streamTransport(request, { onOpen, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
-      }
-      own.abort()
-      // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
-      if (signal.aborted) return new Promise(() => {})
-      judge(alive ? undefined : nextVerdict(verdict))
-    }
-  }
-
-  function eventsOf(signal: AbortSignal, isStream?: boolean): TransportEvents {
-    let good: ReturnType<typeof setTimeout> | undefined
-    const isGood = () => {
-      clearTimeout(good)
-      if (state.attempt) set({ attempt: 0 })
-    }
-    signal.addEventListener('abort', () => clearTimeout(good))
-    return {
-      onOpen(silenceMs) {
-        if (signal.aborted) return
-        mute = 0
-        if (isStream) judge(undefined)
-        if (state.status !== 'connected') set({ status: 'connected', error: undefined })
-        // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
-        if ((good && !silenceMs) || signal.aborted) return
-        clearTimeout(good)
-        // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
-        good = setTimeout(isGood, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
-      },
-      onMessage(message) {
-        if (signal.aborted) return
-        isGood()
-        const busy = onMessage(message)
-        if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
-        return busy
-      },
-      onPosition(position) {
-        if (!signal.aborted && position !== (state.position ?? '')) set({ position: position || undefined })
-      },
-      onGap(gap) {
-        if (!signal.aborted) set({ gap, position: gap.position })
-      },
-      onRetry(ms) {
-        if (!signal.aborted) retryMs = ms
-      },
-    }
+  function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {
+    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, close, guard, onMessage })
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(url, options, () => state.position, signal)
+    return prepareRequest(url, options, () => state, signal, memory.pastCaches)
   }
 
   return {
@@ -279,19 +223,24 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       end()
       if (to !== undefined) {
         url = to
-        pollable = true
-        retryMs = verdict = undefined
-        state = initialState(transports[0]!)
+        forget()
       }
-      mute = 0
-      verdict ??= recallVerdict(url)
-      if (verdict && prefersStream && pollable && transports.includes('poll') && isRepeatable()) state = { ...state, transport: 'poll' }
+      memory.mute = memory.failedRuns = 0
+      memory.verdict ??= recallVerdict(url)
+      if (memory.verdict && prefersStream && !memory.unpollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
       begin()
     },
     pause() {
       asleep = false
       suspend()
+    },
+    reset() {
+      end()
+      page?.abort()
+      page = undefined
+      forget()
+      onState(state)
     },
     stop() {
       if (page) close({ error: undefined })

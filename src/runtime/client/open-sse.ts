@@ -1,14 +1,19 @@
 import { SSEError, invalidOption } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
+import * as fallback from './fallback'
 import { resolveClientOptions } from './options'
-import type { SSEClientOptions, SSEStatus } from './types'
+import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** The most messages that wait for the loop; beyond, nothing more is read until one is taken. */
 const MAX_QUEUED = 64
 
-export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M> {
+export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSEClientOptions<M> {
+  /** Ends the loop when it is aborted, without throwing, as `close()` does. */
+  signal?: AbortSignal
+}
+
+export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M>, AsyncDisposable {
   /** Ends the loop, and closes the connection. */
   close(): void
   readonly status: SSEStatus
@@ -28,7 +33,7 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
  *
  * @throws `INVALID_OPTION`; also for a relative url where there is no page that it could be relative to
  */
-export function openSSE<T = unknown>(url: string | URL, options: SSEClientOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
+export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
   let position: string | undefined
   // Set while somebody waits, and harmless afterwards. (Not all browsers have `Promise.withResolvers`.)
@@ -38,23 +43,38 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
   let dropped = false
 
   assertFetchable(String(url))
-  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions), {
+  const client = createSSEClient(String(url), resolveClientOptions({ ...options as SSEClientOptions, loadFallback }), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
-    onState: () => wakeLoop(),
+    onState({ status }) {
+      if (status === 'closed') over.abort()
+      wakeLoop()
+    },
   })
-  client.connect()
+  /** Ends listening to the caller's signal, which may live on. */
+  const over = new AbortController()
 
+  let closed = false
   const close = () => {
+    closed = true
+    over.abort()
     client.stop()
     // The position stays behind what the loop was not given: that can be asked for again.
     dropped ||= queue.length > 0
     queue.length = 0
     wakeTransport()
     wakeLoop()
+  }
+
+  if (signal?.aborted) {
+    close()
+  }
+  else {
+    signal?.addEventListener('abort', close, { signal: over.signal })
+    client.connect()
   }
 
   async function* iterate(): AsyncGenerator<SSEMessage<T>, void> {
@@ -66,7 +86,7 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
           position = next.position
           yield next.message
         }
-        else if (client.state.status === 'closed') {
+        else if (closed || client.state.status === 'closed') {
           if (client.state.error) throw client.state.error
           return
         }
@@ -103,15 +123,23 @@ export function openSSE<T = unknown>(url: string | URL, options: SSEClientOption
       const messages = iterate()
       return {
         next: () => messages.next(),
+        // A generator that waits hears of these only afterwards.
         return: () => {
-          // A generator that waits hears of return() only afterwards.
           close()
           return messages.return()
         },
+        throw: (error) => {
+          close()
+          return messages.throw(error)
+        },
       }
     },
+    [Symbol.asyncDispose]: () => Promise.resolve(close()),
   }
 }
+
+/** At hand: not every runtime and bundler can load a part of a program on demand. */
+const loadFallback = () => Promise.resolve(fallback)
 
 /** To `fetch` it would be one more failure of the network, to be tried again for ever. */
 function assertFetchable(url: string): void {

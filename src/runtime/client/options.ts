@@ -3,7 +3,11 @@ import type { SSETransport } from '../shared/types'
 import type { SSEClientOptions, SSEShare } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+/** With a body: `fetch` cannot see when it has been sent. */
+const DEFAULT_UPLOAD_TIMEOUT_MS = 60_000
 const DEFAULT_MIN_DELAY_MS = 500
+/** What browsers wait before they reconnect an `EventSource` whose server sent no `retry`. */
+const DEFAULT_FOREIGN_DELAY_MS = 3_000
 const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
@@ -12,21 +16,21 @@ const SHARES: SSEShare[] = ['component', 'page', 'browser']
 export interface ResolvedClientOptions extends SSEClientOptions {
   method: string
   transports: SSETransport[]
-  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number }
+  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
   connectTimeoutMs: number
   /** Only of `useSSE`. */
   share?: SSEShare
 }
 
-/** Throws `INVALID_OPTION` for what makes no sense. */
-export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare } = {}): ResolvedClientOptions {
+/** Completes options, and keeps what else stands beside them. Throws `INVALID_OPTION` for what makes no sense. */
+export function resolveClientOptions<Init>(options: SSEClientOptions & { share?: SSEShare } & Init): ResolvedClientOptions & Init {
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
-    method: (options.method || 'GET').toUpperCase(),
+    method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
-    connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    reconnect: { minDelayMs, maxDelayMs, maxAttempts },
+    connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),
+    reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs: options.reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS },
   }
   const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
   for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs ?? false, ...reconnect })) {
@@ -37,6 +41,9 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
   if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
+  const { parse, fetch } = options
+  if (fetch && typeof fetch !== 'function') throw invalidOption('fetch', 'a function', fetch)
+  if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
   return resolved
 }

@@ -3,8 +3,8 @@ import type { SSEMessage } from '../shared/types'
 /** Characters of one message that are gathered before the stream is given up. */
 const MAX_MESSAGE_LENGTH = 16_777_216
 
-/** A message, or an id that moves the position; the id comes before its message. */
-export type Parsed = SSEMessage<string> | string
+/** One block of an event stream. Without `data` it is no message: its `id` moves the position. */
+export type Block = Pick<SSEMessage, 'id' | 'event'> & { data?: string }
 
 /**
  * Parses an event stream (WHATWG HTML, 9.2.6) of decoded text, split anywhere. What it returns gives what each piece has completed, or
@@ -12,7 +12,7 @@ export type Parsed = SSEMessage<string> | string
  *
  * Our own, since `eventsource-parser` is a third of the bytes that the client may have; the tests compare the two.
  */
-export function createParser(onRetry: (retryMs: number) => void): (text: string) => Parsed[] | undefined {
+export function createParser(onRetry: (retryMs: number) => void): (text: string) => Block[] | undefined {
   let rest = ''
   let afterReturn = false
   let id: string | undefined
@@ -20,7 +20,7 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
   let data: string | undefined
 
   return (text) => {
-    const parsed: Parsed[] = []
+    const parsed: Block[] = []
     // The second half of a CRLF ends no second line.
     const lines = (afterReturn && text[0] === '\n' ? text.slice(1) : text).split(/\r\n?|\n/)
     if (text) afterReturn = text.endsWith('\r')
@@ -28,8 +28,7 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
     rest = lines.pop()!
     for (const line of lines) {
       if (!line) {
-        if (id !== undefined) parsed.push(id)
-        if (data !== undefined) parsed.push({ id, event, data })
+        if (id !== undefined || data !== undefined) parsed.push({ id, event, data })
         id = event = data = undefined
         continue
       }

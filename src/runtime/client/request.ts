@@ -1,13 +1,13 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
-import { passingError } from './response'
-import type { MaybeFresh, SSEQuery, TransportRequest } from './types'
+import { clientError, passingError } from './response'
+import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
 /** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
-export async function prepareRequest(url: string, options: ResolvedClientOptions, position: () => string | undefined, signal: AbortSignal): Promise<TransportRequest> {
-  const { method, credentials, connectTimeoutMs, silenceTimeoutMs } = options
+export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
+  const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const asked = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
@@ -15,18 +15,35 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
       watchdog.signal.addEventListener('abort', () => reject(passingError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
-  const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
-  const headers = new Headers(headersInit)
-  const from = position()
-  return {
+  const { position: from, peer } = state()
+  try {
+    const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
+    const headers = new Headers(headersInit)
     // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
-    url: addQuery(url, { position: from === undefined ? options.position : undefined, ...query }),
-    init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
-    position: from,
-    connectTimeoutMs,
-    silenceTimeoutMs,
-    signal,
+    const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
+    // `fetch` would fail as if the network were down. One of the user's own may take other urls.
+    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`${full} is no url of http`)
+    return {
+      url: full,
+      fetch: options.fetch ?? globalThis.fetch,
+      init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
+      position: from,
+      peer,
+      pastCaches,
+      parse,
+      connectTimeoutMs,
+      silenceTimeoutMs,
+      signal,
+    }
   }
+  catch (cause) {
+    throw clientError('INVALID_OPTION', `This request can never be sent: ${(cause as Error).message}`, cause)
+  }
+}
+
+/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has said that it resumes. */
+export function isRepeatable({ method }: ResolvedClientOptions, { peer }: Pick<SSEClientState, 'peer'>): boolean {
+  return method === 'GET' || peer === 'resumable'
 }
 
 /** The value of an option at this moment. */

@@ -17,6 +17,11 @@ export function interrupted(cause?: SSEError): SSEError {
   return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
 }
 
+/** An answer that does not continue from where the request asked: retried past caches. */
+export function staleAnswer(): SSEError {
+  return passingError('STALE_ANSWER', 'A cache answered in place of the server')
+}
+
 /** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
 export function revised({ code, message, statusCode, cause, details }: SSEError, retry: boolean, retryAt?: number): SSEError {
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })

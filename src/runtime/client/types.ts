@@ -1,5 +1,5 @@
 import type { SSEError } from '../shared/errors'
-import type { SSEGap } from '../shared/protocol'
+import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
@@ -33,26 +33,33 @@ export interface SSEReconnectOptions {
 
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
-   * HTTP method. Default `GET`. A request with any other is repeated only when that is safe: when there is a position, or the server
-   * refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
+   * HTTP method. Default `GET`, or `POST` with a `body`. A request with any other is repeated only when that is safe: when a server of ours said that it resumes,
+   * or when the server refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
    */
   method?: string
   /** Added to the url. `null` and `undefined` are left out. */
   query?: MaybeFresh<SSEQuery>
   /** Headers of the request, as `fetch` takes them. */
   headers?: MaybeFresh<HeadersInit>
-  /** Objects and arrays are sent as JSON, anything else as `fetch` sends it. Not with `GET`. */
+  /** What `fetch` takes is sent as it is, any other object as JSON. Not with `GET`. */
   body?: MaybeFresh<unknown>
   /** As in `fetch`. Default: what `fetch` does, which is `same-origin`. */
   credentials?: RequestCredentials
+  /** Makes the requests in place of the global `fetch`: for interceptors, and for platforms with one of their own. What it rejects with counts as `NETWORK`. */
+  fetch?: typeof globalThis.fetch
   /** Where to begin: `start`, `now`, an id, or how many messages you have already. Default: what the server's option `from` says. */
   position?: string | number
+  /**
+   * What the text of a message becomes: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default: the JSON that this module
+   * sends, unless its stream says that it is raw text; of other servers, text that begins with `{` or `[` and is JSON, and otherwise the text itself.
+   */
+  parse?: 'json' | 'text' | ((text: string) => unknown)
   /** The message for which this returns `true` is the last: for endpoints that do not say when they are complete. */
   until?: (message: M) => boolean
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
   transports?: SSETransport[]
   reconnect?: SSEReconnectOptions
-  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000. */
+  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. */
   connectTimeoutMs?: number
   /**
    * After this many milliseconds without a byte, at least 1, the connection counts as dead. `false`: no limit. Default: 2.5 times the
@@ -65,6 +72,32 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    */
   pauseWhenHidden?: boolean
 }
+
+/**
+ * Those of the protocol, and two that only the client can know, of sources without positions:
+ *
+ * - `restarted`: the source began from scratch, after there were messages
+ * - `unknown`: the connection was made again, and what the source sent meanwhile is lost
+ */
+export type SSEGapReason = ServerGapReason | 'restarted' | 'unknown'
+
+/** What was missed for good. */
+export interface SSEGap {
+  reason: SSEGapReason
+  /** How many messages; `null` where that cannot be known. */
+  missed: number | null
+  /** Where the client continues: right before the message that follows. Only where there are positions. */
+  position?: string
+}
+
+/**
+ * What the server has shown of itself:
+ *
+ * - `foreign`: its stream began without `open`; nothing of our protocol is assumed
+ * - `ours`: it speaks our protocol
+ * - `resumable`: it also said that it resumes from a position, so that any request may be repeated
+ */
+export type SSEPeer = 'foreign' | 'ours' | 'resumable'
 
 /** What a client knows of itself. */
 export interface SSEClientState {
@@ -83,6 +116,10 @@ export interface SSEClientState {
   ended: boolean
   /** What was missed last, if anything was. */
   gap: SSEGap | undefined
+  /** Unknown until the server has answered. Internal: `useSSE` does not return it. */
+  peer?: SSEPeer
+  /** What a source without positions has given so far. Internal. */
+  had?: 'stream' | 'messages'
 }
 
 export interface SSEClientEvents {
@@ -102,6 +139,8 @@ export interface SSEClient {
    */
   pause(): void
   stop(): void
+  /** Ends the connection and forgets everything: the status is `idle`, as before the first `connect()`. */
+  reset(): void
   /** Runs the user's code. If it throws, that is logged and becomes the `error`, and everything else goes on. */
   guard<T>(task: () => T): T | undefined
 }
@@ -110,10 +149,13 @@ export interface SSEClient {
 export interface TransportEvents {
   /** The first bytes are here. `silenceMs`: the silence after which the connection counts as dead, if that is known. */
   onOpen(silenceMs?: number | false): void
+  /** `restarts`: as `open` says of a source without positions. */
+  onPeer(peer: SSEPeer, restarts?: boolean): void
+  /** The `id` of a message is the position after it. */
   onMessage(message: SSEMessage): void | Promise<void>
   /** An empty one resets (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
-  onGap(gap: SSEGap): void
+  onGap(gap: SSEGap & { position: string }): void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
 }
@@ -125,8 +167,12 @@ export interface Failure {
   retryAfterMs?: number
   /** Nothing came, not even an error. */
   mute?: boolean
+  /** `fetch` itself failed: there is no response. */
+  unanswered?: boolean
   /** Not a failure to be counted: the server says that it waits for something itself. */
   uncounted?: boolean
+  /** The source itself says that it failed. */
+  ofSource?: boolean
   /** The server refused the request, and so has done nothing. */
   refused?: boolean
   /** The route answers, but not with batches. */
@@ -144,9 +190,14 @@ export type Outcome
 
 export interface TransportRequest {
   url: string
+  fetch: typeof globalThis.fetch
   /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined
+  peer: SSEPeer | undefined
+  /** The position goes in the query, which caches look at. */
+  pastCaches: boolean
+  parse: SSEClientOptions['parse']
   connectTimeoutMs: number
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined

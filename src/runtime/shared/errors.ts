@@ -13,8 +13,8 @@ export type SSEErrorCode
   // What happened to a channel or a source (server)
     | 'NOT_SUPPORTED' | 'CHANNEL_ENDED' | 'PUBLISH_RATE' | 'ABORTED' | 'LEASE_LOST' | 'PRODUCER_LOST' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED' | 'SOURCE_INTERRUPTED'
   // What ended or troubles a client
-    | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE'
-    | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED'
+    | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE' | 'STALE_ANSWER'
+    | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED' | 'REDIRECTED' | 'SHARING_FAILED'
   // What `nuxt-sse/test` waited for in vain
     | 'COLLECT_TIMEOUT' | 'COLLECT_ENDED'
     | (string & {})

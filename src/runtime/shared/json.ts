@@ -8,9 +8,21 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A request's body as `fetch` takes it: plain objects and arrays as JSON, with a content type unless there is one; anything else as it is. */
+/** Data of a server that may send anything: only text that looks like an object or an array is taken for JSON, since `42` may be a word of a sentence. */
+export function parseForeign(text: string): unknown {
+  return /^[[{]/.test(text) ? parseJson(text) : text
+}
+
+/**
+ * A request's body as `fetch` takes it. Objects that `fetch` would turn into `[object Object]` are sent as JSON, with a content type unless there is one.
+ *
+ * @throws TypeError where JSON cannot hold the body, or would keep nothing of it, as of a `Map`
+ */
 export function encodeBody(body: unknown, headers: Headers): BodyInit {
-  const isJson = Array.isArray(body) || (!!body && Object.getPrototypeOf(body) === Object.prototype)
-  if (isJson && !headers.has('content-type')) headers.set('content-type', 'application/json')
-  return (isJson ? JSON.stringify(body) : body) as BodyInit
+  if (typeof body !== 'object' || !body || ArrayBuffer.isView(body) || [ArrayBuffer, Blob, FormData, URLSearchParams, ReadableStream].some(type => body instanceof type)) return body as BodyInit
+  const json = JSON.stringify(body)
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(body))
+  if (!isPlain && json === '{}') throw new TypeError('JSON would keep nothing of the body')
+  if (!headers.has('content-type')) headers.set('content-type', 'application/json')
+  return json
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, spyOnReading, spyOnRequests, stubBrowser, useHarness } from './harness'
+import { END, MARK, QUICK, all, data, failure, spyOnReading, spyOnRequests, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 
@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 
@@ -44,7 +44,7 @@ describe('polling', () => {
 
   it('is `connected` as soon as polling works, also when there is nothing new', async () => {
     harness.server.script(
-      x => x.open({ position: 'e1.4' }).write(message(4, 'e1.4')).end(),
+      x => x.open({ position: 'e1.3' }).write(message(4, 'e1.4')).end(),
       mute, mute,
       (x) => {
         // As a server of ours: it waits for news only as long as it was asked to.
@@ -192,13 +192,13 @@ describe('falling back', () => {
   })
 
   it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
-    harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.stream(message(1)).end(END))
+    harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
   it('begins with what is preferred: polling first, and the stream where a source cannot be polled', async () => {
-    harness.server.script(x => x.status(406, { message: 'no' }), x => x.stream(message(1)).end(END))
+    harness.server.script(x => x.status(406, { message: 'no' }), x => x.open().write(message(1)).end(END))
     const source = open({ transports: ['poll', 'stream'] })
     expect(source.transport).toBe('poll')
     expect(data(await all(source))).toEqual([1])
@@ -206,7 +206,7 @@ describe('falling back', () => {
   })
 
   it('never polls if it may not', async () => {
-    harness.server.script(mute, mute, mute, x => x.stream(message(1)).end(END))
+    harness.server.script(mute, mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.some(x => x.isPoll)).toBe(false)
   })
@@ -282,7 +282,7 @@ describe('a server that lies', () => {
   })
 
   it('a content type is compared without regard to case', async () => {
-    harness.server.script((x: Exchange) => x.stream(message(1), { 'content-type': 'Text/Event-Stream; charset=UTF-8' }).end(END))
+    harness.server.script((x: Exchange) => x.stream(control({ type: 'open' }) + message(1), { 'content-type': 'Text/Event-Stream; charset=UTF-8' }).end(END))
     expect(data(await all(open()))).toEqual([1])
   })
 
@@ -315,7 +315,7 @@ describe('a position', () => {
   })
 
   it('is that of a gap, also where the gap has no id', async () => {
-    harness.server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.4' })).end(), x => x.stream().end(END))
+    harness.server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.4' })).end(), x => x.open().end(END))
     await all(open())
     expect(harness.server.exchanges[1]!.position).toBe('e2.4')
   })
@@ -330,7 +330,7 @@ describe('a position', () => {
   })
 
   it('that a query asks for is not lost', async () => {
-    harness.server.script(x => x.stream().end(END))
+    harness.server.script(x => x.open().end(END))
     await all(open({ query: { position: 'now' } }))
     expect(harness.server.exchanges[0]!.query.position).toBe('now')
   })
@@ -339,7 +339,7 @@ describe('a position', () => {
 describe('functions of the user', () => {
   it('`until` that throws is reported, and neither breaks the connection nor loses a message', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
-    harness.server.script(x => x.stream(message(1, '1') + message(2, '2') + message(3, '3')).end(END))
+    harness.server.script(x => x.open().write(message(1, '1') + message(2, '2') + message(3, '3')).end(END))
     const read = all(open({ until: (one) => {
       if (one.data === 2) throw new Error('until')
       return false
@@ -352,7 +352,7 @@ describe('functions of the user', () => {
 
   it('headers that throw are an attempt that failed, and are asked again', async () => {
     let n = 0
-    harness.server.script(x => x.stream(message(1)).end(END))
+    harness.server.script(x => x.open().write(message(1)).end(END))
     const source = open({ headers: () => {
       if (!n++) throw new Error('no token')
       return {}

@@ -7,13 +7,13 @@ import { END, useHarness } from './harness'
 const harness = useHarness()
 
 /** What every runtime has: browsers, workers, Node, Bun and Deno. */
-const BARE = { fetch, AbortController, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, clearTimeout, performance, console }
+const BARE = { fetch, Request, AbortController, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, clearTimeout, performance, console }
 
 it('openSSE needs nothing of a page, and nothing of Node', async () => {
   const { outputFiles } = await build({ entryPoints: ['src/runtime/client/index.ts'], bundle: true, write: false, format: 'iife', globalName: 'sse', target: 'es2022' })
   const context = createContext({ ...BARE })
   const { openSSE } = runInContext(`${outputFiles[0]!.text};sse`, context)
-  harness.server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.status(503, '', { 'retry-after': '0' }), x => x.open().write(message(2, 'e1.2')).end(control({ type: 'leave', retryMs: 1 })), x => x.stream().end(END))
+  harness.server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.status(503, '', { 'retry-after': '0' }), x => x.open().write(message(2, 'e1.2')).end(control({ type: 'leave', retryMs: 1 })), x => x.open().end(END))
   const got: unknown[] = []
   for await (const { data } of openSSE(harness.server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 2 } })) got.push(data)
   expect(got).toEqual([1, 2])

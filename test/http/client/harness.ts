@@ -1,19 +1,21 @@
 import { afterEach, beforeEach, expect, onTestFinished, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
-import type { SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
+import type { OpenSSEOptions, SSEClientOptions, SSEMessage, SSESource } from '../../../src/runtime/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { ScriptedServer } from '../../support/scripted-server'
 import { control, startScriptedServer } from '../../support/scripted-server'
 
 export const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
 export const END = control({ type: 'end' })
+/** As a server of ours marks its answers. */
+export const MARK = { 'x-nuxt-sse': '1' }
 
 export interface Harness {
   /** Another one for each test. */
   readonly server: ScriptedServer
   /** Those that `open` has opened in this test. */
   readonly sources: SSESource[]
-  open(options?: SSEClientOptions): SSESource
+  open(options?: OpenSSEOptions): SSESource
 }
 
 /** A scripted server for each test of the file, and sources that are closed behind it. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { control, message } from '../../support/scripted-server'
-import { END, all, stubBrowser, useHarness } from './harness'
+import { END, MARK, all, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
 import { trackTimers } from '../../support/track-timers'
 
@@ -64,7 +64,7 @@ describe('nothing is left', () => {
       },
       // While it polls, and waits to try the stream again.
       async () => {
-        server.script(x => x.stream(), x => x.stream(), x => x.batch([], { position: 'e1.0' }), () => {})
+        server.script(x => x.stream('', MARK), x => x.stream('', MARK), x => x.batch([], { position: 'e1.0' }), () => {})
         const source = open({ connectTimeoutMs: 200 })
         const read = all(source)
         await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
@@ -73,7 +73,7 @@ describe('nothing is left', () => {
       },
       // While nobody reads.
       async () => {
-        server.script(x => x.stream(message(1).repeat(500)))
+        server.script(x => x.open().write(message(1).repeat(500)))
         const source = open()
         await eventually(() => expect(source.status).toBe('connected'))
         source.close()

@@ -22,7 +22,7 @@ it('is not `connected` to a poll that says it cannot be polled any more', async 
 
 it('a token that was asked for before the machine slept has its chance to arrive', async () => {
   let give!: (headers: HeadersInit) => void
-  harness.server.script(x => x.stream(message(1)).end(END))
+  harness.server.script(x => x.open().write(message(1)).end(END))
   const source = harness.open({ reconnect: { maxAttempts: 1 }, headers: () => new Promise<HeadersInit>(resolve => give = resolve) })
   const read = all(source)
   const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000)

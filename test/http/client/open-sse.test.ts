@@ -6,7 +6,7 @@ import { refusalOf } from '../../../src/runtime/client/response'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, QUICK, all, data, failure, spyOnReading, stubBrowser, useHarness } from './harness'
+import { END, MARK, QUICK, all, data, failure, spyOnReading, stubBrowser, useHarness } from './harness'
 import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 import { turns } from '../../support/random'
@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 
@@ -38,14 +38,14 @@ describe('messages', () => {
   it('gives data that is no JSON as the text that it was, and takes foreign ids as they are', async () => {
     server.script(
       x => x.stream('id: größe/7\ndata: plain text\n\nevent: sse\ndata: {"type":"theirs"}\n\n').end(),
-      x => x.stream().end(END),
+      x => x.open().end(END),
     )
     expect(await all(open())).toEqual([{ id: 'größe/7', data: 'plain text' }, { event: 'sse', data: { type: 'theirs' } }])
     expect(new TextDecoder().decode(Uint8Array.from(server.exchanges[1]!.position!, byte => byte.charCodeAt(0)))).toBe('größe/7')
   })
 
   it('trap 5: bytes split anywhere, CRLF, BOM, many bytes a character', async () => {
-    const bytes = new TextEncoder().encode('\uFEFFretry: 1\r\nid: 1\r\ndata: "grüße 🎈"\r\n\r\n: comment\r\rid: 2\rdata: [1,\rdata: 2]\r\rdata: "\u2028"\n\n')
+    const bytes = new TextEncoder().encode('\uFEFFevent: sse\r\ndata: {"type":"open"}\r\n\r\nretry: 1\r\nid: 1\r\ndata: "grüße 🎈"\r\n\r\n: comment\r\rid: 2\rdata: [1,\rdata: 2]\r\rdata: "\u2028"\n\n')
     await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 12 }), async (cuts) => {
       const chunks: Uint8Array[] = []
       let from = 0
@@ -75,10 +75,10 @@ describe('messages', () => {
   it('trap 6 and 2: an id without data moves the position and gives no message; an empty one resets it', async () => {
     server.script(
       x => x.stream('id: 5\n\n').write(message(1)).end(),
-      x => x.stream(message(2)).write('id\n\n').end(),
-      x => x.stream().end(END),
+      x => x.open().write(message(2)).write('id\n\n').end(),
+      x => x.open().end(END),
     )
-    expect(data(await all(open()))).toEqual([1, 2])
+    expect(data(await all(open()))).toEqual(['1', 2])
     expect(server.exchanges.map(x => x.position)).toEqual([undefined, '5', undefined])
   })
 
@@ -124,14 +124,14 @@ describe('reconnects', () => {
   })
 
   it('asks for the initial position until it has learned one', async () => {
-    server.script(x => x.cut(), x => x.open({ position: 'e1.7' }).end(), x => x.stream().end(END))
+    server.script(x => x.cut(), x => x.open({ position: 'e1.7' }).end(), x => x.open().end(END))
     await all(open({ position: 7 }))
     expect(server.exchanges.map(x => [x.query.position, x.request.headers['last-event-id']])).toEqual([['7', undefined], ['7', undefined], [undefined, 'e1.7']])
   })
 
   it('adopts the position of a gap, and shows it', async () => {
     const gap = { reason: 'trimmed', missed: 3, position: 'e2.4' }
-    server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', ...gap }, 'e2.4')).end(), x => x.stream().end(END))
+    server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', ...gap }, 'e2.4')).end(), x => x.open().end(END))
     const source = open()
     await all(source)
     expect(source.gap).toEqual(gap)
@@ -140,7 +140,7 @@ describe('reconnects', () => {
 
   it('trap 39: asks for fresh headers, query and body at every attempt', async () => {
     let token = 0
-    server.script(x => x.status(503), x => x.status(503), x => x.stream().end(END))
+    server.script(x => x.status(503), x => x.status(503), x => x.open().end(END))
     await all(open({ method: 'POST', headers: async () => ({ authorization: `t${++token}` }), query: () => ({ n: token, none: undefined }), body: () => ({ token }) }))
     expect(server.exchanges.map(x => x.request.headers.authorization)).toEqual(['t1', 't2', 't3'])
     expect(server.exchanges.map(x => JSON.parse(x.body))).toEqual([{ token: 1 }, { token: 2 }, { token: 3 }])
@@ -162,7 +162,7 @@ describe('reconnects', () => {
     server.script((x) => {
       refusedAt = performance.now()
       x.status(429, '', { 'retry-after': '60' })
-    }, x => x.stream().end(END))
+    }, x => x.open().end(END))
     const source = open()
     const read = all(source)
     await retryAfter(source)
@@ -183,14 +183,14 @@ describe('reconnects', () => {
       x.status(status, body, { 'retry-after': '60' })
     }, (x) => {
       waited = performance.now() - refusedAt
-      x.stream().end(END)
+      x.open().end(END)
     })
     const source = open()
     const read = all(source)
     await retryAfter(source)
     await read
     expect(waited).toBeGreaterThanOrEqual(59_990)
-    server.script(x => x.status(status, body), x => x.stream().end(END))
+    server.script(x => x.status(status, body), x => x.open().end(END))
     const last = open({ reconnect: { ...QUICK.reconnect, maxAttempts: 1 } })
     if (failed) expect(await failure(last)).toMatchObject({ code: 'GAVE_UP', statusCode: status })
     else await all(last)
@@ -203,7 +203,7 @@ describe('reconnects', () => {
   })
 
   it.each([408, 425, 429, 500, 502, 503, 504])('trap 41: %i is tried again', async (status) => {
-    server.script(x => x.status(status, '<html>'), x => x.stream().end(END))
+    server.script(x => x.status(status, '<html>'), x => x.open().end(END))
     await all(open())
     expect(server.exchanges).toHaveLength(2)
   })
@@ -238,7 +238,7 @@ describe('reconnects', () => {
 
   it('503 pending is waited for, and counts for nothing', async () => {
     const pending = { type: 'pending', message: 'away', retryMs: 1 }
-    server.script(...Array.from({ length: 5 }, () => (x: Exchange) => x.status(503, pending)), x => x.stream(message(1)).end(END))
+    server.script(...Array.from({ length: 5 }, () => (x: Exchange) => x.status(503, pending)), x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })))).toEqual([1])
   })
 
@@ -250,7 +250,7 @@ describe('reconnects', () => {
 
   it('trap 38: a message sets the count back', async () => {
     let n = 0
-    server.script(x => ++n < 10 ? x.stream(message(n)).end() : x.stream().end(END))
+    server.script(x => ++n < 10 ? x.open().write(message(n)).end() : x.open().end(END))
     expect(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toHaveLength(9)
   })
 
@@ -266,7 +266,7 @@ describe('reconnects', () => {
       await clock.move(15_000)
       x.cut()
     }
-    server.script(holds, x => x.cut(), holds, x => x.stream().end(END))
+    server.script(holds, x => x.cut(), holds, x => x.open().end(END))
     // Three failures in a row would be one too many; between the second and the third the stream has held.
     await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))
     expect(server.exchanges).toHaveLength(4)
@@ -283,26 +283,26 @@ describe('reconnects', () => {
   })
 
   it('trap 40: a POST with a position goes on', async () => {
-    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.stream(message(2, 'e1.2')).end(END))
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open().write(message(2, 'e1.2')).end(END))
     expect(data(await all(open({ method: 'POST', body: {} })))).toEqual([1, 2])
     expect(server.exchanges[1]!.position).toBe('e1.1')
   })
 
   it('stops at the message that `until` names', async () => {
     server.script(x => x.stream('data: 1\n\ndata: [DONE]\n\ndata: 2\n\n'))
-    expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual([1, '[DONE]'])
+    expect(data(await all(open({ until: one => one.data === '[DONE]' })))).toEqual(['1', '[DONE]'])
     await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
   })
 })
 
 describe('silence', () => {
   it('trap 42: an answer without first bytes is given up', async () => {
-    server.script(mute, x => x.stream(message(1)).end(END))
+    server.script(mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
   })
 
   it('a stream that falls silent is given up after 2.5 heartbeats', async () => {
-    server.script(x => x.open({ heartbeatMs: 20 }), x => x.stream(message(1)).end(END))
+    server.script(x => x.open({ heartbeatMs: 20 }), x => x.open().write(message(1)).end(END))
     expect(data(await all(open()))).toEqual([1])
   })
 
@@ -340,7 +340,7 @@ describe('silence', () => {
   })
 
   it('trap 42: goes back to the stream when a source cannot be polled', async () => {
-    server.script(mute, mute, x => x.status(406, { message: 'no' }), mute, mute, x => x.stream(message(1)).end(END))
+    server.script(mute, mute, x => x.status(406, { message: 'no' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
@@ -423,7 +423,7 @@ describe('polling only', () => {
 describe('in a browser', () => {
   it('`online` cuts a wait short', async () => {
     const browser = stubBrowser()
-    server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.stream(message(1)).end(END))
+    server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.open().write(message(1)).end(END))
     const source = open()
     const messages = all(source)
     await eventually(() => expect(source.status).toBe('reconnecting'))
@@ -445,7 +445,7 @@ describe('the life of a source', () => {
   })
 
   it('break ends it and closes the connection', async () => {
-    server.script(x => x.stream(message(1) + message(2)))
+    server.script(x => x.open().write(message(1) + message(2)))
     for await (const one of open()) {
       expect(one.data).toBe(1)
       break
@@ -480,7 +480,7 @@ describe('the life of a source', () => {
   })
 
   it('an option that is undefined is one that was not given', async () => {
-    server.script(x => x.stream(message(1)).end(END))
+    server.script(x => x.open().write(message(1)).end(END))
     const nothing = { minDelayMs: undefined, maxDelayMs: undefined, maxAttempts: undefined }
     expect(data(await all(open({ connectTimeoutMs: undefined, silenceTimeoutMs: undefined, transports: undefined, method: undefined, reconnect: nothing })))).toEqual([1])
   })
@@ -489,7 +489,7 @@ describe('the life of a source', () => {
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
-    [{ body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+    [{ method: 'GET', body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })

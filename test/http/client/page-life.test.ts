@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSSEClient } from '../../../src/runtime/client/client'
 import type { SSEClient } from '../../../src/runtime/client/types'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import type { SSEClientOptions, SSEMessage } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'
 import { message } from '../../support/scripted-server'

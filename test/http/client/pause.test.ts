@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createSSEClient } from '../../../src/runtime/client/client'
 import type { SSEClient } from '../../../src/runtime/client/types'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'
 import { message } from '../../support/scripted-server'

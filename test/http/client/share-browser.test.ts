@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
+import { nameOf } from '../../../src/runtime/client/sharing/election'
 import { SHARING_VERSION, keyOf } from '../../../src/runtime/client/sharing/key'
 import type { FeedEvent } from '../../../src/runtime/client/sharing/feed-event'
 import type { SSEClientState } from '../../../src/runtime/client/types'
@@ -16,6 +17,9 @@ import { openTab, useSharers } from './sharer'
 
 const harness = useHarness()
 useSharers()
+
+/** What tabs call those of `share: 'browser'` that ask for this. */
+const nameFor = async (url: string, options = resolveClientOptions()) => nameOf(await keyOf(url, options, true, new AbortController().signal))
 
 const below = (name: string, names: string[]) => names.map(inner => `${name}.${inner}`)
 
@@ -83,9 +87,9 @@ describe('one connection for all tabs', () => {
     channel.close()
     const gap = ['reason', 'missed', 'position']
     const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
-    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', ...below('gap', gap), ...below('error', error)]
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', ...below('gap', gap), ...below('error', error)]
     expect({ SHARING_VERSION, ask: words.includes(0), names: new Set(words.flatMap(namesIn)) }).toEqual({
-      SHARING_VERSION: 1,
+      SHARING_VERSION: 2,
       ask: true,
       names: new Set(['after', 'term', 'state', 'gap', 'message', ...below('state', state), ...below('gap', gap), ...below('message', ['id', 'event', 'data'])]),
     })
@@ -162,7 +166,7 @@ describe('one connection for all tabs', () => {
 
   it('trap 40: the next leader does not repeat what cannot be repeated', async () => {
     const { server } = harness
-    server.script(x => x.stream(message('part')))
+    server.script(x => x.open().write(message('part')))
     const post = { method: 'POST', body: { prompt: 'once' } }
     const leader = (await openTab())(server.url, post)
     await eventually(() => expect(leader.seen).toEqual(['part']))
@@ -192,7 +196,7 @@ describe('one connection for all tabs', () => {
   it('trap 40: a sleep does not cut what cannot be repeated', async () => {
     const { server } = harness
     const page = stubBrowser()
-    server.script(x => x.stream(message('part')))
+    server.script(x => x.open().write(message('part')))
     const one = (await openTab())(server.url, { method: 'POST' })
     await eventually(() => expect(one.seen).toEqual(['part']))
     page.dispatchEvent(new Event('freeze'))
@@ -236,20 +240,19 @@ describe('one connection for all tabs', () => {
 
   it('the names of locks and channels show nothing of a token', async () => {
     const options = resolveClientOptions({ headers: { authorization: 'Bearer secret' } })
-    const name = await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)
+    const name = await nameFor('http://127.0.0.1/api/x', options)
     expect(name).toMatch(/^nuxt-sse:[\w+/]{43}=$/)
-    expect(await keyOf('http://127.0.0.1/api/x', options, true, new AbortController().signal)).toBe(name)
+    expect(await nameFor('http://127.0.0.1/api/x', options)).toBe(name)
   })
 
   it('a url that is relative to its page is another one on another page', async () => {
-    const options = resolveClientOptions()
     // What `fetch` and `Request` of Node have in place of a document's base.
     const base = Symbol.for('undici.globalOrigin.1')
     const names = new Map<string, string>()
     try {
       for (const page of ['http://127.0.0.1/a/', 'http://127.0.0.1/a/other', 'http://127.0.0.1/b/']) {
         Object.defineProperty(globalThis, base, { value: new URL(page), configurable: true })
-        names.set(page, await keyOf('feed', options, true, new AbortController().signal))
+        names.set(page, await nameFor('feed'))
       }
     }
     finally {
@@ -266,7 +269,7 @@ describe('one connection for all tabs', () => {
  * member that follows it reads what it lacks from the real server.
  */
 async function startUnreliableLeader(url: string, stand: () => void): Promise<{ tell(event: FeedEvent, term: number): void, stop(): void }> {
-  const name = await keyOf(url, resolveClientOptions({}), true, new AbortController().signal)
+  const name = await nameFor(url)
   const channel = new BroadcastChannel(name)
   // Who comes asks where it stands.
   channel.onmessage = ({ data }) => data === 0 && stand()
@@ -339,7 +342,7 @@ describe('what a member makes of any feed', () => {
       let term = Date.now()
       const last = () => logs.get(epoch)!.length
       const offsetOf = (at: number) => Math.round(at * last())
-      const stateAt = (offset: number): SSEClientState => ({ status: 'connected', error: undefined, position: `${epoch}.${offset}`, transport: 'stream', attempt: 0, ended: false, gap: undefined })
+      const stateAt = (offset: number): SSEClientState => ({ status: 'connected', error: undefined, position: `${epoch}.${offset}`, transport: 'stream', attempt: 0, ended: false, gap: undefined, peer: 'resumable' })
       const stand = (offset: number, of = term) => leader.tell({ after: `${epoch}.${offset}`, state: stateAt(offset) }, of)
       const live = (offset: number, of = term) => leader.tell({ after: `${epoch}.${offset - 1}`, state: stateAt(offset), message: { id: `${epoch}.${offset}`, data: logs.get(epoch)![offset - 1] } }, of)
 

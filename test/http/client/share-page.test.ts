@@ -160,7 +160,7 @@ describe('one connection for all of a page that ask for the same', () => {
     const { server } = harness
     for (const ids of [[undefined, undefined], ['17', 'x']]) {
       server.exchanges.length = 0
-      server.script(x => x.stream(message(1, ids[0])))
+      server.script(x => x.open().write(message(1, ids[0])))
       const first = share(server.url)
       await eventually(() => expect(first.seen).toEqual([1]))
       const late = share(server.url)

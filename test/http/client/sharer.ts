@@ -1,6 +1,6 @@
 import { afterEach, vi } from 'vitest'
 import type { SSEClient, SSEClientOptions, SSEClientState, SSEShare } from '../../../src/runtime/client/types'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import { createSharedClient } from '../../../src/runtime/client/sharing/shared-client'
 import type { SSEMessage } from '../../../src/runtime/shared/types'
 

@@ -20,7 +20,6 @@ beforeAll(async () => {
     logLevel: 'error',
     server: { middlewareMode: true, ws: false, watch: null },
     define: { 'import.meta.server': 'true', 'import.meta.client': 'false' },
-    resolve: { alias: { '#sse/sharing': '/src/runtime/client/sharing/shared-client' } },
     plugins: [{
       name: 'nuxt-imports',
       enforce: 'pre',
@@ -33,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => vite.close())
 
 it('trap 46: on the server nothing opens, also when it is asked to, and the status is idle', async () => {
-  harness.server.script(x => x.stream(message(1)))
+  harness.server.script(x => x.open().write(message(1)))
   const called: unknown[] = []
   let sse!: UseSSEReturn<SSEMessage<number>, number>
   const html = await renderToString(createSSRApp({

@@ -3,7 +3,7 @@ import { eventually } from '../../support/conditions'
 import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
-import { END, all, data, useHarness } from './harness'
+import { END, MARK, all, data, useHarness } from './harness'
 import { Page } from './model/world'
 
 const clock = useMovingClock()
@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /** The headers of a stream and not one byte, until the client no longer waits for the first. */
 function mute(x: Exchange): void {
-  x.stream()
+  x.stream('', MARK)
   void clock.move(CONNECT_TIMEOUT_MS)
 }
 
@@ -100,7 +100,7 @@ describe('trap 42: that streams are mute', () => {
 
   it('does not make a request that cannot be repeated begin with a poll', async () => {
     remember(Date.now() + 60_000)
-    harness.server.script(x => x.stream(message(1)).end(END))
+    harness.server.script(x => x.open().write(message(1)).end(END))
     await all(harness.open({ method: 'POST' }))
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false])
   })

@@ -22,6 +22,14 @@ describe('backoffDelay', () => {
     expect(backoffDelay({ minDelayMs: 1, maxDelayMs: 2 }, 1, 86_400_000)).toBe(3_600_000)
   })
 
+  it('waits all that a server of another kind asks for, with up to as much on top', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: 50 }), random, (baseMs, failures, part) => {
+      const delay = backoffDelay({ minDelayMs: baseMs, maxDelayMs: 20_000, retryMs: baseMs, baseMs }, failures, 0, () => part)
+      expect(delay).toBeGreaterThanOrEqual(baseMs)
+      if (failures === 1) expect(delay).toBeLessThanOrEqual(2 * baseMs)
+    }))
+  })
+
   it('spreads: a thousand clients that fail together do not come back together', () => {
     const delays = Array.from({ length: 1_000 }, () => backoffDelay({ minDelayMs: 1_000, maxDelayMs: 20_000 }, 4))
     const inFirstTenth = delays.filter(delay => delay < 800).length

@@ -1,7 +1,7 @@
 import { glob } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../../src/build/options'
-import { resolveClientOptions } from '../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../support/client-options'
 import { PRODUCER_LOST } from '../../../src/runtime/server/drivers/errors'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { publicError } from '../../../src/runtime/server/wire/public-error'
@@ -16,7 +16,7 @@ import { rootDir } from '../../support/projects'
 const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
 const MODULE_OPTIONS = 'src/build/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
-const USE_SSE = 'src/runtime/app/composables/use-sse.ts'
+const USE_SSE = 'src/runtime/app/call.ts'
 
 /** First cells, in which several names may stand, without the parameters of functions. */
 async function namesIn(page: string, heading: string): Promise<string[]> {
@@ -46,12 +46,10 @@ describe('reference/options.md', () => {
     expect([...common, ...moduleOnly].sort()).toEqual(membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').sort())
     expect((await namesIn(page, 'Only of a handler')).sort()).toEqual(membersOf(HANDLER_OPTIONS, 'SSEOwnHandlerOptions').sort())
     const keeps = await namesIn(page, 'What keeps channels')
-    const builds = await namesIn(page, 'What builds for browsers have')
     expect(sorted(['driver', ...membersOf(MODULE_OPTIONS, 'RedisOptions').map(name => `redis.${name}`)])).toEqual(sorted(keeps))
-    expect(membersOf(MODULE_OPTIONS, 'ClientOptions').map(name => `client.${name}`)).toEqual(builds)
     const tickets = await namesIn(page, 'Tickets')
     const routes = await namesIn(page, 'Routes of the module')
-    expect(sorted([...keeps, ...builds, ...tickets, ...routes].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
+    expect(sorted([...keeps, ...tickets, ...routes].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
   })
 
   it('says of an option that it is only the module\'s where its comment does', async () => {

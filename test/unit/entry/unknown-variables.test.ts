@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { resolveOptions } from '../../../src/build/options'
-import { unknownVariables } from '../../../src/runtime/server/entry/runtime-context'
+import { unknownVariables } from '../../../src/runtime/server/entry/unknown-variables'
 import { serverConfig } from '../../../src/build/server-parts'
 
 const options = serverConfig(resolveOptions(), undefined, false)

@@ -1,20 +1,30 @@
-import type { MaybeRefOrGetter, Ref, ShallowRef } from 'vue'
-import { getCurrentInstance, onMounted, shallowRef, toValue, watch } from 'vue'
+import type { MaybeRefOrGetter } from 'vue'
+import { computed, getCurrentInstance, getCurrentScope, isReactive, isRef, onMounted, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
-import { createSharedClient } from '#sse/sharing'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import type { SSEClientOptions, SSEClientState, SSEShare, SSEStatus } from '../../client/types'
-import type { SSEError } from '../../shared/errors'
+import { clientError } from '../../client/response'
+import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
-import type { SSEGap } from '../../shared/protocol'
-import type { SSEMessage, SSETransport } from '../../shared/types'
+import type { SSEMessage } from '../../shared/types'
+import type { UseSSEOptions, UseSSEReturn } from '../call'
+import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
+import { splitRef } from '../split-ref'
+import { unwrapOptions } from '../unwrap-options'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageNamed, MessageOfRoute, SSECallback, SSECallbacks, SSEEventName, SSERoute } from '../types'
+import type { MessageOfRoute, SSERoute } from '../types'
+
+export type { UseSSEOptions, UseSSEReturn } from '../call'
+
+// Loaded on demand, as most pages need neither.
+const loadFallback = () => import('../../client/fallback')
+const loadSharing = () => import('../../client/sharing/shared-client')
+
+const DEFAULT_KEEP = 100
 
 /** Stands for "whatever the route sends" where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }
@@ -28,60 +38,8 @@ interface Refused { (): '', readonly __refused: never }
 /** Rules out the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
 type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
 
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends SSEClientOptions<M> {
-  method?: Method | Uppercase<Method>
-  /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
-  immediate?: boolean
-  /** What `data` is before the first message, and what `reduce` begins with. */
-  initial?: State
-  /** Folds every message into `data`. Without it, `data` is the data of the last one. */
-  reduce?: (state: State, message: M) => State
-  /** How many messages `messages` keeps. Default 0. */
-  keep?: number
-  /**
-   * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
-   * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
-   */
-  ssr?: boolean
-  /**
-   * Who shares the connection: nobody (`component`), all calls on the page that ask for the same (`page`), or those in all tabs of the
-   * browser (`browser`; without Web Locks, which need https, only the page). "The same" is method, url, query, headers, body,
-   * `credentials`, `transports` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
-   */
-  share?: SSEShare
-  /** Callbacks by name, as with the returned `on`. */
-  on?: SSECallbacks<M>
-}
-
-export interface UseSSEReturn<M extends SSEMessage, State> {
-  /** The last message's data, or what `reduce` made of all. */
-  data: Readonly<ShallowRef<State>>
-  /** The last message. */
-  message: Readonly<ShallowRef<M | undefined>>
-  /** The last `keep` messages. */
-  messages: Readonly<ShallowRef<readonly M[]>>
-  status: Readonly<Ref<SSEStatus>>
-  /**
-   * What went wrong last, with a stable `code` and a `statusCode`; `undefined` again with the next connection. `retry` says whether the client
-   * tries again, and `retryAt` when.
-   */
-  error: Readonly<Ref<SSEError | undefined>>
-  /** After the last message: where a reconnect goes on. */
-  position: Readonly<Ref<string | undefined>>
-  transport: Readonly<Ref<SSETransport>>
-  /** Failures in a row. */
-  attempt: Readonly<Ref<number>>
-  /** The source is complete. */
-  ended: Readonly<Ref<boolean>>
-  /** What was last missed for good. */
-  gap: Readonly<Ref<SSEGap | undefined>>
-  /** Goes on from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a url. */
-  connect: (url?: string | Event) => void
-  /** Closes the connection; `connect()` goes on from the position. */
-  stop: () => void
-  /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
-  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
-}
+/** Without a url, nothing connects yet. */
+type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
 
 /**
  * Live messages of a route: connects when the component is mounted, reconnects, resumes, falls back to polling, and ends
@@ -91,8 +49,8 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
  *
  * Every message reaches callbacks and `reduce`, also when ten come in one tick, or equal ones. The refs show the last.
  *
- * @param url may be a ref or a getter: a change drops data and position, and connects anew. One that begins with `/` is
- * below the application's `baseURL`.
+ * @param url may be a ref or a getter: a change drops data and position, and connects again from scratch. One that begins with `/` is
+ * below the application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
 export function useSSE<T = FromRoute, State = T | undefined>(
@@ -103,127 +61,188 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   url: MaybeRefOrGetter<Url>,
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<State>(url: MaybeRefOrGetter<string>, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = 0, immediate = true, ssr, share, on: named = {} } = options
+export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: UseSSEOptions<SSEMessage<T>, State>): UseSSEReturn<SSEMessage<T>, State>
+// Apart from the one above, as the text of a getter is only typed where nothing else may be returned.
+export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+  // eslint-disable-next-line @typescript-eslint/unified-signatures
+  url: MaybeUrl<Url>,
+  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
+): UseSSEReturn<MessageOfRoute<Url, Method>, State>
+export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
+  const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
-  const resolved = resolveClientOptions(options)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), loadFallback })
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 
+  const given = () => toValue(url) || undefined
+  const isEnabled = () => toValue(enabled) !== false
+
   /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
-    if (typeof path !== 'string') throw invalidOption('url', 'a text (until there is one: `immediate: false`, and then `connect(url)`)', path)
+    if (typeof path !== 'string') throw invalidOption('url', 'a text', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
-  const path = () => withBase(toValue(url))
-  const snapshot = ssr && immediate ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
-  // The url that the snapshot is of.
-  const begun = snapshot && path()
+  const path = () => withBase(given() ?? '')
+  const snapshot = ssr && immediate && given() && isEnabled() ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
 
-  const callbacks = new Map<string, Set<SSECallback>>()
-  const state = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
-  const refs = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, shallowRef(value)])) as { [Name in keyof SSEClientState]: ShallowRef<SSEClientState[Name]> }
-  const data = shallowRef((snapshot ? snapshot.data : initial) as State)
-  const message = shallowRef(snapshot?.message)
-  const messages = shallowRef<readonly SSEMessage[]>(snapshot?.messages ?? [])
+  const begin = () => ({ data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
+  const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
+  const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
+  const [state, stateRefs] = splitRef(first)
+  // Only a batch of ours gives a snapshot its position.
+  if (first.position) first.peer = 'resumable'
+  /** The source has begun again, and its next message is the first of another run. */
+  let isNewRun = false
 
-  function reset(): void {
-    data.value = initial as State
-    message.value = undefined
-    messages.value = []
-  }
-
-  function take(next: SSEMessage): void {
+  function take(next: SSEMessage, keep: number): void {
+    if (isNewRun && (reduce || keep)) content.value = begin()
+    isNewRun = false
+    const { messages } = content.value
+    let { data } = content.value
     client.guard(() => {
-      const check = import.meta.dev && reduce && watchReduce(path(), data.value)
-      data.value = reduce ? reduce(data.value, next) : next.data as State
-      if (check) check(data.value)
+      const check = import.meta.dev && reduce && watchReduce(path(), data)
+      data = reduce ? reduce(data, next) : next.data as State
+      if (check) check(data)
     })
-    message.value = next
+    content.value = { data, message: next, messages: keep ? [...messages, next].slice(-keep) : messages }
   }
 
   function setState(change: Partial<SSEClientState>): void {
-    for (const [name, value] of Object.entries(change)) (refs[name as keyof SSEClientState] as ShallowRef<unknown>).value = value
-    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : refs, path(), client.state)
+    const before = state.value
+    state.value = { ...before, ...change }
+    if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
+    if (import.meta.client) callbacks.follow(change, before)
+    if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
 
-  const client = (isShared ? createSharedClient : createSSEClient)(begun ?? '', resolved, {
+  const events: SSEClientEvents = {
     onMessage(next) {
-      take(next)
-      if (keep) messages.value = [...messages.value, next].slice(-keep)
-      for (const name of [next.event ?? 'message', '*']) {
-        for (const callback of callbacks.get(name) ?? []) client.guard(() => callback(next))
-      }
+      take(next, keep)
+      callbacks.call(next)
     },
     onState: setState,
-  }, state)
+  }
+  let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
+  const callbacks = createCallbacks(options, task => client.guard(task))
 
-  function on(event: string, callback: SSECallback): () => void {
-    let set = callbacks.get(event)
-    if (!set) callbacks.set(event, set = new Set())
-    set.add(callback)
-    return () => void set.delete(callback)
+  /** Where the client stands, if anywhere: with a snapshot, where the server's reading ended. */
+  let current = snapshot && given()
+  /** The url of `connect(url)`, until the option changes. */
+  let chosen: string | undefined
+  let wanted = immediate
+  let ready = false
+  /** Mounted, and waiting for the code of sharing. */
+  let loading = false
+  let over = false
+
+  function connect(to?: string | Event, anew?: boolean): void {
+    // Nothing would end it after its component.
+    if (import.meta.server || over || !isEnabled()) return
+    wanted = true
+    if (typeof to === 'string' && to) {
+      chosen = to
+      anew = true
+    }
+    if (anew) current = undefined
+    if (!ready) return showWait()
+    const next = chosen ?? given()
+    if (current !== undefined) return client.connect()
+    if (next === undefined) return
+    content.value = begin()
+    client.connect(withBase(current = next))
   }
 
-  let started = false
-  let over = false
-  function connect(to?: string | Event): void {
-    // Nothing would end it after its component.
-    if (import.meta.server || over) return
-    // Goes on where the server's reading ended, unless the url has changed since.
-    const next = typeof to === 'string' ? to : (started || begun === path() ? undefined : toValue(url))
-    if (next !== undefined) reset()
-    client.connect(next === undefined ? undefined : withBase(next))
-    started = true
+  function stop(): void {
+    if (!ready) wanted = false
+    showWait()
+    client.stop()
+  }
+
+  function showWait(): void {
+    if (loading) setState({ status: wanted && isEnabled() && (chosen ?? given()) ? 'connecting' : 'idle' })
+  }
+
+  /** Begins, as soon as the code is here that it needs. */
+  async function load(): Promise<void> {
+    loading = true
+    showWait()
+    try {
+      const { createSharedClient } = await loadSharing()
+      client = createSharedClient(snapshot ? path() : '', resolved, events, first)
+    }
+    catch (cause) {
+      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
+    }
+    loading = false
+    if (!over) start()
   }
 
   function start(): void {
-    if (started) return
+    ready = true
+    // The url has changed since.
+    if (current !== given()) current = undefined
+    if (!wanted) return
     // Asking again would give the same answer.
-    if (begun === path() && (state.ended || state.error?.retry === false)) {
-      started = true
-      setState({ status: 'closed' })
-    }
-    else {
-      connect()
-    }
+    if (current !== undefined && (first.ended || first.error?.retry === false)) setState({ status: 'closed' })
+    else connect()
+  }
+
+  /** Follows the url, `enabled` and a query. */
+  function follow([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
+    if (next !== last) chosen = undefined
+    showWait()
+    if (!ready || !wanted) return
+    current = undefined
+    if (on && (chosen ?? next)) return connect()
+    client.reset()
+    content.value = begin()
   }
 
   async function readOnServer(): Promise<SSESnapshot | undefined> {
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
-      take(next)
-      if (keep) kept.push(next)
+      take(next, 0)
+      // A page need not carry messages that nobody asked for.
+      if (options.keep) kept.push(next)
       return resolved.until && client.guard(() => resolved.until!(next))
     })
     if (!soFar) return
     setState(soFar)
-    messages.value = kept.slice(-keep)
+    if (kept.length) content.value = { ...content.value, messages: kept.slice(-keep) }
     // The error may be what `reduce` or `until` has thrown.
-    return { data: data.value, message: message.value, messages: messages.value, state: { ...soFar, error: refs.error.value } }
+    return { ...content.value, state: { ...soFar, error: state.value.error } }
   }
 
-  for (const [event, callback] of Object.entries(named)) if (callback) on(event, callback)
+  for (const [event, callback] of Object.entries(named)) if (callback) callbacks.on(event, callback)
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
-    if (immediate) {
-      // After mount, so that the first render in the browser is what the server rendered; in a plugin, after the first of all. In
-      // `onMounted` it is after mount already, and that hook does not come again.
-      const component = getCurrentInstance()
-      if (component ? component.isMounted : !nuxtApp.isHydrating) start()
-      else if (component) onMounted(start)
-      else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', start))
-    }
-    watch(() => toValue(url), () => {
-      if (started) connect(toValue(url))
-    })
+    // After mount, so that the first render in the browser is what the server rendered; in a plugin, or in a store, whose scope outlives the component
+    // that asks first, after the first render of all. In `onMounted` it is after mount already, and that hook does not come again.
+    const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
+    const isOwn = component && getCurrentScope() === component.scope
+    const mounted = isShared ? load : start
+    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
+    else if (isOwn) onMounted(mounted)
+    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
+    // By value; a function is called at every attempt, and not watched.
+    const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
+    watch([given, isEnabled, query], follow)
     tryOnScopeDispose(() => {
       over = true
       client.stop()
     })
   }
 
-  return { ...refs, data, message, messages, connect, stop: () => client.stop(), on: on as UseSSEReturn<SSEMessage, State>['on'] }
+  return {
+    ...stateRefs,
+    ...contentRefs,
+    failed: computed(() => state.value.status === 'closed' && !!state.value.error),
+    connect: to => connect(to),
+    restart: () => connect(undefined, true),
+    stop,
+    on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
+  }
 }

@@ -102,7 +102,7 @@ function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
 }
 
 async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, options, () => position, left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
   // Finds the content type of forms and the like, as `fetch` would.

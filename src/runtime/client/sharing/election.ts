@@ -1,7 +1,3 @@
-import { follow } from '../../shared/abort'
-import { SSEError } from '../../shared/errors'
-import { delay } from '../delay'
-import { isHidden, watchPage } from '../page-life'
 import type { FeedEvent } from './feed-event'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
@@ -18,26 +14,39 @@ interface Electorate {
   now(): FeedEvent | undefined
   /** Whether the next leader can go on. */
   isRepeatable(): boolean
+  /** Whether this tab may take part at the moment. */
+  isEligible(): boolean
 }
 
-/** Web Locks are only in secure contexts, and not in old browsers. */
-export function canElect(): boolean {
-  return !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
+/** A tab's part in the election. */
+export interface Seat {
+  /** Takes part, if it does not. */
+  enter(): void
+  /** Steps down. */
+  leave(): void
+}
+
+/** A hash, since the key may contain a token, and developer tools show the names of locks. */
+export async function nameOf(key: string): Promise<string> {
+  return `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}`
 }
 
 /**
  * Lets one tab of the browser lead, and feed the others. A Web Lock decides which: the browser hands it on when a tab is closed or
- * crashes. A tab that is about to be frozen steps down by itself, and one that has fallen silent has its lock stolen.
+ * crashes. The lock of one that has fallen silent is stolen.
+ *
+ * Imports nothing, so that it is a chunk of its own.
  */
-export function elect(name: string, pauseWhenHidden: boolean | undefined, over: AbortSignal, { lead, share, now, isRepeatable }: Electorate): void {
+export function elect(name: string, over: AbortSignal, { lead, share, now, isRepeatable, isEligible }: Electorate): Seat {
   let stay: AbortController | undefined
   // Tells which leader is newer: one whose lock was stolen while it slept goes on talking when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
-    if ((stay && !stay.signal.aborted) || (pauseWhenHidden && isHidden())) return
-    stay = follow(over)
-    const { signal } = stay
+    if ((stay && !stay.signal.aborted) || over.aborted || !isEligible()) return
+    const own = stay = new AbortController()
+    const { signal } = own
+    over.addEventListener('abort', () => own.abort(), { signal })
     const channel = new BroadcastChannel(name)
     let leading = false
     let silent = 0
@@ -56,7 +65,7 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
 
     async function hold(): Promise<void> {
       // Was it lost, or has it ended?
-      if (now() && !signal.aborted && !isRepeatable()) await delay(WORD_MS, signal)
+      if (now() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
       if (signal.aborted) return
       leading = true
       term = Math.max(Date.now(), term + 1)
@@ -79,8 +88,6 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
       if (leading) return again()
       term = data.term
       silent = 0
-      const { error } = data.state
-      if (error) data.state.error = new SSEError(error.code, error.message, error)
       share(data)
     }
     // In hidden tabs timers are late, messages are not: whoever leads answers in time.
@@ -105,15 +112,5 @@ export function elect(name: string, pauseWhenHidden: boolean | undefined, over: 
 
   const leave = () => stay?.abort()
 
-  // Before any client listens: what it says of its sleep is for nobody.
-  watchPage(over, (event) => {
-    if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
-      if (!isRepeatable()) return
-      leave()
-      const event = now()
-      if (event) share({ ...event, state: { ...event.state, status: 'idle', error: undefined } })
-    }
-    else if (event === 'wake') enter()
-  })
-  enter()
+  return { enter: () => enter(), leave }
 }

@@ -1,6 +1,5 @@
-import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
-import type { SSEClientState } from '../types'
+import type { SSEClientState, SSEGap } from '../types'
 
 /** One step of a group's feed. Each says where it begins, so that a hole is seen. */
 export interface FeedEvent {

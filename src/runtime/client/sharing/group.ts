@@ -1,17 +1,20 @@
+import { SSEError } from '../../shared/errors'
+import type { ClientInit } from '../client'
 import { createSSEClient, initialState } from '../client'
-import type { ResolvedClientOptions } from '../options'
-import { fresh } from '../request'
-import { interrupted } from '../response'
+import { isHidden, watchPage } from '../page-life'
+import { fresh, isRepeatable } from '../request'
+import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
-import { canElect, elect } from './election'
+import { canElect } from './can-elect'
+import type { elect, nameOf } from './election'
 import type { FeedEvent } from './feed-event'
 import { keyOf } from './key'
 
 export interface Member {
-  readonly options: ResolvedClientOptions
+  readonly options: ClientInit
   /** Where it stands: its position, or what it asks for while it has none. */
   at: string | undefined
-  readonly position: string | undefined
+  readonly state: SSEClientState
   take(event: FeedEvent): void
 }
 
@@ -23,16 +26,27 @@ const groups = new Map<string, Group>()
 
 /** Joins all that ask for the same, until the signal is aborted. The last to leave closes the connection. */
 export async function joinGroup(url: string, member: Member, life: AbortSignal): Promise<void> {
-  const inBrowser = member.options.share === 'browser' && canElect()
-  const key = await keyOf(url, member.options, inBrowser, life)
+  const election = member.options.share === 'browser' && canElect() ? await loadElection() : undefined
+  const text = await keyOf(url, member.options, !!election, life)
+  const key = election ? await election.nameOf(text) : text
   if (life.aborted) return
   let group = groups.get(key)
-  if (!group) groups.set(key, group = createGroup(url, inBrowser && key, () => groups.delete(key)))
+  if (!group) groups.set(key, group = createGroup(url, key, election?.elect, () => groups.delete(key)))
   group.join(member, life)
 }
 
-/** The members with one key in this page. `name`: what the group is called among the browser's tabs, if it is shared with them. */
-function createGroup(url: string, name: string | false, onEnd: () => void): Group {
+/** Loaded for `share: 'browser'` alone. Without it, this page shares by itself, and the next call tries again. */
+async function loadElection(): Promise<{ elect: typeof elect, nameOf: typeof nameOf } | undefined> {
+  try {
+    return await import('./election')
+  }
+  catch (cause) {
+    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` could not be loaded: only this page shares the connection', cause))
+  }
+}
+
+/** The members with one key in this page. With `electLeader`, the browser's tabs are one group, in which the key is its name. */
+function createGroup(url: string, key: string, electLeader: typeof elect | undefined, onEnd: () => void): Group {
   const members = new Set<Member>()
   const over = new AbortController()
   let now: FeedEvent | undefined
@@ -40,11 +54,15 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   const first = () => members.values().next().value!
   // As one client decides it for itself.
-  const isRepeatable = () => first().options.method === 'GET' || now?.state.position !== undefined
+  const canGoOn = () => isRepeatable(first().options, now?.state ?? {})
 
   function share(event: FeedEvent): void {
+    const { error } = event.state
+    // From another tab it comes as a plain object.
+    if (error && !(error instanceof SSEError)) event.state.error = new SSEError((error as SSEError).code, (error as SSEError).message, error)
     now = { after: event.state.position ?? event.after, state: event.state }
-    for (const member of members) member.take(event)
+    // What a member does with it may make others join or leave.
+    for (const member of [...members]) if (members.has(member)) member.take(event)
     // Whoever joins later asks the server anew, which knows what they have missed.
     if (event.state.status === 'closed') end()
   }
@@ -57,8 +75,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
 
   /** Runs the client that feeds the group, from where one of its members stands. */
   function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
-    if (now && !isRepeatable()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
-    const { options, position } = first()
+    if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
+    const { options, state: { position, peer, had } } = first()
     let { at } = first()
     let told: SSEClientState | undefined
 
@@ -75,22 +93,39 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
       ...options,
       until: undefined,
       // With the election, if there is one.
-      pauseWhenHidden: !name && options.pauseWhenHidden,
+      pauseWhenHidden: !electLeader && options.pauseWhenHidden,
       // Options of a member that is still there, at each attempt.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
       body: () => fresh(first().options.body),
-    } as ResolvedClientOptions, {
+    } as ClientInit, {
       onMessage: message => emit({ message }),
       onState({ gap, status }) {
         if (gap && !status) emit({ gap })
         // A position comes right before its message, and they are one step.
         else queueMicrotask(emit)
       },
-    }, { ...initialState(options.transports[0]!), position })
+    }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
     hurry = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()
+  }
+
+  /** Takes part in the election, except while the page is frozen, or pauses because it is hidden. */
+  function campaign(electLeader: typeof elect, pauseWhenHidden: boolean | undefined): void {
+    const seat = electLeader(key, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn, isEligible: () => !(pauseWhenHidden && isHidden()) })
+    // Before any client listens: what it says of its sleep is for nobody.
+    watchPage(over.signal, (event) => {
+      if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
+        if (!canGoOn()) return
+        seat.leave()
+        if (now) share({ ...now, state: { ...now.state, status: 'idle', error: undefined } })
+      }
+      else if (event === 'wake') {
+        seat.enter()
+      }
+    })
+    seat.enter()
   }
 
   return {
@@ -103,8 +138,8 @@ function createGroup(url: string, name: string | false, onEnd: () => void): Grou
         hurry()
         if (now) member.take(now)
       }
-      else if (name) {
-        elect(name, member.options.pauseWhenHidden, over.signal, { lead, share, now: () => now, isRepeatable })
+      else if (electLeader) {
+        campaign(electLeader, member.options.pauseWhenHidden)
       }
       else {
         lead(over.signal, share)

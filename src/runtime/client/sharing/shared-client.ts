@@ -1,7 +1,9 @@
 import type { SSEMessage } from '../../shared/types'
+import type { ClientInit } from '../client'
 import { createSSEClient, initialState } from '../client'
-import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
+import { isUpTo } from '../position'
+import { isRepeatable } from '../request'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent } from './feed-event'
 import type { Member } from './group'
@@ -17,7 +19,7 @@ const MAX_WAITING = 1_000
  * It follows its group's feed, or, while it is behind that, a client of its own that polls until it has met the feed. Only its own
  * position decides, so that a late joiner, a hole in the feed and a new leader are the same case.
  */
-export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+export function createSharedClient(url: string, options: ClientInit, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { position: asked, transports, until } = options
   const ask = asked === undefined ? asked : `${asked}`
   let own = createOwn()
@@ -28,8 +30,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     options,
     // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
     at: state.position ?? ask,
-    get position() {
-      return state.position
+    get state() {
+      return state
     },
     take,
   }
@@ -66,9 +68,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return meet()
     }
-    const { position, error, status } = event.state
-    // Foreign ids cannot be compared, nor can what follows them be asked for.
-    const isNext = event.after === member.at || (position !== undefined && !split(position))
+    const { position, error, status, peer } = event.state
+    // Foreign IDs cannot be compared, nor can what follows them be asked for.
+    const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
       waiting = [event]
       own = createOwn()
@@ -87,9 +89,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   }
 
   function has(position?: string): boolean {
-    const mine = split(member.at)
-    const other = split(position)
-    return !!mine && mine[1] === other?.[1] && +mine[2]! >= +other![2]!
+    return isUpTo(position, member.at)
   }
 
   /** A client that reads what this one has missed. While it does, its state is this one's; errors of callbacks always are. */
@@ -150,16 +150,16 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       void joinGroup(url, member, signal)
     },
     pause() {
-      if (options.method === 'GET' || state.position) leave({ status: 'idle', error: undefined })
+      if (isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
+    },
+    reset() {
+      leave()
+      member.at = ask
+      onState(state = initialState(transports[0]!))
     },
     stop() {
       leave({ status: 'closed', error: undefined })
     },
     guard: task => own.guard(task),
   }
-}
-
-/** Epoch and offset of a position of ours, as `parsePosition`, which is not worth its bytes here. */
-function split(position = ''): RegExpExecArray | null {
-  return /^(\d*[a-z][a-z\d]*)\.(\d+)$/i.exec(position)
 }

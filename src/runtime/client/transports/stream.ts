@@ -1,23 +1,31 @@
-import type { SSEError } from '../../shared/errors'
-import { parseJson } from '../../shared/json'
+import { SSEError } from '../../shared/errors'
+import { parseForeign, parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
-import { CONTROL_EVENT, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { readerOf } from '../data'
 import { createParser } from '../parser'
-import { clientError, isPosition, msOf, passingError, refusalOf, toldError } from '../response'
-import type { Outcome, TransportEvents, TransportRequest } from '../types'
+import { clientError, isPosition, msOf, passingError, refusalOf, staleAnswer, toldError } from '../response'
+import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
+import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
 
 /** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, init, position, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, fetch, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
+  let response: Response | undefined
+  /** The limit is that of silence. */
+  let mayThink = false
+  let peer: SSEPeer | undefined
+  let crosses = false
+  let read = parseJson
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
-  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: !open && error.code !== 'NETWORK' })
+  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
     open = true
@@ -28,10 +36,18 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
 
   try {
     init.headers.set('accept', STREAM_CONTENT_TYPE)
-    if (position) init.headers.set('last-event-id', toHeader(position))
-    const response = await fetch(url, { ...init, signal: watchdog.signal })
+    if (position) {
+      // Across origins the header would need a preflight, which the first request did not: only a server of ours knows the query.
+      crosses = crossesOrigin(url)
+      if ((crosses || pastCaches) && known !== 'foreign') url = addQuery(url, { position })
+      else init.headers.set('last-event-id', toHeader(position))
+    }
+    response = await fetch(url, { ...init, signal: watchdog.signal })
     const refusal = await refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
     if (refusal) return refusal
+    // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
+    mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
+    if (mayThink) watchdog.limit(silenceTimeoutMs ?? false)
     const decoder = new TextDecoder()
     const reader = response.body!.getReader()
     while (true) {
@@ -39,21 +55,25 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
       if (done) return failed(passingError('NETWORK', 'The stream broke off'))
       watchdog.touch()
       if (!open) begin()
-      const items = parse(decoder.decode(value, { stream: true }))
-      if (!items) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
-      for (const item of items) {
+      const blocks = parse(decoder.decode(value, { stream: true }))
+      if (!blocks) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
+      for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
-        if (typeof item === 'string') {
-          events.onPosition(item)
-          continue
+        // Only after `open`, which is the first block, is such an event not a message of whatever server this is.
+        const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
+        if (!peer) {
+          peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
+          if (control?.type === 'open') begin(msOf(control.heartbeatMs))
+          read = readerOf(asked ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
+          events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
-        const data = parseJson(item.data)
-        const control = item.event === CONTROL_EVENT && (data as SSEControl | null)
-        if (control && control.type === 'open') begin(msOf(control.heartbeatMs))
-        const outcome = control ? obey(control, events) : undefined
+        const outcome = control && peer !== 'foreign' ? obey(control, events, position) : undefined
         if (outcome) return outcome
-        if (outcome === undefined) {
-          const busy = events.onMessage({ ...item, data })
+        if (text === undefined) {
+          events.onPosition(id!)
+        }
+        else if (outcome === undefined) {
+          const busy = events.onMessage({ id, event, data: read(text) })
           if (busy) {
             // While a consumer is busy nothing is read, and nothing can be silent.
             watchdog.limit(false)
@@ -65,8 +85,12 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
     }
   }
   catch (cause) {
-    if (!watchdog.barked) return failed(passingError('NETWORK', 'The connection failed', cause))
-    return failed(passingError(open ? 'SILENCE' : 'CONNECT_TIMEOUT', open ? 'The stream fell silent' : `Nothing came within ${connectTimeoutMs} ms`, cause))
+    if (cause instanceof SSEError) return failed(cause)
+    if (!watchdog.barked) {
+      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
+      return failed(passingError('NETWORK', `The connection failed${why}`, cause))
+    }
+    return failed(open || mayThink ? passingError('SILENCE', 'The stream fell silent', cause) : passingError('CONNECT_TIMEOUT', `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     // Ends the request too, if it is not over.
@@ -75,10 +99,17 @@ export async function streamTransport({ url, init, position, connectTimeoutMs, s
 }
 
 /** Does what a control message says: how the stream ends, `null` if it goes on, `undefined` if this was none. */
-function obey(control: SSEControl, events: TransportEvents): Outcome | null | undefined {
+function obey(control: SSEControl, events: TransportEvents, asked: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
-    if (isPosition(control.position)) events.onPosition(control.position)
+    const { position, resumed } = control
+    if (asked === undefined) {
+      if (isPosition(position)) events.onPosition(position)
+    }
+    // Without `resumed`, a gap follows that says where it continues.
+    else if (resumed === true && isPosition(position) && position !== asked) {
+      return { type: 'failed', error: staleAnswer() }
+    }
     return null
   }
   if (type === 'gap' && isPosition(control.position)) {
@@ -89,7 +120,7 @@ function obey(control: SSEControl, events: TransportEvents): Outcome | null | un
   if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return { type, retryMs: msOf(control.retryMs) }
-  if (type === 'error') return { type: 'failed', error: toldError({ ...control }) }
+  if (type === 'error') return { type: 'failed', error: toldError({ ...control }), ofSource: true }
 }
 
 /** Header values are bytes: the UTF-8 of the id, as browsers send it. */

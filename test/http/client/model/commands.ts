@@ -147,6 +147,7 @@ export const commands: fc.Arbitrary<Command>[] = [
     command('connect(/2)', world => world.connect('/2')),
     command('stop()', world => world.stop()),
     command('pause()', world => world.pause()),
+    command('reset()', world => world.reset()),
   ),
   fc.constantFrom(
     command('pagehide', world => world.leave('pagehide')),

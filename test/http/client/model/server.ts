@@ -111,7 +111,7 @@ export class ModelServer {
     if (log.ended && from === log.head && !gap) return this.status(wire, 204)
     answer.live = true
     answer.sent = from
-    wire.head(200, { 'content-type': 'text/event-stream' })
+    wire.head(200, { 'content-type': 'text/event-stream', 'x-nuxt-sse': '1' })
     this.write(answer, control({ type: 'open', heartbeatMs: this.heartbeatMs, position: `e${log.epoch}.${from}` }, `e${log.epoch}.${from}`))
     if (gap) this.write(answer, control({ type: 'gap', ...gap }))
     this.deliver(answer)

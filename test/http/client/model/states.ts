@@ -23,6 +23,7 @@ export const ROWS: Row[] = [
   row('`connect(url)`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'the same, without a position'),
   row('`pause()`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'the life is aborted, the position stays; what slept stays idle'),
   row('`stop()`', 'closed, idle ⁿ | closed | closed | closed | closed', 'final: nothing is left but the state'),
+  row('`reset()`', 'idle | idle | idle | idle | idle', 'as before the first `connect()`: position, error and everything else are forgotten'),
   row('`pagehide`, `freeze`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'asleep: as `pause()`, and the page wakes it'),
   row('hidden', 'idle | connecting, idle ʰ | connected, idle ʰ | reconnecting, idle ʰ | closed', 'nothing; with `pauseWhenHidden` as `freeze`'),
   row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends'),
@@ -51,7 +52,7 @@ export const NOTES: [string, string][] = [
   ['ˡ', 'it was silent for longer than its limit, and nothing that was queued says otherwise'],
   ['ᵐ', '`maxAttempts` failures in a row: `GAVE_UP`'],
   ['ⁿ', 'it has never been asked to connect'],
-  ['ᵖ', 'a request other than `GET` is under way that has no position yet: it is not cut from this side, and when it is lost it is not repeated (`INTERRUPTED`, or the status of the server), unless the server has refused it'],
+  ['ᵖ', 'a request other than `GET` is under way, and the server has not said that it resumes: it is not cut from this side, and when it is lost it is not repeated (`INTERRUPTED`, `CONNECT_TIMEOUT`, or the status of the server), unless the server has refused it'],
   ['ˢ', 'it slept, and with `pauseWhenHidden` the page is visible'],
   ['ᵘ', 'the answer to a poll: 406, or a 200 that is no batch, goes back to the stream at once'],
 ]

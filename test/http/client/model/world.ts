@@ -2,7 +2,7 @@ import { vi } from 'vitest'
 import { createSSEClient } from '../../../../src/runtime/client/client'
 import type { SSEClient, SSEClientState } from '../../../../src/runtime/client/types'
 import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../../src/runtime/client'
-import { resolveClientOptions } from '../../../../src/runtime/client/options'
+import { resolveClientOptions } from '../../../support/client-options'
 import { createRandom } from '../../../support/random'
 import type { Entry, Wire } from './server'
 import { ModelServer } from './server'
@@ -111,9 +111,9 @@ export class World {
     return this.client.state.status
   }
 
-  /** It cannot be repeated, and has no position yet. */
+  /** It cannot be repeated, as the server has not said that it resumes. */
   get isFragile(): boolean {
-    return this.scenario.options.method === 'POST' && this.client.state.position === undefined
+    return this.scenario.options.method === 'POST' && this.client.state.peer !== 'resumable'
   }
 
   /** The stream that is tried while polling. */
@@ -205,9 +205,7 @@ export class World {
       this.notBefore = 0
       if (url) {
         this.path = url
-        this.hadPosition = this.knewPosition = false
-        this.pointer = undefined
-        this.starts.clear()
+        this.forget()
       }
       this.client.connect(url && this.ground.origin + url)
     })
@@ -215,6 +213,22 @@ export class World {
 
   stop(): Promise<void> {
     return this.step('`stop()`', () => this.client.stop())
+  }
+
+  reset(): Promise<void> {
+    return this.step('`reset()`', () => {
+      this.started = false
+      this.life++
+      this.notBefore = this.failures = 0
+      this.forget()
+      this.client.reset()
+    })
+  }
+
+  private forget(): void {
+    this.hadPosition = this.knewPosition = false
+    this.pointer = undefined
+    this.starts.clear()
   }
 
   pause(): Promise<void> {
@@ -283,7 +297,7 @@ export class World {
   private checkNothingIsLeft(): void {
     if (this.server.open.length) this.violation(`${this.status}, and ${this.server.open.length} requests are open`)
     if (this.ground.timers) this.violation(`${this.status}, and ${this.ground.timers} timers are left`)
-    if (this.status === 'closed' && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
+    if ((this.status === 'closed' || !this.started) && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
   }
 
   /** Once nothing troubles it any more, all that was published is there. */

@@ -1,6 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
+import { readerOf } from '../data'
 import { delay } from '../delay'
 import { clientError, isPosition, msOf, passingError, readJson, refusalOf, toldError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
@@ -19,7 +20,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   // does not know yet whether polling works.
   let waitMs = 0
   while (true) {
-    const { url, init, position, connectTimeoutMs, signal } = await prepare()
+    const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
     const startedAt = performance.now()
     const watchdog = createWatchdog(signal, connectTimeoutMs + waitMs)
     let batch: SSEBatch
@@ -42,10 +43,11 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
+    events.onPeer('resumable')
     if (batch.gap) events.onGap(batch.gap)
     for (const message of batch.messages) {
-      if (message.id !== undefined) events.onPosition(message.id)
-      const busy = events.onMessage(message)
+      // So that both transports give the same: what a stream would have sent.
+      const busy = events.onMessage(parse ? { ...message, data: readerOf(parse)(JSON.stringify(message.data)) } : message)
       if (busy) await busy
       if (signal.aborted) return again
     }

@@ -1,0 +1,92 @@
+import { MAX_TIMER_MS } from '../shared/timers'
+import { MAX_ASKED_MS } from './backoff'
+import type { ServerMemory } from './memory'
+import type { ResolvedClientOptions } from './options'
+import { isUpTo } from './position'
+import { staleAnswer } from './response'
+import type { SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
+import { forgetVerdict } from './verdict'
+
+/** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
+const GOOD_AFTER_MS = 37_500
+
+/** The client whose attempt it is. */
+export interface AttemptHost extends Pick<SSEClientEvents, 'onMessage'> {
+  url: string
+  options: ResolvedClientOptions
+  memory: ServerMemory
+  state: () => SSEClientState
+  set: (change: Partial<SSEClientState>) => void
+  close: (change: Partial<SSEClientState>) => void
+  guard: SSEClient['guard']
+}
+
+/** What becomes of a transport's events in the client's state. Nothing, once the attempt is aborted. */
+export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, close, guard, onMessage }: AttemptHost): TransportEvents {
+  const { until } = options
+  let good: ReturnType<typeof setTimeout> | undefined
+
+  function isGood(): void {
+    clearTimeout(good)
+    if (state().attempt) set({ attempt: 0 })
+  }
+
+  function move(position: string): void {
+    if (position !== (state().position ?? '')) set({ position: position || undefined })
+  }
+
+  signal.addEventListener('abort', () => clearTimeout(good))
+  return {
+    onOpen(silenceMs) {
+      if (signal.aborted) return
+      memory.mute = memory.unanswered = 0
+      if (isStream) {
+        memory.verdict = undefined
+        forgetVerdict(url)
+      }
+      if (state().status !== 'connected') set({ status: 'connected', error: undefined })
+      // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
+      if ((good && !silenceMs) || signal.aborted) return
+      clearTimeout(good)
+      // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
+      good = setTimeout(() => {
+        memory.failedRuns = 0
+        isGood()
+      }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
+    },
+    onPeer(peer, restarts) {
+      if (signal.aborted) return
+      const { had, peer: known } = state()
+      memory.restarts = restarts
+      if (restarts === undefined) {
+        if (peer !== known) set({ peer })
+        return
+      }
+      // A run that gave nothing was not missed; what was pushed meanwhile was.
+      if (restarts ? had === 'messages' : had) set({ gap: { reason: restarts ? 'restarted' : 'unknown', missed: null } })
+      set({ peer, had: had ?? 'stream' })
+    },
+    onMessage(message) {
+      if (signal.aborted) return
+      const { peer, position, had } = state()
+      if (message.id !== undefined) {
+        if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
+        move(message.id)
+      }
+      if (had === 'stream') set({ had: 'messages' })
+      isGood()
+      const busy = onMessage(message)
+      if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
+      return busy
+    },
+    onPosition(position) {
+      if (!signal.aborted) move(position)
+    },
+    onGap(gap) {
+      if (!signal.aborted) set({ gap, position: gap.position })
+    },
+    onRetry(ms) {
+      if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_ASKED_MS)
+    },
+  }
+}

@@ -1,0 +1,71 @@
+import { follow } from '../../shared/abort'
+import { delay } from '../delay'
+import type { ServerMemory } from '../memory'
+import type { ResolvedClientOptions } from '../options'
+import { isRepeatable } from '../request'
+import { streamTransport } from '../transports/stream'
+import type { Outcome, SSEClientState, TransportEvents, TransportRequest } from '../types'
+import type { Verdict } from '../verdict'
+import { forgetVerdict } from '../verdict'
+import { pollTransport } from './poll'
+import { nextVerdict, probeDelayMs, rememberVerdict } from './put-off'
+
+/** The client whose attempt this is. */
+export interface PollingClient {
+  url: string
+  options: ResolvedClientOptions
+  memory: ServerMemory
+  state: () => SSEClientState
+  prepare: (signal: AbortSignal) => Promise<TransportRequest>
+  events: TransportEvents
+}
+
+/** Polls for as long as that goes well and, where streams are preferred, none gives a byte. When one does, the outcome is `again`. */
+export async function pollUntilStream(own: AbortController, client: PollingClient): Promise<Outcome> {
+  const { options, memory, prepare, events } = client
+  const prefersStream = options.transports[0] === 'stream'
+  if (prefersStream && !memory.verdict) judge(client, nextVerdict())
+  let polled!: Promise<Outcome>
+  const answered = new Promise<void>((resolve) => {
+    const onOpen = () => (events.onOpen(), resolve())
+    polled = pollTransport(() => prepare(own.signal), options.reconnect.minDelayMs, { ...events, onOpen })
+  })
+  const outcome = await (prefersStream ? Promise.race([polled, probe(client, own.signal, answered)]) : polled)
+  if (outcome) return outcome
+  // The poll is over before the stream begins: exactly one of the two is live.
+  own.abort()
+  await polled.catch(() => {})
+  return { type: 'again' }
+}
+
+/** Resolves when an event stream gives its first bytes. Delivers nothing: the stream is opened again then. */
+async function probe(client: PollingClient, signal: AbortSignal, answered: Promise<void>): Promise<void> {
+  const { options, memory, state, prepare } = client
+  let alive = false
+  // To a server, a second request without a position is a second client, for which it may start another run.
+  if (state().position === undefined && !memory.pollLost) await answered
+  while (!alive) {
+    // A browser that is back online may be in another network.
+    await delay(probeDelayMs(memory.verdict!), signal, true)
+    const own = follow(signal)
+    const ignore = () => {}
+    const onOpen = () => {
+      alive = true
+      own.abort()
+    }
+    if (!signal.aborted && isRepeatable(options, state())) {
+      // If it fails, the poll fails, too, and reports why.
+      await prepare(own.signal).then(request => streamTransport(request, { onOpen, onPeer: ignore, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
+    }
+    own.abort()
+    // Nobody waits any longer: the poll has failed meanwhile, and the next one tries the stream again at once.
+    if (signal.aborted) return new Promise(() => {})
+    judge(client, alive ? undefined : nextVerdict(memory.verdict))
+  }
+}
+
+function judge({ url, memory }: PollingClient, verdict: Verdict | undefined): void {
+  memory.verdict = verdict
+  if (verdict) rememberVerdict(url, verdict)
+  else forgetVerdict(url)
+}

@@ -1,0 +1,77 @@
+import { expect, it, vi } from 'vitest'
+import * as fallback from '../../../src/runtime/client/fallback'
+import { createSSEClient } from '../../../src/runtime/client/client'
+import type { SSEClient, SSEClientOptions } from '../../../src/runtime/client/types'
+import type { SSEMessage } from '../../../src/runtime/shared/types'
+import { resolveClientOptions } from '../../support/client-options'
+import { eventually } from '../../support/conditions'
+import { useMovingClock } from '../../support/moving-clock'
+import type { Exchange } from '../../support/scripted-server'
+import { message } from '../../support/scripted-server'
+import { END, MARK, QUICK, useHarness } from './harness'
+
+const clock = useMovingClock()
+const harness = useHarness()
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The headers of a stream and not one byte, until the client no longer waits for the first. */
+function mute(x: Exchange): void {
+  x.stream('', MARK)
+  void clock.move(CONNECT_TIMEOUT_MS)
+}
+
+function open(loadFallback: () => Promise<typeof fallback>, options: SSEClientOptions = {}): SSEClient & { messages: SSEMessage[], errors: (string | undefined)[] } {
+  const messages: SSEMessage[] = []
+  const errors: (string | undefined)[] = []
+  const client = createSSEClient(harness.server.url, resolveClientOptions({ ...QUICK, connectTimeoutMs: CONNECT_TIMEOUT_MS, ...options }, loadFallback), {
+    onMessage: one => void messages.push(one),
+    onState: ({ error }) => void (error && errors.push(error.code)),
+  })
+  client.connect()
+  return Object.defineProperties(client, { messages: { value: messages }, errors: { value: errors } }) as never
+}
+
+it('polling is loaded at the first sign that streams do not arrive, once, and not by what is well', async () => {
+  const load = vi.fn(() => Promise.resolve(fallback))
+  harness.server.script(x => x.status(503), x => x.open().write(message(1)).cut(), x => x.open().write(message(2)).end(END))
+  const well = open(load)
+  await eventually(() => expect(well.state.status).toBe('closed'))
+  expect(load).not.toHaveBeenCalled()
+  harness.server.script(mute, x => x.open().write(message(1)), mute, mute, x => x.batch([], { ended: true }))
+  const silent = open(load)
+  await eventually(() => expect(silent.messages).toHaveLength(1))
+  expect(load).toHaveBeenCalledTimes(1)
+  silent.stop()
+})
+
+it('a client whose polling cannot be loaded goes on with streams, says so, and loads it at the next sign', async () => {
+  let fails = 2
+  const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
+  harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : mute(x))
+  const client = open(load)
+  await eventually(() => expect(client.state).toMatchObject({ status: 'closed', ended: true, transport: 'poll' }))
+  expect(client.messages).toHaveLength(1)
+  expect(load).toHaveBeenCalledTimes(3)
+})
+
+it('a client that may only poll waits for it by its back-off', async () => {
+  let fails = 3
+  const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
+  harness.server.script(x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true }))
+  const client = open(load, { transports: ['poll'] })
+  await eventually(() => expect(client.state).toMatchObject({ status: 'closed', ended: true }))
+  expect(client.messages).toHaveLength(1)
+  expect(client.errors.filter(code => code === 'NETWORK').length).toBeGreaterThanOrEqual(3)
+  expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true])
+})
+
+it('stop() while it is loaded is the end', async () => {
+  const { promise, resolve } = Promise.withResolvers<typeof fallback>()
+  const client = open(() => promise, { transports: ['poll'] })
+  expect(client.state.status).toBe('connecting')
+  client.stop()
+  resolve(fallback)
+  await clock.move(1)
+  expect([client.state.status, harness.server.exchanges]).toEqual(['closed', []])
+})

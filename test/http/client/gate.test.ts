@@ -1,0 +1,46 @@
+import { expect, it, vi } from 'vitest'
+import { eventually } from '../../support/conditions'
+import { all, failure, useHarness } from './harness'
+
+const harness = useHarness()
+
+/** What a browser makes of a redirect to another origin: requests fail, and `redirect: 'manual'` gives an answer without anything in it. */
+function gate(opaque = true) {
+  const asked: string[] = []
+  const fetch = vi.fn((_: unknown, { method, redirect }: RequestInit = {}) => {
+    asked.push(`${method} ${redirect}`)
+    return redirect === 'manual' && opaque ? Promise.resolve({ type: 'opaqueredirect', status: 0 } as Response) : Promise.reject(new TypeError('Failed to fetch'))
+  })
+  return { asked, fetch: fetch as unknown as typeof globalThis.fetch }
+}
+
+it('a gate that redirects to another origin is final, found by one HEAD after two failures', async () => {
+  vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
+  const { asked, fetch } = gate()
+  expect(await failure(harness.open({ fetch }))).toMatchObject({ code: 'REDIRECTED', retry: false, statusCode: 0 })
+  expect(asked.slice(0, 3)).toEqual(['GET undefined', 'GET undefined', 'HEAD manual'])
+  expect(asked.filter(one => one.startsWith('HEAD'))).toHaveLength(1)
+})
+
+it.each([
+  ['a POST is not asked for in that way', { method: 'POST' }, true, {}],
+  ['nor is anything while the browser is off line', {}, true, { onLine: false }],
+  ['nor where there is no page', {}, false, {}],
+] as const)('%s', async (_, options, page, navigator) => {
+  if (page) vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
+  vi.stubGlobal('navigator', navigator)
+  const { asked, fetch } = gate()
+  const source = harness.open({ reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 6 }, fetch, ...options })
+  await all(source).catch(() => {})
+  expect(asked.filter(one => one.startsWith('HEAD'))).toEqual([])
+  expect(source.error?.code).not.toBe('REDIRECTED')
+})
+
+it('a network that is only down goes on being tried, and is asked once', async () => {
+  vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
+  const { asked, fetch } = gate(false)
+  const source = harness.open({ fetch })
+  await eventually(() => expect(asked.length).toBeGreaterThan(8))
+  expect(asked.filter(one => one.startsWith('HEAD'))).toEqual(['HEAD manual'])
+  expect(source.error).toMatchObject({ code: 'NETWORK', retry: true })
+})
