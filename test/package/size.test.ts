@@ -24,7 +24,7 @@ const { data, status } = useSSE<{ n: number }>('/api/x', { ssr: true })
 import { tryOnScopeDispose } from '@vueuse/core'
 
 const status = shallowRef('idle')
-const data = shallowRef<{ n: number }>()
+const data = computed(() => reactive<{ n?: number }>({ n: isRef(status) || isReactive(status) ? 1 : 2 }))
 watch(status, () => {})
 onMounted(() => {})
 tryOnScopeDispose(() => {})

@@ -30,9 +30,7 @@ export function createChecks({ options, state, prepare, close }: Host): Checks {
   let checkedAt = 0
 
   async function load(): Promise<Fallback> {
-    return fallback ??= await options.loadFallback().catch((cause) => {
-      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
-    })
+    return fallback ??= await options.loadFallback()
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { Fallback } from './fallback'
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
+import { passingError } from './response'
 import type { SSEClientOptions, SSEShare } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
@@ -21,7 +22,7 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   connectTimeoutMs: number
   /** Only of `useSSE`. */
   share?: SSEShare
-  /** Loads what only some connections need. Whoever cannot load on demand has it already. */
+  /** Loads what only some connections need; resolves at once where it is there already. Rejects with a passing error. */
   loadFallback: () => Promise<Fallback>
 }
 
@@ -30,7 +31,9 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
-    loadFallback,
+    loadFallback: () => loadFallback().catch((cause) => {
+      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
+    }),
     method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),

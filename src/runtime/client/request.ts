@@ -26,6 +26,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     return {
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
+      load: options.loadFallback,
       init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
       position: from,
       peer,

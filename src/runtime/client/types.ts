@@ -1,4 +1,5 @@
 import type { SSEError } from '../shared/errors'
+import type { Fallback } from './fallback'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
@@ -191,6 +192,8 @@ export type Outcome
 export interface TransportRequest {
   url: string
   fetch: typeof globalThis.fetch
+  /** Loads what reads a refusal. */
+  load: () => Promise<Fallback>
   /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined

@@ -2,10 +2,10 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
 import { isUpTo } from '../position'
-import { readJson } from '../response'
 import type { TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
+import { readJson } from './read-json'
 
 /** How long one poll may take to decide, in milliseconds. */
 const DECIDE_MS = 2_000
