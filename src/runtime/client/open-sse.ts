@@ -1,7 +1,7 @@
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
-import * as fallback from './fallback'
+import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 

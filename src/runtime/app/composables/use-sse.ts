@@ -21,7 +21,7 @@ import type { MessageOfRoute, SSERoute } from '../types'
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 
 // Loaded on demand, as most pages need neither.
-const loadFallback = () => import('../../client/fallback')
+const loadFallback = () => import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
