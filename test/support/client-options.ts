@@ -1,10 +1,10 @@
 import * as fallback from '../../src/runtime/client/fallback'
 import { resolveClientOptions as resolve } from '../../src/runtime/client/options'
-import type { ClientInit } from '../../src/runtime/client/client'
+import type { ResolvedClientOptions } from '../../src/runtime/client/options'
 
-type Options = Parameters<typeof resolve<unknown>>[0]
+type Options = Parameters<typeof resolve>[0]
 
 /** A client's options, with everything at hand that a page loads on demand. */
-export function resolveClientOptions(options: Options = {}, loadFallback = () => Promise.resolve(fallback)): ClientInit {
-  return resolve({ ...options, loadFallback })
+export function resolveClientOptions(options: Options = {}, loadFallback = () => Promise.resolve(fallback)): ResolvedClientOptions {
+  return resolve(options, loadFallback)
 }

@@ -35,10 +35,3 @@ export function backoffDelay({ minDelayMs, maxDelayMs, retryMs = 0, baseMs = 0 }
   const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.min(failures - 1, MAX_DOUBLINGS))
   return Math.max(baseMs + random() * bound, Math.min(floorMs, MAX_ASKED_MS))
 }
-
-/** The `Retry-After` header in milliseconds: seconds or a date (RFC 9110, 10.2.3). `undefined` when absent or neither. */
-export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
-  if (!value) return undefined
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
-}

@@ -3,8 +3,8 @@ import { SSEError } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
 import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
+import { createChecks } from './checks'
 import { delay } from './delay'
-import type { Fallback } from './fallback'
 import { createGuard } from './guard'
 import { createMemory } from './memory'
 import type { ResolvedClientOptions } from './options'
@@ -27,11 +27,6 @@ export function initialState(transport: SSETransport): SSEClientState {
   return { status: 'idle', error: undefined, position: undefined, transport, attempt: 0, ended: false, gap: undefined }
 }
 
-/** Options, and how to load what only some connections need. Where nothing can be loaded on demand, it is there already. */
-export interface ClientInit extends ResolvedClientOptions {
-  loadFallback: () => Promise<Fallback>
-}
-
 /**
  * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework. Every state and input
  * is in `docs/client-states.md`.
@@ -40,7 +35,7 @@ export interface ClientInit extends ResolvedClientOptions {
  * its signal aborted, and nothing of it reaches the state or the callbacks.
  * It begins with `state`: with one that was read elsewhere it goes on from there.
  */
-export function createSSEClient(url: string, options: ClientInit, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
@@ -51,8 +46,8 @@ export function createSSEClient(url: string, options: ClientInit, { onMessage, o
   /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
   let memory = createMemory()
-  let fallback: Fallback | undefined
   const guard = createGuard(set)
+  const checks = createChecks({ options, state: () => state, prepare, close })
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
@@ -115,26 +110,14 @@ export function createSSEClient(url: string, options: ClientInit, { onMessage, o
       // The first event that says so; the next ones find a connection.
       begin()
     }
+    else if (event === 'wake' && ongoing) {
+      void checks.stream(ongoing)
+    }
   }
 
   /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
     if (await delay(ms, signal, true) && memory.verdict) memory.verdict.probeAt = 0
-  }
-
-  /** What polling is made of. Throws a passing error if it cannot be loaded. */
-  async function load(): Promise<Fallback> {
-    return fallback ??= await options.loadFallback().catch((cause) => {
-      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
-    })
-  }
-
-  /** Only a page is kept from following a redirect to another origin. */
-  async function checkGate(life: AbortSignal): Promise<void> {
-    if (options.method !== 'GET' || !globalThis.location) return
-    // What fails here fails in the next attempt, too, which reports it.
-    const gate = await load().then(async ({ findGate }) => findGate(await prepare(life))).catch(() => undefined)
-    if (gate && !life.aborted) close({ error: gate })
   }
 
   async function live(life: AbortSignal): Promise<void> {
@@ -168,15 +151,15 @@ export function createSSEClient(url: string, options: ClientInit, { onMessage, o
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) void checkGate(life)
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) void checks.gate(life)
         memory.mute = outcome.mute ? memory.mute + 1 : 0
         memory.pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
         if (memory.mute && !memory.unpollable && transports.includes('poll')) {
           // Before it is needed: it comes from the same network.
-          load().catch(() => {})
+          checks.load().catch(() => {})
           if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
         }
-        else if (state.transport === 'poll' && !fallback && transports.includes('stream')) {
+        else if (state.transport === 'poll' && !checks.loaded && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
@@ -194,7 +177,7 @@ export function createSSEClient(url: string, options: ClientInit, { onMessage, o
     let outcome: Outcome
     try {
       outcome = state.transport === 'poll'
-        ? await (await load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal, false) })
+        ? await (await checks.load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal, false) })
         : await streamTransport(await prepare(signal), eventsOf(signal, true))
     }
     catch (cause) {
@@ -204,7 +187,8 @@ export function createSSEClient(url: string, options: ClientInit, { onMessage, o
     own.abort()
     if (ongoing === own) ongoing = undefined
     // Aborted on this side, with an error as the reason.
-    return signal.reason instanceof SSEError && outcome.type !== 'ended' ? { type: 'failed', error: signal.reason, uncounted: true } : outcome
+    if (!(signal.reason instanceof SSEError) || outcome.type === 'ended') return outcome
+    return signal.reason.code === 'SILENCE' ? { type: 'leave', retryMs: 0 } : { type: 'failed', error: signal.reason, uncounted: true }
   }
 
   function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {

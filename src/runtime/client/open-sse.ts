@@ -1,7 +1,7 @@
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
-import * as fallback from './fallback'
+import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
@@ -43,7 +43,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   let dropped = false
 
   assertFetchable(String(url))
-  const client = createSSEClient(String(url), resolveClientOptions({ ...options as SSEClientOptions, loadFallback }), {
+  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions, loadFallback), {
     onMessage(message) {
       queue.push({ message: message as SSEMessage<T>, position: client.state.position })
       wakeLoop()

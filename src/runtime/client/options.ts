@@ -1,6 +1,7 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import type { SSEClientOptions, SSEShare } from './types'
+import { passingError } from './response'
+import type { Fallback, SSEClientOptions, SSEShare } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 /** With a body: `fetch` cannot see when it has been sent. */
@@ -20,13 +21,18 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   connectTimeoutMs: number
   /** Only of `useSSE`. */
   share?: SSEShare
+  /** Loads what only some connections need; resolves at once where it is there already. Rejects with a passing error. */
+  loadFallback: () => Promise<Fallback>
 }
 
-/** Completes options, and keeps what else stands beside them. Throws `INVALID_OPTION` for what makes no sense. */
-export function resolveClientOptions<Init>(options: SSEClientOptions & { share?: SSEShare } & Init): ResolvedClientOptions & Init {
+/** Throws `INVALID_OPTION` for what makes no sense. */
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>): ResolvedClientOptions {
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
+    loadFallback: () => loadFallback().catch((cause) => {
+      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
+    }),
     method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),

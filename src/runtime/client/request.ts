@@ -26,6 +26,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     return {
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
+      load: options.loadFallback,
       init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
       position: from,
       peer,
@@ -42,7 +43,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
 }
 
 /** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has said that it resumes. */
-export function isRepeatable({ method }: ResolvedClientOptions, { peer }: Pick<SSEClientState, 'peer'>): boolean {
+export function isRepeatable({ method }: Pick<ResolvedClientOptions, 'method'>, { peer }: Pick<SSEClientState, 'peer'>): boolean {
   return method === 'GET' || peer === 'resumable'
 }
 

@@ -1,4 +1,5 @@
 import type { SSEError } from '../shared/errors'
+import type { ServerMemory } from './memory'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
@@ -191,6 +192,8 @@ export type Outcome
 export interface TransportRequest {
   url: string
   fetch: typeof globalThis.fetch
+  /** Loads what reads a refusal. */
+  load: () => Promise<Fallback>
   /** Not shared: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined
@@ -202,4 +205,22 @@ export interface TransportRequest {
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
+}
+
+/** The client whose attempt it is to poll. */
+export interface PollingClient {
+  url: string
+  options: { method: string, transports: SSETransport[], reconnect: { minDelayMs: number } }
+  memory: ServerMemory
+  state: () => SSEClientState
+  prepare: (signal: AbortSignal) => Promise<TransportRequest>
+  events: TransportEvents
+}
+
+/** What a client needs when something is wrong; `fallback/` has it, and pages load it on demand. */
+export interface Fallback {
+  findGate(request: TransportRequest): Promise<SSEError | undefined>
+  hasMissed(request: TransportRequest, position: () => string | undefined): Promise<boolean>
+  pollUntilStream(own: AbortController, client: PollingClient): Promise<Outcome>
+  refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }

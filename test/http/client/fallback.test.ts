@@ -34,7 +34,7 @@ function open(loadFallback: () => Promise<typeof fallback>, options: SSEClientOp
 
 it('polling is loaded at the first sign that streams do not arrive, once, and not by what is well', async () => {
   const load = vi.fn(() => Promise.resolve(fallback))
-  harness.server.script(x => x.status(503), x => x.open().write(message(1)).cut(), x => x.open().write(message(2)).end(END))
+  harness.server.script(x => x.cut(), x => x.open().write(message(1)).cut(), x => x.open().write(message(2)).end(END))
   const well = open(load)
   await eventually(() => expect(well.state.status).toBe('closed'))
   expect(load).not.toHaveBeenCalled()
@@ -64,6 +64,24 @@ it('a client that may only poll waits for it by its back-off', async () => {
   expect(client.messages).toHaveLength(1)
   expect(client.errors.filter(code => code === 'NETWORK').length).toBeGreaterThanOrEqual(3)
   expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true])
+})
+
+it('a refusal that cannot be read is tried again, until it can be', async () => {
+  let fails = 2
+  const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
+  harness.server.script(x => x.status(403, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))
+  const client = open(load)
+  await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'SIGN_IN', statusCode: 403, retry: false } }))
+  expect([client.errors[0], harness.server.exchanges.length]).toEqual(['NETWORK', 3])
+  await eventually(() => expect(harness.server.exchanges.every(x => x.response.writableFinished)).toBe(true))
+})
+
+it('204 needs nothing that is loaded', async () => {
+  const load = vi.fn(() => Promise.resolve(fallback))
+  harness.server.script(x => x.status(204))
+  const client = open(load)
+  await eventually(() => expect(client.state).toMatchObject({ status: 'closed', ended: true }))
+  expect(load).not.toHaveBeenCalled()
 })
 
 it('stop() while it is loaded is the end', async () => {

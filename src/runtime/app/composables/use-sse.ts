@@ -21,7 +21,7 @@ import type { MessageOfRoute, SSERoute } from '../types'
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 
 // Loaded on demand, as most pages need neither.
-const loadFallback = () => import('../../client/fallback')
+const loadFallback = () => import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
@@ -71,7 +71,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), loadFallback })
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
 

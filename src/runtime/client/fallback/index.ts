@@ -1,11 +1,5 @@
-import type { findGate } from './find-gate'
-import type { pollUntilStream } from './poll-until-stream'
-
-/** What a client needs when something is wrong: where event streams do not arrive, or where requests fail. Pages load it on demand: see `ClientInit`. */
+/** What a client needs when something is wrong: where event streams do not arrive, or where requests fail or are refused. Pages load it on demand: see `ResolvedClientOptions.loadFallback`. */
 export { findGate } from './find-gate'
+export { hasMissed } from './has-missed'
 export { pollUntilStream } from './poll-until-stream'
-
-export interface Fallback {
-  findGate: typeof findGate
-  pollUntilStream: typeof pollUntilStream
-}
+export { refusalOf } from './refusal-of'

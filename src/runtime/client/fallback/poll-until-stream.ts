@@ -1,24 +1,12 @@
 import { follow } from '../../shared/abort'
 import { delay } from '../delay'
-import type { ServerMemory } from '../memory'
-import type { ResolvedClientOptions } from '../options'
 import { isRepeatable } from '../request'
 import { streamTransport } from '../transports/stream'
-import type { Outcome, SSEClientState, TransportEvents, TransportRequest } from '../types'
+import type { Outcome, PollingClient } from '../types'
 import type { Verdict } from '../verdict'
 import { forgetVerdict } from '../verdict'
 import { pollTransport } from './poll'
 import { nextVerdict, probeDelayMs, rememberVerdict } from './put-off'
-
-/** The client whose attempt this is. */
-export interface PollingClient {
-  url: string
-  options: ResolvedClientOptions
-  memory: ServerMemory
-  state: () => SSEClientState
-  prepare: (signal: AbortSignal) => Promise<TransportRequest>
-  events: TransportEvents
-}
 
 /** Polls for as long as that goes well and, where streams are preferred, none gives a byte. When one does, the outcome is `again`. */
 export async function pollUntilStream(own: AbortController, client: PollingClient): Promise<Outcome> {

@@ -3,10 +3,12 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { readerOf } from '../data'
 import { delay } from '../delay'
-import { clientError, isPosition, msOf, passingError, readJson, refusalOf, toldError, withoutQuery } from '../response'
+import { clientError, isPosition, msOf, passingError, toldError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
+import { readJson } from './read-json'
+import { refusalOf } from './refusal-of'
 
 /** How long the server is asked to wait for news; it may have a lower limit of its own. */
 const WAIT_MS = 25_000

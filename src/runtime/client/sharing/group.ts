@@ -1,6 +1,6 @@
 import { SSEError } from '../../shared/errors'
-import type { ClientInit } from '../client'
 import { createSSEClient, initialState } from '../client'
+import type { ResolvedClientOptions } from '../options'
 import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
@@ -11,7 +11,7 @@ import type { FeedEvent } from './feed-event'
 import { keyOf } from './key'
 
 export interface Member {
-  readonly options: ClientInit
+  readonly options: ResolvedClientOptions
   /** Where it stands: its position, or what it asks for while it has none. */
   at: string | undefined
   readonly state: SSEClientState
@@ -98,7 +98,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
       body: () => fresh(first().options.body),
-    } as ClientInit, {
+    } as ResolvedClientOptions, {
       onMessage: message => emit({ message }),
       onState({ gap, status }) {
         if (gap && !status) emit({ gap })

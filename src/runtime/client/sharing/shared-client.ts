@@ -1,6 +1,6 @@
 import type { SSEMessage } from '../../shared/types'
-import type { ClientInit } from '../client'
 import { createSSEClient, initialState } from '../client'
+import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
 import { isUpTo } from '../position'
 import { isRepeatable } from '../request'
@@ -19,7 +19,7 @@ const MAX_WAITING = 1_000
  * It follows its group's feed, or, while it is behind that, a client of its own that polls until it has met the feed. Only its own
  * position decides, so that a late joiner, a hole in the feed and a new leader are the same case.
  */
-export function createSharedClient(url: string, options: ClientInit, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { position: asked, transports, until } = options
   const ask = asked === undefined ? asked : `${asked}`
   let own = createOwn()

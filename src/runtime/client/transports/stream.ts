@@ -4,7 +4,7 @@ import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { readerOf } from '../data'
 import { createParser } from '../parser'
-import { clientError, isPosition, msOf, passingError, refusalOf, staleAnswer, toldError } from '../response'
+import { clientError, isPosition, msOf, passingError, staleAnswer, toldError } from '../response'
 import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -13,7 +13,7 @@ import { createWatchdog } from '../watchdog'
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, fetch, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport({ url, fetch, load, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   let open = false
@@ -43,8 +43,11 @@ export async function streamTransport({ url, fetch, init, position, peer: known,
       else init.headers.set('last-event-id', toHeader(position))
     }
     response = await fetch(url, { ...init, signal: watchdog.signal })
-    const refusal = await refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
-    if (refusal) return refusal
+    if (response.status === 204) return { type: 'ended' }
+    if (!response.ok || !response.headers.get('content-type')?.toLowerCase().startsWith(STREAM_CONTENT_TYPE)) {
+      const refusal = await (await load()).refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
+      if (refusal) return refusal
+    }
     // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
     mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
     if (mayThink) watchdog.limit(silenceTimeoutMs ?? false)

@@ -26,7 +26,7 @@ export const ROWS: Row[] = [
   row('`reset()`', 'idle | idle | idle | idle | idle', 'as before the first `connect()`: position, error and everything else are forgotten'),
   row('`pagehide`, `freeze`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'asleep: as `pause()`, and the page wakes it'),
   row('hidden', 'idle | connecting, idle ʰ | connected, idle ʰ | reconnecting, idle ʰ | closed', 'nothing; with `pauseWhenHidden` as `freeze`'),
-  row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends'),
+  row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends; with a position, one poll looks within two seconds whether the stream is dead, at most every ten'),
   row('`online`', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'the same; a wait ends, and a poll tries the stream'),
   row('`offline`', 'idle | reconnecting, connecting ᵖ, idle ʰ | reconnecting, connected ᵖ, idle ʰ | reconnecting, idle ʰ | closed', '`NETWORK`, not counted: the attempt is cut and made again after its delay'),
   row('first bytes of a stream', '· | connected | connected | connected | ·', '`error` is cleared; `attempt` after a message, or when it has held'),

@@ -126,6 +126,12 @@ export class World {
   }
 
   onRequest(wire: Wire): void {
+    // Whether the stream is dead, asked when the page wakes: see waking.test.ts. Here it never is.
+    if (wire.isPoll && !wire.waitMs && this.client.state.transport === 'stream') {
+      wire.head(200, { 'content-type': 'application/json' })
+      wire.write(new TextEncoder().encode(JSON.stringify({ type: 'batch', messages: [], position: wire.position, ended: false, gap: null, pollMs: 0 })))
+      return wire.end()
+    }
     this.server.wires.push(wire)
     if (!this.ground.exact) return
     const probe = this.isProbe(wire)
