@@ -75,6 +75,18 @@ describe('useSSE in Chromium', () => {
     await eventually(async () => expect(await text('status')).toBe('connected'))
   })
 
+  it('a gate that redirects the stream to a sign-in page on another origin is found, and nothing is tried forever', async () => {
+    // Two loopback addresses are two origins. The other one allows nobody.
+    const asked: string[] = []
+    await page.route('**/api/channel/page*', async (route) => {
+      asked.push(route.request().method())
+      await route.fulfill({ status: 302, headers: { location: server.url.replace('127.0.0.1', 'localhost') } })
+    })
+    await page.goto(server.url)
+    await eventually(async () => expect([await text('status'), (await text('error'))!.trim()]).toEqual(['closed', 'REDIRECTED']), 20_000)
+    expect(asked).toEqual(['GET', 'GET', 'HEAD'])
+  })
+
   it('loses nothing when the network is away for a while', async () => {
     await page.goto(server.url)
     await eventually(async () => expect(await text('status')).toBe('connected'))
