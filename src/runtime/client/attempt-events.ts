@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS } from '../shared/timers'
+import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_ASKED_MS } from './backoff'
 import type { ServerMemory } from './memory'
 import type { ResolvedClientOptions } from './options'

@@ -1,5 +1,5 @@
 import { follow } from '../shared/abort'
-import { MAX_TIMER_MS } from '../shared/timers'
+import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
 /**

@@ -1,6 +1,8 @@
 import type { SSEError } from './errors'
 import { invalidOption } from './errors'
-import { MAX_TIMER_MS } from './timers'
+
+/** The longest delay of a timer, which counts signed 32-bit milliseconds: a longer one fires at once. */
+export const MAX_TIMER_MS = 0x7FFFFFFF
 
 /** What the value of one option may be. */
 export interface Rule {

@@ -1,7 +1,6 @@
 import { SSEError, invalidOption } from '../shared/errors'
-import { check, oneOf, whole } from '../shared/rules'
+import { check, oneOf, whole, MAX_TIMER_MS } from '../shared/rules'
 import type { Rule } from '../shared/rules'
-import { MAX_TIMER_MS } from '../shared/timers'
 import { createMemoryDriver } from '../server/drivers/memory/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'

@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS } from '../../shared/timers'
+import { MAX_TIMER_MS } from '../../shared/rules'
 import { processTimeout } from '../lib/tick'
 import type { ResolvedHandlerOptions } from '../options'
 import { HEARTBEAT, encodeComment, encodeControl, encodeShared } from '../wire/encode'

@@ -7,7 +7,7 @@ import { useSSEContext } from '../entry/runtime-context'
 import { serve } from '../serve/serve'
 import { refusalOf } from './guard'
 import { startCursor } from './recorder'
-import { devtoolsContext, recorder } from './state'
+import { devtoolsContext, recorder } from './plugin'
 
 const EVERY_MS = 1_000
 
