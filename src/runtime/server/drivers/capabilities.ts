@@ -1,7 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import type { LogDriver, LogPageLimit, LogState } from './types'
 
-/** A driver that has leases. */
+/** A driver with leases. */
 export interface LeasingDriver extends LogDriver {
   lease: NonNullable<LogDriver['lease']>
 }
@@ -10,16 +10,16 @@ export function hasLeases(driver: LogDriver): driver is LeasingDriver {
   return typeof driver.lease === 'function'
 }
 
-/** `driver` itself, if it has leases. Throws `NOT_SUPPORTED` otherwise. */
+/** Returns `driver` if it has leases. Throws `NOT_SUPPORTED` otherwise. */
 export function leasing(driver: LogDriver): LeasingDriver {
   if (hasLeases(driver)) return driver
   throw new SSEError('NOT_SUPPORTED', `Expected a driver with leases for \`channel.run\` and \`resumable\`: the driver \`${driver.name}\` has no \`lease\`.`, { statusCode: 501, retry: false })
 }
 
-/** A page without entries. */
+/** Limit of a read that returns the state and no entries. */
 export const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
 
-/** The state of a log, which begins empty where there is none. */
+/** Reads the state of a log. A log that does not exist begins, empty. */
 export async function readState(driver: Pick<LogDriver, 'read'>, channel: string): Promise<LogState> {
   const { entries: _, ...state } = await driver.read(channel, 0, STATE_ONLY)
   return state

@@ -1,9 +1,9 @@
 import type { LogRetention, SSERetention } from '../options'
 
-/** In the order in which Redis keeps them. */
+/** Fields of a retention, in the order in which Redis stores them. */
 export const RETENTION_FIELDS = ['maxMessages', 'maxAgeMs', 'maxBytes'] as const satisfies (keyof SSERetention)[]
 
-/** What one channel keeps: the fields that a handle named are its own, the others are the defaults of the latest writer. */
+/** Retention of one channel. The fields that a handle named are the channel's own; the others are the defaults of the latest writer. */
 export class ChannelRetention implements SSERetention {
   maxMessages: number
   maxAgeMs: number
@@ -16,7 +16,7 @@ export class ChannelRetention implements SSERetention {
     this.maxBytes = maxBytes
   }
 
-  /** Takes what a writer names, and its defaults for the fields that no writer has named. */
+  /** Applies the fields that a writer names, and its defaults for the fields that no writer has named. */
   update({ named, maxMessages, maxAgeMs, maxBytes }: LogRetention): void {
     if (named) this.#own = { ...this.#own, ...named }
     this.maxMessages = this.#own.maxMessages ?? maxMessages

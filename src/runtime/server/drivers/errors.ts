@@ -3,20 +3,23 @@ import { SSEError } from '../../shared/errors'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { LogOnLost } from './types'
 
-/** What every driver tells a producer that no longer holds its lease. */
+/** Error of every driver for a producer that no longer holds its lease. */
 export function leaseLost(channel: string): SSEError {
   return new SSEError('LEASE_LOST', `The producer of channel \`${publicChannelName(channel)}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
 }
 
-/** How a log counts as ended when its producer is lost. Where it may be restarted, a client that comes back may do just that. */
+/**
+ * Closing of a log whose producer is lost, by `onLost`. With `restart`, retrying may help: a client that reconnects may restart the
+ * producer.
+ */
 export const PRODUCER_LOST: Record<LogOnLost, SSEPublicError> = { fail: producerLost(false), restart: producerLost(true) }
 
-// Without quotation marks and backslashes: the scripts of Redis contain it as a quoted string.
+// No quotation marks or backslashes in the text: the Redis scripts contain it as a quoted string.
 function producerLost(retry: boolean): SSEPublicError {
   return { code: 'PRODUCER_LOST', statusCode: 503, message: 'The producer stopped before the stream was complete.', retry }
 }
 
-/** What every driver says of an append to a log that has ended. */
+/** Error of every driver for an append to a log that has ended. */
 export function channelEnded(channel: string): SSEError {
   return new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(channel)}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
 }

@@ -1,11 +1,11 @@
 import { byteLength } from '../wire/encode'
 
-/** A message's JSON: as a string, or, where it is long, as its UTF-8. */
+/** JSON of a message: a string, or UTF-8 bytes if it is long. */
 export type PackedData = string | Uint8Array
 
 /**
- * From this many characters on, text is kept as bytes, outside the engine's heap. Strings that live for some seconds are copied by two
- * collections each, and V8 enlarges its young generation with what survives: as strings, a log of a thousand messages of 16 KiB, 125
+ * Length in characters from which text is kept as bytes, outside the engine's heap. V8 copies a string that lives for some seconds in two
+ * collections, and enlarges its young generation by the bytes that survive. As strings, a log of a thousand messages of 16 KiB, with 125
  * new ones a second, made a process grow by 110 MB.
  */
 const PACK_FROM = 2_048
@@ -18,16 +18,16 @@ export function packData(data: PackedData): PackedData {
 }
 
 /**
- * Frees the memory of data that no one else refers to. The engine would free it as well, but late: it lets 64 MiB of such garbage gather,
- * and a loop that published 1 GiB through a log of 64 MiB made the process grow to 300 MiB.
+ * Frees the memory of data that nothing else refers to. The engine would free it late: it collects such garbage only after 64 MiB. A loop
+ * that published 1 GiB through a log of 64 MiB made the process grow to 300 MiB.
  */
 export function freeData(data: PackedData): void {
   if (typeof data === 'string' || data.byteLength !== data.buffer.byteLength) return
-  // Since ES2024; where an engine has no `transfer`, this waits for its garbage collection.
+  // Since ES2024. Without `transfer`, the memory waits for the engine's garbage collection.
   ;(data.buffer as { transfer?(newLength: number): ArrayBuffer }).transfer?.(0)
 }
 
-/** Bytes of the data as UTF-8. */
+/** Size of the data in bytes of UTF-8. */
 export function sizeOf(data: PackedData): number {
   return typeof data === 'string' ? byteLength(data) : data.length
 }

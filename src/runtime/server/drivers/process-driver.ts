@@ -4,18 +4,18 @@ import type { LogDriver, LogAppend, LogWriter, PackedAppend } from './types'
 import type { LogRetention } from '../options'
 import { hasLeases } from './capabilities'
 
-/** A driver as one process uses it. */
+/** Driver as one process uses it: it counts writes in flight, and rejects operations after `close()`. */
 export interface ProcessDriver extends LogDriver {
-  /** With bytes only where the driver {@link LogDriver.takesBytes}. */
+  /** Accepts bytes only if the driver {@link LogDriver.takesBytes}. */
   append(channel: string, entries: PackedAppend[], retention: LogRetention, writer?: LogWriter): ReturnType<LogDriver['append']>
-  /** Resolves when no write is under way; `undefined` when none is. Never rejects. */
+  /** Resolves when no write is in flight; `undefined` when none is. Never rejects. */
   readonly writing: Promise<void> | undefined
 }
 
 /**
- * Runs each operation of `driver` {@link outside} of the request that asks for it: what the driver makes when it is first needed (clients,
- * subscriptions, timers) belongs to the process. When the process has closed the driver, operations reject with `SHUTTING_DOWN`, also those
- * under way: nobody should look for a fault in the store.
+ * Wraps `driver` so that each operation runs {@link outside} of the request that calls it. Clients, subscriptions and timers that the
+ * driver creates on first use belong to the process. After `close()`, operations reject with `SHUTTING_DOWN`, including those in flight: a
+ * shutdown is not a fault of the store.
  */
 export function createProcessDriver(driver: LogDriver): ProcessDriver {
   let closed = false
@@ -60,7 +60,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
     },
   }
   if (hasLeases(driver)) methods.lease = (...args) => write(() => driver.lease(...args))
-  // Anything else that the driver has is its own.
+  // Other members are inherited from the driver.
   return Object.create(driver, Object.getOwnPropertyDescriptors(methods)) as ProcessDriver
 }
 

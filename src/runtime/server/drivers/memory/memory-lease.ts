@@ -1,18 +1,18 @@
 import { PRODUCER_LOST } from '../errors'
 import type { LeaseRequest, LogClosing, LogLease, LogOnLost } from '../types'
 
-/** The lease of a log in this process. Times are `performance.now()` times. */
+/** Lease of a log in this process. Times are `performance.now()` times. */
 export interface MemoryLease {
   token: string
   until: number
   leaseMs: number
   onLost: LogOnLost
   stopping: boolean
-  /** Until its holder has used it: the newest offset when it was taken. */
+  /** Newest offset when a tentative lease was taken; `undefined` once its holder has used it. */
   tentativeAt?: number
 }
 
-/** What a log says of itself, and has changed, where its lease is concerned. */
+/** Part of a log that lease requests read and change. */
 export interface LeasedLog {
   lease: MemoryLease | undefined
   readAt: number
@@ -21,7 +21,7 @@ export interface LeasedLog {
   readonly last: number
 }
 
-/** Does what is asked about the lease of a log. `changed`: subscribers must be told. */
+/** Handles a request for the lease of a log. `changed`: subscribers must be notified. */
 export function askLease(log: LeasedLog, request: LeaseRequest): { held: boolean, changed: boolean } {
   switch (request.type) {
     case 'acquire': return acquire(log, request)
@@ -38,7 +38,7 @@ export function holds(lease: MemoryLease | undefined, token: string): boolean {
   return lease?.token === token && performance.now() <= lease.until
 }
 
-/** How a log that nobody has ended counts as ended: failed, once its producer is lost. */
+/** Closing of a log that was not ended: failed, once its producer is lost. */
 export function lostClosing(lease: MemoryLease | undefined): LogClosing | null {
   return lease && performance.now() > lostAt(lease) ? { error: PRODUCER_LOST[lease.onLost] } : null
 }
@@ -75,7 +75,7 @@ function stop({ lease, closing }: LeasedLog): boolean {
   return true
 }
 
-/** Nobody holds it, and the log has not failed with whoever did. */
+/** Whether the lease can be taken: no producer holds it, and the log has not failed with a lost one. */
 function isFree(lease: MemoryLease | undefined): boolean {
   return !lease || (performance.now() > lease.until && lease.onLost === 'restart')
 }

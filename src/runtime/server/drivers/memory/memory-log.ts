@@ -6,45 +6,48 @@ import { describeLease, lostClosing } from './memory-lease'
 import { freeData, packData, sizeOf } from '../packed-data'
 import type { LogClosing, LogEntry, LogPageLimit, LogState, PackedAppend } from '../types'
 
-/** Removed entries wait at the front of the array until there are this many, and they are half of it: a `shift` each would cost O(n). */
+/**
+ * Number of removed entries at the front of the array from which it is compacted, once they are also half of it. A `shift` for each would
+ * cost O(n).
+ */
 const COMPACT_AT = 256
 
 export interface StoredEntry extends LogEntry {
   at: number
-  /** Of its data. */
+  /** Bytes of the data. */
   bytes: number
-  /** Someone outside the log may refer to it. */
+  /** Whether code outside the log may refer to the entry. */
   shared: boolean
   key?: string
 }
 
-/** One log of the memory driver: its messages, how it ended, and who may fill it. Times are `performance.now()` times. */
+/** One log of the memory driver: its messages, its closing and its lease. Times are `performance.now()` times. */
 export class MemoryLog {
-  /** How it was ended; see {@link closing}. */
+  /** Closing that `finish` set; see {@link closing}. */
   ended: LogClosing | null = null
   readonly retention: ChannelRetention
   touchedAt = 0
-  /** When somebody last said that the log is being read. */
+  /** When a request last reported a reader of the log. */
   readAt = performance.now()
   #lease?: MemoryLease
   #last = 0
-  /** `#entries[#head]` is the oldest one kept. */
+  /** Entries; the oldest one kept is `#entries[#head]`. */
   #entries: (StoredEntry | undefined)[] = []
   #head = 0
   readonly #keys = new Map<string, number>()
   #bytes = 0
 
-  /** The retention is what the log keeps until its first writer says otherwise: the previous log's, where a channel starts over. */
+  /** Takes the retention that applies until the first writer: the previous log's when a channel starts over. */
   constructor(readonly epoch: string, retention: SSERetention) {
     this.retention = retention instanceof ChannelRetention ? retention : new ChannelRetention(retention)
   }
 
-  /** The newest offset given out. */
+  /** Newest offset assigned. */
   get last(): number {
     return this.#last
   }
 
-  /** None where it has run out and its holder has never used it. */
+  /** The lease; `undefined` if a tentative one expired before its holder used it. */
   get lease(): MemoryLease | undefined {
     const lease = this.#lease
     return lease?.tentativeAt === this.#last && performance.now() > lease.until ? undefined : lease
@@ -54,17 +57,17 @@ export class MemoryLog {
     this.#lease = lease
   }
 
-  /** Messages kept. */
+  /** Number of messages kept. */
   get size(): number {
     return this.#entries.length - this.#head
   }
 
-  /** How it counts as ended now: as it was ended, or with a producer that is lost. */
+  /** Closing in effect: the one that was set, or that of a lost producer. */
   get closing(): LogClosing | null {
     return this.ended ?? lostClosing(this.lease)
   }
 
-  /** When it is forgotten, unless it is used again before. */
+  /** When the log is deleted, unless it is used again before. */
   get forgottenAt(): number {
     const { lease, closing, retention: { maxAgeMs } } = this
     return this.touchedAt + lifeMs({ last: this.#last, closing: closing !== null, maxAgeMs, leaseMs: lease?.leaseMs })
@@ -81,7 +84,10 @@ export class MemoryLog {
     }
   }
 
-  /** The offset of a message: of the one kept with the same key, or of a new entry, which is put into `added` too. */
+  /**
+   * Appends a message and returns its offset. If a message with the same key is kept, returns that one's offset. A new entry is also pushed
+   * to `added`.
+   */
   append({ event, data, key }: PackedAppend, added: StoredEntry[]): number {
     const known = key === undefined ? undefined : this.#keys.get(key)
     if (known !== undefined) return known
@@ -94,7 +100,7 @@ export class MemoryLog {
     return entry.offset
   }
 
-  /** The entries behind `after` that are kept, up to the limit. */
+  /** Kept entries after the offset `after`, up to the limit. */
   page(after: number, limit: LogPageLimit): LogEntry[] {
     const entries: LogEntry[] = []
     const skipped = Math.max(0, after - (this.#last - this.size))
@@ -108,14 +114,14 @@ export class MemoryLog {
     return entries
   }
 
-  /** Takes a writer's retention, and removes what it does not keep. */
+  /** Applies a writer's retention, and drops the messages that it does not keep. */
   retain(retention: LogRetention): void {
     this.retention.update(retention)
     this.trimByAge()
     this.#trimBySize()
   }
 
-  /** Keeps the newest message, however large it is. */
+  /** Drops the oldest messages beyond the limits. Keeps the newest message, however large it is. */
   #trimBySize(): void {
     const { maxMessages, maxBytes } = this.retention
     let count = Math.max(0, this.size - maxMessages)

@@ -9,23 +9,26 @@ import { unref } from '../../lib/tick'
 import type { LeaseRequest, LogNotice, PackedAppend } from '../types'
 import type { LeasingDriver } from '../capabilities'
 
-/** How often expired messages are removed from channels that nobody touches. */
+/** Interval at which expired messages are removed from unused channels, in milliseconds. */
 const SWEEP_MS = 10_000
-/** The most logs without a message: each costs 700 bytes, and a client makes one by requesting a name. Beyond, the oldest without a reader is forgotten. */
+/**
+ * Maximum number of logs without a message. Each costs 700 bytes, and a client creates one by requesting a name. Beyond it, the oldest one
+ * without a reader is deleted.
+ */
 const MAX_EMPTY = 100_000
-/** How many of those are examined when another is made, so that none costs more than the others. */
+/** How many of those are examined for each new one, so that every creation costs about the same. */
 const EXAMINE_EMPTY = 2
 
 /**
- * The memory driver: logs of this process only. They end with it, and a client that comes back to another
- * process is told so by a gap with reason `epoch`.
+ * Creates the memory driver: logs of this process only, which end with it. A client that reconnects to another process receives a gap with
+ * reason `epoch`.
  *
- * A log is forgotten when nobody subscribes to it and nothing has touched it for its life time (`life-times.ts`): a reader that
- * returns later than that finds a new epoch. A log without a message is also forgotten when `maxEmpty` newer ones exist.
+ * A log is deleted when it has no subscriber and was not used for its lifetime (`life-times.ts`): a reader that reconnects later finds a
+ * new epoch. A log without a message is also deleted when `maxEmpty` newer ones exist.
  */
 export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LeasingDriver {
   const logs = new Map<string, MemoryLog>()
-  /** Names of logs without a message, the oldest first, and perhaps of some that have a message by now. */
+  /** Names of logs without a message, oldest first. Some may have a message by now. */
   const empty = new Set<string>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
   let sweeper: ReturnType<typeof setInterval> | undefined
@@ -40,7 +43,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       logs.set(channel, log)
       empty.add(channel)
       forgetEmpty()
-      // Whoever still publishes while the process goes must not start it again.
+      // A publish during shutdown must not start the timer again.
       if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
     log.touchedAt = performance.now()
@@ -48,7 +51,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
     return log
   }
 
-  /** The log that a request about its lease is for. Only an `acquire` begins one. */
+  /** The log for a lease request. Only an `acquire` begins one. */
   function openForLease(channel: string, request: LeaseRequest): MemoryLog | undefined {
     if (request.type === 'acquire') {
       const { token, anew, epoch } = request
@@ -82,7 +85,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
     }
   }
 
-  /** Where no timer outlives its request, logs are swept when a new one begins. */
+  /** Sweeps when a new log begins, for platforms where no timer outlives its request. */
   function sweepNow(): void {
     if (sweptAt + SWEEP_MS > performance.now()) return
     sweptAt = performance.now()
