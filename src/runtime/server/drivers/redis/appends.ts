@@ -10,31 +10,42 @@ import type { RedisLink } from './connection/link'
 import { onceOrNever } from './once'
 import type { LogAppend, LogWriter } from '../types'
 
-/** The most messages in one script call: while it runs, Redis does nothing else. */
+/** Maximum number of messages in one script call: while it runs, Redis does nothing else. */
 const MAX_BATCH_MESSAGES = 500
-/** The most characters in one, unless one append is longer: 400 messages of 1 MiB in one call took longer than any of them may, and all failed. */
+/**
+ * Maximum number of characters in one script call, unless a single append is longer. A call of 400 messages of 1 MiB took longer than its
+ * appends had, and all of them failed.
+ */
 const MAX_BATCH_LENGTH = 1_048_576
-/** The most messages that may wait for Redis in this process; beyond, publishing is refused at once. */
+/** Maximum number of messages that may wait for Redis in this process. Beyond it, publishing is refused at once. */
 const MAX_QUEUED_MESSAGES = 10_000
-/** The most characters of them: about what a fast network carries within the time that an append has. */
+/** Maximum number of characters that may wait: about as much as a fast network carries within the time of an append. */
 const MAX_QUEUED_LENGTH = 134_217_728
-/** Appends whose time is up later by more than this share of `timeoutMs` go separately: one that has waited long must not make a fresh one fail. */
+/**
+ * Largest difference between the deadlines of appends in one batch, as a share of `timeoutMs`. An append that has waited long must not make
+ * a new one fail.
+ */
 const SAME_BATCH_FACTOR = 0.25
-/** Redis remembers a process's last append for this many times `timeoutMs`: it asks within that time, unless it was suspended. */
+/**
+ * How long Redis remembers a process's last append, as a multiple of `timeoutMs`. The process repeats it within that time, unless it was
+ * suspended.
+ */
 const REMEMBER_FACTOR = 10
-/** How long Redis remembers the last append of a writer with an id of its own, which may ask for longer. */
+/** How long Redis remembers the last append of a writer with an ID of its own, in milliseconds. Such a writer may retry for longer. */
 const REMEMBER_WRITER_MS = 120_000
-/** How many channels' last answers are remembered; the one published to longest ago is forgotten first. */
+/** Number of channels whose last answers are remembered. The channel with the oldest publish is evicted first. */
 const MAX_ANSWERED_CHANNELS = 10_000
-/** Subscribers are only woken for larger appends, and read the log. In characters. */
+/**
+ * Maximum length of a notice that carries its messages, in characters. For longer appends it only wakes subscribers, which read the log.
+ */
 const MAX_NOTICE_LENGTH = 16_384
 
 interface Append {
   entries: LogAppend[]
-  /** Of their data. */
+  /** Characters of their data. */
   length: number
   retention: LogRetention
-  /** A writer with an id of its own: its appends go alone. */
+  /** Writer with an ID of its own. Its appends are not batched. */
   writer?: LogWriter
   until: number
   resolve(result: AppendResult): void
@@ -46,7 +57,7 @@ export interface AppendResult {
   offsets: number[]
 }
 
-/** The newest message of a channel as this process was told of it. */
+/** Newest message of a channel in Redis's last answer to this process. */
 export interface Answered {
   epoch: string
   offset: number
@@ -60,18 +71,18 @@ export interface RedisAppendsInit {
   clock: ServerClock
   timeoutMs: number
   keysOf(channel: string, writer: string): ChannelKeys
-  /** The epoch of a log that begins with an attempt: another for each. */
+  /** Returns the epoch of a log that begins with an attempt; a different one for each attempt. */
   candidate(): string
   /** Called when Redis has the messages, but refuses to notify subscribers. */
   onRefused(reason: string): void
 }
 
 /**
- * What this process publishes: appends to a channel in one tick are one call, one call of a channel is under way at a
- * time, and each happens once or not at all.
+ * Appends of this process. Those to one channel in one tick are one call, a channel has one call in flight at a time, and each append
+ * happens once or not at all.
  */
 export class RedisAppends {
-  /** For each channel that this process has published to: what Redis must not fall behind. */
+  /** Last answer for each channel that this process has published to. A log that ends before it was rolled back. */
   readonly answered = new BoundedMap<string, Answered>({ limit: MAX_ANSWERED_CHANNELS })
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
@@ -99,7 +110,7 @@ export class RedisAppends {
     })
   }
 
-  /** Batches of a channel go one after the other: what is appended while one is under way is the next. */
+  /** Sends the batches of a channel one after the other. Appends that arrive while one is in flight form the next. */
   async #drain(channel: string, queue: Append[]): Promise<void> {
     while (queue.length) {
       const batch = this.#take(queue)
@@ -119,7 +130,7 @@ export class RedisAppends {
     this.#queues.delete(channel)
   }
 
-  /** The next batch: adjacent appends without a writer of their own, with the same retention, and with about as much time left. */
+  /** Takes the next batch: adjacent appends without a writer of their own, with equal retention and similar deadlines. */
   #take(queue: Append[]): Append[] {
     const { retention, until, writer } = queue[0]!
     if (writer) return queue.splice(0, 1)
@@ -136,8 +147,7 @@ export class RedisAppends {
   }
 
   /**
-   * Appends once, and only once: when the answer is lost, the append is sent again under the same number, and Redis says what
-   * became of it.
+   * Appends exactly once or fails. If the answer is lost, the append is sent again under the same number, and Redis returns its outcome.
    */
   async #appendOnce(channel: string, batch: Append[]): Promise<AppendResult> {
     const { link, clock, timeoutMs, keysOf, candidate } = this.init
@@ -168,7 +178,7 @@ export class RedisAppends {
   }
 }
 
-/** Whether subscribers get the messages with the notice; JSON as this package writes it has no line breaks. */
+/** Whether the notice can carry the messages. JSON as this package writes it has no line breaks. */
 function fitsNotice(entries: LogAppend[]): boolean {
   let length = 0
   return entries.every(({ data, event = '' }) => (length += data.length + event.length) <= MAX_NOTICE_LENGTH && !data.includes('\n'))

@@ -11,7 +11,7 @@ import { LEASE } from './scripts/lease'
 import { READ } from './scripts/read'
 import { REMOVE } from './scripts/remove'
 
-/** A script as a command of a client, which sends its text only when Redis does not know it. */
+/** Script as a command of a client, which sends the script's text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
 type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'sseRead' | 'sseRemove'
 type Scripted = RedisClient & Record<ScriptName, Script>
@@ -24,14 +24,14 @@ const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
   sseRemove: { lua: REMOVE, numberOfKeys: 3 },
 }
 
-/** What Redis knows a channel by. All in one slot: the channel's name is the hash tag of each. */
+/** Redis keys of a channel. All are in one slot: the channel's name is the hash tag of each. */
 export interface ChannelKeys {
   log: string
   meta: string
   keys: string
-  /** Of this writer's last append. */
+  /** Answer to this writer's last append. */
   writer: string
-  /** Where notices are published. */
+  /** Pub/sub channel of the notices. */
   live: string
 }
 
@@ -40,7 +40,7 @@ export function channelKeys(prefix: string, channel: string, writer: string): Ch
   return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, live: `${tagged}:live` }
 }
 
-/** A retention as the scripts take it: its fields, and which of them the writer names. */
+/** Script arguments of a retention: its fields, and which of them the writer names. */
 export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRetention): [number, number, number, string] {
   return [maxMessages, maxAgeMs, maxBytes, RETENTION_FIELDS.map(field => named?.[field] === undefined ? '0' : '1').join('')]
 }
@@ -49,17 +49,19 @@ export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRet
 export function runScript(link: RedisLink, until: number, name: ScriptName, { log, meta, keys, writer, live }: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
   return link.run(until, client => withScripts(client)[name](
     ...[log, meta, keys, writer].slice(0, SCRIPTS[name].numberOfKeys),
-    // In a cluster, a script too must publish to the shard of the channel's slot.
+    // In a cluster, scripts too must publish to the shard of the channel's slot.
     live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
     ...args,
   ))
 }
 
 /**
- * Tries until it works, is refused, or the time is up: connections are cut, nodes change places, answers get lost. What
- * is tried must be safe to do twice. Rejects with what went wrong last, or with the last "not now" of Redis: a replica says that it is one,
- * and is left then, so that the last attempt only finds no connection. With `clock`, it also tries again when a deadline was missed because
- * the server's clock was not known well.
+ * Repeats `attempt` until it succeeds, is refused, or the time is up: connections break, nodes change roles, and answers get lost.
+ * `attempt` must be safe to repeat.
+ *
+ * Rejects with the last error. If that is no reply of Redis, rejects with the last transient reply, if there was one: a replica answers
+ * that it is one and is disconnected, so that the last attempt only finds no connection. With `clock`, it also retries when a deadline was
+ * missed because the server's clock was not known well.
  */
 export async function retrying<T>(until: number, attempt: () => Promise<T>, clock?: ServerClock): Promise<T> {
   let said: unknown
@@ -69,7 +71,7 @@ export async function retrying<T>(until: number, attempt: () => Promise<T>, cloc
     }
     catch (error) {
       if (isTransient(error)) said = error
-      // An SSEError means that nothing was sent, and that trying is no use.
+      // An SSEError means that nothing was sent, and that a retry cannot help.
       const passing = clock?.learn(error) || isTransient(error) || !(error instanceof SSEError || isReply(error))
       if (!passing || performance.now() >= until) throw isReply(error) ? error : said ?? error
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
@@ -77,18 +79,18 @@ export async function retrying<T>(until: number, attempt: () => Promise<T>, cloc
   }
 }
 
-/** The server's clock, for the deadlines that scripts are given. */
+/** Clock of the server, for the deadlines of scripts. */
 export class ServerClock {
   #aheadMs?: number
   #asked?: Promise<void>
 
   constructor(private readonly link: RedisLink) {}
 
-  /** `until` in `performance.now()` time, as the server has it. Asks for the time once, if it was never told. */
+  /** Converts `until` from `performance.now()` time to the server's time. Requests the server's time once, if it is not known yet. */
   async at(until: number): Promise<number> {
-    // One question for all, so that those who ask together go on in the order in which they came.
+    // One request for all callers, so that concurrent callers continue in their order.
     if (this.#aheadMs === undefined) await (this.#asked ??= this.#ask(until))
-    // Scripts count in whole milliseconds: a question asked at `until` must come after the deadline.
+    // Scripts count in whole milliseconds: a script that runs at `until` must find the deadline passed.
     return Math.floor(until + this.#aheadMs!) - 1
   }
 
@@ -106,7 +108,7 @@ export class ServerClock {
     this.#aheadMs = now - performance.now()
   }
 
-  /** Takes the time from an error that says that a deadline was over. `false` for every other error. */
+  /** Reads the server's time from an `EXPIRED` error. Returns `false` for every other error. */
   learn(error: unknown): boolean {
     if (!isReply(error, 'EXPIRED')) return false
     this.set(Number(/EXPIRED (\d+)/.exec(error.message)?.[1]))

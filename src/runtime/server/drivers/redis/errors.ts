@@ -1,14 +1,15 @@
 import { SSEError } from '../../../shared/errors'
 
-/** What every method of the driver rejects with when Redis cannot do it now. */
+/** Error of every method of the driver when Redis cannot serve it now. */
 export function unavailable(cause: unknown): SSEError {
   if (cause instanceof SSEError) return cause
   return new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached at the moment.', { statusCode: 503, cause: withoutArguments(cause) })
 }
 
 /**
- * The same error, fit for a log. ioredis hangs the command on it, with all arguments: the password of an `AUTH` that was refused, the
- * text of a script, messages that were published. Its name is enough. That of a cluster holds the error of its last node.
+ * Removes the arguments of the command from an error of ioredis, so that it can be logged. They contain the password of a refused `AUTH`,
+ * the text of a script, or published messages. The command's name stays. An error of a cluster contains the error of its last node, which
+ * is treated alike.
  */
 export function withoutArguments(error: unknown): unknown {
   if (!(error instanceof Error)) return error
@@ -18,26 +19,26 @@ export function withoutArguments(error: unknown): unknown {
   return error
 }
 
-/** The same error with the reason behind it, unless it names one. */
+/** Sets the `cause` of an error, unless it has one. */
 export function withCause(error: unknown, cause: unknown): unknown {
   if (error instanceof Error && error.cause === undefined && cause !== undefined && cause !== error) error.cause = withoutArguments(cause)
   return error
 }
 
-/** An answer of Redis that is an error, with one of `codes`, if any are given. */
+/** Whether `error` is an error reply of Redis, with one of `codes` if any are given. */
 export function isReply(error: unknown, ...codes: string[]): error is Error {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return false
   const [code] = error.message.replace(/^ERR /, '').split(' ')
   return codes.length === 0 || codes.includes(code!)
 }
 
-/** Errors of our own scripts: an ordinary answer. */
+/** Errors of this package's own scripts: ordinary answers. */
 const OWN = ['CHANNEL_ENDED', 'EXPIRED', 'LEASE_LOST']
 
-/** Replies that say "not now": while it loads, during a failover, or while a slot moves. Nothing has been done. */
+/** Error replies that mean "not now": Redis is loading, a failover is in progress, or a slot is moving. The command was not run. */
 const TRANSIENT = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK', 'UNBLOCKED', 'BUSY']
 
-/** An error of our own scripts, and so an answer to what they were asked. */
+/** Whether `error` is one of the scripts' own errors, and so an answer to the request. */
 export function isOwnReply(error: unknown): boolean {
   return isReply(error, ...OWN)
 }
@@ -46,7 +47,7 @@ export function isTransient(error: unknown): boolean {
   return isReply(error, ...TRANSIENT)
 }
 
-/** A reply that will be the same the next time: no memory, no permission, another type of key. */
+/** Whether an error reply will be the same the next time: out of memory, no permission, wrong type of key. */
 export function isRefusal(error: unknown): boolean {
   return isReply(error) && !isReply(error, ...OWN, ...TRANSIENT)
 }

@@ -2,7 +2,7 @@ import { flag, fromEnvironment, milliseconds, overlay, secretText, text } from '
 import type { Rules } from '../../../shared/rules'
 import type { RedisConnectOptions } from './connection/connect'
 
-/** `sse.redis`, complete: where Redis is, and how it is used. */
+/** Complete options of `sse.redis`: the address of Redis, and how it is used. */
 export interface ResolvedRedisOptions extends Required<RedisConnectOptions> {
   keyPrefix: string
   timeoutMs: number
@@ -20,11 +20,12 @@ export const REDIS_RULES: Rules<ResolvedRedisOptions> = {
 }
 
 /**
- * The module's options with the environment laid over them. Throws `INVALID_OPTION` when the server starts: without this, a time that is
- * none would end the process with its first connection.
+ * Resolves the module's options, overlaid with the environment. Throws `INVALID_OPTION` when the server starts: otherwise an invalid
+ * duration would end the process with its first connection.
  */
 export function resolveRedisOptions(options: object = {}): ResolvedRedisOptions {
-  // Other names are another version's, or the application's own; the server has warned of variables that are no option.
+  // Ignores other names: another version's, or the application's own. The server has already warned of environment variables that are no
+  // option.
   const known = Object.entries(options).filter(([name]) => Object.hasOwn(REDIS_RULES, name))
   return overlay(fromEnvironment(Object.fromEntries(known), REDIS_RULES), DEFAULT_REDIS_OPTIONS, REDIS_RULES, 'sse.redis')
 }

@@ -4,40 +4,40 @@ import type { RedisLink } from './connection/link'
 import type { LogEntry, LogPage, LogPageLimit, LogSeen, LogState } from '../types'
 
 /**
- * What the script gives of a page at first. Making values of Lua out of entries is by far the most that a read costs Redis (2.8 µs
- * an entry, against 0.6 of a bare `XRANGE`), so that it gives what most reads ask for: the state, and what is new.
+ * Bytes of a page that the script returns. Making Lua values out of entries is by far the largest cost of a read in Redis: 2.8 µs an entry,
+ * against 0.6 with a bare `XRANGE`. So the script returns the part that most reads need: the state, and the new messages.
  */
 const SCRIPT_BYTES = 4_096
-/** `XRANGE` counts entries and not bytes: no answer may be more than so many times the page, were all entries as large as the largest. */
+/** Largest answer of an `XRANGE`, in pages, if all entries were as large as the largest. `XRANGE` counts entries and not bytes. */
 const RANGE_FACTOR = 2
 const MAX_RANGE_ENTRIES = 1_000
-/** Where the largest entry is so many times larger than most, the script goes on, which counts bytes. */
+/** Ratio of the largest entry to the mean from which the script, which counts bytes, reads the rest of the page. */
 const MIXED_FACTOR = 4
 
 interface Reading {
   link: RedisLink
   until: number
   keys: ChannelKeys
-  /** The epoch of a log that begins with this read. */
+  /** Epoch of a log that begins with this read. */
   candidate: string
   maxAgeMs: number
 }
 
-/** An entry as Redis keeps it: one message, or several. */
+/** Entry of the stream: one message, or several. */
 interface RedisEntry {
   id: string
-  /** `d`, or the number of its messages. */
+  /** `d`, or the number of messages in the entry. */
   field: string
   event: string
   data: string
 }
 
-/** A page of a log: by the script, and where that would be much, the rest by `XRANGE`. */
+/** Reads a page of a log: the first part by the script, and the rest, if it is long, by `XRANGE`. */
 export async function readRedisLog(reading: Reading, after: number, limit: LogPageLimit, seen?: LogSeen): Promise<LogPage> {
   const { state, largest, entries } = await script(reading, after, { ...limit, bytes: Math.min(limit.bytes, SCRIPT_BYTES) }, seen)
   const page = new Page(Math.max(after + 1, state.first), limit)
   for (const entry of entries) page.add(entry)
-  // An answer without entries is one of a log that has none: it was evicted.
+  // An answer without entries means that the log was evicted.
   while (entries.length && !page.full && page.next <= state.last) {
     const more = await rest(reading, page, Math.floor(RANGE_FACTOR * limit.bytes / largest), state.epoch)
     if (!more || !page.continues(more[0])) break
@@ -46,12 +46,12 @@ export async function readRedisLog(reading: Reading, after: number, limit: LogPa
   return { ...upTo(page.entries.at(-1), state), entries: page.entries }
 }
 
-/** The state as of the newest message that was read, which may have come after the state was: a log that goes on has no ending. */
+/** Updates the state to the newest message read, which may be newer than the state: a log that has grown since has no closing. */
 function upTo(newest: LogEntry | undefined, state: LogState): LogState {
   return newest && newest.offset > state.last ? { ...state, last: newest.offset, mark: newest.mark, closing: null } : state
 }
 
-/** What follows on a page, or part of it. `undefined` when it may be of another epoch. */
+/** Reads the rest of a page, or a part of it. `undefined` when it may be of another epoch. */
 async function rest(reading: Reading, page: Page, most: number, epoch: string): Promise<RedisEntry[] | undefined> {
   const wanted = Math.min(MAX_RANGE_ENTRIES, page.messagesLeft, Math.ceil(page.bytesLeft / page.meanBytes))
   if (MIXED_FACTOR * most >= wanted) return range(reading, page.next, Math.max(1, Math.min(wanted, most)), epoch)
@@ -71,7 +71,7 @@ async function script({ link, until, keys, candidate, maxAgeMs }: Reading, after
   return { state: stateOf([epoch!, first!, last!, mark!, closing!, lease!]), largest: Math.max(1, Number(largest)), entries }
 }
 
-/** Entries from this offset on. That they are of the same epoch is looked at behind them. */
+/** Reads entries from an offset on. Their epoch is checked after they were read. */
 async function range({ link, until, keys: { log, meta } }: Reading, from: number, count: number, epoch: string): Promise<RedisEntry[] | undefined> {
   const answers = await link.run(until, client => client.pipeline().xrange(log, String(from), '+', 'COUNT', count).hget(meta, 'epoch').exec())
   const [[failed, entries], [alsoFailed, now]] = answers as [[Error | null, [string, string[]][]], [Error | null, string | null]]
@@ -85,7 +85,7 @@ function eventOf(fields: string[]): string {
   return ''
 }
 
-/** What is cut out of entries: the messages from an offset on, up to the limit. */
+/** Page cut out of entries: the messages from an offset on, up to the limit. */
 class Page {
   readonly entries: LogEntry[] = []
   bytesLeft: number
@@ -102,12 +102,12 @@ class Page {
     return this.messagesLeft <= 0 || this.bytesLeft <= 0
   }
 
-  /** Of the entries so far. */
+  /** Mean bytes of the entries so far. */
   get meanBytes(): number {
     return this.#bytes / this.#count
   }
 
-  /** Whether nothing is missing before this entry: what was kept when the state was read may be trimmed by now. */
+  /** Whether nothing is missing before this entry. Messages that were kept when the state was read may have been trimmed since. */
   continues(entry: RedisEntry | undefined): boolean {
     return entry !== undefined && beginOf(entry) <= this.next
   }
@@ -136,7 +136,7 @@ function beginOf({ id, field }: RedisEntry): number {
   return Number.parseInt(id) - (field === 'd' ? 0 : Number(field) - 1)
 }
 
-/** As the scripts give it. */
+/** Parses the state of a log from an answer of the scripts. */
 export function stateOf([epoch, first, last, mark, closing, lease]: string[]): LogState {
   const state: LogState = { epoch: epoch!, first: Number(first), last: Number(last), mark, closing: closing ? JSON.parse(closing) : null }
   if (!lease) return state

@@ -14,29 +14,30 @@ import { DEFAULT_REDIS_OPTIONS } from './options'
 import { readRedisLog, stateOf } from './read'
 import type { LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from '../types'
 
-/** Pub/sub delivers at most once, so readers look at the log now and then. */
+/** Interval at which readers read the log without a notice, in milliseconds: pub/sub delivers at most once. */
 const RECHECK_MS = 5_000
 /**
- * And more and more rarely while nothing changes: the subscriber's connection is probed all the time, and readers are told when it was
- * away. What is read must be looked at once in six minutes, or it expires.
+ * Longest such interval while nothing changes, in milliseconds. Long intervals are safe: the subscriber's connection is probed all the
+ * time, and readers are notified after it was down. They must stay below half of the shortest lifetime of a log (10 minutes, see
+ * `life-times.ts`), or a log that is only read expires.
  */
 const RECHECK_MAX_MS = 300_000
-/** Every field that one of the kinds of `LeaseRequest` has. */
+/** Fields of all kinds of `LeaseRequest`. */
 interface LeaseFields { type: string, epoch?: string, token?: string, leaseMs?: number, onLost?: string, anew?: boolean, reading?: boolean, tentative?: boolean }
 
 export interface RedisDriverOptions {
-  /** Prefix of every key and channel. Default `sse:`. Without braces, which mark the part that a cluster hashes. */
+  /** Prefix of every key and channel. Default `sse:`. Braces are refused: they mark the part that a cluster hashes. */
   keyPrefix?: string
-  /** How long an operation may take until it rejects with `DRIVER_UNAVAILABLE`, in milliseconds. Default 2000. */
+  /** Time until an operation rejects with `DRIVER_UNAVAILABLE`, in milliseconds. Default 2000. */
   timeoutMs?: number
   createClient: CreateRedisClient
-  /** Told once when Redis goes away, and once when it is back. Default: the console. */
+  /** Called once when Redis becomes unreachable, and once when it is back. Default: logs to the console. */
   report?: (message: string, cause?: unknown) => void
 }
 
 /**
- * The redis driver: a channel is a stream and two small hashes, in one slot. Every append, with its offsets, its trim, its
- * expiry and its notice, is one script; appends to a channel in one tick are one call.
+ * Creates the Redis driver. A channel is a stream and two small hashes, in one slot. Every append, with its offsets, trim, expiry and
+ * notice, is one script; appends to a channel in one tick are one call.
  */
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LeasingDriver {
   const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
@@ -49,7 +50,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   const gate = new ReadGate()
   let checks = 0
 
-  /** Runs a script that writes in time or not at all. Resolves with its answer behind the server's time. */
+  /** Runs a script that writes before its deadline or not at all. Resolves with its answer, without the server's time that precedes it. */
   async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
     const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
@@ -69,15 +70,15 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   }
 
   /**
-   * Redis was away, and may have come back without the last of what it had acknowledged. Every channel that this process has
-   * published to is checked, if possible before anybody else publishes: one that has gone back begins a new epoch.
+   * Checks every channel that this process has published to, after Redis was unreachable. Redis may have lost its last acknowledged writes;
+   * a channel that was rolled back begins a new epoch. The check should come before another process publishes.
    */
   async function checkAnswered(): Promise<void> {
     const run = ++checks
-    // Those with readers are read, and so checked, by the hub.
+    // The hub reads, and so checks, the channels that have readers.
     const all = [...appends.answered].filter(([channel]) => !link.isSubscribed(keysOf(channel).live))
     const checked = all.map(([channel, { epoch, offset, mark }]) => gate.run('unread', () => run === checks ? read(channel, offset, STATE_ONLY, { epoch, mark }) : undefined))
-    // Away again: then this runs again when it is back. And each append says what it follows.
+    // If Redis is unreachable again, this runs again when it is back. Besides, each append carries the position that it follows.
     await Promise.allSettled(checked)
   }
 
@@ -118,9 +119,9 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
 }
 
 /**
- * Epochs for logs that begin with a read or an append. Another for each attempt: no two logs, nor two lives of one, may share an epoch,
- * and an attempt whose answer was lost may have used its own. Counted up, as a random one costs more than all the rest of an append, and
- * 70 µs of a read when none was drawn for a while.
+ * Generates epochs for logs that begin with a read or an append. Each attempt gets another: no two logs, nor two lives of one, may share an
+ * epoch, and an attempt whose answer was lost may have used its own. Epochs are counted up, since a random one costs more than the rest of
+ * an append, and 70 µs of a read when none was drawn for a while.
  */
 function countedEpochs(): () => string {
   const first = createEpoch()
@@ -128,7 +129,7 @@ function countedEpochs(): () => string {
   return () => first + (++count).toString(36)
 }
 
-/** Parses what the script APPEND publishes. A notice without messages says only that there is something to read. */
+/** Parses a notice of the script APPEND. A notice without messages only means that there is something to read. */
 function parseNotice(notice: string | undefined): LogNotice {
   const [head, ...lines] = notice?.split('\n') ?? ['']
   if (lines.length === 0) return { type: 'changed' }

@@ -1,2 +1,2 @@
-/** For applications that asked for Redis when they were built: the bundler sees the import and includes the package. */
+/** Loads ioredis in builds that enable Redis: the bundler sees the import and includes the package. */
 export const loadIoredis = (): Promise<typeof import('ioredis')> => import('ioredis')

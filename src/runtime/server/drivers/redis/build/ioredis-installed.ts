@@ -1,12 +1,15 @@
-// A name that no bundler can read: applications that do not ask for Redis must not get it.
+// Hides the name from bundlers: builds that do not enable Redis must not include the package.
 const name = ['io', 'redis'].join('')
 
 type Ioredis = typeof import('ioredis')
 
-/** For applications that did not ask for Redis when they were built: should a url come at run time, the package is looked up where the server runs. */
+/** Loads ioredis in builds that do not enable Redis: if a URL is set at run time, the package is resolved where the server runs. */
 export const loadIoredis = (): Promise<Ioredis> => import(/* @vite-ignore */ name).catch(requireIoredis)
 
-/** Above a `deno.json`, as Nitro writes one into what it builds, Deno imports nothing from an application's `node_modules`, but does require it. */
+/**
+ * Requires ioredis. Next to a `deno.json`, which Nitro writes into its output, Deno imports nothing from an application's `node_modules`,
+ * but can require it.
+ */
 function requireIoredis(error: unknown): Ioredis {
   const module = globalThis.process?.getBuiltinModule?.('node:module')
   if (!module) throw error

@@ -3,7 +3,10 @@ import type { redisConnector as connector } from '../connection/connect'
 import type { resolveRedisOptions as resolve } from '../options'
 import type { createRedisDriver as create } from '../redis'
 
-/** `#sse/redis` in builds for Cloudflare Workers: nothing of Redis is in them. The build refuses the option; these throw when the environment asks for Redis. */
+/**
+ * `#sse/redis` in builds for Cloudflare Workers, which contain no Redis code. The build refuses the option; these functions throw when the
+ * environment selects Redis.
+ */
 export const DEFAULT_REDIS_URL = ''
 export const createRedisDriver: typeof create = leftOut
 export const redisConnector: typeof connector = leftOut

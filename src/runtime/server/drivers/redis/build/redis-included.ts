@@ -1,4 +1,4 @@
-/** `#sse/redis` where ioredis can hold its connections. */
+/** `#sse/redis` on platforms where ioredis can hold its connections. */
 export { createRedisDriver } from '../redis'
 export { DEFAULT_REDIS_URL, redisConnector } from '../connection/connect'
 export { resolveRedisOptions } from '../options'

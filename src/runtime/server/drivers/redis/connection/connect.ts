@@ -4,27 +4,27 @@ import type { RedisClient } from './client'
 import { reconnectDelayMs } from './client'
 import { parseRedisUrls } from './url'
 
-/** Used where no url is given. */
+/** URL used when none is given. */
 export const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
 
-/** Where Redis is. As module options under `sse.redis`, and `NUXT_SSE_REDIS_URL` and so on at run time. */
+/** Address of Redis: module options under `sse.redis`, and `NUXT_SSE_REDIS_URL` and so on at run time. */
 export interface RedisConnectOptions {
   /**
-   * One url, or more, separated by commas: nodes of a cluster, or Sentinels. User, password and database are the first one's. The
+   * One URL, or more, separated by commas: nodes of a cluster, or Sentinels. User, password and database are those of the first. The
    * database is the path or `?db=`, and `?family=` the IP version (4, 6, or 0 for both); other parameters are refused.
    */
   url?: string
-  /** The urls are nodes of a Redis Cluster. */
+  /** Whether the URLs are nodes of a Redis Cluster. */
   cluster?: boolean
-  /** The urls are Sentinels, and this is the name by which they know the primary. */
+  /** Name by which the Sentinels know the primary. If it is set, the URLs are Sentinels. */
   sentinel?: string
-  /** For the Sentinels themselves, where they ask for one. */
+  /** Password of the Sentinels themselves, if they require one. */
   sentinelPassword?: string
 }
 
 /**
- * Reads where Redis is, and returns a function that makes a client for it; `settings` are those of every connection.
- * Throws `INVALID_OPTION`.
+ * Parses the address of Redis, and returns a function that creates a client for it. `settings` are those of every connection. Throws
+ * `INVALID_OPTION`.
  */
 export function redisConnector({ url, cluster, sentinel, sentinelPassword }: RedisConnectOptions): (ioredis: typeof import('ioredis'), settings: RedisOptions) => RedisClient {
   if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty where `redis.cluster` is set', sentinel)
@@ -45,20 +45,20 @@ export function redisConnector({ url, cluster, sentinel, sentinelPassword }: Red
       sentinelTLS: tls,
       enableTLSForSentinelMode: tls !== undefined,
       sentinelRetryStrategy: reconnectDelayMs,
-      // The Sentinels say when another node is the primary, also while the old one seems to be alive.
+      // The Sentinels report when another node is the primary, even while the old one seems to be alive.
       failoverDetector: true,
     }))
   }
 }
 
-/** `node error` is what a `Cluster` emits for some of the connections to its nodes. */
+/** Forwards errors of a connection to the client as `node error`, which a `Cluster` emits for some of the connections to its nodes. */
 function tellingErrors(of: RedisClient): (made: Redis) => Redis {
   return made => made.on('error', error => of.emit('node error', error))
 }
 
 /**
- * Emits `node error` for the connections on which ioredis asks Sentinels, too. It keeps their errors to itself, and a certificate that was
- * refused is then no more than "Connection is closed".
+ * Emits `node error` also for the connections over which ioredis queries Sentinels. ioredis hides their errors, so that a refused
+ * certificate would be no more than "Connection is closed".
  */
 function tellingSentinelErrors(client: Redis): Redis {
   const { connector } = client as unknown as { connector?: { connectToSentinel?(...args: unknown[]): Redis } }
@@ -67,7 +67,7 @@ function tellingSentinelErrors(client: Redis): Redis {
   return client
 }
 
-/** The same for those on which it asks nodes for the slots: duplicates of the nodes' own. */
+/** Emits `node error` also for the connections over which ioredis queries nodes for the slots: duplicates of the nodes' own. */
 function tellingNodeErrors(cluster: Cluster): Cluster {
   return cluster.on('+node', (node: Redis) => {
     const duplicate = node.duplicate.bind(node)
@@ -75,14 +75,14 @@ function tellingNodeErrors(cluster: Cluster): Cluster {
   })
 }
 
-/** Connecting to nodes when they are first needed, and finding others when they are gone, is left to ioredis. */
+/** Options of a cluster. ioredis connects to nodes when they are first needed, and finds others when they are gone. */
 function clusterOptions({ lazyConnect, retryStrategy: _, enableOfflineQueue: __, maxRetriesPerRequest: ___, db: ____, ...redisOptions }: RedisOptions): ClusterOptions {
   return {
     lazyConnect,
     redisOptions,
     clusterRetryStrategy: reconnectDelayMs,
     slotsRefreshTimeout: redisOptions.connectTimeout,
-    // Certificates are for host names, which ioredis would replace by their addresses before it connects.
+    // Certificates are for host names. By default, ioredis replaces these by addresses before it connects.
     ...redisOptions.tls && { dnsLookup: (host, callback) => callback(null, host) },
   }
 }

@@ -7,34 +7,39 @@ import { RedisShards } from './shards'
 import { RedisSubscriber } from './subscriber'
 import { within } from '../../../lib/within'
 
-/** A cluster has recovered when none of its nodes has failed for so long. */
+/** Time without a failed node after which a cluster has recovered, in milliseconds. */
 const CLUSTER_QUIET_MS = 5_000
-/** What ioredis says of a connection whose own error it has told before. */
+/** Message of ioredis for a connection whose own error it has reported before. */
 const CONNECTION_CLOSED = 'Connection is closed.'
 
 export interface RedisLinkOptions {
   timeoutMs: number
   createClient: CreateRedisClient
-  /** Told once when Redis goes away, and once when it is back. */
+  /** Called once when Redis becomes unreachable, and once when it is back. */
   report(message: string, cause?: unknown): void
-  /** Redis, or a part of it, may be another one than before: what was written last may be gone. */
+  /** Called when Redis, or a part of it, may be another instance than before: the last writes may be lost. */
   onReturn(): void
 }
 
 /**
- * What connects a process with Redis: one connection for commands and one for subscriptions, or in a cluster as many to
- * each primary that it needs.
+ * Connections of a process to Redis: one for commands and one for subscriptions. In a cluster, one of each kind to every primary in use.
  */
 export interface RedisLink {
   /** Runs a command. Rejects with `DRIVER_UNAVAILABLE` when Redis cannot be reached by `until`, in `performance.now()` time. */
   run<T>(until: number, command: (client: RedisClient) => Promise<T>): Promise<T>
-  /** Resolves when Redis has acknowledged. `onMessage` gets every message; `undefined` when some may have been missed. */
+  /**
+   * Subscribes to a channel. Resolves when Redis has acknowledged. `onMessage` receives every message, and `undefined` when some may have
+   * been missed.
+   */
   subscribe(channel: string, onMessage: (message: string | undefined) => void): Promise<() => void>
-  /** Whether anybody in this process is subscribed, so that it is told when messages may have been missed. */
+  /** Whether this process is subscribed to the channel, so that it is notified when messages may have been missed. */
   isSubscribed(channel: string): boolean
-  /** Says once what Redis will not do. */
+  /** Reports a refusal of Redis, not more than once a minute. */
   refused(cause: unknown): void
-  /** The same of what was tried until the time was up, if it was Redis that said "not now": a replica, or a node of a cluster, does so for ever. */
+  /**
+   * Reports the error of an operation that was retried until its deadline, if Redis answered "not now": a replica, or a node of a cluster,
+   * may do so forever.
+   */
   gaveUp(error: unknown): void
   close(): Promise<void>
 }
@@ -50,7 +55,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
   let subscribers: Promise<RedisSubscriber | RedisShards> | undefined
   let clustered = false
   let closed = false
-  // Connections that end because we close them are no outage.
+  // Connections that `close` ends are no outage.
   const outage = new RedisOutage((message, cause) => void (closed || report(message, cause)), () => clustered ? CLUSTER_QUIET_MS : 0)
 
   async function make(role: RedisRole): Promise<RedisClient> {
@@ -58,7 +63,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
       return await createClient(redisSettings(timeoutMs, role), role)
     }
     catch (error) {
-      // A package that is missing, say. Whoever asks is only told that Redis cannot be reached: it may be a stranger.
+      // For example, the package is missing. The details are only reported: the caller's error may reach an unauthorized client.
       outage.failed(error)
       throw new Error('No client could be made.', { cause: error })
     }
@@ -66,7 +71,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
 
   async function connect(role: RedisRole): Promise<RedisClient> {
     const client = await make(role)
-    // Why one node, or Sentinel, could not be reached matters when none of them can.
+    // The error of one node or Sentinel matters when none of them can be reached.
     let nodeError: unknown
     client.on('node error', (error: Error) => {
       if (error.message !== CONNECTION_CLOSED) nodeError = error
@@ -77,7 +82,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     return client
   }
 
-  /** A failed first attempt is not remembered: a package that is missing now may be installed later. */
+  /** Resolves with the client for commands. A failed first attempt is not remembered: a missing package may be installed later. */
   function commandClient(): Promise<RedisClient> {
     return commands ??= connect('commands').then((client) => {
       clustered = isCluster(client)
@@ -95,7 +100,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
       if (!first) onReturn()
       first = false
     })
-    // Nodes of a cluster come and go without the whole being away.
+    // Nodes of a cluster can join and leave while the cluster stays available.
     if (isCluster(client)) client.on('+node', () => !first && onReturn())
   }
 
@@ -118,7 +123,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     async run(until, command) {
       if (closed) throw unavailable(new Error('The driver is closed.'))
       try {
-        // Who makes clients may take as long as they like, but not whoever waits.
+        // `createClient` may take any time, but the operation waits no longer than its deadline.
         const client = await within(until, commandClient())
         const answer = await within(until, command(await ready(client, until)))
         outage.worked()
@@ -172,7 +177,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     async close() {
       closed = true
       subscriptions.clear()
-      // Those that are still being made, too: but nobody waits for them.
+      // Also closes clients that are still being created, without waiting for them.
       subscribers?.then(clients => clients.close()).catch(() => {})
       commands?.then(client => client.disconnect()).catch(() => {})
     },

@@ -1,14 +1,14 @@
 import { withoutArguments } from '../errors'
 
-/** How long until a refusal that comes back is reported again. */
+/** Time until a repeated refusal is reported again, in milliseconds. */
 const REPEAT_MS = 60_000
 
-/** Reports once that Redis is away, and once that it is back, however often either is noticed. */
+/** Reports an outage of Redis once when it begins and once when it ends, however often either is noticed. */
 export class RedisOutage {
   #failedAt?: number
   #refusedAt = -Infinity
 
-  /** A store of many nodes is back when nothing has failed for `quietMs`: some of them may answer all the time. */
+  /** A store of many nodes has recovered when no node has failed for `quietMs`: some of them may answer all the time. */
   constructor(private readonly report: (message: string, cause?: unknown) => void, private readonly quietMs: () => number) {}
 
   failed(cause: unknown): void {
@@ -16,7 +16,7 @@ export class RedisOutage {
     this.#failedAt = performance.now()
   }
 
-  /** That there is a connection says nothing of what is refused over it. */
+  /** A new connection ends an outage, unless commands were refused lately: it does not show that they would be accepted. */
   connected(): void {
     if (performance.now() - this.#refusedAt >= REPEAT_MS) this.worked()
   }
@@ -27,7 +27,7 @@ export class RedisOutage {
     this.report('Redis is back.')
   }
 
-  /** Redis answers, but refuses: it is full, or the user may not do this. Other commands may work meanwhile. */
+  /** Reports that Redis answers, but refuses a command: it is full, or the user lacks permission. Other commands may work meanwhile. */
   refused(cause: unknown): void {
     if (performance.now() - this.#refusedAt < REPEAT_MS) return
     this.#refusedAt = performance.now()

@@ -8,19 +8,19 @@ import type { RedisSubscriberEvents } from './subscriber'
 import { RedisSubscriber } from './subscriber'
 import { within } from '../../../lib/within'
 
-/** How long until the cluster is asked again who has which slots, while something is not where it should be. */
+/** Interval at which the slots of the cluster are requested again, in milliseconds, while a subscription is not on the node of its slot. */
 const REFRESH_MS = 250
 
 interface Place {
-  /** `undefined` until the cluster has told it. */
+  /** Slot of the channel; `undefined` until the cluster has returned it. */
   slot?: number
-  /** The node that has acknowledged, or is about to; `undefined` when none has. */
+  /** Node that has acknowledged the subscription, or is about to; `undefined` when none has. */
   node?: string
 }
 
 /**
- * Subscriptions in a cluster: one connection to each primary that has a channel, since sharded pub/sub stays on the
- * node of the slot. They move with their slots.
+ * Subscriptions in a cluster: one connection to each primary that has a channel, since sharded pub/sub stays on the node of the slot.
+ * Subscriptions move with their slots.
  */
 export class RedisShards {
   readonly #nodes = new Map<string, RedisSubscriber>()
@@ -33,17 +33,17 @@ export class RedisShards {
     private readonly timeoutMs: number,
     private readonly events: RedisSubscriberEvents,
   ) {
-    // ioredis has new slots: it was told of a move, or a node was lost.
+    // ioredis has new slots: a slot has moved, or a node was lost.
     cluster.on('refresh', () => this.#rebalance())
   }
 
-  /** Resolves when the node that has the channel's slot has acknowledged. */
+  /** Subscribes to a channel. Resolves when the node that has the channel's slot has acknowledged. */
   async add(channel: string, until: number): Promise<void> {
     const place: Place = {}
     this.#places.set(channel, place)
     place.slot = Number(await within(until, this.cluster.cluster('KEYSLOT', channel)))
     while (true) {
-      // Closed or unsubscribed meanwhile: no connection may be made for it.
+      // Closed or unsubscribed meanwhile: no connection may be opened for it.
       if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${withoutSecret(channel)}\` any more.`))
       try {
         return await this.#subscribe(channel, place, until)
@@ -110,7 +110,7 @@ export class RedisShards {
     subscriber.close()
   }
 
-  /** Moves what is not where its slot is now. */
+  /** Moves the subscriptions that are not on the node of their slot. */
   #rebalance(): void {
     for (const [channel, place] of this.#places) {
       if (place.slot === undefined || (place.node && place.node === this.#ownerOf(place.slot))) continue
@@ -119,7 +119,7 @@ export class RedisShards {
     }
   }
 
-  /** A node that went away may be back soon, or may have been replaced: asked for as long as it is not clear. */
+  /** Requests the slots again until every subscription has its node: a lost node may be back soon, or may have been replaced. */
   #refreshSoon(): void {
     if (this.#closed || this.#refresh) return
     this.#refresh = unref(setTimeout(async () => {
@@ -130,11 +130,11 @@ export class RedisShards {
     }, spread(REFRESH_MS)))
   }
 
-  /** Asks who has which slots. Resolves also when nobody knows. */
+  /** Requests the assignment of slots to nodes. Resolves even if no node answers. */
   async #slots(until: number): Promise<void> {
     const asked = new Promise<void>(resolve => this.cluster.refreshSlotsCache(() => resolve()))
     await within(until, asked).catch(() => {})
-    // Where no node can be asked, this resolves at once: callers that try again must not do so without a pause.
+    // If no node can be reached, this resolves at once: callers that retry must pause.
     await new Promise(resolve => setTimeout(resolve, RETRY_MS))
   }
 }

@@ -6,26 +6,26 @@ import { RETRY_MS, ready } from './client'
 import { isReply, unavailable } from '../errors'
 import { within } from '../../../lib/within'
 
-/** How often the connection is asked for a sign of life: it can look alive and be dead. */
+/** Interval at which the connection is probed, in milliseconds: a dead connection can look alive. */
 const PROBE_MS = 3_000
 
-/** How many channels are subscribed to at a time when the connection is back. */
+/** Number of channels in one subscribe command after a reconnect. */
 const SUBSCRIBE_TOGETHER = 100
 
 export interface RedisSubscriberEvents {
   onMessage(channel: string, message: string): void
-  /** Messages on these channels may have been missed while the connection was away. */
+  /** Called when messages on these channels may have been missed while the connection was down. */
   onMissed(channels: string[]): void
-  /** The connection is gone, or could not subscribe to some of its channels, which may be on another node now. */
+  /** Called when the connection is lost, or could not subscribe to some of its channels, which may have moved to another node. */
   onLost?(): void
 }
 
-/** One connection that is subscribed to channels, and is so again whenever it was away. */
+/** One connection that subscribes to channels, and resubscribes after each reconnect. */
 export class RedisSubscriber {
   readonly channels = new Set<string>()
   readonly #probe: ReturnType<typeof setInterval>
   #first: boolean
-  /** Counts how often the connection came back. */
+  /** Number of reconnects. */
   #run = 0
 
   constructor(
@@ -36,7 +36,7 @@ export class RedisSubscriber {
     private readonly sharded = false,
   ) {
     this.#first = client.status !== 'ready'
-    // One listener for each that subscribes in a cluster, and any number may.
+    // Each subscribe in a cluster adds a listener, and there may be any number.
     client.setMaxListeners(0)
     client.on(sharded ? 'smessage' : 'message', (channel, message) => {
       if (this.channels.has(channel)) events.onMessage(channel, message)
@@ -47,12 +47,12 @@ export class RedisSubscriber {
       this.#first = false
     })
     client.on('close', () => events.onLost?.())
-    // A node that loses a slot ends its subscriptions unasked, which ioredis takes for the answer to another command.
+    // A node that loses a slot ends its subscriptions unrequested, which ioredis takes for the answer to another command.
     if (sharded) client.on('error', () => client.status === 'ready' && client.disconnect(true))
     this.#probe = unref(setInterval(() => void this.#ask(), PROBE_MS))
   }
 
-  /** Resolves when Redis has acknowledged, also when the connection is cut meanwhile and comes back in time. */
+  /** Subscribes to a channel. Resolves when Redis has acknowledged, also if the connection breaks meanwhile and is back in time. */
   async add(channel: string, until: number): Promise<void> {
     this.channels.add(channel)
     while (true) {
@@ -62,14 +62,14 @@ export class RedisSubscriber {
         return void await within(until, this.#subscribe(channel))
       }
       catch (error) {
-        // In a cluster the channel may be elsewhere by now: RedisShards tries again there.
+        // In a cluster, the channel may have moved: `RedisShards` retries on the other node.
         if (this.sharded || error instanceof SSEError || isReply(error) || performance.now() >= until) throw error
         await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       }
     }
   }
 
-  /** Commands of one connection stay in order: whoever subscribes again a moment later stays subscribed. */
+  /** Unsubscribes. Commands of one connection stay in order, so that a subscribe right after this one remains in effect. */
   delete(channel: string): void {
     if (!this.channels.delete(channel) || this.client.status !== 'ready') return
     const done: Promise<unknown> = this.sharded ? this.client.sunsubscribe(channel) : this.client.unsubscribe(channel)
@@ -93,13 +93,13 @@ export class RedisSubscriber {
     })
   }
 
-  /** In parts, so that thousands of channels hold up neither this process nor Redis. Readers are told part by part. */
+  /** Resubscribes in parts, so that thousands of channels block neither this process nor Redis. Readers are notified part by part. */
   async #resubscribe(): Promise<void> {
     const run = ++this.#run
     const channels = [...this.channels]
     let failed = false
     while (channels.length && run === this.#run) {
-      // Without those that nobody has wanted since.
+      // Skips channels that were unsubscribed since.
       const part = channels.splice(0, SUBSCRIBE_TOGETHER).filter(channel => this.channels.has(channel))
       const done = await this.#subscribeAll(part)
       if (done.length) this.events.onMissed(done)
@@ -107,7 +107,7 @@ export class RedisSubscriber {
     }
     if (!failed || run !== this.#run) return
     this.events.onLost?.()
-    // Reconnecting tries again. Not in a cluster, where a node may have refused because it no longer has the slot.
+    // A reconnect retries. Not in a cluster, where a node may have refused because it no longer has the slot.
     if (!this.sharded) this.client.disconnect(true)
   }
 
@@ -118,7 +118,8 @@ export class RedisSubscriber {
       const together = await within(until, this.client.subscribe(...channels)).catch(() => undefined)
       if (together !== undefined) return channels
     }
-    // Each for itself: in a cluster they are in different slots, and Redis refuses a command that has one channel which it refuses.
+    // One command per channel. In a cluster, the channels are in different slots, and Redis refuses a whole command if it refuses one of
+    // its channels.
     const answers = await Promise.allSettled(channels.map(channel => within(until, this.#subscribe(channel))))
     return channels.filter((_, index) => answers[index]!.status === 'fulfilled')
   }

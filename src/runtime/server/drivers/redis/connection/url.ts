@@ -1,16 +1,16 @@
 import { invalidOption } from '../../../../shared/errors'
 
 const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded'
-/** The largest that Redis takes. */
+/** Largest database number that Redis accepts. */
 const MAX_DATABASE = 2_147_483_647
 
-/** What the text of one or more urls says. User, password, database and address family hold for all of its nodes. */
+/** Address parsed from one or more URLs. User, password, database and address family apply to all of its nodes. */
 export interface RedisAddress {
   nodes: { host: string, port: number }[]
   username?: string
   password?: string
   db: number
-  /** 4 or 6: only addresses of this IP version. 0: any. Default: as ioredis does. */
+  /** 4 or 6: only addresses of this IP version. 0: any. Default: that of ioredis. */
   family?: number
   tls: boolean
 }
@@ -18,8 +18,8 @@ export interface RedisAddress {
 type ParsedUrl = Omit<RedisAddress, 'nodes'> & RedisAddress['nodes'][number] & { hasDatabase: boolean }
 
 /**
- * Reads urls as ioredis does: the database is the path or `?db=`, and `?family=` the IP version. Whatever else a url says, or says in a
- * way that nothing would honour, is refused. Throws `INVALID_OPTION`, whose text never has a password in it.
+ * Parses URLs as ioredis does: the database is the path or `?db=`, and `?family=` the IP version. Any other part, or one that would have no
+ * effect, is refused. Throws `INVALID_OPTION`, whose text never contains a password.
  */
 export function parseRedisUrls(text: string, defaultPort: number): RedisAddress {
   const urls = text.split(',').map(url => parseOne(url.trim(), text, defaultPort))
@@ -65,14 +65,14 @@ function parseOne(url: string, text: string, defaultPort: number): ParsedUrl {
 }
 
 /**
- * Whatever stands before the last `@` of them all may be a part of a password: one with a comma in it, or of a url without a protocol.
- * So may the value of a parameter.
+ * Redacts everything before the last `@`, which may be part of a password: one with a comma in it, or in a URL without a protocol. Redacts
+ * parameters as well, as their values may be part of one too.
  */
 function redacted(text: string): string {
   return text.replace(/^.*@/s, '…@').replace(/\?.*$/s, '?…')
 }
 
-/** A bare `%` is nothing that a url can hold, and yet `URL` takes it. */
+/** Whether the text is valid percent-encoding. A bare `%` is not, although `URL` accepts it. */
 function isDecodable(text: string): boolean {
   try {
     return decodeURIComponent(text) !== undefined

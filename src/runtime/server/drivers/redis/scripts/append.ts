@@ -1,22 +1,22 @@
 import { PRELUDE } from './prelude'
 
-/** About what one node of a stream holds, as Redis is by default (`stream-node-max-bytes`). */
+/** Bytes that one node of a stream holds by Redis's default (`stream-node-max-bytes`), about. */
 const ENTRY_BYTES = 4_096
 
 /**
  * Appends all of the messages, or none, and publishes a notice.
  *
  * ARGV:
- *   4 candidate epoch, should the log begin now
+ *   4 candidate epoch, for a log that begins now
  *   5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names ('110': the first two)
- *   9 number of the writer's append, 10 how long it may ask again, ms (with a lease, at least twice the lease's duration)
+ *   9 number of the writer's append, 10 how long the writer may repeat it, ms (with a lease, at least twice the lease's duration)
  *   11 whether the notice carries the messages (1) or only wakes subscribers (0)
- *   12-14 epoch, offset and mark of the last answer that the writer got ('', 0, '': none)
+ *   12-14 epoch, offset and mark of the writer's last answer ('', 0, '': none)
  *   15 token of the lease that must be held ('': none)
  *   16 fields of each message that follows: 1 (data), or 3 (data, event, key; '': none)
  *
- * Returns the server's time (ms), why the notice was refused ('': it was not), epoch, last offset, its mark, and the offsets: only the
- * first where all messages were added, else each.
+ * Returns the server's time (ms), the error if the notice was refused ('': it was not), epoch, last offset, its mark, and the offsets:
+ * only the first if all messages were added, else each.
  * Errors: CHANNEL_ENDED, LEASE_LOST.
  *
  * A notice is `<epoch> <first offset> <mark before it> <mark> <fields>` and, where it carries the messages, a line for each field
@@ -28,7 +28,7 @@ local candidate, sequence, fields = ARGV[4], ARGV[9], tonumber(ARGV[16])
 local before = redis.call('GET', KEYS[4])
 if before then
   local number, rest = string.match(before, '^(%S+) (.*)$')
-  -- The same append asked again, because its answer was lost. That it was done is true after the deadline as well.
+  -- A repeated append, whose answer was lost. That it was done stays true after the deadline.
   if number == sequence then
     local answer = { int(now), '' }
     for field in string.gmatch(rest, '%S+') do answer[#answer + 1] = field end
@@ -46,7 +46,7 @@ retain(life, ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local first, follows, mark = life.last + 1, life.mark, int(micros)
 local suffix = '-' .. mark
 
--- Its keys have no expiry yet.
+-- Whether the keys have no expiry yet.
 local fresh = life.first == first
 
 -- A stream that is ahead of its meta data belongs to another life of the log.
@@ -70,7 +70,7 @@ end
 
 local lines, offsets, repeated, keyed, refused = {}, {}, false, false, ''
 if fields == 1 then
-  -- Several to an entry, up to about a node of the stream: whoever reads from the middle of an entry gets all of it.
+  -- Several messages to an entry, up to about a node of the stream: a reader from the middle of an entry gets all of it.
   local from, last = 17, #ARGV
   while from <= last do
     local to, size = from, #ARGV[from]
@@ -86,7 +86,7 @@ else
   for i = 17, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local offset = key ~= '' and redis.call('HGET', keys, key)
-    -- An offset before the oldest message kept: the log was evicted, and its keys were not.
+    -- An offset before the oldest message kept: Redis evicted the log, and not its keys.
     if offset and tonumber(offset) >= life.first then
       repeated = true
     else
@@ -123,7 +123,7 @@ if keyed then redis.call('PEXPIRE', keys, int(life.maxAge * 1.1)) end
 if life.last >= first and fresh or life.age ~= life.maxAge or now - life.touched >= life.maxAge / 10 then touch(life) end
 local said = { life.epoch, int(life.last), life.mark }
 for _, offset in ipairs(offsets) do said[#said + 1] = offset end
--- The holder of a lease may ask again for as long as it holds it.
+-- The holder of a lease may repeat its append for as long as it holds the lease.
 local askedFor = math.max(tonumber(ARGV[10]), ARGV[15] ~= '' and life.lease and life.lease.time * 2 or 0)
 redis.call('SET', KEYS[4], sequence .. ' ' .. table.concat(said, ' '), 'PX', int(askedFor))
 local answer = { int(now), refused }

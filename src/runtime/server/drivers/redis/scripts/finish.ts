@@ -4,7 +4,7 @@ import { PRELUDE } from './prelude'
  * Ends the log.
  *
  * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names, 9 closing (JSON), 10 a string
- * unique to this call, by which a retry recognises its own work, 11 token of the lease that must be held ('': none).
+ * unique to this call, by which a retry recognises its own closing, 11 token of the lease that must be held ('': none).
  * Returns the server's time (ms), and 1 if this call ended it, else 0. Error: LEASE_LOST.
  */
 export const FINISH = `${PRELUDE}

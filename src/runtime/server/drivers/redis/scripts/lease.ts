@@ -1,10 +1,10 @@
 import { PRELUDE } from './prelude'
 
 /**
- * Does what a `LeaseRequest` asks.
+ * Handles a `LeaseRequest`.
  *
- * ARGV: 4 candidate epoch, should the log begin now, 5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names (these
- * four count when the lease is taken), 9 `type` of the request, 10 token, 11 `leaseMs`, 12 onLost, 13 `anew` of an acquire, or `reading` of a look (1),
+ * ARGV: 4 candidate epoch, for a log that begins now, 5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names (these
+ * four apply when the lease is taken), 9 `type` of the request, 10 token, 11 `leaseMs`, 12 onLost, 13 `anew` of an acquire, or `reading` of a look (1),
  * 14 `tentative` of an acquire (1).
  * Returns the server's time (ms), whether the token holds the lease (1), and, where there is a log, epoch, first, last, mark of the
  * last, closing ('': open), lease ('': none).
@@ -42,7 +42,7 @@ if asked == 'acquire' and not held then
   local lease = life.lease
   if not life.ended and (not lease or now > lease.till and lease.onLost == 'restart') then take() end
 elseif asked == 'renew' then
-  -- Where Redis has lost the log and its lease, the log begins anew, and its producer goes on.
+  -- Where Redis has lost the log and its lease, a new log begins, and its producer continues.
   if held then
     save(now + time, life.lease.time, life.lease.onLost, life.lease.stopping)
     redis.call('HDEL', meta, 'tentative')

@@ -4,8 +4,8 @@ import { LIFE_MS_LUA } from '../../life-times'
 import { RETENTION } from './retention'
 
 /**
- * How Redis keeps a channel, and the Lua that all scripts begin with. Each script is atomic: with two commands in its place, a second
- * publisher could come in between, and readers would see a later message first.
+ * Layout of a channel in Redis, and the Lua that all scripts begin with. Each script is atomic. With two commands in its place, another
+ * publisher could append in between, and readers would see a later message first.
  *
  * KEYS, all in one slot, since the channel's name is their hash tag:
  *
@@ -16,27 +16,27 @@ import { RETENTION } from './retention'
  *              epoch, first, last   the log's epoch, the offset of the oldest message kept and of the newest
  *              mark                 mark of the newest message
  *              age                  `maxAgeMs` of the retention in force
- *              own                  the retention that handles named, `<maxMessages> <maxAgeMs> <maxBytes>`, `-` where none did
+ *              own                  retention that handles named, `<maxMessages> <maxAgeMs> <maxBytes>`, `-` for a field that none named
  *              largest              bytes of the largest data that any entry has or had
- *              counted              where `maxMessages` of the largest would be more than `maxBytes`: `<bytes> <first> <last>`, the bytes of
- *                                   these messages. Worth nothing once these are not the log's: a build that knows no `maxBytes` wrote
- *              touched              when the keys last got their expiry, ms
- *              closing, closer      once ended: how (JSON), and by which call of FINISH
- *              lease                of the producer: `<token> <held until, ms> <duration, ms> <onLost> <stopping: 0 or 1>`
- *              tentative            `<token> <newest offset>` of a lease that its holder has not renewed yet
+ *              counted              `<bytes> <first> <last>`, the bytes of these messages; only if `maxMessages` of the largest would exceed
+ *                                   `maxBytes`. Ignored if the log has another first or last: a build without `maxBytes` wrote since
+ *              touched              time at which the keys last got their expiry, ms
+ *              closing, closer      once ended: the closing (JSON), and an ID of the FINISH call that set it
+ *              lease                `<token> <held until, ms> <duration, ms> <onLost> <stopping: 0 or 1>`
+ *              tentative            `<token> <newest offset>` of a tentative lease when it was taken; deleted by its first renewal
  *              revoked              1: a log with a lease was removed
- *              read                 when somebody last said that the log is being read, ms
+ *              read                 time of the last report that the log has a reader, ms
  *   3 keys   hash: key of a message → its offset, while the message is kept
- *   4        APPEND only: the answer to the writer's last append, for as long as it may ask again
+ *   4        APPEND only: answer to the writer's last append, for as long as the writer may repeat it
  *
  * ARGV: 1 live channel, 2 publish command (`SPUBLISH` in a cluster), 3 deadline (ms; READ ignores it), then each script's own.
- * Behind the deadline every script but READ refuses: error `EXPIRED <server's time in ms>`.
+ * After the deadline, every script but READ refuses: error `EXPIRED <server's time in ms>`. APPEND still answers a repeated append.
  *
- * Redis may evict one key and not the others. A log without its meta data is forgotten. Meta data without a log means that nothing is
- * kept, whatever `first` says; the next append puts `first` right.
+ * Redis may evict one key and not the others. A log without its meta data is deleted. Meta data without a log means that no message is
+ * kept, whatever the value of `first`; the next append corrects `first`.
  *
- * A mark is the server's time of the append, in microseconds. It tells how old a message is, and whether it is the same message that was
- * seen at this offset before a failover.
+ * A mark is the server's time of the append, in microseconds. It gives the age of a message, and shows whether a message is the same
+ * that was seen at this offset before a failover.
  */
 export const PRELUDE = `
 local log, meta, keys = KEYS[1], KEYS[2], KEYS[3]
@@ -47,7 +47,7 @@ local now = math.floor(micros / 1000)
 
 local function int(number) return string.format('%.0f', number) end
 
--- The epoch of the log's next life. A secret one stays as the prefix, since channels are found by it.
+-- The epoch of the log's next life. A secret epoch stays as the prefix, since channels are found by it.
 local function nextEpoch(epoch, candidate)
   return (#epoch > ${SECRET_LENGTH} and string.sub(epoch, 1, ${SECRET_LENGTH + 1}) or '') .. candidate
 end
@@ -56,7 +56,7 @@ local function offsetOf(entry) return tonumber(string.match(entry[1], '^%d+')) e
 
 local function markOf(entry) return string.match(entry[1], '%d+$') end
 
--- Reads the log's meta data; a new life begins where there is none.
+-- Reads the log's meta data. Without any, a new life begins.
 local function open(candidate, age)
   local found = redis.call('HMGET', meta, 'epoch', 'last', 'mark', 'closing', 'age', 'touched', 'lease', 'first', 'largest', 'own', 'counted')
   if not found[1] then
@@ -75,10 +75,10 @@ local function open(candidate, age)
     local token, till, time, onLost, stopping = string.match(found[7], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
     local lease = { token = token, till = tonumber(till), time = tonumber(time), onLost = onLost, stopping = stopping }
     lease.lostAt = lease.till + (onLost == 'restart' and lease.time or 0)
-    -- Taken by a process that may never have received the answer, and never used: as if it was not taken.
+    -- A tentative lease, whose holder may never have received the answer: if it expired unused, it counts as never taken.
     if now > lease.till and redis.call('HGET', meta, 'tentative') == token .. ' ' .. found[2] then return life end
     life.lease = lease
-    -- The producer that should have ended the log is gone, so this ending is written nowhere.
+    -- The producer that should have ended the log is gone, so this closing is stored nowhere.
     if not life.ended and now > lease.lostAt then life.closing = onLost == 'restart' and '${closing('restart')}' or '${closing('fail')}' end
   end
   return life
@@ -90,17 +90,17 @@ end
 
 local function lifeMs(life, age)${LIFE_MS_LUA}end
 
--- Sets the expiry of the meta data: always, or only when less than half of the life time is left. Otherwise it tries to write without
--- changing anything: a replica must refuse a reader, which would stay with it, and miss what the new primary gets.
+-- Sets the expiry of the meta data: always, or only when less than half of the lifetime is left. Otherwise attempts a write that changes
+-- nothing. A replica must refuse a reader, or the reader would stay connected to it and miss the new primary's messages.
 local function remember(life, age, always)
   local time = lifeMs(life, age)
-  -- A user that an older build did well with may not be allowed to ask: then each reader renews it, as each did in that build.
+  -- The ACL of a user that suffices for an older build may not allow PTTL. Then each read renews the expiry, as in that build.
   local left = redis.pcall('PTTL', meta)
   if always or type(left) == 'table' or left < time / 2 then redis.call('PEXPIRE', meta, int(time))
   else redis.call('HDEL', meta, '') end
 end
 
--- "" without a lease, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread> <tentative>".
+-- Describes the lease: "" without one, else "<ms it is still held> <ms until it counts as lost> <stopping> <ms unread> <tentative>".
 local function leaseOf(life)
   if not life.lease or life.closing then return '' end
   local read = tonumber(redis.call('HGET', meta, 'read') or now)
@@ -108,14 +108,15 @@ local function leaseOf(life)
   return int(life.lease.till - now) .. ' ' .. int(life.lease.lostAt - now) .. ' ' .. life.lease.stopping .. ' ' .. int(now - read) .. (tentative and ' 1' or ' 0')
 end
 
--- A refused publish (ACL) must not fail what is written already: readers look at the log now and then. Returns the refusal, or ''.
+-- Publishes a notice. A refused publish (ACL) must not fail the completed write: readers reread the log now and then. Returns the refusal,
+-- or ''.
 local function notify(notice)
   local told = redis.pcall(publish, live, notice)
   return type(told) == 'table' and told.err or ''
 end
 
--- A failover or a restart may have lost messages that somebody has certainly seen. Their offsets must not come to mean other
--- messages, so that the log begins a new epoch, and readers are told.
+-- Begins a new epoch if a failover or a restart lost a message that a process has certainly seen. Offsets of lost messages must not come to
+-- mean other messages, so readers receive a gap.
 local function checkNotRolledBack(life, epoch, offset, mark, candidate)
   if life.epoch ~= epoch then return end
   if offset < life.last then
@@ -131,7 +132,7 @@ local function checkNotRolledBack(life, epoch, offset, mark, candidate)
 end
 
 ${RETENTION}
--- The caller has given up and been told that it failed: so it must not happen now.
+-- Refuses to run after the deadline: the caller has given up and reported a failure, so nothing may happen now.
 local function expired()
   return now > deadline and redis.error_reply('EXPIRED ' .. int(now))
 end

@@ -3,10 +3,11 @@ import { PRELUDE } from './prelude'
 /**
  * Reads a page of the log, and its state.
  *
- * ARGV: 4 candidate epoch, 5 maxAgeMs, both should the log begin now, 6 after, 7 messages, 8 bytes, 9-10 epoch and mark of the message
- * at "after", where it was certainly seen (epoch '': it was not).
- * Returns epoch, first, last, mark of the last, closing ('': open), lease ('': none), `largest`, and of each entry its id, its first
- * field with the event behind it, and its data. The first entry may begin at "after" or before; it counts as no bytes then.
+ * ARGV: 4 candidate epoch and 5 maxAgeMs, for a log that begins now, 6 after, 7 messages, 8 bytes, 9-10 epoch and mark of the message at
+ * "after", if it was certainly seen (epoch '': it was not).
+ *
+ * Returns epoch, first, last, mark of the last, closing ('': open), lease ('': none), `largest`, and of each entry its ID, its first field
+ * followed by the event, and its data. The first entry may begin at "after" or before; then it counts as no bytes.
  */
 export const READ = `${PRELUDE}
 local life = open(ARGV[4], ARGV[5])

@@ -1,7 +1,7 @@
 import { PRELUDE } from './prelude'
 
 /**
- * Forgets the log. If it had a lease, it remembers that the lease is over, or its holder would take it again.
+ * Deletes the log. If it had a lease, records that the lease is over, or its holder would take it again.
  *
  * ARGV: 4 epoch of the next log, used where there was a lease. Returns the server's time (ms).
  */

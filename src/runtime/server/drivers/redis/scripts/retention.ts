@@ -1,7 +1,7 @@
-/** About how much of a log a script holds at a time while it counts bytes. */
+/** Approximate size of the part of a log that a script holds at a time while it counts bytes. */
 const SCAN_BYTES = 1_048_576
 
-/** The part of the prelude that removes messages: too old, too many, or too many bytes. It uses what stands before it there. */
+/** Part of the prelude that removes messages: too old, too many, or too many bytes. It uses the definitions before it in the prelude. */
 export const RETENTION = `
 -- Calls visit(offset, bytes of the data) for each message from an offset on, until that returns true.
 local function eachSize(life, from, visit)
@@ -23,15 +23,15 @@ local function eachSize(life, from, visit)
   end
 end
 
--- Drops the messages before "first", and their keys. An entry of several stays until the last of them goes. "bytes" are those of the
--- messages that remain, should they be known.
+-- Drops the messages before "first", and their keys. An entry of several stays until its last message is dropped. "bytes" are those of the
+-- remaining messages, if known.
 local function dropBefore(life, first, bytes)
   if first <= life.first then return end
   if redis.call('EXISTS', keys) == 1 then
     for _, entry in ipairs(redis.call('XRANGE', log, '-', int(first - 1))) do
       local fields = entry[2]
       for i = 1, #fields, 2 do
-        -- Unless the key belongs to a newer message by now, because the hash of keys was evicted in between.
+        -- Unless the key belongs to a newer message by now, because Redis evicted the hash of keys in between.
         if fields[i] == 'k' and redis.call('HGET', keys, fields[i + 1]) == string.match(entry[1], '^%d+') then redis.call('HDEL', keys, fields[i + 1]) end
       end
     end
@@ -78,8 +78,8 @@ local function dropOld(life, age)
   saveFirst(life)
 end
 
--- Takes a writer's retention: the fields that it names ('1' in "named", in the order of the others) become the channel's own, the
--- others are defaults.
+-- Applies a writer's retention: the fields that it names ('1' in "named", in the order of the others) become the channel's own, the others
+-- are defaults.
 local function retain(life, messages, age, bytes, named)
   if life.own or named ~= '000' then
     local limits, own = { messages, age, bytes }, {}
@@ -98,7 +98,7 @@ local function retain(life, messages, age, bytes, named)
   life.maxMessages, life.maxAge, life.maxBytes = tonumber(messages), tonumber(age), tonumber(bytes)
 end
 
--- Drops the oldest messages that are too many, or too many bytes. The caller saves the first.
+-- Drops the oldest messages beyond "maxMessages" and "maxBytes". The caller saves the first offset.
 local function trim(life)
   dropBefore(life, life.last - life.maxMessages + 1)
   if life.maxMessages * life.largest <= life.maxBytes then
@@ -119,8 +119,8 @@ local function trim(life)
   dropBefore(life, first, bytes)
 end
 
--- Renews the expiry of all keys, which go when the newest message is too old. Appends do this only now and then, so that the expiry
--- has a tenth to spare; readers drop what is too old before they read.
+-- Renews the expiry of all keys: the messages expire when the newest is too old, the meta data later. Appends do this only now and then, so
+-- the expiry is a tenth longer than needed; reads drop expired messages first.
 local function touch(life)
   dropOld(life, life.maxAge)
   redis.call('HSET', meta, 'touched', int(now), 'age', int(life.maxAge))
@@ -130,7 +130,7 @@ local function touch(life)
   life.age = life.maxAge
 end
 
--- For writers that append nothing.
+-- Applies and enforces a retention, for writers that append nothing.
 local function retainAndTrim(life, ...)
   local before = life.first
   retain(life, ...)
