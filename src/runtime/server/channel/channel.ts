@@ -22,11 +22,11 @@ import type { PackedData } from '../drivers/packed-data'
 import type { PackedAppend } from '../drivers/types'
 import { asText, encodePacked } from '../wire/message'
 
-/** Of a channel's name, and of a key. */
+/** Maximum length of a channel's name and of a key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 512
 const LIMIT = whole({ from: 1 })
 
-/** The implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
+/** Implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: LogRetention
@@ -39,8 +39,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 
   /**
-   * Not async: while it waits, an async function holds its arguments, and so the data. The message is bytes before anything waits, and
-   * V8 can collect what it was made from.
+   * Not async: an async function keeps its arguments, and so the data, while it waits. Here the message is encoded before anything waits,
+   * and V8 can collect the data.
    */
   publish(data: T, options?: SSEPublishOptions): Promise<string> {
     let entry: PackedAppend
@@ -54,7 +54,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     return this.#append(entry)
   }
 
-  // Not async: that would make another promise, and its rejection would be unhandled where the caller does not await it.
+  // Not async: that would create another promise, whose rejection would be unhandled if the caller does not await it.
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
     this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal, parse)
@@ -70,16 +70,16 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async stop(): Promise<void> {
     const { driver, closing } = this.context
-    // Without leases there is no `run` that could be stopped.
+    // Without leases there is no `run` to stop.
     if (!hasLeases(driver)) return
     const ask = () => driver.lease(this.name, { type: 'stop' }, this.retention)
     const { state } = await ask()
     if (!state?.lease) return
     let stopped = false
     await watchLease(driver, this.name, this.retention, async (now) => {
-      // A producer in a later epoch was never asked to stop.
+      // A producer in a later epoch never received the request to stop.
       if (!now?.lease || now.epoch !== state.epoch) return stopped = true
-      // A store that has gone back has forgotten that it was asked.
+      // A store that was rolled back has lost the request to stop.
       if (!now.lease.stopping) await ask()
       return false
     }, closing)
@@ -94,7 +94,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   async fail(error: unknown): Promise<void> {
     this.#beforeWrite()
     if (isPrivateError(error)) this.context.report(error, 'channel', subjectOfChannel(this.name))
-    // Not to be retried: whoever comes back gets the same ending.
+    // Not to be retried: a client that reconnects gets the same error.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
     throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
@@ -147,7 +147,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   async #append(entry: PackedAppend): Promise<string> {
     const { driver, insight } = this.context
-    // Measured now: where the log drops the message at once, its bytes are freed.
+    // Measured now: if the log drops the message at once, its bytes are freed.
     const size = typeof entry.data === 'string' ? entry.data : entry.data.length
     try {
       const { epoch, offsets } = await driver.append(this.name, [entry], this.retention)
@@ -162,7 +162,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   }
 }
 
-/** Half a surrogate pair has no UTF-8: whatever has one would have the name, or the key, of everything else that has one there. */
+/** Half a surrogate pair has no UTF-8 form: all names, or keys, that differ only there would be the same. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
 }

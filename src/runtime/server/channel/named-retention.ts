@@ -1,12 +1,12 @@
 import type { SSERetention } from '../options'
 import { BoundedMap } from '../lib/bounded-map'
 
-/** What writers of this process have named, by channel, and whether the developer was warned of it. */
+/** Retention that writers of this process have named, by channel, and whether the developer was warned of it. */
 const named = new BoundedMap<string, { retention: Partial<SSERetention>, warned: boolean }>({ limit: 1_000 })
 
 /**
- * Warns the developer, once of each channel, when two writers name different retentions: each write changes what the channel keeps. For
- * use in development only.
+ * Warns the developer, once for each channel, when two writers name different retentions: each write changes the channel's retention. For
+ * development only.
  */
 export function warnOfRetention(channel: string, retention: Partial<SSERetention>): void {
   const known = named.get(channel) ?? { retention: {}, warned: false }
@@ -19,7 +19,7 @@ export function warnOfRetention(channel: string, retention: Partial<SSERetention
   named.set(channel, known)
 }
 
-/** A channel that is deleted has no retention of its own any more. */
+/** Removes the entry of a deleted channel, which has no retention of its own any more. */
 export function forgetRetention(channel: string): void {
   named.delete(channel)
 }

@@ -15,19 +15,22 @@ import { firstGuess, locate } from '../hub/locate'
 import type { ReplayStart } from '../hub/locate'
 
 const DEFAULT_READ_MESSAGES = 1_000
-/** A batch is held in memory as a whole, and so is the answer made of it. */
+/** Maximum bytes of a batch. It is held in memory as a whole, and so is the answer made of it. */
 const READ_BYTES = 1_048_576
 
-/** Reads until the answer is an empty page: a log that changed its epoch before each of them will do so again. */
+/**
+ * Maximum number of reads for one page; after them the answer is an empty page. A log whose epoch changed before each read will change it
+ * again.
+ */
 const MAX_READS = 3
 
-/** {@link SSEReadResult} with the messages as the log has them: JSON that is not parsed. */
+/** {@link SSEReadResult} with the messages as in the log: JSON that is not parsed. */
 export interface ChannelPage extends Omit<SSEReadResult<unknown>, 'messages'> {
   epoch: string
   entries: readonly LogEntry[]
 }
 
-/** One page after a position, without waiting and without a subscription. */
+/** Reads one page after a position, without waiting and without a subscription. */
 export async function readChannel<T>(...args: Parameters<typeof readPage>): Promise<SSEReadResult<T>> {
   const { epoch, entries, ...rest } = await readPage(...args)
   return { messages: entries.map(entry => toMessage<T>(epoch, entry)), ...rest }
@@ -40,7 +43,7 @@ export async function readPage(driver: LogDriver, name: string, request: Positio
   let entries: LogEntry[] | undefined
   for (let reads = 1; ; reads++) {
     page = await driver.read(name, after, { messages: limit, bytes: READ_BYTES })
-    // The same page decides where to begin and what follows: between two, the log may have moved.
+    // The same page determines the start and the messages: between two reads, the log may have changed.
     start = locate(request, from, page)
     entries = entriesFrom(page, after, start.offset)
     if (entries || reads === MAX_READS) break
@@ -58,14 +61,17 @@ export async function readPage(driver: LogDriver, name: string, request: Positio
   }
 }
 
-/** JSON of an {@link SSEBatch}. Data is JSON in the log and goes in as it is: parsing and printing it again would be most of the cost of a poll. */
+/**
+ * Encodes an {@link SSEBatch} as JSON. The data is JSON in the log and is inserted unchanged: to parse and print it again would be most of
+ * the cost of a poll.
+ */
 export function encodeBatch({ epoch, entries, ...rest }: ChannelPage, pollMs: SSEBatch['pollMs']): string {
   const messages = entries.map(({ offset, event, data }) =>
     `{"id":${JSON.stringify(formatPosition(epoch, offset))},${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`)
   return `{"type":"batch","messages":[${messages.join()}],${JSON.stringify({ ...rest, pollMs }).slice(1)}`
 }
 
-/** The part of a page that follows `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
+/** Entries of a page after `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
 function entriesFrom({ entries, first, last }: LogPage, after: number, offset: number): LogEntry[] | undefined {
   if (offset >= last) return []
   if (offset < Math.max(after, first - 1)) return undefined
@@ -73,7 +79,7 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
   return begin < 0 ? undefined : entries.slice(begin)
 }
 
-/** Pulls a reader as an async iteration. The reader is made when the iteration begins, and released when it ends. */
+/** Pulls a reader as an async iteration. The reader is created when the iteration begins, and released when it ends. */
 export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
@@ -82,7 +88,7 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context:
       return {
         next: () => messages.next(),
         return: () => {
-          // A generator that waits for news would take note of its return() only when some come.
+          // A generator that waits for messages would handle its return() only with the next one.
           left.abort()
           return messages.return()
         },
@@ -123,13 +129,13 @@ async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }:
           return
       }
     }
-    // To end as a complete channel does would be a lie.
+    // A normal end would mean that the channel is complete.
     if (!signal.aborted) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. Subscribe again after \`${reader.position}\`.`, { statusCode: 503 })
   }
   finally {
     stop()
     release()
-    // A channel that ends, or fails, ends the iteration without a return(): nothing may stay on the caller's signal.
+    // A channel that ends, or fails, ends the iteration without a return(): the listener on the caller's signal must be removed here.
     left.abort()
   }
 }

@@ -17,32 +17,34 @@ export type ReaderStep
     | { type: 'gap', gap: SSEGap }
     | { type: 'end' }
     | { type: 'error', error: SSEPublicError }
-    /** The driver cannot be reached. Reported once in an outage: the reader repeats its read, and wakes its owner. */
+    /**
+     * The driver cannot be reached. Returned once per outage. After a delay the reader calls `wake`, and its next step retries the read.
+     */
     | { type: 'unreachable', error: unknown }
 
-/** One reader's place in a channel. It is pulled, and keeps nothing but its position. */
+/** Position of one reader in a channel. Its owner pulls messages from it, and it keeps no state but the position. */
 export class ChannelReader {
   epoch = ''
   offset = 0
-  /** Whether it goes on from the position that was asked for. */
+  /** Whether it continues from the requested position. */
   resumed = false
-  /** What it must be told before its first message. */
+  /** Gap to deliver before the first message. */
   gap: SSEGap | null = null
-  /** Called when {@link step} may have something again after it had nothing. */
+  /** Called when {@link step} may have a result again after it had none. */
   wake: () => void = () => {}
 
   #life = 0
   #closed = false
-  /** Reads that have failed since its last step. */
+  /** Failed reads since the last step. */
   #failures = 0
-  /** The next repeat of a read that failed. */
+  /** Timer of the next retry. */
   #retry?: ReturnType<typeof setTimeout>
-  /** Read already: when it began, or along with a gap. */
+  /** Messages that were read already: when the reader began, or along with a gap. */
   #opening?: Run
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
 
-  /** The channel's. */
+  /** Name of the channel. */
   get name(): string {
     return this.channel.name
   }
@@ -51,13 +53,13 @@ export class ChannelReader {
     return formatPosition(this.epoch, this.offset)
   }
 
-  /** Everything was read, and nothing will follow. */
+  /** Whether everything was read and nothing will follow. */
   get complete(): boolean {
     const { closing, life, last } = this.channel.log
     return !this.gap && closing !== null && this.#life === life && this.offset >= last
   }
 
-  /** How the channel ended, if it has. */
+  /** Closing of the channel, if it has ended. */
   get closing(): LogState['closing'] {
     return this.channel.log.closing
   }
@@ -72,8 +74,9 @@ export class ChannelReader {
   }
 
   /**
-   * What comes next: now, or after the log was asked, or nothing (`wake` is called then). The position has moved behind
-   * it when this returns, unless the driver cannot be reached. Never rejects. One call at a time. A closed reader has nothing.
+   * Returns the next step: at once, or after a read of the log. Resolves with nothing, or returns nothing, if there is no news; `wake` is
+   * called when there is. The position then already includes the step, unless the driver cannot be reached. Never rejects. One call at a
+   * time. A closed reader returns nothing.
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
@@ -99,14 +102,14 @@ export class ChannelReader {
     this.onClose()
   }
 
-  /** What was read already, if it continues from here. */
+  /** Messages that were read already, if they continue from this position. */
   #opened(): Run | undefined {
     const run = this.#opening
     this.#opening = undefined
     return run?.epoch === this.epoch && run.entries[0]!.offset === this.offset + 1 ? run : undefined
   }
 
-  /** Open connections outlive an outage: a read that failed is repeated until one succeeds, or the reader is closed. */
+  /** Reads from the log. Open connections outlive an outage: a failed read is retried until one succeeds, or the reader is closed. */
   async #ask(): Promise<ReaderStep | undefined> {
     try {
       return await this.#read()
@@ -124,26 +127,26 @@ export class ChannelReader {
   async #read(): Promise<ReaderStep | undefined> {
     const { channel } = this
     const page = await channel.readFor({ offset: this.offset, closed: () => this.#closed, repeated: this.#failures > 0 })
-    // The reader may have been closed during each read: nothing may be read for it any more.
+    // The reader may have been closed during any read. No further read may start for it.
     if (this.#closed || !page) return undefined
     if (this.#life !== channel.log.life) return this.step()
     if (page.epoch === this.epoch) {
       const gap = gapBehind(this, page)
-      // The page follows the gap. Where little is kept and much is written, the next one would have a gap again.
+      // The page follows the gap. If little is kept and much is written, a later page would have a gap again.
       if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
       if (gap) return this.#tell(gap)
       if (page.entries.length) return this.#take(new Run(page.epoch, page.entries))
       if (this.offset >= channel.log.last) return undefined
     }
-    // The log is not the one that was announced, or ends before: the channel finds out, and begins a new life.
+    // The log is not the announced one, or ends earlier: `refresh` reveals which, and begins a new life.
     await channel.refresh()
     if (this.#closed) return undefined
     if (this.#life !== channel.log.life || this.offset >= channel.log.last) return this.step()
-    // Asking again at once would go on for ever.
+    // An immediate retry could loop forever.
     throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
   }
 
-  /** The log has begun anew since this reader began: whatever it has had is of another life. */
+  /** Handles a log that was replaced since this reader began: the messages so far belong to another life. */
   #lose(): void {
     this.#life = this.channel.log.life
     this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.log)

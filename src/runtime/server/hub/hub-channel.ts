@@ -10,38 +10,38 @@ import type { RecentMemory } from './recent-memory'
 import { Rereads } from './rereads'
 import type { Run } from './run'
 
-/** Reads in a row that bring a channel no further, although its log says that there is more. */
+/** Maximum number of consecutive reads without progress, although the log reports more messages. */
 const MAX_STUCK = 3
 
-/** What a channel wakes when there may be something to read. */
+/** Reader that the channel wakes when there may be something to read. */
 export interface Sleeper {
   wake: () => void
 }
 
-/** One channel that is being read in this process: its subscription, its reads, and its readers. */
+/** One channel that this process reads: its subscription, its reads, and its readers. */
 export class HubChannel {
   /** Resolves when the driver has acknowledged the subscription and the log was read. */
   readonly ready: Promise<void>
-  /** What is known of its log. */
+  /** Known state of the log. */
   readonly log: KnownLog
   readonly #readers = new Set<Sleeper>()
   readonly #rereads: Rereads
-  /** Handed to the first reader, where the log is longer than what was read. */
+  /** First messages, for the first reader; only if the log is longer than the opening read. */
   #opening?: Run
   #stopped = false
   #unsubscribe?: () => void
-  /** The read under way, and one that begins after it. */
+  /** Read in flight, and the one that begins after it. */
   #reading?: Promise<void>
   #next?: Promise<void>
   #waking = false
 
-  /** `after`: where its first reader is likely to begin. */
+  /** `after` is the offset at which the first reader probably begins. */
   constructor(readonly name: string, private readonly driver: LogDriver, private readonly gate: Pick<ReadGate, 'run'>, private readonly memory: RecentMemory, after: number) {
     this.log = new KnownLog(name, memory)
     const { recheckMs, recheckMaxMs } = driver
     this.#rereads = new Rereads({ gate, recheckMs, recheckMaxMs, read: () => this.refresh(), version: () => this.log.version })
     this.ready = this.#start(after)
-    // Every reader awaits it; when all have gone, nothing does.
+    // Every reader awaits `ready`. Without readers, a rejection must not be unhandled.
     this.ready.catch(() => {})
   }
 
@@ -57,19 +57,19 @@ export class HubChannel {
     this.#readers.delete(reader)
   }
 
-  /** What was read when the channel was opened: for one reader, which may continue with it. */
+  /** Takes the messages of the opening read, for one reader that may continue with them. */
   takeOpening(): Run | undefined {
     const opening = this.#opening
     this.#opening = undefined
     return opening
   }
 
-  /** Reads what follows an offset from the log, for a reader. Resolves with nothing if the reader has closed before its turn came. */
+  /** Reads the messages after an offset from the log, for a reader. Resolves with nothing if the reader was closed before its turn. */
   async readFor({ offset, closed, repeated }: { offset: number, closed: () => boolean, repeated: boolean }): Promise<LogPage | undefined> {
     return this.gate.run(repeated ? 'repeat' : 'reader', () => closed() ? undefined : this.driver.read(this.name, offset, PAGE_LIMIT))
   }
 
-  /** See `Rereads`. */
+  /** Reads the log if its producer may be lost; see `Rereads`. */
   lookIfLost(): void {
     this.#rereads.lookIfLost()
   }
@@ -80,13 +80,13 @@ export class HubChannel {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
     this.#opening = undefined
-    // Where the log is at hand there is nothing to keep; and without a mark nothing shows later that it is still right.
+    // A log without marks is in this process, so nothing needs to be kept. Without a mark, kept messages could not be verified later.
     if (this.log.mark === undefined) this.memory.delete(this.name)
   }
 
   /**
-   * Reads what the log had when this was called, after the newest message known here. One read at a time: resolves with the one
-   * under way only if that has not begun. Callers that keep coming never put off the answer to those before them.
+   * Reads the messages that the log has at this call, after the newest known one. One read at a time: a call shares a read only if that has
+   * not begun. Callers that keep arriving never delay the result of earlier ones.
    */
   refresh(): Promise<void> {
     if (this.#stopped) return Promise.resolve()
@@ -99,20 +99,20 @@ export class HubChannel {
   }
 
   /**
-   * Subscribes and reads at once, so that its first reader waits for one answer. What is published between the two is read
-   * after the acknowledgement; what is published later is noticed.
+   * Subscribes and reads at the same time, so that the first reader waits only once. Messages published between the two are read after the
+   * acknowledgement; later ones arrive as notices.
    */
   async #start(after: number): Promise<void> {
-    // Kept since the last reader left: still right if the log has its last message.
+    // Messages kept since the last reader left. They are valid if the log still has the last of them.
     const kept = this.memory.get(this.name)
     const seen = kept && { epoch: kept.epoch, last: kept.last, mark: kept.mark }
     const [page] = await Promise.all([this.driver.read(this.name, seen?.last ?? after, OPENING_LIMIT, seen), this.#subscribe()])
     if (this.#stopped) return
-    // Unless there was no room for it meanwhile.
+    // The kept messages may have been evicted meanwhile.
     if (!(kept?.size && this.log.resume(kept, page))) this.#opening = this.log.begin(page)
     this.#rereads.lookWhenLost(page)
     this.#rereads.lookLater()
-    // Readers that wait are answered first.
+    // Waiting readers get their answer first.
     afterTick(() => void this.#rereads.now())
   }
 
@@ -123,16 +123,16 @@ export class HubChannel {
   }
 
   #onNotice(notice: LogNotice): void {
-    // What comes before the log was read is read again then. What is on its way when the last reader has left is not for the next
-    // one, which begins with what is recent by then.
+    // Notices before the opening read are covered by the read after it. Notices that are on their way when the last reader leaves are not
+    // for the next reader, which begins with the messages that are recent by then.
     if (this.#stopped || !this.log.isKnown) return
     this.#rereads.noticed()
     if (this.log.append(notice)) return this.#wake()
-    // A hole, another epoch, another message where one was, an ending: the log knows.
+    // A hole, another epoch, another message at a known offset, or a closing: only the log has the answer.
     void this.#rereads.now()
   }
 
-  /** Reads on until it has what the log had at the first read. */
+  /** Reads until the messages that the log had at the first read are known. */
   async #catchUp(): Promise<void> {
     const { log } = this
     try {
@@ -148,7 +148,7 @@ export class HubChannel {
         until ||= page.last
         const isBehind = log.last < page.last
         if (fits && (life !== log.life || log.last >= until)) {
-          // More was written meanwhile. Other channels have their turn first.
+          // More messages were written meanwhile. Other channels have their turn first.
           if (isBehind) afterTick(() => void this.#rereads.now())
           return
         }
@@ -164,7 +164,7 @@ export class HubChannel {
   #wake(): void {
     if (this.#waking) return
     this.#waking = true
-    // Writing to slow readers takes long, and must not keep the request alive that published.
+    // Runs outside the request: writing to slow readers takes long, and must not keep the publishing request alive.
     outside(() => afterTick(() => {
       this.#waking = false
       for (const reader of this.#readers) reader.wake()

@@ -7,9 +7,7 @@ import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
 import { firstGuess, locate } from './locate'
 
-/**
- * The channels that somebody in this process reads: one driver subscription each, whatever the number of readers.
- */
+/** Channels with readers in this process. Each has one driver subscription, regardless of the number of readers. */
 export class Hub {
   readonly #channels = new Map<string, HubChannel>()
   readonly #driver: LogDriver
@@ -22,19 +20,18 @@ export class Hub {
     this.#gate = driver.gate ?? new ReadGate()
   }
 
-  /** Channels with a reader: 0 when nothing is left. */
+  /** Number of channels with a reader: 0 when none is left. */
   get size(): number {
     return this.#channels.size
   }
 
-  /** Those channels, by name, with their readers. */
+  /** Channels with a reader, by name, and their readers. */
   get channels(): ReadonlyMap<string, { readonly readers: ReadonlySet<unknown> }> {
     return this.#channels
   }
 
   /**
-   * A reader that begins where `request` says. Rejects when the driver cannot be reached.
-   * The caller releases it with `close()`.
+   * Creates a reader that begins where `request` says. Rejects when the driver cannot be reached. The caller releases it with `close()`.
    */
   async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): Promise<ChannelReader> {
     let channel = this.#channels.get(name)
@@ -47,9 +44,9 @@ export class Hub {
     channel.join(reader)
     try {
       await channel.ready
-      // Not the state that the hub has: a channel may have been trimmed since, and a position that another process
-      // has just handed out must not be taken for one beyond the end. What the first one has asked for is as new as its question.
-      // Nor are messages shown before that: the channel may have been deleted, or begun anew, and the notice of it be late, or lost.
+      // Reads the log again instead of using the hub's state. The channel may have been trimmed since, and a position that another process
+      // has just assigned must not count as beyond the end. The channel may also have been deleted or replaced, while the notice of it is
+      // late or lost. For the first reader, the opening read is recent enough.
       if (!isFirst) await channel.refresh()
       reader.begin(locate(request, from, channel.log))
       return reader
@@ -60,7 +57,7 @@ export class Hub {
     }
   }
 
-  /** Has the channels looked at whose producer may be lost by now. */
+  /** Rereads the channels whose producer may be lost by now. */
   lookForLost(): void {
     for (const channel of this.#channels.values()) channel.lookIfLost()
   }

@@ -5,12 +5,12 @@ import { RecentMessages } from './recent-messages'
 import type { Run } from './run'
 
 /**
- * Recent messages of one channel, so that readers who reconnect need not ask the log: an answer of 2,000 tokens twice over. From memory
- * it takes them 0.4 ms, which is one look at the log, instead of 2.1.
+ * Limit of the recent messages of one channel: twice an answer of 2,000 tokens. Readers that reconnect receive them from memory, without a
+ * read of the whole answer from the log: 0.4 ms for one check of the log, instead of 2.1.
  */
 const RECENT_LIMIT = { messages: 4_096, bytes: 1_048_576 }
 
-/** What a process knows of one log: its range, its newest messages, and how it ended. Nothing of it is known before the first page. */
+/** Known state of one log in a process: its range, its newest messages, and its closing. Nothing is known before the first page. */
 export class KnownLog {
   #recent?: RecentMessages
   #first = 1
@@ -29,12 +29,12 @@ export class KnownLog {
     return this.#recent!.epoch
   }
 
-  /** The oldest offset kept, as far as is known here. */
+  /** Oldest offset kept, as far as this process knows. */
   get first(): number {
     return this.#first
   }
 
-  /** The newest offset known here. */
+  /** Newest offset known here. */
   get last(): number {
     return this.#recent!.last
   }
@@ -48,22 +48,22 @@ export class KnownLog {
     return this.#closing
   }
 
-  /** Changes with the epoch, and never back: a store that goes back twice may come back to an epoch that it had. */
+  /** Counter that changes with the epoch, and never repeats: a store that is rolled back twice may return to an earlier epoch. */
   get life(): number {
     return this.#life
   }
 
-  /** Changes with everything that is learned. */
+  /** Counter that changes with everything that is learned. */
   get version(): number {
     return this.#version
   }
 
-  /** What follows an offset, from memory, at most about `maxBytes` of it; `undefined` where only the log knows. */
+  /** Messages after an offset, from memory, about `maxBytes` at most; `undefined` if the log must be read. */
   runAfter(offset: number, maxBytes: number): Run | undefined {
     return this.#recent!.runAfter(offset, maxBytes)
   }
 
-  /** Continues with messages that were kept. `false` where the log is another one by now, or so much longer that they are not recent. */
+  /** Continues with kept messages. `false` if the log was replaced, or has grown so much that they are not recent. */
   resume(recent: RecentMessages, page: LogPage): boolean {
     if (page.epoch !== recent.epoch || page.first > recent.last + 1 || recent.last + page.entries.length !== page.last) return false
     this.#recent = recent
@@ -73,7 +73,7 @@ export class KnownLog {
     return true
   }
 
-  /** Takes the first page. Returns the beginning of a log that is longer than what was read, for its first reader. */
+  /** Takes the first page. If the log is longer than the page, returns its beginning for the first reader. */
   begin(page: LogPage): Run | undefined {
     const oldest = page.entries[0]
     if (oldest && page.entries.at(-1)!.offset === page.last) {
@@ -85,13 +85,13 @@ export class KnownLog {
     return oldest && cutRun(page.epoch, page.entries, 0, PAGE_LIMIT.bytes)
   }
 
-  /** Takes the messages of a notice. `false` where it does not continue what is known here: the log must be read. */
+  /** Takes the messages of a notice. `false` if they do not continue the known ones: then the log must be read. */
   append(notice: LogNotice): boolean {
-    // No message follows an ending: another producer continues what a lost one has left.
+    // A message after a closing means that another producer continues the log of a lost one. Only a read reopens the log.
     if (notice.type !== 'append' || this.#closing || notice.epoch !== this.epoch) return false
     const { entries, follows } = notice
-    // Whether the message before the first is the one known here. Otherwise the log went back, and grew again to where it was,
-    // unnoticed: the offsets alone would fit.
+    // Checks that the message before the first one is the newest known one. Otherwise the log was rolled back, and grew again to the same
+    // offset unnoticed: the offsets alone would fit.
     if (follows !== undefined && entries[0]?.offset === this.last + 1 && follows !== this.mark) return false
     return this.take(entries)
   }
@@ -107,12 +107,15 @@ export class KnownLog {
     return true
   }
 
-  /** `false` when the page has another message where one is known: one of the two is of a log that went back, and must be read again. */
+  /**
+   * Merges a page. `false` if the page has another message at a known offset: one of the two belongs to a log that was rolled back, and the
+   * log must be read again.
+   */
   merge(page: LogPage): boolean {
     const recent = this.#recent!
     if (!this.take(page.entries)) {
       if (page.entries[0]!.offset <= this.last) return false
-      // The log itself has lost what lay between: a reader that stood there receives its gap when it reads on.
+      // The log has lost the messages in between: a reader at that position receives its gap with its next read.
       recent.reset(page.first - 1)
       this.take(page.entries)
     }
@@ -122,12 +125,12 @@ export class KnownLog {
       this.#version++
     }
     this.#first = Math.max(this.#first, page.first)
-    // An ending counts only for readers that have everything before it.
+    // A closing applies only once every message before it is known.
     if (this.last >= page.last) this.#close(page.closing)
     return true
   }
 
-  /** `false` when the entries do not continue what is known here. */
+  /** Takes entries. `false` if they do not continue the known ones. */
   take(entries: readonly LogEntry[]): boolean {
     const { last } = this
     if (!this.#recent!.push(entries)) return false

@@ -4,27 +4,27 @@ import type { SSEGap, SSEGapReason } from '../../shared/protocol'
 import type { LogState } from '../drivers/types'
 
 /**
- * Where a reader begins in a log. Pure: no timers, no driver, no connection.
+ * Start positions of readers. Pure: no timers, no driver, no connection.
  *
- * Everything is addressed by offset, and offsets have no holes. So "what comes next" always has one answer, and nothing has to
- * remember what was sent.
+ * Everything is addressed by offset, and offsets have no holes. The next message is therefore always determined, and no record of sent
+ * messages is needed.
  */
 
-/** What a log says of its messages. */
+/** Range of the messages in a log. */
 type LogRange = Pick<LogState, 'epoch' | 'first' | 'last'>
 
-/** Where a reader begins, and what it must be told first. */
+/** Start of a reader: its position, and the gap to deliver first. */
 export interface ReplayStart {
-  /** The reader has everything up to here, this one included. */
+  /** Offset up to which the reader has every message, inclusive. */
   offset: number
-  /** It goes on from the position that it asked for. */
+  /** Whether the reader continues from the requested position. */
   resumed: boolean
   gap: SSEGap | null
 }
 
 /**
- * Answers a request for a position. `'malformed'` is one that could not be parsed and may not be refused, because it
- * came from a browser that would never ask again.
+ * Resolves a requested position. `'malformed'` is a position that could not be parsed but may not be refused: it came from a browser that
+ * would never reconnect.
  */
 export function locate(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', state: LogRange): ReplayStart {
   const oldest = state.first - 1
@@ -43,15 +43,15 @@ export function locate(request: PositionRequest | 'malformed' | undefined, from:
   return { offset, resumed: true, gap: null }
 }
 
-/** Where to read before the state of the log is known: for most who ask it is right, and one read is all they need. */
+/** Offset to read after, before the state of the log is known. For most readers it is right, and one read suffices. */
 export function firstGuess(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
   if (typeof request === 'object' && 'offset' in request) return request.offset
   const kind = request === 'malformed' ? 'start' : request?.kind ?? from
-  // Behind everything, so that a page of what nobody asked for is not fetched only to learn where the end is.
+  // Beyond the end, so that the read finds the end without fetching a page that is not needed.
   return kind === 'now' ? Number.MAX_SAFE_INTEGER : 0
 }
 
-/** The gap of a reader at `position`, if the log no longer keeps what follows it. */
+/** Gap of a reader at `position`, if the log no longer keeps the messages after it; otherwise `null`. */
 export function gapBehind(position: { epoch: string, offset: number }, state: LogRange): SSEGap | null {
   const { gap } = locate({ kind: 'at', ...position }, 'start', state)
   return gap

@@ -1,17 +1,19 @@
 import type { ChannelReader, ReaderStep } from './channel-reader'
 
-/** Pulls a reader for a caller that awaits each step. A stream is called back instead: while it waits, it must cost no promise. */
+/**
+ * Pulls a reader for a caller that awaits each step. Streams use the reader's callback instead: a waiting stream must not cost a promise.
+ */
 export class Pull {
   #closed = false
   #wake = () => {}
 
   constructor(private readonly reader: ChannelReader) {}
 
-  /** The reader's next step, as soon as there is one; `undefined` once this is closed. One call at a time. */
+  /** Resolves with the reader's next step, as soon as there is one; `undefined` once this is closed. One call at a time. */
   async next(): Promise<ReaderStep | undefined> {
     while (!this.#closed) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      // Before the step: a wake may come while the log is asked.
+      // Set before the step: a wake may come during a read of the log.
       this.reader.wake = this.#wake = resolve
       const step = await this.reader.step()
       if (step) return step

@@ -2,12 +2,12 @@ import { BoundedMap } from '../lib/bounded-map'
 import type { RecentMessages } from './recent-messages'
 
 /**
- * What all recent messages of a process may take, also of channels that nobody reads here any more: about fifty answers of 2,000 tokens.
- * Beyond it those of the channel that was used longest ago are let go of, and its readers ask the log.
+ * Maximum bytes of all recent messages of a process, including channels without readers here: about fifty answers of 2,000 tokens. Beyond
+ * it, the channel used longest ago is evicted, and its readers read the log.
  */
 const LIMIT_BYTES = 33_554_432
 
-/** The recent messages of a process by channel, in the order in which they were used. */
+/** Recent messages of a process by channel, in order of use. */
 export class RecentMemory {
   readonly #channels: BoundedMap<string, { recent: RecentMessages, bytes: number }>
 
@@ -23,7 +23,7 @@ export class RecentMemory {
     return this.#channels.get(channel)?.recent
   }
 
-  /** To be told of each change. What the channel had before is let go of. */
+  /** Must be called after each change. Drops the channel's previous messages, if they are others. */
   keep(channel: string, recent: RecentMessages): void {
     const { bytes } = recent
     if (bytes === 0) this.#channels.delete(channel)

@@ -10,35 +10,35 @@ export interface RecentLimit {
 }
 
 /**
- * How many encoded runs are kept. Readers at the head share one until the next message; a few that come from behind, each from
- * elsewhere, must not make all of those encode it anew. Those that do not reach the head stay right: whoever comes back to an
- * answer has most of it encoded already. So many are all that a channel may have that is recent, page by page.
+ * Maximum number of encoded runs that are kept. Readers at the head share one until the next message. A few readers that catch up, each
+ * from another position, must not cause all of these to be encoded again. Runs that end before the head stay valid, so most of an answer is
+ * encoded already for a client that reconnects. All recent messages of a channel, page by page, fit in this number.
  */
 const SHARED_RUNS = { limit: 20 }
 
-/** What an entry takes beside its data, about. */
+/** Approximate size of an entry without its data, in bytes. */
 const ENTRY_BYTES = 128
 
-/** The newest messages of a channel, without holes: what readers at or near its head are given without asking the log. */
+/** Newest messages of a channel, without holes. Readers at or near the head receive them without a read of the log. */
 export class RecentMessages {
-  /** `#entries[#head]` is the oldest one kept; those before it have been let go of. */
+  /** Entries; the oldest one kept is `#entries[#head]`, and those before it were dropped. */
   #entries: (LogEntry | undefined)[] = []
   #head = 0
   #bytes = 0
-  /** By the position before them; the one asked for longest ago comes first. */
+  /** Encoded runs by the offset before them, least recently used first. */
   readonly #shared = new BoundedMap<number, Run>(SHARED_RUNS)
   #latest?: { after: number, run: Run }
 
   #last: number
   #mark?: string
 
-  /** The first message is expected after `last`, whose mark is `mark`, if that is known. */
+  /** Expects the first message after `last`, whose mark is `mark`, if that is known. */
   constructor(readonly epoch: string, last: number, private readonly limit: RecentLimit, mark?: string) {
     this.#last = last
     this.#mark = mark
   }
 
-  /** The newest offset, also where its message is not kept. */
+  /** Newest offset, even if its message is not kept. */
   get last(): number {
     return this.#last
   }
@@ -47,7 +47,7 @@ export class RecentMessages {
     return this.#entries.length - this.#head
   }
 
-  /** What it takes, about: as it is, and once more encoded. */
+  /** Approximate size in memory: the messages, and the same once more encoded. */
   get bytes(): number {
     return 2 * this.#bytes + ENTRY_BYTES * this.size
   }
@@ -58,8 +58,8 @@ export class RecentMessages {
   }
 
   /**
-   * Takes what follows the newest message; what is already had is dropped. `false` when there is a hole before
-   * `entries`, or perhaps another message where one was: nothing is taken then, and the log must be read.
+   * Takes the messages after the newest one, and ignores known ones. Returns `false`, and takes nothing, if there is a hole before
+   * `entries`, or perhaps another message at a known offset: then the log must be read.
    */
   push(entries: readonly LogEntry[]): boolean {
     if (entries.length && entries[0]!.offset > this.last + 1) return false
@@ -83,7 +83,7 @@ export class RecentMessages {
     return true
   }
 
-  /** Forgets everything: the next message is expected after `last`, whose mark is `mark`, if that is known. */
+  /** Drops everything, and expects the next message after `last`, whose mark is `mark`, if that is known. */
   reset(last: number, mark?: string): void {
     this.#entries = []
     this.#head = this.#bytes = 0
@@ -93,12 +93,12 @@ export class RecentMessages {
     this.#shared.clear()
   }
 
-  /** Drops all messages, and keeps the place. */
+  /** Drops all messages, and keeps the position. */
   forget(): void {
     this.reset(this.last, this.mark)
   }
 
-  /** What follows `after`, at most about `maxBytes` of it, or `undefined` where only the log knows. */
+  /** Messages after the offset `after`, about `maxBytes` at most; `undefined` if only the log has them. */
   runAfter(after: number, maxBytes: number): Run | undefined {
     if (this.#latest?.after === after) return this.#latest.run
     const run = this.#shared.get(after) ?? this.#cut(after, maxBytes)
@@ -114,7 +114,7 @@ export class RecentMessages {
     return cutRun(this.epoch, this.#entries as LogEntry[], this.#head + after + 1 - first, maxBytes)
   }
 
-  /** Lets go of runs that there is more to add to, behind `head`, or whose first messages are not kept. */
+  /** Drops runs that reach `head`, since there is more to add to them, and runs whose first messages are not kept. */
   #unshare(head: number): void {
     this.#latest = undefined
     for (const [after, { last }] of this.#shared) {
@@ -127,7 +127,7 @@ export class RecentMessages {
       this.#bytes -= this.#entries[this.#head]!.data.length
       this.#entries[this.#head++] = undefined
     }
-    // Moving the whole array for each message that leaves would cost O(n) a message.
+    // Compacts now and then: moving the whole array for each dropped message would cost O(n) a message.
     if (this.#head > this.limit.messages) {
       this.#entries.splice(0, this.#head)
       this.#head = 0

@@ -3,38 +3,41 @@ import { retryDelayMs, spread } from '../lib/delays'
 import { processTimeout } from '../lib/tick'
 import type { LogState } from '../drivers/types'
 
-/** When a read that failed is repeated, for a channel and for a reader alike. */
+/** Delays between retries of a failed read, for channels and readers. */
 export const READ_RETRY = { firstMs: 500, maxMs: 2_000 }
-/** When a process is gone, the others do not look at its channels all at once. At most a sixth of the shortest lease. */
+/**
+ * Longest random delay of a read after a lease has expired, in milliseconds: when a process is lost, the others should not read its
+ * channels all at once. At most a sixth of the shortest lease.
+ */
 const LATE_MS = 50
 
 export interface RereadsInit {
-  /** Bounds the reads of the process. */
+  /** Gate that bounds the reads of the process. */
   readonly gate: Pick<ReadGate, 'run'>
-  /** How often a channel without notices is read; see `LogDriver`. */
+  /** Interval at which a channel without notices is read; see `LogDriver`. */
   readonly recheckMs?: number
   readonly recheckMaxMs?: number
-  /** Reads what is new. It calls {@link Rereads.begun} each time it asks the log. */
+  /** Reads new messages. It calls {@link Rereads.begun} before each read of the log. */
   read(): Promise<void>
-  /** Changes whenever a read brought something new. */
+  /** Counter that changes whenever a read brought something new. */
   version(): number
 }
 
 /**
- * When the log of one channel is read in the background: after a notice, again after a read that failed, when a producer may be lost,
- * and now and then in silence, since a notice may be lost and no other may follow it.
+ * Schedule of the background reads of one channel: after a notice, after a failed read, and when a producer may be lost. Also now and then
+ * in silence, since a notice may be lost and no other may follow it.
  */
 export class Rereads {
   #stopped = false
-  /** The log may have changed since the last read began. */
+  /** Whether the log may have changed since the last read began. */
   #due = false
-  /** Why it waits for its turn at the gate. */
+  /** Reason of the read that waits for its turn at the gate. */
   #queued?: ReadReason
-  /** Reads in a row that failed. */
+  /** Consecutive failed reads. */
   #failures = 0
-  /** Looks in a row that found nothing new. */
+  /** Consecutive timed reads that found nothing new. */
   #quiet = 0
-  /** The next look, or the next repeat of a read that failed. */
+  /** Timer of the next timed read, or of the next retry. */
   #timer?: ReturnType<typeof setTimeout>
   #lease?: ReturnType<typeof setTimeout>
   #lostAt = Infinity
@@ -47,24 +50,24 @@ export class Rereads {
     clearTimeout(this.#lease)
   }
 
-  /** The log is being asked: what changed before is in the answer. */
+  /** Called when a read begins: its answer contains every earlier change. */
   begun(): void {
     this.#due = false
   }
 
-  /** A notice arrived. */
+  /** Called when a notice has arrived. */
   noticed(): void {
     if (this.#quiet > 0) this.#lookSoon()
   }
 
   /**
-   * Reads what is new when it is this channel's turn. A notice is delivered once: if the read fails it is repeated, or readers would
-   * never learn that the channel ended. Resolves with whether this read succeeded.
+   * Reads new messages when it is this channel's turn. A notice is delivered once: a failed read is retried, or readers would never learn
+   * that the channel ended. Resolves with whether this read succeeded.
    */
   async now(reason: ReadReason = 'channel'): Promise<boolean> {
     if (this.#stopped) return false
     this.#due = true
-    // Unless it waits where all others go first.
+    // A read waits at the gate already. If it is a retry, which waits until all others are done, a more urgent read is queued too.
     if (this.#queued && (this.#queued !== 'repeat' || reason === 'repeat')) return false
     this.#queued = reason
     try {
@@ -84,7 +87,7 @@ export class Rereads {
     return true
   }
 
-  /** Reads now and then without a notice. */
+  /** Schedules the next read without a notice. */
   lookLater(): void {
     const { recheckMs, recheckMaxMs = recheckMs } = this.init
     if (this.#stopped || !recheckMs || this.#timer) return
@@ -94,7 +97,7 @@ export class Rereads {
     }, recheckDelayMs(recheckMs, recheckMaxMs!, this.#quiet))
   }
 
-  /** A producer that is lost can report nothing: when its lease is over, unless it is renewed, the log shows it. */
+  /** Schedules a read for the end of a lease: a lost producer reports nothing, and only the log shows the loss. */
   lookWhenLost({ lease }: LogState): void {
     clearTimeout(this.#lease)
     this.#lease = undefined
@@ -103,17 +106,17 @@ export class Rereads {
     this.#lease = processTimeout(() => void this.now(), Math.max(0, lease.lostInMs) + LATE_MS * Math.random())
   }
 
-  /** For platforms where a timer may be gone with the request that set it. */
+  /** Reads if the lease has expired, for platforms where a timer may end with the request that set it. */
   lookIfLost(): void {
     if (performance.now() < this.#lostAt) return
     this.#lostAt = Infinity
     void this.now()
   }
 
-  /** Backs off while nothing changes; a change without a notice is a reason to look often again. */
+  /** Reads, and backs off while nothing changes. A change without a notice resets the interval. */
   async #look(): Promise<void> {
     const version = this.init.version()
-    // Also where a read was due already: without a timer, a lost notice would be missed for good.
+    // Also if a read was due already: without a timer, a lost notice would be missed for good.
     if (!await this.now()) return this.lookLater()
     this.#quiet = version === this.init.version() ? this.#quiet + 1 : 0
     this.lookLater()
@@ -138,19 +141,22 @@ export class Rereads {
   }
 }
 
-/** At the longest interval, the earliest and the latest look as parts of it. Late enough and close enough that all looks stay spread. */
+/**
+ * Earliest and latest timed read as factors of the longest interval: short enough, and wide enough to keep the reads of all channels
+ * spread.
+ */
 const EARLIEST = 0.95
 const LATEST = 1.15
 
 /**
- * Milliseconds until a channel without notices is read again: `recheckMs` at first, and twice as long after each of the `quiet` looks
- * in a row that found nothing new, up to `maxMs`. Jittered: by half at first, and never more than 15 % beyond `maxMs`.
+ * Milliseconds until a channel without notices is read again: `recheckMs` at first, and twice as long after each of the `quiet` consecutive
+ * reads that found nothing new, up to `maxMs`. Jittered: by half at first, and never more than 15 % beyond `maxMs`.
  */
 export function recheckDelayMs(recheckMs: number, maxMs: number, quiet: number): number {
   if (maxMs <= recheckMs) return spread(recheckMs)
   const ms = recheckMs * 2 ** quiet
   if (ms < maxMs) return Math.min(spread(ms), maxMs * LATEST)
-  // Channels that were opened together reach the longest interval together. They are spread over all of it once, and stay so.
+  // Channels that were opened together reach the longest interval together. Their reads are spread over all of it once, and stay spread.
   const isFirst = ms < 2 * maxMs
   return maxMs * (isFirst ? LATEST * Math.random() : EARLIEST + (LATEST - EARLIEST) * Math.random())
 }

@@ -3,18 +3,18 @@ import type { LogEntry } from '../drivers/types'
 import { concatShared, encodeMessage, encodeMessageAround, encodeShared, encodeText } from '../wire/encode'
 
 /**
- * About what one reader is handed at a time, and so the most that a reader which stops reading has in its socket. Four times as much is no
- * faster: measured from Redis, 220 KB took 2.1 ms to be read and encoded either way.
+ * Approximate limit of the messages that one reader receives at a time, and so of those in the socket of a reader that stops reading. Four
+ * times as much is no faster: measured from Redis, 220 KB took 2.1 ms to be read and encoded either way.
  */
 export const PAGE_LIMIT = { messages: 1_000, bytes: 65_536 }
 
 /**
- * What is read when a channel is opened: where it is all that there is, it is what is recent then, and one question to the log was enough.
- * So much is an answer of 2,000 tokens: the same 220 KB took 3.1 ms page by page, and no less with twice this limit.
+ * Limit of the opening read. If the log is not longer, its messages become the recent messages, and one read of the log sufficed. This is
+ * an answer of 2,000 tokens: the same 220 KB took 3.1 ms page by page, and no less with twice this limit.
  */
 export const OPENING_LIMIT = { messages: 4_096, bytes: 262_144 }
 
-/** Adjacent messages of one channel: encoded when the first reader asks, and once for all of them. */
+/** Adjacent messages of one channel, encoded when the first reader needs them, and once for all readers. */
 export class Run {
   #bytes?: Uint8Array
 
@@ -29,17 +29,20 @@ export class Run {
   }
 }
 
-/** Entries from an index on, up to the one that reaches `maxBytes`. */
+/** Cuts a run from an index on, up to the entry that reaches `maxBytes`. */
 export function cutRun(epoch: string, entries: readonly LogEntry[], from: number, maxBytes: number): Run {
   let to = from
   for (let bytes = 0; to < entries.length && bytes < maxBytes; to++) bytes += entries[to]!.data.length
   return new Run(epoch, entries.slice(from, to))
 }
 
-/** Text of many messages is encoded in pieces: V8 makes one flat text of what was added up before it encodes it, which is half of the cost. */
+/**
+ * Length of text, in characters, from which it is encoded. V8 flattens concatenated text before it encodes it, which is half of the cost,
+ * so the text of many messages is encoded in pieces.
+ */
 const ENCODE_LENGTH = 4_096
 
-/** Text is gathered and encoded at once; bytes are copied into their places. */
+/** Collects text and encodes it together; copies bytes into their places. */
 function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array {
   const chunks: Uint8Array[] = []
   let text = ''
@@ -52,7 +55,7 @@ function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array 
       text = ''
       continue
     }
-    // JSON has no raw line break, so that its bytes are one line.
+    // JSON has no raw line break, so the bytes are one line.
     const [before, after] = encodeMessageAround(message)
     chunks.push(encodeText(text + before), data)
     text = after
