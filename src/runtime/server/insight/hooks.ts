@@ -2,35 +2,38 @@ import type { H3Event } from 'h3'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSETransport } from '../../shared/types'
 
-/** One open stream, as `sse:open` and `sse:close` tell of it. */
+/** Open stream, as in the payloads of `sse:open` and `sse:close`. */
 export interface SSEOpened {
   event: H3Event
-  /** With the query, which may hold a secret; a ticket that `requireSSETicket` has read is no longer in it. */
+  /** Path with its query, which may contain a secret. A ticket that `requireSSETicket` has read is removed. */
   path: string
-  /** The pattern that the path matched (`/api/jobs/:id`), if it is known. There are few of them, so that it can label a metric. */
+  /** Pattern that the path matched (`/api/jobs/:id`), if it is known. There are few patterns, so that it can label a metric. */
   route?: string
-  /** Only where the source is a channel: its name. That of a resumable run, and its positions, are shortened: they are the key to it. */
+  /** Name of the channel, if the source is one. The name and the positions of a resumable run are shortened: they are the key to it. */
   channel?: string
-  /** Only where the source is resumable: where the stream began. */
+  /** Position at which the stream began, if the source is resumable. */
   position?: string
-  /** Whether it goes on from the position that was asked for. */
+  /** Whether the stream continues from the requested position. */
   resumed: boolean
 }
 
 export interface SSEClosed extends SSEOpened {
   reason: SSEEndReason
-  /** With the reason `error`: what the client was told. */
+  /** Code of the error that the client received, with the reason `error`. */
   code?: string
   durationMs: number
-  /** Messages that were accepted for this stream. Whether they arrived, nobody knows. */
+  /** Number of messages that were accepted for this stream. Whether they arrived is unknown. */
   messages: number
-  /** Bytes of the body that were accepted, heartbeats and control messages among them. */
+  /** Bytes of the body that were accepted, including heartbeats and control messages. */
   bytes: number
 }
 
 /**
- * Why a stream ended: its source is complete (`end`) or has failed (`error`), the server asked the client to reconnect
- * (`leave`: shutdown, lifetime, slow reader), or the client left (`disconnect`).
+ * Reason for the end of a stream:
+ * - `end`: its source is complete
+ * - `error`: its source has failed
+ * - `leave`: the server requested a reconnect (shutdown, lifetime, slow reader)
+ * - `disconnect`: the client left
  */
 export type SSEEndReason = 'end' | 'error' | 'leave' | 'disconnect'
 
@@ -38,7 +41,7 @@ export interface SSEPublished {
   channel: string
   id: string
   event?: string
-  /** Of the data, as JSON. */
+  /** Bytes of the data as JSON. */
   bytes: number
 }
 
@@ -51,42 +54,42 @@ export interface SSEGapTold {
 /**
  * - `request`: a request was refused before a stream began
  * - `publish`: a message was refused, or the driver could not be reached
- * - `push`: what a handler pushed was refused
- * - `source`: a handler or its source failed in a way that clients are not told
- * - `channel`: a producer failed in such a way, or lost its lease; or a channel was failed with such an error
- * - `driver`: an open stream cannot go on reading; told once for all attempts
+ * - `push`: data that a handler pushed was refused
+ * - `source`: a handler or its source failed with an error that is not sent to clients
+ * - `channel`: a producer failed with such an error, or lost its lease; or `fail` was called with such an error
+ * - `driver`: an open stream cannot read; reported once for all attempts
  * - `background`: clean-ups, `revalidate`, the shutdown
  */
 export type SSEErrorPlace = 'request' | 'publish' | 'push' | 'source' | 'channel' | 'driver' | 'background'
 
 export interface SSEErrorSeen {
   error: unknown
-  /** That of an `SSEError`, or in the `data` of another error; else `HTTP_401` and the like for one with a status; else `UNKNOWN`. */
+  /** Code of an `SSEError`, or `data.code` of another error; else `HTTP_401` and the like for an error with a status; else `UNKNOWN`. */
   code: string
   where: SSEErrorPlace
-  /** With `request`. */
+  /** Event of the refused request, with `request`. */
   event?: H3Event
-  /** With `publish`. */
+  /** Name of the channel, with `publish`. */
   channel?: string
 }
 
-/** The server's hooks. Nothing waits for a hook, and one that fails is only reported. */
+/** Hooks of the server. Nothing waits for a hook, and a hook that fails is only reported. */
 export interface SSEHooks {
   /** A stream has opened. */
   'sse:open': (opened: SSEOpened) => void | Promise<void>
-  /** A stream is over: once for each `sse:open`. */
+  /** A stream has ended: called once for each `sse:open`. */
   'sse:close': (closed: SSEClosed) => void | Promise<void>
-  /** The driver has a message. */
+  /** The driver has stored a message. */
   'sse:publish': (published: SSEPublished) => void | Promise<void>
-  /** A client was told of a gap. */
+  /** A client received a gap. */
   'sse:gap': (told: SSEGapTold) => void | Promise<void>
-  /** Something was refused, or failed where nobody awaits it. */
+  /** An operation was refused, or failed where no caller awaits it. */
   'sse:error': (seen: SSEErrorSeen) => void | Promise<void>
 }
 
-/** Calls the hooks of whichever framework there is. */
+/** Calls the hooks of the framework in use. */
 export interface HookCaller {
-  /** Whether anybody listens: no payload is made for nobody. */
+  /** Whether the hook has listeners. Without any, no payload is created. */
   isHeard(name: keyof SSEHooks): boolean
   call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): unknown
 }

@@ -8,43 +8,43 @@ import { isOurMistake } from '../wire/public-error'
 import type { HookCaller, SSEEndReason, SSEErrorPlace, SSEHooks, SSEOpened } from './hooks'
 import { byteLength } from '../wire/encode'
 
-/** What an open stream keeps for its `sse:close`: only where somebody listens, since it holds the request. */
+/** Record of an open stream for its `sse:close`. Created only if a hook listens, since it holds the request. */
 export interface StreamRecord {
   readonly opened: SSEOpened
   readonly at: number
 }
 
-/** What was sent on a connection, or on all that are over. */
+/** Messages and bytes sent on a connection, or on all closed ones. */
 export interface Sent {
   messages: number
   bytes: number
 }
 
-/** How many codes are counted apart. Applications may make codes out of anything, and each counter is kept for good. */
+/** Maximum number of codes with a counter of their own. Applications may create any number of codes, and each counter is kept forever. */
 const MAX_CODES = 64
 
 /**
- * Counts what happens in one process, and tells hooks. What is open is counted where it is kept; what was sent, by each
- * connection, and added here when it is over: a message costs its reader two additions and nothing else.
+ * Counts events of one process, and calls hooks. Open streams are counted where they are kept. Each connection counts its messages and
+ * bytes, which are added here when it closes: a message costs its reader two additions and nothing else.
  */
 export class Insight {
   hooks?: HookCaller
   connectionsTotal = 0
-  /** Polls under way. */
+  /** Polls in flight. */
   polls = 0
   pollsTotal = 0
   published = 0
-  /** By the connections that are over. */
+  /** Messages and bytes sent on closed connections. */
   readonly sent: Sent = { messages: 0, bytes: 0 }
   readonly closed: Record<SSEEndReason, number> = { end: 0, error: 0, leave: 0, disconnect: 0 }
   readonly gaps: Record<SSEGapReason, number> = { trimmed: 0, epoch: 0, invalid: 0 }
   readonly refused = new Map<string, number>()
   readonly publishErrors = new Map<string, number>()
 
-  /** `report` must not lead back here: a hook that fails would be told of its own failure. */
+  /** `report` must not call back into this object: a hook that fails would receive its own failure. */
   constructor(private readonly report: (error: unknown, subject?: string) => void) {}
 
-  /** A stream has opened. What it returns is for {@link onClose}. */
+  /** Counts an opened stream. Pass the result to {@link onClose}. */
   onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
     this.connectionsTotal++
     const { hooks } = this
@@ -55,7 +55,7 @@ export class Insight {
     return { opened, at: performance.now() }
   }
 
-  /** Whether a hook may still be called for a stream that is open: it needs the context of its request then. */
+  /** Whether a hook may still be called for an open stream, which must then keep the context of its request. */
   get followsStreams(): boolean {
     const { hooks } = this
     return hooks !== undefined && (hooks.isHeard('sse:close') || hooks.isHeard('sse:gap') || hooks.isHeard('sse:error'))
@@ -68,14 +68,14 @@ export class Insight {
     if (record) this.#call('sse:close', { ...record.opened, reason, code, durationMs: Math.round(performance.now() - record.at), messages, bytes })
   }
 
-  /** A poll has begun. What it returns is to be called when the poll is over. */
+  /** Counts a poll that begins. Call the returned function when the poll is over. */
   onPoll(): () => void {
     this.polls++
     this.pollsTotal++
     return () => void this.polls--
   }
 
-  /** `data` is the message's JSON, or its size in bytes. */
+  /** Counts a published message. `data` is the message's JSON, or its size in bytes. */
   onPublish(channel: string, id: string, event: string | undefined, data: string | number): void {
     this.published++
     if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: typeof data === 'number' ? data : byteLength(data) })
@@ -93,7 +93,7 @@ export class Insight {
 
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
-    // The framework logs what it does not know, and takes an `SSEError` for something that was meant.
+    // The framework logs unknown errors, and takes an `SSEError` for an intended answer.
     if (isOurMistake(error)) this.report(error, subjectOf(event))
     this.onError(error, 'request', { event })
   }
@@ -103,7 +103,7 @@ export class Insight {
   }
 
   #call<Name extends keyof SSEHooks>(name: Name, payload: Parameters<SSEHooks[Name]>[0]): void {
-    // In a microtask, so that no hook runs in the middle of what it is told of.
+    // In a microtask, so that no hook runs in the middle of the operation that it reports.
     void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(error => this.report(error))
   }
 }
@@ -111,7 +111,7 @@ export class Insight {
 function codeOf(error: unknown): string {
   if (error instanceof SSEError) return error.code
   const { statusCode: status, data } = (error ?? {}) as { statusCode?: unknown, data?: { code?: unknown } | null }
-  // An `SSEError` that went through the framework has its code there, as clients see it.
+  // An `SSEError` that passed through the framework has its code there, as clients see it.
   if (typeof data?.code === 'string') return data.code
   return typeof status === 'number' ? `HTTP_${status}` : 'UNKNOWN'
 }
@@ -131,7 +131,7 @@ export function subjectOfChannel(name: string): string {
   return isRun(name) ? 'a resumable run' : `channel ${name}`
 }
 
-/** Whether a channel is that of a `resumable` run, whose name and positions are secret. */
+/** Whether a channel belongs to a `resumable` run, whose name and positions are secret. */
 export function isRun(channel: string): boolean {
   return channel.startsWith('resumable:')
 }

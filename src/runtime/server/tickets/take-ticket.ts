@@ -4,8 +4,8 @@ import { queryOf, rewriteUrl } from '#sse/h3'
 const PARAMETER = 'ticket'
 
 /**
- * The ticket of a request (`?ticket=`), taken out of its url: whoever looks at that from now on (hooks, an access log, the
- * framework when it logs an error or answers with one) does not find it there.
+ * Removes the ticket (`?ticket=`) from the URL of a request, and returns it. Later readers of the URL do not find it there: hooks, an
+ * access log, or the framework when it logs an error or answers with one.
  */
 export function takeTicket(event: H3Event): unknown {
   const { ticket } = queryOf(event)
@@ -14,7 +14,7 @@ export function takeTicket(event: H3Event): unknown {
   return ticket
 }
 
-/** Leaves the rest as it is, to the byte. A name may be written with escapes. */
+/** Keeps the rest of the URL byte for byte. The name may be written with escapes. */
 function withoutTicket(url: string): string {
   const [path, query] = splitOnce(url)
   if (query === undefined) return url

@@ -1,12 +1,12 @@
 import { SSEError } from '../../shared/errors'
 
-/** 256 bits, which HS256 requires (RFC 7518, 3.2): a shorter secret can be guessed from one ticket, at leisure. */
+/** Minimum length of a secret: 256 bits, which HS256 requires (RFC 7518, 3.2). A shorter secret can be guessed offline from one ticket. */
 const MIN_SECRET_LENGTH = 32
 
 /**
- * The secrets of an option or an environment variable: one, several separated by commas, or a list. The first signs, all
- * verify, so that one can follow another without a ticket refused. Empty where nothing was set. Throws `INVALID_OPTION`, which
- * names no secret.
+ * Parses the secrets of an option or an environment variable: one, several separated by commas, or a list. The first signs, and all verify,
+ * so that secrets can be rotated without refusing a ticket. Empty if nothing was set. Throws `INVALID_OPTION`, whose text contains no
+ * secret.
  */
 export function readTicketSecrets(value: unknown): string[] {
   const secrets = (Array.isArray(value) ? value : [value ?? '']).flatMap(text => typeof text === 'string' ? text.split(',').map(part => part.trim()).filter(Boolean) : [text])

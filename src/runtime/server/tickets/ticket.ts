@@ -7,29 +7,29 @@ import { findLost } from '../wire/lost-in-json'
 import type { LostValue } from '../wire/lost-in-json'
 
 /**
- * The only file that knows jose, loaded with the first ticket. A ticket is a JWT (RFC 7519) of a type of its own, so that no other
- * token that happens to be signed with the same secret is one.
+ * The only file that imports jose; loaded with the first ticket. A ticket is a JWT (RFC 7519) with a type of its own, so that no other
+ * token that is signed with the same secret counts as one.
  */
 
 export interface SSETicketOptions {
-  /** How long a stream may be opened with it, in milliseconds: 1 to 86,400,000 (a day). Default 60,000. */
+  /** Lifetime of the ticket for opening streams, in milliseconds: 1 to 86,400,000 (a day). Default 60,000. */
   expiresInMs?: number
-  /** What the handler should know of the bearer: anything JSON can hold. Whoever has the ticket can read it. Default `{}`. */
+  /** Facts about the bearer for the handler: anything that JSON can hold. Every holder of the ticket can read them. Default `{}`. */
   claims?: Record<string, unknown>
 }
 
 export interface SSETicket<Claims = Record<string, unknown>> {
-  /** The name of the channel that it opens. */
+  /** Name of the channel that the ticket opens. */
   channel: string
-  /** As they were given to `createSSETicket`; `{}` where none were. */
+  /** Claims as given to `createSSETicket`; `{}` if none were. */
   claims: Claims
-  /** Epoch milliseconds. */
+  /** Time at which the ticket expires, in epoch milliseconds. */
   expiresAt: number
 }
 
 const DEFAULT_EXPIRES_IN_MS = 60_000
 const MAX_EXPIRES_IN_MS = 86_400_000
-/** Half of what servers and proxies commonly accept as a url. */
+/** Maximum length of a ticket, in characters: half of the URL length that servers and proxies commonly accept. */
 const MAX_TICKET_LENGTH = 4_096
 const TYPE = 'sse-ticket+jwt'
 const ALGORITHM = 'HS256'
@@ -40,20 +40,23 @@ export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRE
   check('claims', claims, object())
   const ticket = await new SignJWT({ channel, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
-    // In seconds, and to the millisecond: the standard allows a fraction.
+    // In seconds, with a fraction for the milliseconds, which the standard allows.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
     .sign(toKey(secret))
   if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
   return ticket
 }
 
-/** What a ticket says, if one of the secrets has signed it and it has not expired. Throws `TICKET_INVALID` or `TICKET_EXPIRED`, without a word of the ticket. */
+/**
+ * Verifies a ticket, and returns its contents if one of the secrets has signed it and it has not expired. Throws `TICKET_INVALID` or
+ * `TICKET_EXPIRED`, whose texts contain nothing of the ticket.
+ */
 export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<SSETicket> {
   if (!secrets.length) throw secretMissing()
   if (typeof ticket !== 'string' || ticket.length > MAX_TICKET_LENGTH) throw invalid()
   for (const secret of secrets) {
     try {
-      // The time is looked at below, to the millisecond, and only of what was signed.
+      // The expiry is checked below, to the millisecond, and only for a signed ticket.
       const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
       const expiresAt = Math.round(payload.exp! * 1000)
       if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired. Request a new one.', { statusCode: 401 })
@@ -61,7 +64,7 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
     }
     catch (error) {
       if (error instanceof SSEError) throw error
-      // Another secret may have signed it; anything else is wrong whatever the secret. jose's own message goes no further.
+      // Another secret may have signed it. Any other failure is final for every secret. jose's own message is dropped.
       if (!(error instanceof JWSSignatureVerificationFailed)) throw invalid()
     }
   }
@@ -72,7 +75,10 @@ function toKey(secret: string): Uint8Array {
   return new TextEncoder().encode(secret)
 }
 
-/** A copy of what JSON can hold: jose fails on a function. Looks at all of it, as claims are small, and a `Set` of roles must not become an empty object. */
+/**
+ * Copies claims as JSON: jose fails on a function. Visits all of them, since claims are small, and a `Set` of roles must not become an
+ * empty object.
+ */
 function toJson<T extends object>(claims: T): T {
   let lost: LostValue | undefined
   let cause: unknown

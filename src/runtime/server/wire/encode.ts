@@ -5,21 +5,21 @@ import { describeValue, findLost, isLost } from './lost-in-json'
 import type { LostValue } from './lost-in-json'
 
 /**
- * Bytes of an event stream (WHATWG HTML, 9.2.5 "Parsing an event stream"): pure functions from values to text.
+ * Encoding of event streams (WHATWG HTML, 9.2.5 "Parsing an event stream"): pure functions from values to text.
  *
- * A line ends at CR, LF or CRLF. Whatever goes into a field is therefore checked here, at run time and not by its
- * type: a line break in it would begin a field, or a message, that nobody meant to send.
+ * A line ends at CR, LF or CRLF. Every value of a field is therefore checked here, at run time and not by its type: a line break in it
+ * would begin an unintended field or message.
  */
 
-/** A comment line and a blank one: the fewest bytes that no client reports. */
+/** Comment line and blank line: the shortest bytes that no client reports. */
 export const HEARTBEAT = ':\n\n'
 
 const LINE_BREAK = /\r\n|\r|\n/
-// A NUL makes the standard's parser ignore the whole id field.
+// A NUL makes the standard's parser ignore the whole `id` field.
 const NOT_IN_ID = /[\r\n\0]/
 const NOT_IN_EVENT = /[\r\n\0]/
 
-/** In characters. No limit of a message's data counts it, and it may be a client's own word. */
+/** Maximum length of an event name, in characters. No limit of a message's data includes it, and a client may choose the name. */
 const MAX_EVENT_LENGTH = 512
 
 const encoder = new TextEncoder()
@@ -31,8 +31,8 @@ export function encodeText(text: string): Uint8Array {
 }
 
 /**
- * As {@link encodeText}, for text that many sockets are given: Node wraps every chunk that is not a `Buffer` in one, at each
- * write. This one has memory of its own, and is not a piece of Node's pool.
+ * Encodes text for many sockets: Node wraps every chunk that is not a `Buffer` in one, at each write. The result has memory of its own, and
+ * is not a piece of Node's pool.
  */
 export function encodeShared(text: string): Uint8Array {
   return shared(encoder.encode(text))
@@ -58,7 +58,7 @@ export function byteLength(text: string): number {
   return Buffer === undefined ? encoder.encode(text).length : Buffer.byteLength(text)
 }
 
-/** One message. `data` is text that is already encoded (JSON, or raw text for a moved `createEventStream`). */
+/** Encodes one message. `data` is text that is already encoded: JSON, or raw text of a migrated `createEventStream`. */
 export function encodeMessage(message: { id?: string, event?: string, data: string }): string {
   let block = ''
   if (message.id !== undefined) block += `id: ${message.id}\n`
@@ -66,7 +66,7 @@ export function encodeMessage(message: { id?: string, event?: string, data: stri
   return `${block}${dataLines(message.data)}\n`
 }
 
-/** The text before and after a message's data, for data that is bytes already, and one line. */
+/** Text before and after a message's data, for data that is bytes already, and one line. */
 export function encodeMessageAround(message: { id?: string, event?: string }): [before: string, after: string] {
   const block = encodeMessage({ ...message, data: '' })
   return [block.slice(0, -2), '\n\n']
@@ -76,12 +76,12 @@ export function encodeControl(control: SSEControl, id?: string): string {
   return encodeMessage({ id, event: CONTROL_EVENT, data: JSON.stringify(control) })
 }
 
-/** The first block: how long to wait before a reconnect, where the reader stands, and the `open` control message. */
+/** Encodes the first block: the reconnect delay, the reader's position, and the `open` control message. */
 export function encodePreamble(retryMs: number, open: SSEControl, id?: string): string {
   return `retry: ${retryMs}\n${encodeControl(open, id)}`
 }
 
-/** Lines that every client skips. Text of several lines becomes several comments. */
+/** Encodes a comment, which every client skips. Text of several lines becomes several comment lines. */
 export function encodeComment(text: string): string {
   if (typeof text !== 'string') {
     throw new SSEError('INVALID_DATA', `Expected a comment to be a string, got ${describeValue(text)}.`)
@@ -97,8 +97,8 @@ export function encodeRetry(retryMs: number): string {
 }
 
 /**
- * The data of a message as JSON. Throws `MESSAGE_TOO_LARGE` beyond the limit, and `INVALID_DATA` for what JSON cannot hold or
- * would lose in silence: at the top, and with `deep`, which visits all of the data, at any depth.
+ * Encodes the data of a message as JSON. Throws `MESSAGE_TOO_LARGE` beyond the limit. Throws `INVALID_DATA` for values that JSON cannot
+ * hold or would silently lose: at the top level, or, with `deep`, which visits all of the data, at any depth.
  */
 export function encodeData(data: unknown, maxMessageBytes: number, deep = import.meta.dev): string {
   let json: string | undefined
@@ -121,7 +121,7 @@ function invalidData(data: unknown, cause?: unknown, lost = cause === undefined 
   return new SSEError('INVALID_DATA', `Expected the data of a message to be something that JSON can hold, got ${what}${path === 'data' ? '' : ` at \`${path}\``}.`, { cause })
 }
 
-/** An application's `toJSON` or getter may throw, and data may be nested deeper than the stack. */
+/** Finds a lost value. Catches errors: an application's `toJSON` or getter may throw, and data may be nested deeper than the stack. */
 function tryToFindLost(data: unknown): LostValue | undefined {
   try {
     return findLost(data)
@@ -139,7 +139,7 @@ export function assertSize(text: string, maxMessageBytes: number): void {
   throw new SSEError('MESSAGE_TOO_LARGE', `Expected a message of at most ${maxMessageBytes} bytes (\`maxMessageBytes\`), got ${bytes}. Send a reference instead, or raise the limit.`, { statusCode: 413 })
 }
 
-/** Throws `RESERVED_EVENT` for the name of control messages, `INVALID_EVENT` for what a field cannot hold. */
+/** Throws `RESERVED_EVENT` for the name of control messages, and `INVALID_EVENT` for a value that the field cannot hold. */
 export function assertEvent(event: unknown): asserts event is string | undefined {
   if (event === undefined) return
   if (event === CONTROL_EVENT) {
@@ -150,7 +150,7 @@ export function assertEvent(event: unknown): asserts event is string | undefined
   }
 }
 
-/** The text of an id; numbers are taken too, 0 among them. Throws `INVALID_ID` for what the field cannot hold. */
+/** Text of an ID. Numbers are accepted, including 0. Throws `INVALID_ID` for a value that the field cannot hold. */
 export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
@@ -161,12 +161,12 @@ export function encodeId(id: unknown): string | undefined {
 }
 
 function dataLines(data: string): string {
-  // JSON never has a raw line break, so nearly everything takes the short way.
+  // JSON never has a raw line break, so nearly all data takes the short way.
   if (!LINE_BREAK.test(data)) return `data: ${data}\n`
   return data.split(LINE_BREAK).map(line => `data: ${line}\n`).join('')
 }
 
-/** Values for which JSON has something else: `null` for a number that is none, an object of indexes for bytes. */
+/** Whether JSON would replace the value by something else: `null` for `NaN` and infinities, an object of indexes for bytes. */
 function isNoJson(data: unknown): boolean {
   return (typeof data === 'number' && !Number.isFinite(data)) || ArrayBuffer.isView(data)
 }

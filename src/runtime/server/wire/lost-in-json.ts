@@ -1,27 +1,30 @@
-/** A value that JSON would lose: what it is, and where it stands in the data (`data.users[3]`). */
+/** Value that JSON would lose: its kind, and its place in the data (`data.users[3]`). */
 export interface LostValue {
   what: string
   path: string
 }
 
-/** Characters of a path that an error shows. */
+/** Maximum length of a path in an error, in characters. */
 const MAX_PATH_LENGTH = 200
 
 /**
- * Whether JSON loses all of `value`: an object that is neither plain nor an array, and whose JSON is `{}` or `null`. An `Error`, a
- * `Map`, a `Response`, an invalid `Date` and an instance without own fields are such values. `json` is its JSON.
+ * Whether JSON loses all of `value`: an object that is neither plain nor an array, and whose JSON is `{}` or `null`. Examples are an
+ * `Error`, a `Map`, a `Response`, an invalid `Date` and an instance without own fields. `json` is the JSON of `value`.
  */
 export function isLost(value: unknown, json: string | undefined): boolean {
-  // The length first: every message comes here.
+  // The length first: this runs for every message.
   return (json === undefined || (json.length <= 4 && (json === '{}' || json === 'null'))) && typeof value === 'object' && value !== null && !isPlain(value)
 }
 
-/** The first value in `data` (its path begins with `name`), at any depth, that is {@link isLost}, a `bigint` that JSON refuses, or a circle. Visits all of `data`. */
+/**
+ * Finds the first value in `data`, at any depth, that is {@link isLost}, a `bigint` that JSON refuses, or a circular reference. Visits all
+ * of `data`. `name` is the beginning of the path.
+ */
 export function findLost(data: unknown, name = 'data'): LostValue | undefined {
   return visit(data, '', name, [])
 }
 
-/** The kind of a value, and not its contents, which may be secret. */
+/** Describes the kind of a value. A class name stands for an object, whose contents may be secret. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'bigint') return 'a bigint'
   if (typeof value !== 'object' || value === null) return typeof value === 'function' || typeof value === 'symbol' ? `a ${typeof value}` : `\`${String(value).slice(0, 80)}\``
@@ -29,7 +32,7 @@ export function describeValue(value: unknown): string {
   return typeof name === 'string' && name !== '' ? `an instance of ${name.slice(0, 80)}` : 'an instance of an unknown class'
 }
 
-/** Visits what `JSON.stringify` visits, in its order. `key` is what `toJSON` is given. */
+/** Visits the values that `JSON.stringify` visits, in the same order. `key` is the argument of `toJSON`. */
 function visit(original: unknown, key: string, path: string, parents: object[]): LostValue | undefined {
   if (typeof original === 'bigint') {
     return typeof (original as { toJSON?: unknown }).toJSON === 'function' ? undefined : { what: describeValue(original), path }
@@ -55,7 +58,7 @@ function visit(original: unknown, key: string, path: string, parents: object[]):
   return isEmpty && !Array.isArray(value) && isLost(original, JSON.stringify(value)) ? { what: describeValue(original), path } : undefined
 }
 
-/** Plain: an array, an object without a prototype, or one whose prototype is `Object.prototype`, of any realm. */
+/** Whether a value is plain: an array, an object without a prototype, or one whose prototype is `Object.prototype`, of any realm. */
 function isPlain(value: object): boolean {
   if (Array.isArray(value)) return true
   const prototype: unknown = Object.getPrototypeOf(value)

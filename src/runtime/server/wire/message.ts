@@ -2,45 +2,48 @@ import { SSEError } from '../../shared/errors'
 import { assertEvent, encodeData, encodeId, encodeMessage } from './encode'
 
 export interface SSEMessageFields<E extends string | undefined = string | undefined> {
-  /** The SSE `event` field. `sse` is reserved. */
+  /** SSE `event` field. `sse` is reserved. */
   event?: E
   /**
-   * The SSE `id` field, for sources that can be asked to go on behind it (see `getSSEPosition`). An empty one resets what
-   * the client remembers. A channel gives its messages ids of its own and refuses this.
+   * SSE `id` field, for sources that can continue after a given ID (see `getSSEPosition`). An empty one resets the ID that the client
+   * remembers. A channel assigns IDs itself and refuses this field.
    */
   id?: string | number
 }
 
-/** A message with a name or an id, as made by `sseMessage`. A class, so that no plain data can be taken for one. */
+/** Message with a name or an ID, created by `sseMessage`. A class, so that plain data is never mistaken for one. */
 export class TaggedMessage<T = unknown, E extends string | undefined = string | undefined> {
   constructor(readonly data: T, readonly fields: SSEMessageFields<E>) {}
 }
 
-/** The fields of a message, checked, its data as JSON. */
+/** Checked fields of a message, with its data as JSON. */
 export interface EncodedMessage<Data = string> {
   id?: string
   event?: string
   data: Data
 }
 
-/** Takes what a source yields: plain data, or a message made by `sseMessage`. Throws the codes of {@link encodeData}, {@link assertEvent} and {@link encodeId}. */
+/**
+ * Encodes an item of a source: plain data, or a message created by `sseMessage`. Throws the codes of {@link encodeData}, {@link
+ * assertEvent} and {@link encodeId}.
+ */
 export function encodeItem(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): EncodedMessage {
   return encode(item, maxMessageBytes, fields, asText)
 }
 
-/** The same as the text of one message on the wire. */
+/** Encodes an item of a source as the text of one message on the wire. */
 export function encodeItemText(item: unknown, maxMessageBytes: number, fields?: SSEMessageFields): string {
   return encodeMessage(encodeItem(item, maxMessageBytes, fields))
 }
 
-/** The same for a channel, which gives its messages ids of its own: one with an id is refused with `INVALID_ID`. */
+/** Encodes an item for a channel, which assigns IDs itself: an item with an ID is refused with `INVALID_ID`. */
 export function encodeEntry(item: unknown, maxMessageBytes: number, event?: string): { event?: string, data: string } {
   return encodePacked(item, maxMessageBytes, event, asText)
 }
 
 /**
- * {@link encodeEntry}, with the JSON given to `pack` before any object refers to it. While V8 marks, it keeps a string that is stored in
- * an object until its next full collection, even where that object is gone at once.
+ * Encodes an item as {@link encodeEntry} does, and passes the JSON to `pack` before any object refers to it. While V8 marks, it keeps a
+ * string that is stored in an object until its next full collection, even if that object is garbage at once.
  */
 export function encodePacked<Data>(item: unknown, maxMessageBytes: number, event: string | undefined, pack: (json: string) => Data): { event?: string, data: Data } {
   const { id, ...entry } = encode(item, maxMessageBytes, event === undefined ? undefined : { event }, pack)

@@ -2,8 +2,8 @@ import { SSEError, isMistakeCode, isRetryableStatus } from '../../shared/errors'
 import type { SSEPublicError } from '../../shared/errors'
 
 /**
- * What a stranger may be told of an error: all of an `SSEError`, or of an h3 error that was made to be shown
- * (`createError`); of any other only that there was one, since its text may name tables, files or keys.
+ * Part of an error that may be sent to any client: all of an `SSEError`, or of an h3 error that was created to be shown (`createError`).
+ * For any other error only the fact that there was one, since its text may name tables, files or keys.
  */
 export function publicError(error: unknown): SSEPublicError {
   if (error instanceof SSEError) {
@@ -18,23 +18,29 @@ export function publicError(error: unknown): SSEPublicError {
   return { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
 }
 
-/** Whether the text of `error` stays on the server, and somebody must be told there. */
+/** Whether the text of `error` must stay on the server, and must be reported there. */
 export function isPrivateError(error: unknown): boolean {
   return !(error instanceof SSEError) && !isShownH3Error(error)
 }
 
-/** Whether the server must log it: clients are not told, or only the application's author can mend it. */
+/** Whether the server must log `error`: its text is not sent to clients, or only the application's author can fix it. */
 export function isForTheLog(error: unknown): boolean {
   return isPrivateError(error) || isMistake(error)
 }
 
-/** The application's own mistake: an option, a source, data or a driver that cannot work. `INVALID_QUERY` and `INVALID_POSITION` are a client's. */
+/**
+ * Whether `error` is the application's mistake: an option, a source, data or a driver that cannot work. `INVALID_QUERY` and
+ * `INVALID_POSITION` are a client's mistakes.
+ */
 export function isMistake(error: unknown): boolean {
   if (!(error instanceof SSEError)) return false
   return error.code === 'NOT_SUPPORTED' || (isMistakeCode(error.code) && !['INVALID_QUERY', 'INVALID_POSITION'].includes(error.code))
 }
 
-/** A mistake that no client can have caused. The name of a channel, of a message, or a key may be the client's own word: it is answered with 400. */
+/**
+ * Whether `error` is a mistake that no client can have caused. The name of a channel or a message, or a key, may come from the client: such
+ * an error has status 400.
+ */
 export function isOurMistake(error: unknown): boolean {
   return isMistake(error) && (error as SSEError).statusCode >= 500
 }
@@ -46,7 +52,7 @@ interface ShownH3Error {
   data?: { code?: unknown, retry?: unknown }
 }
 
-// By its marks and not by its class: h3 1 and h3 2 have different ones, and an application may have bundled its own.
+// Checks marks and not the class: h3 1 and h3 2 have different classes, and an application may have bundled its own.
 function isShownH3Error(error: unknown): error is ShownH3Error {
   if (!(error instanceof Error)) return false
   const { constructor, name, statusCode, unhandled } = error as Error & { statusCode?: unknown, unhandled?: boolean }
