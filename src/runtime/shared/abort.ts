@@ -1,6 +1,6 @@
 /**
- * A controller that is aborted with its parent. Abort it when it is done with: that takes it off the parent's list.
- * As `AbortSignal.any`, which leaks on older Nodes.
+ * Controller that is aborted with its parent. Abort it when it is no longer needed, which removes its listener from the parent. Used
+ * instead of `AbortSignal.any`, which leaks on older versions of Node.
  */
 export function follow(parent?: AbortSignal): AbortController {
   const controller = new AbortController()

@@ -1,38 +1,38 @@
 /**
- * Every code that this package itself uses. Codes are stable: programs may compare them.
- * An application may throw an `SSEError` with a code of its own.
+ * Codes of this package's own errors. Codes are stable: programs may compare them. An application may throw an `SSEError` with a code of
+ * its own.
  */
 export type SSEErrorCode
   // Refused input (server)
   = | 'INVALID_OPTION' | 'INVALID_CHANNEL' | 'INVALID_DATA' | 'INVALID_EVENT' | 'INVALID_ID' | 'RESERVED_EVENT'
     | 'MESSAGE_TOO_LARGE' | 'INVALID_POSITION' | 'INVALID_QUERY' | 'INVALID_SOURCE' | 'INVALID_ROUTE_RULE'
-  // What a request is told (server)
+  // Refused requests (server)
     | 'NOT_POLLABLE' | 'NOT_ACCEPTABLE' | 'BODY_DISCARDED' | 'PRERENDERING' | 'SHUTTING_DOWN' | 'TOO_MANY_CONNECTIONS' | 'TOO_MANY_CONNECTIONS_PER_CLIENT'
     | 'UNAUTHORIZED' | 'REVALIDATION_FAILED'
     | 'TICKET_MISSING' | 'TICKET_EXPIRED' | 'TICKET_INVALID' | 'TICKET_OTHER_CHANNEL' | 'TICKET_SECRET_MISSING'
-  // What happened to a channel or a source (server)
+  // Channels and sources (server)
     | 'NOT_SUPPORTED' | 'CHANNEL_ENDED' | 'PUBLISH_RATE' | 'ABORTED' | 'LEASE_LOST' | 'PRODUCER_LOST' | 'GAP' | 'DRIVER_UNAVAILABLE' | 'SOURCE_FAILED' | 'SOURCE_INTERRUPTED'
-  // What ended or troubles a client
+  // Failures of a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE' | 'STALE_ANSWER'
     | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED' | 'REDIRECTED' | 'SHARING_FAILED'
-  // What `nuxt-sse/test` waited for in vain
+  // Timeouts of `nuxt-sse/test`
     | 'COLLECT_TIMEOUT' | 'COLLECT_ENDED'
     | (string & {})
 
 export interface SSEErrorOptions {
-  /** HTTP status that fits. Default 500. */
+  /** Matching HTTP status. Default 500. */
   statusCode?: number
-  /** Whether trying again may help. Default: what the status says (see {@link isRetryableStatus}), and `false` for {@link isMistakeCode}. */
+  /** Whether a retry may help. Default: depends on the status (see {@link isRetryableStatus}); `false` for {@link isMistakeCode}. */
   retry?: boolean
   /** See {@link SSEError.retryAt}. */
   retryAt?: number
-  /** The error behind it: kept for logs, never sent. */
+  /** Underlying error: kept for logs, never sent. */
   cause?: unknown
-  /** Anything else that a program may want to read, such as the gap of a `GAP`. */
+  /** Further details for programs, such as the gap of a `GAP`. */
   details?: Record<string, unknown>
 }
 
-/** The part of an error that may be shown to a stranger: what an `error` control message carries. */
+/** Part of an error that may be shown to any client: the content of an `error` control message. */
 export interface SSEPublicError {
   code: string
   statusCode: number
@@ -40,16 +40,16 @@ export interface SSEPublicError {
   retry: boolean
 }
 
-/** The one error class of this package. Its message is meant to be shown: it reaches clients as it is. */
+/** Error class of this package. Its message is meant to be shown: clients receive it unchanged. */
 export class SSEError extends Error {
   override readonly name = 'SSEError'
-  /** Stable, for programs. */
+  /** Stable code, for programs. */
   readonly code: SSEErrorCode
-  /** HTTP status, 500 unless given; of what a client met, that of the answer, or 0 where there was none. */
+  /** HTTP status; 500 unless given. For an error on the client: the status of the response, or 0 without one. */
   readonly statusCode: number
-  /** Whether trying again may help; of a client's `error`, whether it will: `false` when it is final. */
+  /** Whether a retry may help. For the `error` of a client: whether it will retry; `false` when the error is final. */
   readonly retry: boolean
-  /** When a client that waits will try again, in epoch milliseconds as of `Date.now()`; unset when it does not wait. */
+  /** Time of the client's next attempt, in epoch milliseconds as of `Date.now()`; unset when the client does not wait. */
   readonly retryAt?: number
   readonly details: Record<string, unknown>
 
@@ -63,22 +63,25 @@ export class SSEError extends Error {
   }
 }
 
-/** RFC 9110: a 4xx says that the same request will fail again, except for the four that are about time. */
+/**
+ * Whether a retry may help after this status. By RFC 9110, a request that got a 4xx fails again, except for the statuses that depend on
+ * time.
+ */
 export function isRetryableStatus(statusCode: number): boolean {
   return statusCode >= 500 || statusCode < 400 || statusCode === 408 || statusCode === 425 || statusCode === 429
 }
 
-/** Only a developer can fix what such a code reports (`INVALID_SOURCE`, `RESERVED_EVENT`): the same request fails again. */
+/** Whether only a developer can fix the cause (`INVALID_SOURCE`, `RESERVED_EVENT`): the same request fails again. */
 export function isMistakeCode(code: string): boolean {
   return /^(?:INVALID|RESERVED)_/.test(code)
 }
 
-/** One sentence shape for refused options, with both values printed. */
+/** Creates the error for a refused option, with the expected and the given value. */
 export function invalidOption(name: string, expected: string, got: unknown, options?: SSEErrorOptions): SSEError {
   return new SSEError('INVALID_OPTION', `Expected \`${name}\` to be ${expected}, got ${printValue(got)}.`, options)
 }
 
-/** A value as an error message shows it: as JSON where it has any, at most 80 characters of it. */
+/** Prints a value for an error message: as JSON where it has any, up to 80 characters. */
 export function printValue(value: unknown): string {
   let text: string | undefined
   try {
@@ -87,7 +90,7 @@ export function printValue(value: unknown): string {
   catch {
     // Circular, or a BigInt.
   }
-  // `NaN` and `Infinity` are `null` in JSON, and a function nothing.
+  // In JSON, `NaN` and `Infinity` are `null`, and a function is nothing.
   if (text === undefined || typeof value === 'number') text = typeof value === 'function' ? 'a function' : String(value)
   return `\`${text.length > 80 ? `${text.slice(0, 80)}…` : text}\``
 }

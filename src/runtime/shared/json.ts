@@ -1,4 +1,4 @@
-/** What JSON text says; text that is not JSON stays as it is. */
+/** Parses JSON. Text that is not JSON is returned unchanged. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -8,15 +8,19 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Data of a server that may send anything: only text that looks like an object or an array is taken for JSON, since `42` may be a word of a sentence. */
+/**
+ * Parses data of a server that may send anything. Only text that looks like an object or an array counts as JSON, since `42` may be a word
+ * of a sentence.
+ */
 export function parseForeign(text: string): unknown {
   return /^[[{]/.test(text) ? parseJson(text) : text
 }
 
 /**
- * A request's body as `fetch` takes it. Objects that `fetch` would turn into `[object Object]` are sent as JSON, with a content type unless there is one.
+ * Encodes a request's body for `fetch`. Objects that `fetch` would turn into `[object Object]` are sent as JSON, with a content type unless
+ * there is one.
  *
- * @throws TypeError where JSON cannot hold the body, or would keep nothing of it, as of a `Map`
+ * @throws TypeError if JSON cannot hold the body, or would keep nothing of it, as with a `Map`
  */
 export function encodeBody(body: unknown, headers: Headers): BodyInit {
   if (typeof body !== 'object' || !body || ArrayBuffer.isView(body) || [ArrayBuffer, Blob, FormData, URLSearchParams, ReadableStream].some(type => body instanceof type)) return body as BodyInit

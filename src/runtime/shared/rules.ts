@@ -1,22 +1,22 @@
 import type { SSEError } from './errors'
 import { invalidOption } from './errors'
 
-/** The longest delay of a timer, which counts signed 32-bit milliseconds: a longer one fires at once. */
+/** Longest delay of a timer, in milliseconds. Timers count signed 32-bit milliseconds: a longer one fires at once. */
 export const MAX_TIMER_MS = 0x7FFFFFFF
 
-/** What the value of one option may be. */
+/** Rule for the value of one option. */
 export interface Rule {
   /** Whether the value is allowed. */
   test: (value: unknown) => boolean
   /** Completes the sentence "Expected `name` to be …". */
   expected: string
-  /** An error prints the type of the value only, as the value may be a password. */
+  /** Whether errors print only the type of the value, as it may be a password. */
   isSecret?: boolean
-  /** Undoes what Nitro makes of an environment variable; see {@link fromEnvironment}. */
+  /** Undoes Nitro's conversion of an environment variable; see {@link fromEnvironment}. */
   restore?: (value: unknown) => unknown
 }
 
-/** A rule for each option: the list of the options that exist. */
+/** Rules by option: the list of the options that exist. */
 export type Rules<Options> = { readonly [Name in keyof Options]-?: Rule }
 
 export const flag: Rule = {
@@ -31,7 +31,7 @@ export const text: Rule = {
   restore: value => typeof value === 'number' || typeof value === 'boolean' ? String(value) : value,
 }
 
-/** A text that no error may print. */
+/** Text that no error may print. */
 export const secretText: Rule = { ...text, isSecret: true }
 
 /** One line of well-formed text, without NUL. */
@@ -45,13 +45,13 @@ export function lineOfText(maxLength: number): Rule {
 
 export interface Range {
   from: number
-  /** Default: the largest whole number that JavaScript counts exactly. */
+  /** Default: the largest safe integer of JavaScript. */
   to?: number
-  /** The unit. Default: none, for a count. */
+  /** Unit. Default: none, for a count. */
   of?: string
 }
 
-/** A whole number from `from` to `to`, both included. */
+/** Whole number from `from` to `to`, both included. */
 export function whole({ from, to, of }: Range): Rule {
   const range = to === undefined ? `, at least ${from}` : ` from ${from} to ${to}`
   return {
@@ -60,7 +60,7 @@ export function whole({ from, to, of }: Range): Rule {
   }
 }
 
-/** A duration for a timer. */
+/** Duration of a timer, in milliseconds. */
 export function milliseconds({ from = 1, to = MAX_TIMER_MS }: Partial<Range> = {}): Rule {
   return whole({ of: 'milliseconds', from, to })
 }
@@ -69,7 +69,7 @@ export function bytes({ from = 1, to }: Partial<Range> = {}): Rule {
   return whole({ of: 'bytes', from, to })
 }
 
-/** Also `false`, which turns the option off. */
+/** Also allows `false`, which turns the option off. */
 export function orFalse({ test, expected }: Rule): Rule {
   return { test: value => value === false || test(value), expected: `${expected}, or \`false\`` }
 }
@@ -80,26 +80,26 @@ export function oneOf(...values: [string, string, ...string[]]): Rule {
   return { test: value => values.includes(value as string), expected: `${printed.slice(0, -1).join(', ')} or ${printed.at(-1)}` }
 }
 
-/** `what` completes "a function …". */
+/** Function; `what` completes "a function …". */
 export function functionOf(what: string): Rule {
   return { test: value => typeof value === 'function', expected: `a function ${what}` }
 }
 
-/** An object with names, and no array. `shape` completes "an object …". */
+/** Object that is no array. `shape` completes "an object …". */
 export function object(shape?: string): Rule {
   return { test: value => typeof value === 'object' && value !== null && !Array.isArray(value), expected: shape ? `an object ${shape}` : 'an object' }
 }
 
 const ANY_OBJECT = object()
 
-/** Throws `INVALID_OPTION`, with what was expected and what was given, unless `rule` allows `value`. */
+/** Throws `INVALID_OPTION`, with the expected and the given value, unless `rule` allows `value`. */
 export function check(name: string, value: unknown, { test, expected, isSecret }: Rule, statusCode?: number): void {
   if (!test(value)) throw invalidOption(name, expected, isSecret ? typeof value : value, { statusCode })
 }
 
 /**
- * Lays the options that are given over `base`; `undefined` counts as not given. `path` stands before the names in errors. Throws
- * `INVALID_OPTION` for a value that its rule refuses, and for a name without a rule: a misspelt option would have no effect.
+ * Overlays `base` with the given options; `undefined` counts as not given. `path` precedes the names in errors. Throws `INVALID_OPTION` for
+ * a value that its rule refuses, and for a name without a rule: a misspelt option would have no effect.
  */
 export function overlay<T extends object>(options: object, base: T, rules: { readonly [name: string]: Rule }, path = ''): T {
   check(path || 'options', options, ANY_OBJECT)
@@ -113,15 +113,15 @@ export function overlay<T extends object>(options: object, base: T, rules: { rea
   return resolved as T
 }
 
-/** Throws `INVALID_OPTION` unless `options` is an object that gives values to no other names than those of `known`. */
+/** Throws `INVALID_OPTION` unless `options` is an object with values only for the names of `known`. */
 export function assertNames(options: object, known: object, path = ''): void {
   check(path || 'options', options, ANY_OBJECT)
   for (const [name, value] of Object.entries(options)) if (value !== undefined && !Object.hasOwn(known, name)) throw noSuchOption(path, name, value, known)
 }
 
 /**
- * A copy in which the options that have rules are as the environment has them. Nitro parses environment variables: a text that looks
- * like a number becomes a number, and `1` is a way to say `true`.
+ * Copies options, and restores the values of those with rules from Nitro's parsing of environment variables: a text that looks like a
+ * number becomes a number, and `1` is a way to write `true`.
  */
 export function fromEnvironment<T extends object>(options: T, rules: { readonly [name: string]: Rule }): T {
   return Object.fromEntries(Object.entries(options).map(([name, value]) => {

@@ -1,29 +1,25 @@
-/** How messages reach a client: an event stream, or repeated JSON answers. */
+/** Transport of messages to a client: an event stream, or repeated JSON answers. */
 export type SSETransport = 'stream' | 'poll'
 
-/**
- * One unit of what is sent.
- *
- * `T` is what `data` holds, after JSON; `E` the type of its name.
- */
+/** Message of a stream. `T` is the type of `data` after JSON; `E` the type of its event name. */
 export interface SSEMessage<T = unknown, E extends string | undefined = string | undefined> {
-  /** On a channel its position, `<epoch>.<offset>`; otherwise whatever the source named it, if anything. */
+  /** On a channel, the message's position, `<epoch>.<offset>`; otherwise the ID that the source gave, if any. */
   id?: string
-  /** The SSE `event` field; absent for an unnamed message. */
+  /** SSE `event` field; absent for an unnamed message. */
   event?: E
   data: T
 }
 
 /**
- * What a route made with `defineSSEHandler` returns, as far as types go: nothing of it exists at run time.
- * The key is a string because Nitro's `Serialize<>` drops symbol keys, and the type would not reach the app.
+ * Type of the result of a `defineSSEHandler` route. Nothing of it exists at run time. The key is a string because Nitro's `Serialize<>`
+ * drops symbol keys, and the type would not reach the app.
  */
 export interface SSEStream<M extends SSEMessage = SSEMessage> {
   readonly __sse: M
 }
 
 /**
- * The answer of a route that is live or static, without the stream: what `$fetch` gets where the handler answers with data.
- * `R` is the type of the answer, as `$fetch` and `useFetch` have it.
+ * Answer of a route that is live or static, without the stream: the result of `$fetch` when the handler answers with data. `R` is the type
+ * of the answer, as in `$fetch` and `useFetch`.
  */
 export type SSEStatic<R> = Exclude<Awaited<R>, { __sse: unknown }>

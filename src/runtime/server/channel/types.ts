@@ -104,7 +104,8 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * Items that arrive while an append is in flight, or within 10 ms of the last one, are appended together. A source that is faster than
    * the driver waits. Appends are retried for 30 s while the driver cannot be reached.
    *
-   * Rejects with the error that made the pipe fail. You need not await it: readers receive the error, and private errors are logged.
+   * Rejects with the error that made the pipe fail. You need not await it: readers receive the error, and an error that must not be shown
+   * to them is logged.
    *
    * A pipe ends with its process, and then the channel stays open. Use `run` if that matters. On Cloudflare Workers, a pipe ends with its
    * request, and the channel fails with `PRODUCER_LOST`.
