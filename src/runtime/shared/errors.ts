@@ -15,7 +15,7 @@ export type SSEErrorCode
   // Failures of a client
     | 'HTTP_ERROR' | 'NOT_EVENT_STREAM' | 'INVALID_BATCH' | 'NETWORK' | 'CONNECT_TIMEOUT' | 'SILENCE' | 'STALE_ANSWER'
     | 'INTERRUPTED' | 'GAVE_UP' | 'CALLBACK_FAILED' | 'REQUEST_FAILED' | 'REDIRECTED' | 'SHARING_FAILED'
-  // Timeouts of `nuxt-sse/test`
+  // Failed waits of `nuxt-sse/test`
     | 'COLLECT_TIMEOUT' | 'COLLECT_ENDED'
     | (string & {})
 

@@ -2,8 +2,8 @@
  * Lifetimes of channels that receive no writes: how long a driver remembers a channel's epoch, its offsets and its closing. Without them, a
  * client that reconnects receives a gap (`epoch`), although it may have missed nothing.
  *
- * A read renews a lifetime only when less than half of it is left, so that reads of a silent channel cause no writes in between. Each
- * lifetime is therefore more than twice the longest interval at which the hub reads a silent channel: 5 minutes, jittered up to 5.75.
+ * A read renews a lifetime only when less than half of it is left. Reads of a silent channel therefore cause no writes in between. So each
+ * lifetime is more than twice the longest interval at which the hub reads a silent channel: 5 minutes, jittered up to 5.75.
  */
 
 /** Lifetime of a channel that was only read. Most of these are names that a client invented. */

@@ -87,7 +87,10 @@ export type LeaseRequest
    * caller that knows that its lease has expired must not send this.
    */
     | { type: 'renew', token: string, leaseMs: number, onLost: LogOnLost }
-  /** Releases the lease of an unfinished log: the next producer that acquires it gets it. */
+  /**
+   * Releases the lease of an unfinished log. With `onLost: 'restart'`, or if the lease was tentative and unused, another producer can
+   * acquire it at once. Otherwise the log fails with `PRODUCER_LOST`.
+   */
     | { type: 'release', token: string }
   /** Requests the producer to stop, and keeps others from restarting it. */
     | { type: 'stop' }
@@ -141,7 +144,7 @@ export interface LogPageLimit {
  *   must send it to every subscriber when it is connected again.
  */
 export type LogNotice
-  = | { type: 'append', epoch: string, entries: LogEntry[], /** Mark of the message before the first of them. */ follows?: string }
+  = | { type: 'append', epoch: string, entries: LogEntry[], /** Mark of the message before the first entry. */ follows?: string }
     | { type: 'changed' }
 
 /**

@@ -74,9 +74,9 @@ export class ChannelReader {
   }
 
   /**
-   * Returns the next step: at once, or after a read of the log. Resolves with nothing, or returns nothing, if there is no news; `wake` is
-   * called when there is. The position then already includes the step, unless the driver cannot be reached. Never rejects. One call at a
-   * time. A closed reader returns nothing.
+   * Returns the next step, at once or after a read of the log; nothing while there is no news. `wake` is called when there is. The position
+   * is already after a returned step, unless the driver cannot be reached. Never rejects. One call at a time. A closed reader returns
+   * nothing.
    */
   step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined

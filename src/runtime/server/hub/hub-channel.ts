@@ -123,8 +123,8 @@ export class HubChannel {
   }
 
   #onNotice(notice: LogNotice): void {
-    // Notices before the opening read are covered by the read after it. Notices that are on their way when the last reader leaves are not
-    // for the next reader, which begins with the messages that are recent by then.
+    // Notices before the opening read are covered by the read after it. Notices in flight when the last reader leaves are not for the next
+    // reader: it begins with the messages that are recent by then.
     if (this.#stopped || !this.log.isKnown) return
     this.#rereads.noticed()
     if (this.log.append(notice)) return this.#wake()

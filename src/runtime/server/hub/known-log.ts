@@ -5,8 +5,8 @@ import { RecentMessages } from './recent-messages'
 import type { Run } from './run'
 
 /**
- * Limit of the recent messages of one channel: twice an answer of 2,000 tokens. Readers that reconnect receive them from memory, without a
- * read of the whole answer from the log: 0.4 ms for one check of the log, instead of 2.1.
+ * Limit of the recent messages of one channel: twice an answer of 2,000 tokens. Readers that reconnect receive such an answer from memory,
+ * after one check of the log: 0.4 ms instead of 2.1.
  */
 const RECENT_LIMIT = { messages: 4_096, bytes: 1_048_576 }
 
@@ -20,7 +20,6 @@ export class KnownLog {
 
   constructor(private readonly name: string, private readonly memory: RecentMemory) {}
 
-  /** Whether the log was read. */
   get isKnown(): boolean {
     return this.#recent !== undefined
   }

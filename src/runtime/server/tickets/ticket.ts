@@ -7,8 +7,8 @@ import { findLost } from '../wire/lost-in-json'
 import type { LostValue } from '../wire/lost-in-json'
 
 /**
- * The only file that imports jose; loaded with the first ticket. A ticket is a JWT (RFC 7519) with a type of its own, so that no other
- * token that is signed with the same secret counts as one.
+ * The only file that imports jose; loaded with the first ticket. A ticket is a JWT (RFC 7519) with a type of its own. Other tokens that are
+ * signed with the same secret do not count as tickets.
  */
 
 export interface SSETicketOptions {

@@ -43,7 +43,7 @@ export function encodeEntry(item: unknown, maxMessageBytes: number, event?: stri
 
 /**
  * Encodes an item as {@link encodeEntry} does, and passes the JSON to `pack` before any object refers to it. While V8 marks, it keeps a
- * string that is stored in an object until its next full collection, even if that object is garbage at once.
+ * string that is stored in an object until its next full collection, even if the object is garbage at once.
  */
 export function encodePacked<Data>(item: unknown, maxMessageBytes: number, event: string | undefined, pack: (json: string) => Data): { event?: string, data: Data } {
   const { id, ...entry } = encode(item, maxMessageBytes, event === undefined ? undefined : { event }, pack)

@@ -78,8 +78,8 @@ export interface RedisAppendsInit {
 }
 
 /**
- * Appends of this process. Those to one channel in one tick are one call, a channel has one call in flight at a time, and each append
- * happens once or not at all.
+ * Appends of this process. Appends to one channel in one tick are one call. A channel has one call in flight at a time. Each append happens
+ * once or not at all.
  */
 export class RedisAppends {
   /** Last answer for each channel that this process has published to. A log that ends before it was rolled back. */

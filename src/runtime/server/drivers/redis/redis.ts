@@ -120,8 +120,8 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
 
 /**
  * Generates epochs for logs that begin with a read or an append. Each attempt gets another: no two logs, nor two lives of one, may share an
- * epoch, and an attempt whose answer was lost may have used its own. Epochs are counted up, since a random one costs more than the rest of
- * an append, and 70 µs of a read when none was drawn for a while.
+ * epoch, and an attempt whose answer was lost may have used its own. Epochs are counted up: a random one costs more than the rest of an
+ * append. It costs 70 µs of a read when none was drawn for a while.
  */
 function countedEpochs(): () => string {
   const first = createEpoch()
