@@ -31,7 +31,7 @@ export class Hub {
   }
 
   /**
-   * Creates a reader that begins where `request` says. Rejects when the driver cannot be reached. The caller releases it with `close()`.
+   * Creates a reader that begins at `request`. Rejects when the driver cannot be reached. The caller releases it with `close()`.
    */
   async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): Promise<ChannelReader> {
     let channel = this.#channels.get(name)
