@@ -52,7 +52,7 @@ function pipelined(data: unknown): Promise<void> {
   return new Promise(done => waiting.push({ data, done }))
 }
 
-/** Each peer for a new reader, which receives all messages. */
+/** Peers of the Redis rows. `replay` sends all stored messages to a new reader, `resume` those of an answer in progress. */
 export const redisPeers: Record<string, RedisPeer> = {
   'ours': {
     publish: data => published.publish(data),
