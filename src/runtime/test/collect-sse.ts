@@ -72,7 +72,7 @@ export async function collectSSE<T = unknown>(url: string | URL, options: SSECol
   }
 }
 
-/** Left out: messages after the last one requested, whose arrival depends on timing. */
+/** Result without the messages after the last one requested, whose arrival depends on timing. */
 function collected<T>(reader: SSEReader<T>, count = Infinity): SSECollected<T> {
   let messages = 0
   const end = reader.events.findIndex(({ event }) => event !== 'sse' && ++messages === count)

@@ -10,7 +10,7 @@ import { RunChannel } from './resumable'
 
 const ASKED = Symbol('nuxt-sse: the position asked for')
 
-/** Position that a request asks for, read once and kept with its event. */
+/** Requested position, read once and kept with the event. */
 interface Asked {
   readonly position: AskedPosition | undefined
   /** The handler has read it: its source gives its messages IDs, and can be resumed. */
