@@ -13,7 +13,7 @@ const asked = process.argv.slice(2)
 const unknown = asked.filter(name => !rows.some(row => row.name === name))
 if (unknown.length) throw new Error(`Expected names of rows (${rows.map(({ name }) => name).join(', ')}), got ${unknown.join(', ')}.`)
 
-/** Readers of the largest rows, a socket each in both processes, and some to spare. */
+/** Open files for the largest rows: one socket per reader in both processes, and a margin. */
 const OPEN_FILES = 11_000
 const { open_files: openFiles } = (process.report.getReport() as unknown as { userLimits: Record<string, { soft: number | 'unlimited' }> }).userLimits
 if (Number(openFiles?.soft) < OPEN_FILES) console.warn(`Only ${openFiles!.soft} files may be open: rows with 10,000 readers will fail. Run \`ulimit -n 20000\` first.`)

@@ -1,6 +1,6 @@
-// The built playground as it is deployed: two instances on one Redis, behind one port. End one of them (its number is
-// printed, and the header `x-instance` of each answer is one of them) and look at the pages: nothing is lost.
-// `npm run dev:cluster`; NUXT_SSE_REDIS_URL names a Redis of yours, otherwise one is started; PORT is 3000 unless it is set.
+// Runs the built playground as in production: two instances on one Redis, on one port. Kill one of them (its process ID is printed, and
+// each response names its instance in the header `x-instance`) and watch the pages: no message is lost. `npm run dev:cluster`;
+// NUXT_SSE_REDIS_URL names your own Redis, otherwise one is started; PORT defaults to 3000.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ const INSTANCES = 2
 const RESTART_MS = 1_000
 const ENTRY = fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
 const { PORT = '3000', HOST = '127.0.0.1', NUXT_SSE_REDIS_URL } = process.env
-/** The same for all instances: what one has signed, the other verifies. */
+/** Shared by all instances: each verifies what another has signed. */
 const SECRETS = { NUXT_SESSION_PASSWORD: secret(), NUXT_SSE_TICKET_SECRET: secret() }
 
 const children = new Set()
@@ -28,7 +28,7 @@ front.listen(Number(PORT), HOST, () => console.log(`Listening on http://${HOST}:
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)
 
-/** Each connection goes to the next instance that takes it. */
+/** Forwards each connection to the next instance that accepts it. */
 function forward(client, left) {
   const upstream = connect({ port: ports[turn++ % ports.length], host: '127.0.0.1', noDelay: true })
   client.on('error', () => upstream.destroy())

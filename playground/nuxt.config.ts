@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 
 const favicon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#0b7a5b" stroke-width="3.5" stroke-linecap="round"><path d="M6 22h14M6 16h20M6 10h9"/></svg>')
 
-// Before the first paint: who has chosen a theme should not see the other one flash by.
+// Set before the first paint: otherwise the other theme would flash first.
 const theme = `const t = localStorage.getItem('sse-theme'); if (t === 'light' || t === 'dark') document.documentElement.dataset.theme = t`
 
 export default defineNuxtConfig({
@@ -23,14 +23,15 @@ export default defineNuxtConfig({
     },
   },
   css: ['~/assets/css/main.css'],
-  // How long what the page of notifications signs in with is good for: NUXT_SIGN_IN_TOKEN_MS, NUXT_SIGN_IN_TICKET_MS.
+  // Lifetime of the token and the ticket on the notifications page, in milliseconds: NUXT_SIGN_IN_TOKEN_MS, NUXT_SIGN_IN_TICKET_MS.
   runtimeConfig: { signIn: { tokenMs: 10_000, ticketMs: 60_000 } },
-  // As an application has it that installed the package.
+  // Resolves as in an application that installed the package.
   alias: { 'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)) },
   compatibilityDate: '2026-11-01',
   telemetry: false,
-  // Only the page with a sign-in asks who is there.
+  // Only the page with a sign-in requests the session.
   auth: { loadStrategy: 'none' },
-  // A second is long enough to see a reconnect, and short enough not to wait for it. Silence is noticed after two and a half heartbeats.
+  // One second is long enough to see a reconnect, and short enough to wait for it. The client detects silence after two and a half
+  // heartbeats.
   sse: { retryMs: 1_000, heartbeatMs: 2_000 },
 })

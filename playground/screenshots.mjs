@@ -1,5 +1,5 @@
-// Takes the pictures in docs/screenshots: each page of the built playground, light, dark, and as wide as a phone.
-// `npm run screenshots`; names of pages behind it take only those. Needs Chromium: the one on the PATH, or CHROMIUM_PATH.
+// Takes the pictures in docs/screenshots: each page of the built playground, light, dark, and at the width of a phone. `npm run
+// screenshots`; page names as arguments take only those. Needs Chromium: the one on the PATH, or CHROMIUM_PATH.
 import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,10 +12,10 @@ import { chromium } from 'playwright-core'
 const ENTRY = fileURLToPath(new URL('.output/server/index.mjs', import.meta.url))
 const OUT = process.env.SCREENSHOTS_DIR || fileURLToPath(new URL('../docs/screenshots/', import.meta.url))
 const DESKTOP = { width: 1180, height: 800 }
-/** So high that the README shows a whole page. */
+/** High enough that the README shows a whole page. */
 const WIDE = { width: 1180, height: 900 }
 const PHONE = { width: 390, height: 844 }
-/** Above it a picture is taken again, a little coarser. */
+/** Size limit in bytes: a larger picture is taken again, at a lower quality. */
 const MAX_BYTES = 80_000
 
 const only = process.argv.slice(2)
@@ -49,7 +49,7 @@ finally {
   server.kill('SIGKILL')
 }
 
-/** What happens on each page before its picture is taken. */
+/** Actions on each page before its picture is taken. */
 function plays() {
   const status = (page, text) => page.getByRole('complementary').getByRole('status').filter({ hasText: text }).waitFor({ timeout: 30_000 })
   const received = (page, least) => page.waitForFunction(least => Number(document.querySelector('[data-testid=received]').textContent) >= least, least, { timeout: 60_000 })
@@ -72,7 +72,7 @@ function plays() {
       await received(page, 1_000)
     },
     notifications: playNotifications,
-    // The one at the top of the README.
+    // Picture at the top of the README.
     async readme(page) {
       await plays().dashboard(page)
       await network(page, 'Stop')
@@ -124,7 +124,7 @@ function plays() {
   }
 }
 
-/** Behind a sign-in, where somebody else writes to: another of the three each time, as what was written is kept. */
+/** Needs a sign-in, and a second user who writes. It is another of the three users each time, because notices are kept. */
 async function playNotifications(page, options) {
   const [mine, theirs] = [page, await (await browser.newContext(options)).newPage()]
   const first = signedIn++
@@ -146,13 +146,13 @@ async function playNotifications(page, options) {
   await theirs.context().close()
 }
 
-/** WebP, which is a third of a PNG; by the protocol, as Playwright knows only PNG and JPEG. */
+/** WebP, a third of the size of a PNG. Taken through the DevTools protocol, because Playwright supports only PNG and JPEG. */
 async function take(page, name) {
   await page.evaluate(() => {
     document.activeElement?.blur()
     scrollTo(0, 0)
   })
-  // Transitions, and the fonts of what has just appeared.
+  // Waits for transitions, and for the fonts of elements that have just appeared.
   await page.waitForTimeout(400)
   const session = await page.context().newCDPSession(page)
   for (let quality = 90; quality >= 30; quality -= 15) {
@@ -171,7 +171,7 @@ async function startServer() {
   const { port } = probe.address()
   probe.close()
   await once(probe, 'close')
-  // What sign-ins are sealed with, for as long as this runs.
+  // Secrets that seal sign-ins, for as long as this runs.
   const secrets = { NUXT_SESSION_PASSWORD: randomUUID(), NUXT_SSE_TICKET_SECRET: randomUUID() }
   const server = spawn(process.execPath, [ENTRY], { env: { ...process.env, ...secrets, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'] })
   await once(server.stdout, 'data')

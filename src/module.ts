@@ -17,7 +17,7 @@ export default defineNuxtModule<ModuleOptions>({
     compatibility: { nuxt: '^4.0.0 || ^5.0.0' },
   },
   async setup(options, nuxt) {
-    // Nuxt merges it with the defaults, where anything but an object would be lost without a word.
+    // Checked first: Nuxt merges it with the defaults, and would silently drop anything but an object.
     assertOptions((nuxt.options as { sse?: unknown }).sse)
     const { resolve } = createResolver(import.meta.url)
     const runtime = (path: string) => resolve('./runtime', path)
@@ -29,9 +29,9 @@ export default defineNuxtModule<ModuleOptions>({
     const redis = wantsRedis(resolved)
     if (redis && !nuxt.options._prepare) assertIoredis([nuxt.options.rootDir, ...nuxt.options.modulesDir, resolve('.')])
     const nitroMajor = getNitroVersion(nuxt)
-    // The prerenderer runs on Node, whatever the application is built for.
+    // The prerenderer runs on Node, whatever the target of the application is.
     Object.assign(nuxt.options.alias, serverAliases({ nitroMajor, redis, node: true }, runtime))
-    // The types of what routes stream, for `useSSE`: each version of Nuxt declares routes in its own way.
+    // Types of the messages that routes stream, for `useSSE`: each version of Nuxt declares routes in its own way.
     nuxt.options.alias['#sse/routes'] = runtime(`nitro${nitroMajor === 3 ? 3 : 2}/routes`)
     nuxt.hook('nitro:init', nitro => adaptToPlatform(nitro, { nitroMajor, redis }, runtime))
 
@@ -40,18 +40,18 @@ export default defineNuxtModule<ModuleOptions>({
     if (resolved.probe) {
       const { route, method, file, rules } = PROBE_ROUTE
       addServerHandler({ route, method, handler: runtime(file), lazy: true })
-      // A rule for all pages that caches would hold it back until it is over.
+      // A route rule for all pages that enables caching would hold the probe back until it is over.
       nuxt.options.routeRules = { ...nuxt.options.routeRules, [route]: { ...rules, ...nuxt.options.routeRules?.[route] } }
     }
     if (nitroMajor !== 3) {
-      // Nitro 3 bundles whatever is not declared external.
+      // Nitro 3 bundles every package that is not declared external.
       const nitro = nuxt.options.nitro as { externals?: { inline?: unknown[] } }
       nitro.externals = { ...nitro.externals, inline: [...nitro.externals?.inline ?? [], ...BUNDLED_PACKAGES] }
       // The tab's routes are written for Nitro 2.
       setupDevtools(nuxt, resolve)
     }
 
-    // Tests may look at both sides. (In Nuxt 5 one Vite builds both.)
+    // Tests may import both sides. In Nuxt 5 one Vite builds both.
     if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly(runtime('server'), nuxt.options.rootDir))
 
     addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })

@@ -8,7 +8,7 @@ import { assertOptions, resolveOptions } from './build/options'
 import { adaptToPlatform } from './build/platform'
 import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_INDEX, SERVER_PLUGIN, serverConfig, wantsRedis } from './build/server-parts'
 
-/** `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
+/** Options under `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
 
 declare module 'nitropack/types' {
@@ -23,20 +23,20 @@ declare module 'nitro/types' {
   interface NitroRuntimeHooks extends SSEHooks {}
 }
 
-/** The declarations of this file: a program that includes them knows the option `sse`. */
+/** Declarations of this file: a program that includes them knows the option `sse`. */
 const typesOfThis = fileURLToPath(import.meta.url).replace(/\.mjs$/, '.d.mts')
 const runtimeDir = fileURLToPath(new URL('runtime', import.meta.url))
 const runtime = (path: string) => join(runtimeDir, path)
 
-/** A module for both versions of Nitro, whose type therefore names neither. */
+/** Module for both versions of Nitro, whose type therefore names neither. */
 export interface SSENitroModule {
   name: string
   setup(nitro: object): void
 }
 
 /**
- * The server's part for Nitro 2 and 3 without Nuxt: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on,
- * `#sse/server` everywhere. At run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
+ * Server's part for Nitro 2 and 3 without Nuxt: `modules: ['nuxt-sse/nitro']`. Auto-imports where they are on, `#sse/server` everywhere. At
+ * run time the environment may override options: `NITRO_SSE_HEARTBEAT_MS` and so on.
  */
 export default {
   name: 'nuxt-sse',
@@ -51,7 +51,7 @@ export default {
     if (resolved.probe) {
       const { route, method, file, rules } = PROBE_ROUTE
       options.handlers.push({ route, method, handler: runtime(file), lazy: true } as never)
-      // A rule for all pages that caches would hold it back until it is over.
+      // A route rule for all pages that enables caching would hold the probe back until it is over.
       options.routeRules = { ...options.routeRules, [route]: { ...rules, ...options.routeRules?.[route] } } as never
     }
     // The package's files import by alias, so they must be bundled.
@@ -73,7 +73,7 @@ function adaptToNitro2(options: Nitro2['options']): void {
   tellTypeScript(options.typescript)
 }
 
-/** Nitro's `tsconfig.json` knows neither aliases nor modules that are named by a string. */
+/** Nitro's `tsconfig.json` supports neither aliases nor modules that are named by a string. */
 function tellTypeScript(typescript: Nitro2['options']['typescript']): void {
   const { files, compilerOptions, ...rest } = typescript.tsConfig ?? {}
   typescript.tsConfig = {

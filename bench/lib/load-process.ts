@@ -3,21 +3,18 @@ import type { Socket } from 'node:net'
 import process from 'node:process'
 import { Sequence } from './sequence.ts'
 
-/**
- * The readers, in a process of their own: raw sockets that count marks and look at nothing else, so that 10,000 of them
- * cost less than the server that is measured.
- */
+/** Readers in a process of their own: raw sockets that only count marks, so that 10,000 of them cost less than the measured server. */
 
-/** What the parent asks for; each is answered with a {@link LoadState}, `wait` when it came true. */
+/** Requests of the parent. Each is answered with a {@link LoadState}; a `wait` is answered once its condition holds. */
 export type LoadRequest
   = | { type: 'open', count: number, port: number, path: string, group: string, paused?: boolean, check?: boolean }
-    /** One reader: `ms` is the time from its `connect` until it has counted `each` marks. */
+    /** Opens one reader: `ms` is the time from its `connect` until it has counted `each` marks. */
     | { type: 'visit', port: number, path: string, group: string, each: number, timeoutMs: number }
-    /** The readers of `group` leave. */
+    /** Disconnects the readers of `group`. */
     | { type: 'leave', group: string }
-    /** Until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
+    /** Waits until every reader of `group` has counted `each` marks since the last `reset`, or `timeoutMs` have passed. */
     | { type: 'wait', group: string, each: number, timeoutMs: number }
-    /** Until every reader of `group`, opened with `check`, has the message at `offset`. */
+    /** Waits until every reader of `group`, opened with `check`, has received the message at `offset`. */
     | { type: 'wait-for', group: string, offset: number, timeoutMs: number }
     | { type: 'reset', measure?: boolean }
     | { type: 'state', group: string }
@@ -26,25 +23,25 @@ export type LoadRequest
 
 export interface LoadState {
   readers: number
-  /** Marks counted by the group since the last `reset`: together, and by the one with the fewest. */
+  /** Marks counted by the group since the last `reset`: in total, and by the reader with the fewest. */
   total: number
   fewest: number
   bytes: number
-  /** Readers whose connection ended. */
+  /** Number of readers whose connection ended. */
   ended: number
-  /** Of readers with `check`: messages that were not the next, and readers that were told of a gap. */
+  /** For readers with `check`: messages that were out of sequence, and readers that received a gap. */
   wrong?: number
   gapped?: number
-  /** Microseconds from publish to receipt, sorted, where `reset` asked to measure. */
+  /** Microseconds from publish to receipt, sorted, if `reset` enabled measuring. */
   latencies?: number[]
   timedOut?: boolean
-  /** What a `visit` took. */
+  /** Duration of a `visit`, in milliseconds. */
   ms?: number
 }
 
 const MARK = '~'.charCodeAt(0)
 const OPEN_AT_ONCE = 200
-/** One buffer for all sockets: what was read is looked at before the next one reads. */
+/** One buffer for all sockets: each read is processed before the next one. */
 const buffer = Buffer.allocUnsafe(1_048_576)
 
 class Reader {
@@ -83,7 +80,7 @@ class Reader {
 
   take(length: number): void {
     this.bytes += length
-    // The view of the part that was read: what lies behind it is another socket's.
+    // View of the part that was read: the bytes after it belong to another socket's read.
     const read = length === buffer.length ? buffer : buffer.subarray(0, length)
     this.sequence?.take(read)
     for (let at = read.indexOf(MARK); at !== -1; at = read.indexOf(MARK, at + 1)) {
@@ -100,7 +97,7 @@ let marked = 0
 let latencies: number[] | undefined
 let waiting: { least: number, check(): void } | undefined
 
-/** The message says when it was published, by a clock that all processes of a machine share. */
+/** The message holds its publish time, by a clock that all processes of a machine share. */
 function measure(read: Buffer, mark: number): void {
   const from = read.lastIndexOf('"at":', mark)
   if (from === -1) return

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { LoadRequest, LoadState } from './load-process.ts'
 
-/** The readers' process, seen from the runner. */
+/** Handle of the runner on the readers' process. */
 export class Load {
   readonly #child: ChildProcess
   readonly #asked = new Map<number, PromiseWithResolvers<LoadState>>()

@@ -4,12 +4,15 @@ import { Redis } from 'ioredis'
 
 export interface BenchRedis {
   url: string
-  /** Microseconds of CPU that it has used, how many clients it has, how many commands they have sent, how many it has run, with those that scripts call, and how many changes it has counted, renewed expiries among them. */
+  /**
+   * Counters of Redis: microseconds of CPU used, connected clients, commands sent by clients, commands run including those that scripts
+   * call, and changes, including renewed expiries.
+   */
   usage(): Promise<{ cpuUs: number, clients: number, sent: number, run: number, changes: number }>
   stop(): Promise<void>
 }
 
-/** A redis-server of our own on `port`, in memory only. */
+/** Starts a redis-server of the bench's own on `port`, in memory only. */
 export async function startRedis(port: number): Promise<BenchRedis> {
   const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' })
   const exited = once(child, 'exit')
@@ -23,7 +26,7 @@ export async function startRedis(port: number): Promise<BenchRedis> {
     async usage() {
       const [info, stats] = [await admin.info(), await admin.info('commandstats')]
       const calls = (pattern: string) => [...stats.matchAll(new RegExp(`cmdstat_(?:${pattern}):calls=(\\d+)`, 'g'))].reduce((sum, [, count]) => sum + Number(count), 0)
-      // Whoever runs scripts sends nothing else in numbers; whoever does not sends each.
+      // A peer that runs scripts sends no other commands in relevant numbers; a peer without scripts sends each command itself.
       const scripts = calls('eval|evalsha')
       const run = calls('(?!info|ping|client|hello)[^:]+')
       return { cpuUs: 1e6 * (number(info, 'used_cpu_user') + number(info, 'used_cpu_sys')), clients: number(info, 'connected_clients') - 1, sent: scripts || run, run, changes: number(info, 'rdb_changes_since_last_save') }

@@ -6,7 +6,7 @@ import type { Row, Table } from './row.ts'
 
 const FILE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url))
 
-/** Puts the table where `docs/performance.md` has the markers of the row; what nobody measured now stays. */
+/** Writes the table between the markers of the row in `docs/performance.md`. Rows that were not run keep their tables. */
 export function writeTable({ name, title }: Row, table: Table): void {
   const text = readFileSync(FILE, 'utf8')
   const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]

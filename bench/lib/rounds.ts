@@ -1,6 +1,6 @@
 /**
- * Measures each of `names` once a round, in an order that turns round (A B, B A, …): what changes slowly, as a machine
- * that others use too, touches all of them alike.
+ * Measures each of `names` once a round, in alternating order (A B, B A, …): a slow drift, as on a shared machine, then affects all of them
+ * alike.
  */
 export async function alternate<T>(names: readonly string[], rounds: number, measure: (name: string) => Promise<T>): Promise<Record<string, T[]>> {
   const results: Record<string, T[]> = Object.fromEntries(names.map(name => [name, []]))

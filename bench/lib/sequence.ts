@@ -1,13 +1,13 @@
 const LINE_END = 0x0A
-/** Of a line nothing more is looked at. */
+/** Number of bytes of a line that are examined. */
 const LOOKED_AT = 80
 
 /**
- * Follows the ids of one channel stream: each offset is the one before it plus one, or a `gap` has said otherwise.
- * It looks at the beginnings of lines only, so that 64 KiB of data cost it next to nothing.
+ * Checks the IDs of one channel stream: each offset is the previous one plus one, unless a `gap` reported otherwise. It reads only the
+ * beginnings of lines, so that 64 KiB of data cost next to nothing.
  */
 export class Sequence {
-  /** Messages that were not the next. */
+  /** Number of messages that were out of sequence. */
   wrong = 0
   gaps = 0
   last = -1

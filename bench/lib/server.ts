@@ -27,16 +27,16 @@ export interface BenchServer {
   port: number
   usage(options?: { gc?: boolean }): Promise<Usage>
   publish(options: Publishing): Promise<{ ms: number }>
-  /** Whatever else a row asks the app for. */
+  /** Sends any other request of a row to the app. */
   post<T>(path: string, body: object): Promise<T>
   stop(): Promise<void>
 }
 
 const ENTRY = fileURLToPath(new URL('../app/.output/server/index.mjs', import.meta.url))
-/** Where `--cpu-prof` writes, when asked for. */
+/** Directory for the profiles of `--cpu-prof`, if set. */
 const { BENCH_PROFILE } = process.env
 
-/** A process of the built app. */
+/** Starts a process of the built app. */
 export async function startServer(env: Record<string, string> = {}): Promise<BenchServer> {
   const port = await freePort()
   const flags = ['--expose-gc', ...BENCH_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${BENCH_PROFILE}`] : []]

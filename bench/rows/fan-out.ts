@@ -4,8 +4,8 @@ import type { BenchContext, Row } from '../lib/row.ts'
 
 const DELIVERIES = 200_000
 /**
- * The server is kept busy: where it waits between two ticks, what a machine (a virtual one most of all) needs to wake up
- * the readers' process is most of what a write costs, for everybody alike. `paced` says what it is then.
+ * Microseconds between ticks per write. `busy` keeps the server busy: in pauses between ticks, the cost of waking the readers' process
+ * dominates each write, for every peer alike, most of all on a virtual machine. `paced` measures with those pauses.
  */
 const PACE_US_PER_WRITE = { busy: 4, paced: 20 }
 const TARGETS: Record<string, number[]> = { 'bare': [0.9, 0.35], 'better-sse': [0.6, 0.6], 'h3': [0.35, 0.35] }

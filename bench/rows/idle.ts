@@ -29,7 +29,7 @@ export const idle: Row = {
 function measure(context: BenchContext, peer: string, readers: number): Promise<Memory> {
   return context.withServer(async (server, load) => {
     const open = (count: number) => load.ask({ type: 'open', count, port: server.port, path: `/stream/${peer}`, group: 'all' })
-    // Code that was compiled and pages that the allocator had to take for the first of them are nobody's.
+    // The first connections also pay for compiled code and for the allocator's pages, which belong to no peer's connections.
     await open(WARM_UP)
     await server.usage({ gc: true })
     const before = await server.usage({ gc: true })

@@ -9,5 +9,5 @@ import { redisReturn, redisSilence } from './redis-readers.ts'
 import { resume } from './resume.ts'
 import { slowReaders } from './slow-readers.ts'
 
-/** In the order in which they are run and reported. */
+/** Order in which rows are run and reported. */
 export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay, redisReturn, redisSilence, resume]

@@ -3,7 +3,7 @@ import type { BenchContext, Row } from '../lib/row.ts'
 
 const READERS = 500
 const TICKS = 400
-/** About half of what the bare loop can do with so many readers. */
+/** About half of the bare loop's maximum rate with this many readers. */
 const INTERVAL_MS = 10
 
 export const latency: Row = {

@@ -11,12 +11,12 @@ import type { BenchServer } from '../lib/server.ts'
 const RETURNING = 5_000
 const AWAY_MS = 10_000
 const SILENT = 10_000
-/** Until the longest interval between two looks is reached. */
+/** Time until the longest recheck interval is reached. */
 const SETTLE_MS = 600_000
 const WINDOW_MS = 60_000
 const POLL_MS = 50
 
-/** A server whose connection to Redis is counted, and one with a connection of its own, which publishes. */
+/** Runs `task` with a server whose connection to Redis is counted, and a second server with its own connection, which publishes. */
 async function withProxy<T>(context: BenchContext, task: (server: BenchServer, publisher: BenchServer, proxy: RedisProxy, redis: BenchRedis) => Promise<T>): Promise<T> {
   const port = await freePort()
   const redis = await startRedis(port)

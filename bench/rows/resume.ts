@@ -10,19 +10,19 @@ import { freePort } from '../lib/server.ts'
 const TOKENS = 2_000
 const EVERY_MS = 2
 const RECONNECTS = 40
-/** Before them, those that are not measured: a server that has just begun runs what it has not compiled. */
+/** Resumes before the measured ones: a server that has just started runs code that is not compiled yet. */
 const WARM_UP = 100
-/** When the first viewer comes back: the answer goes on for long. */
+/** Delay before the first viewer reconnects: the answer continues for longer. */
 const BACK_AFTER_MS = 200
-/** Long enough that the server has seen the last one leave, and let go of what it had for it. */
+/** Delay between viewers: long enough for the server to notice that the last one left, and to release its memory. */
 const BETWEEN_MS = 10
 
-/** Answers that nobody has read in the other process yet, so many made at once: each is come back to once, the first of them to warm up. */
+/** Answers without a reader in the other process yet, all produced at once. Each is resumed once; the first resumes are warm-up. */
 const FIRSTS = 30
 const FIRST_TIMES = 2
 const FIRST_WARM_UP = 40
 
-/** Where somebody comes back to: the process that makes the answer, another one that has had it, or one that has not. */
+/** Processes that a client resumes on: the one that produces the answer, another that has already read it, or another that has not. */
 const CASES = ['where it is made', 'another process, again', 'another process, first there'] as const
 
 type Figures = Record<typeof CASES[number] | 'sent' | 'run' | 'redisUs', number>
@@ -64,7 +64,7 @@ export const resume: Row = {
 
 async function measure(peer: string, redis: BenchRedis, load: Load, maker: BenchServer, other: BenchServer): Promise<Figures> {
   const path = `/redis/resume/${peer}`
-  // Connections and scripts are made.
+  // Opens connections and loads scripts.
   for (const server of [maker, other]) await server.post('/redis/fill', { peer, count: 10 })
   const before = await redis.usage()
   const answered = maker.post('/redis/answer', { peer, names: ['one'], count: TOKENS, everyMs: EVERY_MS })

@@ -6,7 +6,7 @@ const LIVE = 400
 const STALLED = 100
 const MESSAGE_BYTES = 16_384
 const MEGABYTES = Number(process.env.BENCH_SLOW_MB ?? 500)
-/** 400 readers of 16 KiB each: about half of what two cores copy through the loopback. */
+/** 400 readers of 16 KiB each: about half of the throughput of two cores through the loopback. */
 const INTERVAL_MS = Number(process.env.BENCH_SLOW_INTERVAL_MS ?? 8)
 const SAMPLE_MS = 250
 

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 
 const FILE = 'nuxt-sse-primary.mjs'
 /**
- * Passes signals on from the primary of Nitro 3's `node-cluster` preset to its workers, as `pass-signals-on.ts` does on
- * Nitro 2. The primary then stays until the last worker has exited. Text, since no file of the package reaches that process: Nitro
- * writes its code after bundling.
+ * Passes signals on from the primary of Nitro 3's `node-cluster` preset to its workers, as `pass-signals-on.ts` does on Nitro 2. The
+ * primary then runs until the last worker has exited. It is text, since no file of the package reaches that process: Nitro writes the
+ * primary's code after bundling.
  *
  * `process.kill` of the worker, not `worker.kill`: that disconnects the worker first, which closes its server.
  */
@@ -22,14 +22,14 @@ if (cluster.isPrimary && !process.env.NITRO_SHUTDOWN_DISABLED) {
 `
 
 export interface ClusterBuild {
-  /** `serverDir` is always there: only the type that Nuxt has for both versions of Nitro does not say so. */
+  /** Always set; it is optional only in Nuxt's common type for both versions of Nitro. */
   options: { output: { serverDir?: string } }
   hooks: { hook(name: 'compiled', listener: () => Promise<void>): unknown }
 }
 
 /**
- * Makes the primary pass signals on. The preset writes the primary's `index.mjs` in its own `compiled` hook, which runs before this one.
- * An application may have both modules, the one for Nuxt and the one for Nitro: a file that is imported twice runs once.
+ * Makes the primary pass signals on. The preset writes the primary's `index.mjs` in its own `compiled` hook, which runs before this one. An
+ * application may have both modules, for Nuxt and for Nitro: a file that is imported twice runs once.
  */
 export function passSignalsToWorkers({ hooks, options }: ClusterBuild): void {
   hooks.hook('compiled', async () => {

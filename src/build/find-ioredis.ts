@@ -4,7 +4,7 @@ import { SSEError } from '../runtime/shared/errors'
 
 /**
  * Throws `INVALID_OPTION` unless the package `ioredis` can be found from one of `dirs`. It is an optional peer dependency, since most
- * applications need none; that it is missing is better said by the build than by the first request.
+ * applications need none. If it is missing, the build reports it, not the first request.
  */
 export function assertIoredis(dirs: string[]): void {
   const isThere = (dir: string) => {

@@ -4,29 +4,29 @@ import { passSignalsToWorkers } from './cluster-primary'
 import type { ServerTarget } from './server-parts'
 import { serverAliases } from './server-parts'
 
-/** What is looked at of Nitro's options: which platform an application is built for, and what it is given there. */
+/** Nitro options that this package reads: the target platform, and its settings. */
 export interface PlatformOptions {
   preset?: string
-  /** `max`, of Nitro 3, is whatever the plan allows, and never less than the default. */
+  /** `max`, in Nitro 3, is the plan's maximum, and never less than the default. */
   vercel?: { functions?: { maxDuration?: number | 'max' } }
   awsLambda?: { streaming?: boolean }
 }
 
 export interface Platform {
-  /** What it cannot do, in a sentence each. */
+  /** Limitations of the platform, one sentence each. */
   notes: string[]
   /** Whether connections outlive a request. */
   connections: boolean
-  /** A stream must be over by then: the platform ends it without a word. */
+  /** Maximum duration of a stream, in milliseconds: beyond it the platform ends the stream without notice. */
   maxLifetimeMs?: number
 }
 
-/** Vercel's own default for functions. */
+/** Vercel's default maximum duration of functions, in seconds. */
 const VERCEL_DURATION_S = 300
-/** Of a maximum duration, how much a stream may use: what its client is told last must still arrive. */
+/** Share of the maximum duration that a stream may use: its last message must still reach the client. */
 const SHARE_OF_DURATION = 0.9
 
-/** What the platform means for streams. Throws `INVALID_OPTION` for what cannot work there at all. */
+/** Effects of the platform on streams. Throws `INVALID_OPTION` for options that cannot work there. */
 export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOptions, redis: boolean): Platform {
   if (preset.startsWith('cloudflare')) {
     if (redis) throw invalidOption('sse.driver', '`"memory"` for Cloudflare Workers, where no connection to Redis outlives a request', 'redis')
@@ -49,12 +49,12 @@ interface NitroBuild extends ClusterBuild {
   logger: { info(message: string): void }
 }
 
-/** When Nitro knows what it builds for: the parts for that, and what it means for streams. */
+/** Once Nitro knows its target: sets the aliases for that target, and applies the platform's limits to streams. */
 export function adaptToPlatform(nitro: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
   const { options, logger } = nitro
   const { connections, notes, maxLifetimeMs } = describePlatform(options, target.redis)
   Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime))
-  // On Nitro 2, the primary runs the application's plugins, and ours passes signals on.
+  // On Nitro 2, the primary runs the application's plugins, and the package's plugin passes signals on.
   if (target.nitroMajor === 3 && options.preset === 'node-cluster') passSignalsToWorkers(nitro)
   for (const note of notes) logger.info(`[nuxt-sse] ${note}`)
   const { sse } = options.runtimeConfig as { sse: { maxLifetimeMs?: number | false } }

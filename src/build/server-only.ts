@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 
-/** What of a Vite plugin is used here: the package does not depend on Vite. */
+/** Subset of a Vite plugin that is used here: the package does not depend on Vite. */
 interface ResolvingPlugin {
   name: string
   enforce: 'pre'
@@ -8,8 +8,8 @@ interface ResolvingPlugin {
 }
 
 /**
- * Stops an import of what lies below `serverDir` into the application with what to write instead. Without it Nitro's own modules would be
- * looked for in the page, and their names say nothing to whoever reads the error.
+ * Stops an import from below `serverDir` into the application, with an error that names the alternative. Without it, Vite would try to
+ * resolve Nitro's own modules for the page, and report names that mean nothing to the developer.
  */
 export function serverOnly(serverDir: string, rootDir: string): ResolvingPlugin {
   return {

@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import type { ResolvedModuleOptions } from './options'
 
-/** What the module for Nuxt and the one for plain Nitro have in common: how Nitro is told of the server's part. */
+/** Common to the module for Nuxt and the one for plain Nitro: adding the server's part to Nitro. */
 
-/** `#sse/server`. The file is below `runtime/`. */
+/** Entry of `#sse/server`. The file is below `runtime/`. */
 export const SERVER_INDEX = 'server/api/index'
 
-/** Auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are below `runtime/`. */
+/**
+ * Names that are auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are
+ * below `runtime/`.
+ */
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
@@ -22,23 +25,23 @@ export const SERVER_IMPORTS = [
   ['SSEError', 'shared/errors'],
 ] as const
 
-/** Bundled, so that applications without tickets lose them to tree-shaking; as externals they would be copied in any case. */
+/** Bundled, so that tree-shaking removes them from applications without tickets; as externals they would be copied in any case. */
 export const BUNDLED_PACKAGES = ['jose/']
 
-/** The plugin that is run when the server starts. Files are below `runtime/`. */
+/** Plugin that runs when the server starts. Files are below `runtime/`. */
 export const SERVER_PLUGIN = { nitro2: 'server/entry/nitro2-plugin', nitro3: 'server/entry/nitro3-plugin' } as const
 
-/** The route by which clients find out whether their network lets streams through. The file is below `runtime/`. */
+/** Route by which clients detect whether their network lets streams through. The file is below `runtime/`. */
 export const PROBE_ROUTE = { route: '/__sse/probe', method: 'get', file: 'server/entry/probe-route', rules: { cache: false } } as const
 
 export interface ServerTarget {
-  /** 2 is on h3 1, 3 on h3 2. @default 2 */
+  /** Major version of Nitro: 2 uses h3 1, 3 uses h3 2. @default 2 */
   nitroMajor?: number
-  /** Whether the application asked for Redis when it was built. */
+  /** Whether the options select Redis at build time. */
   redis: boolean
-  /** Whether it will run on Node, and so has Node's response. Nitro's presets say so. @default true */
+  /** Whether the target is Node, and so has Node's response. Nitro's presets define it. @default true */
   node?: boolean
-  /** Whether connections outlive a request. Where they do not, Redis is left out. @default true */
+  /** Whether connections outlive a request. If not, Redis is left out. @default true */
   connections?: boolean
 }
 
@@ -47,7 +50,7 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
   const framework = nitroMajor === 3 ? 'nitro3' : 'nitro2'
   const aliases = {
     '#sse/server': SERVER_INDEX,
-    // The same, by a name that TypeScript resolves by itself: Nitro 3 writes no configuration for it.
+    // Same file, by a name that TypeScript resolves by itself: Nitro 3 writes no TypeScript configuration for the alias.
     'nuxt-sse/server': SERVER_INDEX,
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
@@ -58,14 +61,15 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
 }
 
-/** Whether to bundle ioredis: only where Redis is asked for at build time. Elsewhere it is looked up when a url comes at run time. */
+/** Whether to bundle ioredis: only if the options select Redis at build time. Otherwise ioredis is resolved when a URL is set at run time. */
 export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
   return driver === 'redis' || redis.url !== '' || ['NUXT', 'NITRO'].some(prefix => process.env[`${prefix}_SSE_DRIVER`] === 'redis' || !!process.env[`${prefix}_SSE_REDIS_URL`])
 }
 
-/** The runtime config, which the environment may override (`NUXT_SSE_HEARTBEAT_MS` and so on). `existing` is what the application wrote there itself. */
+/** Runtime config, which the environment may override (`NUXT_SSE_HEARTBEAT_MS` and so on). `existing` is the application's own entry. */
 export function serverConfig({ handler, driver, redis, ticketSecret }: ResolvedModuleOptions, existing: unknown, dev: boolean): Record<string, unknown> {
-  // In development, one random secret for as long as the server runs: tickets outlive a restart of its worker. Never in a build, whose users would all share it.
+  // In development, one random secret for as long as the server runs: tickets outlive a restart of its worker. Never in a build, whose
+  // users would all share it.
   const signing = ticketSecret.length || !dev ? ticketSecret.join(',') : randomBytes(32).toString('base64url')
   return { ...handler, driver, redis, ticketSecret: signing, ...existing as object }
 }

@@ -1,10 +1,10 @@
 import { SSEError } from 'nuxt-sse/client'
 import { FetchError } from 'ofetch'
 
-/** What is left of a token when it is replaced: it should outlive the request. */
+/** Remaining lifetime below which a token is replaced, in milliseconds: it should outlive the request. */
 const MARGIN_MS = 1_000
 
-/** The header of a request: with the token there is, or a fresh one. For the `headers` of `useSSE`, which asks at every attempt. */
+/** Authorization header of a request, with the current token or a fresh one. For the `headers` of `useSSE`, which are read at every attempt. */
 export function useAccessToken() {
   let current: { token: string, expiresAt: number } | undefined
   return async () => {
@@ -13,7 +13,7 @@ export function useAccessToken() {
   }
 }
 
-/** Whoever may have no token need not ask for one again and again: of an `SSEError`, the status says so. */
+/** A client without access must not request a token repeatedly: `useSSE` reads that from the status of an `SSEError`. */
 function refused(error: unknown): never {
   if (error instanceof FetchError && error.statusCode === 401) throw new SSEError('SIGNED_OUT', 'You have signed out.', { statusCode: 401 })
   throw error

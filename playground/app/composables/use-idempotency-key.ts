@@ -1,6 +1,6 @@
 /**
- * A key for the header `Idempotency-Key`, new with each change of what is sent. A browser sends a POST again by itself
- * when a connection that was kept open closes before the answer: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
+ * Key for the header `Idempotency-Key`, new after each change of the request's data. A browser repeats a POST by itself when a kept-alive
+ * connection closes before the response: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
  */
 export function useIdempotencyKey(...sent: Ref<unknown>[]): { headers: () => Record<string, string> } {
   let key = randomKey()

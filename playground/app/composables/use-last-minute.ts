@@ -10,13 +10,13 @@ export interface Second {
   at: number
   messages: number
   transport: SSETransport
-  /** The worst of it. */
+  /** Worst status within the second. */
   status: SSEStatus
 }
 
 const WORSE: SSEStatus[] = ['connected', 'closed', 'idle', 'connecting', 'reconnecting']
 
-/** The last minute of a connection, second by second, the newest last. */
+/** Last minute of a connection, second by second, the newest last. */
 export function useLastMinute(connection: () => ConnectionView) {
   const seconds = shallowRef<Second[]>([])
   let current: Second | undefined

@@ -1,13 +1,13 @@
 import type { Notice } from '#shared/types/notice'
 
-/** Before it is asked again for a ticket, in milliseconds. */
+/** Delay before the next request for a ticket, in milliseconds. */
 const RETRY_MS = 1_000
 
 /**
- * Notices by the browser's own `EventSource`, which can send no header, with a ticket in its url.
+ * Notices through the browser's own `EventSource`, which can send no header, with a ticket in its URL.
  *
- * It reconnects by itself with the same url, and gives up for good when the ticket has expired meanwhile. Then there is a fresh
- * ticket and another `EventSource`, which goes on behind the last message.
+ * It reconnects by itself with the same URL, and gives up permanently when the ticket has expired. A fresh ticket and another `EventSource`
+ * then continue after the last message.
  */
 export function usePlainSource(query: () => Record<string, string>, onNotice: (notice: Notice & { id: string }) => void) {
   const status = ref<'opening' | 'open' | 'signed out'>('opening')

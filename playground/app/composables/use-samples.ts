@@ -1,6 +1,6 @@
 import type { Sample } from '#shared/types/sample'
 
-/** What the server measures of itself, fifty times a second. `take` is called for each message: that many are no matter for a ref. */
+/** Samples that the server measures of itself, fifty times a second. `take` is called for each message: that rate is too high for a ref. */
 export function useSamples(take?: (sample: Sample) => void) {
   const { tab } = useTab()
   return useSwitchable((transports, before) => {

@@ -5,8 +5,8 @@ import type { ConnectionView } from './use-timeline'
 type Switchable = ConnectionView & { data: Readonly<Ref<unknown>> }
 
 /**
- * A connection whose transports may change: they are settled when it is made, so another choice is another connection, which goes
- * on where the one `before` stood. Another `source` begins anew. `make` calls `useSSE`.
+ * Connection whose transports can change. Transports are fixed when a connection is made, so another choice makes another connection, which
+ * continues at the position of the one `before`. Another `source` starts from scratch. `make` calls `useSSE`.
  */
 export function useSwitchable<Connection extends Switchable>(make: (transports: SSETransport[], before?: Switchable) => Connection, source?: () => unknown) {
   const transports = ref<SSETransport[]>(['stream', 'poll'])
@@ -30,7 +30,7 @@ export function useSwitchable<Connection extends Switchable>(make: (transports: 
   return { connection, transports }
 }
 
-/** A source that was read to its end has nothing more to say over another transport. */
+/** Whether the source was read to its end: another transport would bring no more messages. */
 export function isComplete(before?: ConnectionView): boolean {
   return !!before?.ended.value
 }

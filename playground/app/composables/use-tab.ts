@@ -2,23 +2,23 @@ import type { Network } from '#shared/utils/networks'
 
 const KEY = 'sse-network'
 
-/** Names this browser tab, and the network that its visitor has put in front of it, so that the server can play it. */
+/** ID of this browser tab, and the network that its visitor has chosen, so that the server can simulate it. */
 export function useTab() {
-  // Made in the browser only, and after hydration: the server renders for all tabs alike.
+  // Set in the browser only, and after hydration: the server renders the same page for all tabs.
   const id = useState('tab', () => '')
   const network = useState<Network>('network', () => 'clear')
   onMounted(() => {
     if (id.value) return
     id.value = Math.random().toString(36).slice(2)
-    // As the page's connections remember what they found out about the network.
+    // Kept for the session, as the page's connections keep their findings about the network.
     const kept = sessionStorage.getItem(KEY)
     if (isNetwork(kept)) network.value = kept
   })
 
-  /** What requests carry: another tab may stand in another network. */
+  /** Parameter that requests carry: another tab may have another network. */
   const tab = computed(() => network.value === 'clear' ? id.value : `${id.value}.${network.value}`)
 
-  /** Resolves with whether the server could be told. */
+  /** Resolves with whether the server accepted the request. */
   async function tell(path: 'cut' | 'network', body: object): Promise<boolean> {
     try {
       await $fetch(`/api/dev/${path}`, { method: 'POST', body: { tab: id.value, ...body } })
@@ -33,7 +33,7 @@ export function useTab() {
     network.value = next
     sessionStorage.setItem(KEY, next)
     const told = await tell('network', { network: next })
-    // As a browser does it that has come to another network: waits are cut short, and streams are tried again.
+    // Simulates a browser's change of network: waits are cut short, and streams are retried.
     if (next !== 'stop') window.dispatchEvent(new Event('online'))
     return told
   }

@@ -1,8 +1,8 @@
 import type { ConnectionView } from './use-timeline'
 
 /**
- * Counts what arrives, and holds the module to its word: offsets have no holes, so each message must be one further than the
- * one before it, also over another transport, and over another connection of the same page.
+ * Counts messages, and checks the module's guarantee: offsets have no holes. So each message must be one further than the previous one,
+ * also over another transport, and over another connection of the same page.
  */
 export function useTally(connection: () => ConnectionView) {
   const received = ref(0)

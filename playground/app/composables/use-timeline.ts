@@ -1,7 +1,7 @@
 import type { SSEError, SSEGap, SSEStatus, SSETransport } from 'nuxt-sse/client'
 import type { TimelineEntry } from './use-timelines'
 
-/** What every `useSSE` says of its connection, whatever its messages are. */
+/** State of a connection that every `useSSE` returns, whatever the type of its messages. */
 export interface ConnectionView {
   status: Readonly<Ref<SSEStatus>>
   transport: Readonly<Ref<SSETransport>>
@@ -13,7 +13,7 @@ export interface ConnectionView {
   on: (event: '*', callback: (message: { id?: string }) => void) => () => void
 }
 
-/** What the client of a page says of itself, on the page's timeline. The connection may be another one any time. */
+/** Notes the client's state on the page's timeline. The connection may be replaced at any time. */
 export function useTimeline(connection: () => ConnectionView) {
   const { path } = useRoute()
   const { timelines, ...all } = useTimelines()
@@ -33,12 +33,12 @@ export function useTimeline(connection: () => ConnectionView) {
     if (status === 'connected' && before !== 'reconnecting') note(`connected by ${transport}`, { tone: 'good' })
     else if (status === 'connected') {
       const after = `back after ${((performance.now() - lost.at) / 1000).toFixed(1)} s`
-      // Where it was lost: more may have come since.
+      // Position at which the connection was lost: more messages may have arrived since.
       note(lost.position ? `${after}, resumed behind` : after, { tone: 'good', position: lost.position })
     }
     else if (status === 'reconnecting') {
       if (before !== 'reconnecting') lost = { at: performance.now(), position }
-      const what = error ? `${error.code}${error.statusCode ? ` ${error.statusCode}` : ''}` : 'asked to come back'
+      const what = error ? `${error.code}${error.statusCode ? ` ${error.statusCode}` : ''}` : 'asked to reconnect'
       note(attempt > 1 ? `${what}, attempt ${attempt}` : `lost (${what}), trying again`, { tone: 'warn', position })
     }
     else if (status === 'closed' && error) note(`${error.code}: ${error.message}`, { tone: 'bad', position })
@@ -46,7 +46,7 @@ export function useTimeline(connection: () => ConnectionView) {
   }
 
   watch([() => now.value.status, () => now.value.attempt, connection], ([status, attempt, is], [before, attemptBefore, was]) => {
-    // Another connection begins by itself: what the last one was is no loss.
+    // Another connection starts from its own state: the status of the previous one is not a loss.
     if (is !== was) before = 'idle'
     if (status !== before || (status === 'reconnecting' && attempt > attemptBefore)) describe(before)
   })

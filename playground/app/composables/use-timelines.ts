@@ -1,4 +1,4 @@
-/** Who did it: the visitor, the client in this page, or the server. */
+/** Origin of an entry: the visitor, the client in this page, or the server. */
 export type Actor = 'you' | 'client' | 'server'
 
 export interface TimelineEntry {
@@ -8,17 +8,17 @@ export interface TimelineEntry {
   actor: Actor
   text: string
   tone?: 'good' | 'warn' | 'bad'
-  /** The position that it is about. */
+  /** Position that the entry is about. */
   position?: string
-  /** A control message, by its type. */
+  /** Type of the control message. */
   control?: string
 }
 
 const MAX_ENTRIES = 40
 
 /**
- * What happened on each page, newest first. It outlives connections, as another choice of transports makes a new one, and
- * has two writers: the panel tells what the client says of itself, and a plugin what goes over the wire.
+ * Events on each page, newest first. They outlive connections, because another choice of transports makes a new one. Two writers fill them:
+ * the panel notes the client's state, and a plugin the traffic on the wire.
  */
 export function useTimelines() {
   const timelines = useState<Record<string, TimelineEntry[]>>('timelines', () => ({}))
@@ -30,7 +30,7 @@ export function useTimelines() {
     return id
   }
 
-  /** Says more of what was noted. */
+  /** Adds details to an entry. */
   function amend(path: string, id: number, change: Partial<Omit<TimelineEntry, 'id'>>): void {
     timelines.value[path] = (timelines.value[path] ?? []).map(entry => entry.id === id ? { ...entry, ...change } : entry)
   }
@@ -38,7 +38,7 @@ export function useTimelines() {
   return { timelines, note, amend }
 }
 
-/** Of a position, what a person compares; all of it is in the panel. */
+/** Offset of a position, for comparison by eye; the panel shows the whole position. */
 export function offsetOf(position: string | undefined): string | undefined {
   return position?.split('.').at(-1)
 }

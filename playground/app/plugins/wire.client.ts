@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser'
 
-/** The parts of control messages that are shown. */
+/** Fields of control messages that are shown. */
 interface Control { type: string, position?: string, resumed?: boolean, heartbeatMs?: number, reason?: string, missed?: number | null, code?: string, message?: string, retry?: boolean, retryMs?: number }
 
 interface Refusal { message?: string, data?: { code?: string } }
@@ -8,15 +8,15 @@ interface Refusal { message?: string, data?: { code?: string } }
 interface Batch { messages: unknown[], position: string, ended: boolean, gap: Control | null, error?: Control }
 
 /**
- * Reads along what goes over the wire for this tab, and notes it on the page's timeline: requests, answers and control messages,
- * as the server has sent them, and not as the client has understood them.
+ * Reads this tab's traffic, and notes it on the page's timeline: requests, responses and control messages as the server sent them, not as
+ * the client interpreted them.
  */
 export default defineNuxtPlugin((nuxtApp) => {
   const { note, amend, timelines } = useTimelines()
   const tab = useState('tab', () => '')
   const router = useRouter()
   const send = globalThis.fetch
-  // Polls that follow each other are one entry.
+  // Consecutive polls are one entry.
   const polls = { path: '', id: 0, times: 0, messages: 0 }
 
   function isOurs(url: URL): boolean {
@@ -35,7 +35,7 @@ export default defineNuxtPlugin((nuxtApp) => {
     if (!response.body) return response
     if (response.ok && !isPoll) return passStream(path, response)
     const text = await response.text()
-    // An error page of whatever stands in between is no JSON.
+    // An error page of a proxy is not JSON.
     const json: unknown = response.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : undefined
     if (response.ok && json) noteBatch(path, json as Batch)
     else noteRefusal(path, response, json as Refusal)
@@ -58,7 +58,7 @@ export default defineNuxtPlugin((nuxtApp) => {
     if (ended) noteControl(path, { ...error, type: error ? 'error' : 'end' })
   }
 
-  /** The same response, whose bytes are read here before the client has them: what happened first is noted first. */
+  /** Response whose bytes are read here before the client receives them: events are noted in the order in which they happened. */
   function passStream(path: string, response: Response): Response {
     let retryMs: number | undefined
     const parser = createParser({
@@ -98,5 +98,5 @@ function describe(control: Control): { text: string, tone?: 'good' | 'warn' | 'b
 const seconds = (ms = 0) => `${Number((ms / 1_000).toFixed(1))} s`
 const count = (number: number, what: string) => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
 
-/** What the client asks a response for. */
+/** Copy of a response with the properties that the client reads. */
 const likeIt = (response: Response, body: BodyInit) => Object.defineProperty(new Response(body, response), 'url', { value: response.url })

@@ -1,6 +1,6 @@
 import type { JobNews } from '#shared/types/job'
 
-/** What a job's news make of it. */
+/** State of a job, folded from its messages. */
 export interface Job {
   percent: number
   step: string

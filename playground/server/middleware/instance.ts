@@ -1,4 +1,7 @@
 import process from 'node:process'
 
-/** Says which process answers: behind a balancer, nothing else tells. `npm run dev:cluster` prints whose number is whose. Only a playground does this. */
+/**
+ * Names the process that responds: a load balancer hides it. `npm run dev:cluster` prints the process ID of each instance. For the
+ * playground only.
+ */
 export default defineEventHandler(event => setResponseHeader(event, 'x-instance', process.pid))

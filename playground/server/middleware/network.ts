@@ -1,6 +1,6 @@
 /**
- * Puts the network that a browser tab has chosen (`?tab=<id>.<network>`) in front of its streams and polls, so that its page can
- * show what happens. Only a playground does this.
+ * Applies the network that a browser tab has chosen (`?tab=<id>.<network>`) to its streams and polls, so that its page can show the
+ * effects. For the playground only.
  */
 export default defineEventHandler((event) => {
   const { tab } = getQuery(event)

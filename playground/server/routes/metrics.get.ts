@@ -1,4 +1,4 @@
-/** What Prometheus asks for every few seconds, in its text format: one process, which is what it scrapes. */
+/** Metrics in the text format of Prometheus, which scrapes them every few seconds. They cover one process, which is the unit that it scrapes. */
 export default defineEventHandler((event) => {
   const stats = useSSEStats()
   setResponseHeader(event, 'content-type', 'text/plain; version=0.0.4; charset=utf-8')
@@ -21,7 +21,7 @@ export default defineEventHandler((event) => {
   ].join('')
 })
 
-/** One number, or one of each value of a label. */
+/** Lines of one metric: a single number, or one for each value of a label. */
 function metric(name: string, type: 'counter' | 'gauge', help: string, value: number | Record<string, number>, label = ''): string {
   const samples = typeof value === 'number'
     ? [`${name} ${value}`]
@@ -29,7 +29,7 @@ function metric(name: string, type: 'counter' | 'gauge', help: string, value: nu
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples.map(sample => `${sample}\n`).join('')}`
 }
 
-/** A code may be an application's own, and so any text. */
+/** A code may be an application's own, and so contain any text. */
 function escapeLabel(value: string): string {
   return value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
 }

@@ -5,7 +5,7 @@ const TYPE = 'at+jwt'
 
 const key = (event: H3Event) => new TextEncoder().encode(useRuntimeConfig(event).session.password)
 
-/** What a client of another kind than a page would send as `Authorization: Bearer …`. */
+/** Access token that a client other than a page would send as `Authorization: Bearer …`. */
 export async function createAccessToken(event: H3Event, user: string, signIn: string) {
   const expiresAt = Math.ceil((Date.now() + useRuntimeConfig(event).signIn.tokenMs) / 1000)
   const token = await new SignJWT({ signIn }).setProtectedHeader({ alg: 'HS256', typ: TYPE }).setSubject(user).setExpirationTime(expiresAt).sign(key(event))
@@ -14,7 +14,7 @@ export async function createAccessToken(event: H3Event, user: string, signIn: st
 
 export async function requireAccessToken(event: H3Event): Promise<{ user: string, signIn: string, expiresAt: number }> {
   const [, token] = /^Bearer (.+)$/i.exec(getRequestHeader(event, 'authorization') ?? '') ?? []
-  // Whatever is wrong with it: the caller should get another.
+  // Any failure has the same effect: the caller should request another token.
   const verified = token && await jwtVerify<{ signIn: string }>(token, key(event), { algorithms: ['HS256'], typ: TYPE }).catch(() => undefined)
   if (!verified) throw createError({ statusCode: 401, message: 'A valid token is needed.' })
   const { sub, signIn, exp } = verified.payload

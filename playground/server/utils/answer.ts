@@ -1,19 +1,19 @@
 import type { AnswerNews, Turn } from '#shared/types/chat'
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
-/** About 40 tokens a second, unevenly, as people know it from a model. */
+/** About 40 tokens a second, unevenly, as from a real model. */
 const TOKEN_MS = 25
 
-/** One answer: a run, which needs no viewer, and which any instance may stop. */
+/** Channel of one answer: a run, which needs no viewer, and which any instance may stop. */
 export const answerChannel = (id: string) => useSSEChannel<AnswerNews>(`answer:${id}`)
 
-/** What was asked in one chat, and which answer belongs to it. */
+/** Channel of the questions in one chat, with the answer of each. */
 export const chatChannel = (id: string) => useSSEChannel<Pick<Turn, 'id' | 'question'>>(`chat:${id}`)
 
-/** An id from a stranger. */
+/** Validates an ID from an untrusted request. */
 export function readId(text: unknown): string {
   if (typeof text === 'string' && UUID.test(text)) return text
-  throw createError({ statusCode: 404, message: 'There is no such chat here. It may have been kept by a server that has gone since.' })
+  throw createError({ statusCode: 404, message: 'There is no such chat here. The server that kept it may have stopped.' })
 }
 
 export async function* writeAnswer(prompt: string, signal: AbortSignal) {

@@ -6,7 +6,7 @@ const PATHS = ['guide/getting-started', 'guide/channels', 'guide/polling', 'refe
 
 export const jobChannel = (id: string) => useSSEChannel<JobNews>(`job:${id}`, { retention: { maxMessages: 2_000 } })
 
-/** Some 25 seconds of honest work, told as it goes. Nobody needs to watch. */
+/** About 25 seconds of real work, with progress messages. It needs no reader. */
 export async function* runJob(signal: AbortSignal) {
   const startedAt = Date.now()
   let words = 0

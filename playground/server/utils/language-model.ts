@@ -1,4 +1,4 @@
-/** Stands in for a language model: looks for what a question is about, and says what it knows of it. */
+/** Stand-in for a language model: finds the topic of a question, and produces a prepared text about it. */
 
 interface Topic {
   words: RegExp
@@ -10,27 +10,27 @@ const TOPICS: Topic[] = [
     words: /back.?pressure|slow|memory|buffer/i,
     sentences: [
       'Back pressure is what keeps a fast source from drowning a slow reader.',
-      'When a socket is full, the server does not ask its source for more; a generator simply waits at its `yield`.',
-      'A reader of a channel costs even less: the log is the buffer, and all that is kept for the reader is its position.',
+      'When a socket is full, the server does not pull more from its source; a generator simply waits at its `yield`.',
+      'A reader of a channel costs even less: the log is the buffer, and the server keeps only the position of the reader.',
       'So ten thousand phones in ten thousand tunnels cost about as much as ten thousand numbers.',
     ],
   },
   {
     words: /reconnect|resume|position|lost|lose|offline|network/i,
     sentences: [
-      'Every message of a channel has a position: an epoch, which names one life of the log, and an offset that counts from one without holes.',
-      'A client that comes back says the last position it had, and gets exactly what follows it.',
-      'If that is no longer kept, it is told so, with the number of messages it missed.',
+      'Every message of a channel has a position: an epoch, which changes when the log is lost, and an offset that counts from one without holes.',
+      'A client that reconnects sends its last position, and gets exactly the messages that follow it.',
+      'If those are no longer kept, it receives a gap, with the number of messages it missed.',
       'You can try it: the button beside this text cuts the connection for real.',
     ],
   },
   {
     words: /poll|proxy|block|firewall|transport/i,
     sentences: [
-      'Some proxies hold a response back until it is complete, which a stream never is; nobody gets an error, and nothing arrives.',
-      'After two attempts in which not a single byte came, the client polls the same route for JSON instead.',
-      'Both transports speak of the same positions, and so the hand-over loses nothing and repeats nothing.',
-      'Now and then the stream is tried again in the background.',
+      'Some proxies hold a response back until it is complete, which a stream never is; there is no error, and nothing arrives.',
+      'After two attempts without a single byte, the client polls the same route for JSON instead.',
+      'Both transports use the same positions, so the switch loses nothing and repeats nothing.',
+      'From time to time the client retries the stream in the background.',
     ],
   },
   {
@@ -47,7 +47,7 @@ const TOPICS: Topic[] = [
       'Server-sent events are the plainest way to keep a page up to date: one HTTP response that does not end.',
       'Text goes down the line, a blank line ends each message, and any proxy, log or `curl` can read along.',
       'For data that flows mostly one way, such as answers, progress and notifications, nothing more is needed.',
-      'What the standard leaves to you is the rest: heartbeats, resumption, and knowing what was missed.',
+      'The standard leaves the rest to you: heartbeats, resumption, and detecting missed messages.',
     ],
   },
 ]
@@ -56,10 +56,10 @@ const OPENINGS = ['Good question.', 'Here is the short version.', 'Gladly.', 'In
 const FALLBACK = [
   'I only know a handful of things, being a few templates in a trench coat.',
   'Ask me about event streams, back pressure, resuming after a cut, polling fallbacks, or how this fits into Nuxt.',
-  'Whatever I say, it reaches you token by token over one HTTP response.',
+  'Every answer reaches you token by token over one HTTP response.',
 ]
 
-/** The tokens of an answer, which joined are its text. The same question gets the same answer. */
+/** Tokens of an answer, which joined are its text. Equal questions get equal answers. */
 export function generateTokens(prompt: string): string[] {
   const about = TOPICS.filter(({ words }) => words.test(prompt)).slice(0, 2)
   const seed = [...prompt].reduce((sum, character) => (sum * 31 + character.codePointAt(0)!) >>> 0, 7)

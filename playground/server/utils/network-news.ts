@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Network } from '#shared/utils/networks'
 
-/** What a tab does to its network. */
+/** Change of a tab's network. */
 export type NetworkNews = { tab: string, network: Network } | { tab: string, cut: true }
 
 const INSTANCE = randomUUID()
@@ -10,18 +10,18 @@ const newsChannel = () => useSSEChannel<NetworkNews & { from: string }>('network
 
 let listening = false
 
-/** Here, and on the other instances that may have connections of the tab: a channel is how they hear of it. */
+/** Applies a change here, and on the other instances that may have connections of the tab. They receive it through a channel. */
 export function applyNews(news: NetworkNews): void {
   apply(news)
-  // An instance that cannot be told reads it from the tab's next request.
+  // An instance that misses the message reads the network from the tab's next request.
   if (hasOthers()) void newsChannel().publish({ ...news, from: INSTANCE }).catch(() => {})
 }
 
-/** Hears what other instances are told, from now on. */
+/** Subscribes to the changes that other instances publish, from now on. */
 export function listenForNews(): void {
   if (listening || !hasOthers()) return
   listening = true
-  // It ends with the driver or the server; the next request begins it again.
+  // The subscription ends with the driver or the server; the next request starts it again.
   void follow().catch(() => {}).finally(() => listening = false)
 }
 
@@ -36,7 +36,7 @@ function apply(news: NetworkNews): void {
   else changeNetwork(news.tab, news.network)
 }
 
-/** What one process keeps in its memory, no other one reads. */
+/** No other process reads channels that are kept in this process's memory. */
 function hasOthers(): boolean {
   return useSSEStats().driver !== 'memory'
 }

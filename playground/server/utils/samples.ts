@@ -2,18 +2,18 @@ import process from 'node:process'
 import type { Sample } from '#shared/types/sample'
 
 const SAMPLE_MS = 20
-/** What one sample says of the processor, it says of as many before it. */
+/** Number of samples over which the processor's load is averaged. */
 const CPU_SAMPLES = 25
 
-/** A minute of it is kept: who is away for longer is told how much is missing. */
+/** Keeps one minute of samples: a reader that was away for longer receives a gap with the number missed. */
 export const samplesChannel = () => useSSEChannel<Sample>('samples', { retention: { maxMessages: 60_000 / SAMPLE_MS, maxAgeMs: 120_000 } })
 
-/** Fifty a second, for as long as it is let: a sample that comes late does not make the next one late. */
+/** Fifty samples a second until it is stopped: a late sample does not delay the next one. */
 export async function* takeSamples(signal: AbortSignal): AsyncGenerator<Sample> {
   const cpuTimes = [cpuTime()]
   let due = performance.now()
   while (!signal.aborted) {
-    // After a sleep of the machine it goes on from now.
+    // After the machine slept, it continues from now.
     due = Math.max(due, performance.now() - 1_000) + SAMPLE_MS
     await pause(Math.max(0, due - performance.now()))
     const lateMs = Math.max(0, performance.now() - due)

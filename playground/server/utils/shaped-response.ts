@@ -2,7 +2,7 @@ import { OutgoingMessage } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { Network } from '#shared/utils/networks'
 
-/** A source that is faster is told to wait when so much is held back, as a socket tells it that is full. */
+/** Amount of held-back data at which the source must wait, as with a full socket. */
 const HIGH_WATER_BYTES = 65_536
 
 interface Piece {
@@ -12,15 +12,15 @@ interface Piece {
 }
 
 export interface ShapedResponse {
-  /** Applies to what is held back already, too. */
+  /** Applies to data that is already held back, too. */
   network: Network
-  /** As a network does it: without a word. */
+  /** Cuts the connection as a network does: without a last message. */
   cut(): void
 }
 
 /**
- * Puts a network between a response and its client: bytes pass, come late, or are held back until the response is complete, as
- * a buffering proxy does it. `onClosed` is called once, when the response is over.
+ * Simulates a network between a response and its client. Bytes pass, are delayed, or are held back until the response is complete, as by a
+ * buffering proxy. `onClosed` is called once, when the response is over.
  */
 export function shapeResponse(response: ServerResponse, network: Network, onClosed: () => void): ShapedResponse {
   const { write, end } = response
@@ -39,7 +39,7 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
     return !full
   }
 
-  /** In order, whatever is due. */
+  /** Writes in order every chunk that is due. */
   function release(): void {
     clearTimeout(timer)
     while (held.length && !(network === 'buffer' && !complete)) {
@@ -60,24 +60,24 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
 
   const passes = () => network === 'clear' && !held.length
 
-  // The parts of Node's overloads do not matter here: what comes is handed on as it is.
+  // The overloads of Node do not matter here: the arguments are passed on unchanged.
   response.write = ((...args: Parameters<typeof write>) => passes() ? write.apply(response, args) : hold(args[0], () => write.apply(response, args))) as typeof write
   response.end = ((...args: Parameters<typeof end>) => {
     complete = true
     if (passes()) return end.apply(response, args)
-    // What is sent later counts as answered now: a framework would otherwise say that nobody did.
+    // A delayed response must count as answered now: otherwise a framework would report that no handler responded.
     if (!response.headersSent) response.writeHead(response.statusCode)
     hold(args[0], () => end.apply(response, args))
     return response
   }) as typeof end
-  // What a reader is behind counts as its own, wherever it waits.
+  // Held-back bytes count as the reader's backlog, as bytes in the socket do.
   Object.defineProperty(response, 'writableLength', { get: () => heldBytes + (Reflect.get(OutgoingMessage.prototype, 'writableLength', response) as number) })
 
   response.once('close', () => {
     clearTimeout(timer)
     held = []
     heldBytes = 0
-    // What is written now is Node's to refuse.
+    // Later writes go to Node, which refuses them.
     network = 'clear'
     onClosed()
   })
@@ -91,7 +91,7 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
       release()
     },
     cut() {
-      // The proxy of `nuxt dev` passes a cut on only once it has seen headers; a poll that still waits for news would hang in it.
+      // The proxy of `nuxt dev` passes on a cut only once it has received headers; a waiting poll would hang in it.
       if (import.meta.dev) response.flushHeaders()
       setImmediate(() => response.socket?.destroy())
     },

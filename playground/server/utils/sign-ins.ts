@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { H3Event } from 'h3'
 
-/** Who is signed in, kept on the server: with Redis, for all instances (`plugins/sign-ins.ts`). */
+/** Sign-ins, kept on the server: with Redis, for all instances (`plugins/sign-ins.ts`). */
 const signIns = () => useStorage<{ user: string }>('sign-ins')
 
 export async function beginSignIn(user: string): Promise<string> {
@@ -14,7 +14,7 @@ export const isSignedIn = async (id: unknown) => typeof id === 'string' && id !=
 
 export const endSignIn = (id: string) => signIns().removeItem(id)
 
-/** Whose cookie it is; 401 for strangers, and for those who have signed out since. Fit for `revalidate`, too. */
+/** User of the request's cookie. Throws 401 without a valid session, and after a sign-out. Suitable for `revalidate`, too. */
 export async function requireSignedIn(event: H3Event) {
   const { user, secure } = await requireUserSession(event, { message: 'Sign in first.' })
   if (!await isSignedIn(secure?.signIn)) throw createError({ statusCode: 401, message: 'You have signed out.' })

@@ -2,20 +2,20 @@ import type { ServerResponse } from 'node:http'
 import type { Network } from '#shared/utils/networks'
 import type { ShapedResponse } from './shaped-response'
 
-/** A request that left before its tab changed the network has arrived within this time. */
+/** Time within which a request that was sent before its tab changed the network has arrived, in milliseconds. */
 const IN_FLIGHT_MS = 30_000
 
 interface Tab {
   open: Set<ShapedResponse>
-  /** What the tab has chosen since its requests under way were sent. */
+  /** Network that the tab has chosen after it sent the requests that are still in flight. */
   chosen?: Network
   timer?: NodeJS.Timeout
 }
 
-/** Kept while something is open, or may be on its way. */
+/** Kept while a response is open, or a request may be in flight. */
 const tabs = new Map<string, Tab>()
 
-/** Puts the tab's network in front of a response: the one that the request names, or that was chosen since. */
+/** Applies the tab's network to a response: the network that the request names, or that was chosen since. */
 export function enterTab(id: string, named: Network, response: ServerResponse): Network {
   const tab = keep(id)
   const network = tab.chosen ?? named
@@ -31,7 +31,7 @@ export function enterTab(id: string, named: Network, response: ServerResponse): 
   return network
 }
 
-/** For what is open, and what comes. A stopped server has nothing open. */
+/** Applies to open responses and later ones. A stopped server has no open responses. */
 export function changeNetwork(id: string, network: Network): void {
   const tab = keep(id)
   clearTimeout(tab.timer)

@@ -5,7 +5,7 @@ declare module '#auth-utils' {
   }
 
   interface SecureSessionData {
-    /** Names this sign-in on the server, where it can be ended: a sealed cookie alone is good for as long as it is kept. */
+    /** ID of this sign-in on the server, where it can be ended: a sealed cookie alone remains valid for as long as it is kept. */
     signIn: string
   }
 }

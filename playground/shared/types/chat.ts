@@ -1,15 +1,15 @@
-/** What is told of an answer: its words as they come, and at its end what it took. */
+/** Messages of an answer: its words as they are produced, and at its end the number of tokens and the duration. */
 export type AnswerNews = { text: string } | { tokens: number, ms: number }
 
 export interface Turn {
-  /** Of the answer. */
+  /** ID of the answer. */
   id: string
   question: string
   answer: string
-  /** How it came to its end: what the model said of its work, or why there is no more of it. */
+  /** Outcome at the answer's end: the model's figures, or the reason why it stopped. */
   outcome?: string
-  /** It was cut short, by whoever asked or by a server that has gone. */
+  /** Cut short, by a user or by a server that stopped. */
   cutShort?: boolean
-  /** It is still being written. */
+  /** Still being produced. */
   running?: boolean
 }

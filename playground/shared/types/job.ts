@@ -1,4 +1,4 @@
-/** What a job says while it runs. */
+/** Messages of a running job. */
 export type JobNews
   = | { kind: 'progress', percent: number, step: string }
     | { kind: 'log', line: string }

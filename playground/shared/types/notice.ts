@@ -1,10 +1,10 @@
 export interface Notice {
-  /** The name of whoever sent it. */
+  /** Name of the sender. */
   from: string
   text: string
   /** ISO 8601. */
   at: string
 }
 
-/** How a stream of notices proves who reads it. */
+/** Method by which a stream of notices authenticates its reader. */
 export type SignInWay = 'cookie' | 'bearer' | 'ticket'

@@ -1,11 +1,11 @@
-/** What a server measured of itself, fifty times a second. */
+/** Sample of the server's own figures, fifty times a second. */
 export interface Sample {
-  /** When, in epoch milliseconds. */
+  /** Time of the measurement, in epoch milliseconds. */
   at: number
-  /** How late its timer was: what the event loop was busy with meanwhile. */
+  /** Delay of its timer, in milliseconds: the time that the event loop was busy. */
   lateMs: number
   heapMB: number
-  /** Of one core, over the last half second. */
+  /** Percent of one core, over the last half second. */
   cpuPercent: number
   /** Open streams in that process. */
   connections: number

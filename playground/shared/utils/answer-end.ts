@@ -2,7 +2,7 @@ export function describeUsage({ tokens, ms }: { tokens: number, ms: number }): s
   return `${tokens} tokens in ${(ms / 1000).toFixed(1)} s`
 }
 
-/** Of an answer that was cut short, by the code of the error behind it. */
+/** Text for an answer that was cut short, by the code of its error. */
 export function describeEnd(code: string): string {
   switch (code) {
     case 'ABORTED': return 'Stopped'

@@ -1,9 +1,9 @@
-/** Whom one may be here, without a password. */
+/** Users that a visitor can sign in as, without a password. */
 export const DEMO_USERS = [
   { id: 'ann', name: 'Ann' },
   { id: 'bob', name: 'Bob' },
   { id: 'cleo', name: 'Cleo' },
 ]
 
-/** In characters. */
+/** Maximum length, in characters. */
 export const NOTICE_LIMIT = 200

@@ -1,2 +1,2 @@
-/** In characters. The form keeps to them, the server insists. */
+/** Maximum lengths, in characters. The form applies them, and the server enforces them. */
 export const FEED_LIMITS = { title: 80, author: 40, text: 280 }

@@ -1,2 +1,2 @@
-/** What every job does, in this order: the server works through it, the page shows where it stands. */
+/** Steps of every job, in this order: the server runs them, the page shows the current one. */
 export const JOB_STEPS = ['Collecting pages', 'Reading text', 'Building the index', 'Checking links', 'Writing the report']

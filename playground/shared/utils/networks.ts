@@ -1,9 +1,9 @@
-/** What may stand between a tab and the server: nothing, or something that misbehaves. */
+/** Simulated networks between a tab and the server: a clear one, or one that misbehaves. */
 export const NETWORKS = ['clear', 'delay', 'buffer', 'stop'] as const
 
 export type Network = typeof NETWORKS[number]
 
-/** How late each byte comes with `delay`. */
+/** Delay of each byte with `delay`, in milliseconds. */
 export const DELAY_MS = 1_500
 
 export function isNetwork(value: unknown): value is Network {

@@ -1,2 +1,2 @@
-/** `#sse/node-response` in builds for runtimes that are not Node: nothing of Node's response is in them. */
+/** `#sse/node-response` in builds for other runtimes than Node: they contain no code for Node's response. */
 export const createNodeResponse = (_event: object): undefined => undefined

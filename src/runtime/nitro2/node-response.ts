@@ -7,36 +7,36 @@ import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/http/sink'
 import { afterTick } from '../server/lib/tick'
 
 /**
- * `#sse/node-response` in builds for Node: the only file that knows its response and its socket. `undefined` for requests
- * that a server makes to itself (`event.fetch`), whose response is only a record without a socket.
+ * `#sse/node-response` in builds for Node: the only file that uses Node's response and its socket. Returns `undefined` for a server's
+ * requests to itself (`event.fetch`), whose response is only a record without a socket.
  */
 export function createNodeResponse(event: H3Event): SSEResponse | undefined {
   const { req, res } = event.node
-  // A request behind another one on its socket (pipelining) gets the socket when that one is over, but has Node's response.
+  // A pipelined request gets its socket when the request before it is over, but has Node's response already.
   if (res.socket || isGone(req, res) || 'outputData' in res) return new NodeResponse(req, res)
 }
 
 function isGone(req: IncomingMessage, res: ServerResponse): boolean {
   return res.destroyed
-    // HTTP/2's response has a stream, and tells of its end only there.
+    // HTTP/2's response has a stream, and reports its end only there.
     || (res as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
     || (!res.socket && req.socket?.destroyed)
 }
 
-/** For requests that wait behind another one on their socket (pipelining), of which a client may send as many as it likes. */
+/** One listener per socket for its pipelined requests, of which a client may send any number. */
 const whenClosed = behindOneListener<Socket>((socket, callAll) => socket.once('close', callAll))
 
 const ignore = () => {}
 
 class NodeResponse implements SSEResponse {
   readonly holdsRequest = true
-  /** Its headers have gone: h3 leaves it alone. */
+  /** The headers have been sent: h3 takes no further action. */
   readonly answer = undefined
   #events!: SinkEvents
-  /** While it waits behind another request. */
+  /** Set while the request waits for the request before it on the same socket. */
   #unwatchSocket?: () => void
   #gone = false
-  /** Where what follows the headers may go without `res` in between. */
+  /** Set where the bytes after the headers can bypass `res`. */
   #socket?: Socket
 
   constructor(private readonly req: IncomingMessage, private readonly res: ServerResponse) {}
@@ -45,28 +45,28 @@ class NodeResponse implements SSEResponse {
     return this.res.writableLength ?? 0
   }
 
-  /** Not `req` close, as h3 has it: after the body of a POST was read, that event has been and gone. */
+  /** Does not listen to `req` close, as h3 does: once the body of a POST was read, that event has already fired. */
   watch(events: SinkEvents): void {
     this.#events = events
     const { req, res } = this
     if (isGone(req, res)) return this.#onClose()
     // `once` would keep a wrapper for as long as the response lives.
     res.on('close', this.#onClose)
-    // One that waits behind another request is told nothing by Node 20.
+    // On Node 20, a pipelined request that is still waiting receives no event.
     if (!res.socket) this.#unwatchSocket = whenClosed(req.socket, this.#onClose)
   }
 
   open(headers?: OwnHeaders): boolean {
     const { res } = this
     if (res.headersSent) return false
-    // A response that ends by closing needs no chunk framing, which is a third of the cost of a short message.
-    // HTTP/2 has neither, and does not know these two.
+    // A response that ends by closing needs no chunk framing, which is a third of the cost of a short message. HTTP/2 has neither, and
+    // ignores these two properties.
     res.shouldKeepAlive = false
     res.useChunkedEncodingByDefault = false
-    // Not `setHeader`, which keeps each of them for as long as the response lives. What others have set is merged.
+    // Not `setHeader`, which keeps each header for as long as the response lives. Headers set by other code are merged.
     res.writeHead(res.statusCode, answerHeaders(STREAM_HEADERS, res.getHeader('vary'), headers))
     res.on('drain', this.#onDrain)
-    // A peer that resets is an ordinary end: `close` follows.
+    // A reset by the peer is an ordinary end: `close` follows.
     res.on('error', ignore)
     return true
   }
@@ -97,12 +97,12 @@ class NodeResponse implements SSEResponse {
   }
 
   /**
-   * Once the headers have gone to a socket that is ours until it closes, and without chunk framing, what `res.write` does
-   * to a chunk is nothing, at a sixth of the cost of a short message: it corks the socket, uncorks it in another tick, and
-   * has a callback that nobody waits for. HTTP/2 and a `write` that somebody has wrapped (to compress) stay with `res`.
+   * Bypasses `res.write` once the headers have been sent to a socket that this response owns until it closes, without chunk framing. There
+   * `res.write` adds nothing to a chunk, at a sixth of the cost of a short message: it corks the socket, uncorks it in another tick, and
+   * has a callback that nothing awaits. HTTP/2, and a `write` that other code has wrapped (to compress), stay with `res`.
    */
   #passResponse(): void {
-    // What `outputData` is long: what waits for the answer to the request before this one (pipelining).
+    // Bytes in `outputData`: they wait for the response to the previous pipelined request.
     const res = this.res as ServerResponse & { outputSize?: number }
     if (res.chunkedEncoding !== false || res.outputSize !== 0 || !res.socket || Object.hasOwn(res, 'write')) return
     this.#socket = res.socket
@@ -115,7 +115,7 @@ class NodeResponse implements SSEResponse {
   }
 
   readonly #onDrain = (): void => {
-    // The response and its socket may both tell of one drain, and what the first call wrote may have filled it again.
+    // The response and its socket may both report one drain, and the first call's writes may have filled the buffer again.
     if (!this.#socket?.writableNeedDrain) this.#events.onDrain()
   }
 

@@ -15,20 +15,20 @@ interface ProxyRules {
 }
 
 /**
- * Makes `proxy` rules in `routeRules` hang up. h3 1 reads what it proxies to its end, whether or not its own client is still there:
- * a stream behind such a rule would be open forever.
+ * Makes `proxy` rules in `routeRules` disconnect from their target when the client leaves. h3 1 reads a proxied response to its end,
+ * whether or not its own client is connected: a stream proxied by such a rule would stay open forever.
  */
 export function hangUpProxies({ hooks, localFetch }: NitroApp): void {
   const { routeRules = {} } = useRuntimeConfig().nitro as { routeRules?: Record<string, ProxyRules> }
   if (!Object.values(routeRules).some(({ proxy }) => proxy)) return
   hooks.hook('request', (event) => {
-    // Nitro's own handler of rules comes next, and finds the same object.
+    // Nitro's own handler of rules runs next, and reads the same object.
     const rules = getRouteRules(event) as ProxyRules
     if (rules.proxy) rules.proxy = { ...rules.proxy, fetch: whileConnected(event.node.res, rules.proxy.fetch ?? localFetch as Fetch) }
   })
 }
 
-/** A `fetch` whose event streams end when `response` is closed, and are read only as fast as it is. Other answers stay as they are. */
+/** `fetch` whose event streams end when `response` is closed, and are read only as fast as it is. Other responses are unchanged. */
 export function whileConnected(response: ServerResponse, fetch: Fetch): Fetch {
   return async (url, init) => {
     const answer = await fetch(url, init)

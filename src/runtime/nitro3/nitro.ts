@@ -9,18 +9,18 @@ declare module 'nitro/types' {
   interface NitroRuntimeHooks extends SSEHooks {}
 }
 
-/** Nothing sets the idle limit of its server for Bun. */
+/** No variable sets the idle timeout of Nitro 3's server for Bun. */
 export const BUN_IDLE_VARIABLE: string | undefined = undefined
 
-/** Values that are texts by their nature, whatever they look like. */
+/** Options that are always texts, even if the value looks like a number or JSON. */
 const TEXTS = ['driver', 'url', 'sentinel', 'sentinelPassword', 'keyPrefix', 'ticketSecret', 'heartbeatText']
 
-/** As Nitro 2 has it: Nitro 3 leaves what the environment lays over the configuration as the text it was. */
+/** Parses the texts of the environment, as Nitro 2 does: Nitro 3 leaves them unparsed when it lays them over the configuration. */
 export function useRuntimeConfig(): { sse?: unknown } {
   return { sse: readTexts(useNitroConfig().sse) }
 }
 
-/** Whether a route rule (`cache`, `swr`) has the answers of the route with this pattern kept. */
+/** Whether a route rule (`cache`, `swr`) makes Nitro cache the responses of the route with this pattern. */
 export function isCachedByRule(pattern: string): boolean {
   return !!getRouteRules('GET', pattern.replaceAll(/:\w+|\*\*/g, '_')).routeRules?.cache
 }
@@ -30,7 +30,7 @@ function readTexts(value: unknown): unknown {
   return typeof value === 'string' && /^(?:-?\d+(?:\.\d+)?|true|false)$/.test(value) ? JSON.parse(value) : value
 }
 
-/** An object, which the environment has as JSON. Anything else is refused where options are checked. */
+/** An object, which the environment holds as JSON. Any other value is refused where options are checked. */
 function readHeaders(value: unknown): unknown {
   try {
     return typeof value === 'string' ? JSON.parse(value) : value

@@ -5,13 +5,13 @@ import { resolveHeaders } from './http/own-headers'
 import { DEFAULT_HANDLER_OPTIONS } from './options'
 import type { LogRetention, ResolvedHandlerOptions, SSEHandlerOptions, SSEOwnHandlerOptions, SSERetention, SSERevalidate } from './options'
 
-/** A lease is renewed three times in this, which over a network is a matter of luck below it. */
+/** Minimum lease, in milliseconds. A lease is renewed three times within its duration; below this, renewals over a network are unreliable. */
 const MIN_LEASE_MS = 300
-/** Nobody waits longer than that to be told that a producer is lost. */
+/** Maximum lease, in milliseconds (one day): readers of a lost producer wait at most twice this. */
 const MAX_LEASE_MS = 86_400_000
 const MAX_HEARTBEAT_TEXT = 1_000
 
-/** How often `revalidate` asks. */
+/** Interval of `revalidate`. */
 const EVERY_MS = milliseconds()
 const countOrFalse = orFalse(whole({ from: 1 }))
 
@@ -45,24 +45,24 @@ const RETENTION_RULES: Rules<SSERetention> = {
   maxBytes: bytes(),
 }
 
-/** Lays `options` over `base`. Throws `INVALID_OPTION` for a value that makes no sense and for a name that is no option. */
+/** Lays `options` over `base`. Throws `INVALID_OPTION` for an invalid value and for an unknown name. */
 export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base = DEFAULT_HANDLER_OPTIONS): ResolvedHandlerOptions {
   const resolved = overlay(options, base, HANDLER_RULES)
   return { ...resolved, retention: resolveRetention(options.retention, base.retention), headers: resolveHeaders(options.headers, base.headers) }
 }
 
-/** The same for the module's options. Functions do not survive the way from `nuxt.config` to the server, and are refused rather than dropped. */
+/** Resolves the module's options. Functions cannot be passed from `nuxt.config` to the server: they are refused, not dropped. */
 export function resolveModuleHandlerOptions(options: SSEHandlerOptions = {}): ResolvedHandlerOptions {
   for (const name of ['clientKey', 'revalidate'] as const) {
     const value = (options as SSEOwnHandlerOptions)[name]
     if (value !== undefined) throw invalidOption(`sse.${name}`, `an option of a handler, as no function can come from \`nuxt.config\`: \`defineSSEHandler(…, { ${name} })\``, value)
   }
   const { retention: { named: _, ...retention }, ...resolved } = resolveHandlerOptions(options)
-  // The module names nothing: its retention is the default of channels that have none of their own.
+  // The module names no field: its retention is the default of channels without their own.
   return { ...resolved, retention }
 }
 
-/** Lays the fields that a handle names over the defaults, and keeps apart which those are. Throws `INVALID_OPTION`. */
+/** Lays the fields that a handle names over the defaults, and records which fields were named. Throws `INVALID_OPTION`. */
 export function resolveRetention(retention: Partial<SSERetention> | undefined, base: LogRetention): LogRetention {
   if (retention === undefined) return base
   const { named: inherited, ...defaults } = base

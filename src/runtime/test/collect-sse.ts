@@ -6,43 +6,43 @@ import { DEFAULT_TIMEOUT_MS, readSSE } from './sse-reader'
 export interface SSECollectOptions<T = unknown> extends SSEReaderOptions {
   /** Stop after this many messages, at least 1. */
   count?: number
-  /** Stop after the message for which this returns `true`. Called once for each, with all messages so far. */
+  /** Stop after the message for which this returns `true`. Called once per message, with all messages so far. */
   until?: (message: SSEMessage<T>, messages: SSEMessage<T>[]) => boolean
-  /** How long everything may take, headers included, in milliseconds. @default 5000 */
+  /** Timeout for the whole call, headers included, in milliseconds. @default 5000 */
   timeoutMs?: number
 }
 
-/** What one connection got. */
+/** Everything that one connection received. */
 export interface SSECollected<T = unknown> {
   status: number
   headers: Headers
-  /** Ordinary messages, in order, up to the one that was waited for. */
+  /** Ordinary messages, in order, up to the last one requested. */
   messages: SSEMessage<T>[]
   /** The data of `messages`. */
   data: T[]
-  /** `open`, `gap`, `end`, `error`, `leave`: those that came before the last of `messages`, or all where the stream was read to its end. */
+  /** Control messages `open`, `gap`, `end`, `error`, `leave`: those before the last of `messages`, or all if the stream was read to its end. */
   controls: SSEControlSeen[]
-  /** Including heartbeats. */
+  /** Comments, including heartbeats. */
   comments: string[]
-  /** How long the client was told to wait before it reconnects, in milliseconds. */
+  /** Delay before a reconnect that the server sent, in milliseconds. */
   retryMs?: number
-  /** The last id in all this: pass it as the `position` of the next call to go on after it. */
+  /** Last ID received: pass it as the `position` of the next call to continue after it. */
   position?: string
-  /** The body as it was on the wire. For an answer that is no event stream, such as an error, this is all there is. */
+  /** Body as it was on the wire. For a response that is no event stream, such as an error, this is the only content. */
   raw: string
 }
 
 /**
- * Opens a route and collects what it sends: until there are `count` messages, until `until(message)`, or, with neither, until
- * the server ends the stream. Then it leaves. An answer with an error status is no failure by itself: look at `status` and `raw`.
+ * Opens a route and collects its messages: `count` of them, or up to `until(message)`, or, with neither, until the server ends the stream.
+ * Then it disconnects. A response with an error status does not throw: check `status` and `raw`.
  *
  * ```ts
  * const { status, data } = await collectSSE(url('/api/clock'), { count: 3 })
  * ```
  *
- * @param url absolute, as `url('/api/feed')` of `@nuxt/test-utils` gives it
- * @throws `COLLECT_TIMEOUT` after `timeoutMs`, `COLLECT_ENDED` when the stream is over before what was waited for. Both tell what was
- * received, in their text and in `details.received`. `NETWORK` when nobody answers at all, `INVALID_OPTION`.
+ * @param url absolute, as returned by `url('/api/feed')` of `@nuxt/test-utils`
+ * @throws `COLLECT_TIMEOUT` after `timeoutMs`, `COLLECT_ENDED` when the stream ends before the requested messages. Both contain everything
+ * received, in their text and in `details.received`. `NETWORK` when no server responds, `INVALID_OPTION`.
  */
 export async function collectSSE<T = unknown>(url: string | URL, options: SSECollectOptions<T> = {}): Promise<SSECollected<T>> {
   const { count, until, timeoutMs = DEFAULT_TIMEOUT_MS } = options
@@ -72,7 +72,7 @@ export async function collectSSE<T = unknown>(url: string | URL, options: SSECol
   }
 }
 
-/** What comes after the last message that was asked for is a matter of luck, and left out. */
+/** Result without the messages after the last one requested, whose arrival depends on timing. */
 function collected<T>(reader: SSEReader<T>, count = Infinity): SSECollected<T> {
   let messages = 0
   const end = reader.events.findIndex(({ event }) => event !== 'sse' && ++messages === count)

@@ -13,52 +13,59 @@ const DELAY: Rule = {
 }
 
 /**
- * The methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read` and `subscribe` by readers,
+ * Methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read` and `subscribe` by readers,
  * `read` by `info`, `lease` by `run`, `remove` by `delete`.
  */
 export type FailingMethod = typeof METHODS[number]
 
 export interface FailOptions {
-  /** How many calls fail; then it works again. @default Infinity: until `heal()` */
+  /** Number of calls that fail; later calls work. @default Infinity: until `heal()` */
   times?: number
-  /** The `code` of the `SSEError`. @default 'DRIVER_UNAVAILABLE', which routes answer with a 503 that clients wait out */
+  /** `code` of the `SSEError`. @default 'DRIVER_UNAVAILABLE': routes respond with a 503, and clients retry */
   code?: string
-  /** How long it takes to fail, in milliseconds. @default 0 */
+  /** Delay before the failure, in milliseconds. @default 0 */
   delayMs?: number
-  /** `request`: nothing is done. `answer`: it is done, and only the answer is lost, as when a connection breaks at the wrong moment. @default 'request' */
+  /**
+   * Lost part of the call. `request`: the call has no effect. `answer`: the call takes effect, and only its result is lost, as when a
+   * connection breaks after the command was sent.
+   * @default 'request'
+   */
   lost?: 'request' | 'answer'
 }
 
 export interface SlowOptions {
-  /** How much longer it takes, in milliseconds. */
+  /** Additional delay, in milliseconds. */
   delayMs: number
-  /** How many calls. @default Infinity: until `heal()` */
+  /** Number of calls. @default Infinity: until `heal()` */
   times?: number
 }
 
-/** What may happen to a notice that tells readers of something new. None of it may lose a message: readers find it in the log. */
+/** Disturbance of a notice to readers. No disturbance may lose a message: readers find it in the log. */
 export type NoticeDisturbance = 'drop' | 'double' | 'late'
 
 export interface DisturbOptions {
-  /** How many notices. @default Infinity: until `heal()` */
+  /** Number of notices. @default Infinity: until `heal()` */
   times?: number
-  /** How late, in milliseconds. @default until `heal()` */
+  /** Delay of a `late` notice, in milliseconds. @default until `heal()` */
   delayMs?: number
 }
 
-/** A driver that does what the one inside does, unless it was told to fail. */
+/** Driver that delegates to the inner driver, except for the planned failures. */
 export interface FailingDriver extends LogDriver {
-  /** Makes a method, or all of them, fail. What was asked for earlier comes first. */
+  /** Makes a method, or all of them, fail. Earlier plans apply first. */
   fail(method: FailingMethod | 'all', options?: FailOptions): void
-  /** Makes a method, or all of them, take longer. */
+  /** Makes a method, or all of them, slower. */
   slow(method: FailingMethod | 'all', options: SlowOptions): void
-  /** Makes notices come late, twice, or never. What was asked for earlier comes first. */
+  /** Makes notices late, doubled or dropped. Earlier plans apply first. */
   disturb(how: NoticeDisturbance, options?: DisturbOptions): void
-  /** From now on everything works. Late notices arrive; where some were dropped, readers are told to look, as a real driver does when its connection is back. */
+  /**
+   * Removes all plans. Late notices arrive. Where notices were dropped, readers receive a `changed` notice, as from a real driver that has
+   * reconnected.
+   */
   heal(): void
-  /** How often each method was called. */
+  /** Number of calls of each method. */
   readonly calls: Readonly<Record<FailingMethod, number>>
-  /** Calls that failed because they were told to. */
+  /** Number of calls that failed by plan. */
   readonly failed: number
 }
 
@@ -68,8 +75,7 @@ interface Plan<Options> {
 }
 
 /**
- * A driver for tests, around the memory driver or one of yours. Give it to the application under test in a server plugin:
- * `setSSEDriver(driver)`.
+ * Driver for tests, around the memory driver or your own. Pass it to the application under test in a server plugin: `setSSEDriver(driver)`.
  *
  * ```ts
  * driver.fail('append', { times: 1 })
@@ -77,7 +83,7 @@ interface Plan<Options> {
  * await channel.publish('x')          // works
  * ```
  *
- * `fail`, `slow` and `disturb` throw `INVALID_OPTION` for values that make no sense.
+ * `fail`, `slow` and `disturb` throw `INVALID_OPTION` for invalid values.
  *
  * @param inner the driver to wrap. Default: a memory driver with the default retention.
  */

@@ -7,47 +7,47 @@ import type { SSEControl } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
 
 export interface SSEReaderOptions {
-  /** @default 'GET', or 'POST' where there is a `body` */
+  /** HTTP method. @default 'GET', or 'POST' where there is a `body` */
   method?: string
-  /** Including `last-event-id`, to come back as a browser would. */
+  /** Request headers, including `last-event-id` to resume as a browser does. */
   headers?: HeadersInit
-  /** Sent as JSON where it is a plain object or an array, else as it is. */
+  /** Request body: sent as JSON if it is a plain object or an array, otherwise unchanged. */
   body?: unknown
-  /** Added to those of the url. `undefined` is left out. */
+  /** Query parameters added to those of the URL. `undefined` values are left out. */
   query?: Record<string, string | number | boolean | undefined>
-  /** Where to begin: `start`, `now`, an id, or how many messages you have already. Sent as the query parameter `position`. */
+  /** Start position: `start`, `now`, an ID, or the number of messages you already have. Sent as the query parameter `position`. */
   position?: string | number
-  /** How long to wait for headers, and by default for what `until` waits for, in milliseconds. @default 5000 */
+  /** Timeout for the headers, and the default timeout of `until`, in milliseconds. @default 5000 */
   timeoutMs?: number
 }
 
-/** A control message, or what a server of another version sends in its place. */
+/** Control message, or its equivalent from a server of another version. */
 export type SSEControlSeen = SSEControl | { type: string, [key: string]: unknown }
 
 export const DEFAULT_TIMEOUT_MS = 5_000
-/** How much of the end of what was received an error shows. */
+/** Number of characters at the end of the received body that an error shows. */
 const SHOWN_CHARACTERS = 2_000
 
 /**
- * Reads one event stream with `eventsource-parser`, as any client would: no reconnect, no polling, nothing left out. Its properties
- * hold what has come so far, and grow until the stream is over or {@link close}d.
+ * Reader of one event stream, with `eventsource-parser`: no reconnect, no polling, no filtering. Its properties hold everything received so
+ * far, and grow until the stream is over or {@link close}d.
  */
 export class SSEReader<T = unknown> implements AsyncDisposable {
-  /** All that came, including control messages, as it was on the wire. */
+  /** All events, including control messages, as they were on the wire. */
   readonly events: EventSourceMessage[] = []
-  /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data where `open` says `text`. */
+  /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data if `open` has `text`. */
   readonly messages: SSEMessage<T>[] = []
-  /** `open`, `gap`, `end`, `error`, `leave`, `heartbeat`. */
+  /** Control messages: `open`, `gap`, `end`, `error`, `leave`, `heartbeat`. */
   readonly controls: SSEControlSeen[] = []
-  /** Including heartbeats. */
+  /** Comments, including heartbeats. */
   readonly comments: string[] = []
-  /** The whole body so far. */
+  /** Body so far. */
   raw = ''
-  /** How long the server told the client to wait before it reconnects, in milliseconds. */
+  /** Delay before a reconnect that the server sent, in milliseconds. */
   retryMs?: number
-  /** Resolves when the body is over, or broke off (see `cut`). Never rejects. */
+  /** Resolves when the body is complete, or was cut off (see `cut`). Never rejects. */
   readonly finished: Promise<void>
-  /** The body broke off: by `close()`, or by the network. */
+  /** Whether the body was cut off: by `close()`, or by the network. */
   cut = false
   readonly #controller: AbortController
   readonly #timeoutMs: number
@@ -68,7 +68,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
     })
     const decoder = new TextDecoder()
     try {
-      // The DOM's types do not know that a stream can be iterated, which Node's can.
+      // The DOM's types do not declare that a stream is iterable, as Node's is.
       for await (const chunk of (this.response.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
         const text = decoder.decode(chunk, { stream: true })
         this.raw += text
@@ -91,7 +91,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
 
   #control(control: SSEControlSeen): void {
     this.controls.push(control)
-    // Foreign servers may send anything under this name.
+    // Foreign servers may send any data under this event name.
     if (control?.type === 'open') this.#isText = control.text === true
   }
 
@@ -103,21 +103,21 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
     return this.response.headers
   }
 
-  /** The data of `messages`. */
+  /** Data of `messages`. */
   get data(): T[] {
     return this.messages.map(({ data }) => data)
   }
 
-  /** The last id that came: what a client would come back with. */
+  /** Last ID received: a client would reconnect with it. */
   get position(): string | undefined {
     return this.events.findLast(({ id }) => id !== undefined)?.id
   }
 
   /**
-   * Resolves as soon as `condition` holds, which is called whenever something has come, and at the end.
+   * Resolves as soon as `condition` holds. It is called after each received chunk, and at the end.
    *
-   * @throws `COLLECT_TIMEOUT` after `timeoutMs` milliseconds, `COLLECT_ENDED` when the stream is over first. Both tell what was received, in
-   * their text and in `details.received`.
+   * @throws `COLLECT_TIMEOUT` after `timeoutMs` milliseconds, `COLLECT_ENDED` when the stream is over first. Both contain everything
+   * received, in their text and in `details.received`.
    */
   async until(condition: (reader: this) => boolean, timeoutMs = this.#timeoutMs): Promise<this> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -148,7 +148,7 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
     return this
   }
 
-  /** Ends the connection, as a client that leaves. */
+  /** Closes the connection, as a client that leaves. */
   async close(): Promise<void> {
     this.#controller.abort()
     await this.finished
@@ -169,8 +169,8 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
 }
 
 /**
- * Opens a route, and resolves when it has answered; what it sends is read until you `close()`. For tests that do something
- * while a stream is open; {@link collectSSE} is the shorter way for all others.
+ * Opens a route, and resolves when it has responded; its stream is read until you `close()`. For tests that act while a stream is open;
+ * otherwise {@link collectSSE} is shorter.
  *
  * ```ts
  * await using reader = await readSSE(url('/api/feed'))
@@ -178,8 +178,8 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
  * await reader.until(({ messages }) => messages.length === 1)
  * ```
  *
- * @param url absolute, as `url('/api/feed')` of `@nuxt/test-utils` gives it
- * @throws `INVALID_OPTION`; `NETWORK` when nobody answers at all; `COLLECT_TIMEOUT` when no headers come within `timeoutMs`
+ * @param url absolute, as returned by `url('/api/feed')` of `@nuxt/test-utils`
+ * @throws `INVALID_OPTION`; `NETWORK` when no server responds; `COLLECT_TIMEOUT` when no headers arrive within `timeoutMs`
  */
 export async function readSSE<T = unknown>(url: string | URL, options: SSEReaderOptions = {}): Promise<SSEReader<T>> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = options

@@ -15,7 +15,7 @@ function begin(event: H3Event): ServerResponse {
   return res
 }
 
-/** The loop that everybody writes first: one text for all, one `res.write` for each. */
+/** Naive loop: one text for all readers, one `res.write` for each. */
 export const bare: Peer = {
   stream: defineEventHandler((event) => {
     const res = begin(event)

@@ -14,7 +14,7 @@ export const betterSse: Peer = {
     event._handled = true
     const { req, res } = event.node
     const session = await createSession(req, res)
-    // It has no back pressure: `iterate` would hold everything in memory.
+    // better-sse has no back pressure: `iterate` would hold everything in memory.
     for (const message of messages(getQuery(event))) {
       session.push(message)
       if (res.writableNeedDrain) await new Promise(resolve => res.once('drain', resolve))

@@ -10,7 +10,7 @@ export const h3: Peer = {
     const stream = createEventStream(event)
     streams.add(stream)
     stream.onClosed(() => streams.delete(stream))
-    // Its headers wait for the first event.
+    // h3 sends the headers with the first event.
     void stream.push('hello')
     return stream.send()
   }),
@@ -20,7 +20,7 @@ export const h3: Peer = {
       let count = 0
       for (const message of messages(getQuery(event))) {
         await stream.push(JSON.stringify(message))
-        // It has no back pressure, and awaiting it is microtasks only: without a turn nothing would leave the process.
+        // h3 has no back pressure, and awaiting a push takes only microtasks: without a turn no byte would leave the process.
         if (++count % 64 === 0) await new Promise(setImmediate)
       }
       await stream.close()

@@ -1,4 +1,4 @@
-/** Ends the process as one that wants its profile written. */
+/** Ends the process with `process.exit()`, so that it writes its CPU profile. */
 export default defineEventHandler(() => {
   setTimeout(() => process.exit(0), 50)
   return null

@@ -1,4 +1,4 @@
-/** What the process has used so far: CPU of all its threads, and memory (`?gc=1`: after a collection). */
+/** Usage of the process so far: CPU time of all its threads, and memory (`?gc=1`: after a collection). */
 export default defineEventHandler((event) => {
   if (getQuery(event).gc) globalThis.gc!()
   const { user, system } = process.cpuUsage()

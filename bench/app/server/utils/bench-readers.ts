@@ -13,7 +13,7 @@ export async function publishToEach(count: number): Promise<void> {
   await inParts(count, index => channel(index).publish(message(index)))
 }
 
-/** Resolves when each channel has its reader, and each reader the message that the channel has already. */
+/** Resolves when each channel has its reader, and each reader has received the message that the channel already holds. */
 export async function openReaders(count: number): Promise<void> {
   await inParts(count, index => new Promise<void>((resolve, reject) => {
     received[index] = 0

@@ -7,7 +7,7 @@ import type { H3Event } from 'h3'
 import { defineSSEHandler, useSSEChannel } from '#sse/server'
 import { message } from './bench-messages'
 
-/** Entries of one XRANGE, as somebody would write it. */
+/** Entries per XRANGE, as in a typical hand-written loop. */
 const PAGE = 1_000
 const FILL_AT_ONCE = 500
 const RETENTION = { maxMessages: 1_000_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
@@ -23,18 +23,21 @@ const published = useSSEChannel('published', { retention: RETENTION })
 export interface RedisPeer {
   /** Publishes one message. */
   publish?(data: unknown): Promise<unknown>
-  /** Has Redis keep `count` messages. */
+  /** Stores `count` messages in Redis. */
   fill(count: number): Promise<void>
   replay(event: H3Event): unknown
-  /** Produces an answer of `count` tokens, one each `everyMs`, and leaves it open. Resolves when Redis, or whoever keeps it, has all of it. */
+  /**
+   * Produces an answer of `count` tokens, one every `everyMs`, and leaves it open. Resolves when Redis, or the peer's own store, has all of
+   * it.
+   */
   answer?(name: string, count: number, everyMs: number): Promise<void>
-  /** Somebody who comes back to it. */
+  /** Stream of a client that reconnects to the answer. */
   resume?(event: H3Event): unknown
 }
 
 let waiting: { data: unknown, done: () => void }[] = []
 
-/** One pipeline of all that is published in a tick: the least that ioredis does for it. */
+/** Publishes all messages of a tick in one pipeline: the minimum that ioredis does for them. */
 function pipelined(data: unknown): Promise<void> {
   if (waiting.length === 0) {
     setImmediate(async () => {
@@ -49,7 +52,7 @@ function pipelined(data: unknown): Promise<void> {
   return new Promise(done => waiting.push({ data, done }))
 }
 
-/** A reader that has just come, and gets all that there is. */
+/** Peers of the Redis rows. `replay` sends all stored messages to a new reader, `resume` those of an answer in progress. */
 export const redisPeers: Record<string, RedisPeer> = {
   'ours': {
     publish: data => published.publish(data),
@@ -81,7 +84,7 @@ export const redisPeers: Record<string, RedisPeer> = {
       }
     },
   },
-  // The floor of whoever answers on this route: the answer as one text, here, or in Redis.
+  // Lower bound for any peer on this route: the answer as one text, from memory or from Redis.
   'text-in-memory': {
     fill: async () => {},
     replay: () => {},
@@ -89,7 +92,7 @@ export const redisPeers: Record<string, RedisPeer> = {
       await bareClient().set('bare:answer', textOf(count))
     },
     async resume(event) {
-      // Once asked for, and had ever after.
+      // Fetched once, then kept in memory.
       answerText ??= (await bareClient().get('bare:answer'))!
       begin(event).write(answerText)
     },
@@ -116,7 +119,7 @@ export const redisPeers: Record<string, RedisPeer> = {
       const stream = await resumable().createNewResumableStream('replay', () => new ReadableStream<string>({
         start(controller) {
           for (let n = 0; n < count; n++) controller.enqueue(`data: ${JSON.stringify(message(n))}\n\n`)
-          // Stays open: what has ended, it does not resume.
+          // Stays open: this peer does not resume an answer that has ended.
           resolve()
         },
       }))
@@ -155,7 +158,7 @@ const textOf = (count: number) => Array.from({ length: count }, (_, n) => `data:
 const answerOf = (name: string) => useSSEChannel(`answer ${name}`, { retention: RETENTION })
 const nameOf = (event: H3Event) => String(getQuery(event).name)
 
-/** An answer as a model gives it, which does not end as long as somebody measures. */
+/** Tokens of an answer at a model's pace; it does not end while it is being measured. */
 async function* tokens(count: number, everyMs: number): AsyncGenerator<unknown> {
   const began = performance.now()
   for (let n = 0; n < count; n++) {

@@ -1,6 +1,6 @@
 import type { Turn } from '#shared/types/chat'
 
-/** A chat as it is now: what a page that is loaded again begins with. */
+/** Current turns of a chat: a reloaded page begins with them. */
 export default defineEventHandler(async (event): Promise<Turn[]> => {
   const { messages } = await chatChannel(readId(getRouterParam(event, 'id'))).read()
   return Promise.all(messages.map(async ({ data: { id, question } }) => {

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 
 const MAX_PROMPT_LENGTH = 500
 
-/** Asks something, in a chat or in a new one. The answer goes on by itself. */
+/** Adds a question to a chat, or to a new one. The answer is produced independently of this request. */
 export default defineEventHandler(async (event) => {
   const { prompt, chat } = await readBody<{ prompt?: unknown, chat?: unknown }>(event) ?? {}
-  if (typeof prompt !== 'string' || !prompt.trim()) throw createError({ statusCode: 422, message: 'Please ask something.' })
+  if (typeof prompt !== 'string' || !prompt.trim()) throw createError({ statusCode: 422, message: 'Enter a question.' })
   if (prompt.length > MAX_PROMPT_LENGTH) throw createError({ statusCode: 422, message: `Please ask in at most ${MAX_PROMPT_LENGTH} characters.` })
   const chatId = chat === undefined ? randomUUID() : readId(chat)
   const id = randomUUID()

@@ -1,13 +1,13 @@
 export default defineEventHandler(async (event) => {
   const body = await readBody<Record<string, unknown> | undefined>(event)
   const text = read(body, 'text')
-  if (!text) throw refuse('Please write something.')
+  if (!text) throw refuse('Enter a text.')
   const title = read(body, 'title')
   const id = await feedChannel().publish({ ...(title && { title }), author: read(body, 'author') || 'Somebody', text, at: new Date().toISOString() }, { key: idempotencyKey(event) })
   return { id }
 })
 
-/** The field without the space around it, or nothing if it was left out. */
+/** Field without surrounding whitespace, or an empty string if it was left out. */
 function read(body: Record<string, unknown> | undefined, field: keyof typeof FEED_LIMITS): string {
   const value = body?.[field] ?? ''
   if (typeof value !== 'string') throw refuse(`Expected \`${field}\` to be a text.`)

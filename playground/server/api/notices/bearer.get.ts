@@ -1,4 +1,4 @@
-/** By a token in a header. One that expires while the stream is open sends its client for a fresh one. */
+/** Authenticated by a token in a header. When it expires on an open stream, the client reconnects with a fresh one. */
 export default defineSSEHandler(async (event) => {
   const { user, signIn, expiresAt } = await requireAccessToken(event)
   event.context.token = { signIn, expiresAt }

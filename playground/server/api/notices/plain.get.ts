@@ -1,6 +1,6 @@
 import type { Notice } from '#shared/types/notice'
 
-/** By a ticket in the url: for clients that can send neither a cookie nor a header. */
+/** Authenticated by a ticket in the URL: for clients that can send neither a cookie nor a header. */
 export default defineSSEHandler(async (event) => {
   const { channel, claims } = await requireSSETicket(event)
   if (!await isSignedIn(claims.signIn)) throw createError({ statusCode: 401, message: 'You have signed out.' })

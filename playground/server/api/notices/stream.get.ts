@@ -1,4 +1,4 @@
-/** By cookie: what a page of this application sends by itself. */
+/** Authenticated by cookie: a page of this application sends it automatically. */
 export default defineSSEHandler(async (event) => {
   const { user } = await requireSignedIn(event)
   return noticesOf(user.id)

@@ -1,4 +1,4 @@
-/** A ticket for whoever is signed in. */
+/** Ticket for a signed-in user. */
 export default defineEventHandler(async (event) => {
   const { user, signIn } = await requireSignedIn(event)
   return { ticket: await createSSETicket(noticesOf(user.id), { expiresInMs: useRuntimeConfig(event).signIn.ticketMs, claims: { signIn } }) }

@@ -1,2 +1,2 @@
-/** Whoever comes first starts it, on whatever instance; when that one is gone, another takes over. */
+/** The first reader starts it, on its own instance; if that instance dies, another takes over. */
 export default defineSSEHandler(() => samplesChannel().run(({ signal }) => takeSamples(signal), { onLost: 'restart' }), { from: 'now' })

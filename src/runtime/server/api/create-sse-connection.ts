@@ -7,13 +7,13 @@ import type { RawSSEConnection } from '../serve/raw-connection'
 import { createRawConnection } from '../serve/raw-connection'
 
 /**
- * The low level, for use inside `defineEventHandler`: as h3's `createEventStream`, with heartbeats, back pressure, an
- * announced end, and disconnects that are noticed after `readBody` too. To move from that, change the one name.
+ * Low-level connection, for use inside `defineEventHandler`: the API of h3's `createEventStream`, with heartbeats, back pressure, an
+ * announced end, and disconnect detection after `readBody`. To migrate, change the function's name.
  *
- * The module's `maxConnections` and `maxConnectionsPerClient` apply, unless `options` say `false`. A number of its own has
- * no effect: there is no handler here whose connections could be counted.
+ * The module's `maxConnections` and `maxConnectionsPerClient` apply, unless `options` set them to `false`. A number in `options` has no
+ * effect: no handler exists whose connections could be counted.
  *
- * @throws `INVALID_OPTION`, and an HTTP error (503, 429) beyond a bound of the module.
+ * @throws `INVALID_OPTION`, and an HTTP error (503, 429) beyond a limit of the module.
  */
 export function createSSEConnection(event: H3Event, options: SSEHandlerOptions = {}): RawSSEConnection {
   const context = useSSEContext()

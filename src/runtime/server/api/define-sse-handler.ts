@@ -14,13 +14,13 @@ import { useSSEContext } from '../entry/runtime-context'
 import { toHttpError } from '../http/response'
 import { serve } from '../serve/serve'
 
-/** What one item of a source is to its reader. */
+/** Message that a reader receives for one item of a source. */
 type MessageOfItem<Item> = Item extends TaggedMessage<infer T, infer E> ? Named<T, E> : SSEMessage<Item, undefined>
 
-/** With a name that is surely there, where it is: messages are told apart by it. */
+/** Message whose `event` is required where the source always sets it: readers discriminate messages by it. */
 type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T, E> : { id?: string, event: E, data: T }
 
-/** What a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
+/** Messages that a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
     : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
@@ -31,22 +31,22 @@ type MessageOfResult<Result, Pushed>
 export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
 
 /**
- * A route that answers with an event stream (WHATWG HTML, section 9.2), or, where its source is a channel and the client
- * asks for JSON, with a batch of messages. For GET and POST alike.
+ * Route that responds with an event stream (WHATWG HTML, section 9.2). If its source is a channel and the client requests JSON, it responds
+ * with a batch of messages. Supports GET and POST.
  *
- * The handler gets `(event, connection)` and returns, or resolves to,
- * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads,
- *   and released (`finally`, `cancel`) when the client leaves;
+ * The handler receives `(event, connection)` and returns, or resolves to,
+ * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads, and released
+ * (`finally`, `cancel`) when the client leaves;
  * - a channel: resumable and pollable;
- * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push`
- *   (annotate it as `SSEConnection<T>` to type the route);
- * - nothing: as before, without a clean-up.
+ * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push` (annotate it as
+ * `SSEConnection<T>` to type the route);
+ * - nothing: push API without a clean-up.
  *
- * What it throws before its source starts is an ordinary HTTP error. A source that throws later ends the stream with an
- * `error` control message; its text reaches the client only if it is an `SSEError` or made by h3's `createError`.
+ * An error thrown before the source starts is an ordinary HTTP error. A source that throws later ends the stream with an `error` control
+ * message. The error's text reaches the client only if it is an `SSEError` or made by h3's `createError`.
  *
- * Options that make no sense are logged at once, and every request is answered with 500 `INVALID_OPTION`. They are not thrown: in
- * development all routes are one file, of which nothing would be left.
+ * Invalid options are logged at once, and every request receives 500 `INVALID_OPTION`. They are not thrown: in development all routes share
+ * one file, and a throw would remove every route.
  */
 export function defineSSEHandler<Result, Pushed = unknown>(
   handler: (event: H3Event, connection: SSEConnection<Pushed>) => Result,
@@ -70,7 +70,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   }) as SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>>
 }
 
-/** Looked for before the first request: it should be seen when the server starts. */
+/** Checked before the first request, so that the error is visible when the server starts. */
 function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
   try {
     check('handler', handler, functionOf('`(event, connection)` that returns a source'))
@@ -81,7 +81,10 @@ function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
   }
 }
 
-/** What keeps an answer waits for its end, and so would its reader. What one poll is answered would be given to everybody. */
+/**
+ * A response cache waits for the end of a response, so a stream would never reach its reader. It would also serve one client's poll to
+ * every client.
+ */
 function mistakeInRules(route: string): SSEError | undefined {
   if (!isCachedByRule(route)) return
   return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)

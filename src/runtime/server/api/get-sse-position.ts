@@ -3,13 +3,13 @@ import { askedOf } from '../serve/position'
 import { toHttpError } from '../http/response'
 
 /**
- * The position that the client asks a hand-written source to go on from: the `Last-Event-ID` header (WHATWG HTML,
- * section 9.2.4), else `?position=`. It is whatever id the source gave its last message (`sseMessage(data, { id })`), or
- * whatever a stranger wrote there: check it. `undefined` for a newcomer.
+ * Position from which the client requests a hand-written source to continue: the `Last-Event-ID` header (WHATWG HTML, section 9.2.4), else
+ * `?position=`. It is the ID that the source gave its last message (`sseMessage(data, { id })`). It is untrusted input: validate it.
+ * `undefined` for a new client.
  *
- * Ask before the first `await` of a generator: the stream then begins by confirming the position.
+ * Call this before the first `await` of a generator: the stream then begins by confirming the position.
  *
- * @throws an HTTP error 400, for a query that cannot be an id
+ * @throws an HTTP error 400, for a query that cannot be an ID
  */
 export function getSSEPosition(event: H3Event): string | undefined {
   try {

@@ -1,4 +1,4 @@
-/** What `#sse/server` gives: the names that are auto-imported in `server/`, and their types. */
+/** Exports of `#sse/server`: the names that are auto-imported in `server/`, and their types. */
 export { createSSEConnection } from './create-sse-connection'
 export type { RawSSEConnection, RawSSEMessage } from '../serve/raw-connection'
 export { createSSETicket } from './create-sse-ticket'

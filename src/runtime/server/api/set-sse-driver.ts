@@ -2,8 +2,8 @@ import type { LogDriver } from '../drivers/types'
 import { useDriver } from '../entry/runtime-context'
 
 /**
- * Makes `driver` keep the channels, whatever the option `driver` says: `createFailingDriver()` of `nuxt-sse/test`, or one of your
- * own that implements `LogDriver`. To be called in a server plugin, before a channel is used. It is closed with the server.
+ * Uses `driver` for all channels, regardless of the option `driver`: `createFailingDriver()` of `nuxt-sse/test`, or your own implementation
+ * of `LogDriver`. Call it in a server plugin, before a channel is used. The server closes the driver when it shuts down.
  *
  * ```ts
  * export default defineNitroPlugin(() => setSSEDriver(driver))

@@ -5,19 +5,19 @@ import { useSSEContext } from '../entry/runtime-context'
 
 export interface SSEChannelOptions {
   /**
-   * The fields named here become the channel's own with the next write through this handle (`publish`, `pipe`, `run`, `end`, `fail`), until
-   * another handle names them or the channel is deleted. A handle that names none changes nothing. Fields that no handle has named are as
-   * the module's `retention`.
+   * Retention for this channel. The next write through this handle (`publish`, `pipe`, `run`, `end`, `fail`) stores the fields named here.
+   * They apply until another handle names them or the channel is deleted. A handle that names no field changes nothing. A field that no
+   * handle has named defaults to the module's `retention`.
    */
   retention?: Partial<SSERetention>
 }
 
 /**
- * A handle on the channel of this name, in any handler, task or plugin: publish to it, read it, or return it from
- * `defineSSEHandler`. Making a handle costs nothing; the channel begins with its first message or reader.
+ * Handle on the channel of this name, in any handler, task or plugin: publish to it, read it, or return it from `defineSSEHandler`.
+ * Creating a handle costs nothing; the channel begins with its first message or reader.
  *
- * @param name a well-formed string of 1 to 512 bytes. Whoever knows a name cannot do anything with it: clients only reach channels
- * that a handler returns to them.
+ * @param name a well-formed string of 1 to 512 bytes. Knowing a name grants no access: clients only reach channels that a handler returns
+ * to them.
  * @throws `INVALID_CHANNEL`, `INVALID_OPTION`
  */
 export function useSSEChannel<T = unknown>(name: string, options: SSEChannelOptions = {}): SSEChannel<T> {

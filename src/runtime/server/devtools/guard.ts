@@ -1,21 +1,21 @@
-/** What a request to the tab says about who sends it. */
+/** Properties of a request to the tab that identify its sender. */
 export interface AskedBy {
   method: string
   host?: string
   origin?: string
-  /** `Sec-Fetch-Site`: what browsers say to localhost and over TLS. */
+  /** `Sec-Fetch-Site`: browsers send it to localhost and over TLS. */
   fetchSite?: string
   contentType?: string
 }
 
 /**
- * Why a request is refused, or `undefined`. The development server is reachable from every page that the same browser
- * shows, and none of them may read what the application sends, or publish.
+ * Reason to refuse a request, or `undefined`. The development server is reachable from every page in the same browser. No such page may
+ * read the application's messages, or publish.
  *
- * - The host must be a name that no stranger can point here: localhost, an address, or one that the application allows. So a
- *   foreign domain that was made to resolve to this machine (DNS rebinding) gets nothing.
- * - What a browser sends must come from this very origin, or be typed by its user.
- * - What changes something must be JSON, which a foreign page cannot send without asking first.
+ * - The host must be a name that an attacker cannot point here: localhost, an address, or one that the application allows. So a foreign
+ * domain that resolves to this machine (DNS rebinding) gets nothing.
+ * - A browser's request must come from this very origin, or be typed by its user.
+ * - A request that changes something must be JSON, which a foreign page cannot send without a preflight.
  */
 export function refusalOf({ method, host, origin, fetchSite, contentType }: AskedBy, allowedHosts: string[] | true): string | undefined {
   if (!isOwnHost(host, allowedHosts)) return `The host ${host} is not allowed: add it to \`vite.server.allowedHosts\`.`
@@ -33,11 +33,11 @@ function isOwnHost(host: string | undefined, allowed: string[] | true): boolean 
   const { hostname } = new URL(url)
   const isAddress = hostname.startsWith('[') || /^\d+\.\d+\.\d+\.\d+$/.test(hostname)
   if (isAddress || hostname === 'localhost' || hostname.endsWith('.localhost')) return true
-  // As Vite has it: with a dot in front, all below.
+  // As in Vite: with a leading dot, all subdomains.
   return allowed.some(name => hostname === name.replace(/^\./, '') || (name.startsWith('.') && hostname.endsWith(name)))
 }
 
-/** `null` (a sandboxed frame, a file) is nobody's. */
+/** `null` (a sandboxed frame, a file) is no origin that can be allowed. */
 function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined
 }

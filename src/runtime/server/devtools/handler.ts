@@ -13,7 +13,10 @@ const EVERY_MS = 1_000
 
 const TYPES: Record<string, string> = { 'index.html': 'text/html', 'style.css': 'text/css', 'main.js': 'text/javascript', 'icon.svg': 'image/svg+xml' }
 
-/** Nothing from elsewhere, and in nobody else's frame: who cannot read may not have others click either. */
+/**
+ * Loads nothing from other origins, and cannot be framed by them: a page that cannot read the tab must not trick its user into clicking
+ * either.
+ */
 const POLICY = 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; img-src \'self\'; base-uri \'none\'; form-action \'none\'; frame-ancestors \'self\''
 
 interface DevtoolsConfig {
@@ -21,7 +24,7 @@ interface DevtoolsConfig {
   sseDevtools: { route: string, allowedHosts: string[] | true }
 }
 
-/** The tab in Nuxt DevTools: its page, what it shows, and what it does. Registered in development only. */
+/** Tab in Nuxt DevTools: its page, its data and its actions. Registered in development only. */
 export default defineEventHandler((event) => {
   const { app, sseDevtools: { route, allowedHosts } } = useRuntimeConfig() as unknown as DevtoolsConfig
   const header = (name: string) => getRequestHeader(event, name)
@@ -40,7 +43,7 @@ export default defineEventHandler((event) => {
 async function* snapshots() {
   const cursor = startCursor()
   while (true) {
-    // A driver that is away for a moment is no reason to leave.
+    // A short outage of the driver does not end the stream.
     const snapshot = await recorder.snapshot(cursor).catch(error => ({ at: Date.now(), failed: String(error?.message ?? error) }))
     yield snapshot
     await new Promise(resolve => setTimeout(resolve, EVERY_MS))

@@ -7,14 +7,14 @@ import { Recorder } from './recorder'
 
 export const recorder = new Recorder(useSSEContext)
 
-/** The tab's own streams have a context of their own: they count nowhere in what they show, and no limit of the application is theirs. */
+/** Context of the tab's own streams: they are not counted in the figures that the tab shows, and the application's limits do not apply. */
 export const devtoolsContext = createSSEContext({ options: resolveHandlerOptions({ heartbeatMs: 5_000, retryMs: 500 }), report: () => {} })
 
 export function closeDevtools(): Promise<void> {
   return devtoolsContext.close()
 }
 
-/** Only in development: begins to record for the tab in Nuxt DevTools. */
+/** Records for the tab in Nuxt DevTools. In development only. */
 export default defineNitroPlugin(({ hooks }) => {
   for (const name of Object.keys(recorder.hooks) as (keyof SSEHooks)[]) hooks.hook(name, recorder.hooks[name] as () => void)
   tapConnections(recorder.tap)

@@ -17,14 +17,14 @@ import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnap
 
 const MAX_LOG_ITEMS = 200
 const MAX_CLOSED = 20
-/** Channels that are looked at. */
+/** Maximum channels shown. */
 const MAX_CHANNELS = 100
-/** Open ones that are shown, the newest. */
+/** Maximum open connections shown, the newest. */
 const MAX_CONNECTIONS = 200
-/** Messages of one channel that a tab is shown when it opens, or at once. */
+/** Maximum messages of one channel that a tab receives when it opens, or in one snapshot. */
 const MAX_NEW_MESSAGES = 50
 const MAX_NEW_BYTES = 100_000_000
-/** Messages of which it is known when they were published here. */
+/** Maximum messages whose publish time in this process is kept. */
 const MAX_TIMES = 500
 const MAX_TEXT = 2_000
 
@@ -32,7 +32,7 @@ interface Seen extends Omit<DevtoolsConnection, 'messages' | 'bytes' | 'waiting'
   connection: Connection
 }
 
-/** How far one tab has been told. */
+/** Progress of one tab: the last items it received. */
 export interface DevtoolsCursor {
   log: number
   channels: Map<string, { epoch: string, last: number }>
@@ -43,8 +43,8 @@ export function startCursor(): DevtoolsCursor {
 }
 
 /**
- * What the tab shows of one development server: listens to hooks, and to what connections write; channels are read from
- * their driver when a tab asks. Everything that is kept is bounded.
+ * Data of the tab for one development server, from hooks and from the bytes that connections write. Channels are read from their driver
+ * when a tab requests a snapshot. Every buffer is bounded.
  */
 export class Recorder {
   readonly #open = new Map<H3Event, Seen>()
@@ -52,11 +52,11 @@ export class Recorder {
   readonly #channels = new BoundedMap<string, true>({ limit: MAX_CHANNELS })
   readonly #publishedAt = new BoundedMap<string, number>({ limit: MAX_TIMES })
   readonly #log: DevtoolsLogItem[] = []
-  /** Items that were ever logged. */
+  /** Number of items logged since the start. */
   #logged = 0
   #connections = 0
 
-  /** `context` is asked anew: the application's plugins may still change it. */
+  /** `context` is called each time: the application's plugins may still change it. */
   constructor(private readonly context: () => SSEContext) {}
 
   readonly hooks: SSEHooks = {
@@ -87,7 +87,7 @@ export class Recorder {
     },
   }
 
-  /** Passes on what a connection writes, and reads along. */
+  /** Passes a connection's writes to its sink, and parses them. */
   readonly tap = (connection: Connection, sink: ResponseSink, event: H3Event): ResponseSink => {
     const seen: Seen = { id: ++this.#connections, method: event.method, path: pathWithoutSecret(event.path), openedAt: Date.now(), connection }
     const decoder = new TextDecoder()
@@ -105,7 +105,7 @@ export class Recorder {
         return opened
       },
       write: (chunk) => {
-        // One turn later: then its channel is known, and a slow parser holds nobody up.
+        // One turn later: then its channel is known, and a slow parser does not delay the write.
         afterTick(() => parser.feed(typeof chunk === 'string' ? chunk : decoder.decode(chunk)))
         return sink.write(chunk)
       },
@@ -119,24 +119,24 @@ export class Recorder {
     }
   }
 
-  /** All that there is, and of the log what `cursor` has not had. */
+  /** All current data, and the log items that `cursor` has not received. */
   async snapshot(cursor: DevtoolsCursor): Promise<DevtoolsSnapshot> {
     const context = this.context()
     const log = this.#log.slice(Math.max(0, this.#log.length - (this.#logged - cursor.log)))
     const next: DevtoolsCursor = { log: this.#logged, channels: new Map() }
-    // The last used of those that nobody reads, and what is read, as far as there is room.
+    // The most recently used channels without readers first, then the channels being read, up to the limit.
     const names = [...new Set([...context.hub.channels.keys(), ...this.#channels.keys()].reverse())].slice(0, MAX_CHANNELS)
     const channels = (await Promise.all(names.map(name => this.#channel(context, name, cursor, next, log)))).filter(channel => channel !== undefined)
-    // Only now: what a driver that is away could not tell is told by the next.
+    // Updated last: if the driver is unreachable, the next snapshot covers what this one missed.
     Object.assign(cursor, next)
     const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), messages: seen.connection.outbox.messages, bytes: seen.connection.outbox.bytes, waiting: !seen.connection.hasRoom }))
     return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, log }
   }
 
-  /** Only looks: a channel that is gone must not begin again because of it. */
+  /** Only looks: a channel that is gone must not be created again. */
   async #channel({ driver, hub, options: { retention } }: SSEContext, name: string, told: DevtoolsCursor, next: DevtoolsCursor, log: DevtoolsLogItem[]): Promise<DevtoolsChannel | undefined> {
     const state = hasLeases(driver) ? (await driver.lease(name, { type: 'look' }, retention)).state : await readState(driver, name)
-    // Without leases, a channel that is gone is one without messages: it is not read again.
+    // Without leases, a channel without messages counts as gone: it is not read again.
     if (!state || (!hasLeases(driver) && state.last === 0)) this.#channels.delete(name)
     if (!state) return
     const { epoch, first, last, closing, lease } = state

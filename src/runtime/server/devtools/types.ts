@@ -1,32 +1,32 @@
 import type { SSEStats } from '../context/stats'
 
-/** What the tab is sent, about once a second. */
+/** Snapshot that the tab receives about once a second. */
 export interface DevtoolsSnapshot {
-  /** Epoch milliseconds, as all that ends in `At` here. */
+  /** Epoch milliseconds, as are all fields that end in `At`. */
   at: number
   stats: SSEStats
   connections: DevtoolsConnection[]
-  /** The last ones that are over, the newest first. */
+  /** Most recently closed connections, the newest first. */
   closed: DevtoolsConnection[]
   channels: DevtoolsChannel[]
-  /** What is new since the last snapshot of this tab, the oldest first. */
+  /** Items since the last snapshot of this tab, the oldest first. */
   log: DevtoolsLogItem[]
 }
 
 export interface DevtoolsConnection {
   id: number
   method: string
-  /** With its query. */
+  /** Path with its query. */
   path: string
   channel?: string
-  /** The last id that was sent. */
+  /** Last ID that was sent. */
   position?: string
   openedAt: number
   messages: number
   bytes: number
-  /** Its socket is full: it waits for its reader. */
+  /** Whether its socket is full, and it waits for its reader. */
   waiting: boolean
-  /** Only of those that are over. */
+  /** Set only once the connection is closed. */
   closedAt?: number
   reason?: string
   code?: string
@@ -34,11 +34,11 @@ export interface DevtoolsConnection {
 
 export interface DevtoolsChannel {
   name: string
-  /** Streams, waiting polls and `subscribe` of this process. */
+  /** Streams, waiting polls and `subscribe` calls of this process. */
   readers: number
   epoch: string
   lastOffset: number
-  /** Messages kept. */
+  /** Number of messages kept. */
   messages: number
   /** `running`: a producer fills it. */
   state: 'open' | 'running' | 'ended' | 'failed'
@@ -46,12 +46,12 @@ export interface DevtoolsChannel {
 
 export interface DevtoolsLogItem {
   at: number
-  /** `message`: a connection or a channel got one; `control`: a control message on a connection; the others: hooks of that name. */
+  /** `message`: a message of a connection or a channel; `control`: a control message on a connection; the others: hooks of that name. */
   kind: 'message' | 'control' | 'open' | 'close' | 'gap' | 'error'
-  /** A channel's name, or a path. */
+  /** Name of a channel, or a path. */
   where: string
   id?: string
   event?: string
-  /** Data as JSON, or what happened, and not too much of it. */
+  /** Data as JSON, or a description of the event, shortened. */
   text: string
 }

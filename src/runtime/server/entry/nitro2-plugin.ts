@@ -6,26 +6,29 @@ import { closeWithHook, connectHooks, startSSEContext, useSSEContext } from './r
 import { toHttpError } from '../http/response'
 import { listenToSignals } from './signals'
 
-/** Presets without a listener to signals (`bun`, `deno-server`), or with a process that is not theirs (`node-listener`). */
+/** Presets without a signal listener (`bun`, `deno-server`), or with a process that they do not own (`node-listener`). */
 const NEVER_CLOSED = ['bun', 'deno-server', 'node-listener']
 
-/** For Nitro 2: ends all streams when the server goes. The driver closes with the hook: requests that are still at work may publish. */
+/**
+ * Plugin for Nitro 2: ends all streams when the server shuts down. The `close` hook closes the driver, because requests in flight may still
+ * publish.
+ */
 export default defineNitroPlugin((nitroApp) => {
   startSSEContext()
   connectHooks(nitroApp.hooks)
   const close = closeWithHook(nitroApp.hooks)
   hangUpProxies(nitroApp)
-  // h3 takes a channel, which has an `end()`, for a response that somebody else sends: nothing would ever be sent.
+  // h3 takes a channel for a response that other code sends, because it has an `end()`: nothing would ever be sent.
   nitroApp.hooks.hook('beforeResponse', (event, response) => {
     if (!(response.body instanceof Channel)) return
     const error = strayChannel()
     useSSEContext().insight.onRefuse(event, error)
-    // What a hook throws is caught there. What is sent may be an error.
+    // An error thrown in this hook would be swallowed by Nitro, but an error may be sent as the body.
     response.body = toHttpError(event, error)
   })
   if (import.meta.dev) return
   const signals = listenToSignals({ preset: import.meta.preset, neverClosed: NEVER_CLOSED, close })
-  // Known when the application is built: no other preset has this in its bundle.
+  // A build-time constant: no other preset has this in its bundle.
   if (import.meta.preset === 'node-cluster' && signals) void import('./pass-signals-on').then(({ passSignalsOn }) => passSignalsOn(signals))
 })
 

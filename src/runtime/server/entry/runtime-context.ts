@@ -17,18 +17,18 @@ import { readTicketSecrets } from '../tickets/ticket-secrets'
 import type { DriverChoices, DriverOptions } from './runtime-driver'
 import { createRuntimeDriver } from './runtime-driver'
 
-/** As the module resolved it, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over it. */
+/** Options as the module resolved them, with the environment (`NUXT_SSE_HEARTBEAT_MS`, `NUXT_SSE_REDIS_URL`) laid over them. */
 interface RuntimeOptions extends SSEHandlerOptions, DriverOptions {
   ticketSecret?: unknown
 }
 
-/** What plugins choose: ours, those of the application, and the one of the DevTools tab. */
+/** Choices made by plugins: this package's own, the application's, and the plugin of the DevTools tab. */
 interface Choices extends DriverChoices {
   hooks?: HookCaller
   tap?: SSEContext['tap']
 }
 
-/** What the options say, read once, when the server starts. */
+/** Resolved options, read once, when the server starts. */
 interface Settings {
   options: ResolvedHandlerOptions
   limits: PlatformLimits
@@ -42,19 +42,19 @@ const choices: Choices = {}
 let settings: Settings | undefined
 let context: SSEContext | undefined
 
-/** Reads the options, so that one that makes no sense stops the server at its start. Plugins that run later may still make their choices. */
+/** Reads the options, so that an invalid one stops the server at its start. Plugins that run later may still make their choices. */
 export function startSSEContext(): void {
-  // An ordinary handler may throw an `SSEError` before anything else of this package is used.
+  // An ordinary handler may throw an `SSEError` before it uses anything else of this package.
   makeErrorsKnownToH3()
   readSettings()
 }
 
-/** The context of this process. It is made of the options and the choices when it is first used: by a request, or by a plugin that publishes. */
+/** Context of this process, created from the options and choices at its first use: by a request, or by a plugin that publishes. */
 export function useSSEContext(): SSEContext {
   return context ??= outside(createContext)
 }
 
-/** Makes `driver` keep the channels, whatever the options say. Throws `INVALID_OPTION` when it is too late, or `driver` is none. */
+/** Uses `driver` for all channels, regardless of the options. Throws `INVALID_OPTION` when it is too late, or `driver` is not a driver. */
 export function useDriver(driver: LogDriver): void {
   const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
   if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
@@ -62,7 +62,7 @@ export function useDriver(driver: LogDriver): void {
   choices.driver = driver
 }
 
-/** Makes the redis driver create its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or the driver is another one. */
+/** Makes the Redis driver create its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or the driver is not `redis`. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
   const { name } = choices.driver ?? readSettings().driver
   if (name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', name)
@@ -70,25 +70,25 @@ export function useRedisClientFactory(factory: CreateRedisClient): void {
   choices.createRedisClient = factory
 }
 
-/** Calls the application's hooks from now on. For our plugin: before the application is there, nothing can listen. */
+/** Calls the application's hooks from now on. Called by the package's own plugin: before the application exists, no code can listen. */
 export function connectHooks(hooks: object): void {
   const { callHook, callHookWith } = hooks as NitroHooks
   choices.hooks = {
-    // The public way to count listeners: `callHookWith` hands them to a function. Nitro 3's hooks may not have it.
+    // Counts listeners through the public API: `callHookWith` passes them to a function. Nitro 3's hooks may not have it.
     isHeard: name => !callHookWith || callHookWith.call(hooks, isSome, name, []),
     call: (name, payload) => callHook.call(hooks, name, payload),
   }
-  // A plugin before ours has used it.
+  // A plugin that ran earlier has already created the context.
   if (context) context.insight.hooks = choices.hooks
 }
 
-/** Makes each connection from now on write through `tapped`. For Nuxt DevTools. */
+/** Makes each connection from now on write through `tapped`. Used by Nuxt DevTools. */
 export function tapConnections(tapped: SSEContext['tap']): void {
   choices.tap = tapped
   if (context) context.tap = tapped
 }
 
-/** What the hooks of both versions of Nitro have in common. */
+/** Hooks API common to both versions of Nitro. */
 interface NitroHooks {
   callHook(name: string, ...args: unknown[]): unknown
   callHookWith?(caller: typeof isSome, name: string, args: unknown[]): boolean
@@ -98,20 +98,24 @@ function isSome(listeners: unknown[]): boolean {
   return listeners.length > 0
 }
 
-/** What signs tickets (the first), and verifies them (all). */
+/** Ticket secrets: the first signs, all verify. */
 export function ticketSecrets(): string[] {
   return readTicketSecrets(runtimeOptions().ticketSecret)
 }
 
-/** Ends all streams, and turns later requests away, also where nothing was used yet. Requests under way may still publish. Resolves when all clean-ups are through. */
+/**
+ * Ends all streams, and refuses later requests, even if no context existed yet. Requests in flight may still publish. Resolves when all
+ * clean-ups have finished.
+ */
 export async function leaveSSEContext(): Promise<void> {
   await useSSEContext().leave()
 }
 
 /**
- * Has the hook `close` end all streams first, then run the application's own listeners, which may still publish, and close the driver last;
- * whoever calls it, and whenever they were added. Listeners run in the order in which they were added, and ours is the first, so that one of
- * them could not wait for the others: the call itself is wrapped. Returns a function that calls the hook, once however often it is called.
+ * Makes the hook `close` end all streams first, then run the application's own listeners, which may still publish, and close the driver
+ * last. This holds for every caller of the hook, and for listeners added at any time. Listeners run in the order in which they were added.
+ * The package's listener is the first, so it cannot wait for the others: the call itself is wrapped. Returns a function that calls the
+ * hook, at most once.
  */
 export function closeWithHook(hooks: object): () => Promise<void> {
   const hooked = hooks as NitroHooks
@@ -120,7 +124,7 @@ export function closeWithHook(hooks: object): () => Promise<void> {
     return name === 'close' ? closeAround(() => callHook.call(hooks, name, ...args)) : callHook.call(hooks, name, ...args)
   }
   let called: Promise<void> | undefined
-  // A listener that fails is the application's, as where Nitro calls them.
+  // A failing listener belongs to the application: it is logged, as where Nitro calls the hook.
   return () => called ??= Promise.resolve(hooked.callHook('close')).then(() => {}, error => console.error(error))
 }
 

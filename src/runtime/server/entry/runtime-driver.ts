@@ -6,25 +6,25 @@ import type { RedisConnectOptions } from '../drivers/redis/connection/connect'
 import type { LogDriver } from '../drivers/types'
 import type { SSERetention } from '../options'
 
-/** The options that choose a driver. */
+/** Options that choose a driver. */
 export interface DriverOptions {
   driver?: string
   redis?: RedisConnectOptions
 }
 
-/** What an application may choose in its plugins, after the options were read. */
+/** Choices that an application may make in its plugins, after the options were read. */
 export interface DriverChoices {
-  /** Used instead of the driver that the options name. */
+  /** Replaces the driver that the options name. */
   driver?: LogDriver
-  /** Makes the clients of the redis driver. */
+  /** Creates the clients of the Redis driver. */
   createRedisClient?: CreateRedisClient
-  /** The first client was made: `createRedisClient` cannot change any more. */
+  /** The first client exists: `createRedisClient` can no longer change. */
   redisClientsMade?: boolean
 }
 
-/** The driver that the options name. It connects to nothing, and has no timer, until it is used. Throws `INVALID_OPTION`. */
+/** Driver that the options name. It opens no connection, and starts no timer, until it is used. Throws `INVALID_OPTION`. */
 export function createRuntimeDriver({ driver: name, redis }: DriverOptions, retention: SSERetention, choices: DriverChoices): LogDriver {
-  // A url alone selects redis.
+  // A URL alone selects Redis.
   switch (name || (redis?.url ? 'redis' : 'memory')) {
     case 'memory': return createMemoryDriver(retention)
     case 'redis': {
@@ -35,10 +35,10 @@ export function createRuntimeDriver({ driver: name, redis }: DriverOptions, rete
   }
 }
 
-/** Throws when the server starts, for options that make no sense; ioredis is loaded when a client is needed. */
+/** Throws at server start if options are invalid; ioredis is loaded when a client is needed. */
 function redisClients(options: RedisConnectOptions, choices: DriverChoices): CreateRedisClient {
   const connect = redisConnector(options)
-  // A missing package is reported when the server starts, too, and not with the first message. By then, all plugins have made their choices.
+  // Reports a missing package at server start, not with the first message. By then, all plugins have made their choices.
   setTimeout(() => {
     if (!choices.createRedisClient && !choices.driver) loadClient().catch(({ message }: Error) => console.error(`[nuxt-sse] ${message}`))
   })

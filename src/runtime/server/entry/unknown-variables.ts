@@ -1,6 +1,6 @@
 /**
- * Names in the environment that look like options (`NUXT_SSE_REDISURL`) and are none: they have no effect. `options` are those that the
- * environment may override, all of them, as Nitro looks for their names.
+ * Names in the environment that look like options (`NUXT_SSE_REDISURL`) but are not: they have no effect. `options` must contain all
+ * options that the environment may override, because Nitro derives the variables' names from them.
  */
 export function unknownVariables(env: Record<string, unknown>, options: object): string[] {
   const known = new Set(namesOf(options))
@@ -10,7 +10,7 @@ export function unknownVariables(env: Record<string, unknown>, options: object):
 function namesOf(options: object, prefix = ''): string[] {
   return Object.entries(options).flatMap(([key, value]) => {
     const name = prefix + key.replaceAll(/[A-Z]/g, '_$&').replaceAll('-', '_').toUpperCase()
-    // Its own names are the application's: it is given as a whole, as JSON.
+    // Header names are the application's own: the variable holds all headers, as JSON.
     if (name === 'HEADERS') return [name, ...namesOf(value as object, 'HEADERS_')]
     return typeof value === 'object' && value !== null ? namesOf(value, `${name}_`) : [name]
   })

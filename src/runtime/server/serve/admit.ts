@@ -6,8 +6,8 @@ import { clientOf } from '../limits/client-key'
 import { setRetryAfter } from '../http/response'
 
 /**
- * Takes a place for a request, or throws what the client is told, with `Retry-After`. The release may be called more than
- * once; there is none where nothing is bounded.
+ * Reserves a place for a request, or throws the client's error, with `Retry-After`. The returned release may be called more than once.
+ * Returns `undefined` where no limit applies.
  */
 export function admit(event: H3Event, options: ResolvedHandlerOptions, { admissions }: SSEContext): (() => void) | undefined {
   try {

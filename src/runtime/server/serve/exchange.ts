@@ -8,7 +8,7 @@ import type { CleanupContext } from '../connection/cleanups'
 import { runSafely } from '../connection/cleanups'
 import { isIterableSource, iterate, release } from '../lib/source'
 
-/** One request to one handler, on its way through this room. */
+/** One request to one handler, as it passes through this folder. */
 export interface Exchange {
   readonly event: H3Event
   readonly handler: (event: H3Event, connection: SSEConnection) => unknown
@@ -17,7 +17,7 @@ export interface Exchange {
   readonly request: SSERequest
 }
 
-/** Releases what a handler returned when it will not be streamed. */
+/** Releases a handler's result that will not be streamed. */
 export function disposeOf(result: unknown, context: CleanupContext): void {
   if (typeof result === 'function') runSafely(result as () => unknown, context)
   else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)

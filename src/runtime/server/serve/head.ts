@@ -8,7 +8,7 @@ import type { Exchange } from './exchange'
 import { disposeOf } from './exchange'
 import { notPollable } from './poll'
 
-/** The answer to HEAD: the handler's own checks decide the status, and nothing starts. */
+/** Response to HEAD: the handler's own checks decide the status, and no source starts. */
 export async function answerHead({ event, handler, options, context, request }: Exchange): Promise<unknown> {
   const result = await handler(event, new Connection(options, context, CLOSED_SINK))
   const canBePolled = result instanceof Channel || (options.resumable && isIterableSource(result))
@@ -17,7 +17,7 @@ export async function answerHead({ event, handler, options, context, request }: 
   return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
 }
 
-/** What is pushed where there is no stream goes nowhere, as after a disconnect. */
+/** Sink for a request without a stream: pushes are dropped, as after a disconnect. */
 const CLOSED_SINK: ResponseSink = {
   watch: events => events.onClose(),
   open: () => false,

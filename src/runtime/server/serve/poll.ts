@@ -18,26 +18,26 @@ import { encodeBatch, readPage } from '../channel/read'
 import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
 import { Pull } from '../hub/pull'
 
-/** The most messages that one read of the log answers with; the next poll gets more at once. */
+/** Maximum messages per read of the log; the next poll receives more at once. */
 const BATCH_MESSAGES = 1_000
 
 export interface PollRequest {
   position: PositionRequest | 'malformed' | undefined
-  /** Where a newcomer begins. */
+  /** Start of a client without a position. */
   from: 'start' | 'now'
-  /** How long to wait for news; capped by `pollWaitMs`, which is also the default. */
+  /** Wait for messages, in milliseconds; capped by `pollWaitMs`, which is also the default. */
   waitMs: number | undefined
   /** Aborted when the client leaves. */
   signal: AbortSignal
 }
 
-/** One answer of the poll transport, as {@link encodeBatch} has it, and the gap in it. */
+/** Response of the poll transport, as {@link encodeBatch} encodes it, and the gap in it. */
 export interface PollAnswer {
   json: string
   gap: SSEGap | null
 }
 
-/** Answers a poll of a channel, which a connection that never opens stands for: it says when the client leaves. */
+/** Responds to a poll of a channel. `connection` never opens; it only reports when the client leaves. */
 export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
   context.endAbandoned?.()
@@ -52,31 +52,31 @@ export async function answerPoll({ event, options, context, request }: Exchange,
   }
   finally {
     over()
-    // Where nothing says when the answer was taken, it is over when there is one.
+    // Where the runtime does not report that the response was taken, the poll is over when the response exists.
     if (!response.holdsRequest) connection.refuseToOpen()
   }
 }
 
-/** One answer of the poll transport: what follows the position, or, if nothing does yet, what comes within the wait. */
+/** Response of the poll transport: the messages after the position, or, if there are none yet, the messages that arrive within the wait. */
 export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<PollAnswer> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
   const first = await readPage(driver, channel.name, position, from, BATCH_MESSAGES)
   if (wait === 0 || first.entries.length || first.ended || first.gap || signal.aborted) return answer(first, options)
 
   const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
-  // The reader begins where the page ended, so that what came in between is not missed.
+  // The reader begins where the page ended, so that messages published in between are not missed.
   const reader = await hub.reader(channel.name, here, 'now')
   const step = await stepWithin(wait, reader, signal, closing)
   if (step?.type === 'unreachable') throw step.error
   return answer(step ? pageOf(step, reader) : first, options)
 }
 
-/** The error for a source that cannot be polled, since what it sends is kept nowhere. */
+/** Error for a source that cannot be polled, because its messages are not kept. */
 export function notPollable(): SSEError {
   return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
 }
 
-/** The reader's next step, or nothing when the time is up, the client has left, or the server shuts down. Closes the reader. */
+/** The reader's next step, or `undefined` when the time is up, the client has left, or the server shuts down. Closes the reader. */
 async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSignal, closing: AbortSignal): Promise<ReaderStep | undefined> {
   const pull = new Pull(reader)
   const stop = () => pull.close()
@@ -85,7 +85,7 @@ async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSign
   left.addEventListener('abort', stop)
   const release = whenAborted(closing, stop)
   const step = await pull.next()
-  // Here and not where the wait was ended: that may be another request, which has no say in the timers of this one.
+  // Cleared here, not where the wait was ended: that code may belong to another request, which must not touch this one's timers.
   clearTimeout(timer)
   left.removeEventListener('abort', stop)
   release()
@@ -93,7 +93,7 @@ async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSign
   return step
 }
 
-/** A step as a page. What follows it is for the next poll, which comes at once. */
+/** A step as a page. The next poll, which follows at once, receives the rest. */
 function pageOf(step: ReaderStep, { epoch, position, complete, closing }: ChannelReader): ChannelPage {
   return {
     epoch,
@@ -106,7 +106,7 @@ function pageOf(step: ReaderStep, { epoch, position, complete, closing }: Channe
 }
 
 function answer(page: ChannelPage, { pollWaitMs, retryMs }: ResolvedHandlerOptions): PollAnswer {
-  // A server that does not wait must make the client wait, or it would ask again at once, for ever.
+  // If the server does not wait, the client must: otherwise it would poll again at once, forever.
   const pollMs = pollWaitMs === 0 && page.entries.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
   return { json: encodeBatch(page, pollMs), gap: page.gap }
 }

@@ -10,28 +10,31 @@ import { RunChannel } from './resumable'
 
 const ASKED = Symbol('nuxt-sse: the position asked for')
 
-/** The position that a request asks for, read once and kept with its event. */
+/** Requested position, read once and kept with the event. */
 interface Asked {
   readonly position: AskedPosition | undefined
-  /** The handler wants to know it: its source gives its messages IDs, and can be resumed. */
+  /** The handler has read it: its source gives its messages IDs, and can be resumed. */
   byHandler: boolean
 }
 
-/** Reads the position once for each request. Throws `INVALID_QUERY` (400). */
+/** Reads the position once per request. Throws `INVALID_QUERY` (400). */
 export function askedOf(event: H3Event & { [ASKED]?: Asked }): Asked {
   return event[ASKED] ??= { position: readPosition(readRawRequest(event)), byHandler: false }
 }
 
-/** What the opening block says of a source that is no channel. `restarts` is told only where the source has no positions of its own. */
+/** Start position in the opening block of a source that is not a channel. `restarts` is sent only if the source has no positions of its own. */
 export function startOfSource(event: H3Event & { [ASKED]?: Asked }, restarts: boolean): StartPosition {
   const asked = event[ASKED]
   if (!asked?.byHandler) return { restarts }
-  // At its first blank line, a stream without an `id` makes the browser forget the one it had. So the position asked for is sent back.
+  // At its first blank line, a stream without an `id` makes the browser forget its last ID. So the requested position is sent back.
   const text = asked.position?.text
   return text === undefined || text === 'start' || text === 'now' ? {} : { position: text, resumed: true }
 }
 
-/** Where a request begins on a channel. A reader of its own run gets all of it, also with `now`: the first messages may be there before the reader is. */
+/**
+ * Start of a request on a channel. A reader of its own run receives all of it, also with `now`: the first messages may exist before the
+ * reader does.
+ */
 export function startOnChannel(channel: Channel, { position: asked }: SSERequest, { from }: ResolvedHandlerOptions): { position: PositionRequest | 'malformed' | undefined, from: 'start' | 'now' } {
   const position = channelPosition(asked)
   if (!(channel instanceof RunChannel)) return { position, from }

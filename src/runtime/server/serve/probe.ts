@@ -4,13 +4,13 @@ import type { SSEContext } from '../context/context'
 import { createResponse } from '../http/response'
 import { unref } from '../lib/tick'
 
-/** How long a probe is open. A proxy that buffers holds back its bytes for that long. */
+/** Duration of a probe. A proxy that buffers holds back its bytes for that long. */
 const PROBE_MS = 5_000
 const PROBE_BYTES = ': probe\n\n'
 
 /**
- * Answers with a stream of a few bytes, by which a client finds out whether its network lets streams through. A probe runs no
- * handler, counts in no limit, no statistics and no hooks, and keeps nothing but its response and a timer.
+ * Responds with a stream of a few bytes, by which a client detects whether its network lets streams through. A probe runs no handler, and
+ * counts in no limit, statistics or hooks. It holds only its response and a timer.
  */
 export function serveProbe(event: H3Event, { closing, options }: Pick<SSEContext, 'closing' | 'options'>): unknown {
   const response = createResponse(event)
@@ -27,7 +27,7 @@ export function serveProbe(event: H3Event, { closing, options }: Pick<SSEContext
   response.write(PROBE_BYTES)
   const end = () => response.end()
   const timer = unref(setTimeout(end, PROBE_MS))
-  // A shutdown waits for none of them.
+  // A shutdown does not wait for probes.
   const release = whenAborted(closing, end)
   stop = () => {
     clearTimeout(timer)

@@ -11,29 +11,34 @@ import type { SSEResponse } from '../http/sink'
 import { createResponse, toHttpError } from '../http/response'
 import { assertEvent, assertSize, encodeId, encodeMessage, encodeRetry } from '../wire/encode'
 
-/** As h3's `EventStreamMessage`: `data` is sent as it is. */
+/** Counterpart of h3's `EventStreamMessage`: `data` is sent unchanged. */
 export interface RawSSEMessage {
   id?: string
   event?: string
-  /** Milliseconds that the client is told to wait before a reconnect. */
+  /** Delay before a client reconnects, in milliseconds. */
   retry?: number
   data: string
 }
 
-/** A connection with the surface of h3's `EventStream`. */
+/** Connection with the API of h3's `EventStream`. */
 export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed'> {
   /**
-   * As h3's: a string, or `{ id?, event?, retry?, data }`, is sent as it is, and an array is several messages. Anything
-   * else is sent as JSON (h3 sends an empty string), and so is `sseMessage(…)`.
-   * Resolves and rejects as {@link SSEConnection.push}.
+   * Sends messages. As in h3, a string, or `{ id?, event?, retry?, data }`, is sent unchanged, and an array is several messages. Anything
+   * else is sent as JSON (h3 sends an empty string), and so is `sseMessage(…)`. Resolves and rejects as {@link SSEConnection.push}.
    */
   push(message: string | string[] | RawSSEMessage | RawSSEMessage[] | TaggedMessage | unknown): Promise<boolean>
   onClosed(callback: () => unknown): () => void
-  /** Begins the response; return its promise from the handler. Resolves when the response is over, on runtimes other than Node when it has begun. */
+  /**
+   * Begins the response; return its promise from the handler. On Node it resolves when the response is over, on other runtimes when it has
+   * begun.
+   */
   send(): Promise<void>
 }
 
-/** `createSSEConnection` on a context. Throws an HTTP error to a newcomer beyond the module's bounds: no handler has sent anything yet. */
+/**
+ * Creates the connection of `createSSEConnection` on a context. Throws an HTTP error beyond the module's limits, because no handler has
+ * sent anything yet.
+ */
 export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
   try {
     assertNotPrerendering(event)
@@ -41,8 +46,8 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
     const response = createResponse(event)
     const connection = new Connection(options, context, response, event)
     connection.start = () => ({ ...startOfSource(event, false), text: true })
-    // Node tells of the end of every response, also of one that never began because the handler threw. Other runtimes do not,
-    // and a place that is never given back is worse than one that is not counted.
+    // Node reports the end of every response, also of one that never began because the handler threw. Other runtimes do not. There the
+    // place is released at once: a place that is never released is worse than one that is not counted.
     if (leave && response.holdsRequest) connection.life.whenClosed(leave)
     else leave?.()
     return new RawConnection(response, connection)
@@ -53,7 +58,7 @@ export function createRawConnection(event: H3Event, options: ResolvedHandlerOpti
   }
 }
 
-/** The implementation of `createSSEConnection`, without the context of a process. */
+/** Implementation of `createSSEConnection`, without the context of a process. */
 export class RawConnection implements RawSSEConnection {
   constructor(
     private readonly response: SSEResponse,
@@ -77,7 +82,7 @@ export class RawConnection implements RawSSEConnection {
     try {
       if (!isRaw(message)) return this.connection.queue(encodeItemText(message, this.connection.options.maxMessageBytes))
       const messages = Array.isArray(message) ? message : [message]
-      // Encoded as a whole before anything is sent: an array that holds a mistake sends nothing.
+      // All messages are encoded before any is sent: an array that contains an invalid message sends nothing.
       const text = messages.map(one => this.#encode(one)).join('')
       return text === '' ? Promise.resolve(true) : this.connection.queue(text, messages.length)
     }
@@ -105,7 +110,7 @@ export class RawConnection implements RawSSEConnection {
   async send(): Promise<void> {
     this.connection.open()
     if (this.response.holdsRequest) await this.connection.life.done
-    // Where h3 answers with what a handler returns, this is the stream.
+    // On runtimes where h3 responds with the handler's result, this is the stream.
     return this.response.answer as void
   }
 

@@ -14,28 +14,28 @@ import { iterate, release } from '../lib/source'
 import { unref } from '../lib/tick'
 
 /**
- * `resumable: true`: a generator is run once, behind a channel of its own. Only the position of one of its messages leads there: the
- * channel is named after its epoch, which nobody can guess (134 bits), the path of the request, and, where `clientKey` is set, who the
- * client is. Whoever brings a position to another route, or as somebody else, finds nothing.
+ * `resumable: true` runs a generator once, on a channel of its own. Only the position of one of its messages leads to that channel. Its
+ * name is made of the position's epoch, which cannot be guessed (134 bits), the path of the request, and, where `clientKey` is set, the
+ * client's key. A position that is sent to another route, or by another client, finds no channel.
  */
 
-/** How often a reader says that it is there, in each window. */
+/** Number of times per window that a reader reports its presence. */
 const SIGNS_OF_LIFE = 3
 
 export interface Resumable {
   /**
-   * What the handler gets in place of the connection. Its signal is the run's, since the source outlives its viewers; until a run has
-   * begun, or where none does, the viewer's.
+   * Replaces the connection for the handler. Its signal is the run's, since the source outlives its viewers. Until a run has begun, or
+   * where none begins, it is the viewer's signal.
    */
   readonly connection: SSEConnection
   /**
-   * The channel of the run that the request's position names; `source` is then released without being started. Where there is no
-   * such run, the channel of a new one with `source`. Rejects when the driver cannot be reached, or has no leases.
+   * Channel of the run that the request's position names; `source` is then released without being started. If no such run exists, the
+   * channel of a new run with `source`. Rejects when the driver cannot be reached, or has no leases.
    */
   channelOf(source: SSEIterableSource): Promise<RunChannel>
 }
 
-/** `left` is aborted when the viewer leaves, or is refused. */
+/** Resumable run of one request. `left` aborts when the viewer leaves, or is refused. */
 export function createResumable(event: H3Event, context: SSEContext, options: ResolvedHandlerOptions, request: SSERequest, viewer: SSEConnection, left: AbortSignal): Resumable {
   const { producers, report } = context
   const stopped = new AbortController()
@@ -97,15 +97,18 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
   }
 }
 
-/** The channel of one client's run. Newcomers get all of it, whatever the handler's `from` says. */
+/** Channel of one client's run. A new client receives all of it, regardless of the handler's `from`. */
 export class RunChannel extends Channel {
   constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
     super(context, name, { retention: options.retention.named })
   }
 
-  /** Says that somebody reads, again and again until what it returns is called, and then a last time: the window begins there. */
+  /**
+   * Reports a reader's presence repeatedly, until the returned function is called. That function reports it a last time: the window begins
+   * there.
+   */
   attend(): () => void {
-    // Where the driver cannot be told, the next time may do. If none does, the window ends, as for a reader that was cut off.
+    // If the driver cannot be reached, the next report may reach it. If none does, the window ends, as for a reader that was cut off.
     const say = () => void this.context.producers.noteReader(this).catch(() => {})
     const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))
     return () => {
@@ -115,7 +118,7 @@ export class RunChannel extends Channel {
   }
 }
 
-/** Hashed, so that a path of any length fits, and hooks, which are told of channels, learn no secret from a client's key. */
+/** Hashed, so that a path of any length fits, and hooks, which receive channel names, see no secret from a client's key. */
 async function nameOf(epoch: string, event: H3Event, options: ResolvedHandlerOptions): Promise<string> {
   const [path] = pathOf(event).split('?')
   const bound = new TextEncoder().encode(JSON.stringify([path, ownKeyOf(event, options) ?? null]))

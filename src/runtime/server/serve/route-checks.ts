@@ -5,9 +5,9 @@ import { SSEError } from '../../shared/errors'
 
 const told = new Set<string>()
 
-/** Throws `PRERENDERING` (501) while pages are prerendered: a stream has no end that could be waited for, and belongs to one client. */
+/** Throws `PRERENDERING` (501) while pages are prerendered: a stream has no end to wait for, and belongs to one client. */
 export function assertNotPrerendering(event: H3Event): void {
-  // Known when the prerenderer is built; nothing of it is in any other build.
+  // Known when the prerenderer is built; other builds contain none of it.
   if (!import.meta.prerender) return
   const route = subjectOf(event)
   const error = new SSEError('PRERENDERING', `${route} was requested while pages were prerendered, and a stream cannot be. Leave it to the browser: keep \`useSSE\` for it, remove links to it, or add the route to \`nitro.prerender.ignore\`.`, { statusCode: 501, retry: false })
@@ -17,7 +17,7 @@ export function assertNotPrerendering(event: H3Event): void {
   throw error
 }
 
-/** Warnings about one route, in development. Each is printed once for each route. */
+/** Routes that were warned about, in development. Each warning is printed once per route. */
 
 const warned = new Set<string>()
 
@@ -29,13 +29,16 @@ function warnOnce(event: H3Event, kind: string, text: string): void {
   console.warn(`[nuxt-sse] ${route}: ${text}`)
 }
 
-/** A push-style handler that does not take what it would push to: most often a `return` is missing. */
+/** Warns of a push API handler without the `connection` parameter: most often a `return` is missing. */
 export function warnOfSilence(event: H3Event, parameters: number): void {
   if (parameters > 1) return
   warnOnce(event, 'silence', 'the handler returned nothing and takes no `connection`, so that its stream stays empty. Is a `return` missing? A channel, or what a generator gives, must be returned.')
 }
 
-/** A preflight that no middleware and no route rule has answered for: most often `handleCors` stands in the handler, which a preflight never runs. */
+/**
+ * Warns of a preflight that no middleware and no route rule has handled: most often `handleCors` is in the handler, which a preflight never
+ * runs.
+ */
 export function warnOfPreflight(event: H3Event): void {
   if (!headerOf(event, 'access-control-request-method') || sentHeaderOf(event, 'access-control-allow-origin')) return
   warnOnce(event, 'preflight', 'a page of another origin asked with OPTIONS whether it may use this route, and no CORS headers were set. OPTIONS never runs the handler: set `cors: true` for the route in `routeRules`, or call `handleCors` in middleware.')

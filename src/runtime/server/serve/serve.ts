@@ -25,12 +25,12 @@ import { startChannel } from './stream-channel'
 import { streamSource } from './stream-source'
 
 /**
- * One request, from the handler's own checks to the last byte. What is thrown before the response has begun becomes an
- * ordinary HTTP error; later, an `error` control message.
+ * Serves one request, from the handler's own checks to the last byte. An error thrown before the response has begun becomes an ordinary
+ * HTTP error; a later one, an `error` control message.
  */
 export async function serve(event: H3Event, handler: Exchange['handler'], options: ResolvedHandlerOptions, context: SSEContext): Promise<unknown> {
   const method = methodOf(event)
-  // Browsers send it by themselves before a request to another origin: nothing may start, and nothing is refused.
+  // Browsers send a preflight by themselves before a request to another origin: no source may start, and nothing is refused.
   if (method === 'OPTIONS') {
     if (import.meta.dev) warnOfPreflight(event)
     return sendOptions(event)
@@ -38,10 +38,10 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
   const retryMs = Math.round(spread(options.retryMs))
   try {
     const request = readSSERequest(readRawRequest(event), askedOf(event).position)
-    // A batch is answered at once, to a page that reads it with `ssr`.
+    // Requests for a batch pass: they are answered at once, to a page that reads the route with `ssr`.
     if (request.mayStream) assertNotPrerendering(event)
     if (context.closing.aborted) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
-    // What a generator yields is known to be no channel before it runs.
+    // A generator function cannot return a channel, so it is refused before it runs.
     if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
     const exchange = { event, handler, options, context, request }
     const leave = admit(event, options, context)
@@ -55,19 +55,19 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
 }
 
 /**
- * Answers with a stream as soon as one has begun, and otherwise with what the handler's source makes of the request. A handler may push
- * for as long as it likes before it returns. It returns long before the stream ends: until then a framework holds on to the request,
- * which is as much as all the rest of an idle connection.
+ * Responds with a stream as soon as one has begun, and otherwise with the result of the handler's source. A handler may push for any length
+ * of time before it returns. The stream's promise resolves long before the stream ends: until then a framework keeps the request, which
+ * takes as much memory as the rest of an idle connection.
  */
 function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<unknown> {
   const { context, event, options, request } = exchange
   const answered = Promise.withResolvers<unknown>()
   const response = createResponse(event)
   const connection = new Connection(options, context, response, event)
-  // A push that opens it, before the handler has returned, is push style.
+  // A push that opens the stream before the handler has returned uses the push API.
   connection.start = () => startOfSource(event, false)
-  // However it ends: refused, thrown, 204, closed, or left before the handler returned. A poll has its place until its client has
-  // taken the answer, which is memory of ours until then.
+  // Covers every ending: refused, thrown, 204, closed, or left before the handler returned. A poll keeps its place until its client has
+  // taken the response, because the response takes this process's memory until then.
   if (leave) connection.life.whenClosed(leave)
   if (!request.mayStream) connection.life.forgo()
   const checks = options.revalidate && new Revalidation(connection, options.revalidate, event, context.report)
@@ -79,14 +79,14 @@ function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<un
   return answered.promise
 }
 
-/** Runs the handler and starts its source. Resolves with what to answer where there is nothing to stream. */
+/** Runs the handler and starts its source. Resolves with the response body where there is nothing to stream. */
 async function start(exchange: Exchange, connection: Connection, response: SSEResponse): Promise<unknown> {
   const { context: { report }, event, request } = exchange
   try {
     const result = await runHandler(exchange, connection, () => connection.signal)
     if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(exchange, result, connection, response)
     if (!connection.closed) return await startSource(exchange, connection, result)
-    // The client left, or the handler closed, before there was a source: nothing may start now.
+    // The client left, or the handler closed, before a source existed: no source may start now.
     disposeOf(result, exchange.context)
     if (!connection.life.isOver) throw notPollable()
   }
@@ -101,12 +101,12 @@ async function start(exchange: Exchange, connection: Connection, response: SSERe
   return null
 }
 
-/** What the handler returns, or the channel that its source is run behind. `left` is asked only where it matters, as few handlers need a signal. */
+/** The handler's result, or the channel of the run of its source. `left` is called only where it matters, since few handlers need a signal. */
 async function runHandler({ event, handler, options, context, request }: Exchange, connection: Connection, left: () => AbortSignal): Promise<unknown> {
   if (!options.resumable) return handler(event, connection)
   const resumable = createResumable(event, context, options, request, connection, left())
   const result = await handler(event, resumable.connection)
-  // Nothing starts for a client that has left.
+  // No run starts for a client that has left.
   return isIterableSource(result) && !left().aborted ? resumable.channelOf(result) : result
 }
 

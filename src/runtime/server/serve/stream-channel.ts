@@ -9,18 +9,19 @@ import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
 import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
 
-/** Opens the stream of a channel where the request asked to begin. Resolves with what to answer where there is nothing to stream. */
+/** Opens the stream of a channel at the requested start. Resolves with the response body where there is nothing to stream. */
 export async function startChannel({ event, context, request }: Exchange, channel: Channel, connection: Connection): Promise<unknown> {
   const { position: asked, from } = startOnChannel(channel, request, connection.options)
   const reader = await context.hub.reader(channel.name, asked, from)
   if (connection.closed) return reader.close()
-  // Read to its end: 204 is what stops a browser's EventSource. A failed channel must still say why.
+  // Read to its end: 204 stops a browser's `EventSource`. A failed channel must still send its error.
   if (reader.complete && !reader.closing?.error) {
     reader.close()
     connection.refuseToOpen()
     return sendNothing(event)
   }
-  // Until it has received its gap, a reader stands where it asked for: cut off before, it must ask again, and receive it again.
+  // Until it has received its gap, a reader's position stays where the request began. If it is cut off before, it must request that
+  // position and receive the gap again.
   const position = reader.gap ? (request.position?.parsed && request.position.text) ?? reader.position : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
   if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
@@ -29,8 +30,8 @@ export async function startChannel({ event, context, request }: Exchange, channe
 }
 
 /**
- * Streams a channel: what the reader has next is written while the socket takes it. A reader whose socket is full keeps
- * its position and nothing else; it goes on from there when the socket drains.
+ * Streams a channel: writes the reader's next messages while the socket takes them. A reader whose socket is full keeps only its position,
+ * and resumes from it when the socket drains.
  */
 function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
@@ -40,7 +41,7 @@ function streamChannel(connection: Connection, reader: ChannelReader, context: P
   stream.pump()
 }
 
-/** A class and not a handful of closures: there is one for each reader. */
+/** A class, not closures, to save memory: there is one for each reader. */
 class ChannelStream {
   #busy = false
 
@@ -50,7 +51,7 @@ class ChannelStream {
     private readonly context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>,
   ) {}
 
-  /** Never throws: the readers of a channel are woken one after the other. */
+  /** Never throws: the readers of a channel are woken one after the other, and an error would stop the loop. */
   readonly pump = (): void => {
     try {
       while (!this.#busy && this.connection.hasRoom) {

@@ -6,11 +6,11 @@ import { encodeItemText } from '../wire/message'
 import { isForTheLog, publicError } from '../wire/public-error'
 
 /**
- * Streams a source: it is asked for the next item only while the connection has room. Ends the connection with `end` when
- * the source is complete and with `error` when it throws; releases the source when the connection is over first.
+ * Streams a source: pulls its next item only while the connection has room. Ends the connection with `end` when the source is complete, and
+ * with `error` when it throws. Releases the source when the connection is over first.
  *
- * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch and go on, or fail loudly.
- * Never rejects. `subject` is what the log calls it.
+ * An item that cannot be sent is thrown into the generator, at its `yield`: it may catch the error and continue, or fail. Never rejects.
+ * `subject` names the source in the log.
  */
 export async function streamSource(connection: Connection, iterator: SourceIterator, report: ConnectionContext<Connection>['report'], subject: string, open: () => void): Promise<void> {
   let over = false
@@ -26,12 +26,12 @@ export async function streamSource(connection: Connection, iterator: SourceItera
     }
   }
   connection.onClosed(() => {
-    // As with `for await`, a source that is complete or has failed has released itself. Not awaited: a generator that hangs in
-    // an `await` of its own must not hold back the end of the response.
+    // As with `for await`, a source that is complete or has failed has released itself. The release is not awaited: a generator that hangs
+    // in its own `await` must not hold back the end of the response.
     if (!over) return release(iterator, report)
   })
   try {
-    // A generator runs up to its first await before the preamble is sent, so that it can still look at the request.
+    // A generator runs up to its first `await` before the opening block is sent, so that it can still read the request.
     let step = advance(() => iterator.next())
     open()
     while (true) {
@@ -40,7 +40,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
       if (done) return void connection.close()
       const refusal = await refusalOf(connection, value)
       if (connection.closed) return
-      // An iterator without throw() cannot be told; its reader is.
+      // An iterator without `throw()` cannot receive the error, so its reader does.
       if (refusal !== undefined && !iterator.throw) throw refusal
       step = advance(() => refusal === undefined ? iterator.next() : iterator.throw!(refusal))
     }

@@ -1,6 +1,6 @@
 import { publishToEach } from '../../utils/bench-readers'
 
-/** Publishes a message to each of so many channels. */
+/** Publishes one message to each of `count` channels. */
 export default defineEventHandler(async (event) => {
   const { count } = await readBody<{ count: number }>(event)
   await publishToEach(count)

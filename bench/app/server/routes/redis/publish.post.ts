@@ -1,7 +1,7 @@
 import { message } from '../../utils/bench-messages'
 import { redisPeers } from '../../utils/bench-redis'
 
-/** So many callers, each of which publishes its next message when Redis has its last one. */
+/** Runs `callers` concurrent callers. Each publishes its next message when Redis has stored its last one. */
 export default defineEventHandler(async (event) => {
   const { peer, callers, each } = await readBody<{ peer: string, callers: number, each: number }>(event)
   const publish = redisPeers[peer]!.publish!

@@ -1,6 +1,6 @@
 import { readersWith } from '../../utils/bench-readers'
 
-/** How many readers have had so many messages. */
+/** Number of readers that have received at least `?messages=` messages. */
 export default defineEventHandler((event) => {
   return { readers: readersWith(Number(getQuery(event).messages)) }
 })

@@ -1,6 +1,6 @@
 import { openReaders } from '../../utils/bench-readers'
 
-/** Reads so many channels, on the server: what one process asks of Redis has nothing to do with how messages leave it. */
+/** Reads `count` channels on the server: a process's load on Redis does not depend on how messages leave the process. */
 export default defineEventHandler(async (event) => {
   const { count } = await readBody<{ count: number }>(event)
   await openReaders(count)

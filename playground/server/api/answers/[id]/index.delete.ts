@@ -1,4 +1,4 @@
-/** Stops it, wherever it is written. */
+/** Stops an answer, on whichever instance it is produced. */
 export default defineEventHandler(async (event) => {
   await answerChannel(readId(getRouterParam(event, 'id'))).stop()
   return sendNoContent(event)

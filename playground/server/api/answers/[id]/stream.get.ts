@@ -1,8 +1,8 @@
-/** An answer from its beginning, for as many viewers as there are, each from where it is. */
+/** Streams an answer to any number of viewers, each from its own position. */
 export default defineSSEHandler(async (event) => {
   const channel = answerChannel(readId(getRouterParam(event, 'id')))
-  // A store that has lost it knows neither words nor a writer: whoever asks should not wait for ever.
+  // A store that has lost the answer has neither messages nor a producer: its viewers must not wait forever.
   const { running, ended, lastOffset } = await channel.info()
-  if (!running && !ended && lastOffset === 0) throw createError({ statusCode: 404, message: 'There is no such answer here. It may have been kept by a server that has gone since.' })
+  if (!running && !ended && lastOffset === 0) throw createError({ statusCode: 404, message: 'There is no such answer here. The server that kept it may have stopped.' })
   return channel
 })

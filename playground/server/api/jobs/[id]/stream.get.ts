@@ -4,7 +4,7 @@ export default defineSSEHandler(async (event) => {
   const id = getRouterParam(event, 'id') ?? ''
   const channel = UUID.test(id) && jobChannel(id)
   if (!channel || (await channel.info()).lastOffset === 0) {
-    throw createError({ statusCode: 404, message: 'There is no such job here. It may have run in a server that has gone since.' })
+    throw createError({ statusCode: 404, message: 'There is no such job here. The server that ran it may have stopped.' })
   }
   return channel
 })

@@ -1,19 +1,19 @@
-// The tab's page: what its stream says, in tables. Nothing is built: this file is served as it is.
+// Page of the tab: shows the data of its stream in tables. This file is served without a build.
 
 const MAX_ROWS = 200
 const $ = id => document.getElementById(id)
 const routeOf = name => new URL(name, import.meta.url).href
 
-/** The snapshot before, which rates are measured against. */
+/** Previous snapshot, for computing rates. */
 let last
-/** @type {{ item: object, row: HTMLElement }[]} The newest first. */
+/** @type {{ item: object, row: HTMLElement }[]} Newest first. */
 let log = []
 let paused = false
 
 followTheme()
 connect()
 
-// An EventSource that was answered with an error does not come back, and a development server restarts all the time.
+// An EventSource does not reconnect after an error status, and a development server restarts often.
 function connect() {
   const source = new EventSource(routeOf('stream'))
   source.addEventListener('open', () => say('Connected', true))
@@ -77,7 +77,7 @@ function numbers(values) {
   $('numbers').replaceChildren(...terms)
 }
 
-/** A row that says the same as before stays: what has the focus, or is being selected, is not taken away. */
+/** Keeps unchanged rows in place, so that focus and text selection survive an update. */
 function rows(id, items, none, cells, nameOf = () => '') {
   const body = $(id)
   const next = items.length ? items.map(item => row(cells(item), nameOf(item))) : [row([Object.assign(cell(none, 'none'), { colSpan: 7 })])]
@@ -120,7 +120,7 @@ function cell(text, className = '') {
   return Object.assign(document.createElement('td'), { textContent: String(text), className })
 }
 
-/** A channel's name, which goes into the form. */
+/** Name of a channel, as a button that fills it into the form. */
 function pick(name) {
   const td = cell('')
   const button = Object.assign(document.createElement('button'), { type: 'button', textContent: name, title: 'Publish to this channel' })
@@ -184,7 +184,7 @@ function tell(text, bad) {
   $('published').className = bad ? 'bad' : 'good'
 }
 
-/** In Nuxt DevTools the theme is theirs; alone the browser's. */
+/** Follows the theme of Nuxt DevTools; outside of it, the browser's. */
 function followTheme() {
   if (parent === window) return
   const root = parent.document.documentElement
