@@ -1,5 +1,5 @@
 import { defineEventHandler, readBody, setResponseHeaders } from 'h3'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { eventually } from '../../support/conditions'
@@ -7,18 +7,9 @@ import { MovingClock } from '../../support/moving-clock'
 import { RawSocket } from '../../support/raw-http'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer, useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-failOnUnhandledRejections()
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(async () => {
-  await server.close()
-})
+const server = useSSEServer({ retryMs: 100 })
 
 const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
