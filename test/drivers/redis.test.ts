@@ -10,6 +10,7 @@ import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { describeDriver } from './suite'
 import { eventually } from '../support/conditions'
+import { watchedDriver } from '../support/drivers'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
 
@@ -229,19 +230,15 @@ describe('the redis driver: what goes over its connections', () => {
     expect(page).toMatchObject({ first: 1, last: 82, mark: page.entries.at(-1)!.mark, closing: null })
 
     meanwhile = () => append('e', 'f')
-    let read = 0
-    const hub = new Hub({ ...driver, async read(...args) {
-      const page = await driver.read(...args)
-      read += page.entries.length
-      return page
-    } })
+    const watched = watchedDriver(driver)
+    const hub = new Hub(watched)
     for (const expected of [84, 0]) {
       const reader = await hub.reader('grows', undefined, 'start')
-      expect(read).toBe(expected)
+      expect(watched.entriesRead).toBe(expected)
       for (let step = await reader.step(); step; step = await reader.step()) expect(step.type).toBe('messages')
-      expect([reader.offset, read]).toEqual([84, expected])
+      expect([reader.offset, watched.entriesRead]).toEqual([84, expected])
       reader.close()
-      read = 0
+      watched.entriesRead = 0
     }
     await Promise.all([driver.close(), writer.close()])
   })

@@ -1,29 +1,18 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { collectProblems, launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
 
-let browser: Browser
 let server: BuiltServer
 let page: Page
-const problems: string[] = []
 
-beforeAll(async () => {
-  browser = await launchBrowser()
-})
-afterAll(() => browser.close())
-
+afterEach(stopBuiltServers)
+const { open, problems } = useBrowser()
 beforeEach(async () => {
   server = await startBuiltServer('basic')
-  page = await browser.newPage()
-  problems.length = 0
-  collectProblems(page, problems)
-})
-afterEach(async () => {
-  await page.close()
-  await stopBuiltServers()
+  page = await open()
 })
 
 const text = (id: string) => page.locator(`#${id}`).textContent()

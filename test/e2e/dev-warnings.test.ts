@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { useBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { projects, rootDir } from '../support/projects'
 import { eventually } from '../support/conditions'
@@ -15,7 +15,7 @@ const dir = join(rootDir, 'test/fixtures/.dev-ssr')
 let url: string
 let child: ReturnType<typeof spawn>
 let output = ''
-let browser: Browser
+const { open } = useBrowser()
 let page: Page
 let warnings: string[] = []
 
@@ -29,18 +29,16 @@ beforeAll(async () => {
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
   await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 60_000, interval: 100 })
-  browser = await launchBrowser()
 })
 
 afterAll(async () => {
-  await browser.close()
   child.kill('SIGTERM')
   await once(child, 'exit')
   await rm(dir, { recursive: true, force: true })
 })
 
 beforeEach(async () => {
-  page = await browser.newPage()
+  page = await open()
   page.on('console', (message) => {
     if (message.type() === 'warning' && message.text().startsWith('[nuxt-sse]')) warnings.push(message.text())
   })
@@ -49,7 +47,6 @@ beforeEach(async () => {
   await page.waitForFunction(() => (window as unknown as { useNuxtApp?: () => { isHydrating: boolean } }).useNuxtApp?.().isHydrating === false)
   warnings = []
 })
-afterEach(() => page.close())
 
 it('a call that nothing will end, once', async () => {
   await page.click('#outside')

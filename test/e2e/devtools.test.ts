@@ -6,9 +6,9 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { collectProblems, launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { useBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
@@ -31,9 +31,8 @@ const dir = join(rootDir, 'test/fixtures/.devtools')
 let url: string
 let child: ReturnType<typeof spawn>
 let output = ''
-let browser: Browser
+const { open, problems } = useBrowser()
 let page: Page
-let problems: string[]
 /** A page of somebody else. */
 let stranger: Server
 let strange: string
@@ -49,7 +48,6 @@ beforeAll(async () => {
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', 'localhost', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
   await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 90_000, interval: 100 })
-  browser = await launchBrowser()
   stranger = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><iframe src="${url}/__sse"></iframe>`))
   stranger.listen(0, '127.0.0.1')
   await once(stranger, 'listening')
@@ -57,7 +55,6 @@ beforeAll(async () => {
 }, 120_000)
 
 afterAll(async () => {
-  await browser?.close()
   stranger?.close()
   child.kill('SIGTERM')
   await once(child, 'exit')
@@ -65,11 +62,8 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
-  problems = []
-  page = await browser.newPage()
-  collectProblems(page, problems)
+  page = await open()
 })
-afterEach(() => page.close())
 
 const table = (id: string) => page.locator(`#${id}`).innerText()
 it('leaves the probe of the network alone', async () => {

@@ -1,6 +1,6 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { Nginx } from '../support/nginx'
@@ -11,25 +11,20 @@ import { eventually } from '../support/conditions'
 
 /** What stands between a browser and a server, and what a browser does to a page: the playground's feed must come through all of it. */
 
-let browser: Browser
+const { open } = useBrowser({ backForwardCache: true })
 let server: BuiltServer
 let page: Page
 let published: string[]
 
 beforeAll(async () => {
-  browser = await launchBrowser({ backForwardCache: true })
   server = await startBuiltServer('playground')
 })
-afterAll(async () => {
-  await browser.close()
-  await stopBuiltServers()
-})
+afterAll(stopBuiltServers)
 
 beforeEach(async () => {
   published = []
-  page = await browser.newPage()
+  page = await open()
 })
-afterEach(() => Promise.all(browser.contexts().map(context => context.close())))
 
 const status = () => page.getByRole('complementary').getByRole('status').innerText()
 const transport = () => page.getByTestId('transport').innerText()

@@ -3,21 +3,20 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import process from 'node:process'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import { useBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { choose, statusOf, tallyOf } from '../support/playground'
 import { projects } from '../support/projects'
 
-let browser: Browser
+const { open } = useBrowser()
 let cluster: ChildProcess
 let url: string
 let output = ''
 
 beforeAll(async () => {
-  browser = await launchBrowser()
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   // What `npm run dev:cluster` runs behind its build.
@@ -27,7 +26,6 @@ beforeAll(async () => {
   await eventually(() => expect(output).toContain('Listening on'))
 })
 afterAll(async () => {
-  await browser.close()
   const exited = once(cluster, 'exit')
   cluster.kill('SIGTERM')
   await exited
@@ -37,7 +35,7 @@ const instances = () => [...output.matchAll(/Instance \d+ runs as process (\d+)/
 const texts = (page: Page) => page.locator('.entries .text').allInnerTexts()
 
 it('the playground on two instances behind one port: whichever is killed, every tab has every message once', async () => {
-  const pages = await Promise.all(Array.from({ length: 4 }, () => browser.newPage()))
+  const pages = await Promise.all(Array.from({ length: 4 }, () => open()))
   await Promise.all(pages.map(page => page.goto(`${url}/feed`)))
   const [writer] = pages as [Page]
   for (const page of pages) await eventually(async () => expect(await page.getByRole('complementary').getByRole('status').innerText()).toBe('connected'))
@@ -62,7 +60,7 @@ it('the playground on two instances behind one port: whichever is killed, every 
 })
 
 it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the one that fills it', async () => {
-  const page = await browser.newPage()
+  const page = await open()
   await page.goto(`${url}/dashboard`)
   const receives = (least: number) => eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(least))
   await receives(20)

@@ -1,36 +1,31 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { generateTokens } from '../../playground/server/utils/language-model'
 import type { Balancer } from '../support/balancer'
 import { startBalancer } from '../support/balancer'
-import { launchBrowser } from '../support/browser'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { TestTopology } from '../support/redis'
 import { startSingle } from '../support/redis'
 import { eventually } from '../support/conditions'
+import { NETWORK_ERROR } from '../support/playground'
 
 const LEASE_MS = 2_000
 const QUESTION = 'How are slow readers handled, and what happens when my network goes away?'
 const TOKENS = generateTokens(QUESTION)
 
-let browser: Browser
 let redis: TestTopology
 let servers: [writer: BuiltServer, other: BuiltServer]
 let balancer: Balancer
 /** The instance that the next stream is to be served by, as long as it lives. */
 let viewed: BuiltServer
-let problems: string[]
 
 beforeAll(async () => {
-  [browser, redis] = await Promise.all([launchBrowser(), startSingle()])
+  redis = await startSingle()
 })
-afterAll(async () => {
-  await browser.close()
-  await redis.stop()
-})
+afterAll(() => redis.stop())
 beforeEach(async () => {
-  problems = []
   const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS) } })
   servers = await Promise.all([run(), run()])
   viewed = servers[1]
@@ -40,10 +35,10 @@ beforeEach(async () => {
   })
 })
 afterEach(async () => {
-  await Promise.all(browser.contexts().map(context => context.close()))
   await balancer.close()
   await stopBuiltServers()
 })
+const { open: openPage, problems } = useBrowser({ known: NETWORK_ERROR })
 
 interface Tab {
   page: Page
@@ -52,9 +47,8 @@ interface Tab {
 }
 
 async function open(path: string): Promise<Tab> {
-  const page = await browser.newPage()
+  const page = await openPage()
   const tab: Tab = { page, answered: [] }
-  page.on('pageerror', error => problems.push(String(error)))
   page.on('response', (response) => {
     const { pathname } = new URL(response.url())
     if (pathname.startsWith('/api/')) tab.answered.push({ what: `${response.request().method()} ${pathname.replaceAll(/[\da-f-]{36}/g, ':id')}`, instance: Number(response.headers()['x-instance']) })

@@ -1,35 +1,27 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { collectProblems, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { NETWORK_ERROR, choose, openPage, statusOf, tallyOf, transportOf } from '../support/playground'
+import { NETWORK_ERROR, VIEWPORT, choose, statusOf, tallyOf, transportOf } from '../support/playground'
 
 /** Each network that the panel offers does what it says, and nothing is lost or doubled by it: on a channel of fifty messages a second. */
 
-let browser: Browser
+const browser = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
+const { problems } = browser
 let server: BuiltServer
 let page: Page
-const problems: string[] = []
 
 beforeAll(async () => {
-  browser = await launchBrowser()
   server = await startBuiltServer('playground')
 })
-afterAll(async () => {
-  await browser.close()
-  await stopBuiltServers()
-})
+afterAll(stopBuiltServers)
 
 beforeEach(async () => {
-  problems.length = 0
-  page = await openPage(browser, problems, { known: NETWORK_ERROR })
+  page = await browser.open()
   await page.goto(`${server.url}/dashboard`)
   await receives(20)
-})
-afterEach(async () => {
-  await Promise.all(browser.contexts().map(context => context.close()))
 })
 
 /** So many more than there are. */
@@ -98,7 +90,8 @@ it('buffer: the stream falls silent, the client polls, and comes back to the str
 }, 90_000)
 
 it('stop: what is open is cut, what comes is answered 503, and it says when it tries again; another tab does not notice', async () => {
-  const other = await openPage(browser, problems)
+  const other = await (await browser.newContext()).newPage()
+  collectProblems(other, problems)
   await other.goto(`${server.url}/dashboard`)
   await receives(20, other)
   const [before, beforeOther] = [await tallyOf(page), await tallyOf(other)]

@@ -1,10 +1,10 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { openPage } from '../support/playground'
+import { VIEWPORT } from '../support/playground'
 
 /** What holds on every page of the playground: those that its navigation leads to. */
 
@@ -14,29 +14,20 @@ const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', '
 /** What a sign-in is sealed with. */
 const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
 
-let browser: Browser
+const { open, problems } = useBrowser({ viewport: VIEWPORT })
 let server: BuiltServer
 let page: Page
 let paths: string[]
-const problems: string[] = []
 
 beforeAll(async () => {
-  browser = await launchBrowser()
   server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
   expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed']))
 })
-afterAll(async () => {
-  await browser.close()
-  await stopBuiltServers()
-})
+afterAll(stopBuiltServers)
 beforeEach(async () => {
-  problems.length = 0
-  page = await openPage(browser, problems)
-})
-afterEach(async () => {
-  await Promise.all(browser.contexts().map(context => context.close()))
+  page = await open()
 })
 
 async function visit(path: string, of = page): Promise<void> {

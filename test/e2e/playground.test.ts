@@ -1,35 +1,25 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startBalancer } from '../support/balancer'
-import { launchBrowser } from '../support/browser'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { NETWORK_ERROR, openPage, statusOf } from '../support/playground'
+import { NETWORK_ERROR, VIEWPORT, statusOf } from '../support/playground'
 
-let browser: Browser
+const { open, problems } = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
 let server: BuiltServer
 let page: Page
-const problems: string[] = []
 
 beforeAll(async () => {
-  browser = await launchBrowser()
   server = await startBuiltServer('playground')
 })
-afterAll(async () => {
-  await browser.close()
-  await stopBuiltServers()
-})
+afterAll(stopBuiltServers)
 
 beforeEach(async () => {
-  problems.length = 0
   page = await open()
 })
-afterEach(async () => {
-  await Promise.all(browser.contexts().map(context => context.close()))
-})
 
-const open = () => openPage(browser, problems, { known: NETWORK_ERROR })
 const status = (of = page) => statusOf(of)
 
 describe('the chat', () => {

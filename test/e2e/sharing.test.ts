@@ -1,6 +1,6 @@
-import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { launchBrowser, launchTabs } from '../support/browser'
+import type { BrowserContext, CDPSession, Page } from 'playwright-core'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { launchTabs, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -10,27 +10,19 @@ const KILLS = 20
 
 interface Record { numbers: number[], gaps: number }
 
-let browser: Browser
 let server: BuiltServer
 let context: BrowserContext
 let published: number
 const tabs = new Set<Page>()
 
-beforeAll(async () => {
-  browser = await launchBrowser()
-})
-afterAll(() => browser.close())
-
+afterEach(stopBuiltServers)
+const browser = useBrowser()
 beforeEach(async () => {
   server = await startBuiltServer('basic')
   context = await browser.newContext()
   published = 0
 })
-afterEach(async () => {
-  tabs.clear()
-  await context.close()
-  await stopBuiltServers()
-})
+afterEach(() => tabs.clear())
 
 const numbers = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 const recordOf = (tab: Page) => tab.evaluate(() => (globalThis as unknown as { record: Record }).record)

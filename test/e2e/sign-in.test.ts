@@ -1,12 +1,13 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SSEError, openSSE } from '../../src/runtime/client'
-import { collectProblems, launchBrowser } from '../support/browser'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
 import { startRedis, stopRedis } from '../support/redis'
 import { eventually } from '../support/conditions'
+import { VIEWPORT } from '../support/playground'
 
 /** What the playground's notifications need in production. */
 const ENV = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
@@ -196,28 +197,17 @@ describe('a bearer token', () => {
 })
 
 describe('in Chromium', () => {
-  let browser: Browser
-  let context: BrowserContext
+  // A connection that is cut or refused shows in the console whatever a page does.
+  const browser = useBrowser({ known: /net::ERR_|Failed to load resource/, viewport: VIEWPORT })
+  const { problems } = browser
   let page: Page
-  const problems: string[] = []
-  beforeAll(async () => {
-    browser = await launchBrowser()
-  })
-  afterAll(() => browser.close())
   beforeEach(async () => {
-    problems.length = 0
     await start(SHORT)
-    context = await browser.newContext({ viewport: { width: 1180, height: 800 } })
     page = await open()
   })
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map(one => one.close()))
-  })
 
-  async function open(of = context): Promise<Page> {
-    const one = await of.newPage()
-    // A connection that is cut or refused shows in the console whatever a page does.
-    collectProblems(one, problems, /net::ERR_|Failed to load resource/)
+  async function open(context?: BrowserContext): Promise<Page> {
+    const one = await browser.open(context)
     await one.goto(`${server.url}/notifications`)
     return one
   }
@@ -231,7 +221,7 @@ describe('in Chromium', () => {
   }
 
   it('notices arrive for whom they are, and for nobody else; who signs out is out in every tab', async () => {
-    const other = await open(await browser.newContext())
+    const other = await open()
     await Promise.all([enter('Ann'), enter('Bob', other)])
     for (const one of [page, other]) await eventually(async () => expect(await status(one)).toBe('connected'))
     await write('Hello Ann', 'Ann', other)
@@ -241,7 +231,7 @@ describe('in Chromium', () => {
     await eventually(async () => expect(await shown()).toEqual(['Still there?', 'Hello Ann']))
     expect(await shown(other)).toEqual([])
 
-    const tab = await open()
+    const tab = await open(page.context())
     await eventually(async () => expect(await status(tab)).toBe('connected'))
     await page.getByRole('button', { name: 'Sign out Ann' }).click()
     for (const one of [page, tab]) await eventually(async () => expect(await one.getByText('Who are you?').count()).toBe(1))

@@ -1,6 +1,6 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { collectProblems, launchBrowser } from '../support/browser'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -10,33 +10,20 @@ interface Shown { data: number[], message?: number, messages: number[], status: 
 interface Ran { reduce: number[], callback: number[] }
 interface Asked { method: string, path: string, lastEventId?: string, cookie?: string, agent?: string, type?: string, body?: string }
 
-let browser: Browser
-let context: BrowserContext
 let page: Page
 let server: BuiltServer
-const problems: string[] = []
 
-beforeAll(async () => {
-  browser = await launchBrowser()
-})
-afterAll(() => browser.close())
-
+afterEach(stopBuiltServers)
+// The browser's own report of an answer that is not 200 is no mismatch.
+const { open, problems } = useBrowser({ known: /^Failed to load resource/ })
 beforeEach(async () => {
   server = await startBuiltServer('ssr')
   await newPage()
 })
-afterEach(async () => {
-  await context.close()
-  await stopBuiltServers()
-})
 
 async function newPage(): Promise<void> {
-  await context?.close()
-  context = await browser.newContext()
-  page = await context.newPage()
-  problems.length = 0
-  // The browser's own report of an answer that is not 200 is no mismatch.
-  collectProblems(page, problems, /^Failed to load resource/)
+  await page?.context().close()
+  page = await open()
   // All that is ever shown, from the first byte of the page on.
   await page.addInitScript(() => {
     const shown: Record<string, string[]> = (window as unknown as { shown: Record<string, string[]> }).shown = {}
@@ -109,7 +96,7 @@ describe('what the server reads', () => {
     ['a form', '?form=1', 'application/x-www-form-urlencoded;charset=UTF-8', 'name=a+b'],
   ])('is asked for with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
     await publish('posted', numbers(1, 3))
-    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(`${server.url}/request${query}`)
     await eventually(async () => expect((await page.locator('#request').textContent())!.trim()).toBe('connected 2,3'))
     expect(problems).toEqual([])
@@ -161,7 +148,7 @@ describe('what the server reads', () => {
     await until({ data: [1, 2, 3, 4, 5, 6] })
     // Another one is rendered when there is more than the first began with.
     const first = page
-    page = await context.newPage()
+    page = await open(page.context())
     await page.goto(at('/api/channel/shared', `&share=${share}`))
     await until({ status: 'connected', data: [1, 2, 3, 4, 5, 6] })
     await publish('shared', numbers(7, 8))
@@ -211,7 +198,7 @@ describe('whose messages they are', () => {
     }
     expect((await rendered(at('/api/user'))).error).toBe('HTTP_ERROR')
 
-    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(at('/api/user'))
     await until({ status: 'connected', data: [1, 2] })
     expect((await asked()).filter(isStream)).toMatchObject([{ cookie: 'user=ann' }])
@@ -224,7 +211,7 @@ describe('whose messages they are', () => {
     expect(await rendered(`${server.url}/cached`, { id: 'user', cookie })).toMatchObject({ data: [], status: 'idle' })
     // What the making of the page met is nothing to others: they are not told, and are asked for themselves.
     expect((await rendered(`${server.url}/cached`, { id: 'user' })).error).toBeUndefined()
-    await context.addCookies([{ name: 'user', value: 'ann', url: server.url }])
+    await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(`${server.url}/cached`)
     await until({ status: 'connected', data: [1, 2] }, 'user')
     expect(problems).toEqual([])

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll } from 'vitest'
 import { ARGS, chromiumPath } from './chromium-args'
 
 /**
@@ -39,6 +40,47 @@ export async function launchTabs(): Promise<{ context: BrowserContext, close(): 
       child.kill()
       await exited
       await rm(profile, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+export interface TestBrowser {
+  /** What went wrong on the pages of the current test. See {@link collectProblems}. */
+  readonly problems: string[]
+  /** Opens a page, in a context of its own unless one is given. */
+  open(context?: BrowserContext): Promise<Page>
+  newContext(): Promise<BrowserContext>
+}
+
+interface UseBrowserOptions extends BrowserContextOptions {
+  /** Texts that are no problem. */
+  known?: RegExp
+  backForwardCache?: boolean
+}
+
+/**
+ * One browser for a file. Its contexts are closed after each test, with their pages, and before the hooks that were registered
+ * earlier: call it after `afterEach(stopBuiltServers)`. The other options are those of each context.
+ */
+export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBrowserOptions = {}): TestBrowser {
+  let browser: Browser
+  const problems: string[] = []
+  beforeAll(async () => {
+    browser = await launchBrowser({ backForwardCache })
+  })
+  afterAll(() => browser.close())
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map(context => context.close()))
+    problems.length = 0
+  })
+  const newContext = () => browser.newContext(contextOptions)
+  return {
+    problems,
+    newContext,
+    async open(context) {
+      const page = await (context ?? await newContext()).newPage()
+      collectProblems(page, problems, known)
+      return page
     },
   }
 }

@@ -1,6 +1,63 @@
+import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import type { LogDriver, LogNotice } from '../../src/runtime/server/drivers/types'
+import { DEFAULT_HANDLER_OPTIONS } from '../../src/runtime/server/options'
 import type { Random } from './random'
 import { turns } from './random'
+
+export interface WatchedDriver extends LogDriver {
+  /** Calls of `read`. */
+  reads: number
+  /** Entries that reads have returned. */
+  entriesRead: number
+  /** Calls of `subscribe`. */
+  subscribed: number
+  /** Subscriptions that are open. */
+  readonly listening: number
+  /** Makes reads that begin from now on wait. */
+  hold(): void
+  release(): void
+  /** Gives a notice to all subscriptions. */
+  notify(notice: LogNotice): void
+}
+
+/** Counts what is asked of a driver, and gives the test control of its reads and, where it is `mute`, of its notices. */
+export function watchedDriver(inner: LogDriver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), { mute = false } = {}): WatchedDriver {
+  const listeners = new Map<object, (notice: LogNotice) => void>()
+  let gate: PromiseWithResolvers<void> | undefined
+  const driver: WatchedDriver = {
+    ...inner,
+    reads: 0,
+    entriesRead: 0,
+    subscribed: 0,
+    get listening() {
+      return listeners.size
+    },
+    async read(...args) {
+      driver.reads++
+      await gate?.promise
+      const page = await inner.read(...args)
+      driver.entriesRead += page.entries.length
+      return page
+    },
+    async subscribe(channel, listener) {
+      driver.subscribed++
+      await turns(1)
+      const unsubscribe = mute ? () => {} : await inner.subscribe(channel, listener)
+      const key = {}
+      listeners.set(key, listener)
+      return () => {
+        listeners.delete(key)
+        unsubscribe()
+      }
+    },
+    hold: () => void (gate = Promise.withResolvers()),
+    release: () => gate?.resolve(),
+    notify(notice) {
+      for (const listener of listeners.values()) listener(notice)
+    },
+  }
+  return driver
+}
 
 export interface ChaosDriver extends LogDriver {
   /** Delivers what was held back, in any order; then says `changed`, as a driver does after it was cut off. */

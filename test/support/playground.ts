@@ -1,5 +1,4 @@
-import type { Browser, Page } from 'playwright-core'
-import { collectProblems } from './browser'
+import type { Page } from 'playwright-core'
 
 /** What tests read on the playground's pages. */
 
@@ -18,12 +17,8 @@ export function tallyOf(page: Page): Promise<{ received: number, missing: number
   })
 }
 
-/** A page that tells of whatever goes wrong in it; `known` is what may. */
-export async function openPage(browser: Browser, problems: string[], { known, ...options }: { known?: RegExp } & Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1180, height: 800 }, ...options })
-  collectProblems(page, problems, known)
-  return page
-}
+/** Size of the browser's window, in pixels. */
+export const VIEWPORT = { width: 1180, height: 800 }
 
 /** A connection that is cut or refused is in the console, whatever a page does. */
 // Nuxt says NUXT_E5002 where it cannot get its manifest, which a page asks for at some time or other.

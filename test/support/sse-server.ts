@@ -2,6 +2,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { App, EventHandler, H3Event } from 'h3'
+import { afterEach, beforeEach, expect } from 'vitest'
 import { createApp, createRouter, defineEventHandler, send, setResponseHeader, setResponseStatus, toNodeListener } from 'h3'
 import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
@@ -13,6 +14,9 @@ import { resolveHandlerOptions } from '../../src/runtime/server/resolve-options'
 import type { RawConnection } from '../../src/runtime/server/serve/raw-connection'
 import { createRawConnection } from '../../src/runtime/server/serve/raw-connection'
 import { serve } from '../../src/runtime/server/serve/serve'
+import { eventually } from './conditions'
+import { turns } from './random'
+import { failOnUnhandledRejections } from './unhandled'
 
 type Handler = (event: H3Event, connection: SSEConnection) => unknown
 
@@ -42,8 +46,60 @@ export interface TestServer {
 /** Of {@link TestServer.left}, when everything was cleaned up. */
 export const NOTHING = { connections: 0, heartbeats: 0, channels: 0 }
 
+interface ServerOptions {
+  /** Errors go to the console instead of {@link TestServer.reported}. */
+  report?: 'to the console'
+}
+
+/**
+ * Starts servers for the tests of a file, each with its own options, and closes them after the test that started them. Call it before
+ * the file's own hooks: they then run while the servers are open, and this looks last.
+ *
+ * After each test all clients are cut off, and each server has to let go of everything without being shut down. No promise may be
+ * rejected unnoticed.
+ */
+export function useSSEServers(): typeof startSSEServer {
+  const started = new Set<TestServer>()
+  failOnUnhandledRejections()
+  afterEach(async () => {
+    const servers = [...started]
+    started.clear()
+    try {
+      await Promise.all(servers.map(expectNothingLeft))
+    }
+    finally {
+      await Promise.all(servers.map(server => server.close()))
+    }
+    for (const server of servers) expect(server.left()).toEqual(NOTHING)
+  })
+  return async (...args) => {
+    const server = await startSSEServer(...args)
+    started.add(server)
+    return server
+  }
+}
+
+/** A server for each test, as {@link useSSEServers} starts it. The returned object always stands for the server of the current test. */
+export function useSSEServer(options?: SSEHandlerOptions, { driver, ...serverOptions }: ServerOptions & { driver?: () => LogDriver } = {}): TestServer {
+  const start = useSSEServers()
+  let current: TestServer
+  beforeEach(async () => {
+    current = await start(options, driver?.(), serverOptions)
+  })
+  return new Proxy({} as TestServer, { get: (_, name) => Reflect.get(current, name) })
+}
+
+async function expectNothingLeft({ server, sockets, left }: TestServer): Promise<void> {
+  // A client that reconnects is no leak.
+  server.close()
+  for (const socket of sockets) socket.destroy()
+  // Most need no more than a few turns, and a wait costs each test 10 ms.
+  await turns(3)
+  await eventually(() => expect(left()).toEqual(NOTHING), 5_000)
+}
+
 /** The server half on h3 and a real socket, without Nuxt around it: what a test needs in milliseconds. */
-export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: { report?: 'to the console' } = {}): Promise<TestServer> {
+export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: ServerOptions = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
   const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })

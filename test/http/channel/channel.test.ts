@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { createError } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { readChannel } from '../../../src/runtime/server/channel/read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
@@ -14,17 +14,10 @@ import { eventually } from '../../support/conditions'
 import { collected } from '../../support/garbage'
 import { turns } from '../../support/random'
 import { streamOf } from '../../support/streams'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ maxMessageBytes: 1_000 })
-})
-afterEach(async () => {
-  expect(server.context.hub.size).toBe(0)
-  await server.close()
-})
+const server = useSSEServer({ maxMessageBytes: 1_000 })
+afterEach(() => expect(server.context.hub.size).toBe(0))
 
 const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)
 async function collect<T>(messages: AsyncIterable<{ data: T }>): Promise<T[]> {

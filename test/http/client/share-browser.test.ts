@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { resolveClientOptions } from '../../support/client-options'
 import { nameOf } from '../../../src/runtime/client/sharing/election'
@@ -9,8 +9,7 @@ import { parsePosition } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import { control, message } from '../../support/scripted-server'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 import { END, stubBrowser, useHarness } from './harness'
 import type { Sharer } from './sharer'
 import { openTab, useSharers } from './sharer'
@@ -313,11 +312,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 const asked = fc.constantFrom(undefined, 'start', 0, 3, 'id' as const)
 
 describe('what a member makes of any feed', () => {
-  let server: TestServer
-  beforeEach(async () => {
-    server = await startSSEServer({ pollWaitMs: 500 })
-  })
-  afterEach(() => server.close())
+  const server = useSSEServer({ pollWaitMs: 500 })
 
   it('has each message once, in order, from where it asked', { timeout: 120_000 }, async () => {
     let run = 0

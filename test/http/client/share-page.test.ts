@@ -1,9 +1,8 @@
-import { beforeEach, afterEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { getQuery } from 'h3'
 import { eventually } from '../../support/conditions'
 import { control, message } from '../../support/scripted-server'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 import { END, useHarness } from './harness'
 import { share, useSharers } from './sharer'
 
@@ -176,11 +175,10 @@ describe('one connection for all of a page that ask for the same', () => {
 })
 
 describe('a late joiner, against the real server', () => {
-  let server: TestServer
+  const server = useSSEServer({ pollWaitMs: 2_000 })
   let requests: string[]
   let maxMessages: number
-  beforeEach(async () => {
-    server = await startSSEServer({ pollWaitMs: 2_000 })
+  beforeEach(() => {
     requests = []
     maxMessages = 100_000
     const route = (path: string, options = {}) => server.route(path, (event) => {
@@ -190,7 +188,6 @@ describe('a late joiner, against the real server', () => {
     route('/start')
     route('/now', { from: 'now' })
   })
-  afterEach(() => server.close())
 
   const publish = async (from: number, to: number) => {
     for (let n = from; n <= to; n++) await server.channel('feed', { retention: { maxMessages } }).publish(n)

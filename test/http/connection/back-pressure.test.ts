@@ -3,15 +3,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { connect } from 'node:net'
 import { createParser } from 'eventsource-parser'
 import { toNodeListener } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Connection } from '../../../src/runtime/server/connection/connection'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import { eventually } from '../../support/conditions'
 import { collectGarbage } from '../../support/garbage'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
 const MIB = 1_048_576
 const CHUNK = 'x'.repeat(100_000)
@@ -20,11 +19,7 @@ const CHUNKS = 2_000
 /** What the kernel takes on both sides of a local socket before anybody is told that it is full. */
 const KERNEL_BYTES = 16 * MIB
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 100 })
 
 /** A client that has asked and does not read. `resume` makes it read, and collects what comes. */
 class LazyClient {

@@ -1,19 +1,16 @@
 import { defineEventHandler } from 'h3'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
+import { NOTHING, useSSEServers } from '../../support/sse-server'
 
-failOnUnhandledRejections()
-
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 /** As a library that compresses wraps `res.write`: this one throws once it is told to. */
 async function start(heartbeatMs: number | false): Promise<{ broken: Set<string> }> {
-  server = await startSSEServer({ heartbeatMs, retryMs: 1 })
+  server = await startServer({ heartbeatMs, retryMs: 1 })
   const broken = new Set<string>()
   server.app.use(defineEventHandler((event) => {
     const { res } = event.node

@@ -1,19 +1,16 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { openSSE } from '../../../src/runtime/client'
 import { SSEReader } from '../../support/read-sse'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServers } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
 
-failOnUnhandledRejections()
-
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 describe('maxLifetimeMs', () => {
   it('is jittered within 80 to 100 %, evenly', async () => {
-    server = await startSSEServer({ heartbeatMs: false, maxLifetimeMs: 100_000 })
+    server = await startServer({ heartbeatMs: false, maxLifetimeMs: 100_000 })
     server.route('/', () => undefined)
     const before = performance.now()
     const readers = await Promise.all(Array.from({ length: 200 }, () => SSEReader.open(`${server.url}/`)))
@@ -31,7 +28,7 @@ describe('maxLifetimeMs', () => {
   })
 
   it('ends a channel, a push handler, and a generator that is in an await: its `finally` runs', async () => {
-    server = await startSSEServer({ maxLifetimeMs: 100 })
+    server = await startServer({ maxLifetimeMs: 100 })
     const cleaned: string[] = []
     server.route('/channel', () => server.channel('feed'))
     server.route('/push', (_, connection) => {
@@ -57,7 +54,7 @@ describe('maxLifetimeMs', () => {
   })
 
   it('costs a client nothing: it goes on behind its position, and counts no failure', async () => {
-    server = await startSSEServer({ maxLifetimeMs: 60, retryMs: 1 })
+    server = await startServer({ maxLifetimeMs: 60, retryMs: 1 })
     const channel = server.channel<number>('feed')
     let visits = 0
     server.route('/', () => {

@@ -1,19 +1,15 @@
 import { defineEventHandler } from 'h3'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import { getSSEPosition } from '../../../src/runtime/server/api/get-sse-position'
 import { collectSSE, readSSE } from '../../../src/runtime/test'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 100 })
 
 async function openOf(path: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
   await using reader = await SSEReader.open(server.url + path, init)

@@ -1,19 +1,16 @@
 import { createError } from 'h3'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServers } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
 
-failOnUnhandledRejections()
-
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 /** All that a stream says until it ends by itself. */
 async function lastOf(check: () => unknown): Promise<unknown> {
-  server = await startSSEServer()
+  server = await startServer()
   server.route('/', () => undefined, { revalidate: { everyMs: 20, check } })
   const text = await (await fetch(`${server.url}/`)).text()
   expect(server.context.heartbeats.size).toBe(0)
@@ -71,7 +68,7 @@ describe('revalidate', () => {
   })
 
   it('stops with its stream', async () => {
-    server = await startSSEServer({ heartbeatMs: false })
+    server = await startServer({ heartbeatMs: false })
     server.route('/', () => undefined, { revalidate: { everyMs: 1_000, check: () => true } })
     const leaving = new AbortController()
     await fetch(`${server.url}/`, { signal: leaving.signal })

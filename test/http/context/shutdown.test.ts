@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { readState } from '../../../src/runtime/server/drivers/capabilities'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
@@ -10,18 +10,15 @@ import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { startRedis } from '../../support/redis'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServers } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
 
-failOnUnhandledRejections()
-
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 describe('a shutdown', () => {
   it('refuses newcomers over either transport with Retry-After, while a request under way may still publish', async () => {
-    server = await startSSEServer()
+    server = await startServer()
     server.route('/', () => server.channel('feed'))
     server.context.leave()
     for (const path of ['/', '/?transport=poll']) {
@@ -35,7 +32,7 @@ describe('a shutdown', () => {
   })
 
   it('spreads the reconnects over as long as their number needs', async () => {
-    server = await startSSEServer({ retryMs: 1 })
+    server = await startServer({ retryMs: 1 })
     server.route('/', () => undefined)
     const readers = await Promise.all(Array.from({ length: 100 }, () => SSEReader.open(`${server.url}/`)))
     server.context.leave()
@@ -47,7 +44,7 @@ describe('a shutdown', () => {
   })
 
   it('lets a producer finish, and closes the driver behind it', async () => {
-    server = await startSSEServer({ shutdownMs: 5_000 })
+    server = await startServer({ shutdownMs: 5_000 })
     const channel = server.channel<number>('job')
     const going = Promise.withResolvers<void>()
     const piped = channel.pipe((async function* () {
@@ -65,7 +62,7 @@ describe('a shutdown', () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     const kept: string[] = []
     let closed = false
-    server = await startSSEServer({ shutdownMs: 10_000 }, {
+    server = await startServer({ shutdownMs: 10_000 }, {
       ...driver,
       // As over a network, and gone when it is closed.
       async append(name, entries, ...rest) {
@@ -131,7 +128,7 @@ describe('a shutdown', () => {
   })
 
   it.each([0, 50])('does not wait for what hangs longer than `shutdownMs` (%i ms): the response has ended long before', async (shutdownMs) => {
-    server = await startSSEServer({ shutdownMs })
+    server = await startServer({ shutdownMs })
     server.route('/generator', async function* () {
       yield 1
       await new Promise(() => {})
@@ -152,7 +149,7 @@ describe('a shutdown', () => {
     const ioredis = await loadIoredis()
     const connect = redisConnector({ url: redis.url })
     const said: string[] = []
-    server = await startSSEServer({ shutdownMs: 0 }, createRedisDriver({ createClient: settings => connect(ioredis, settings), report: message => said.push(message) }, DEFAULT_HANDLER_OPTIONS.retention))
+    server = await startServer({ shutdownMs: 0 }, createRedisDriver({ createClient: settings => connect(ioredis, settings), report: message => said.push(message) }, DEFAULT_HANDLER_OPTIONS.retention))
     const channel = server.channel('c')
     await channel.publish(1)
     redis.pause()
@@ -168,7 +165,7 @@ describe('a shutdown', () => {
   it('stops one that does not when `shutdownMs` is over, and its readers are told', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     // Its store goes on without this process, as Redis does.
-    server = await startSSEServer({ shutdownMs: 20 }, { ...driver, close: async () => {} })
+    server = await startServer({ shutdownMs: 20 }, { ...driver, close: async () => {} })
     const signals: AbortSignal[] = []
     const hanging = (signal?: AbortSignal) => {
       if (signal) signals.push(signal)
@@ -194,7 +191,7 @@ describe('a shutdown', () => {
   it('a run that is still being asked for when the time of all is up: it does not go on, and its readers are told', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     const answer = Promise.withResolvers<void>()
-    server = await startSSEServer({ shutdownMs: 0 }, {
+    server = await startServer({ shutdownMs: 0 }, {
       ...driver,
       lease: async (...args) => {
         const given = await driver.lease(...args)
@@ -223,7 +220,7 @@ describe('a shutdown', () => {
 
   it('a pipe that begins when the time of all is up: its readers are told', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-    server = await startSSEServer({ shutdownMs: 0 }, driver)
+    server = await startServer({ shutdownMs: 0 }, driver)
     await server.context.leave()
     await expect(server.channel('c').pipe(new ReadableStream())).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
     expect((await readState(driver, 'c')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })

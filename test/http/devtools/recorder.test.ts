@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEHooks } from '../../../src/runtime/server/insight/hooks'
@@ -6,16 +6,11 @@ import { Recorder, startCursor } from '../../../src/runtime/server/devtools/reco
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
+import { startSSEServer, useSSEServer } from '../../support/sse-server'
 
-failOnUnhandledRejections()
-
-let server: TestServer
+const server = useSSEServer()
 let recorder: Recorder
-beforeEach(async () => {
-  server = await startSSEServer()
+beforeEach(() => {
   recorder = new Recorder(() => server.context)
   server.context.tap = recorder.tap
   server.context.insight.hooks = {
@@ -28,7 +23,6 @@ beforeEach(async () => {
     throw new Error('secret')
   })
 })
-afterEach(() => server.close())
 
 const snapshot = (cursor = startCursor()) => recorder.snapshot(cursor)
 const lines = async (cursor?: ReturnType<typeof startCursor>) => (await snapshot(cursor)).log.map(({ kind, where, event, text }) => [kind, where, event, text])

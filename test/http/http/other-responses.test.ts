@@ -9,18 +9,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-failOnUnhandledRejections()
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(async () => {
-  await server.close()
-})
+const server = useSSEServer({ retryMs: 100 })
 const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
 describe('HTTP/2', () => {

@@ -1,18 +1,13 @@
 import { setResponseHeader } from 'h3'
 import { createParser } from 'eventsource-parser'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import { resolveModuleHandlerOptions } from '../../../src/runtime/server/resolve-options'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ headers: { 'X-Served-By': 'a', 'Vary': 'cookie' } })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ headers: { 'X-Served-By': 'a', 'Vary': 'cookie' } })
 
 const headersOf = async (path: string, init?: RequestInit) => {
   const response = await fetch(server.url + path, init)

@@ -4,19 +4,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 import { trackTimers } from '../../support/track-timers'
-import { failOnUnhandledRejections } from '../../support/unhandled'
 
 const KB = 1_000
 const MB = 1_000_000
 
-let server: TestServer
-failOnUnhandledRejections()
-beforeEach(async () => {
-  // No heartbeat would find a client that has left within this test.
-  server = await startSSEServer({ heartbeatMs: false, pollWaitMs: 60_000 })
+// No heartbeat would find a client that has left within this test.
+const server = useSSEServer({ heartbeatMs: false, pollWaitMs: 60_000 })
+beforeEach(() => {
   server.route('/push', () => {})
   server.route('/channel', () => server.channel('c'))
   server.route('/generator', async function* (_event: H3Event, connection: { signal: AbortSignal }) {
@@ -26,7 +22,6 @@ beforeEach(async () => {
   server.route('/busy', (_, connection) => new Promise<void>(resolve => connection.signal.addEventListener('abort', () => resolve())))
   server.use('/raw', defineEventHandler(event => server.raw(event).send()))
 })
-afterEach(() => server.close())
 
 const head = (path: string, ...headers: string[]) => [`POST ${path} HTTP/1.1`, 'host: x', ...headers, '', ''].join('\r\n')
 const sized = (path: string, size: number) => `${head(path, `content-length: ${size}`)}${'x'.repeat(size)}`

@@ -2,23 +2,18 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { createParser } from 'eventsource-parser'
 import { defineEventHandler } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { RecentMessages } from '../../../src/runtime/server/hub/recent-messages'
 import type { SSEControl } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
 import { collectGarbage } from '../../support/garbage'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 
 const MIB = 1_048_576
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100, retention: { maxMessages: 100, maxAgeMs: 3_600_000 } })
-  server.route('/c', () => server.channel('c'))
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 100, retention: { maxMessages: 100, maxAgeMs: 3_600_000 } })
+beforeEach(() => server.route('/c', () => server.channel('c')))
 
 /** What is handed to each socket from now on, without changing it. */
 function watchWrites(sockets: Iterable<Socket>): unknown[][] {

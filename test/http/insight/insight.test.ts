@@ -1,6 +1,6 @@
 import { createError, defineEventHandler } from 'h3'
 import { createHooks } from 'hookable'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { SSEClosed, SSEErrorSeen, SSEGapTold, SSEHooks, SSEOpened, SSEPublished } from '../../../src/runtime/server/insight/hooks'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import type { SSEStats } from '../../../src/runtime/server/context/stats'
@@ -9,20 +9,15 @@ import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { useSSEServer } from '../../support/sse-server'
 
 interface Told { open: SSEOpened[], close: SSEClosed[], publish: SSEPublished[], gap: SSEGapTold[], error: SSEErrorSeen[] }
 
-let server: TestServer
+const server = useSSEServer({ retryMs: 20, heartbeatMs: false })
 let told: Told
 let hooks: ReturnType<typeof createHooks<SSEHooks>>
 
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 20, heartbeatMs: false })
+beforeEach(() => {
   hooks = createHooks<SSEHooks>()
   const all: Told = told = { open: [], close: [], publish: [], gap: [], error: [] }
   hooks.hook('sse:open', opened => void all.open.push(opened))
@@ -32,7 +27,6 @@ beforeEach(async () => {
   hooks.hook('sse:error', seen => void all.error.push(seen))
   connect(hooks)
 })
-afterEach(() => server.close())
 
 function connect({ callHook, callHookWith }: typeof hooks): void {
   server.context.insight.hooks = {

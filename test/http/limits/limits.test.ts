@@ -1,24 +1,21 @@
 import { createError, defineEventHandler } from 'h3'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { holderOf } from '../../../src/runtime/server/limits/client-key'
 import { PublishRate } from '../../../src/runtime/server/limits/publish-rate'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServers } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
 
-failOnUnhandledRejections()
-
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 const endless = () => undefined
 const empty = () => expect(server.context.admissions.all).toMatchObject({ open: 0, clients: 0 })
 
 describe('maxConnections', () => {
   it('admits exactly so many of those who come at once, before any handler has answered, and refuses only newcomers', async () => {
-    server = await startSSEServer({ maxConnections: 5 })
+    server = await startServer({ maxConnections: 5 })
     const gate = Promise.withResolvers<void>()
     server.route('/', () => gate.promise)
     const asked = Array.from({ length: 20 }, () => fetch(`${server.url}/`))
@@ -37,7 +34,7 @@ describe('maxConnections', () => {
   })
 
   it('gives a place back exactly once, however a request ends', async () => {
-    server = await startSSEServer({ maxConnections: 1, maxConnectionsPerClient: 1 })
+    server = await startServer({ maxConnections: 1, maxConnectionsPerClient: 1 })
     const ended = server.channel('ended')
     await ended.publish(1)
     await ended.end()
@@ -68,7 +65,7 @@ describe('maxConnections', () => {
   })
 
   it('of a poll is given back when its client leaves, although the handler is busy', async () => {
-    server = await startSSEServer({ maxConnections: 1 })
+    server = await startServer({ maxConnections: 1 })
     const busy = Promise.withResolvers<void>()
     const channel = server.channel('feed')
     let asked = 0
@@ -96,7 +93,7 @@ describe('maxConnections', () => {
   })
 
   it('of a poll is held until its answer was taken: as many as do not read would be as much memory', async () => {
-    server = await startSSEServer({ maxConnectionsPerClient: 1, maxMessageBytes: 2 ** 26 })
+    server = await startServer({ maxConnectionsPerClient: 1, maxMessageBytes: 2 ** 26 })
     const channel = server.channel('feed')
     // More than what lies between two sockets takes by itself.
     await channel.publish('x'.repeat(2 ** 25))
@@ -115,7 +112,7 @@ describe('maxConnections', () => {
   })
 
   it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
-    server = await startSSEServer({ maxConnections: 2 })
+    server = await startServer({ maxConnections: 2 })
     server.route('/one', endless, { maxConnections: 1 })
     server.route('/free', endless, { maxConnections: false })
     server.route('/other', endless)
@@ -130,7 +127,7 @@ describe('createSSEConnection', () => {
     [{ maxConnections: 2 }, 503, 'TOO_MANY_CONNECTIONS'],
     [{ maxConnectionsPerClient: 2 }, 429, 'TOO_MANY_CONNECTIONS_PER_CLIENT'],
   ])('is bounded by %j of the module, besides the handlers, and gives its places back once', async (limits, status, code) => {
-    server = await startSSEServer(limits)
+    server = await startServer(limits)
     server.use('/raw', defineEventHandler(event => server.raw(event).send()))
     server.use('/free', defineEventHandler(event => server.raw(event, { maxConnections: false, maxConnectionsPerClient: false }).send()))
     server.use('/throws', defineEventHandler((event) => {
@@ -157,7 +154,7 @@ describe('createSSEConnection', () => {
 
 describe('maxConnectionsPerClient', () => {
   it('is per address; X-Forwarded-For is believed only as far as the app says so', async () => {
-    server = await startSSEServer({ maxConnectionsPerClient: 1 })
+    server = await startServer({ maxConnectionsPerClient: 1 })
     server.route('/direct', endless)
     server.route('/proxied', endless, { trustProxy: 1 })
     const status = async (path: string, forwarded: string) => (await fetch(server.url + path, { headers: { 'x-forwarded-for': forwarded } })).status
@@ -167,7 +164,7 @@ describe('maxConnectionsPerClient', () => {
   })
 
   it('is per holder of an address: of IPv6 its first 64 bits, since the others are as many as its holder likes', async () => {
-    server = await startSSEServer({ maxConnectionsPerClient: 1, trustProxy: 1 })
+    server = await startServer({ maxConnectionsPerClient: 1, trustProxy: 1 })
     server.route('/', endless)
     const status = async (forwarded: string) => (await fetch(server.url, { headers: { 'x-forwarded-for': forwarded } })).status
     expect([await status('2001:db8:0:1::1'), await status('2001:DB8::1:ffff:1:2:3'), await status('[2001:db8:0:1:9::]:443'), await status('2001:db8:0:2::1')]).toEqual([200, 429, 429, 200])
@@ -185,7 +182,7 @@ describe('maxConnectionsPerClient', () => {
   })
 
   it('takes no key that names nobody: a promise would be another client each time', async () => {
-    server = await startSSEServer()
+    server = await startServer()
     server.route('/', endless, { maxConnectionsPerClient: 1, clientKey: (async () => 'me') as never })
     server.route('/run', async function* () {
       yield 1
@@ -199,7 +196,7 @@ describe('maxConnectionsPerClient', () => {
   })
 
   it('may be per user', async () => {
-    server = await startSSEServer()
+    server = await startServer()
     server.route('/', endless, { maxConnectionsPerClient: 1, clientKey: event => event.headers.get('x-user') ?? undefined })
     const ask = (user: string) => fetch(`${server.url}/`, { headers: { 'x-user': user } })
     expect([(await ask('a')).status, (await ask('b')).status]).toEqual([200, 200])
@@ -211,7 +208,7 @@ describe('maxConnectionsPerClient', () => {
 
 describe('maxPublishPerSecond', () => {
   it('rejects at once beyond the rate, for one channel and not the others, and nothing was published', async () => {
-    server = await startSSEServer({ maxPublishPerSecond: 3 })
+    server = await startServer({ maxPublishPerSecond: 3 })
     const [feed, other] = [server.channel('feed'), server.channel('other')]
     const results = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => feed.publish(i)))
     const refused = results.filter(result => result.status === 'rejected')

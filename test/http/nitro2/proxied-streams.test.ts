@@ -1,23 +1,18 @@
 import { defineEventHandler, proxyRequest, toNodeListener } from 'h3'
 import type { H3Event } from 'h3'
 import { fetchNodeRequestHandler } from 'node-mock-http'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import { RawSocket } from '../../support/raw-http'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 
 // Both exist only in a Nitro server; the rules are tested there.
 vi.mock('nitropack/runtime', () => ({ getRouteRules: () => ({}), useRuntimeConfig: () => ({ nitro: {} }) }))
 const { whileConnected } = await import('../../../src/runtime/nitro2/proxied-streams')
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ heartbeatMs: false })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ heartbeatMs: false })
 
 type Fetch = Parameters<typeof whileConnected>[1]
 const local: Fetch = (url, init) => fetchNodeRequestHandler(toNodeListener(server.app) as never, url, init as never) as unknown as Promise<Response>

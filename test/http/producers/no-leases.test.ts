@@ -1,15 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { NOTHING, startSSEServer, useSSEServer } from '../../support/sse-server'
 
 const NOT_SUPPORTED = { name: 'SSEError', code: 'NOT_SUPPORTED', statusCode: 501, retry: false, message: 'Expected a driver with leases for `channel.run` and `resumable`: the driver `leaseless` has no `lease`.' }
 
@@ -18,11 +14,7 @@ function leaseless(): LogDriver {
   return { ...rest, name: 'leaseless' }
 }
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 10, shutdownMs: 100 }, leaseless())
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 10, shutdownMs: 100 }, { driver: leaseless })
 
 describe('on a driver without leases', () => {
   it('`run` rejects, on any channel, and starts nothing', async () => {

@@ -1,27 +1,15 @@
 import { defineEventHandler } from 'h3'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import { eventually } from '../../support/conditions'
-import { startSSEServer } from '../../support/sse-server'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { useSSEServer } from '../../support/sse-server'
 
 /** A server of ours, and another one that relays its routes. */
-let origin: TestServer
-let relay: TestServer
-beforeEach(async () => {
-  origin = await startSSEServer({ retryMs: 50, heartbeatMs: 20, shutdownMs: 50 })
-  relay = await startSSEServer({ shutdownMs: 50 })
-})
-afterEach(async () => {
-  expect(relay.context.producers.size).toBe(0)
-  await relay.close()
-  await origin.close()
-})
+const origin = useSSEServer({ retryMs: 50, heartbeatMs: 20, shutdownMs: 50 })
+const relay = useSSEServer({ shutdownMs: 50 })
+afterEach(() => expect(relay.context.producers.size).toBe(0))
 
 const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (error: SSEError) => error)
 const messages = async (name = 'c') => (await relay.channel(name).read()).messages.map(({ id: _, ...message }) => message)

@@ -7,25 +7,14 @@ import { eventually } from '../../support/conditions'
 import { createFailingDriver } from '../../../src/runtime/test'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { createRandom, turns } from '../../support/random'
-import { startSSEServer } from '../../support/sse-server'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
+import { startSSEServer, useSSEServer } from '../../support/sse-server'
 
-failOnUnhandledRejections()
-
-let server: TestServer
 let driver: FailingDriver
 /** What each append brought. */
 let appends: LogAppend[][]
-beforeEach(async () => {
-  appends = []
-  driver = createFailingDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)))
-  server = await startSSEServer({ maxMessageBytes: 1_000, shutdownMs: 50 }, driver)
-})
-afterEach(async () => {
-  expect(server.context.producers.size).toBe(0)
-  await server.close()
-})
+const server = useSSEServer({ maxMessageBytes: 1_000, shutdownMs: 50 }, { driver: () => driver = createFailingDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))) })
+beforeEach(() => void (appends = []))
+afterEach(() => expect(server.context.producers.size).toBe(0))
 
 function recorded(inner: LogDriver): LogDriver {
   return {

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { readState } from '../../../src/runtime/server/drivers/capabilities'
-import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSERun, SSERunOptions } from '../../../src/runtime/server/producers/run'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { useMovingClock } from '../../support/moving-clock'
 import { createFailingDriver } from '../../../src/runtime/test'
 import type { FailingDriver } from '../../../src/runtime/test'
+import type { WatchedDriver } from '../../support/drivers'
+import { watchedDriver } from '../../support/drivers'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { startSSEServer } from '../../support/sse-server'
@@ -22,32 +22,21 @@ const { until: eventually } = useMovingClock()
 const LEASE_MS = 800
 
 /** Two servers on one store, each with a connection of its own to it. */
-let store: LogDriver
+let store: WatchedDriver
 let drivers: FailingDriver[]
 let servers: TestServer[]
-let subscriptions: number
 beforeEach(async () => {
-  store = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-  subscriptions = 0
-  drivers = [0, 1].map(() => createFailingDriver({ ...store, subscribe, close: async () => {} }))
+  store = watchedDriver()
+  drivers = [0, 1].map(() => createFailingDriver({ ...store, close: async () => {} }))
   servers = await Promise.all(drivers.map(driver => startSSEServer({ leaseMs: LEASE_MS, shutdownMs: 20, retryMs: 10 }, driver)))
 })
 afterEach(async () => {
   for (const driver of drivers) driver.heal()
   await Promise.all(servers.map(server => server.close()))
   for (const { context } of servers) expect([context.producers.size, context.hub.size]).toEqual([0, 0])
-  await eventually(() => expect(subscriptions).toBe(0))
+  await eventually(() => expect(store.listening).toBe(0))
   await store.close()
 })
-
-async function subscribe(...args: Parameters<LogDriver['subscribe']>): Promise<() => void> {
-  const unsubscribe = await store.subscribe(...args)
-  subscriptions++
-  return () => {
-    subscriptions--
-    unsubscribe()
-  }
-}
 
 const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)
 const channel = (at = 0) => servers[at]!.channel<unknown>('c')
@@ -78,9 +67,9 @@ describe('run', () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
-    await eventually(() => expect(subscriptions).toBe(2))
+    await eventually(() => expect(store.listening).toBe(2))
     first.finish()
-    await eventually(() => expect(subscriptions).toBe(0))
+    await eventually(() => expect(store.listening).toBe(0))
     expect([first.released, second.runs.length]).toEqual([1, 0])
   })
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHooks } from 'hookable'
 import { getHeader } from 'h3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import { redisConnector } from '../../../src/runtime/server/drivers/redis/connection/connect'
 import { loadIoredis } from '#sse/ioredis'
@@ -15,22 +15,19 @@ import { SSEReader } from '../../support/read-sse'
 import type { TestRedis } from '../../support/redis'
 import { startRedis } from '../../support/redis'
 import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { useSSEServers } from '../../support/sse-server'
 
 interface Store { user: string }
 
 const storage = new AsyncLocalStorage<Store>()
 const user = () => storage.getStore()?.user
 
+const startServer = useSSEServers()
 let server: TestServer
-afterEach(() => server?.close())
 
 /** Each request has its own store, as with `asyncContext` of Nitro. */
 async function start(options: SSEHandlerOptions = {}, driver?: LogDriver, onStore: (store: Store) => void = () => {}): Promise<void> {
-  server = await startSSEServer({ retryMs: 20, ...options }, driver)
+  server = await startServer({ retryMs: 20, ...options }, driver)
   const { handler } = server.app
   server.app.handler = (event) => {
     const store = { user: getHeader(event, 'x-user')! }

@@ -1,13 +1,11 @@
 import { createError, getQuery, getRequestHeader } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
+const server = useSSEServer({ retryMs: 100 })
 let allowed: Set<string>
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
+beforeEach(() => {
   allowed = new Set(['ann', 'bob'])
   server.route('/notices/:user', (event) => {
     const user = getRequestHeader(event, 'authorization') ?? String(getQuery(event).user)
@@ -15,7 +13,6 @@ beforeEach(async () => {
     return server.channel(`notices:${user}`)
   })
 })
-afterEach(() => server.close())
 
 const as = (user: string, id?: string) => ({ headers: { authorization: user, ...id && { 'last-event-id': id } } })
 

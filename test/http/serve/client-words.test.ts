@@ -2,16 +2,14 @@ import { Buffer } from 'node:buffer'
 import { defineEventHandler, getQuery, readBody } from 'h3'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
+const server = useSSEServer({}, { report: 'to the console' })
 const said: unknown[] = []
 
 beforeEach(async () => {
   said.length = 0
   for (const level of ['error', 'warn', 'log'] as const) vi.spyOn(console, level).mockImplementation((...args) => void said.push(args))
-  server = await startSSEServer({}, undefined, { report: 'to the console' })
   server.route('/rooms/:room', event => server.channel(event.context.params!.room!))
   server.route('/rooms', event => server.channel(getQuery(event).room as string))
   server.route('/by-header', event => server.channel(event.headers.get('x-room')!))
@@ -22,10 +20,7 @@ beforeEach(async () => {
     return channel.publish(1, { event: name, key })
   }))
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await server.close()
-})
+afterEach(() => vi.restoreAllMocks())
 
 describe('the words of a client that are none of ours are answered with 400 and a code, and nothing is logged', () => {
   const LONG = 'x'.repeat(600)

@@ -1,24 +1,15 @@
 import { defineEventHandler, readBody, setResponseHeaders } from 'h3'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
-import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { eventually } from '../../support/conditions'
+import { watchedDriver } from '../../support/drivers'
 import { MovingClock } from '../../support/moving-clock'
 import { RawSocket } from '../../support/raw-http'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer, useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-failOnUnhandledRejections()
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(async () => {
-  await server.close()
-})
+const server = useSSEServer({ retryMs: 100 })
 
 const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
@@ -218,21 +209,16 @@ describe('a client that leaves', () => {
   })
 
   it.each(['stream', 'poll'])('trap 9: while the driver was asked for its channel: %s', async (transport) => {
-    const memory = createMemoryDriver({ maxMessages: 10, maxAgeMs: 60_000, maxBytes: 67_108_864 })
-    const gate = Promise.withResolvers<void>()
-    let reads = 0
-    const slow = await startSSEServer({}, { ...memory, read: async (...args) => {
-      reads++
-      await gate.promise
-      return memory.read(...args)
-    } })
+    const driver = watchedDriver()
+    driver.hold()
+    const slow = await startSSEServer({}, driver)
     try {
       slow.route('/', () => slow.channel('c'))
       const socket = await RawSocket.get(slow.url, `/?transport=${transport}`)
-      await eventually(() => expect(reads).toBe(1))
+      await eventually(() => expect(driver.reads).toBe(1))
       socket.destroy()
       await eventually(() => expect(slow.sockets.size).toBe(0))
-      gate.resolve()
+      driver.release()
       await eventually(() => expect(slow.left()).toEqual(NOTHING))
       expect(slow.reported).toEqual([])
     }

@@ -1,15 +1,11 @@
 import { readBody } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ pollWaitMs: 30_000 })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ pollWaitMs: 30_000 })
 
 const get = (path: string, accept?: string, init: RequestInit = {}) => fetch(server.url + path, { ...init, headers: { ...init.headers, ...accept === undefined ? {} : { accept } } })
 const kind = async (response: Response) => {

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { Channel } from '../../../src/runtime/server/channel/channel'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
@@ -10,18 +10,14 @@ import { turns } from '../../support/random'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 
 let driver: FailingDriver
-let server: TestServer
-beforeEach(async () => {
-  driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }))
-  server = await startSSEServer({ retryMs: 200, pollWaitMs: 3_000 }, driver)
+const server = useSSEServer({ retryMs: 200, pollWaitMs: 3_000 }, { driver: () => driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })) })
+beforeEach(() => {
   server.route('/c/:name', event => server.channel(event.context.params!.name!))
   server.route('/now/:name', event => server.channel(event.context.params!.name!), { from: 'now' })
 })
-afterEach(() => server.close())
 
 const poll = (query = '', headers: Record<string, string> = {}, path = '/c/x') => fetch(`${server.url}${path}?transport=poll&waitMs=0${query}`, { headers })
 const batch = async (...args: Parameters<typeof poll>): Promise<SSEBatch> => {

@@ -4,19 +4,12 @@ import { serveProbe } from '../../../src/runtime/server/serve/probe'
 import { eventually } from '../../support/conditions'
 import { collected } from '../../support/garbage'
 import { RawSocket } from '../../support/raw-http'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { NOTHING, useSSEServer } from '../../support/sse-server'
 import { trackTimers } from '../../support/track-timers'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ maxConnections: 1, headers: { 'x-own': '1' } })
-  server.use('/__sse/probe', defineEventHandler(event => serveProbe(event, server.context)))
-})
-afterEach(async () => {
-  vi.unstubAllGlobals()
-  await server.close()
-})
+const server = useSSEServer({ maxConnections: 1, headers: { 'x-own': '1' } })
+beforeEach(() => server.use('/__sse/probe', defineEventHandler(event => serveProbe(event, server.context))))
+afterEach(() => vi.unstubAllGlobals())
 
 const PROBES = 20
 /** Without a client that has timers of its own. Each has received its bytes. */

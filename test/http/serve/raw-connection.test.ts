@@ -1,17 +1,12 @@
 import { defineEventHandler } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import type { RawConnection } from '../../../src/runtime/server/serve/raw-connection'
 import type { SSEError } from '../../../src/runtime/shared/errors'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100, maxMessageBytes: 1_000 })
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 100, maxMessageBytes: 1_000 })
 
 async function sent(run: (connection: RawConnection) => unknown): Promise<SSEReader> {
   server.use('/', defineEventHandler((event) => {

@@ -1,21 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
-let server: TestServer
+const server = useSSEServer({}, { report: 'to the console' })
 let said: unknown[][]
 
-beforeEach(async () => {
+beforeEach(() => {
   said = []
   vi.spyOn(console, 'error').mockImplementation((...args) => void said.push(args))
-  server = await startSSEServer({}, undefined, { report: 'to the console' })
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await server.close()
-})
+afterEach(() => vi.restoreAllMocks())
 
 const failing = async function* () {
   yield 1

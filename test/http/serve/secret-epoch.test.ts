@@ -14,11 +14,7 @@ import { createFailingDriver } from '../../../src/runtime/test'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { useSSEServer } from '../../support/sse-server'
 
 describe('what is shown of a secret epoch', () => {
   it('is its beginning, wherever it stands, in any of its lives', () => {
@@ -55,19 +51,20 @@ describe('what is shown of a secret epoch', () => {
 })
 
 describe('the epoch of a resumable run', () => {
-  let server: TestServer
   let driver: FailingDriver
   let recorder: Recorder
   let logged: unknown[][]
   let seen: unknown[]
   let heard: Set<string>
-  beforeEach(async () => {
+  const server = useSSEServer({ retryMs: 10, resumeWindowMs: 300, leaseMs: 500, shutdownMs: 0, retention: { maxMessages: 3 } }, {
+    driver: () => driver = createFailingDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)),
+    report: 'to the console',
+  })
+  beforeEach(() => {
     logged = []
     seen = []
     heard = new Set()
     for (const method of ['error', 'warn', 'info', 'log'] as const) vi.spyOn(console, method).mockImplementation((...line) => void logged.push(line))
-    driver = createFailingDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
-    server = await startSSEServer({ retryMs: 10, resumeWindowMs: 300, leaseMs: 500, shutdownMs: 0, retention: { maxMessages: 3 } }, driver, { report: 'to the console' })
     recorder = new Recorder(() => server.context)
     server.context.tap = recorder.tap
     const hooks = createHooks<SSEHooks>()
@@ -82,9 +79,8 @@ describe('the epoch of a resumable run', () => {
     }
     server.context.insight.hooks = { isHeard: () => true, call: (name, payload) => (hooks.callHook as (name: string, payload: unknown) => unknown)(name, payload) }
   })
-  afterEach(async () => {
+  afterEach(() => {
     driver.heal()
-    await server.close()
     vi.restoreAllMocks()
   })
 

@@ -1,5 +1,5 @@
 import { createError, sendRedirect } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { SSEConnection } from '../../../src/runtime/server/connection/types'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import { SSEError } from '../../../src/runtime/shared/errors'
@@ -7,20 +7,10 @@ import { eventually } from '../../support/conditions'
 import { turns } from '../../support/random'
 import { SSEReader } from '../../support/read-sse'
 import { streamOf } from '../../support/streams'
-import type { TestServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
 const PRIVATE = 'secret-table-name'
-let server: TestServer
-failOnUnhandledRejections()
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
-})
-afterEach(async () => {
-  await server.close()
-  expect(server.left()).toEqual(NOTHING)
-})
+const server = useSSEServer({ retryMs: 100 })
 
 const open = (path = '/', init?: RequestInit) => SSEReader.open(server.url + path, init)
 async function whole(path = '/'): Promise<SSEReader> {

@@ -1,14 +1,9 @@
 import { appendCorsHeaders } from 'h3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
+import { describe, expect, it } from 'vitest'
+import { useSSEServer } from '../../support/sse-server'
 import { SSEReader } from '../../support/read-sse'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer()
-})
-afterEach(() => server.close())
+const server = useSSEServer()
 
 describe('the stream transport', () => {
   it.each(['/', '/?transport=poll&waitMs=0'])('adds to what others have said that an answer depends on, as of CORS: %s', async (path) => {

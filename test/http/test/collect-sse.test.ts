@@ -6,15 +6,10 @@ import { freePort } from '../../support/built-server'
 import { eventually } from '../../support/conditions'
 import type { ScriptedServer } from '../../support/scripted-server'
 import { startScriptedServer } from '../../support/scripted-server'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
+import { useSSEServer } from '../../support/sse-server'
 
-failOnUnhandledRejections()
-
-let server: TestServer
-beforeEach(async () => {
-  server = await startSSEServer({ retryMs: 100 })
+const server = useSSEServer({ retryMs: 100 })
+beforeEach(() => {
   server.route('/three', async function* () {
     for (const n of [1, 2, 3]) yield { n }
   })
@@ -34,7 +29,6 @@ beforeEach(async () => {
 afterEach(async () => {
   // Whoever collected has left.
   await eventually(() => expect(server.context.connections.size).toBe(0))
-  await server.close()
 })
 
 const failure = (promise: Promise<unknown>) => promise.then(() => expect.unreachable('It resolved.'), (error: SSEError) => error) as Promise<SSEError>

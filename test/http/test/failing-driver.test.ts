@@ -1,21 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { FailingDriver } from '../../../src/runtime/test'
 import { collectSSE, createFailingDriver, readSSE } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
-import type { TestServer } from '../../support/sse-server'
-import { startSSEServer } from '../../support/sse-server'
-import { failOnUnhandledRejections } from '../../support/unhandled'
-
-failOnUnhandledRejections()
+import { useSSEServer } from '../../support/sse-server'
 
 let driver: FailingDriver
-let server: TestServer
-beforeEach(async () => {
-  driver = createFailingDriver()
-  server = await startSSEServer({ retryMs: 10 }, driver)
-  server.route('/feed', () => server.channel('feed'))
-})
-afterEach(() => server.close())
+const server = useSSEServer({ retryMs: 10 }, { driver: () => driver = createFailingDriver() })
+beforeEach(() => server.route('/feed', () => server.channel('feed')))
 
 const publish = (data: unknown, key?: string) => server.channel('feed').publish(data, { key })
 const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', error => error.code)

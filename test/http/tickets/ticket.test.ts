@@ -4,8 +4,7 @@ import { takeTicket } from '../../../src/runtime/server/tickets/take-ticket'
 import { signTicket, verifyTicket } from '../../../src/runtime/server/tickets/ticket'
 import { readTicketSecrets } from '../../../src/runtime/server/tickets/ticket-secrets'
 import { SSEError } from '../../../src/runtime/shared/errors'
-import { startSSEServer } from '../../support/sse-server'
-import type { TestServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
 const [first, second, strange] = ['f', 's', 'x'].map(letter => letter.repeat(32)) as [string, string, string]
 
@@ -126,15 +125,13 @@ describe('secrets', () => {
 })
 
 describe('the ticket of a request', () => {
-  let server: TestServer
-  beforeEach(async () => {
-    server = await startSSEServer()
+  const server = useSSEServer()
+  beforeEach(() => {
     server.app.use('/layer', (event) => {
       const ticket = takeTicket(event)
       return { ticket: ticket ?? null, again: takeTicket(event) ?? null, path: event.path, url: event.node.req.url, original: (event.node.req as { originalUrl?: string }).originalUrl }
     })
   })
-  afterEach(() => server.close())
 
   it.each([
     ['?ticket=t', 't', ''],

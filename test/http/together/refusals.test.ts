@@ -1,17 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import { SSEError } from '../../../src/runtime/shared/errors'
-import { startSSEServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
 
-let server: TestServer
+const server = useSSEServer({ retryMs: 1, shutdownMs: 0 })
 let asked: number
-beforeEach(async () => {
+beforeEach(() => {
   asked = 0
-  server = await startSSEServer({ retryMs: 1, shutdownMs: 0 })
 })
-afterEach(() => server.close())
 
 /** How our client fails, with what a route of ours does. */
 async function failureOf(handler: Parameters<TestServer['route']>[1], transport: 'stream' | 'poll'): Promise<SSEError> {

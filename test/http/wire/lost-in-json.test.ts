@@ -1,13 +1,12 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { TaggedMessage } from '../../../src/runtime/server/wire/message'
 import { encodeData } from '../../../src/runtime/server/wire/encode'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { readSSE } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
-import { startSSEServer } from '../../support/sse-server'
-import type { TestServer } from '../../support/sse-server'
+import { useSSEServer } from '../../support/sse-server'
 
 const MAX = 1_048_576
 
@@ -168,11 +167,7 @@ describe('what JSON would lose in silence', () => {
 })
 
 describe('wherever a message is accepted', () => {
-  let server: TestServer
-  beforeEach(async () => {
-    server = await startSSEServer({ shutdownMs: 50 })
-  })
-  afterEach(() => server.close())
+  const server = useSSEServer({ shutdownMs: 50 })
 
   const codeOf = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)
 

@@ -4,38 +4,20 @@ import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/
 import { readChannel } from '../../../src/runtime/server/channel/read'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { readState } from '../../../src/runtime/server/drivers/capabilities'
-import type { LogDriver, LogNotice, LogPage } from '../../../src/runtime/server/drivers/types'
+import type { LogDriver, LogPage } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { Pull } from '../../../src/runtime/server/hub/pull'
 import { RecentMemory } from '../../../src/runtime/server/hub/recent-memory'
 import type { PositionRequest } from '../../../src/runtime/shared/position'
 import { parsePosition } from '../../../src/runtime/shared/position'
 import { eventually } from '../../support/conditions'
+import { watchedDriver } from '../../support/drivers'
 import { turns } from '../../support/random'
 
 const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const keep = (maxMessages: number) => ({ ...DEFAULTS, maxMessages })
 /** More than what is read when a channel is opened, so that the last of them have to be read from the log. */
 const LONG = 'x'.repeat(100_000)
-
-/** A driver whose reads are counted, and can be held back until `release`. */
-function countingDriver(inner: LogDriver = createMemoryDriver(DEFAULTS)) {
-  let reads = 0
-  let gate: PromiseWithResolvers<void> | undefined
-  return {
-    ...inner,
-    async read(...args: Parameters<LogDriver['read']>) {
-      reads++
-      await gate?.promise
-      return inner.read(...args)
-    },
-    get reads() {
-      return reads
-    },
-    hold: () => void (gate = Promise.withResolvers()),
-    release: () => gate?.resolve(),
-  }
-}
 
 /** A reader with two messages in hand, which has to read the next ones from the log. */
 async function readerBehind(driver: LogDriver): Promise<{ hub: Hub, reader: ChannelReader }> {
@@ -49,7 +31,7 @@ async function readerBehind(driver: LogDriver): Promise<{ hub: Hub, reader: Chan
 
 describe('a reader that is closed while it reads', () => {
   it.each(['is unchanged', 'is deleted', 'is deleted and begins again', 'is trimmed', 'grows', 'ends'] as const)('reads no more, also when the channel %s', async (what) => {
-    const driver = countingDriver()
+    const driver = watchedDriver()
     const { hub, reader } = await readerBehind(driver)
     while (reader.offset < 6) {
       driver.hold()
@@ -77,7 +59,7 @@ describe('a reader that is closed while it reads', () => {
 
 describe('a channel that moves while it is read', () => {
   it('newcomers are let in while others keep coming: each waits for one read that began after it came', async () => {
-    const driver = countingDriver()
+    const driver = watchedDriver()
     const hub = new Hub(driver)
     const first = await hub.reader('c', undefined, 'start')
     await turns(2)
@@ -110,9 +92,8 @@ describe('a channel that moves while it is read', () => {
   })
 
   it('a read that is repeated names the message that it was asked for, also when newer ones have come meanwhile', async () => {
-    const inner = createMemoryDriver(DEFAULTS)
+    const inner = watchedDriver(undefined, { mute: true })
     const { epoch } = await readState(inner, 'c')
-    let notify!: (notice: LogNotice) => void
     const asked: [number, string | undefined][] = []
     const held = Promise.withResolvers<void>()
     let hold = false
@@ -128,16 +109,12 @@ describe('a channel that moves while it is read', () => {
         }
         return { ...page, mark: markOf(page.last), entries: page.entries.map(entry => ({ ...entry, mark: markOf(entry.offset) })) }
       },
-      async subscribe(_, listener) {
-        notify = listener
-        return () => {}
-      },
     }).reader('c', undefined, 'start')
     await turns(2)
     hold = true
-    notify({ type: 'changed' })
+    inner.notify({ type: 'changed' })
     await inner.append('c', [{ data: '1' }], DEFAULTS)
-    notify({ type: 'append', epoch, follows: markOf(0), entries: [{ offset: 1, mark: markOf(1), data: '1' }] })
+    inner.notify({ type: 'append', epoch, follows: markOf(0), entries: [{ offset: 1, mark: markOf(1), data: '1' }] })
     held.resolve()
     await turns(5)
     expect(asked.length).toBeGreaterThan(0)
@@ -146,8 +123,8 @@ describe('a channel that moves while it is read', () => {
   })
 
   it('readers get what was read while the log is read on, where more is written than a page', async () => {
-    const driver = countingDriver()
-    const hub = new Hub({ ...driver, subscribe: async () => () => {} })
+    const driver = watchedDriver(undefined, { mute: true })
+    const hub = new Hub(driver)
     const inner = driver.read
     let stop = false
     const reader = await hub.reader('c', undefined, 'start')
@@ -206,7 +183,7 @@ describe('readChannel', () => {
     ['a malformed position', 'malformed', 'start', [8, 9, 10]],
   ]
   it.each(requests)('asks the log once for %s, also where it was trimmed', async (_, request, from, expected) => {
-    const driver = countingDriver()
+    const driver = watchedDriver()
     for (let n = 1; n <= 10; n++) await driver.append('c', [{ data: `${n}` }], keep(3))
     const { messages } = await readChannel(driver, 'c', request, from)
     expect(messages.map(({ data }) => data)).toEqual(expected)
@@ -214,7 +191,7 @@ describe('readChannel', () => {
   })
 
   it.each([['of another epoch', { kind: 'at', epoch: 'other', offset: 9 }], ['beyond the end', { kind: 'count', offset: 50 }]] as const)('asks twice for a position %s', async (_, request) => {
-    const driver = countingDriver()
+    const driver = watchedDriver()
     for (let n = 1; n <= 10; n++) await driver.append('c', [{ data: `${n}` }], keep(3))
     const { messages, gap } = await readChannel(driver, 'c', request, 'start')
     expect(messages.map(({ data }) => data)).toEqual([8, 9, 10])
@@ -262,7 +239,7 @@ describe('readChannel', () => {
   })
 
   it('answers at once where one message is kept and others are written all the time', async () => {
-    const driver = countingDriver()
+    const driver = watchedDriver()
     const inner = driver.read
     let n = 0
     for (; n < 3; n++) await driver.append('c', [{ data: `${n}` }], keep(1))

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { readState } from '../../../src/runtime/server/drivers/capabilities'
-import type { LogDriver, LogEntry, LogNotice, LogState } from '../../../src/runtime/server/drivers/types'
+import type { LogDriver, LogEntry, LogState } from '../../../src/runtime/server/drivers/types'
 import type { ChannelReader, ReaderStep } from '../../../src/runtime/server/hub/channel-reader'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { Pull } from '../../../src/runtime/server/hub/pull'
@@ -13,7 +13,7 @@ import { formatPosition, parsePositionRequest } from '../../../src/runtime/share
 import { eventually } from '../../support/conditions'
 import type { ChaosDriver } from '../../support/drivers'
 import { createFailingDriver } from '../../../src/runtime/test'
-import { chaosDriver } from '../../support/drivers'
+import { chaosDriver, watchedDriver } from '../../support/drivers'
 import { collected } from '../../support/garbage'
 import { createRandom, turns } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
@@ -248,40 +248,20 @@ async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
 const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(unpackData(data))) : [step])
 
 describe('hub: subscriptions', () => {
-  function counted(): { driver: LogDriver, active: () => number, made: () => number } {
-    const inner = createMemoryDriver(DEFAULTS)
-    let active = 0
-    let made = 0
-    const driver: LogDriver = {
-      ...inner,
-      async subscribe(channel, listener) {
-        made++
-        await turns(1)
-        const off = await inner.subscribe(channel, listener)
-        active++
-        return () => {
-          active--
-          off()
-        }
-      },
-    }
-    return { driver, active: () => active, made: () => made }
-  }
-
   it('trap 29: one driver subscription a channel, however many readers come at once, and none when they have gone', async () => {
-    const { driver, active, made } = counted()
+    const driver = watchedDriver()
     const hub = new Hub(driver)
     const readers = await Promise.all(Array.from({ length: 50 }, () => hub.reader('c', undefined, 'start')))
-    expect([made(), active(), hub.size]).toEqual([1, 1, 1])
+    expect([driver.subscribed, driver.listening, hub.size]).toEqual([1, 1, 1])
     for (const reader of readers) {
       reader.close()
       reader.close()
     }
-    expect([active(), hub.size]).toEqual([0, 0])
+    expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
   it('trap 29: a last one that leaves takes nothing from a newcomer', async () => {
-    const { driver, active } = counted()
+    const driver = watchedDriver()
     const hub = new Hub(driver)
     for (let i = 0; i < 20; i++) {
       const first = await hub.reader('c', undefined, 'now')
@@ -295,7 +275,7 @@ describe('hub: subscriptions', () => {
       expect(dataOf(await drain(second))).toEqual([i])
       second.close()
     }
-    expect([active(), hub.size]).toEqual([0, 0])
+    expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
   it('trap 24: what is published behind the first look at the log, and before the subscription is acknowledged, arrives without another word', async () => {
@@ -332,22 +312,18 @@ describe('hub: subscriptions', () => {
   })
 
   it('releases a subscription whose log could not be read', async () => {
-    const { driver, active } = counted()
+    const driver = watchedDriver()
     const hub = new Hub({ ...driver, read: () => Promise.reject(new Error('down')) })
     await expect(hub.reader('c', undefined, 'start')).rejects.toThrow('down')
-    expect([active(), hub.size]).toEqual([0, 0])
+    expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 })
 
 describe('hub: a driver that goes away and comes back', () => {
   it.each(['end', 'hole', 'epoch'] as const)('trap 31: what a notice told while the log could not be read is read later: %s', async (what) => {
-    const inner = createMemoryDriver(DEFAULTS)
+    const inner = watchedDriver(undefined, { mute: true })
     const driver = createFailingDriver(inner)
-    let notify!: (notice: LogNotice) => void
-    const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
-      notify = listener
-      return () => {}
-    } })
+    const hub = new Hub(driver)
     await inner.append('c', [{ data: '1' }], keep(10))
     const reader = await hub.reader('c', undefined, 'start')
     expect(dataOf(await drain(reader))).toEqual([1])
@@ -357,7 +333,7 @@ describe('hub: a driver that goes away and comes back', () => {
     if (what === 'epoch') await inner.remove('c')
     if (what !== 'end') await inner.append('c', [{ data: '2' }, { data: '3' }], keep(10))
     const { epoch } = await readState(inner, 'c')
-    notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
+    inner.notify(what === 'hole' ? { type: 'append', epoch, entries: [{ offset: 3, data: '3' }] } : { type: 'changed' })
     await turns(2)
     expect(driver.failed).toBeGreaterThan(0)
     driver.heal()
@@ -441,22 +417,17 @@ describe('hub: memory and length', () => {
       await driver.append('c', [{ data: '7' }, { data: '8' }, { data: '9' }, { data: '10' }], keep(10))
     }, [7, 8, 9, 10], 5],
   ] as const)('keeps what was recent when the last reader leaves: who comes back to a log that %s reads only what is new', async (_, meanwhile, expected, read) => {
-    const driver = marked(createMemoryDriver(DEFAULTS))
-    let entries = 0
-    const hub = new Hub({ ...driver, async read(...args) {
-      const page = await driver.read(...args)
-      entries += page.entries.length
-      return page
-    } })
+    const driver = watchedDriver(marked(createMemoryDriver(DEFAULTS)))
+    const hub = new Hub(driver)
     const first = await hub.reader('c', undefined, 'start')
     await driver.append('c', [{ data: '1' }, { data: '2' }, { data: '3' }], keep(10))
     expect(dataOf(await drain(first))).toEqual([1, 2, 3])
     first.close()
     await meanwhile(driver)
-    entries = 0
+    driver.entriesRead = 0
     const back = await hub.reader('c', undefined, 'start')
     expect(dataOf(await drain(back))).toEqual(expected)
-    expect(entries).toBe(read)
+    expect(driver.entriesRead).toBe(read)
     back.close()
     expect(hub.size).toBe(0)
   })
@@ -466,8 +437,8 @@ describe('hub: memory and length', () => {
     ['is empty', [], async () => {}],
     ['has let go of its oldest', [3, 4], undefined],
   ] as const)('who comes to a channel that %s is shown nothing that is not there any more, also where others have it in memory and no notice has come', async (_, expected, anew) => {
-    const inner = marked(createMemoryDriver(DEFAULTS))
-    const hub = new Hub({ ...inner, subscribe: async () => () => {} })
+    const inner = watchedDriver(marked(createMemoryDriver(DEFAULTS)), { mute: true })
+    const hub = new Hub(inner)
     await inner.append('c', [{ data: '1' }, { data: '2' }], keep(10))
     const reads = await hub.reader('c', undefined, 'start')
     const { position } = reads
@@ -521,19 +492,15 @@ describe('hub: memory and length', () => {
   })
 
   it('promise 4: lets go of messages that it no longer holds for readers', async () => {
-    const driver = createMemoryDriver(DEFAULTS)
-    let notify!: (notice: LogNotice) => void
-    const hub = new Hub({ ...driver, subscribe: async (_, listener) => {
-      notify = listener
-      return () => {}
-    } })
+    const driver = watchedDriver(undefined, { mute: true })
+    const hub = new Hub(driver)
     const reader = await hub.reader('c', undefined, 'start')
     const { epoch } = await readState(driver, 'c')
     const watch = collected()
     for (let offset = 1; offset <= 100; offset++) {
       const entry = { offset, data: JSON.stringify('x'.repeat(100_000)) }
       watch.add(entry)
-      notify({ type: 'append', epoch, entries: [entry] })
+      driver.notify({ type: 'append', epoch, entries: [entry] })
     }
     // 1 MiB of them is held, which is ten.
     await watch.atLeast(85)

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { readState } from '../../../src/runtime/server/drivers/capabilities'
-import type { LogDriver, LogNotice } from '../../../src/runtime/server/drivers/types'
+import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { Hub } from '../../../src/runtime/server/hub/hub'
 import { Pull } from '../../../src/runtime/server/hub/pull'
 import { ReadGate } from '../../../src/runtime/server/lib/read-gate'
 import type { ReadReason } from '../../../src/runtime/server/lib/read-gate'
 import { recheckDelayMs } from '../../../src/runtime/server/hub/rereads'
 import { SSEError } from '../../../src/runtime/shared/errors'
+import { watchedDriver } from '../../support/drivers'
 import { turns } from '../../support/random'
 import { VirtualClock } from '../../support/virtual-clock'
 
@@ -69,9 +69,8 @@ describe('recheckDelayMs', () => {
 
 /** A driver without notices of its own, whose reads are counted, can be held back, and fail. */
 function store(recheckMs = 5_000, recheckMaxMs = 300_000) {
-  const inner = createMemoryDriver(DEFAULTS)
-  const listeners = new Map<string, (notice: LogNotice) => void>()
-  const seen = { reads: 0, running: 0, most: 0, failures: [] as number[], listeners, down: false, inner, turns: 0 }
+  const inner = watchedDriver(undefined, { mute: true })
+  const seen = { reads: 0, running: 0, most: 0, failures: [] as number[], down: false, inner, turns: 0 }
   const driver: LogDriver = {
     ...inner,
     recheckMs,
@@ -88,10 +87,6 @@ function store(recheckMs = 5_000, recheckMaxMs = 300_000) {
       finally {
         seen.running--
       }
-    },
-    async subscribe(channel, listener) {
-      listeners.set(channel, listener)
-      return () => listeners.delete(channel)
     },
   }
   return Object.assign(seen, { driver })
@@ -111,7 +106,7 @@ describe('many read channels whose store was away', () => {
     await turns(5)
     for (let n = 0; n < CHANNELS; n++) await seen.inner.append(`c${n}`, [{ data: `${n}` }], DEFAULTS)
     seen.down = true
-    for (const notify of seen.listeners.values()) notify({ type: 'changed' })
+    seen.inner.notify({ type: 'changed' })
     await clock.advance(10_000)
     // Repeats wait for their turn, and none is in step with others.
     const repeats = seen.failures.slice(CHANNELS)
@@ -120,14 +115,14 @@ describe('many read channels whose store was away', () => {
     seen.down = false
     seen.turns = 1
     seen.most = 0
-    for (const notify of seen.listeners.values()) notify({ type: 'changed' })
+    seen.inner.notify({ type: 'changed' })
     let behind = CHANNELS
     for (const reader of all) void new Pull(reader).next().then(() => behind--)
     while (behind > 0) await turns(10)
     expect(seen.most).toBeLessThanOrEqual(64)
     expect(seen.most).toBeGreaterThan(16)
     for (const reader of all) reader.close()
-    expect([hub.size, seen.listeners.size, clock.pending]).toEqual([0, 0, 0])
+    expect([hub.size, seen.inner.listening, clock.pending]).toEqual([0, 0, 0])
   })
 })
 
@@ -169,18 +164,17 @@ describe('10,000 silent channels', () => {
     const hub = new Hub(seen.driver)
     const [reader] = await readers(hub, 1)
     await clock.advance(30 * MINUTE_MS)
-    const notify = seen.listeners.get('c0')!
     const { epoch } = await readState(seen.inner, 'c0')
     if (what === 'an append') {
       await seen.inner.append('c0', [{ data: '1' }], DEFAULTS)
-      notify({ type: 'append', epoch, entries: [{ offset: 1, data: '1' }] })
+      seen.inner.notify({ type: 'append', epoch, entries: [{ offset: 1, data: '1' }] })
     }
     else if (what === 'a change') {
-      notify({ type: 'changed' })
+      seen.inner.notify({ type: 'changed' })
     }
     else if (what === 'a failure') {
       seen.down = true
-      notify({ type: 'changed' })
+      seen.inner.notify({ type: 'changed' })
       await clock.advance(1_000)
       seen.down = false
       await clock.advance(3_000)
@@ -209,7 +203,7 @@ describe('10,000 silent channels', () => {
     await turns(5)
     const held = Promise.withResolvers<void>()
     const holds = gate.run('reader', () => held.promise)
-    for (const notify of seen.listeners.values()) notify({ type: 'changed' })
+    seen.inner.notify({ type: 'changed' })
     const { reads } = seen
     await clock.advance(waitMs)
     // Each of them waits once, whatever the number of its looks.
