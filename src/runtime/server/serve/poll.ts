@@ -40,7 +40,7 @@ export interface PollAnswer {
 /** Answers a poll of a channel, which a connection that never opens stands for: it says when the client leaves. */
 export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
-  context.endAbandoned?.()
+  context.endAbandoned()
   const over = context.insight.onPoll()
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {
