@@ -1,6 +1,6 @@
 import { platform } from './platform/platform'
 
-/** A task that is done in the request that makes this, whichever request asks for it. */
+/** A task that runs in the request that made it, whichever request asks for it. */
 export class OwnTask {
   readonly #turns = platform.turns()
   readonly #pulse = platform.pulse()
@@ -10,14 +10,14 @@ export class OwnTask {
     this.#task = this.#turns.callable(task)
   }
 
-  /** `false` when that request is gone: there is no need to ask again. */
+  /** `false` when that request is gone: do not ask again. */
   run(): boolean {
     if (this.#pulse.feel() === 'gone') return false
     this.#task()
     return true
   }
 
-  /** Nobody will ask for it any more. */
+  /** Releases it: it will not be asked for again. */
   stop(): void {
     this.#turns.stop()
     this.#pulse.stop()

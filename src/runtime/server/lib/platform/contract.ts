@@ -1,38 +1,39 @@
 /**
- * What the runtime decides, and not the application. `platform.ts` makes the one object that has it, `workers.ts` has the answers of
- * Cloudflare Workers: what a request begins there (a timer, a stream, an abort signal) is its own. Another request cannot use it, a
- * request may be cancelled without a sign, and nothing may begin where there is no request.
+ * The runtime that the server runs on, as one object: `platform.ts` chooses it, and callers need not know which it is. Requests share
+ * a process everywhere but on Cloudflare Workers (`workers.ts`). There, a request owns the timers, streams and signals that it begins.
+ * Another request cannot use them, a request may be cancelled without a sign, and nothing may begin without a request.
  */
 export interface Platform {
-  /** See `afterTick` in `tick.ts`. */
+  /** `afterTick` of `tick.ts`. */
   readonly afterTick: (task: () => void) => void
-  /** Node's module, where async contexts are to be captured. See `async-context.ts`. */
+  /** Node's module, for `async-context.ts`. Absent where async contexts need not be captured. */
   readonly asyncHooks?: typeof import('node:async_hooks')
-  /** What holds for each connection, whatever the build says of the platform. */
+  /** Limits of every connection, whichever preset the application was built with. */
   readonly limits: PlatformLimits
-  /** The most background reads in flight, and the most of them that may repeat a read that failed. See `read-gate.ts`. */
+  /** Background reads that may be in flight, for `read-gate.ts`. */
   readonly maxReads: number
+  /** Those of them that may repeat a failed read. */
   readonly maxRepeats: number
-  /** A signal of the process, and not of the request that happens to be the first. */
+  /** A signal that belongs to the process, even when a request asks for it. */
   newSignal(): Pick<AbortController, 'signal' | 'abort'>
-  /** Work under way by name, for other requests that want the same to join. Knows nothing where none can. */
+  /** Work in flight, by name, that other requests may join. Stays empty where requests cannot join each other. */
   joinable<Work>(): Map<string, Work>
-  /** Turns of the event loop in the request that is under way. */
+  /** Turns of the event loop in the current request. */
   turns(): Turns
-  /** Whether the request that is under way is still there, for others to find out. */
+  /** A sign of life of the current request, for other requests to check. */
   pulse(): Pulse
-  /** Timers that all requests share, made by `make`: one, or one for each member where a timer belongs to its request. */
+  /** Timers that all requests may use. `make` is called once, or for each member where a timer belongs to its request. */
   timers(make: () => Timers): Timers
-  /** Repeats `task` every `ms` milliseconds between `start` and `stop`, or, where no timer outlives its request, when `start` is called again. */
-  recurring(task: () => void, ms: number): Recurring
+  /** Repeats `task` every `ms` milliseconds until it is stopped. Where no timer outlives its request, `start` runs it when it is due. */
+  recurring(task: () => void, ms: number): { start(): void, stop(): void }
   /**
-   * A function that requests call again and again: where they may be gone without a sign, it ends connections of such, and has `look`
-   * called, once more a little later where that returns `true`.
+   * Returns a function for requests to call now and then. Where a request may be cancelled without a sign, the function ends overdue
+   * connections and calls `look`, at most once a second. If `look` returns `true`, it is called again a little later.
    */
-  watchAbandoned(connections: Iterable<Abandonable>, look: () => boolean): () => void
-  /** Keeps the request alive until `promise` is settled, for as long as the platform allows. Call it while the request is under way; does nothing without one. */
+  watchAbandoned(connections: Iterable<Pick<Due, 'dueAt'> & { abandon(): void }>, look: () => boolean): () => void
+  /** Keeps the request alive until `promise` is settled, for as long as the platform allows. Call it before the request is over. Does nothing without one. */
   keepAlive(event: KeptRequest | undefined, promise: Promise<unknown>): void
-  /** The request, for what waits longer than its response takes: only where that needs the request, which would stay in memory. */
+  /** The request, for work that outlives its response. `undefined` where that works without it: a request that is kept costs memory. */
   outliving(event: KeptRequest | undefined): KeptRequest | undefined
 }
 
@@ -46,13 +47,13 @@ export interface PlatformLimits {
   reason?: string
 }
 
-/** Runs tasks in the request in which it was made, whichever request hands them over. */
+/** Runs tasks in the request that made it, whichever request hands them over. */
 export interface Turns {
   /** Runs `task` one turn later. */
   afterTick(task: () => void): void
-  /** A function that runs `task` in that request: at once where that is the caller's, too. */
+  /** A function that runs `task` in that request, at once where any request may run it. */
   callable(task: () => void): () => void
-  /** Nothing more will be handed over. What was before is still run. */
+  /** Ends it after the tasks that were handed over before. */
   stop(): void
 }
 
@@ -69,20 +70,12 @@ export interface Due {
   fire(now: number): void
 }
 
+/** Runs its members when they are due. */
 export interface Timers {
   /** Members: 0 when nothing is left. */
   readonly size: number
   add(due: Due): void
   delete(due: Due): void
-}
-
-export interface Recurring {
-  start(): void
-  stop(): void
-}
-
-export interface Abandonable extends Pick<Due, 'dueAt'> {
-  abandon(): void
 }
 
 /** A request under way, as far as it can be asked to live on. */

@@ -1,4 +1,4 @@
-import type { Abandonable, Due, Platform, Pulse, Recurring, Timers, Turns } from './contract'
+import type { Due, Platform, Pulse, Timers, Turns } from './contract'
 
 export function isWorkers(): boolean {
   return (globalThis.navigator as { userAgent?: string } | undefined)?.userAgent === 'Cloudflare-Workers'
@@ -10,10 +10,10 @@ const PULSE_MS = 1_000
 /** When to look again at one that seems to be gone: longer than a pulse, as timers may be early. */
 const LOOK_AGAIN_MS = 1_200
 
-/** Stands in for the signal that a process is about to go: nobody ever says so. Workers are only stopped. */
+/** Replaces the signal of a shutdown, which Workers never announce: they are only stopped. */
 const NEVER_ABORTED = { aborted: false, addEventListener() {}, removeEventListener() {} } as unknown as AbortSignal
 
-/** A timer in the request in which it was made: when it is cancelled, nobody is told, and the timer stops. */
+/** A timer in the request that made it: it stops when that request is cancelled, and nothing else tells. */
 class RequestPulse implements Pulse {
   #at = performance.now()
   #lateSince?: number
@@ -36,7 +36,7 @@ class RequestPulse implements Pulse {
   }
 }
 
-/** A promise that another request resolves goes on in the one that awaits it. */
+/** Works because a promise that another request resolves continues in the request that awaits it. */
 class RequestTurns implements Turns {
   #tasks = new Set<() => void>()
   #wake!: () => void
@@ -72,7 +72,7 @@ class RequestTurns implements Turns {
   }
 }
 
-/** Timers of each member's own, in the request that added it. They are never stopped, as another request could not do that: their next turn finds nothing to do. */
+/** Timers for each member, in the request that added it. They are never stopped, as another request could not do that: their next turn finds nothing to do. */
 class RequestTimers implements Timers {
   readonly #members = new Map<Due, Due>()
 
@@ -103,27 +103,6 @@ class NothingJoinable<Work> extends Map<string, Work> {
   }
 }
 
-/** Does its task when it is started again, at most once in `ms` milliseconds. */
-class WhenStarted implements Recurring {
-  #at = 0
-
-  constructor(private readonly task: () => void, private readonly ms: number) {}
-
-  start(): void {
-    if (this.#at + this.ms > performance.now()) return
-    this.#at = performance.now()
-    this.task()
-  }
-
-  stop(): void {}
-}
-
-/** Ends what is long overdue: unless a Worker asks for the signal of its requests, nobody says that a client has left, and its timers stop. */
-function endAbandoned(connections: Iterable<Abandonable>): void {
-  const longAgo = performance.now() - ABANDONED_MS
-  for (const connection of connections) if (connection.dueAt() < longAgo) connection.abandon()
-}
-
 /** Cloudflare Workers. */
 export const workers: Platform = {
   // A timer would be forgotten with the request that publishes, if that is over first.
@@ -137,17 +116,29 @@ export const workers: Platform = {
   turns: () => new RequestTurns(),
   pulse: () => new RequestPulse(),
   timers: make => new RequestTimers(make),
-  recurring: (task, ms) => new WhenStarted(task, ms),
   keepAlive: (event, promise) => event?.waitUntil?.(promise),
   outliving: event => event,
 
+  recurring(task, ms) {
+    let ranAt = 0
+    return {
+      start() {
+        if (ranAt + ms > performance.now()) return
+        ranAt = performance.now()
+        task()
+      },
+      stop() {},
+    }
+  },
+
+  // Unless a Worker asks for the signal of its requests, a client leaves without a sign, and the timers of its connection stop.
   watchAbandoned(connections, look) {
     let lookedAt = -Infinity
     return function go() {
       const now = performance.now()
       if (now - lookedAt < PULSE_MS) return
       lookedAt = now
-      endAbandoned(connections)
+      for (const connection of connections) if (connection.dueAt() < now - ABANDONED_MS) connection.abandon()
       if (look()) setTimeout(go, LOOK_AGAIN_MS)
     }
   },
