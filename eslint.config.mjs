@@ -34,6 +34,7 @@ const arrows = [
     except: [room, ...allowed, ...OPTIONLESS.includes(room) ? [] : ['options.ts']].map(path => `./${path}`),
     message: `${room}/ imports of the server only: ${allowed.join(', ') || 'nothing'}.`,
   })),
+  { target: [`${server}/!(lib)/**`, `${server}/lib/*`, `${runtime}/nitro*/**`], from: `${server}/lib/platform/workers.ts`, message: 'Only platform.ts knows which platform it is: call its `platform`.' },
   { target: `${runtime}/shared`, from: runtime, except: ['./shared'], message: 'shared/ imports nothing outside shared/.' },
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },

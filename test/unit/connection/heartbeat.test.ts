@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Due } from '../../../src/runtime/server/connection/heartbeat'
+import type { Due } from '../../../src/runtime/server/lib/platform/contract'
 import { Heartbeats } from '../../../src/runtime/server/connection/heartbeat'
 
 beforeEach(() => vi.useFakeTimers())

@@ -9,7 +9,7 @@ import type { LogRetention, SSERetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
 import { subjectOfChannel } from '../insight/insight'
-import { keepAlive } from '../lib/request-io'
+import { platform } from '../lib/platform/platform'
 import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from '../producers/lease'
 import { resolveRetention } from '../resolve-options'
@@ -58,7 +58,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
     this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal, parse)
-    keepAlive(event, producer.through())
+    platform.keepAlive(event, producer.through())
     return producer.done
   }
 

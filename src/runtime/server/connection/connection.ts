@@ -167,7 +167,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
 
   fire(now: number): void {
     if (now >= this.#leaveAt) return this.leave()
-    this.context.endAbandoned?.()
+    this.context.endAbandoned()
     if (this.outbox.isBlocked) this.outbox.touch(now)
     else this.writeNow(heartbeatOf(this.options))
   }
@@ -186,7 +186,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     const now = performance.now()
     this.outbox.touch(now)
     if (maxLifetimeMs !== false) this.#leaveAt = now + spreadEarlier(maxLifetimeMs)
-    context.endAbandoned?.()
+    context.endAbandoned()
     context.connections.add(this)
     context.heartbeats.add(this)
     this.#record = this.run(() => context.insight.onOpen(event, start))

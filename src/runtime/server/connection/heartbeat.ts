@@ -1,14 +1,8 @@
 import { MAX_TIMER_MS } from '../../shared/rules'
+import type { Due, Timers } from '../lib/platform/contract'
 import { processTimeout } from '../lib/tick'
 import type { ResolvedHandlerOptions } from '../options'
 import { HEARTBEAT, encodeComment, encodeControl, encodeShared } from '../wire/encode'
-
-/** Something to do at a time that moves: a heartbeat's moves with every message sent. */
-export interface Due {
-  /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
-  dueAt(): number
-  fire(now: number): void
-}
 
 /** A timer is late by at most one slot; a 15 s heartbeat by less than 1 %. */
 const SLOT_MS = 100
@@ -23,14 +17,14 @@ const FINE_SLOT_MS = 10
  * Nothing is done when a message is sent. A slot that comes up looks at its members, fires what is due, and puts the
  * rest where they belong by now. The timer runs only while there is something in it, and keeps no process alive.
  */
-export class Heartbeats {
+export class Heartbeats implements Timers {
   readonly #slots = new Map<number, Set<Due>>()
   readonly #slotOf = new Map<Due, number>()
   #timer?: ReturnType<typeof setTimeout>
   #timerAt = Infinity
 
   /** `report`: where the error of a member goes that throws. */
-  constructor(protected readonly report: (error: unknown) => void = error => console.error(error)) {}
+  constructor(private readonly report: (error: unknown) => void = error => console.error(error)) {}
 
   /** Members: 0 when nothing is left. */
   get size(): number {
@@ -103,31 +97,6 @@ export class Heartbeats {
       this.report(error)
       return due.dueAt() > now
     }
-  }
-}
-
-/**
- * The same where requests own their timers: a wheel for each member, which turns in the request that added it. It is never
- * stopped, as another request could not do that: its next turn finds nothing to do.
- */
-export class OwnHeartbeats extends Heartbeats {
-  readonly #members = new Map<Due, Due>()
-
-  override get size(): number {
-    return this.#members.size
-  }
-
-  override add(due: Due): void {
-    const member: Due = {
-      dueAt: () => this.#members.get(due) === member ? due.dueAt() : Infinity,
-      fire: now => due.fire(now),
-    }
-    this.#members.set(due, member)
-    new Heartbeats(this.report).add(member)
-  }
-
-  override delete(due: Due): void {
-    this.#members.delete(due)
   }
 }
 

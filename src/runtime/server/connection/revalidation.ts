@@ -4,7 +4,7 @@ import { captureContext } from '../lib/async-context'
 import type { H3Event } from 'h3'
 import type { SSERevalidate } from '../options'
 import type { Connection } from './connection'
-import type { Due, Heartbeats } from './heartbeat'
+import type { Due, Timers } from '../lib/platform/contract'
 import { spreadEarlier } from '../lib/delays'
 import { isPrivateError, publicError } from '../wire/public-error'
 
@@ -33,7 +33,7 @@ export class Revalidation implements Due {
   ) {}
 
   /** The stream has opened. */
-  start(heartbeats: Heartbeats): void {
+  start(heartbeats: Timers): void {
     if (this.connection.closed) return
     // Streams that were opened together must not all be checked together.
     this.#at = performance.now() + spreadEarlier(this.options.everyMs)

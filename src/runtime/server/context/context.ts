@@ -6,13 +6,13 @@ import { Admissions } from '../limits/admission'
 import { createMemoryDriver } from '../drivers/memory/memory'
 import { createProcessDriver } from '../drivers/process-driver'
 import { makeErrorsKnownToH3 } from '../http/response'
-import { Heartbeats, OwnHeartbeats } from '../connection/heartbeat'
+import { Heartbeats } from '../connection/heartbeat'
 import { Hub } from '../hub/hub'
 import { Insight } from '../insight/insight'
-import type { PlatformLimits } from './platform-limits'
+import type { PlatformLimits } from '../lib/platform/contract'
+import { platform } from '../lib/platform/platform'
 import { PublishRate } from '../limits/publish-rate'
 import { Producers } from '../producers/producers'
-import { NEVER_ABORTED, REQUESTS_OWN_IO, endAbandoned, everyPulse } from '../lib/request-io'
 import { settled } from '../lib/within'
 import type { ProcessDriver } from '../drivers/process-driver'
 
@@ -52,8 +52,8 @@ export function createSSEContext({ options, limits = {}, driver: store = createM
   const driver = createProcessDriver(store)
   const tracked = new Set<Promise<unknown>>()
   const connections = new Set<Connection>()
-  const closing = newSignal()
-  const over = newSignal()
+  const closing = platform.newSignal()
+  const over = platform.newSignal()
   const insight = new Insight(report)
   const reportTo: SSEContext['report'] = (error, where = 'background', subject) => {
     report(error, subject)
@@ -84,7 +84,7 @@ export function createSSEContext({ options, limits = {}, driver: store = createM
     hub,
     admissions: new Admissions(options),
     publishRate: new PublishRate(),
-    heartbeats: REQUESTS_OWN_IO ? new OwnHeartbeats(reportTo) : new Heartbeats(reportTo),
+    heartbeats: platform.timers(() => new Heartbeats(reportTo)),
     connections,
     insight,
     report: reportTo,
@@ -92,13 +92,10 @@ export function createSSEContext({ options, limits = {}, driver: store = createM
       tracked.add(promise)
       void promise.finally(() => tracked.delete(promise))
     },
-    endAbandoned: REQUESTS_OWN_IO
-      ? everyPulse(() => {
-          endAbandoned(connections)
-          hub.lookForLost()
-          return producers.endAbandoned()
-        })
-      : undefined,
+    endAbandoned: platform.watchAbandoned(connections, () => {
+      hub.lookForLost()
+      return producers.endAbandoned()
+    }),
     closing: closing.signal,
     producers,
     leave,
@@ -106,11 +103,6 @@ export function createSSEContext({ options, limits = {}, driver: store = createM
       return closed ??= closeAll().catch(report)
     },
   }
-}
-
-/** Belongs to the process, and so not to the request that happens to be the first. */
-function newSignal(): Pick<AbortController, 'signal' | 'abort'> {
-  return REQUESTS_OWN_IO ? { signal: NEVER_ABORTED, abort() {} } : new AbortController()
 }
 
 function reportToConsole(error: unknown, subject?: string): void {

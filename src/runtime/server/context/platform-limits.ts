@@ -1,17 +1,8 @@
 import { SSEError } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
 import { DEFAULT_HANDLER_OPTIONS } from '../options'
-import { REQUESTS_OWN_IO } from '../lib/request-io'
-
-/** What the platform does to a connection that our options do not know of. */
-export interface PlatformLimits {
-  /** A response on which nothing was sent for so long is cut. */
-  idleMs?: number
-  /** A request without a timer of its own is taken for one that hangs. */
-  needsHeartbeat?: boolean
-  /** Why, in one sentence, for whoever starts the server. */
-  reason?: string
-}
+import type { PlatformLimits } from '../lib/platform/contract'
+import { platform } from '../lib/platform/platform'
 
 /** Of an idle limit, how much is used: timers are late. */
 const SHARE_OF_IDLE = 0.75
@@ -21,8 +12,7 @@ const BUN_LOOKS_EVERY_SECONDS = 4
 
 /** What holds here. `preset` is Nitro's, known when the application is built; `bunIdle` is the variable with which it lets Bun's idle limit be set, in seconds, if it does. */
 export function platformLimits(preset: string | undefined, env: Record<string, string | undefined> = {}, bunIdle?: string): PlatformLimits {
-  if (REQUESTS_OWN_IO) return { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request that has nothing to wait for, so that streams have a heartbeat in any case.' }
-  if (preset !== 'bun') return {}
+  if (preset !== 'bun') return platform.limits
   const seconds = Number((bunIdle && env[bunIdle]) || BUN_IDLE_SECONDS)
   // 0 is how Bun is told not to.
   if (!(seconds > 0)) return {}

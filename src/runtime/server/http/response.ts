@@ -7,10 +7,9 @@ import type { SSETransport } from '../../shared/types'
 import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, answerHeaders } from './response-headers'
 import type { OwnHeaders } from './own-headers'
 import type { RawRequest } from './request'
-import { REQUESTS_OWN_IO } from '../lib/request-io'
 import type { SSEResponse } from './sink'
 import { keepReading } from './unread-body'
-import { OwnedResponse, WebResponse } from './web-response'
+import { WebResponse } from './web-response'
 
 /** Requests and answers, by way of `#sse/h3`, which both versions of h3 have. */
 
@@ -29,7 +28,7 @@ export function readRawRequest(event: H3Event): RawRequest {
 export function createResponse(event: H3Event): SSEResponse {
   const node = nodeOf(event)
   if (node?.res) keepReading(node.req, node.res)
-  return createNodeResponse(event) ?? (REQUESTS_OWN_IO ? new OwnedResponse(event) : new WebResponse(event))
+  return createNodeResponse(event) ?? new WebResponse(event)
 }
 
 /** Headers without a body. */

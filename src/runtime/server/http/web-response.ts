@@ -2,9 +2,8 @@ import type { H3Event } from 'h3'
 import { answerWith, isAnswered, sentHeaderOf, setHeaders, signalOf } from '#sse/h3'
 import { STREAM_HEADERS, answerHeaders } from './response-headers'
 import type { OwnHeaders } from './own-headers'
-import { RequestTurns } from '../lib/request-io'
+import { platform } from '../lib/platform/platform'
 import type { SSEResponse, SinkEvents } from './sink'
-import { afterTick } from '../lib/tick'
 import { encodeText } from '../wire/encode'
 
 /** A web stream is pulled again while it holds less than this. */
@@ -19,6 +18,8 @@ export class WebResponse implements SSEResponse {
   #controller?: ReadableStreamDefaultController<Uint8Array>
   #ending = false
   #over = false
+  /** Whatever is done for this response is done in its own request. */
+  readonly #turns = platform.turns()
 
   constructor(private readonly event: H3Event) {}
 
@@ -78,19 +79,16 @@ export class WebResponse implements SSEResponse {
   }
 
   afterTick(task: () => void): void {
-    afterTick(task)
+    this.#turns.afterTick(task)
   }
 
   callable(task: () => void): () => void {
-    return task
+    return this.#turns.callable(task)
   }
-
-  /** For who must let go of more. */
-  protected onOver(): void {}
 
   #leave(): void {
     this.#over = true
-    this.onOver()
+    this.#turns.stop()
     this.#signal?.removeEventListener('abort', this.#onClose)
   }
 
@@ -100,22 +98,5 @@ export class WebResponse implements SSEResponse {
     // A stream whose request is over may still be held by somebody: it must not look as if it would go on.
     if (this.#signal?.aborted) this.#controller?.error(this.#signal.reason)
     this.#events.onClose()
-  }
-}
-
-/** The same where requests own their I/O: whatever is done for this response is done in its own request. */
-export class OwnedResponse extends WebResponse {
-  readonly #turns = new RequestTurns()
-
-  override afterTick(task: () => void): void {
-    this.#turns.afterTick(task)
-  }
-
-  override callable(task: () => void): () => void {
-    return () => this.#turns.afterTick(task)
-  }
-
-  protected override onOver(): void {
-    this.#turns.stop()
   }
 }

@@ -1,14 +1,13 @@
-import { REQUESTS_OWN_IO } from './request-io'
+import { platform } from './platform/platform'
 
 /**
  * The async context of a request: what an `AsyncLocalStorage` returns, and with it Nitro's `useEvent()`. Timers, connections and promises
  * belong to the request in which they are made, and keep it in memory. So the process makes its own {@link outside} of all requests, and
  * a callback that a request gave runs in the context that was captured then.
  *
- * Node's module is requested from the running process, and not imported: Bun and Deno have it too, and other platforms need nothing of
- * it in their builds. On Workers each timer is its request's own in any case.
+ * On Workers each timer is its request's own in any case.
  */
-const asyncHooks = REQUESTS_OWN_IO ? undefined : globalThis.process?.getBuiltinModule?.('node:async_hooks')
+const { asyncHooks } = platform
 
 /** A captured context. Without an `AsyncLocalStorage` in use it refers to nothing. */
 export interface AsyncContext {

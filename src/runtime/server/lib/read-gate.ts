@@ -1,12 +1,4 @@
-import { REQUESTS_OWN_IO } from './request-io'
-
-/**
- * The most background reads in flight: as many as Redis answers within a few milliseconds. Without a bound where a request may be
- * cancelled and its read never settle.
- */
-const MAX_READS = REQUESTS_OWN_IO ? Infinity : 64
-/** The most of them that may repeat a read that failed. A part of the store that is away must not hold up the rest. */
-const MAX_REPEATS = REQUESTS_OWN_IO ? Infinity : 16
+import { platform } from './platform/platform'
 
 /**
  * Why a log is read in the background, in the order in which reads get their turn: a `reader` that lacks messages, a `channel` that
@@ -25,7 +17,7 @@ export class ReadGate {
   #repeats = 0
   readonly #waiting: Record<ReadReason, Set<() => void>> = { reader: new Set(), channel: new Set(), unread: new Set(), repeat: new Set() }
 
-  constructor(private readonly maxReads = MAX_READS, private readonly maxRepeats = MAX_REPEATS) {}
+  constructor(private readonly maxReads = platform.maxReads, private readonly maxRepeats = platform.maxRepeats) {}
 
   /** Reads under way. */
   get running(): number {

@@ -1,15 +1,11 @@
 import { outside } from './async-context'
-import { REQUESTS_OWN_IO } from './request-io'
+import { platform } from './platform/platform'
 
 /**
  * Runs `task` once, after everything that is now ready to run. What happens within one turn of the event loop is thus
  * gathered: one write for ten messages, one encoding for all readers.
  */
-export const afterTick: (task: () => void) => void = REQUESTS_OWN_IO
-  // A timer would be forgotten with the request that publishes, if that is over first.
-  ? task => void Promise.resolve().then(task)
-  // Not as a name of its own: bundlers put a stand-in there for runtimes that have none.
-  : typeof globalThis.setImmediate === 'function' ? globalThis.setImmediate : task => setTimeout(task, 0)
+export const afterTick = platform.afterTick
 
 /** A timer must not keep a process alive; on runtimes without `unref` none does. */
 export function unref<T>(timer: T): T {

@@ -5,7 +5,7 @@ import { channelEnded, leaseLost } from '../drivers/errors'
 import type { LeasingDriver } from '../drivers/capabilities'
 import type { LeaseAnswer, LogOnLost, LogState } from '../drivers/types'
 import type { SSERetention } from '../options'
-import { OwnTask } from '../lib/request-io'
+import { OwnTask } from '../lib/own-task'
 import { pause, processTimeout } from '../lib/tick'
 
 /** How often a lease is renewed in its duration. */

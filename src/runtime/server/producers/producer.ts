@@ -13,7 +13,8 @@ import type { Lease } from './lease'
 import { encodeEntry } from '../wire/message'
 import type { SSERetention } from '../options'
 import { isForTheLog, publicError } from '../wire/public-error'
-import { Pulse } from '../lib/request-io'
+import type { Pulse } from '../lib/platform/contract'
+import { platform } from '../lib/platform/platform'
 import { retryDelayMs } from '../lib/delays'
 import { pause } from '../lib/tick'
 
@@ -51,7 +52,7 @@ export class Producer {
   readonly done: Promise<void>
   readonly #abort = new AbortController()
   /** Of the request that has begun it. */
-  readonly #pulse = new Pulse()
+  readonly #pulse = platform.pulse()
   #released?: Promise<void>
   readonly #writer: string
   #number = 0

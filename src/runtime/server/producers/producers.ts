@@ -5,7 +5,7 @@ import { aborted } from '../lib/abort'
 import { PRODUCER_LOST } from '../drivers/errors'
 import { leasing } from '../drivers/capabilities'
 import type { LogState } from '../drivers/types'
-import { keepAlive, REQUESTS_OWN_IO } from '../lib/request-io'
+import { platform } from '../lib/platform/platform'
 import { ACQUIRE_RETRY, acquireLease, shuttingDown } from './acquire'
 import { Lease } from './lease'
 import type { RunOptions, SSEProducer } from './run'
@@ -36,7 +36,7 @@ interface ProducedChannel {
 export class Producers {
   readonly #open = new Set<Producer>()
   /** Runs whose lease is being asked for. */
-  readonly #starting = new Map<string, Promise<boolean>>()
+  readonly #starting = platform.joinable<Promise<boolean>>()
   readonly #standbys: Standbys
   /** Once a shutdown has stopped all producers: the reason for those that begin later. */
   #ending?: SSEError
@@ -108,7 +108,7 @@ export class Producers {
   #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const key = `${options.ifEnded} ${channel.name}`
     const asked = this.#starting.get(key)
-    if (asked && !REQUESTS_OWN_IO) return asked
+    if (asked) return asked
     const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
     this.#starting.set(key, starting)
     return starting
@@ -129,7 +129,7 @@ export class Producers {
       if (lease.used) this.#standbys.add(channel, producer, options)
       else this.#afterUnusedLease(channel, producer, options).catch(this.init.report)
     })
-    keepAlive(options.event, produced.through())
+    platform.keepAlive(options.event, produced.through())
     return true
   }
 

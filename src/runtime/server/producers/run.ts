@@ -1,5 +1,5 @@
 import type { LogOnLost } from '../drivers/types'
-import type { KeptRequest } from '../lib/request-io'
+import type { KeptRequest } from '../lib/platform/contract'
 import type { SSEPipeSource } from './pump'
 
 /** What a producer is given. */

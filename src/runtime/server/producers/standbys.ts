@@ -2,7 +2,7 @@ import type { LogDriver, LogState } from '../drivers/types'
 import { leasing } from '../drivers/capabilities'
 import type { AsyncContext } from '../lib/async-context'
 import { captureContext, outside } from '../lib/async-context'
-import { REQUESTS_OWN_IO } from '../lib/request-io'
+import { platform } from '../lib/platform/platform'
 import type { SSERetention } from '../options'
 import { watchLease } from './lease'
 import type { RunOptions, SSEProducer } from './run'
@@ -27,19 +27,17 @@ interface Standby {
 
 /** Producers that start in this process if another process's are lost (`onLost: 'restart'`). */
 export class Standbys {
-  readonly #waiting = new Map<string, Standby>()
+  readonly #waiting = platform.joinable<Standby>()
 
   constructor(private readonly init: StandbysInit) {}
 
   /** Waits for the loss of the channel's producer. One for each channel: the last that was asked for. */
   add({ name, retention }: { name: string, retention: SSERetention }, producer: SSEProducer, { event, ...rest }: RunOptions): void {
     if (rest.onLost !== 'restart') return
-    // Without the request, which is long over by then; unless the watch lives by it, and each request has its own.
-    const options: RunOptions = REQUESTS_OWN_IO ? { event, ...rest } : rest
-    const known = REQUESTS_OWN_IO ? undefined : this.#waiting.get(name)
-    const standby: Standby = { context: captureContext(), producer, options }
+    const standby: Standby = { context: captureContext(), producer, options: { event: platform.outliving(event), ...rest } }
+    const known = this.#waiting.get(name)
     if (known) return void Object.assign(known, standby)
-    if (!REQUESTS_OWN_IO) this.#waiting.set(name, standby)
+    this.#waiting.set(name, standby)
     const { closing, driver, leaseMs, report } = this.init
     let missedSince: number | undefined
     const over = () => void this.#waiting.delete(name)
@@ -54,8 +52,8 @@ export class Standbys {
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
       const started = await standby.context.run(() => this.init.start({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' }))
-      // A watch of its own request has begun another, if another was faster.
-      return started || REQUESTS_OWN_IO
+      // A start that another was faster than has begun a watch of its own, unless it could join this one.
+      return started || this.#waiting.get(name) !== standby
     }, closing).catch(report).finally(over))
   }
 }

@@ -40,7 +40,7 @@ export interface PollAnswer {
 /** Responds to a poll of a channel. `connection` never opens; it only reports when the client leaves. */
 export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
-  context.endAbandoned?.()
+  context.endAbandoned()
   const over = context.insight.onPoll()
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {

@@ -4,8 +4,7 @@ import { askLease, holds } from './memory-lease'
 import type { StoredEntry } from './memory-log'
 import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../../options'
-import { REQUESTS_OWN_IO } from '../../lib/request-io'
-import { unref } from '../../lib/tick'
+import { platform } from '../../lib/platform/platform'
 import type { LeaseRequest, LogNotice, PackedAppend } from '../types'
 import type { LeasingDriver } from '../capabilities'
 
@@ -31,20 +30,18 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
   /** Names of logs without a message, oldest first. Some may have a message by now. */
   const empty = new Set<string>()
   const listeners = new Map<string, Set<(notice: LogNotice) => void>>()
-  let sweeper: ReturnType<typeof setInterval> | undefined
-  let sweptAt = 0
+  const sweeper = platform.recurring(sweep, SWEEP_MS)
   let closed = false
 
   function open(channel: string, epoch = createEpoch, retention = defaults): MemoryLog {
     let log = logs.get(channel)
     if (!log) {
-      if (REQUESTS_OWN_IO) sweepNow()
+      // Whoever still publishes while the process goes must not start it again.
+      if (!closed) sweeper.start()
       log = new MemoryLog(epoch(), retention)
       logs.set(channel, log)
       empty.add(channel)
       forgetEmpty()
-      // A publish during shutdown must not start the timer again.
-      if (!closed && !REQUESTS_OWN_IO) sweeper ??= unref(setInterval(sweep, SWEEP_MS))
     }
     log.touchedAt = performance.now()
     log.trimByAge()
@@ -85,13 +82,6 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
     }
   }
 
-  /** Sweeps when a new log begins, for platforms where no timer outlives its request. */
-  function sweepNow(): void {
-    if (sweptAt + SWEEP_MS > performance.now()) return
-    sweptAt = performance.now()
-    sweep()
-  }
-
   function sweep(): void {
     const now = performance.now()
     for (const [channel, log] of logs) {
@@ -99,10 +89,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       if (!listeners.has(channel) && log.forgottenAt < now) forget(channel)
       else if (log.size === 0) empty.add(channel)
     }
-    if (logs.size === 0) {
-      clearInterval(sweeper)
-      sweeper = undefined
-    }
+    if (logs.size === 0) sweeper.stop()
   }
 
   return {
@@ -164,8 +151,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
 
     async close() {
       closed = true
-      clearInterval(sweeper)
-      sweeper = undefined
+      sweeper.stop()
       logs.clear()
       empty.clear()
       listeners.clear()

@@ -1,0 +1,84 @@
+/**
+ * The runtime that the server runs on, as one object: `platform.ts` chooses it, and callers need not know which it is. Requests share
+ * a process everywhere but on Cloudflare Workers (`workers.ts`). There, a request owns the timers, streams and signals that it begins.
+ * Another request cannot use them, a request may be cancelled without a sign, and nothing may begin without a request.
+ */
+export interface Platform {
+  /** `afterTick` of `tick.ts`. */
+  readonly afterTick: (task: () => void) => void
+  /** Node's module, for `async-context.ts`. Absent where async contexts need not be captured. */
+  readonly asyncHooks?: typeof import('node:async_hooks')
+  /** Limits of every connection, whichever preset the application was built with. */
+  readonly limits: PlatformLimits
+  /** Background reads that may be in flight, for `read-gate.ts`. */
+  readonly maxReads: number
+  /** Those of them that may repeat a failed read. */
+  readonly maxRepeats: number
+  /** A signal that belongs to the process, even when a request asks for it. */
+  newSignal(): Pick<AbortController, 'signal' | 'abort'>
+  /** Work in flight, by name, that other requests may join. Stays empty where requests cannot join each other. */
+  joinable<Work>(): Map<string, Work>
+  /** Turns of the event loop in the current request. */
+  turns(): Turns
+  /** A sign of life of the current request, for other requests to check. */
+  pulse(): Pulse
+  /** Timers that all requests may use. `make` is called once, or for each member where a timer belongs to its request. */
+  timers(make: () => Timers): Timers
+  /** Repeats `task` every `ms` milliseconds until it is stopped. Where no timer outlives its request, `start` runs it when it is due. */
+  recurring(task: () => void, ms: number): { start(): void, stop(): void }
+  /**
+   * Returns a function for requests to call now and then. Where a request may be cancelled without a sign, the function ends overdue
+   * connections and calls `look`, at most once a second. If `look` returns `true`, it is called again a little later.
+   */
+  watchAbandoned(connections: Iterable<Pick<Due, 'dueAt'> & { abandon(): void }>, look: () => boolean): () => void
+  /** Keeps the request alive until `promise` is settled, for as long as the platform allows. Call it before the request is over. Does nothing without one. */
+  keepAlive(event: KeptRequest | undefined, promise: Promise<unknown>): void
+  /** The request, for work that outlives its response. `undefined` where that works without it: a request that is kept costs memory. */
+  outliving(event: KeptRequest | undefined): KeptRequest | undefined
+}
+
+/** What the platform does to a connection that our options do not know of. */
+export interface PlatformLimits {
+  /** A response on which nothing was sent for so long is cut. */
+  idleMs?: number
+  /** A request without a timer of its own is taken for one that hangs. */
+  needsHeartbeat?: boolean
+  /** Why, in one sentence, for whoever starts the server. */
+  reason?: string
+}
+
+/** Runs tasks in the request that made it, whichever request hands them over. */
+export interface Turns {
+  /** Runs `task` one turn later. */
+  afterTick(task: () => void): void
+  /** A function that runs `task` in that request, at once where any request may run it. */
+  callable(task: () => void): () => void
+  /** Ends it after the tasks that were handed over before. */
+  stop(): void
+}
+
+export interface Pulse {
+  /** Ask again a pulse later where it is `late`, as all timers may be: only then is it `gone`. */
+  feel(): 'there' | 'late' | 'gone'
+  stop(): void
+}
+
+/** Something to do at a time that moves: a heartbeat's moves with every message sent. */
+export interface Due {
+  /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
+  dueAt(): number
+  fire(now: number): void
+}
+
+/** Runs its members when they are due. */
+export interface Timers {
+  /** Members: 0 when nothing is left. */
+  readonly size: number
+  add(due: Due): void
+  delete(due: Due): void
+}
+
+/** A request under way, as far as it can be asked to live on. */
+export interface KeptRequest {
+  waitUntil?: (promise: Promise<unknown>) => void
+}

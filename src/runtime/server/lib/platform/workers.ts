@@ -1,0 +1,145 @@
+import type { Due, Platform, Pulse, Timers, Turns } from './contract'
+
+export function isWorkers(): boolean {
+  return (globalThis.navigator as { userAgent?: string } | undefined)?.userAgent === 'Cloudflare-Workers'
+}
+
+/** How late the timer of a request may be until it counts as one that is gone. */
+const ABANDONED_MS = 5_000
+const PULSE_MS = 1_000
+/** When to look again at one that seems to be gone: longer than a pulse, as timers may be early. */
+const LOOK_AGAIN_MS = 1_200
+
+/** Replaces the signal of a shutdown, which Workers never announce: they are only stopped. */
+const NEVER_ABORTED = { aborted: false, addEventListener() {}, removeEventListener() {} } as unknown as AbortSignal
+
+/** A timer in the request that made it: it stops when that request is cancelled, and nothing else tells. */
+class RequestPulse implements Pulse {
+  #at = performance.now()
+  #lateSince?: number
+  readonly #timer = setInterval(() => this.#beat(), PULSE_MS)
+
+  feel(): ReturnType<Pulse['feel']> {
+    const now = performance.now()
+    if (now - this.#at < ABANDONED_MS) return 'there'
+    this.#lateSince ??= now
+    return now - this.#lateSince < PULSE_MS ? 'late' : 'gone'
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #beat(): void {
+    this.#at = performance.now()
+    this.#lateSince = undefined
+  }
+}
+
+/** Works because a promise that another request resolves continues in the request that awaits it. */
+class RequestTurns implements Turns {
+  #tasks = new Set<() => void>()
+  #wake!: () => void
+  #over = false
+
+  constructor() {
+    void this.#run()
+  }
+
+  afterTick(task: () => void): void {
+    this.#tasks.add(task)
+    this.#wake()
+  }
+
+  callable(task: () => void): () => void {
+    return () => this.afterTick(task)
+  }
+
+  stop(): void {
+    this.#over = true
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#over) {
+      // A task may hand over another.
+      if (this.#tasks.size === 0) await new Promise<void>(resolve => this.#wake = resolve)
+      await new Promise(resolve => setTimeout(resolve, 0))
+      const tasks = this.#tasks
+      this.#tasks = new Set()
+      for (const task of tasks) task()
+    }
+  }
+}
+
+/** Timers for each member, in the request that added it. They are never stopped, as another request could not do that: their next turn finds nothing to do. */
+class RequestTimers implements Timers {
+  readonly #members = new Map<Due, Due>()
+
+  constructor(private readonly make: () => Timers) {}
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  add(due: Due): void {
+    const member: Due = {
+      dueAt: () => this.#members.get(due) === member ? due.dueAt() : Infinity,
+      fire: now => due.fire(now),
+    }
+    this.#members.set(due, member)
+    this.make().add(member)
+  }
+
+  delete(due: Due): void {
+    this.#members.delete(due)
+  }
+}
+
+/** Keeps nothing: a promise of one request cannot be awaited in another. */
+class NothingJoinable<Work> extends Map<string, Work> {
+  override set(): this {
+    return this
+  }
+}
+
+/** Cloudflare Workers. */
+export const workers: Platform = {
+  // A timer would be forgotten with the request that publishes, if that is over first.
+  afterTick: task => void Promise.resolve().then(task),
+  limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request that has nothing to wait for, so that streams have a heartbeat in any case.' },
+  // A request may be cancelled and its read never settle.
+  maxReads: Infinity,
+  maxRepeats: Infinity,
+  newSignal: () => ({ signal: NEVER_ABORTED, abort() {} }),
+  joinable: () => new NothingJoinable(),
+  turns: () => new RequestTurns(),
+  pulse: () => new RequestPulse(),
+  timers: make => new RequestTimers(make),
+  keepAlive: (event, promise) => event?.waitUntil?.(promise),
+  outliving: event => event,
+
+  recurring(task, ms) {
+    let ranAt = 0
+    return {
+      start() {
+        if (ranAt + ms > performance.now()) return
+        ranAt = performance.now()
+        task()
+      },
+      stop() {},
+    }
+  },
+
+  // Unless a Worker asks for the signal of its requests, a client leaves without a sign, and the timers of its connection stop.
+  watchAbandoned(connections, look) {
+    let lookedAt = -Infinity
+    return function go() {
+      const now = performance.now()
+      if (now - lookedAt < PULSE_MS) return
+      lookedAt = now
+      for (const connection of connections) if (connection.dueAt() < now - ABANDONED_MS) connection.abandon()
+      if (look()) setTimeout(go, LOOK_AGAIN_MS)
+    }
+  },
+}
