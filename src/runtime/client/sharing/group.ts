@@ -5,10 +5,9 @@ import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
-import { canElect } from './can-elect'
 import type { elect, nameOf } from './election'
 import type { FeedEvent } from './feed-event'
-import { keyOf } from './key'
+import { canElect, keyOf } from './key'
 
 export interface Member {
   readonly options: ResolvedClientOptions
