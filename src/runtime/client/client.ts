@@ -1,6 +1,6 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import type { SSETransport } from '../shared/types'
+import type { SSEMessage, SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
 import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
 import { createChecks } from './checks'
@@ -50,6 +50,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
     onState(change)
+  }
+
+  function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
+    state = { ...state, ...change }
+    return onMessage(message, state.position)
   }
 
   function guard<T>(task: () => T): T | undefined {
@@ -200,7 +205,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {
-    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, close, guard, onMessage })
+    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, receive, close, guard })
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {

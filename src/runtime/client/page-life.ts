@@ -15,44 +15,26 @@ const MEANING: Record<string, PageEvent> = {
   offline: 'offline',
 }
 
-type Watcher = (event: PageEvent) => void
-
-/** All of the page, in the order in which they began. */
-const watchers = new Set<Watcher>()
-/** Ends listening, which lasts from the first watcher to the last: a page may have many clients, and each of them several watchers. */
-let listening: AbortController | undefined
+/** Passes on what happens to the page: it may have many clients, and each of them several watchers. */
+let relay: EventTarget
+let watchers = 0
+/** Ends listening, which lasts from the first watcher to the last. */
+let listening: AbortController
 
 /** Calls `listener` with what happens to the page, until the signal is aborted. Where there is no page, as in Node, nothing ever does. */
-export function watchPage(signal: AbortSignal, listener: Watcher): void {
+export function watchPage(signal: AbortSignal, listener: (event: PageEvent) => void): void {
   if (signal.aborted || !globalThis.addEventListener) return
-  // The same function may watch twice.
-  const watcher: Watcher = event => listener(event)
-  watchers.add(watcher)
-  signal.addEventListener('abort', () => {
-    watchers.delete(watcher)
-    if (watchers.size) return
-    listening?.abort()
-    listening = undefined
-  })
-  if (listening) return
+  if (!watchers++) listen()
+  relay.addEventListener('page', event => listener((event as CustomEvent<PageEvent>).detail), { signal })
+  signal.addEventListener('abort', () => --watchers || listening.abort())
+}
+
+function listen(): void {
+  relay = new EventTarget()
   listening = new AbortController()
   for (const type in MEANING) {
     // On the way down: `freeze` and `resume` are the document's, and need not bubble.
-    globalThis.addEventListener(type, () => tell(type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type]!), { capture: true, signal: listening.signal })
-  }
-}
-
-/** As the platform calls listeners: none that has come or gone meanwhile, and all, whatever one throws. */
-function tell(event: PageEvent): void {
-  for (const watcher of [...watchers]) {
-    try {
-      if (watchers.has(watcher)) watcher(event)
-    }
-    catch (cause) {
-      queueMicrotask(() => {
-        throw cause
-      })
-    }
+    addEventListener(type, () => relay.dispatchEvent(new CustomEvent('page', { detail: type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type] })), { capture: true, signal: listening.signal })
   }
 }
 

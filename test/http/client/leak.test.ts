@@ -44,31 +44,36 @@ describe('the page has one listener of each kind', () => {
     await eventually(() => expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(0)))
   })
 
-  it('which calls those that watch in the order in which they began, none that has gone or come meanwhile, and all though one throws', async () => {
+  it('which calls those that watch in the order in which they began, none that has gone meanwhile, and all though one throws', async () => {
     const { browser } = countListeners()
-    const thrown = vi.spyOn(globalThis, 'queueMicrotask')
+    const thrown: unknown[] = []
+    // The platform reports what a listener throws, and goes on to the next: in Node as an uncaught exception.
+    const report = vi.spyOn(process, 'nextTick').mockImplementation((task) => {
+      try {
+        task()
+      }
+      catch (error) {
+        thrown.push(error)
+      }
+    })
     const calls: string[] = []
-    const [first, second, third, late] = [new AbortController(), new AbortController(), new AbortController(), new AbortController()]
+    const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()]
     watchPage(first.signal, (event) => {
       calls.push(`first ${event}`)
       second.abort()
-      watchPage(late.signal, event => calls.push(`late ${event}`))
-      thrown.mockImplementationOnce(() => {})
-      throw new Error('a callback of the page')
+      throw new Error('of the first')
     })
     watchPage(second.signal, event => calls.push(`second ${event}`))
     watchPage(third.signal, event => calls.push(`third ${event}`))
     watchPage(AbortSignal.abort(), event => calls.push(`never ${event}`))
     browser.dispatchEvent(new Event('freeze'))
+    report.mockRestore()
     expect(calls).toEqual(['first sleep', 'third sleep'])
-    // Rethrown, so that the page's own handlers of errors see it.
-    expect(() => thrown.mock.lastCall![0]()).toThrow('a callback of the page')
+    expect(thrown.map(String)).toEqual(['Error: of the first'])
     first.abort()
     browser.dispatchEvent(new Event('online'))
-    expect(calls.slice(2)).toEqual(['third online', 'late online'])
+    expect(calls.slice(2)).toEqual(['third online'])
     third.abort()
-    late.abort()
-    thrown.mockRestore()
   })
 })
 

@@ -118,6 +118,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
 
   const events: SSEClientEvents = {
     onMessage(next) {
+      setState(client.state)
       take(next, keep)
       callbacks.call(next)
     },
