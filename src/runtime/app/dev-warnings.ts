@@ -1,13 +1,14 @@
 import { getCurrentScope } from 'vue'
-import { canElect } from '../client/sharing/can-elect'
+import { canElect } from '../client/sharing/key'
 import type { SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { SSEError } from '../shared/errors'
 import type { UseSSEOptions } from './call'
-import { warnOnce } from './warn'
 
 /** How many connections a browser opens to one origin over HTTP/1.1, in all its tabs together. */
 const MAX_HTTP1_CONNECTIONS = 6
+
+const said = new Set<string>()
 
 /** The origin of each stream that is live in this page. */
 const live = new Map<unknown, string>()
@@ -17,6 +18,13 @@ const OPTIONS = {
   immediate: 1, enabled: 1, initial: 1, reduce: 1, keep: 1, on: 1, onGap: 1, onError: 1, onEnd: 1, ssr: 1, share: 1,
   method: 1, query: 1, headers: 1, body: 1, credentials: 1, fetch: 1, position: 1, parse: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1,
 } satisfies Record<keyof UseSSEOptions<SSEMessage, unknown>, 1>
+
+/** Warns the developer, once of each mistake. For use behind `import.meta.dev` only: builds contain nothing of it. */
+export function warnOnce(text: string): void {
+  if (said.has(text)) return
+  said.add(text)
+  console.warn(`[nuxt-sse] ${text}`)
+}
 
 /** Warns of a call that nothing will end, as it belongs to no component, and of misspelt options, which have no effect. */
 export function warnOfCall(url: string, options: object): void {

@@ -1,35 +1,33 @@
 import { MAX_TIMER_MS } from '../shared/rules'
+import type { SSEMessage } from '../shared/types'
 import { MAX_ASKED_MS } from './backoff'
 import type { ServerMemory } from './memory'
 import type { ResolvedClientOptions } from './options'
 import { isUpTo } from './position'
 import { staleAnswer } from './response'
-import type { SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
+import type { SSEClient, SSEClientState, TransportEvents } from './types'
 import { forgetVerdict } from './verdict'
 
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
 
 /** The client whose attempt it is. */
-export interface AttemptHost extends Pick<SSEClientEvents, 'onMessage'> {
+export interface AttemptHost {
   url: string
   options: ResolvedClientOptions
   memory: ServerMemory
   state: () => SSEClientState
   set: (change: Partial<SSEClientState>) => void
+  /** A message, and all that it changes. */
+  receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
   close: (change: Partial<SSEClientState>) => void
   guard: SSEClient['guard']
 }
 
 /** What becomes of a transport's events in the client's state. Nothing, once the attempt is aborted. */
-export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, close, guard, onMessage }: AttemptHost): TransportEvents {
+export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close, guard }: AttemptHost): TransportEvents {
   const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
-
-  function isGood(): void {
-    clearTimeout(good)
-    if (state().attempt) set({ attempt: 0 })
-  }
 
   function move(position: string): void {
     if (position !== (state().position ?? '')) set({ position: position || undefined })
@@ -51,7 +49,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
       good = setTimeout(() => {
         memory.failedRuns = 0
-        isGood()
+        if (state().attempt) set({ attempt: 0 })
       }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
     },
     onPeer(peer, restarts) {
@@ -69,13 +67,10 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     onMessage(message) {
       if (signal.aborted) return
       const { peer, position, had } = state()
-      if (message.id !== undefined) {
-        if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
-        move(message.id)
-      }
-      if (had === 'stream') set({ had: 'messages' })
-      isGood()
-      const busy = onMessage(message)
+      const { id = position } = message
+      if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
+      clearTimeout(good)
+      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
       if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
     },

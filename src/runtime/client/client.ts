@@ -1,11 +1,10 @@
 import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
-import type { SSETransport } from '../shared/types'
+import type { SSEMessage, SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
 import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
 import { createChecks } from './checks'
 import { delay } from './delay'
-import { createGuard } from './guard'
 import { createMemory } from './memory'
 import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
@@ -46,12 +45,26 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
   let memory = createMemory()
-  const guard = createGuard(set)
   const checks = createChecks({ options, state: () => state, prepare, close })
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
     onState(change)
+  }
+
+  function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
+    state = { ...state, ...change }
+    return onMessage(message, state.position)
+  }
+
+  function guard<T>(task: () => T): T | undefined {
+    try {
+      return task()
+    }
+    catch (cause) {
+      console.error('[nuxt-sse]', cause)
+      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
+    }
   }
 
   function begin(): void {
@@ -192,7 +205,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {
-    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, close, guard, onMessage })
+    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, receive, close, guard })
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {

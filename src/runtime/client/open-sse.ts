@@ -44,8 +44,8 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
 
   assertFetchable(String(url))
   const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions, loadFallback), {
-    onMessage(message) {
-      queue.push({ message: message as SSEMessage<T>, position: client.state.position })
+    onMessage(message, position) {
+      queue.push({ message: message as SSEMessage<T>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },

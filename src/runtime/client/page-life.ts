@@ -15,11 +15,26 @@ const MEANING: Record<string, PageEvent> = {
   offline: 'offline',
 }
 
-/** Tells what happens to the page, until the signal is aborted. Where there is none, as in Node, nothing ever does. */
+/** Passes on what happens to the page: it may have many clients, and each of them several watchers. */
+let relay: EventTarget
+let watchers = 0
+/** Ends listening, which lasts from the first watcher to the last. */
+let listening: AbortController
+
+/** Calls `listener` with what happens to the page, until the signal is aborted. Where there is no page, as in Node, nothing ever does. */
 export function watchPage(signal: AbortSignal, listener: (event: PageEvent) => void): void {
+  if (signal.aborted || !globalThis.addEventListener) return
+  if (!watchers++) listen()
+  relay.addEventListener('page', event => listener((event as CustomEvent<PageEvent>).detail), { signal })
+  signal.addEventListener('abort', () => --watchers || listening.abort())
+}
+
+function listen(): void {
+  relay = new EventTarget()
+  listening = new AbortController()
   for (const type in MEANING) {
     // On the way down: `freeze` and `resume` are the document's, and need not bubble.
-    globalThis.addEventListener?.(type, () => listener(type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type]!), { capture: true, signal })
+    addEventListener(type, () => relay.dispatchEvent(new CustomEvent('page', { detail: type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type] })), { capture: true, signal: listening.signal })
   }
 }
 

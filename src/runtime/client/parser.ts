@@ -1,4 +1,6 @@
+import { parseJson } from '../shared/json'
 import type { SSEMessage } from '../shared/types'
+import type { SSEClientOptions } from './types'
 
 /** Characters of one message that are gathered before the stream is given up. */
 const MAX_MESSAGE_LENGTH = 16_777_216
@@ -41,5 +43,20 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
       else if (name === 'retry' && /^\d+$/.test(value)) onRetry(Number(value))
     }
     return rest.length + (data ?? '').length > MAX_MESSAGE_LENGTH ? undefined : parsed
+  }
+}
+
+/** Reads the text of a message as the option `parse` says. Text that a function cannot read stays text, which is said. */
+export function readerOf(parse: NonNullable<SSEClientOptions['parse']>): (text: string) => unknown {
+  if (parse === 'json') return parseJson
+  if (parse === 'text') return text => text
+  return (text) => {
+    try {
+      return parse(text)
+    }
+    catch (cause) {
+      console.error('[nuxt-sse] `parse` threw', cause)
+      return text
+    }
   }
 }

@@ -124,9 +124,9 @@ export interface SSEClientState {
 }
 
 export interface SSEClientEvents {
-  /** Each message once, in order. Reading goes on when the promise is resolved. */
-  onMessage(message: SSEMessage): void | Promise<void>
-  /** After every change, with what has changed. */
+  /** Each message once, in order, and the position after it. The state has changed by then; nothing else reports that. Reading continues when the promise is resolved. */
+  onMessage(message: SSEMessage, position: string | undefined): void | Promise<void>
+  /** After every other change, with what has changed. */
   onState(change: Partial<SSEClientState>): void
 }
 

@@ -1,21 +1,86 @@
 import { describe, expect, it, vi } from 'vitest'
 import { control, message } from '../../support/scripted-server'
 import { END, MARK, all, stubBrowser, useHarness } from './harness'
+import { watchPage } from '../../../src/runtime/client/page-life'
 import { eventually } from '../../support/conditions'
+import { share, useSharers } from './sharer'
 import { trackTimers } from '../../support/track-timers'
 
 const harness = useHarness()
+useSharers()
+
+/** A window whose listeners are counted by type. */
+function countListeners(): { browser: EventTarget, counts: Map<string, number> } {
+  const browser = stubBrowser()
+  const counts = new Map<string, number>()
+  const count = (type: string, by: number) => counts.set(type, (counts.get(type) ?? 0) + by)
+  vi.stubGlobal('addEventListener', (type: string, listener: EventListener, options: { signal: AbortSignal }) => {
+    if (options.signal.aborted) return
+    count(type, 1)
+    options.signal.addEventListener('abort', () => count(type, -1))
+    browser.addEventListener(type, listener, options)
+  })
+  return { browser, counts }
+}
+
+describe('the page has one listener of each kind', () => {
+  it('for 20 clients in 8 groups, with and without an election, connected or waiting; none once the last is stopped', async () => {
+    const { counts } = countListeners()
+    const { server, open } = harness
+    server.script(x => x.url.pathname.endsWith('down') ? x.status(503, '', { 'retry-after': '60' }) : x.open({ position: 'e1.0', heartbeatMs: 60_000 }))
+    const sharers = Array.from({ length: 20 }, (_, n) => share(`${server.url}${n % 8 === 7 ? 'down' : n % 8}`, { share: n % 8 < 4 ? 'page' : 'browser' }))
+    const sources = [open(), open()]
+    await eventually(() => expect(sharers.map(one => one.state.status)).toEqual(sharers.map((_, n) => n % 8 === 7 ? 'reconnecting' : 'connected')))
+    await eventually(() => expect(sources.map(one => one.status)).toEqual(['connected', 'connected']))
+    expect(Object.fromEntries(counts)).toEqual({ pagehide: 1, freeze: 1, pageshow: 1, resume: 1, visibilitychange: 1, online: 1, offline: 1 })
+    for (const sharer of sharers) sharer.stop()
+    expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(1))
+    for (const source of sources) source.close()
+    await eventually(() => expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(0)))
+    // The first watcher after that listens again.
+    const again = open()
+    expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(1))
+    again.close()
+    await eventually(() => expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(0)))
+  })
+
+  it('which calls those that watch in the order in which they began, none that has gone meanwhile, and all though one throws', async () => {
+    const { browser } = countListeners()
+    const thrown: unknown[] = []
+    // The platform reports what a listener throws, and goes on to the next: in Node as an uncaught exception.
+    const report = vi.spyOn(process, 'nextTick').mockImplementation((task) => {
+      try {
+        task()
+      }
+      catch (error) {
+        thrown.push(error)
+      }
+    })
+    const calls: string[] = []
+    const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()]
+    watchPage(first.signal, (event) => {
+      calls.push(`first ${event}`)
+      second.abort()
+      throw new Error('of the first')
+    })
+    watchPage(second.signal, event => calls.push(`second ${event}`))
+    watchPage(third.signal, event => calls.push(`third ${event}`))
+    watchPage(AbortSignal.abort(), event => calls.push(`never ${event}`))
+    browser.dispatchEvent(new Event('freeze'))
+    report.mockRestore()
+    expect(calls).toEqual(['first sleep', 'third sleep'])
+    expect(thrown.map(String)).toEqual(['Error: of the first'])
+    first.abort()
+    browser.dispatchEvent(new Event('online'))
+    expect(calls.slice(2)).toEqual(['third online'])
+    third.abort()
+  })
+})
 
 describe('nothing is left', () => {
   it('of timers, listeners and connections, however a source ends', async () => {
     const timers = trackTimers('/src/runtime/client/')
-    const browser = stubBrowser()
-    const listening = new Set<AbortSignal>()
-    vi.stubGlobal('addEventListener', (name: string, listener: EventListener, { signal }: { signal: AbortSignal }) => {
-      listening.add(signal)
-      signal.addEventListener('abort', () => listening.delete(signal))
-      browser.addEventListener(name, listener, { signal })
-    })
+    const { counts } = countListeners()
     const { server, open } = harness
     const ends: (() => Promise<unknown>)[] = [
       async () => {
@@ -82,7 +147,7 @@ describe('nothing is left', () => {
     for (let round = 0; round < 3; round++) {
       for (const end of ends) await end()
     }
-    await eventually(() => expect([timers.size, listening.size]).toEqual([0, 0]))
+    await eventually(() => expect([timers.size, ...counts.values()]).toEqual(Array.from({ length: 8 }).fill(0)))
     await eventually(() => expect(server.exchanges.filter(x => !x.closed)).toEqual([]))
   })
 })

@@ -11,8 +11,7 @@ import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
-import { splitRef } from '../split-ref'
-import { unwrapOptions } from '../unwrap-options'
+import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -119,6 +118,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
 
   const events: SSEClientEvents = {
     onMessage(next) {
+      setState(client.state)
       take(next, keep)
       callbacks.call(next)
     },

@@ -11,7 +11,7 @@ import type { SSEBatch } from '../../shared/protocol'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import { isSecretPosition } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
-import { warnOnce } from '../warn'
+import { warnOnce } from '../dev-warnings'
 
 /** How long a render waits for the reading of one call. */
 const READ_TIMEOUT_MS = 3_000

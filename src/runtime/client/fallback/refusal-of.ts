@@ -2,7 +2,6 @@ import { isRetryableStatus } from '../../shared/errors'
 import { clientError, msOf, toldError, withoutQuery } from '../response'
 import type { Outcome } from '../types'
 import { readJson } from './read-json'
-import { parseRetryAfter } from './retry-after'
 
 /**
  * How an attempt ends with this response; `undefined` if it does not, as this is a success with the expected content type. A success with
@@ -29,4 +28,11 @@ export async function refusalOf(response: Response, contentType: string, code: s
     // With these statuses, the server has done nothing.
     refused: status === 503 || status === 406 || (status < 500 && isRetryableStatus(status)),
   }
+}
+
+/** The `Retry-After` header in milliseconds: seconds or a date (RFC 9110, 10.2.3). `undefined` when absent or neither. */
+export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
+  if (!value) return undefined
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

@@ -5,10 +5,9 @@ import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
-import { canElect } from './can-elect'
 import type { elect, nameOf } from './election'
 import type { FeedEvent } from './feed-event'
-import { keyOf } from './key'
+import { canElect, keyOf } from './key'
 
 export interface Member {
   readonly options: ResolvedClientOptions
@@ -78,12 +77,10 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
     if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
     const { options, state: { position, peer, had } } = first()
     let { at } = first()
-    let told: SSEClientState | undefined
 
     function emit(more?: Partial<FeedEvent>): void {
+      if (signal.aborted) return
       const { state } = client
-      if (signal.aborted || (!more && state === told)) return
-      told = state
       const after = at
       at = state.position ?? at
       tell({ after, state, ...more })
@@ -100,11 +97,8 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       body: () => fresh(first().options.body),
     } as ResolvedClientOptions, {
       onMessage: message => emit({ message }),
-      onState({ gap, status }) {
-        if (gap && !status) emit({ gap })
-        // A position comes right before its message, and they are one step.
-        else queueMicrotask(emit)
-      },
+      // With a status, the gap is one that was reported before.
+      onState: ({ gap, status }) => emit(status ? {} : { gap }),
     }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
     hurry = () => client.state.status === 'reconnecting' && client.connect()

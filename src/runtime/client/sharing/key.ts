@@ -13,3 +13,8 @@ export async function keyOf(url: string, options: ResolvedClientOptions, inBrows
   ).catch(Math.random)
   return JSON.stringify([SHARING_VERSION, inBrowser, parts])
 }
+
+/** Web Locks are only in secure contexts, and not in old browsers. */
+export function canElect(): boolean {
+  return !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
+}

@@ -56,9 +56,10 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
-  function receive(message: SSEMessage): void {
+  function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
     const current = life
-    void onMessage(message)
+    state = { ...state, ...change }
+    void onMessage(message, state.position)
     // A callback may have stopped it, or connected it elsewhere.
     if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
   }
@@ -77,15 +78,15 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return own.connect()
     }
     if (isNext) member.at = position ?? event.after
-    const current = life
-    adopt({
+    const next = {
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
       // What a callback of this one has thrown stays until the next connection.
       error: error ?? (status === state.status ? state.error : error),
-    })
-    if (isNext && event.message && life === current) receive(event.message)
+    }
+    if (isNext && event.message) receive(event.message, next)
+    else adopt(next)
   }
 
   function has(position?: string): boolean {
@@ -96,7 +97,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
-      onMessage: receive,
+      onMessage(message, position) {
+        member.at = position ?? member.at
+        receive(message, { position, had: own.state.had, attempt: 0 })
+        meet()
+      },
       onState(change) {
         const { status, error } = change
         // Without a status, it is what a callback has thrown.
@@ -106,12 +111,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
           member.at = waiting![0]!.after
           return follow(0)
         }
-        if (change.position) {
-          member.at = change.position
-          // Behind the message that it is the position of.
-          queueMicrotask(meet)
-        }
+        if (change.position) member.at = change.position
         adopt(change)
+        meet()
       },
     }, { ...state, transport: only })
   }

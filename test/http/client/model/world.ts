@@ -102,7 +102,7 @@ export class World {
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     }), {
-      onMessage: message => this.onMessage(message),
+      onMessage: (message, position) => this.onMessage(message, position),
       onState: change => this.onState(change),
     })
   }
@@ -144,14 +144,17 @@ export class World {
     if (!probe && this.client.state.error?.retryAt) this.violation('a request while `retryAt` says later')
   }
 
-  private onMessage({ id, data }: SSEMessage): void {
+  private onMessage({ id, data }: SSEMessage, position: string | undefined): void {
     const { epoch, offset, path, wire: number, text } = data as Entry
     const at = `${epoch}.${offset}`
     const wire = this.server.wires.find(one => one.number === number)!
     if (path !== this.path) this.violation(`${at} of ${path}, which was left`)
     if (wire.aborted && this.ground.exact) this.violation(`${at} of request ${number}, which was aborted`)
+    this.hadPosition = true
+    this.failures = 0
     if (wire.life !== this.life) this.violation(`${at} of request ${number}, which is of an earlier life`)
     if (this.status !== 'connected') this.violation(`${at} while ${this.status}`)
+    if (position !== at || this.client.state.position !== at || this.client.state.attempt) this.violation(`${at} came with ${position} and ${JSON.stringify(this.client.state)}`)
     if (id !== at || text !== 'e é 🎉') this.violation(`${at} came as ${id} ${text}`)
     this.pointer ??= this.startOf(wire)
     const [life, last] = (this.pointer ?? '').split('.')

@@ -1,4 +1,5 @@
-import { reactive, toValue } from 'vue'
+import type { ComputedRef, ShallowRef } from 'vue'
+import { computed, reactive, shallowRef, toValue } from 'vue'
 import type { SSEClientOptions } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { UseSSEOptions } from './call'
@@ -12,4 +13,11 @@ export function unwrapOptions(options: Pick<UseSSEOptions<SSEMessage, unknown>, 
     const value = toValue<unknown>(options[name])
     return typeof value === 'object' && value ? reactive(value) : value
   }])) as Record<typeof NAMES[number], () => never>
+}
+
+/** A ref of an object, and a ref of each of its fields. They change at once: no watcher sees one that is new and another that is not. */
+export function splitRef<T extends object>(value: T): [whole: ShallowRef<T>, parts: { readonly [Name in keyof T]-?: ComputedRef<T[Name]> }] {
+  const whole = shallowRef(value) as ShallowRef<T>
+  const names = Object.keys(value) as (keyof T)[]
+  return [whole, Object.fromEntries(names.map(name => [name, computed(() => whole.value[name])])) as { [Name in keyof T]-?: ComputedRef<T[Name]> }]
 }
