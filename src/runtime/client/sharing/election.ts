@@ -1,4 +1,4 @@
-import type { FeedEvent } from './feed-event'
+import type { FeedEvent } from '../types'
 
 /** How often a follower looks whether the leader lives, in milliseconds. */
 const PERIOD_MS = 2_000

@@ -4,9 +4,8 @@ import type { ResolvedClientOptions } from '../options'
 import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
-import type { SSEClientState } from '../types'
+import type { SSEClientState, FeedEvent } from '../types'
 import type { elect, nameOf } from './election'
-import type { FeedEvent } from './feed-event'
 import { canElect, keyOf } from './key'
 
 export interface Member {
