@@ -72,7 +72,11 @@ describe('proxies', () => {
 
   it('trap 42: behind an nginx that buffers it says that it polls, remembers it, and has everything once', async () => {
     nginx = await startBufferingNginx(server.url)
-    await opened(nginx.url)
+    await page.goto(`${nginx.url}/feed`)
+    const openedAt = Date.now()
+    // Three seconds of silence, and two for the probe; without it, it would be twice `connectTimeoutMs`.
+    await eventually(async () => expect(await status()).toMatch(/^connected/), 60_000)
+    expect(Date.now() - openedAt).toBeLessThan(6_000)
     expect(await transport()).toBe('poll')
     await publish()
     await publish()

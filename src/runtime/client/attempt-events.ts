@@ -1,31 +1,15 @@
 import { MAX_TIMER_MS } from '../shared/rules'
-import type { SSEMessage } from '../shared/types'
 import { MAX_ASKED_MS } from './backoff'
-import type { ServerMemory } from './memory'
-import type { ResolvedClientOptions } from './options'
 import { isUpTo } from './position'
 import { staleAnswer } from './response'
-import type { SSEClient, SSEClientState, TransportEvents } from './types'
+import type { ClientHost, TransportEvents } from './types'
 import { forgetVerdict } from './verdict'
 
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
 const GOOD_AFTER_MS = 37_500
 
-/** The client whose attempt it is. */
-export interface AttemptHost {
-  url: string
-  options: ResolvedClientOptions
-  memory: ServerMemory
-  state: () => SSEClientState
-  set: (change: Partial<SSEClientState>) => void
-  /** A message, and all that it changes. */
-  receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
-  close: (change: Partial<SSEClientState>) => void
-  guard: SSEClient['guard']
-}
-
 /** What becomes of a transport's events in the client's state. Nothing, once the attempt is aborted. */
-export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close, guard }: AttemptHost): TransportEvents {
+export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close, guard }: ClientHost): TransportEvents {
   const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
 
@@ -39,6 +23,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (signal.aborted) return
       memory.mute = memory.unanswered = 0
       if (isStream) {
+        memory.streamed = true
         memory.verdict = undefined
         forgetVerdict(url)
       }

@@ -1,35 +1,32 @@
-import type { ResolvedClientOptions } from './options'
-import { passingError } from './response'
-import type { Fallback, SSEClientState, TransportRequest } from './types'
+import { delay } from './delay'
+import type { ClientHost, Fallback, TransportRequest } from './types'
 
-/** A stream is looked at when the page wakes, at most once in this time. */
-const CHECK_MS = 10_000
-
-/** The client that asks. */
-interface Host {
-  options: ResolvedClientOptions
-  state: () => SSEClientState
-  prepare: (signal: AbortSignal) => Promise<TransportRequest>
-  close: (change: Partial<SSEClientState>) => void
-}
-
+/** A first stream without a byte for this long is silent. */
+const SILENT_MS = 3_000
 export interface Checks {
   /** What polling and the checks are made of. Throws a passing error if it cannot be loaded. */
   load(): Promise<Fallback>
   readonly loaded: boolean
   /** Ends the client where a gate redirects its requests to another origin, which only pages are kept from following. */
-  gate(life: AbortSignal): Promise<void>
+  gate(life: AbortSignal): void
+  /** Asks, for a first stream that is silent, whether the network holds streams back: then polling takes over, else the attempt has longer. */
+  network(request: TransportRequest, attempt: AbortController): Promise<void>
   /** Ends the attempt with `SILENCE` where its stream is dead. People look at a page when they return to it: that is not left to heartbeats. */
-  stream(attempt: AbortController): Promise<void>
+  stream(attempt: AbortController): void
 }
 
 /** What a client asks when something seems to be wrong, with code that is loaded then. What fails meanwhile fails in the next attempt, too, which reports it. */
-export function createChecks({ options, state, prepare, close }: Host): Checks {
+export function createChecks(host: ClientHost): Checks {
+  const { options, state } = host
+  const canPoll = options.transports.includes('poll')
   let fallback: Fallback | undefined
-  let checkedAt = 0
 
   async function load(): Promise<Fallback> {
     return fallback ??= await options.loadFallback()
+  }
+
+  function ask(check: (fallback: Fallback) => Promise<void>): void {
+    load().then(check).catch(() => {})
   }
 
   return {
@@ -37,18 +34,17 @@ export function createChecks({ options, state, prepare, close }: Host): Checks {
     get loaded() {
       return !!fallback
     },
-    async gate(life) {
-      if (options.method !== 'GET' || !globalThis.location) return
-      const error = await load().then(async ({ findGate }) => findGate(await prepare(life))).catch(() => undefined)
-      if (error && !life.aborted) close({ error })
+    gate(life) {
+      if (options.method === 'GET' && globalThis.location) ask(({ findGate }) => findGate(life, host))
     },
-    async stream(attempt) {
+    async network(request, attempt) {
+      await delay(SILENT_MS, attempt.signal)
+      if (request.wait && canPoll) ask(({ probeNetwork }) => probeNetwork(request, attempt, host))
+    },
+    stream(attempt) {
       const { status, transport, peer } = state()
       const now = Date.now()
-      if (now - checkedAt < CHECK_MS || status !== 'connected' || transport !== 'stream' || peer !== 'resumable' || !options.transports.includes('poll')) return
-      checkedAt = now
-      const isDead = await load().then(async ({ hasMissed }) => hasMissed(await prepare(attempt.signal), () => state().position)).catch(() => false)
-      if (isDead) attempt.abort(passingError('SILENCE', 'The stream fell silent'))
+      if (status === 'connected' && transport === 'stream' && peer === 'resumable' && canPoll) ask(({ checkStream }) => checkStream(attempt, now, host))
     },
   }
 }

@@ -12,7 +12,7 @@ import { isHidden, watchPage } from './page-life'
 import { isRepeatable, prepareRequest } from './request'
 import { clientError, interrupted, passingError, revised } from './response'
 import { streamTransport } from './transports/stream'
-import type { Outcome, SSEClient, SSEClientEvents, SSEClientState, TransportEvents } from './types'
+import type { ClientHost, Outcome, SSEClient, SSEClientEvents, SSEClientState } from './types'
 import { recallVerdict } from './verdict'
 
 /** After this many attempts in a row in which nothing came, polling takes over. */
@@ -44,8 +44,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is away: it connects again when the page is back. */
   let asleep = false
-  let memory = createMemory()
-  const checks = createChecks({ options, state: () => state, prepare, close })
+  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, guard, prepare }
+  const checks = createChecks(host)
 
   function set(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
@@ -80,7 +80,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   function forget(): void {
-    memory = createMemory()
+    host.memory = createMemory()
     state = initialState(transports[0]!)
   }
 
@@ -124,16 +124,18 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       begin()
     }
     else if (event === 'wake' && ongoing) {
-      void checks.stream(ongoing)
+      checks.stream(ongoing)
     }
   }
 
   /** A browser that is back online may be in another network: what was put off is tried at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (await delay(ms, signal, true) && memory.verdict) memory.verdict.probeAt = 0
+    const { verdict } = host.memory
+    if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
   }
 
   async function live(life: AbortSignal): Promise<void> {
+    const { memory } = host
     while (!life.aborted) {
       const outcome = await attempt(life)
       if (life.aborted) return
@@ -146,17 +148,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
       }
       else if (outcome.type === 'again') {
-        set({ transport: 'stream' })
+        set({ transport: state.transport === 'poll' ? 'stream' : 'poll' })
       }
       else {
-        const { error, refused, uncounted, unpollable, ofSource, unanswered } = outcome
+        const { error, refused, uncounted, ofSource, unanswered } = outcome
         memory.pastCaches ||= error.code === 'STALE_ANSWER'
         const again = refused || isRepeatable(options, state)
-        if (unpollable && again && transports.includes('stream')) {
-          memory.unpollable = true
-          set({ transport: 'stream', ...(state.status === 'connected' && { status: 'reconnecting' }) })
-          continue
-        }
         if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
         if (ofSource && memory.restarts) memory.failedRuns++
         // Messages reset the first count, and not the second: a new run repeats them.
@@ -164,9 +161,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) void checks.gate(life)
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(life)
         memory.mute = outcome.mute ? memory.mute + 1 : 0
-        memory.pollLost = state.transport === 'poll' && !uncounted && !error.statusCode
         if (memory.mute && !memory.unpollable && transports.includes('poll')) {
           // Before it is needed: it comes from the same network.
           checks.load().catch(() => {})
@@ -189,9 +185,16 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     const { signal } = own
     let outcome: Outcome
     try {
-      outcome = state.transport === 'poll'
-        ? await (await checks.load()).pollUntilStream(own, { url, options, memory, state: () => state, prepare, events: eventsOf(signal, false) })
-        : await streamTransport(await prepare(signal), eventsOf(signal, true))
+      const isStream = state.transport === 'stream'
+      const events = attemptEvents(signal, isStream, host)
+      if (isStream) {
+        const request = await prepare(signal)
+        if (!host.memory.streamed) void checks.network(request, own)
+        outcome = await streamTransport(request, events)
+      }
+      else {
+        outcome = await (await checks.load()).pollUntilStream(own, host, events)
+      }
     }
     catch (cause) {
       const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
@@ -200,16 +203,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     own.abort()
     if (ongoing === own) ongoing = undefined
     // Aborted on this side, with an error as the reason.
-    if (!(signal.reason instanceof SSEError) || outcome.type === 'ended') return outcome
-    return signal.reason.code === 'SILENCE' ? { type: 'leave', retryMs: 0 } : { type: 'failed', error: signal.reason, uncounted: true }
-  }
-
-  function eventsOf(signal: AbortSignal, isStream: boolean): TransportEvents {
-    return attemptEvents(signal, isStream, { url, options, memory, state: () => state, set, receive, close, guard })
+    const error: unknown = signal.reason
+    if (!(error instanceof SSEError) || outcome.type === 'ended') return outcome
+    if (error.code === 'SILENCE') return { type: 'leave', retryMs: 0 }
+    return error.code === 'CONNECT_TIMEOUT' ? { type: 'again' } : { type: 'failed', error, uncounted: true }
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(url, options, () => state, signal, memory.pastCaches)
+    return prepareRequest(host.url, options, host.state, signal, host.memory.pastCaches)
   }
 
   return {
@@ -219,11 +220,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     connect(to) {
       end()
       if (to !== undefined) {
-        url = to
+        host.url = to
         forget()
       }
+      const { memory } = host
       memory.mute = memory.failedRuns = 0
-      memory.verdict ??= recallVerdict(url)
+      memory.verdict ??= recallVerdict(host.url)
       if (memory.verdict && prefersStream && !memory.unpollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
       begin()

@@ -14,6 +14,10 @@ export interface ServerMemory {
   unanswered: number
   /** Where streams stay silent: when one is tried again. */
   verdict?: Verdict
+  /** When a stream was last looked at, in epoch milliseconds. */
+  checkedAt?: number
+  /** A stream has given bytes. */
+  streamed?: boolean
   /** The last poll was not answered at all. */
   pollLost?: boolean
   /** Each connection runs the source from scratch. */

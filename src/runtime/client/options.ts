@@ -1,7 +1,9 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { passingError } from './response'
-import type { Fallback, SSEClientOptions, SSEShare } from './types'
+import type { Fallback, ResolvedClientOptions, SSEClientOptions, SSEShare } from './types'
+
+export type { ResolvedClientOptions } from './types'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 /** With a body: `fetch` cannot see when it has been sent. */
@@ -13,23 +15,12 @@ const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
 
-/** The client's options with nothing left open but what the user may leave out of a request. */
-export interface ResolvedClientOptions extends SSEClientOptions {
-  method: string
-  transports: SSETransport[]
-  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
-  connectTimeoutMs: number
-  /** Only of `useSSE`. */
-  share?: SSEShare
-  /** Loads what only some connections need; resolves at once where it is there already. Rejects with a passing error. */
-  loadFallback: () => Promise<Fallback>
-}
-
 /** Throws `INVALID_OPTION` for what makes no sense. */
-export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>): ResolvedClientOptions {
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>, base = '/'): ResolvedClientOptions {
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
+    base,
     loadFallback: () => loadFallback().catch((cause) => {
       throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
     }),

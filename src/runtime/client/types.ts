@@ -202,26 +202,48 @@ export interface TransportRequest {
   pastCaches: boolean
   parse: SSEClientOptions['parse']
   connectTimeoutMs: number
+  /** Sets another limit to the wait for the first bytes. There while the stream is silent. */
+  wait?: (ms: number) => void
   /** `undefined`: 2.5 heartbeats, if announced. */
   silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
 }
 
-/** The client whose attempt it is to poll. */
-export interface PollingClient {
+/** The client's options with nothing left open but what the user may leave out of a request. */
+export interface ResolvedClientOptions extends SSEClientOptions {
+  method: string
+  transports: SSETransport[]
+  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
+  connectTimeoutMs: number
+  /** Only of `useSSE`. */
+  share?: SSEShare
+  /** Where the application begins, with `/` at its end: there is the probe of the network. */
+  base: string
+  /** Loads what only some connections need; resolves at once where it is there already. Rejects with a passing error. */
+  loadFallback: () => Promise<Fallback>
+}
+
+/** A client, for the parts that it consists of. */
+export interface ClientHost {
   url: string
-  options: { method: string, transports: SSETransport[], reconnect: { minDelayMs: number } }
+  options: ResolvedClientOptions
+  /** Another one for each url. */
   memory: ServerMemory
   state: () => SSEClientState
+  set: (change: Partial<SSEClientState>) => void
+  /** A message, and all that it changes. */
+  receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
+  close: (change: Partial<SSEClientState>) => void
+  guard: SSEClient['guard']
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
-  events: TransportEvents
 }
 
 /** What a client needs when something is wrong; `fallback/` has it, and pages load it on demand. */
 export interface Fallback {
-  findGate(request: TransportRequest): Promise<SSEError | undefined>
-  hasMissed(request: TransportRequest, position: () => string | undefined): Promise<boolean>
-  pollUntilStream(own: AbortController, client: PollingClient): Promise<Outcome>
+  findGate(life: AbortSignal, host: ClientHost): Promise<void>
+  checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
+  pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
+  probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
   refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }
 

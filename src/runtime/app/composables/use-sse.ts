@@ -70,9 +70,9 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback)
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback, base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false

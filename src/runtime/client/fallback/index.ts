@@ -1,5 +1,6 @@
 /** What a client needs when something is wrong: where event streams do not arrive, or where requests fail or are refused. Pages load it on demand: see `ResolvedClientOptions.loadFallback`. */
+export { checkStream } from './check-stream'
 export { findGate } from './find-gate'
-export { hasMissed } from './has-missed'
 export { pollUntilStream } from './poll-until-stream'
+export { probeNetwork } from './probe-network'
 export { refusalOf } from './refusal-of'

@@ -12,9 +12,12 @@ import { createWatchdog } from '../watchdog'
 const SILENT_HEARTBEATS = 2.5
 
 /** One event stream, from request to its last byte. */
-export async function streamTransport({ url, fetch, load, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal }: TransportRequest, events: TransportEvents): Promise<Outcome> {
+export async function streamTransport(request: TransportRequest, events: TransportEvents): Promise<Outcome> {
+  const { fetch, load, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal } = request
+  let { url } = request
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
+  request.wait = watchdog.limit
   let open = false
   let response: Response | undefined
   /** The limit is that of silence. */
@@ -28,6 +31,7 @@ export async function streamTransport({ url, fetch, load, init, position, peer: 
 
   function begin(heartbeatMs = 0): void {
     open = true
+    request.wait = undefined
     silenceMs = silenceTimeoutMs ?? (heartbeatMs > 0 && heartbeatMs * SILENT_HEARTBEATS)
     watchdog.limit(silenceMs)
     events.onOpen(silenceMs)
@@ -49,7 +53,10 @@ export async function streamTransport({ url, fetch, load, init, position, peer: 
     }
     // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
     mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
-    if (mayThink) watchdog.limit(silenceTimeoutMs ?? false)
+    if (mayThink) {
+      request.wait = undefined
+      watchdog.limit(silenceTimeoutMs ?? false)
+    }
     const decoder = new TextDecoder()
     const reader = response.body!.getReader()
     while (true) {
@@ -95,6 +102,7 @@ export async function streamTransport({ url, fetch, load, init, position, peer: 
     return failed(open || mayThink ? passingError('SILENCE', 'The stream fell silent', cause) : passingError('CONNECT_TIMEOUT', `Nothing came within ${connectTimeoutMs} ms`, cause))
   }
   finally {
+    request.wait = undefined
     // Ends the request too, if it is not over.
     watchdog.stop()
   }
