@@ -4,8 +4,8 @@ import type { ResolvedClientOptions } from '../options'
 import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
-import type { SSEClientState, FeedEvent } from '../types'
-import type { elect, nameOf } from './election'
+import type { SSEClientState } from '../types'
+import type { FeedEvent, elect, nameOf } from './election'
 import { canElect, keyOf } from './key'
 
 export interface Member {
