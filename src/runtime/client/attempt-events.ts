@@ -1,6 +1,6 @@
 import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_ASKED_MS } from './backoff'
-import { isUpTo } from './position'
+import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './types'
 import { forgetVerdict } from './verdict'

@@ -80,3 +80,15 @@ function parseOffset(text: string): number | undefined {
   const offset = Number(text)
   return Number.isSafeInteger(offset) ? offset : undefined
 }
+
+/** Epoch and offset of a position of ours. Fewer bytes for a page than {@link parsePosition}, which also refuses what no server sends. */
+function split(position = ''): RegExpExecArray | null {
+  return /^(\d*[a-z][a-z\d]*)\.(\d+)$/i.exec(position)
+}
+
+/** Whether `position` is at or before `other`, in the same life of a log. `false` where that cannot be known. */
+export function isUpTo(position: string | undefined, other: string | undefined): boolean {
+  const [, epoch, offset] = split(position) ?? []
+  const [, otherEpoch, otherOffset] = split(other) ?? []
+  return epoch !== undefined && epoch === otherEpoch && +offset! <= +otherOffset!
+}

@@ -1,7 +1,7 @@
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { isUpTo } from '../position'
+import { isUpTo } from '../../shared/position'
 import { passingError } from '../response'
 import type { ClientHost, TransportRequest } from '../types'
 import { addQuery } from '../url'

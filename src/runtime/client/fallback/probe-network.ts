@@ -17,7 +17,7 @@ const probes = new Map<string, Promise<boolean | undefined>>()
  * cases the attempt may take longer. Only a page whose own origin has the route can find out: its server has the probe.
  */
 export async function probeNetwork(request: TransportRequest, attempt: AbortController, { options, memory, state }: ClientHost): Promise<void> {
-  const { origin, location } = globalThis as { origin?: string, location?: Location }
+  const { origin, location } = globalThis as { origin?: string, location?: { href: string } }
   if (!location || new URL(request.url, location.href).origin !== origin) return
   const url = new URL(`${options.base}__sse/probe`, location.href).href
   if (!probes.has(url)) probes.set(url, isHeldBack(url, request.fetch).finally(() => probes.delete(url)))
@@ -34,7 +34,11 @@ async function isHeldBack(url: string, fetch: TransportRequest['fetch']): Promis
     // A redirect has no status here, and no content type.
     const { status, headers, body } = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: watchdog.signal })
     if (status !== 200 || !headers.get('content-type')?.startsWith(STREAM_CONTENT_TYPE)) return undefined
-    return (await body!.getReader().read()).done ? undefined : false
+    const reader = body!.getReader()
+    const { done } = await reader.read()
+    // The answer is there: the rest would hold one of a browser's six connections for seconds.
+    void reader.cancel().catch(() => {})
+    return done ? undefined : false
   }
   catch {
     return watchdog.barked || undefined
