@@ -23,7 +23,7 @@ afterAll(() => redis.stop())
 beforeEach(async () => {
   id = crypto.randomUUID()
   scopes = []
-  const run = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: '1000' } })
+  const run = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: '10000' } })
   servers = await Promise.all([run(), run()])
 })
 afterEach(async () => {
