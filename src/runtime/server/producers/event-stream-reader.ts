@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser'
 import { SSEError } from '../../shared/errors'
-import { parseJson } from '../../shared/json'
+import { parseForeign, parseJson } from '../../shared/json'
 import { CONTROL_EVENT } from '../../shared/protocol'
 import { TaggedMessage } from '../wire/message'
 import { isPrivateError } from '../wire/public-error'
@@ -111,7 +111,7 @@ export class EventStreamReader {
     const { parse = this.#isOurs ? (this.#isText ? 'text' : 'json') : undefined } = this.options
     if (typeof parse === 'function') return parse(text)
     if (parse === 'text') return text
-    return parse === 'json' || /^[{[]/.test(text) ? parseJson(text) : text
+    return parse === 'json' ? parseJson(text) : parseForeign(text)
   }
 }
 
