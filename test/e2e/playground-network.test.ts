@@ -80,6 +80,13 @@ it('buffer: the stream falls silent, the client polls, and comes back to the str
   await eventually(async () => expect(await statusOf(page)).toBe('connected'))
   expect(await transportOf(page)).toBe('poll')
   expect(await page.getByRole('radio', { name: 'Buffer' }).isChecked()).toBe(true)
+
+  // A browser session that remembers nothing probes the network, and its timeline shows the verdict.
+  await page.evaluate(() => sessionStorage.clear())
+  await page.evaluate(() => sessionStorage.setItem('sse-network', 'buffer'))
+  await page.reload()
+  await eventually(async () => expect(await transportOf(page)).toBe('poll'), 40_000)
+  expect((await timeline()).toReversed().join('\n')).toMatch(/probes the network[\s\S]*the network holds streams back/)
   await receives(20)
   const polled = await tallyOf(page)
   await choose(page, 'Clear')

@@ -1,4 +1,6 @@
 import { createParser } from 'eventsource-parser'
+import type { Network } from '#shared/utils/networks'
+import type { TimelineEntry } from '../composables/use-timelines'
 
 /** Fields of control messages that are shown. */
 interface Control { type: string, position?: string, resumed?: boolean, heartbeatMs?: number, reason?: string, missed?: number | null, code?: string, message?: string, retry?: boolean, retryMs?: number }
@@ -14,6 +16,7 @@ interface Batch { messages: unknown[], position: string, ended: boolean, gap: Co
 export default defineNuxtPlugin((nuxtApp) => {
   const { note, amend, timelines } = useTimelines()
   const tab = useState('tab', () => '')
+  const network = useState<Network>('network', () => 'clear')
   const router = useRouter()
   const send = globalThis.fetch
   // Consecutive polls are one entry.
@@ -25,8 +28,9 @@ export default defineNuxtPlugin((nuxtApp) => {
 
   globalThis.fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input, location.href)
-    if (!isOurs(url)) return send(input, init)
     const path = router.currentRoute.value.path
+    if (isProbe(url)) return passProbe(path, url, init)
+    if (!isOurs(url)) return send(input, init)
     const isPoll = url.searchParams.get('transport') === 'poll'
     const position = new Headers(init?.headers).get('last-event-id') ?? url.searchParams.get('position') ?? undefined
     if (!isPoll) note(path, { actor: 'client', text: position ? 'asks for the stream, behind' : 'asks for the stream', position })
@@ -42,6 +46,34 @@ export default defineNuxtPlugin((nuxtApp) => {
     return likeIt(response, text)
   }
   nuxtApp.vueApp.onUnmount(() => globalThis.fetch = send)
+
+  /** Whether the client asks if its network lets streams through. */
+  function isProbe({ origin, pathname }: URL): boolean {
+    return !!tab.value && origin === location.origin && pathname.endsWith('/__sse/probe')
+  }
+
+  /** The probe passes the tab's simulated network, as streams do. Its verdict is its first chunk, or the client's abort before one arrived. */
+  async function passProbe(path: string, url: URL, init?: RequestInit): Promise<Response> {
+    let decided = false
+    function decide(entry: Pick<TimelineEntry, 'text' | 'tone'>): void {
+      if (!decided) note(path, { actor: 'client', ...entry })
+      decided = true
+    }
+    note(path, { actor: 'client', text: 'no byte for 3 s, probes the network' })
+    init?.signal?.addEventListener('abort', () => decide({ text: 'probe: no byte either, the network holds streams back', tone: 'warn' }), { once: true })
+    url.searchParams.set('tab', `${tab.value}.${network.value}`)
+    const response = await send(url, init)
+    if (!response.ok || !response.body) {
+      decide({ text: `probe: answered ${response.status}, says nothing` })
+      return response
+    }
+    return likeIt(response, response.body.pipeThrough(new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        decide({ text: 'probe: the network lets streams through, the handler is slow', tone: 'good' })
+        controller.enqueue(chunk)
+      },
+    })))
+  }
 
   function noteRefusal(path: string, { status, statusText }: Response, { message = statusText, data }: Refusal = {}): void {
     note(path, { actor: 'server', text: [status, data?.code, message].filter(Boolean).join(' '), tone: 'bad' })

@@ -1,2 +1,2 @@
-/** Longer than the longest simulated delay, and short enough to wait for with a proxy that holds everything back. */
-export const CONNECT_TIMEOUT_MS = 3_000
+/** Longer than the probe of the network takes (5 s), which decides earlier, and short enough to wait for behind a proxy that holds every stream back. */
+export const CONNECT_TIMEOUT_MS = 6_000
