@@ -4,7 +4,7 @@ import { refusalOf } from '../../../src/runtime/server/devtools/guard'
 const own = { method: 'GET', host: 'localhost:3000' }
 const post = { method: 'POST', host: 'localhost:3000', origin: 'http://localhost:3000', fetchSite: 'same-origin', contentType: 'application/json' }
 
-describe('who may use the tab in Nuxt DevTools', () => {
+describe('access to the tab in Nuxt DevTools', () => {
   it.each([
     ['its page, typed by the user', { ...own, fetchSite: 'none' }],
     ['its page, in Nuxt DevTools', { ...own, fetchSite: 'same-origin' }],
@@ -37,7 +37,7 @@ describe('who may use the tab in Nuxt DevTools', () => {
     expect(refusalOf(asked, [])).toEqual(expect.any(String))
   })
 
-  it('knows the names that the application allows, as Vite does', () => {
+  it('accepts the host names that the application allows, as Vite does', () => {
     const asked = (host: string) => refusalOf({ method: 'GET', host }, ['app.test', '.dev.test'])
     for (const host of ['app.test', 'app.test:3000', 'dev.test', 'a.b.dev.test:80']) expect(asked(host), host).toBeUndefined()
     for (const host of ['x.app.test', 'notdev.test', 'test']) expect(asked(host), host).toContain('vite.server.allowedHosts')
