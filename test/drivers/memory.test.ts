@@ -108,7 +108,7 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
-  it('keeps the retention of a channel', async () => {
+  it('drops messages by the retention of their channel', async () => {
     const driver = createMemoryDriver(RETENTION)
     await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000, maxBytes: 67_108_864 })
     await vi.advanceTimersByTimeAsync(500_000)

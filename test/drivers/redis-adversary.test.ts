@@ -100,7 +100,7 @@ describe('the redis driver: clients of a factory', () => {
     await eventually(async () => expect(await admin.pubsub('NUMSUB', 'sse:{ended}:live')).toEqual(['sse:{ended}:live', 1]))
   })
 
-  it('new readers can subscribe', async () => {
+  it('new readers can subscribe after the subscriber connection has ended', async () => {
     const driver = open(settings => new Redis(redis.url, { ...settings, retryStrategy: () => null }))
     await driver.subscribe('ended b', () => {})
     await admin.client('KILL', 'TYPE', 'pubsub')
@@ -193,7 +193,7 @@ describe('the redis driver: rejections and their time', () => {
     const large = message('x'.repeat(2 ** 22))
     const appended = await Promise.all([half, half, half, large, half, ...Array.from({ length: 400 }, (_, index) => message(index))].map(entry => driver.append('sized', [entry], RETENTION)))
     expect(appended.map(({ offsets }) => offsets[0])).toEqual(appended.map((_, index) => index + 1))
-    // Three single messages, the large one, and the last half with the rest.
+    // One call for each of the first three, one for the large one, and one for the last half and the rest.
     expect(lengths).toHaveLength(5)
     expect(lengths.filter(length => length > 1_100_000)).toHaveLength(1)
   })
@@ -289,7 +289,7 @@ describe('the redis driver: retention and eviction', () => {
     expect(texts.length).toBeGreaterThan(0)
     expect(texts.length).toBeLessThan(400)
     expect(texts).toEqual(Array.from({ length: texts.length }, (_, index) => `old ${index + 1}`))
-    // Nothing happens now, and the reader receives the current messages.
+    // The next read has no interruption, and returns the current log.
     const next = await driver.read(channel, texts.length, ALL)
     if (what === 'removed') expect(next.epoch).not.toBe(page.epoch)
     else expect(next).toMatchObject({ epoch: page.epoch, first: what === 'trimmed' ? 391 : 401 })

@@ -126,7 +126,7 @@ describe('the redis driver: a Redis that lost writes', () => {
     reader.close()
   })
 
-  it('trap 34: the next read of the log reveals it without any notice', async () => {
+  it('trap 34: the next read of a log that went back reveals the loss without a notice', async () => {
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: 50 })
     await driver.append('silent', messages(1, 2, 3), RETENTION)

@@ -126,7 +126,7 @@ describe('sharing whose code is still loading', () => {
     expect(server.exchanges).toHaveLength(3)
   })
 
-  it('with immediate: false it is idle before and after', async () => {
+  it('stays idle with `immediate: false`, before and after the code has loaded', async () => {
     server.script(x => x.open())
     const { sse } = await mount({ immediate: false })
     expect(sse.status.value).toBe('idle')
@@ -153,7 +153,7 @@ describe('sharing whose code fails to load', () => {
 
   it('shares within the page if only the code for sharing between tabs fails to load', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
-    // The environment has no Web Locks, and without them the page requests no code.
+    // The environment has no Web Locks. The test adds them, since without them the page does not load the code for sharing between tabs.
     Object.defineProperty(navigator, 'locks', { value: {}, configurable: true })
     onTestFinished(() => void Reflect.deleteProperty(navigator, 'locks'))
     vi.doMock(ELECTION, () => {

@@ -253,7 +253,7 @@ describe('share', () => {
     expect(first.sse.data.value).toBeUndefined()
     wrapper.unmount()
     await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
-    // A late component reads the messages since its own position.
+    // A late component catches up with a poll, and opens no second stream.
     expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
   })
 

@@ -26,7 +26,7 @@ export function withoutCode(markdown: string): string {
 export interface CodeBlock {
   language: string
   text: string
-  /** Of the first line of code, in its page. */
+  /** Line number of the first line of code in its page. */
   line: number
 }
 
@@ -38,7 +38,7 @@ export function readBlocks(markdown: string): CodeBlock[] {
   }))
 }
 
-/** The fragments that GitHub gives to headings, in their order: of two that are the same the second has a number. */
+/** Fragments that GitHub gives to headings, in their order. The second of two equal ones has a number. */
 export function readAnchors(markdown: string): string[] {
   const seen = new Map<string, number>()
   return readHeadings(markdown).map(({ text }) => {
@@ -70,7 +70,7 @@ function isRule(line: string): boolean {
   return /^\|[\s|:-]+\|$/.test(line)
 }
 
-/** What stands between backticks. */
+/** Texts between backticks. */
 export function codesIn(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 }

@@ -3,7 +3,7 @@ import { describePlatform } from '../../../src/build/platform'
 import { platformLimits, withinLimits } from '../../../src/runtime/server/context/platform-limits'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 
-describe('platform of the build', () => {
+describe('the platform of the build', () => {
   it.each(['node-server', 'node-cluster', 'bun', 'deno-server', 'nitro-dev', undefined])('%s: needs no notice', (preset) => {
     expect(describePlatform({ preset }, true)).toEqual({ connections: true, notes: [] })
   })
@@ -21,7 +21,7 @@ describe('platform of the build', () => {
     expect(describePlatform({ preset: 'vercel', vercel: { functions: { maxDuration: 60 } } }, false)).toMatchObject({ maxLifetimeMs: 54_000 })
   })
 
-  it('AWS Lambda: requires a value that the build cannot know', () => {
+  it('AWS Lambda: requests `awsLambda.streaming` unless it is set', () => {
     expect(describePlatform({ preset: 'aws-lambda', awsLambda: { streaming: true } }, false).notes).toEqual([expect.not.stringContaining('awsLambda.streaming')])
     expect(describePlatform({ preset: 'aws-lambda' }, false).notes).toEqual([expect.stringContaining('awsLambda.streaming')])
   })

@@ -35,7 +35,7 @@ describe('errors', () => {
     expect(new SSEError('X', 'x', { statusCode: 400, retry: true }).retry).toBe(true)
     expect(new SSEError('X', 'x')).not.toHaveProperty('cause')
   })
-  it('an error that only a developer can fix is not retried, unless it says otherwise', () => {
+  it('an error that only a developer can fix is not retried, unless `retry` is given', () => {
     for (const code of ['INVALID_SOURCE', 'INVALID_OPTION', 'INVALID_EVENT', 'INVALID_DATA', 'INVALID_ROUTE_RULE', 'RESERVED_EVENT']) {
       expect(new SSEError(code, 'x'), code).toMatchObject({ statusCode: 500, retry: false })
       expect(publicError(new SSEError(code, 'x')), code).toMatchObject({ retry: false })
@@ -44,7 +44,7 @@ describe('errors', () => {
     expect(invalidOption('x', 'y', 1).retry).toBe(false)
     expect(new SSEError('NOT_INVALID_AT_ALL', 'x').retry).toBe(true)
   })
-  it('an error that passed through the framework keeps its public parts', () => {
+  it('an error that passed through the framework keeps its public fields', () => {
     expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: false } }))).toMatchObject({ code: 'A', retry: false })
     expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: 'no' } }))).toMatchObject({ code: 'A', retry: true })
   })
