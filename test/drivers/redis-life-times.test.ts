@@ -48,7 +48,7 @@ describe('the time that Redis remembers a channel', () => {
       await driver.lease(channel, { type: 'acquire', token: 't', leaseMs: 24 * 60 * MINUTE_MS, onLost: 'fail' }, SHORT)
       await driver.remove(channel)
     }, 2 * 1_440, 4 * 1_440],
-    ['whose age was named anew, as long as the new one asks', async (driver, channel) => {
+    ['whose named age was replaced, for as long as the new one requires', async (driver, channel) => {
       await driver.append(channel, [{ data: '1' }], { ...RETENTION, maxAgeMs: 1_000 * MINUTE_MS })
       await driver.append(channel, [{ data: '1' }], { ...SHORT, named: { maxAgeMs: 2_000 } })
     }, 59, 61],

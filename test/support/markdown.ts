@@ -13,7 +13,7 @@ export function readPage(page: string): Promise<string> {
   return readFile(join(rootDir, page), 'utf8')
 }
 
-/** The text without its blocks of code, in which `#` is no heading and `](` no link. */
+/** Text without its code blocks, in which `#` is no heading and `](` no link. */
 export function withoutCode(markdown: string): string {
   let inside = false
   return markdown.split('\n').filter((line) => {

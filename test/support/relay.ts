@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 export interface Relay {
   /** Port on 127.0.0.1. */
   port: number
-  /** Refuses connections while it is true. */
+  /** Whether the relay refuses connections. */
   away: boolean
   /** Cuts every open connection without notice. */
   cut(): void

@@ -70,9 +70,9 @@ it.each([
 })
 
 it.each([
-  ['what will pass', new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached', { statusCode: 503 })],
-  ['what a handler says itself', new SSEError('NO_SUCH_JOB', 'There is no such job', { statusCode: 404 })],
-  ['what is asked of the user', new SSEError('HTTP_ERROR', 'Sign in', { statusCode: 401 })],
+  ['a passing failure', new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached', { statusCode: 503 })],
+  ['an error of the handler itself', new SSEError('NO_SUCH_JOB', 'There is no such job', { statusCode: 404 })],
+  ['a request for credentials', new SSEError('HTTP_ERROR', 'Sign in', { statusCode: 401 })],
 ])('%s: stays silent', (_, error) => {
   warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
   expect(warn).not.toHaveBeenCalled()

@@ -11,14 +11,14 @@ const connect = (options: RedisConnectOptions) => redisConnector(options)(ioredi
 
 describe('location of Redis', () => {
   it.each([
-    ['nothing said', {}, { host: '127.0.0.1', port: 6379, db: 0, tls: undefined }],
+    ['no options', {}, { host: '127.0.0.1', port: 6379, db: 0, tls: undefined }],
     ['a url', { url: 'redis://redis.example:7000' }, { host: 'redis.example', port: 7000, db: 0 }],
     ['user, password and database', { url: 'redis://us%40er:p%3Aw%2Fd@h/3' }, { host: 'h', port: 6379, username: 'us@er', password: 'p:w/d', db: 3 }],
     ['only a password', { url: 'redis://:secret@h' }, { username: null, password: 'secret' }],
     ['TLS', { url: 'rediss://h:1' }, { host: 'h', port: 1, tls: {} }],
     ['IPv6', { url: 'redis://[::1]:7000' }, { host: '::1', port: 7000 }],
     ['Sentinels', { url: 'rediss://:pw@a:1,rediss://b', sentinel: 'main', sentinelPassword: 'x' }, { sentinels: [{ host: 'a', port: 1 }, { host: 'b', port: 26_379 }], name: 'main', password: 'pw', sentinelPassword: 'x', tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true, failoverDetector: true }],
-  ])('%s', (_, options, expected) => {
+  ])('connects with %s', (_, options, expected) => {
     const client = connect(options)
     // Lazy: the client does not connect yet.
     expect(client.status).toBe('wait')

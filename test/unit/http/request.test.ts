@@ -16,7 +16,7 @@ describe('the transport', () => {
   it.each(['image/png', 'text/html', 'application/xml', '*/*;q=0', 'application/json;q=0'])('Accept: %j is refused', (accept) => {
     expect(() => read({ accept })).toThrowError(expect.objectContaining({ code: 'NOT_ACCEPTABLE', statusCode: 406 }))
   })
-  it('?transport= wins, and is checked', () => {
+  it('?transport= overrides Accept, and is checked', () => {
     expect(read({ accept: 'text/event-stream', query: { transport: 'poll' } }).transport).toBe('poll')
     expect(read({ accept: 'application/json', query: { transport: 'stream' } }).transport).toBe('stream')
     expect(read({ accept: 'image/png', query: { transport: 'stream' } }).transport).toBe('stream')

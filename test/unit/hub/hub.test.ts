@@ -409,10 +409,10 @@ describe('hub: memory and length', () => {
   })
 
   it.each([
-    ['has stayed as it was', async () => {}, [1, 2, 3], 0],
+    ['is unchanged', async () => {}, [1, 2, 3], 0],
     ['has grown', (driver: LogDriver) => driver.append('c', [{ data: '4' }], keep(10)), [1, 2, 3, 4], 1],
     ['has lost its oldest', (driver: LogDriver) => driver.append('c', [{ data: '4' }, { data: '5' }], keep(3)), [3, 4, 5], 2],
-    ['has begun anew', async (driver: LogDriver) => {
+    ['was deleted and has begun again', async (driver: LogDriver) => {
       await driver.remove('c')
       await driver.append('c', [{ data: '7' }, { data: '8' }, { data: '9' }, { data: '10' }], keep(10))
     }, [7, 8, 9, 10], 5],
@@ -433,9 +433,9 @@ describe('hub: memory and length', () => {
   })
 
   it.each([
-    ['has begun anew', [7, 8], (driver: LogDriver) => driver.append('c', [{ data: '7' }, { data: '8' }], keep(10))],
+    ['was deleted and has begun again', [7, 8], (driver: LogDriver) => driver.append('c', [{ data: '7' }, { data: '8' }], keep(10))],
     ['is empty', [], async () => {}],
-    ['has let go of its oldest', [3, 4], undefined],
+    ['has dropped its oldest', [3, 4], undefined],
   ] as const)('a new reader of a channel that %s gets no removed message, also while other readers hold it in memory and no notice has arrived', async (_, expected, anew) => {
     const inner = watchedDriver(marked(createMemoryDriver(DEFAULTS)), { mute: true })
     const hub = new Hub(inner)

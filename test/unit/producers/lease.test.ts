@@ -6,7 +6,7 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 const { retention } = DEFAULT_HANDLER_OPTIONS
 
 it.each([
-  ['was asked to stop', false, 'ABORTED'],
+  ['was stopped', false, 'ABORTED'],
   ['has no reader', 0, 'ABORTED'],
 ] as const)('a producer that %s gets one signal, however often the lease is renewed meanwhile, and lost', async (_, unreadMs, code) => {
   const driver = createMemoryDriver(retention)

@@ -20,7 +20,7 @@ describe('positions', () => {
       else if (request) expect(request.kind).toBe(text)
     }), { numRuns: 2_000 })
   })
-  it('forms', () => {
+  it('parses words and counts, up to the largest safe integer', () => {
     expect(parsePositionRequest('start')).toEqual({ kind: 'start' })
     expect(parsePositionRequest('now')).toEqual({ kind: 'now' })
     expect(parsePositionRequest('0')).toEqual({ kind: 'count', offset: 0 })

@@ -21,7 +21,7 @@ describe('rules', () => {
     [functionOf('of the event'), [() => {}, Date], ['f', {}, null], 'a function of the event'],
     [object(), [{}, new Map()], [null, [], 'a', 5, () => {}], 'an object'],
     [object('of names'), [{}], [[]], 'an object of names'],
-  ])('%o', (rule, good, bad, expected) => {
+  ])('accept and refuse the listed values: %o', (rule, good, bad, expected) => {
     expect(rule.expected).toBe(expected)
     for (const value of good) expect(() => check('x', value, rule)).not.toThrow()
     for (const value of bad) expect(() => check('x', value, rule), String(value)).toThrow(refused(/^Expected `x` to be .+, got `.*`\.$|got a function/))

@@ -124,7 +124,7 @@ describe('wire: exact bytes', () => {
   })
 })
 
-describe('wire: refused at run time', () => {
+describe('wire: values refused at run time', () => {
   const breaks = { 'a bare CR': '\r', 'a bare LF': '\n', 'CRLF': '\r\n', 'NUL': '\0', 'half a surrogate pair': '\uD800' }
   for (const [name, text] of Object.entries(breaks)) {
     it(`trap 1: refuses an id with ${name}`, () => {
