@@ -1,5 +1,5 @@
 import type { ResolvedHandlerOptions } from '../options'
-import { encodePreamble } from '../wire/encode'
+import { encodeOpeningBlock } from '../wire/encode'
 import { spread } from '../lib/delays'
 
 /** Description of the source in the first block of a stream. */
@@ -16,5 +16,5 @@ export interface StartPosition {
 /** First bytes of a stream: `retry`, the control message `open`, and the position, if there is one. */
 export function openingBlock({ position, resumed, restarts, text }: StartPosition, { heartbeatMs, retryMs }: ResolvedHandlerOptions): string {
   const open = { type: 'open', heartbeatMs: heartbeatMs || 0, position, resumed, restarts, text } as const
-  return encodePreamble(Math.round(spread(retryMs)), open, position)
+  return encodeOpeningBlock(Math.round(spread(retryMs)), open, position)
 }
