@@ -4,7 +4,7 @@ import { processTimeout } from '../lib/tick'
 import type { ResolvedHandlerOptions } from '../options'
 import { HEARTBEAT, encodeComment, encodeControl, encodeShared } from '../wire/encode'
 
-/** Width of a slot: the latest that a timer can be. Less than 1 % of a 15 s heartbeat. */
+/** Width of a slot, and so the maximum delay of a timer: less than 1 % of a 15 s heartbeat. */
 const SLOT_MS = 100
 /** Slots of timers due sooner than this are finer, for heartbeats of a few hundred milliseconds. */
 const FINE_BELOW_MS = 2_000

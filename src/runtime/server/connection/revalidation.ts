@@ -15,8 +15,8 @@ const MAX_UNKNOWN = 3
  * Checks periodically whether a stream may continue. Uses the timer wheel of the heartbeats, and no timer of its own.
  *
  * A check that throws an unexpected error, or is still running when the next is due, does not count as a no: an outage of a database must
- * not disconnect all clients at once. After three such checks in a row the stream ends nevertheless. Its client may reconnect, through the
- * handler's own checks. After `'leave'` it does so at once.
+ * not disconnect all clients at once. After three such checks in a row the stream ends nevertheless, and its client may reconnect, through
+ * the handler's own checks. A check that returns `'leave'` instructs the client to do so.
  */
 export class Revalidation implements Due {
   #at = Infinity

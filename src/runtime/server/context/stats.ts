@@ -38,7 +38,7 @@ export interface SSEStats {
   gaps: Record<SSEGapReason, number>
 }
 
-/** Reads the numbers. It visits each open connection once: call it every few seconds, and not for every message. */
+/** Collects the statistics. Visits each open connection once: call it every few seconds, and not for every message. */
 export function readStats({ insight, connections, hub, driver, producers }: SSEContext): SSEStats {
   let { messages, bytes } = insight.sent
   let parkedReaders = 0

@@ -21,7 +21,7 @@ export interface ResponseSink {
   afterTick(task: () => void): void
   /** Returns a function that runs `task` in the request that may write to the response, wherever it is called. */
   callable(task: () => void): () => void
-  /** Bytes that were accepted and are not in the client's side of the socket yet. */
+  /** Bytes that were accepted and are still in the buffer of the response. */
   readonly bufferedBytes: number
 }
 

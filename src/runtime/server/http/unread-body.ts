@@ -26,7 +26,7 @@ export interface NodeRequest {
  */
 export function keepReading(request: NodeRequest, response: { once(event: 'close', listener: () => void): unknown }): void {
   if (request.complete || !hasBody(request.headers)) return
-  // Node offers no setter for this limit after the request is created, and Node creates it.
+  // Node has no public setter for this limit after it has created the request.
   const { _readableState: state } = request as { _readableState?: { highWaterMark: number } }
   if (!state || state.highWaterMark >= MAX_UNREAD_BYTES) return
   state.highWaterMark = MAX_UNREAD_BYTES

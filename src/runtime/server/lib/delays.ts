@@ -1,9 +1,9 @@
-/** Jitters a delay from half to one and a half, so that many clients do not act at once. */
+/** Jitters a delay to 50 to 150 %, so that many clients do not act at once. */
 export function spread(ms: number): number {
   return ms * (0.5 + Math.random())
 }
 
-/** Jitters a delay from 80 to 100 %, for tasks that must not be late. */
+/** Jitters a delay to 80 to 100 %, for tasks that must not be late. */
 export function spreadEarlier(ms: number): number {
   return ms * (0.8 + 0.2 * Math.random())
 }

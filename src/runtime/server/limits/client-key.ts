@@ -4,7 +4,7 @@ import { invalidOption } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
 import { kindOf } from '../lib/source'
 
-/** Key of a client: the result of `clientKey`, or the client's address. `undefined` if neither identifies it. */
+/** Key of a client: the result of `clientKey` if that option is set, otherwise the client's address. `undefined` if there is none. */
 export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {
   return options.clientKey ? ownKeyOf(event, options) : clientAddress(event, options.trustProxy)
 }
@@ -20,7 +20,7 @@ export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOpti
   throw invalidOption('clientKey', 'a synchronous function that returns a string, a number or nothing', kindOf(key))
 }
 
-/** Address that the outermost of our own `proxies` saw; without proxies, the address of the socket. */
+/** Address that the outermost of our own `proxies` saw. Without proxies, or without their header, the address of the socket. */
 function clientAddress(event: H3Event, proxies: number | false): string | undefined {
   const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
   // A request that the application makes to itself has an empty address, which identifies no client.

@@ -100,7 +100,7 @@ export class EventStreamReader {
         this.#isText = fields.text === true
         return
       case 'end':
-        // With a channel's name, only that one of several channels has ended.
+        // With the name of a channel, `end` is about that one of several.
         this.over = fields.channel === undefined
         return
       case 'error': throw receivedError(fields)

@@ -18,13 +18,13 @@ import { platform } from '../lib/platform/platform'
 import { retryDelayMs } from '../lib/delays'
 import { pause } from '../lib/tick'
 
-/** Milliseconds for which a pipe mayRetry while the driver cannot be reached. A run mayRetry for as long as it holds its lease. */
+/** Milliseconds for which a pipe retries while the driver cannot be reached. A run retries for as long as it holds its lease. */
 const PIPE_RETRY_MS = 30_000
-/** Milliseconds until an append is retried: constant, since the time for mayRetry is limited. */
+/** Milliseconds until an append is retried: constant, since the time for retries is limited. */
 const APPEND_RETRY_MS = 200
 /** Delays between attempts to end a channel, which are repeated without limit. */
 const FINISH_RETRY = { firstMs: 200, maxMs: 5_000 }
-/** Length of a writer's random ID: no other that the driver remembers is equal. */
+/** Length of a writer's random ID, in characters: long enough to differ from every ID that the driver remembers. */
 const WRITER_LENGTH = 16
 
 export interface ProducerContext {
@@ -51,7 +51,7 @@ export class Producer {
   /** Resolves when the channel has ended. Rejects with the error that made it fail. */
   readonly done: Promise<void>
   readonly #abort = new AbortController()
-  /** Sign of life of the request that started it. */
+  /** Pulse of the request that started it. */
   readonly #pulse = platform.pulse()
   #released?: Promise<void>
   readonly #writer: string

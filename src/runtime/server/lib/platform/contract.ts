@@ -37,11 +37,11 @@ export interface Platform {
   outliving(event: KeptRequest | undefined): KeptRequest | undefined
 }
 
-/** Limits of the platform on a connection that the options do not contain. */
+/** Limits that the platform sets on each connection. */
 export interface PlatformLimits {
   /** Idle time in milliseconds after which the platform cuts a response. */
   idleMs?: number
-  /** Whether the platform takes a request without a timer of its own for one that hangs. */
+  /** Whether the platform cancels a request without a timer of its own, which seems to hang. */
   needsHeartbeat?: boolean
   /** Reason in one sentence, for the log at the start of the server. */
   reason?: string

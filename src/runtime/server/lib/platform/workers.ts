@@ -36,7 +36,7 @@ class RequestPulse implements Pulse {
   }
 }
 
-/** Uses that a promise which another request resolves continues in the request that awaits it. */
+/** Relies on this: a promise that another request resolves continues in the request that awaits it. */
 class RequestTurns implements Turns {
   #tasks = new Set<() => void>()
   #wake!: () => void
