@@ -172,9 +172,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     else this.writeNow(heartbeatOf(this.options))
   }
 
-  /**
-   * For the outbox: opens the response before its first bytes. Returns `false` if it is over, or the request has another response already.
-   */
+  /** For the outbox: opens the response. Returns `false` if it is over, or the request has another response already. */
   begin(): boolean {
     if (this.life.isPending) this.#open()
     return !this.closed
@@ -215,9 +213,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.life.sent()
   }
 
-  /**
-   * For the outbox: called when a write throws. A response that another library has wrapped may throw, which must end only this connection.
-   */
+  /** For the outbox: called when a write throws, as one to a wrapped response may. It must end only this connection. */
   onFailure(error: unknown): void {
     this.run(() => this.context.report(error))
     this.sink.destroy()
