@@ -154,7 +154,7 @@ describe('a Worker whose request is over', () => {
       expect(tokens().map(({ n }) => n)).toEqual(tokens().map((_, index) => index + 1))
       expect(heir.controls).toMatchObject([{ type: 'open' }])
 
-      const said = (name: string) => expect(server.output()).toContain(`The producer of channel \`${name}\` went with the request that has started it`)
+      const said = (name: string) => expect(server.output()).toContain(`The producer of channel \`${name}\` stopped before it was complete, because the request that started it ended.`)
       await eventually(() => ['fails', 'restarts', 'piped'].forEach(said), 20_000)
       expect(server.output()).not.toMatch(/unhandled|uncaught|on behalf of a different request|LEASE_LOST/i)
       await heir.close()
@@ -187,7 +187,7 @@ describe('a listener under Express 5', () => {
 describe('Bun\'s idle limit', () => {
   it('makes heartbeats come before it, and says so', async () => {
     const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '8' })
-    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 8 s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.')
+    expect(server.output()).toContain('[nuxt-sse] Bun closes connections that are idle for 8 s (NITRO_BUN_IDLE_TIMEOUT). Heartbeats and responses to polls are sent before that.')
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     const poll = fetch(`${server.url}/api/channel/idle?transport=poll&waitMs=20000`)
     // Twelve seconds: longer than Bun waits.

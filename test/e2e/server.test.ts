@@ -148,8 +148,8 @@ describe('a server that goes', () => {
     }
     await served.stop()
     await Promise.all([
-      ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that belong to the stream, to one client, or to one connection, got `"set-cookie"`.'],
-      ['{"x-number":1}', 'Expected `headers.x-number` to be text that a header can have, got `1`.'],
+      ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that define the stream, or belong to one client or one connection, got `"set-cookie"`.'],
+      ['{"x-number":1}', 'Expected `headers.x-number` to be a valid header value, got `1`.'],
       ['x-served-by: a', 'Expected `headers` to be an object of names and texts, got `"x-served-by: a"`.'],
     ].map(([value, problem]) => expect(startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: value! } })).rejects.toThrow(problem)))
   })

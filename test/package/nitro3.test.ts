@@ -161,7 +161,7 @@ describe('the workers of node-cluster', () => {
 describe('Bun\'s idle limit', () => {
   it('is Bun\'s own, whatever the variable says that sets it on Nitro 2', async () => {
     const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '60' }, outputOf('bun'))
-    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.')
+    expect(server.output()).toContain('[nuxt-sse] Bun closes connections that are idle for 10 s. Heartbeats and responses to polls are sent before that.')
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     await reader.until(({ controls }) => controls.length === 1)
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 6_000, restarts: false }])

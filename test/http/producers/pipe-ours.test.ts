@@ -102,7 +102,7 @@ describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
     await channel.end()
     origin.route('/', () => channel)
     expect(await failure(pipe('/?position=1'))).toMatchObject({ code: 'GAP', statusCode: 410, details: { gap: { reason: 'trimmed', missed: 2 } } })
-    expect((await relay.channel('c').info()).error).toMatchObject({ code: 'GAP', message: 'The source has lost 2 messages.' })
+    expect((await relay.channel('c').info()).error).toMatchObject({ code: 'GAP', message: 'The source of this stream lost 2 messages.' })
     // Without a gap, all of it.
     await pipe('/?position=3', 'd')
     expect(await messages('d')).toEqual([{ data: 4 }, { data: 5 }])

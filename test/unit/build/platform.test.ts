@@ -42,7 +42,7 @@ describe('an idle limit', () => {
 
   it('is Bun\'s default on Nitro 3, which passes none on', () => {
     const limits = platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '0' }, undefined)
-    expect(limits).toEqual({ idleMs: 8_000, reason: 'Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.' })
+    expect(limits).toEqual({ idleMs: 8_000, reason: 'Bun closes connections that are idle for 10 s. Heartbeats and responses to polls are sent before that.' })
   })
 
   it('shortens heartbeats and polls to fit, and leaves the rest alone', () => {
