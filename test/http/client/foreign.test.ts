@@ -100,7 +100,7 @@ describe('delays against a server that sends no `open`', () => {
   })
 })
 
-describe('a POST that is answered late', () => {
+describe('a POST with a late answer', () => {
   it('fails with CONNECT_TIMEOUT, and is not sent again', async () => {
     harness.server.script(() => {})
     expect(await failure(open({ method: 'POST', body: {}, connectTimeoutMs: 200 }))).toMatchObject({ code: 'CONNECT_TIMEOUT', retry: false, message: expect.stringContaining('200 ms') })

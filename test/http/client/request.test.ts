@@ -9,7 +9,7 @@ import { share, useSharers } from './sharer'
 const harness = useHarness()
 useSharers()
 
-describe('what can never be sent is refused at once, and not tried forever', () => {
+describe('a request that can never be sent is refused at once, and not retried forever', () => {
   const circular: Record<string, unknown> = {}
   circular.self = circular
   it.each<[string, string | undefined, SSEClientOptions]>([
@@ -31,7 +31,7 @@ describe('what can never be sent is refused at once, and not tried forever', () 
     expect(harness.server.exchanges).toEqual([])
   })
 
-  it('a function that throws is asked again: a token may come later', async () => {
+  it('a function that throws is called again: a token may come later', async () => {
     let asked = 0
     harness.server.script(x => x.open().end(END))
     await all(harness.open({
@@ -80,7 +80,7 @@ describe('bodies', () => {
   })
 })
 
-describe('a `fetch` of one\'s own', () => {
+describe('a custom `fetch`', () => {
   it('makes every request, polls as well', async () => {
     const mine = vi.fn(globalThis.fetch)
     harness.server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open({ position: 'e1.1', resumed: true }).end(END))
@@ -91,13 +91,13 @@ describe('a `fetch` of one\'s own', () => {
     expect(mine.mock.calls.map(([, init]) => init!.signal!.aborted)).toEqual([true, true, true])
   })
 
-  it('what it throws is a failure of the network', async () => {
+  it('fails as the network does when it throws', async () => {
     const mine = vi.fn(() => Promise.reject(new Error('no bridge')))
     expect(await failure(harness.open({ fetch: mine, reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', cause: { code: 'NETWORK', cause: { message: 'no bridge' } } })
     expect(mine).toHaveBeenCalledTimes(2)
   })
 
-  it('decides by itself which urls it takes', async () => {
+  it('decides by itself which URLs it takes', async () => {
     const mine = (url: string | URL | Request, init?: RequestInit) => fetch(String(url).replace('app://local/', harness.server.url), init)
     harness.server.script(x => x.open().write(message(1)).end(END))
     const source = openSSE('app://local/feed', { ...QUICK, fetch: mine })

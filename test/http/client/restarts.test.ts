@@ -30,7 +30,7 @@ describe('a source without positions that is connected to again', () => {
     expect(source.gap).not.toHaveProperty('position')
   })
 
-  it('what was pushed meanwhile is unknown, messages or not', async () => {
+  it('a push API\'s messages meanwhile are unknown, with or without messages', async () => {
     harness.server.script(x => x.status(503), x => x.open({ restarts: false }).end(), x => x.open({ restarts: false }).write(message(1)).end(END))
     const source = harness.open()
     expect(data(await all(source))).toEqual([1])

@@ -1,6 +1,6 @@
 import type { Wire } from './server'
 
-/** What `fetch` asks, as the request that a server gets. */
+/** The parameters of a `fetch`, as the request that a server gets. */
 export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 'isPoll' | 'position' | 'waitMs' | 'life'> {
   const { pathname, searchParams } = new URL(url, 'http://model')
   return {
