@@ -175,7 +175,7 @@ describe('a page of another origin', () => {
     expect((await state()).stats.published).toBe(before.stats.published)
   })
 
-  it('gets a status for that, and so does a foreign name for this machine', async () => {
+  it('gets a 403, and so does a foreign host name for this machine', async () => {
     const publish = (headers: Record<string, string>) => fetch(`${url}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"channel":"evil","data":1}' })
     expect((await publish({ origin: strange })).status).toBe(403)
     expect((await publish({ 'sec-fetch-site': 'cross-site' })).status).toBe(403)

@@ -81,7 +81,7 @@ class Client {
       if (batch.gap) this.gaps.push(batch.gap)
     }
     catch {
-      // Cut before the answer was there: asked again from the same position.
+      // Cut before the answer was there: requested again from the same position.
     }
   }
 }

@@ -209,7 +209,7 @@ describe('the owner of messages', () => {
     await publish('user:ann', numbers(1, 2))
     const cookie = 'user=ann'
     expect(await rendered(`${server.url}/cached`, { id: 'user', cookie })).toMatchObject({ data: [], status: 'idle' })
-    // Results from rendering the page mean nothing to others: they do not receive them, and send requests of their own.
+    // An error in rendering the page concerns no other client: they do not receive it, and send their own requests.
     expect((await rendered(`${server.url}/cached`, { id: 'user' })).error).toBeUndefined()
     await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(`${server.url}/cached`)
@@ -391,7 +391,7 @@ describe('the identity of a call', () => {
 })
 
 describe('a page that was made earlier', () => {
-  it('continues from where it was made; dropped messages are a gap', async () => {
+  it('resumes from where it was made; dropped messages are a gap', async () => {
     const url = `${server.url}/cached`
     await publish('short', numbers(1, 1))
     expect((await rendered(url)).data).toEqual([1])
@@ -410,7 +410,7 @@ describe('a page that was made earlier', () => {
     expect(problems).toEqual([])
   })
 
-  it('was made at the build, in another life of the log: a gap marks that', async () => {
+  it('receives a gap when it was made at the build, in another life of the log', async () => {
     const url = `${server.url}/prerendered`
     expect(await rendered(url)).toMatchObject({ data: [1] })
     await publish('prerendered', numbers(5, 6))

@@ -49,7 +49,7 @@ import { MockLanguageModelV4 } from 'ai/test'
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } }
 
-/** Ten words, or more than anybody waits for where it is asked for much; asked to fail, it fails behind the first. */
+/** Ten words, or 2,000 for a prompt with "much". A prompt with "fail" fails after the first word. */
 export const model = new MockLanguageModelV4({
   doStream: async ({ prompt }) => {
     const asked = JSON.stringify(prompt)
@@ -206,7 +206,7 @@ describe('the examples', () => {
     expect(names).toEqual(['tool', undefined, 'usage'])
   })
 
-  it('job-progress: to its end; there is none that was never started', async () => {
+  it('job-progress: to its end; a job that never started does not exist', async () => {
     const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
     expect(await readAll(open(`/api/exports/${id}`))).toEqual({ data: [25, 50, 75, 100].map((percent, n) => ({ percent, step: ['Reading', 'Sorting', 'Writing', 'Packing'][n] })) })
     expect(await readAll(open('/api/exports/never'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
@@ -237,7 +237,7 @@ describe('the examples', () => {
     expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
   })
 
-  it('their pages show it, from the first paint on, without a word in the console', async () => {
+  it('the pages show it, from the first paint on, without console output', async () => {
     const browser = await launchBrowser()
     try {
       const page = await browser.newPage()

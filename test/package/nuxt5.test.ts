@@ -43,7 +43,7 @@ const foreign = useSSE('https://example.com/events', { immediate: false })
 assert<Equals<typeof foreign.data.value, unknown>>()
 const told = useSSE('/api/told', { immediate: false })
 assert<Equals<typeof told.data.value, unknown>>()
-// @ts-expect-error: a route that is typed is not anything.
+// @ts-expect-error: a typed route is never any.
 assert<Equals<typeof job.data.value, unknown>>()
 const { data: seven } = useSSE('/api/read', { ssr: true })
 console.info(typeof openSSE)

@@ -46,7 +46,7 @@ it.each([
 })
 
 describe('a name', () => {
-  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['what UTF-8 cannot hold, and Redis would take for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {
+  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['invalid in UTF-8, so that Redis would take it for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {
     expect(() => server.channel(name as string)).toThrowError(expect.objectContaining({ code: 'INVALID_CHANNEL' }))
   })
   it('takes 1 to 512 bytes', () => {
@@ -59,7 +59,7 @@ describe('a name', () => {
 })
 
 describe('publish', () => {
-  it('resolves with the id of the message', async () => {
+  it('resolves with the ID of the message', async () => {
     const channel = server.channel('c')
     const { epoch } = await channel.info()
     expect(await Promise.all([1, 2, 3].map(n => channel.publish(n)))).toEqual([1, 2, 3].map(n => `${epoch}.${n}`))
@@ -68,7 +68,7 @@ describe('publish', () => {
     expect(await server.channel('c').info()).toEqual({ name: 'c', epoch, position: `${epoch}.4`, messages: 4, firstOffset: 1, lastOffset: 4, ended: false, running: false })
   })
 
-  it('refuses what it cannot keep, and keeps nothing of it', async () => {
+  it('refuses a message that it cannot keep, and stores no part of it', async () => {
     const channel = server.channel<unknown>('c')
     expect(await code(channel.publish(undefined))).toBe('INVALID_DATA')
     expect(await code(channel.publish(1n))).toBe('INVALID_DATA')
@@ -326,7 +326,7 @@ describe('subscribe', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('trap 19: leaves no listener on a signal that lives longer', async () => {
+  it('trap 19: leaves no listener on a signal that outlives it', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const channel = server.channel<number>('c')

@@ -98,7 +98,7 @@ describe('polling', () => {
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('a batch may take longer than `connectTimeoutMs`, as long as some of it comes', async () => {
+  it('a batch may take longer than `connectTimeoutMs`, as long as some of it arrives', async () => {
     const text = JSON.stringify({ type: 'batch', messages: Array.from({ length: 30 }, (_, n) => ({ id: `e1.${n + 1}`, data: n })), position: 'e1.30', ended: true, gap: null, pollMs: 0 })
     const pieces = spyOnReading()
     const read = () => pieces().filter(piece => text.includes(piece)).join('')
@@ -191,7 +191,7 @@ describe('falling back', () => {
     expect(harness.server.exchanges).toHaveLength(4)
   })
 
-  it('trap 42: an answer that is no batch leads back to streaming, and polling is not tried a second time', async () => {
+  it('trap 42: an answer that is not a batch leads back to streaming, and polling is not tried a second time', async () => {
     harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
@@ -314,7 +314,7 @@ describe('a position', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('is that of a gap, also where the gap has no id', async () => {
+  it('is that of a gap, also where the gap has no ID', async () => {
     harness.server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.4' })).end(), x => x.open().end(END))
     await all(open())
     expect(harness.server.exchanges[1]!.position).toBe('e2.4')

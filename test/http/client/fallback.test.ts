@@ -66,7 +66,7 @@ it('a client that may only poll waits for it by its back-off', async () => {
   expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true])
 })
 
-it('a refusal that cannot be read is tried again, until it can be', async () => {
+it('a refusal that cannot be read is retried until it can be', async () => {
   let fails = 2
   const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
   harness.server.script(x => x.status(403, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))

@@ -23,9 +23,9 @@ it('a gate that redirects to another origin is final, found by one HEAD after tw
 })
 
 it.each([
-  ['a POST is not asked for in that way', { method: 'POST' }, true, {}],
-  ['nor is anything while the browser is off line', {}, true, { onLine: false }],
-  ['nor where there is no page', {}, false, {}],
+  ['a POST is not probed', { method: 'POST' }, true, {}],
+  ['nothing is probed while the browser is offline', {}, true, { onLine: false }],
+  ['nothing is probed where there is no page', {}, false, {}],
 ] as const)('%s', async (_, options, page, navigator) => {
   if (page) vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
   vi.stubGlobal('navigator', navigator)

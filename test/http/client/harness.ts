@@ -13,7 +13,7 @@ export const MARK = { 'x-nuxt-sse': '1' }
 export interface Harness {
   /** A new one for each test. */
   readonly server: ScriptedServer
-  /** Those that `open` has opened in this test. */
+  /** Sources that `open` has opened in this test. */
   readonly sources: SSESource[]
   open(options?: OpenSSEOptions): SSESource
 }
@@ -57,7 +57,7 @@ export async function failure(source: SSESource): Promise<SSEError> {
 
 export const data = (messages: SSEMessage[]) => messages.map(one => one.data)
 
-/** Requests to `url` that were begun in this test, whether or not they have arrived. */
+/** Requests to `url` that were started in this test, whether or not they have arrived. */
 export function spyOnRequests(url: string): () => number {
   const fetched = vi.spyOn(globalThis, 'fetch')
   onTestFinished(() => void fetched.mockRestore())

@@ -63,7 +63,7 @@ describe('batches with the wrong types', () => {
     ...NO_POSITIONS.map(id => ({ messages: [{ id, data: 1 }] })),
     ...NO_POSITIONS.map(position => ({ gap: { reason: 'trimmed', missed: 1, position } })),
     { gap: 5 }, { gap: 'x' }, { gap: [] },
-  ])('%j is no batch: final, and nothing of it is delivered', async (fields) => {
+  ])('%j is not a batch: final, and no part of it is delivered', async (fields) => {
     harness.server.script((x: Exchange) => x.batch([], fields))
     const source = open({ transports: ['poll'] })
     expect(await failure(source)).toMatchObject({ code: 'INVALID_BATCH', retry: false })

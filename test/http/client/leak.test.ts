@@ -44,7 +44,7 @@ describe('the page has one listener of each kind', () => {
     await eventually(() => expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(0)))
   })
 
-  it('and calls the watchers in the order in which they began, none that has gone meanwhile, and all though one throws', async () => {
+  it('and calls the watchers in the order of their registration, none that has gone meanwhile, and all although one throws', async () => {
     const { browser } = countListeners()
     const thrown: unknown[] = []
     // The platform reports the error of a listener, and continues with the next: in Node as an uncaught exception.

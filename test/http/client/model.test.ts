@@ -54,7 +54,7 @@ function inProcessWorld(scenario: Scenario): World {
 
 const inProcess = (scenario: Scenario, sequence: Iterable<Command>) => play(inProcessWorld(scenario), sequence)
 
-/** The same commands over real sockets and in real time: each message once and in order, or a gap; all of them in the end; nothing is left. */
+/** Plays the commands over real sockets and in real time. Each message once and in order, or a gap; all of them in the end; nothing is left. */
 async function overHttp(http: HttpGround, scenario: Scenario, sequence: Iterable<Command>): Promise<void> {
   const { setTimeout: set } = globalThis
   const pass = (ms: number): Promise<void> => new Promise(resolve => set(resolve, ms))

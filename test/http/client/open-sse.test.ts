@@ -216,7 +216,7 @@ describe('reconnects', () => {
     expect(source).toMatchObject({ status: 'closed', error: undefined })
   })
 
-  it('reports a route that is no event stream', async () => {
+  it('reports a route that is not an event stream', async () => {
     server.script(x => x.status(200, { hello: 'world' }))
     expect(await failure(open())).toMatchObject({ code: 'NOT_EVENT_STREAM', message: expect.stringContaining('application/json') })
   })
@@ -268,7 +268,7 @@ describe('reconnects', () => {
       x.cut()
     }
     server.script(holds, x => x.cut(), holds, x => x.open().end(END))
-    // Three failures in a row would be one too many; between the second and the third the stream has held.
+    // Three failures in a row would be one too many; between the second and the third the stream was up long enough.
     await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))
     expect(server.exchanges).toHaveLength(4)
   })

@@ -34,7 +34,7 @@ function hide(): void {
   page.dispatch('visibilitychange')
 }
 
-/** Requests that the client has made: an earlier request has arrived. */
+/** Number of requests by the client so far. The request made here arrives after all of them. */
 async function requests(): Promise<number> {
   await fetch(harness.server.url).then(response => response.body!.cancel())
   return harness.server.exchanges.length - 1
@@ -104,7 +104,7 @@ describe('a hidden page', () => {
     await eventually(() => expect(data(messages)).toEqual([1, 2]))
   })
 
-  it('`pauseWhenHidden` does not begin before it is seen', async () => {
+  it('`pauseWhenHidden` does not start before the page is seen', async () => {
     page.hidden = true
     harness.server.script(x => x.open().write(message(1)))
     client = createSSEClient(harness.server.url, resolveClientOptions({ pauseWhenHidden: true }), { onMessage: one => void messages.push(one), onState() {} })

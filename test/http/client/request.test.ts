@@ -58,7 +58,7 @@ describe('bodies', () => {
     ['a plain object', { a: 1 }, '{"a":1}', 'application/json'],
     ['an object without a prototype', Object.assign(Object.create(null), { a: 1 }), '{"a":1}', 'application/json'],
     ['an instance of a class', new Prompt('x'), '{"text":"x","n":1}', 'application/json'],
-    ['what says itself what it is in JSON', new Dated(), '{"at":"then"}', 'application/json'],
+    ['an object with `toJSON`', new Dated(), '{"at":"then"}', 'application/json'],
     ['an array', [1], '[1]', 'application/json'],
     ['a date', new Date(0), '"1970-01-01T00:00:00.000Z"', 'application/json'],
     ['a text', 'a=1', 'a=1', 'text/plain;charset=UTF-8'],
@@ -133,15 +133,15 @@ describe('ways to end a loop', () => {
     await eventually(() => expect(harness.server.exchanges[0]!.closed).toBe(true))
   })
 
-  it('one that is aborted already connects to nothing', async () => {
+  it('a signal that is aborted already connects to nothing', async () => {
     endless()
     expect(await all(harness.open({ signal: AbortSignal.abort(new Error('no')) }))).toEqual([])
-    // A request that had been begun would be here before this one.
+    // A request that had started would be here before this one.
     await fetch(harness.server.url).then(response => response.body!.cancel())
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('a signal that lives on keeps nothing of those that have ended', async () => {
+  it('a signal that outlives its sources retains none of them', async () => {
     harness.server.script(x => x.open().write(message(1)).end(END))
     const { signal } = new AbortController()
     let listeners = 0

@@ -47,7 +47,7 @@ describe('one connection for all tabs', () => {
     })
     expect(server.exchanges).toHaveLength(2)
     server.exchanges[1]!.end(END)
-    // A tab that gets the lock before the word requests the server, and receives the same.
+    // A tab that gets the lock before the message arrives requests the server, and receives the same.
     await eventually(() => expect(both.map(one => one.state)).toMatchObject(Array.from({ length: 2 }).fill({ status: 'closed', ended: true, error: undefined })))
   })
 
@@ -81,7 +81,7 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(follower.state.status).toBe('connected'))
     server.exchanges[0]!.write(message(1, 'e1.1', 'named') + control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.0' })).end(control({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false }))
     await eventually(() => expect(words).toContainEqual(expect.objectContaining({ state: expect.objectContaining({ status: 'closed', error: expect.anything() }) })))
-    // A tab that gets the lock before that word requests the server.
+    // A tab that gets the lock before that message arrives requests the server.
     await eventually(() => expect([leader, follower].map(({ state }) => state.status)).toEqual(['closed', 'closed']))
     channel.close()
     const gap = ['reason', 'missed', 'position']
@@ -180,7 +180,7 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('the next leader repeats what has a position', async () => {
+  it('the next leader repeats a request with a position', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.5' }))
     const post = { method: 'POST', position: 'e1.5' }
@@ -288,13 +288,13 @@ async function startUnreliableLeader(url: string, stand: () => void): Promise<{ 
 
 type Command
   = | { type: 'publish', count: number }
-    /** The message at so many parts of what is published, and `count - 1` behind it. */
+    /** The message at this fraction of the published ones, and `count - 1` after it. */
     | { type: 'live', at: number, count: number }
-    /** Says where it stands, as when it is asked. */
+    /** Sends its position, as on a request. */
     | { type: 'stand', at: number }
-    /** The next leader, which begins there. */
+    /** The next leader, which starts there. */
     | { type: 'leader', at: number }
-    /** The one before talks in its sleep. */
+    /** The former leader still sends. */
     | { type: 'sleeper', at: number }
     | { type: 'turns', count: number }
     | { type: 'delete' }

@@ -69,7 +69,7 @@ describe('one connection for all identical requests of a page', () => {
     expect(server.exchanges[1]!.request.headers.token).toBe('of the second')
   })
 
-  it('an option that throws is reported, and tried again', async () => {
+  it('an option that throws is reported, and retried', async () => {
     const { server } = harness
     server.script(x => x.open())
     let broken = true
@@ -231,7 +231,7 @@ describe('a late joiner, against the real server', () => {
     await eventually(() => expect([first.seen, late.seen]).toEqual([[6, 7, 8, 9], [9]]))
   })
 
-  it('its gaps are its own', async () => {
+  it('has gaps of its own', async () => {
     maxMessages = 50
     await publish(1, 60)
     const first = share(`${server.url}/start`)

@@ -32,7 +32,7 @@ it.each(['GET', 'POST'])('%s: another server that answers at once may take any t
   expect(data(await read)).toEqual(['1'])
 })
 
-it('with a bound on its silence, it has fallen silent', async () => {
+it('another server that stays silent longer than `silenceTimeoutMs` is a failure', async () => {
   harness.server.script(x => x.url.pathname === '/after' ? x.status(200, 'ok') : x.stream())
   const source = harness.open({ silenceTimeoutMs: 20_000, reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 1 } })
   const failed = failure(source)

@@ -30,7 +30,7 @@ function forbidden(): never {
 }
 
 describe('trap 42: the verdict that streams are silent', () => {
-  it('is remembered for the session: the next client begins with polling', async () => {
+  it('is remembered for the session: the next client starts with polling', async () => {
     harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : mute(x))
     expect(data(await all(harness.open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(verdict().probeAt - Date.now()).toBeGreaterThan(50_000)
@@ -98,7 +98,7 @@ describe('trap 42: the verdict that streams are silent', () => {
     }
   })
 
-  it('does not make a request that cannot be repeated begin with a poll', async () => {
+  it('does not make a request that cannot be repeated start with a poll', async () => {
     remember(Date.now() + 60_000)
     harness.server.script(x => x.open().write(message(1)).end(END))
     await all(harness.open({ method: 'POST' }))

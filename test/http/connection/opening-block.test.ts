@@ -49,7 +49,7 @@ describe('open: whether the source starts over', () => {
     ['more pushed at once than one write holds', (_, connection) => {
       for (let n = 0; n < 50; n++) void connection.push('x'.repeat(10_000))
     }],
-  ])('`restarts: false` for push style: %s', async (_, handler) => {
+  ])('`restarts: false` for the push API: %s', async (_, handler) => {
     server.route('/', handler)
     expect(await openOf('/')).toEqual({ type: 'open', heartbeatMs: 15_000, restarts: false })
   })

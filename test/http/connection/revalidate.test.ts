@@ -38,7 +38,7 @@ describe('revalidate', () => {
     })).toMatchObject({ statusCode: 401, message: 'Log in.', retry: false })
   })
 
-  it('makes a client without a fresh token reconnect, through the handler\'s own checks', async () => {
+  it('sends a leave where the check returns `leave`, so that the client reconnects through the handler\'s own checks', async () => {
     expect(await lastOf(() => 'leave')).toMatchObject({ type: 'leave', retryMs: expect.any(Number) })
     expect(server.reported).toEqual([])
   })

@@ -50,7 +50,7 @@ describe('fan-out: readers at the head of a channel', () => {
     await eventually(() => expect([server.context.connections.size, server.context.hub.size]).toEqual([0, 0]))
   })
 
-  it('keep their buffer when a few readers come from elsewhere in between', () => {
+  it('keep their buffer when a few readers join from elsewhere in between', () => {
     const recent = new RecentMessages('e', 0, { messages: 100, bytes: MIB })
     recent.push(Array.from({ length: 20 }, (_, i) => ({ offset: i + 1, data: `${i + 1}` })))
     const shared = recent.runAfter(19, MIB)!

@@ -84,7 +84,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, closed: { end: 0, error: 2, leave: 0, disconnect: 0 } })
   })
 
-  it('of a channel have its name and position, and count the messages of shared bytes', async () => {
+  it('of a channel have its name and position, and count the messages in shared bytes', async () => {
     const channel = server.channel('feed')
     const ids = [await channel.publish('a'), await channel.publish('b'), await channel.publish('c')]
     server.route('/feed', () => channel)

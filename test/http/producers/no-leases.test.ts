@@ -27,7 +27,7 @@ describe('on a driver without leases', () => {
     expect([started, server.context.producers.size]).toEqual([0, 0])
   })
 
-  it('a `resumable` source is refused, released before it has begun, and reported once for each request', async () => {
+  it('a `resumable` source is refused, released before it starts, and reported once for each request', async () => {
     let begun = 0
     let left = 0
     server.route('/run', ({ path }, { signal }) => {

@@ -118,7 +118,7 @@ describe('pipe: how it appends', () => {
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'INVALID_SOURCE' } })
   })
 
-  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('does not show readers which %s cannot be piped', async (_, source) => {
+  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('shows readers nothing of a source that cannot be piped: %s', async (_, source) => {
     expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
     expect(JSON.stringify((await server.channel('c').info()).error)).not.toContain('secret')
   })
@@ -230,7 +230,7 @@ describe('pipe: an event stream as bytes', () => {
   const STREAM = ': hello\n\nid: 7\nevent: delta\ndata: {"text":"é😀"}\n\ndata: plain\ndata: lines\r\n\r\ndata: 5\n\nretry: 10\n\ndata: half'
   const MESSAGES = [{ event: 'delta', data: { text: 'é😀' } }, { data: 'plain\nlines' }, { data: '5' }]
 
-  it.each([1, 2, 3, 4, 5])('is a message for each of its events, however it is cut (%i); what is not complete is none', async (seed) => {
+  it.each([1, 2, 3, 4, 5])('is a message for each of its complete events, however it is cut (%i)', async (seed) => {
     await server.channel('c').pipe(bytes(STREAM, seed))
     const { messages, ended } = await server.channel('c').read()
     expect(messages.map(({ id: _, ...message }) => message)).toEqual(MESSAGES)
@@ -247,7 +247,7 @@ describe('pipe: an event stream as bytes', () => {
     expect((await server.channel('d').read()).messages).toHaveLength(3)
   })
 
-  it('ends with `[DONE]`, and releases what follows', async () => {
+  it('ends with `[DONE]`, and releases the rest', async () => {
     let cancelled = 0
     await server.channel('c').pipe(bytes(`data: {"n":1}\n\ndata: [DONE]\n\n${'data: {"n":2}\n\n'.repeat(50)}`, 1, () => cancelled++))
     expect(await dataOf()).toEqual([{ n: 1 }])

@@ -162,7 +162,7 @@ describe('run', () => {
     await eventually(async () => expect((await channel().info()).ended).toBe(true))
   })
 
-  it('counts what others publish and end meanwhile: it is stopped when the channel has ended', async () => {
+  it('sees messages and ends of others meanwhile: it is stopped when the channel has ended', async () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
@@ -188,7 +188,7 @@ describe('run', () => {
 })
 
 describe('stop', () => {
-  it.each([['here', 0], ['from another process', 1]])('%s: aborts the producer, and tells readers after its last message', async (_, at) => {
+  it.each([['here', 0], ['from another process', 1]])('%s: aborts the producer, and readers receive the error after its last message', async (_, at) => {
     const one = producer()
     servers[1]!.route('/c', () => channel(1))
     await one.start()
@@ -409,7 +409,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(await dataOf(1)).toEqual(['0 begins', '1 begins', '1 ends'])
   })
 
-  it('a process that shuts down does not take what another one hands over', async () => {
+  it('a process that shuts down does not take a run that another one hands over', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })

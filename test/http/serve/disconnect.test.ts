@@ -246,7 +246,7 @@ describe('a client that leaves', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('a poll that is left while it waits is not waited for', async () => {
+  it('a poll whose client leaves is not waited for', async () => {
     server.route('/', () => server.channel('c'))
     const socket = await RawSocket.get(server.url, '/?transport=poll&waitMs=20000')
     await eventually(() => expect(server.context.hub.size).toBe(1))

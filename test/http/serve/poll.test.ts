@@ -105,7 +105,7 @@ describe('a batch', () => {
     expect((await batch('&position=1', { 'last-event-id': `${epoch}.2` })).messages.map(({ data }) => data)).toEqual([3])
   })
 
-  it('comes in parts that lose nothing, by count and by size', async () => {
+  it('is split by count and by size, without a loss', async () => {
     const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
     for (let i = 1; i <= 2_500; i++) await channel.publish(`${i}`)
     for (let i = 2_501; i <= 2_530; i++) await channel.publish(`${i} ${'x'.repeat(100_000)}`)

@@ -132,7 +132,7 @@ describe('resumable', () => {
     for (const epoch of epochs) expect(epoch).toMatch(/^e[a-z0-9]{26}$/)
   })
 
-  it('polls, from the first one on, and changes transport on the way', async () => {
+  it('can be polled from the start, and changes transport on the way', async () => {
     const first = await poll(0, '&waitMs=0')
     expect(first).toMatchObject({ messages: [], ended: false, gap: null })
     await eventually(() => expect(runs).toHaveLength(1))

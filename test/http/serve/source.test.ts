@@ -34,7 +34,7 @@ describe('leave', () => {
 })
 
 describe('every kind of source', () => {
-  it('a generator, with named messages and ids', async () => {
+  it('a generator, with named messages and IDs', async () => {
     server.route('/', async function* () {
       yield 0
       yield ''
@@ -153,7 +153,7 @@ describe('every kind of source', () => {
     for (const path of ['/locked', '/throwing']) expect((await fetch(server.url + path)).status).toBe(500)
   })
 
-  it('a handler that has answered by itself is left alone', async () => {
+  it('a handler that has already answered is left alone', async () => {
     server.route('/', event => sendRedirect(event, '/login'))
     const response = await fetch(server.url, { redirect: 'manual' })
     expect(response.status).toBe(302)

@@ -32,7 +32,7 @@ describe.each(['stream', 'poll'] as const)('our client, at an error of our serve
     ['a source that is none', () => 5, 'INVALID_SOURCE'],
     ['a channel without a name', () => server.channel(''), 'INVALID_CHANNEL'],
     ['an option that makes no sense', () => server.channel('c', { retention: { maxMessages: 0 } }), 'INVALID_OPTION'],
-    ['an error of the application that says so', () => {
+    ['an error of the application with `retry: false`', () => {
       throw new SSEError('CLOSED_FOR_GOOD', 'This room is closed.', { statusCode: 503, retry: false })
     }, 'CLOSED_FOR_GOOD'],
   ])('stops at once: %s', async (_, handler, code) => {

@@ -12,7 +12,7 @@ export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 
   }
 }
 
-/** A `fetch` without a network: its answers are real ones, its bytes come when the server writes them. */
+/** A `fetch` without a network: its answers are real ones, its bytes arrive when the server writes them. */
 export function inProcessFetch(onRequest: (wire: Wire) => void): typeof fetch {
   let number = 0
   return (input, init) => new Promise((resolve, reject) => {

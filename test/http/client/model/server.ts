@@ -8,7 +8,7 @@ export interface Wire {
   /** The requested path, query and headers. */
   readonly position: string | undefined
   readonly waitMs: number
-  /** The client's signal at the time of the request. */
+  /** Session of the client when it sent the request. */
   readonly life: number
   /** Neither side has ended it. */
   readonly open: boolean

@@ -86,7 +86,7 @@ export class World {
   /** Failures in a row, and whether this step fails as well. */
   private failures = 0
   private counts = true
-  /** Reported by each request: over a network it may arrive long after the request was given up. */
+  /** Current session, which each request reports: over a network it may arrive long after the request was given up. */
   private life = 0
   /** The start positions of requests that had none. */
   private readonly starts = new Map<Wire, string>()
