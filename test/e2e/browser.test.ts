@@ -94,7 +94,7 @@ describe('useSSE in Chromium', () => {
 })
 
 describe('clients that are not ours, in Chromium', () => {
-  it('receive the same route with EventSource and VueUse, without a stray message', async () => {
+  it('read the same route with EventSource and VueUse, without a stray message', async () => {
     await page.goto(`${server.url}/peers`)
     await eventually(async () => expect(await text('status')).toBe('OPEN'))
     await publish('peers', { n: 1 })

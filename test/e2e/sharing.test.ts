@@ -154,7 +154,7 @@ describe('share: \'browser\' in Chromium', () => {
     }
   })
 
-  it('a leader that answers nothing is robbed, and takes it well', { timeout: 120_000 }, async () => {
+  it('a leader that answers nothing loses its lock, and survives that', { timeout: 120_000 }, async () => {
     await openTabs()
     await publish(5)
     await expectAllHaveAll()

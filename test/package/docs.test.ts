@@ -206,7 +206,7 @@ describe('the examples', () => {
     expect(names).toEqual(['tool', undefined, 'usage'])
   })
 
-  it('job-progress: to its end; a job that never started does not exist', async () => {
+  it('job-progress: to its end; a job that never started is an HTTP error', async () => {
     const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
     expect(await readAll(open(`/api/exports/${id}`))).toEqual({ data: [25, 50, 75, 100].map((percent, n) => ({ percent, step: ['Reading', 'Sorting', 'Writing', 'Packing'][n] })) })
     expect(await readAll(open('/api/exports/never'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
