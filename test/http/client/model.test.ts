@@ -36,7 +36,7 @@ function inProcessWorld(scenario: Scenario): World {
   const clock = new VirtualClock()
   const page = new Page()
   clock.install()
-  page.install()
+  page.install(scenario.probe && 'http://model')
   const world: World = new World(scenario, {
     exact: true,
     origin: 'http://model',
@@ -48,7 +48,7 @@ function inProcessWorld(scenario: Scenario): World {
       return clock.pending
     },
   }, page)
-  vi.stubGlobal('fetch', inProcessFetch(wire => world.onRequest(wire)))
+  vi.stubGlobal('fetch', inProcessFetch(wire => world.onRequest(wire), (url, { method, signal }) => method === 'HEAD' ? Promise.resolve(new Response()) : page.probe(scenario.probe, signal!)))
   return world
 }
 

@@ -33,7 +33,7 @@ export interface Entry {
 /** A channel: its retained messages begin after `trimmed`. */
 export interface Log { epoch: number, trimmed: number, head: number, ended: boolean }
 
-interface Answered { wire: Wire, sent: number, live: boolean, held: boolean, withheld: string | undefined }
+interface Answered { wire: Wire, sent: number, live: boolean, held: boolean, withheld: string | undefined, refused?: boolean }
 
 const encoder = new TextEncoder()
 /** Characters of one byte, of two and of four: so that a cut may go through one. */
@@ -49,7 +49,7 @@ export class ModelServer {
   split = 1_000
 
   /** `onStart`: a client without a position starts there. */
-  constructor(private onStart: (wire: Wire, position: string) => void) {}
+  constructor(private onStart: (wire: Wire, position: string) => void, private readonly isForeign = false) {}
 
   log(path: string): Log {
     let log = this.logs.get(path)
@@ -76,6 +76,11 @@ export class ModelServer {
     return [...this.answers.values()].filter(answer => answer.held && answer.wire.open)
   }
 
+  /** The server has reported that it did not process the request. */
+  refused(wire: Wire): boolean {
+    return !!this.answers.get(wire)?.refused
+  }
+
   private take(wire: Wire): Answered {
     const answer = { wire, sent: 0, live: false, held: false, withheld: undefined }
     this.answers.set(wire, answer)
@@ -83,7 +88,7 @@ export class ModelServer {
   }
 
   status(wire: Wire, code: number, body: unknown = '', headers: Record<string, string> = {}): void {
-    this.take(wire)
+    this.take(wire).refused = code >= 400
     wire.head(code, { 'content-type': typeof body === 'string' ? 'text/html' : 'application/json', ...headers })
     if (code !== 204) this.bytes(wire, typeof body === 'string' ? body : JSON.stringify(body))
     wire.end()
@@ -101,8 +106,9 @@ export class ModelServer {
     this.bytes(wire, text)
   }
 
-  /** An answer in the form of our server. */
+  /** Answers as a server of this module does, or as one that knows nothing of its protocol: no `open`, no polls, and an end of bytes at the end. */
   honest(wire: Wire): void {
+    if (this.isForeign && wire.isPoll) return this.status(wire, 200, '<html>')
     const answer = this.take(wire)
     const log = this.log(wire.path)
     const { from, gap } = this.resume(log, wire.position)
@@ -111,8 +117,9 @@ export class ModelServer {
     if (log.ended && from === log.head && !gap) return this.status(wire, 204)
     answer.live = true
     answer.sent = from
-    wire.head(200, { 'content-type': 'text/event-stream', 'x-nuxt-sse': '1' })
-    this.write(answer, control({ type: 'open', heartbeatMs: this.heartbeatMs, position: `e${log.epoch}.${from}` }, `e${log.epoch}.${from}`))
+    wire.head(200, { 'content-type': 'text/event-stream', ...!this.isForeign && { 'x-nuxt-sse': '1' } })
+    if (this.isForeign) this.write(answer, ':\n')
+    else this.write(answer, control({ type: 'open', heartbeatMs: this.heartbeatMs, position: `e${log.epoch}.${from}` }, `e${log.epoch}.${from}`))
     if (gap) this.write(answer, control({ type: 'gap', ...gap }))
     this.deliver(answer)
   }
@@ -153,7 +160,7 @@ export class ModelServer {
       this.write(answer, `id: e${log.epoch}.${answer.sent}\ndata: ${JSON.stringify(this.entry(wire, answer.sent))}\n\n`)
     }
     if (log.ended && answer.withheld === undefined) {
-      this.write(answer, control({ type: 'end' }))
+      if (!this.isForeign) this.write(answer, control({ type: 'end' }))
       wire.end()
     }
   }
@@ -183,7 +190,9 @@ export class ModelServer {
     }
   }
 
+  /** Another server's clients could not learn that something is gone: its logs are kept whole. */
   trim(path: string, count: number): void {
+    if (this.isForeign) return
     const log = this.log(path)
     log.trimmed = Math.min(log.head, log.trimmed + count)
   }
@@ -191,7 +200,7 @@ export class ModelServer {
   /** The log is lost, and all its readers are cut. */
   lose(path: string): void {
     const log = this.log(path)
-    this.logs.set(path, { epoch: log.epoch + 1, trimmed: 0, head: 1, ended: false })
+    if (!this.isForeign) this.logs.set(path, { epoch: log.epoch + 1, trimmed: 0, head: 1, ended: false })
     for (const wire of this.open) {
       if (wire.path === path) wire.cut()
     }

@@ -9,6 +9,7 @@ import { ModelServer } from './server'
 import { allowed } from './states'
 
 const MAX_RETRY_AFTER_MS = 3_600_000
+const FOREIGN_DELAY_MS = 3_000
 /** Rounds after which all that is left must have reached an undisturbed client. */
 const MAX_ROUNDS = 200
 
@@ -17,6 +18,10 @@ export interface Scenario {
   /** Every so many attempts, `headers()` never settles; 0: never. */
   hangs: number
   seed: number
+  /** The server knows nothing of the module's protocol. */
+  isForeign?: boolean
+  /** The client runs in a page, whose server answers the probe of the network like this. `undefined`: there is no page. */
+  probe?: 'lets through' | 'holds back' | 'another page'
 }
 
 /** Differences between virtual time without a network, and real time with one. */
@@ -37,10 +42,17 @@ export interface Ground {
 export class Page {
   hidden = false
   listeners = 0
+  /** Probes of the network that are in flight. */
+  probes = 0
   private readonly target = new EventTarget()
   private readonly storage = new Map<string, string>()
 
-  install(): void {
+  /** `origin`: of the page; without one, there are events but no address. */
+  install(origin?: string): void {
+    if (origin) {
+      vi.stubGlobal('location', { href: `${origin}/` })
+      vi.stubGlobal('origin', origin)
+    }
     vi.stubGlobal('addEventListener', (type: string, listener: () => void, options: { signal: AbortSignal }) => {
       if (options.signal.aborted) return
       this.listeners++
@@ -57,6 +69,18 @@ export class Page {
       getItem: (key: string) => this.storage.get(key) ?? null,
       setItem: (key: string, value: string) => void this.storage.set(key, value),
       removeItem: (key: string) => void this.storage.delete(key),
+    })
+  }
+
+  /** Answers the probe. It is in flight until the client ends it, or has read what it needs. */
+  probe(answer: Scenario['probe'], signal: AbortSignal): Promise<Response> {
+    this.probes++
+    const over = () => void this.probes--
+    signal.addEventListener('abort', over, { once: true })
+    if (answer === 'another page') return Promise.resolve(new Response('<html>', { status: 404, headers: { 'content-type': 'text/html' } }))
+    return new Promise((resolve, reject) => {
+      if (answer === 'holds back') return signal.addEventListener('abort', () => reject(signal.reason as Error))
+      resolve(new Response(new ReadableStream({ start: controller => controller.enqueue(new TextEncoder().encode(': probe\n\n')) }), { headers: { 'content-type': 'text/event-stream' } }))
     })
   }
 
@@ -83,7 +107,7 @@ export class World {
   /** The delay that `Retry-After` or `pending` prescribes in the answer of this step. */
   floorMs = 0
   private requests = 0
-  /** Failures in a row, and whether this step fails as well. */
+  /** Failures in a row, and whether a failure in this step counts. */
   private failures = 0
   private counts = true
   /** Current session, which each request reports: over a network it may arrive long after the request was given up. */
@@ -97,7 +121,7 @@ export class World {
     this.hangs = scenario.hangs
     const random = createRandom(scenario.seed)
     vi.spyOn(Math, 'random').mockImplementation(() => random.int(1_000) / 1_000)
-    this.server = new ModelServer((wire, position) => this.starts.set(wire, position))
+    this.server = new ModelServer((wire, position) => this.starts.set(wire, position), scenario.isForeign)
     this.client = createSSEClient(ground.origin + this.path, resolveClientOptions({
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
@@ -114,6 +138,10 @@ export class World {
   /** It cannot be repeated, as the server has not announced that it resumes. */
   get isFragile(): boolean {
     return this.scenario.options.method === 'POST' && this.client.state.peer !== 'resumable'
+  }
+
+  get isForeign(): boolean {
+    return !!this.scenario.isForeign
   }
 
   /** The stream that is tried while polling. */
@@ -141,10 +169,17 @@ export class World {
     // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
     if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('trap 36: a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
+    if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
+      this.violation(`request ${wire.number} repeats a POST whose effect is unknown`)
+    }
     if (!probe && this.client.state.error?.retryAt) this.violation('a request while `retryAt` says later')
   }
 
-  private onMessage({ id, data }: SSEMessage, position: string | undefined): void {
+  private onMessage({ id, event, data }: SSEMessage, position: string | undefined): void {
+    if (event === 'sse' && this.isForeign) {
+      this.failures = 0
+      return
+    }
     const { epoch, offset, path, wire: number, text } = data as Entry
     const at = `${epoch}.${offset}`
     const wire = this.server.wires.find(one => one.number === number)!
@@ -183,8 +218,10 @@ export class World {
       if (this.counts) this.failures++
       if (attempt !== this.failures) this.violation(`failure ${this.failures} is said to be ${attempt}`)
       const { minDelayMs = 500, maxDelayMs = 20_000 } = this.scenario.options.reconnect ?? {}
-      const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.max(0, attempt - 1))
-      const floor = Math.min(this.floorMs, MAX_RETRY_AFTER_MS)
+      // Another server has not jittered its `retry`, which is waited in full.
+      const base = this.client.state.peer === 'foreign' ? FOREIGN_DELAY_MS : 0
+      const bound = base + Math.min(maxDelayMs, Math.max(minDelayMs, base) * 2 ** Math.max(0, attempt - 1))
+      const floor = Math.max(base, Math.min(this.floorMs, MAX_RETRY_AFTER_MS))
       const delayMs = retryAt - Date.now()
       if (delayMs < floor || delayMs > Math.max(bound, floor)) this.violation(`${delayMs} ms after failure ${attempt}, expected ${floor} to ${bound}`)
     }
@@ -304,6 +341,8 @@ export class World {
   }
 
   private checkNothingIsLeft(): void {
+    // It belongs to the page, and all of its clients: it ends by itself, within two seconds.
+    if (this.page.probes) return
     if (this.server.open.length) this.violation(`${this.status}, and ${this.server.open.length} requests are open`)
     if (this.ground.timers) this.violation(`${this.status}, and ${this.ground.timers} timers are left`)
     if ((this.status === 'closed' || !this.started) && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
@@ -348,6 +387,7 @@ export class World {
     if (stopped && state.status !== 'closed') this.violation(`stopped, and ${state.status}`)
     if (this.client.state !== state) this.violation('stop() was not final')
     if (this.ground.exact && this.server.wires.length !== requests) this.violation('a request after stop()')
+    if (this.page.probes) this.violation(`${this.page.probes} probes are left open`)
     if (this.ground.exact) this.checkNothingIsLeft()
     this.raise()
   }
