@@ -9,10 +9,10 @@ import { BETTER_SSE, H3, OURS, RESUMABLE_STREAM, UPSTASH, VUEUSE } from './peers
 import { clientChecks, closeBrowser } from './peers/client-checks'
 import { serverChecks } from './peers/server-checks'
 
-/** README's table of what others promise, against what they do: the code that is installed, run beside ours. */
+/** README's table of the features of others, checked against their behaviour: the installed code, run beside ours. */
 
 const PEERS = [OURS, H3, VUEUSE, BETTER_SSE, RESUMABLE_STREAM, UPSTASH]
-/** Rows that say in words what each is. */
+/** Rows that describe each in words. */
 const IN_WORDS = ['What it is', 'Outside of Nuxt', 'Needs']
 
 const text = 'the code, and its types'
@@ -66,10 +66,10 @@ async function known(check: Check): Promise<boolean> {
   return 'yes' in check
 }
 
-it('the versions under the table are those that are installed', async () => {
+it('the versions under the table are the installed ones', async () => {
   const markdown = await readPage('README.md')
   for (const name of ['h3', '@vueuse/core', 'better-sse', 'resumable-stream']) {
-    // Its package.json may be none of its exports.
+    // Its package.json may not be among its exports.
     const path = createRequire(import.meta.url).resolve.paths(name)!.map(dir => join(dir, name, 'package.json')).find(existsSync)!
     const { version } = createRequire(import.meta.url)(path) as { version: string }
     expect(markdown).toContain(`${name} ${version}`)

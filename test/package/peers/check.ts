@@ -1,6 +1,6 @@
 /**
- * How a cell of README's table is known. A function runs the library and says what it did; of what cannot be seen by running it,
- * a text says where it stands: in the library's code, or, as `test/…: title`, in a test of ours.
+ * Source of a cell of README's table. A function runs the library and returns its result. Where a run cannot show it,
+ * a text names the place that does: in the library's code, or, as `test/…: title`, in a test of ours.
  */
 export type Check = (() => Promise<boolean>) | { no: string } | { yes: string }
 
