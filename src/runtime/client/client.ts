@@ -15,11 +15,11 @@ import { streamTransport } from './transports/stream'
 import type { ClientHost, Outcome, SSEClient, SSEClientEvents, SSEClientState } from './types'
 import { recallVerdict } from './verdict'
 
-/** After this many attempts in a row in which nothing came, polling takes over. */
+/** Silent attempts in a row after which polling takes over. */
 const MUTE_ATTEMPTS = 2
-/** After this many failures in a row of a source that each connection runs again, it is asked no more. */
+/** Failures in a row of a source that restarts on each connection, after which the client gives up. */
 const MAX_FAILED_RUNS = 5
-/** After this many requests in a row that nothing answered, something may redirect them. */
+/** Unanswered requests in a row after which the client checks for a redirect. */
 const GATE_ATTEMPTS = 2
 
 export function initialState(transport: SSETransport): SSEClientState {
@@ -27,22 +27,21 @@ export function initialState(transport: SSETransport): SSEClientState {
 }
 
 /**
- * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework. Every state and input
- * is in `docs/client-states.md`.
+ * State machine of a client: connects, detects silence, reconnects, falls back to polling, resumes. It depends on no framework.
+ * `docs/client-states.md` lists every state and input.
  *
- * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
- * its signal aborted, and nothing of it reaches the state or the callbacks.
- * It begins with `state`: with one that was read elsewhere it goes on from there.
+ * A session lasts from `connect()` until the connection ends, and has one abort signal. Code of an earlier session finds its signal aborted,
+ * and changes neither the state nor calls a callback. `state` is the initial state: with a position, the client resumes from it.
  */
 export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
-  /** Its attempt that is under way. */
+  /** The session's attempt that is in flight. */
   let ongoing: AbortController | undefined
-  /** Ends listening to the page's events, which lasts from `connect()` until the end. */
+  /** Stops listening to page events. Set from `connect()` until the client closes. */
   let page: AbortController | undefined
-  /** Suspended because the page is away: it connects again when the page is back. */
+  /** Suspended because the page is hidden or frozen. The client reconnects when the page wakes. */
   let asleep = false
   const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, guard, prepare }
   const checks = createChecks(host)
@@ -97,7 +96,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     set({ status: 'closed', ...change })
   }
 
-  /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
+  /** Ends the connection, with `idle`. `false` if there is none, or if its request cannot be repeated. */
   function suspend(): boolean {
     if (!current || (ongoing && !isRepeatable(options, state))) return false
     end()
@@ -114,13 +113,13 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep ||= suspend()
     }
     else if (event === 'offline') {
-      // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
+      // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still answers.
       if (!ongoing || !isRepeatable(options, state)) return
       ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
-      // The first event that says so; the next ones find a connection.
+      // Only the first of several wake events: the next ones find a connection.
       begin()
     }
     else if (event === 'wake' && ongoing) {
@@ -128,7 +127,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  /** A browser that is back online may be in another network: what was put off is tried at once. */
+  /** Waits for the back-off. A browser that is online again may be in another network, so the stream is probed at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
     const { verdict } = host.memory
     if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
@@ -143,7 +142,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
-        // Not a failure: the server asked for it, and has jittered the delay.
+        // Not a failure: the server requested it, and has jittered the delay.
         set({ status: 'reconnecting' })
         await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
       }
@@ -156,7 +155,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const again = refused || isRepeatable(options, state)
         if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
         if (ofSource && memory.restarts) memory.failedRuns++
-        // Messages reset the first count, and not the second: a new run repeats them.
+        // Messages reset `attempt` but not `failedRuns`: each run of the source sends them again.
         const failures = Math.max(state.attempt + (uncounted ? 0 : 1), memory.failedRuns)
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
@@ -164,7 +163,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(life)
         memory.mute = outcome.mute ? memory.mute + 1 : 0
         if (memory.mute && !memory.unpollable && transports.includes('poll')) {
-          // Before it is needed: it comes from the same network.
+          // Loaded before it is needed: it comes over the same network.
           checks.load().catch(() => {})
           if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
         }
@@ -174,7 +173,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
         await wait(delayMs, life)
-        // No longer waiting: there is no `retryAt` any more.
+        // The wait is over, so the error loses its `retryAt`.
         if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
@@ -202,7 +201,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
     own.abort()
     if (ongoing === own) ongoing = undefined
-    // Aborted on this side, with an error as the reason.
+    // The client itself aborted the attempt, with an error as the reason.
     const error: unknown = signal.reason
     if (!(error instanceof SSEError) || outcome.type === 'ended') return outcome
     if (error.code === 'SILENCE') return { type: 'leave', retryMs: 0 }

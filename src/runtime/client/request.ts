@@ -5,7 +5,10 @@ import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './t
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
-/** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
+/**
+ * Request of one attempt. Options that are functions are called each time, and have `connectTimeoutMs` to resolve. Throws `CONNECT_TIMEOUT`, or
+ * `INVALID_OPTION` for a request that cannot be sent.
+ */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
@@ -19,9 +22,9 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   try {
     const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
     const headers = new Headers(headersInit)
-    // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
+    // Before the server has sent a position, the option `position` applies. It goes into the query, since it may be a number.
     const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
-    // `fetch` would fail as if the network were down. One of the user's own may take other urls.
+    // `fetch` would fail as if the network were down. A `fetch` of the user may accept other URLs.
     if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`${full} is no url of http`)
     return {
       url: full,
@@ -42,12 +45,12 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   }
 }
 
-/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has said that it resumes. */
+/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has announced that it resumes. */
 export function isRepeatable({ method }: Pick<ResolvedClientOptions, 'method'>, { peer }: Pick<SSEClientState, 'peer'>): boolean {
   return method === 'GET' || peer === 'resumable'
 }
 
-/** The value of an option at this moment. */
+/** Current value of an option. */
 export async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
   return typeof value === 'function' ? value() : value
 }

@@ -2,24 +2,24 @@ import { follow } from '../shared/abort'
 import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
-/** Bytes that came while nothing ran are read within this time. */
+/** Time to read bytes that arrived while the page did not run, in milliseconds. */
 const GRACE_MS = 500
 
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
   readonly signal: AbortSignal
-  /** Whether it was the limit. */
+  /** Whether the limit has passed. */
   readonly barked: boolean
-  /** There was a sign of life. Cheap: the timer is not touched. */
+  /** Restarts the limit. Cheap: the timer stays as it is. */
   touch(): void
-  /** Sets another limit in milliseconds; `false`: none. Counts from the last sign of life. */
+  /** Sets another limit in milliseconds, which begins now. `false`: no limit. */
   limit(ms: number | false): void
   stop(): void
 }
 
 /**
- * Aborts a request that takes too long, or falls silent. It looks at the clocks, and not only at its timer: in a hidden tab, or after
- * sleep, timers are late, and what came meanwhile must count.
+ * Aborts a request that takes too long or falls silent. It compares clocks instead of trusting its timer: in a hidden tab, or after sleep,
+ * timers are late, and bytes that arrived meanwhile must count.
  */
 export function createWatchdog(parent: AbortSignal, limitMs: number | false): Watchdog {
   const own = follow(parent)
@@ -34,7 +34,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
     touchedAtWall = Date.now()
   }
 
-  // On some platforms `performance.now()` stands still during sleep. `Date.now()` may be set by hand, which costs a reconnect.
+  // On some platforms `performance.now()` stands still during sleep. The system clock can be changed, which costs one reconnect.
   const leftMs = () => limitMs as number - Math.max(performance.now() - touchedAt, Date.now() - touchedAtWall)
 
   function arm(ms = leftMs()): void {
@@ -43,7 +43,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
     timer = setTimeout(look, Math.min(Math.max(1, ms), MAX_TIMER_MS), GRACE_MS)
   }
 
-  /** A limit that is overdue by more than `latenessMs` was not looked at in time: what is queued gets its chance to be read. */
+  /** Aborts if the limit has passed. If this runs more than `latenessMs` late, bytes that are queued first get time to be read. */
   function look(latenessMs: number): void {
     const left = leftMs()
     if (left > 1) {

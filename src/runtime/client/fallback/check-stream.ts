@@ -8,14 +8,14 @@ import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
 import { readJson } from './read-json'
 
-/** A stream is looked at when the page wakes, at most once in this time. */
+/** Minimum time between two checks of a stream, in milliseconds. A page that wakes triggers one. */
 const CHECK_MS = 10_000
-/** How long one poll may take to decide, in milliseconds. */
+/** Timeout of the poll that checks a stream, in milliseconds. */
 const DECIDE_MS = 2_000
-/** What a poll has found may be on its way in the stream, too. */
+/** Time for the stream to deliver the messages that the poll found, in milliseconds. */
 const LATER_MS = 500
 
-/** Ends an attempt whose stream seems dead. */
+/** Ends the attempt with `SILENCE` if its stream seems dead. */
 export async function checkStream(attempt: AbortController, now: number, { memory, state, prepare }: ClientHost): Promise<void> {
   if (now - (memory.checkedAt ?? 0) < CHECK_MS) return
   memory.checkedAt = now
@@ -23,8 +23,8 @@ export async function checkStream(attempt: AbortController, now: number, { memor
 }
 
 /**
- * Whether a stream seems dead: one poll from its position finds messages that the stream does not bring, or no server at all. `position` is where the
- * stream stands by then. An answer that is no batch says nothing of the stream.
+ * Whether a stream seems dead: one poll from its position finds messages that the stream does not deliver, or gets no response. `position`
+ * returns the stream's position at that moment. Any other response than a batch proves nothing.
  */
 async function hasMissed({ url, fetch, init, position: asked, signal }: TransportRequest, position: () => string | undefined): Promise<boolean> {
   const watchdog = createWatchdog(signal, DECIDE_MS)
@@ -42,6 +42,6 @@ async function hasMissed({ url, fetch, init, position: asked, signal }: Transpor
   }
   const here = position()
   await delay(LATER_MS, signal)
-  // As long as it brings something, it is alive.
+  // A stream whose position moves is alive.
   return here === position()
 }

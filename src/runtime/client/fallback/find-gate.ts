@@ -3,8 +3,8 @@ import type { ClientHost } from '../types'
 import { createWatchdog } from '../watchdog'
 
 /**
- * Asks, without following it, whether the route redirects, and ends the client then. A gate in front of the application may send unauthorized clients to a sign-in
- * page on another origin, which fails for `fetch` as if the network were down.
+ * Checks whether the route redirects, without following it, and closes the client with `REDIRECTED` if it does. A gate in front of the
+ * application may redirect unauthorized clients to a sign-in page on another origin. For `fetch`, that looks like a network failure.
  */
 export async function findGate(life: AbortSignal, { prepare, close }: ClientHost): Promise<void> {
   const { url, fetch, init, connectTimeoutMs } = await prepare(life)

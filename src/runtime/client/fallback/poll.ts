@@ -10,16 +10,16 @@ import { createWatchdog } from '../watchdog'
 import { readJson } from './read-json'
 import { refusalOf } from './refusal-of'
 
-/** How long the server is asked to wait for news; it may have a lower limit of its own. */
+/** Requested waiting time of a long poll, in milliseconds. The server may have a lower limit. */
 const WAIT_MS = 25_000
 
 /**
- * Polls batch after batch, until the source is complete or a batch fails. `prepare` is called for each: polling may go on for hours,
- * and a token may not. Empty batches are at least `minDelayMs` apart, should something answer at once instead of waiting.
+ * Polls batch after batch until the source is complete or a batch fails. Calls `prepare` for each, since polling may outlast a token. Empty
+ * batches are at least `minDelayMs` apart, in case a proxy answers at once instead of waiting.
  */
 export async function pollTransport(prepare: () => Promise<TransportRequest>, minDelayMs: number, events: TransportEvents): Promise<Outcome> {
-  // The first poll does not wait. A client without a position could not say what it missed meanwhile, and one with a position
-  // does not know yet whether polling works.
+  // The first poll does not wait. A client without a position needs one at once, to miss no message. A client with a position first has to
+  // learn whether polling works.
   let waitMs = 0
   while (true) {
     const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
@@ -31,7 +31,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, signal: watchdog.signal })
       const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
       if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
-      // A long batch on a slow line takes its time.
+      // The limit restarts with each piece: a large batch may take long on a slow line.
       batch = await readJson(response, () => watchdog.limit(connectTimeoutMs)) as SSEBatch
     }
     catch (cause) {
@@ -48,7 +48,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     events.onPeer('resumable')
     if (batch.gap) events.onGap(batch.gap)
     for (const message of batch.messages) {
-      // So that both transports give the same: what a stream would have sent.
+      // Passes the text that a stream would have sent, so that both transports deliver the same data.
       const busy = events.onMessage(parse ? { ...message, data: readerOf(parse)(JSON.stringify(message.data)) } : message)
       if (busy) await busy
       if (signal.aborted) return again
@@ -64,11 +64,11 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   }
 }
 
-/** Whether all that is done with it can be done: half of a batch would be delivered again and again. */
+/** Whether the whole batch is valid. If it failed halfway, each retry would deliver its first half again. */
 function isBatch(batch: SSEBatch | null): boolean {
   return batch?.type === 'batch' && isPosition(batch.position) && (!batch.gap || isPosition(batch.gap.position))
     && Array.isArray(batch.messages) && batch.messages.every(one => one && typeof one === 'object' && (one.id === undefined || isPosition(one.id)))
 }
 
-/** Aborted: nobody looks at how it ended. */
+/** Outcome of an aborted poll, which is ignored. */
 const again: Outcome = { type: 'again' }

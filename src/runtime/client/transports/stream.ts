@@ -8,10 +8,10 @@ import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../typ
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
 
-/** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
+/** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
 
-/** One event stream, from request to its last byte. */
+/** Runs one event stream, from the request to the last byte. */
 export async function streamTransport(request: TransportRequest, events: TransportEvents): Promise<Outcome> {
   const { fetch, load, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal } = request
   let { url } = request
@@ -20,7 +20,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   request.wait = watchdog.limit
   let open = false
   let response: Response | undefined
-  /** The limit is that of silence. */
+  /** A foreign server has answered, and may take time before its first byte: the limit is that of silence. */
   let mayThink = false
   let peer: SSEPeer | undefined
   let crosses = false
@@ -40,7 +40,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   try {
     init.headers.set('accept', STREAM_CONTENT_TYPE)
     if (position) {
-      // Across origins the header would need a preflight, which the first request did not: only a server of ours knows the query.
+      // Across origins, the header would need a preflight, unlike the first request. Only this module's server reads the query.
       crosses = crossesOrigin(url)
       if ((crosses || pastCaches) && known !== 'foreign') url = addQuery(url, { position })
       else init.headers.set('last-event-id', toHeader(position))
@@ -51,7 +51,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
       const refusal = await (await load()).refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
       if (refusal) return refusal
     }
-    // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
+    // This module's server sends its first bytes at once. Another server may send headers and then take time, as a language model does.
     mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
     if (mayThink) {
       request.wait = undefined
@@ -68,7 +68,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
       if (!blocks) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
       for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
-        // Only after `open`, which is the first block, is such an event not a message of whatever server this is.
+        // A stream that begins with `open` is from this module's server. In any other stream, an event of this name is a message.
         const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
         if (!peer) {
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
@@ -84,7 +84,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         else if (outcome === undefined) {
           const busy = events.onMessage({ id, event, data: read(text) })
           if (busy) {
-            // While a consumer is busy nothing is read, and nothing can be silent.
+            // While the consumer is busy nothing is read, so silence is not measured.
             watchdog.limit(false)
             await busy
             watchdog.limit(silenceMs)
@@ -103,12 +103,12 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
   finally {
     request.wait = undefined
-    // Ends the request too, if it is not over.
+    // Also aborts the request, if it is still open.
     watchdog.stop()
   }
 }
 
-/** Does what a control message says: how the stream ends, `null` if it goes on, `undefined` if this was none. */
+/** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if the message is of no known type. */
 function obey(control: SSEControl, events: TransportEvents, asked: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
@@ -116,7 +116,7 @@ function obey(control: SSEControl, events: TransportEvents, asked: string | unde
     if (asked === undefined) {
       if (isPosition(position)) events.onPosition(position)
     }
-    // Without `resumed`, a gap follows that says where it continues.
+    // Without `resumed`, a gap follows, with the position from which the stream continues.
     else if (resumed === true && isPosition(position) && position !== asked) {
       return { type: 'failed', error: staleAnswer() }
     }
@@ -133,7 +133,7 @@ function obey(control: SSEControl, events: TransportEvents, asked: string | unde
   if (type === 'error') return { type: 'failed', error: toldError({ ...control }), ofSource: true }
 }
 
-/** Header values are bytes: the UTF-8 of the id, as browsers send it. */
+/** Header value for a position: the bytes of its UTF-8, as browsers send it. */
 function toHeader(position: string): string {
   return String.fromCharCode(...new TextEncoder().encode(position))
 }
