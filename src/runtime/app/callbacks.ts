@@ -7,13 +7,13 @@ type StateCallbacks = Pick<UseSSEOptions<SSEMessage, unknown>, 'onGap' | 'onErro
 
 export interface Callbacks {
   on(event: string, callback: SSECallback): () => void
-  /** Calls those for a message. */
+  /** Calls the callbacks for a message. */
   call(message: SSEMessage): void
-  /** Calls those for what is new in a state. */
+  /** Calls the callbacks for a new gap, error or end in a change of the state. */
   follow(change: Partial<SSEClientState>, before: SSEClientState): void
 }
 
-/** A call's callbacks. Whatever one throws, the others are called, too. */
+/** Callbacks of one call of `useSSE`. If one throws, the others are still called. */
 export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: SSEClient['guard']): Callbacks {
   const byName = new Map<string, Set<SSECallback>>()
   let telling = false
@@ -27,14 +27,14 @@ export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard
     },
     call(message) {
       for (const name of [message.event ?? 'message', '*']) {
-        // A callback may take back or register others, which are not for this message.
+        // A callback may unregister others, or register new ones, which are not called for this message.
         const set = byName.get(name)
         for (const callback of [...set ?? []]) if (set!.has(callback)) guard(() => callback(message))
       }
     },
     follow({ gap, error, ended }, before) {
       if (onGap && gap && gap !== before.gap) guard(() => onGap(gap))
-      // What `onError` itself throws is not told to it.
+      // An error that `onError` itself throws is not passed to it.
       if (onError && error && !telling && !isSameFailure(error, before.error)) {
         telling = true
         guard(() => onError(error))
@@ -45,7 +45,7 @@ export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard
   }
 }
 
-/** The wait after a failure ends with the same error, without `retryAt`; between tabs, errors are copies. */
+/** Whether two errors report one failure. After the wait the error is set again without `retryAt`, and between tabs errors are copies. */
 function isSameFailure(error: NonNullable<SSEClientState['error']>, before: SSEClientState['error']): boolean {
   return !!before && error.code === before.code && error.message === before.message && error.cause === before.cause && (!error.retryAt || error.retryAt === before.retryAt)
 }

@@ -1,30 +1,32 @@
 import type { SSEMessage } from '../../shared/types'
 import type { SSEClientState, SSEGap } from '../types'
 
-/** One step of a group's feed. Each says where it begins, so that a hole is seen. */
+/** Step of a group's feed. It names its starting point, so that members detect a missing step. */
 export interface FeedEvent {
-  /** Where the feed stood before: a position, or what was asked for while there was none. */
+  /** Position of the feed before this step, or the requested position while the source has sent none. */
   after: string | undefined
-  /** The feeding client's. Its position is where the feed stands now. */
+  /** State of the feeding client. Its position is the feed's position after this step. */
   state: SSEClientState
   message?: SSEMessage
-  /** What was missed between `after` and now. */
+  /** Gap between `after` and the position of `state`. */
   gap?: SSEGap
 }
 
-/** How often a follower looks whether the leader lives, in milliseconds. */
+/** Period in which a follower checks the leader, in milliseconds. */
 const PERIOD_MS = 2_000
-/** Periods without a word from the leader, in all but one of them asked for, after which its lock is stolen. */
+/** Periods without an event from the leader after which its lock is stolen. In all but the first, the follower has requested one. */
 const SILENT_PERIODS = 3
-/** How much later than its lock the last word of a leader may arrive, in milliseconds. */
+/** Time in which the last event of a leader may arrive after its lock is released, in milliseconds. */
 const WORD_MS = 500
 
 interface Electorate {
-  /** Feeds the group until the signal is aborted. */
+  /** Feeds the group until the signal is aborted, and publishes each event to all tabs. */
   lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void
+  /** Delivers an event of the feed to the members in this tab. */
   share(event: FeedEvent): void
+  /** Last event of the feed. */
   now(): FeedEvent | undefined
-  /** Whether the next leader can go on. */
+  /** Whether a new leader can resume the feed. */
   isRepeatable(): boolean
   /** Whether this tab may take part at the moment. */
   isEligible(): boolean
@@ -32,26 +34,26 @@ interface Electorate {
 
 /** A tab's part in the election. */
 export interface Seat {
-  /** Takes part, if it does not. */
+  /** Takes part, unless it already does. */
   enter(): void
-  /** Steps down. */
+  /** Steps down, and stops following. */
   leave(): void
 }
 
-/** A hash, since the key may contain a token, and developer tools show the names of locks. */
+/** Name of a group's lock and channel. A hash, since the key may contain a token, and developer tools show the names of locks. */
 export async function nameOf(key: string): Promise<string> {
   return `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}`
 }
 
 /**
- * Lets one tab of the browser lead, and feed the others. A Web Lock decides which: the browser hands it on when a tab is closed or
- * crashes. The lock of one that has fallen silent is stolen.
+ * Elects one tab of the browser as the leader, which feeds the others. The leader holds a Web Lock, which the browser passes on when the tab
+ * is closed or crashes. If the leader falls silent, another tab steals the lock.
  *
- * Imports nothing, so that it is a chunk of its own.
+ * This file imports nothing at run time, so that it is a chunk of its own.
  */
 export function elect(name: string, over: AbortSignal, { lead, share, now, isRepeatable, isEligible }: Electorate): Seat {
   let stay: AbortController | undefined
-  // Tells which leader is newer: one whose lock was stolen while it slept goes on talking when it wakes.
+  // Identifies the newer of two leaders: one whose lock was stolen while it slept still sends events when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
@@ -71,12 +73,12 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
 
     function tell(event: FeedEvent): void {
       const { error } = event.state
-      // A clone of an error has lost its fields.
+      // A structured clone of an error loses its own fields.
       channel.postMessage({ ...event, term, state: { ...event.state, error: error && { ...error, message: error.message } } })
     }
 
     async function hold(): Promise<void> {
-      // Was it lost, or has it ended?
+      // The last event of the previous leader may still arrive. It shows whether the source has ended.
       if (now() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
       if (signal.aborted) return
       leading = true
@@ -102,7 +104,7 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
       silent = 0
       share(data)
     }
-    // In hidden tabs timers are late, messages are not: whoever leads answers in time.
+    // In hidden tabs timers are late, but messages are not: a leader that runs answers in time.
     const timer = setInterval(() => {
       if (leading) return
       if (silent > SILENT_PERIODS - 1) again(true)
@@ -115,7 +117,7 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
 
     ask()
     navigator.locks.request(name, steal ? { steal } : { signal }, hold).catch(() => {
-      // The lock was stolen; or there are no locks here, as in a sandboxed frame, and nobody to share with.
+      // The lock was stolen. Or there are no locks here, as in a sandboxed frame, and this tab leads alone.
       if (signal.aborted) return
       if (leading) again()
       else void hold()

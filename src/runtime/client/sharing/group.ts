@@ -8,9 +8,10 @@ import type { SSEClientState } from '../types'
 import type { FeedEvent, elect, nameOf } from './election'
 import { canElect, keyOf } from './key'
 
+/** Client that shares a connection. */
 export interface Member {
   readonly options: ResolvedClientOptions
-  /** Where it stands: its position, or what it asks for while it has none. */
+  /** Its position, or the requested one while it has none. */
   at: string | undefined
   readonly state: SSEClientState
   take(event: FeedEvent): void
@@ -22,7 +23,7 @@ interface Group {
 
 const groups = new Map<string, Group>()
 
-/** Joins all that ask for the same, until the signal is aborted. The last to leave closes the connection. */
+/** Joins the group of all equal requests until the signal is aborted. The connection closes when the last member leaves. */
 export async function joinGroup(url: string, member: Member, life: AbortSignal): Promise<void> {
   const election = member.options.share === 'browser' && canElect() ? await loadElection() : undefined
   const text = await keyOf(url, member.options, !!election, life)
@@ -33,7 +34,7 @@ export async function joinGroup(url: string, member: Member, life: AbortSignal):
   group.join(member, life)
 }
 
-/** Loaded for `share: 'browser'` alone. Without it, this page shares by itself, and the next call tries again. */
+/** Loads the code for `share: 'browser'`. If that fails, the connection is shared within the page, and the next call tries again. */
 async function loadElection(): Promise<{ elect: typeof elect, nameOf: typeof nameOf } | undefined> {
   try {
     return await import('./election')
@@ -43,7 +44,7 @@ async function loadElection(): Promise<{ elect: typeof elect, nameOf: typeof nam
   }
 }
 
-/** The members with one key in this page. With `electLeader`, the browser's tabs are one group, in which the key is its name. */
+/** Group of the members with one key in this page. With `electLeader`, it is part of a group of tabs, whose name is the key. */
 function createGroup(url: string, key: string, electLeader: typeof elect | undefined, onEnd: () => void): Group {
   const members = new Set<Member>()
   const over = new AbortController()
@@ -51,17 +52,17 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
   let hurry = () => {}
 
   const first = () => members.values().next().value!
-  // As one client decides it for itself.
+  // By the rule of a single client.
   const canGoOn = () => isRepeatable(first().options, now?.state ?? {})
 
   function share(event: FeedEvent): void {
     const { error } = event.state
-    // From another tab it comes as a plain object.
+    // From another tab, an error arrives as a plain object.
     if (error && !(error instanceof SSEError)) event.state.error = new SSEError((error as SSEError).code, (error as SSEError).message, error)
     now = { after: event.state.position ?? event.after, state: event.state }
-    // What a member does with it may make others join or leave.
+    // A callback of a member may make others join or leave.
     for (const member of [...members]) if (members.has(member)) member.take(event)
-    // Whoever joins later asks the server anew, which knows what they have missed.
+    // A later member starts a new group: its request to the server finds what it has missed.
     if (event.state.status === 'closed') end()
   }
 
@@ -71,7 +72,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
     onEnd()
   }
 
-  /** Runs the client that feeds the group, from where one of its members stands. */
+  /** Runs the client that feeds the group, from the position of its first member. */
   function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
     if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
     const { options, state: { position, peer, had } } = first()
@@ -88,15 +89,15 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
     const client = createSSEClient(url, {
       ...options,
       until: undefined,
-      // With the election, if there is one.
+      // In an election, `campaign` pauses instead.
       pauseWhenHidden: !electLeader && options.pauseWhenHidden,
-      // Options of a member that is still there, at each attempt.
+      // Each attempt reads the options of a member that has not left.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
       body: () => fresh(first().options.body),
     } as ResolvedClientOptions, {
       onMessage: message => emit({ message }),
-      // With a status, the gap is one that was reported before.
+      // A change with a status repeats the whole state, with a gap that was reported before.
       onState: ({ gap, status }) => emit(status ? {} : { gap }),
     }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
@@ -107,7 +108,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
   /** Takes part in the election, except while the page is frozen, or pauses because it is hidden. */
   function campaign(electLeader: typeof elect, pauseWhenHidden: boolean | undefined): void {
     const seat = electLeader(key, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn, isEligible: () => !(pauseWhenHidden && isHidden()) })
-    // Before any client listens: what it says of its sleep is for nobody.
+    // Registered before any client listens, so that the seat is left before the client reports that it sleeps.
     watchPage(over.signal, (event) => {
       if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
         if (!canGoOn()) return

@@ -9,15 +9,14 @@ import type { FeedEvent } from './election'
 import type { Member } from './group'
 import { joinGroup } from './group'
 
-/** The most live events that wait while a member catches up; beyond, the oldest are dropped, and it reads on until it meets the rest. */
+/** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
 
 /**
- * A client that shares its connection with all that ask for the same: on this page, or in this browser. To its user it is as
- * {@link createSSEClient}.
+ * Client that shares its connection with all equal calls on the page or in the browser. It has the interface of {@link createSSEClient}.
  *
- * It follows its group's feed, or, while it is behind that, a client of its own that polls until it has met the feed. Only its own
- * position decides, so that a late joiner, a hole in the feed and a new leader are the same case.
+ * It follows its group's feed. While it has not caught up with the feed, it follows a client of its own, which polls until it has. Only its
+ * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { position: asked, transports, until } = options
@@ -28,7 +27,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
 
   const member: Member = {
     options,
-    // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
+    // Before the server has sent a position, the requested one: members with the same request then begin together.
     at: state.position ?? ask,
     get state() {
       return state
@@ -49,10 +48,10 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (change) set(change)
   }
 
-  /** What the followed client says of itself. */
+  /** Applies a change of the followed client's state. */
   function adopt(change: Partial<SSEClientState>): void {
     if (change.status === 'closed') leave(change)
-    // The feed's client connects anew; for this one it is a reconnect.
+    // A new client of the feed connects. For a member that was connected, that is a reconnect.
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
@@ -60,7 +59,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     const current = life
     state = { ...state, ...change }
     void onMessage(message, state.position)
-    // A callback may have stopped it, or connected it elsewhere.
+    // A callback may have stopped this client, or connected it elsewhere.
     if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
   }
 
@@ -70,7 +69,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return meet()
     }
     const { position, error, status, peer } = event.state
-    // Foreign IDs cannot be compared, nor can what follows them be asked for.
+    // Foreign IDs cannot be compared, and a poll cannot resume from them.
     const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
       waiting = [event]
@@ -82,7 +81,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
-      // What a callback of this one has thrown stays until the next connection.
+      // An error of this client's own callback stays until the next connection.
       error: error ?? (status === state.status ? state.error : error),
     }
     if (isNext && event.message) receive(event.message, next)
@@ -93,7 +92,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return isUpTo(position, member.at)
   }
 
-  /** A client that reads what this one has missed. While it does, its state is this one's; errors of callbacks always are. */
+  /** Client that reads missed messages. Its state counts only while it catches up; errors of callbacks always count. */
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
@@ -104,9 +103,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       },
       onState(change) {
         const { status, error } = change
-        // Without a status, it is what a callback has thrown.
+        // A change without a status is an error of a callback.
         if (!waiting && status) return
-        // What was missed cannot be read: go on with what is new.
+        // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting![0]!.after
           return follow(0)
@@ -118,11 +117,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     }, { ...state, transport: only })
   }
 
-  /** Whether what was read has come to where the feed stands, or stood when an event began to wait. */
+  /** Returns to the feed, once this client's position is one of the feed, or after it. */
   function meet(): void {
     if (!waiting) return
     const next = waiting.findIndex(event => event.after === member.at)
-    // -1: of those that wait the last one says what the feed is like.
+    // -1: only the last event applies, for its state.
     if (next >= 0 || has(waiting.at(-1)!.state.position)) follow(next)
   }
 
