@@ -13,8 +13,8 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    */
   method?: Method | Uppercase<Method>
   /**
-   * Query parameters that are added to the URL. Default: none. A function is called at every attempt. Refs are unwrapped, also inside an object.
-   * A ref, a computed or a reactive object is watched: a change of its value drops data and position, and connects from scratch.
+   * Query parameters that are added to the URL. Default: none. A function is called at every attempt. Refs are unwrapped, also inside an
+   * object. A ref, a computed or a reactive object is watched: a change of its value drops data and position, and connects from scratch.
    */
   query?: MaybeFresh<SSEQuery> | Ref<SSEQuery | undefined> | Record<string, MaybeRef<SSEQuery[string]>>
   /** Request headers, in any form that `fetch` accepts. Default: none. Read at every attempt, and not watched. Refs are unwrapped. */
@@ -85,14 +85,18 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   /** Last gap: messages that are lost for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
   /**
-   * Connects, and resumes from the position. With a URL, drops data and position and connects there. An event, as from `@click="connect"`, is
-   * ignored. Before the component is mounted, it connects on mount, so that hydration matches. Does nothing while `enabled` is `false`.
+   * Connects, and resumes from the position. With a URL, drops data and position and connects there. An event argument, as from
+   * `@click="connect"`, is ignored. Before the component is mounted, it connects on mount, so that hydration matches. Does nothing while
+   * `enabled` is `false`.
    */
   connect: (url?: string | Event) => void
   /** Drops data and position, and connects to the same URL from scratch. */
   restart: () => void
   /** Closes the connection. `connect()` resumes from the position. Before the component is mounted, it prevents the connection on mount. */
   stop: () => void
-  /** Registers a callback for all messages (`*`), for unnamed ones (`message`), or for those of one name. Returns a function that unregisters it. */
+  /**
+   * Registers a callback for all messages (`*`), for unnamed ones (`message`), or for those of one name. Returns a function that unregisters
+   * it.
+   */
   on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }

@@ -33,7 +33,9 @@ export function warnOfCall(url: string, options: object): void {
   if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside of a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
 }
 
-/** Checks a result of `reduce` against the state `before`. Vue renders only a new object, and a `reduce` without a result is likely a mistake. */
+/**
+ * Checks a result of `reduce` against the state `before`. Vue renders only a new object, and a `reduce` without a result is likely a mistake.
+ */
 export function watchReduce(url: string, before: unknown): (after: unknown) => void {
   const size = sizeOf(before)
   return (after) => {

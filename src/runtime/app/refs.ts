@@ -6,7 +6,10 @@ import type { UseSSEOptions } from './call'
 
 const NAMES = ['query', 'headers', 'body'] as const
 
-/** Options for the client, which has no refs: functions that read the refs at every attempt. Refs inside objects are unwrapped, as in `useFetch`. */
+/**
+ * Options for the client, which has no refs: functions that read the refs at every attempt. Refs inside objects are unwrapped, as in
+ * `useFetch`.
+ */
 export function unwrapOptions(options: Pick<UseSSEOptions<SSEMessage, unknown>, typeof NAMES[number]>): { [Name in typeof NAMES[number]]: SSEClientOptions[Name] } {
   const given = NAMES.filter(name => options[name] !== undefined)
   return Object.fromEntries(given.map(name => [name, () => {

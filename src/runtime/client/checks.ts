@@ -12,11 +12,16 @@ export interface Checks {
   gate(life: AbortSignal): void
   /** Checks for a silent first stream whether the network buffers streams. If so, polling takes over. If not, the attempt gets more time. */
   network(request: TransportRequest, attempt: AbortController): Promise<void>
-  /** Ends the attempt with `SILENCE` if its stream is dead. Users look at a page when they return to it, so this does not wait for heartbeats. */
+  /**
+   * Ends the attempt with `SILENCE` if its stream is dead. Users look at a page when they return to it, so this does not wait for heartbeats.
+   */
   stream(attempt: AbortController): void
 }
 
-/** Checks that run when something seems wrong, with code that is loaded on demand. A check that fails is ignored: the next attempt reports the cause. */
+/**
+ * Checks that run when something seems wrong, with code that is loaded on demand. A check that fails is ignored: the next attempt reports the
+ * cause.
+ */
 export function createChecks(host: ClientHost): Checks {
   const { options, state } = host
   const canPoll = options.transports.includes('poll')

@@ -113,7 +113,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep ||= suspend()
     }
     else if (event === 'offline') {
-      // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still answers.
+      // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still
+      // answers.
       if (!ongoing || !isRepeatable(options, state)) return
       ongoing.abort(passingError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })

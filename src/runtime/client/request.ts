@@ -6,8 +6,8 @@ import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
 /**
- * Request of one attempt. Options that are functions are called each time, and have `connectTimeoutMs` to resolve. Throws `CONNECT_TIMEOUT`, or
- * `INVALID_OPTION` for a request that cannot be sent.
+ * Request of one attempt. Options that are functions are called each time, and have `connectTimeoutMs` to resolve. Throws `CONNECT_TIMEOUT`,
+ * or `INVALID_OPTION` for a request that cannot be sent.
  */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options

@@ -32,8 +32,8 @@ export interface SSEReconnectOptions {
   /** Upper bound of the doubling delay, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 20,000. */
   maxDelayMs?: number
   /**
-   * Failures in a row after which the client gives up with `GAVE_UP`, at least 1. A message, or a connection that holds for a while, resets the
-   * count. Default: no limit. A source that restarts on each connection is given up after 5 runs that failed.
+   * Failures in a row after which the client gives up with `GAVE_UP`, at least 1. A message, or a connection that holds for a while, resets
+   * the count. Default: no limit. A source that restarts on each connection is given up after 5 runs that failed.
    */
   maxAttempts?: number
 }
@@ -49,18 +49,24 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   query?: MaybeFresh<SSEQuery>
   /** Request headers, in any form that `fetch` accepts. Default: none. */
   headers?: MaybeFresh<HeadersInit>
-  /** Request body. Values that `fetch` accepts are sent as they are, other objects as JSON. Default: none. With `GET` it throws `INVALID_OPTION`. */
+  /**
+   * Request body. Values that `fetch` accepts are sent as they are, other objects as JSON. Default: none. With `GET` it throws
+   * `INVALID_OPTION`.
+   */
   body?: MaybeFresh<unknown>
   /** Credentials mode of `fetch`. Default: that of `fetch`, `same-origin`. */
   credentials?: RequestCredentials
-  /** Replaces the global `fetch`, for interceptors and for platforms with their own. A rejection counts as `NETWORK`. Default: the global `fetch`. */
+  /**
+   * Replaces the global `fetch`, for interceptors and for platforms with their own. A rejection counts as `NETWORK`. Default: the global
+   * `fetch`.
+   */
   fetch?: typeof globalThis.fetch
   /** Where to begin: `start`, `now`, an ID, or the number of messages that you have already. Default: the server's option `from`. */
   position?: string | number
   /**
-   * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this module's
-   * server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as JSON if it is
-   * valid, other text stays text. If the function throws, the error is logged and the text is kept.
+   * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this
+   * module's server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as
+   * JSON if it is valid, other text stays text. If the function throws, the error is logged and the text is kept.
    */
   parse?: 'json' | 'text' | ((text: string) => unknown)
   /** Returns `true` for the last message, and the client closes as `ended`. For endpoints that do not announce their end. Default: none. */
@@ -69,7 +75,10 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   transports?: SSETransport[]
   /** Delays between attempts, and their number. */
   reconnect?: SSEReconnectOptions
-  /** Timeout for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. Error: `CONNECT_TIMEOUT`. */
+  /**
+   * Timeout for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. Error:
+   * `CONNECT_TIMEOUT`.
+   */
   connectTimeoutMs?: number
   /**
    * Time without a byte after which the connection counts as dead, in milliseconds, at least 1. `false`: no limit. Default: 2.5 times the
@@ -113,8 +122,8 @@ export type SSEPeer = 'foreign' | 'ours' | 'resumable'
 export interface SSEClientState {
   status: SSEStatus
   /**
-   * Last error. Kept while reconnecting, `undefined` again with the next connection. `retry`: whether this client retries. `retryAt`: time of the
-   * next attempt in epoch milliseconds, while it waits.
+   * Last error. Kept while reconnecting, `undefined` again with the next connection. `retry`: whether this client retries. `retryAt`: time of
+   * the next attempt in epoch milliseconds, while it waits.
    */
   error: SSEError | undefined
   /** Position after the last message, from which a reconnect resumes. */

@@ -30,8 +30,8 @@ export type SoFar = Partial<SSEClientState>
 const unreadable = Symbol('unreadable')
 
 /**
- * Reads the messages so far of a route of this application, without a socket, on behalf of the user who requested the page. It polls until there
- * are no more messages, `take` returns `true`, or a limit is reached.
+ * Reads the messages so far of a route of this application, without a socket, on behalf of the user who requested the page. It polls until
+ * there are no more messages, `take` returns `true`, or a limit is reached.
  *
  * Never throws: a failure is returned as `error`. `undefined`: nothing was read.
  */

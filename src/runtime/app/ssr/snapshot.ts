@@ -41,8 +41,8 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
     return undefined
   }
 
-  // Vue numbers IDs differently below a component that prefetches, and Nuxt removes `onServerPrefetch` from builds for browsers. `useAsyncData`
-  // does the same.
+  // Vue numbers IDs differently below a component that prefetches, and Nuxt removes `onServerPrefetch` from builds for browsers.
+  // `useAsyncData` does the same.
   if (instance) instance.sp ||= []
   // A component may be hydrated after the application.
   const snapshot = (instance ? instance.vnode.el : nuxtApp.isHydrating) && payload.sse?.[key()]

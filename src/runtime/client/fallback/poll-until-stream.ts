@@ -8,7 +8,9 @@ import { forgetVerdict } from '../verdict'
 import { pollTransport } from './poll'
 import { nextVerdict, probeDelayMs, rememberVerdict } from './put-off'
 
-/** Polls until a poll fails or the source ends. Where streams are preferred, also until a stream delivers a byte: the outcome then is `again`. */
+/**
+ * Polls until a poll fails or the source ends. Where streams are preferred, also until a stream delivers a byte: the outcome then is `again`.
+ */
 export async function pollUntilStream(own: AbortController, client: ClientHost, events: TransportEvents): Promise<Outcome> {
   const { options, memory, state, set, prepare } = client
   const prefersStream = options.transports[0] === 'stream'
