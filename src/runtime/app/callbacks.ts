@@ -10,13 +10,13 @@ export interface Callbacks {
   /** Calls the callbacks for a message. */
   call(message: SSEMessage): void
   /** Calls the callbacks for a new gap, error or end in a change of the state. */
-  follow(change: Partial<SSEClientState>, before: SSEClientState): void
+  onChange(change: Partial<SSEClientState>, before: SSEClientState): void
 }
 
 /** Callbacks of one call of `useSSE`. If one throws, the others are still called. */
 export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: SSEClient['guard']): Callbacks {
   const byName = new Map<string, Set<SSECallback>>()
-  let telling = false
+  let reporting = false
 
   return {
     on(event, callback) {
@@ -32,13 +32,13 @@ export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard
         for (const callback of [...set ?? []]) if (set!.has(callback)) guard(() => callback(message))
       }
     },
-    follow({ gap, error, ended }, before) {
+    onChange({ gap, error, ended }, before) {
       if (onGap && gap && gap !== before.gap) guard(() => onGap(gap))
       // An error that `onError` itself throws is not passed to it.
-      if (onError && error && !telling && !isSameFailure(error, before.error)) {
-        telling = true
+      if (onError && error && !reporting && !isSameFailure(error, before.error)) {
+        reporting = true
         guard(() => onError(error))
-        telling = false
+        reporting = false
       }
       if (onEnd && ended && !before.ended) guard(() => onEnd())
     },

@@ -8,7 +8,7 @@ import type { UseSSEOptions } from './call'
 /** Maximum number of connections of a browser to one origin over HTTP/1.1, in all tabs together. */
 const MAX_HTTP1_CONNECTIONS = 6
 
-const said = new Set<string>()
+const shown = new Set<string>()
 
 /** Origin of each open stream of this page, by the key of its connection. */
 const live = new Map<unknown, string>()
@@ -21,8 +21,8 @@ const OPTIONS = {
 
 /** Logs a warning for the developer, each text once. Use it only under `import.meta.dev`, so that builds do not contain it. */
 export function warnOnce(text: string): void {
-  if (said.has(text)) return
-  said.add(text)
+  if (shown.has(text)) return
+  shown.add(text)
   console.warn(`[nuxt-sse] ${text}`)
 }
 

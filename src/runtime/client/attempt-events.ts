@@ -1,5 +1,5 @@
 import { MAX_TIMER_MS } from '../shared/rules'
-import { MAX_ASKED_MS } from './backoff'
+import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './types'
@@ -21,7 +21,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   return {
     onOpen(silenceMs) {
       if (signal.aborted) return
-      memory.mute = memory.unanswered = 0
+      memory.silent = memory.unanswered = 0
       if (isStream) {
         memory.streamed = true
         memory.verdict = undefined
@@ -66,7 +66,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!signal.aborted) set({ gap, position: gap.position })
     },
     onRetry(ms) {
-      if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_ASKED_MS)
+      if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { SSEPeer } from './types'
 
 /** Longest delay that a server can impose, in milliseconds, by `retry`, `Retry-After` or `leave`. */
-export const MAX_ASKED_MS = 3_600_000
+export const MAX_SERVER_DELAY_MS = 3_600_000
 
 /** Keeps the power finite: 2 to the 1,024 is Infinity, and 0 times Infinity is NaN. */
 const MAX_DOUBLINGS = 40
@@ -34,5 +34,5 @@ export function backoffFor(reconnect: Backoff & { foreignDelayMs: number }, retr
  */
 export function backoffDelay({ minDelayMs, maxDelayMs, retryMs = 0, baseMs = 0 }: Backoff, failures: number, floorMs = 0, random = Math.random): number {
   const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.min(failures - 1, MAX_DOUBLINGS))
-  return Math.max(baseMs + random() * bound, Math.min(floorMs, MAX_ASKED_MS))
+  return Math.max(baseMs + random() * bound, Math.min(floorMs, MAX_SERVER_DELAY_MS))
 }

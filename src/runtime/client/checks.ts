@@ -9,7 +9,7 @@ export interface Checks {
   load(): Promise<Fallback>
   readonly loaded: boolean
   /** Ends the client where a gate redirects its requests to another origin. For pages only: elsewhere `fetch` follows the redirect. */
-  gate(life: AbortSignal): void
+  gate(session: AbortSignal): void
   /** Checks for a silent first stream whether the network buffers streams. If so, polling takes over. If not, the attempt gets more time. */
   network(request: TransportRequest, attempt: AbortController): Promise<void>
   /**
@@ -31,7 +31,7 @@ export function createChecks(host: ClientHost): Checks {
     return fallback ??= await options.loadFallback()
   }
 
-  function ask(check: (fallback: Fallback) => Promise<void>): void {
+  function run(check: (fallback: Fallback) => Promise<void>): void {
     load().then(check).catch(() => {})
   }
 
@@ -40,17 +40,17 @@ export function createChecks(host: ClientHost): Checks {
     get loaded() {
       return !!fallback
     },
-    gate(life) {
-      if (options.method === 'GET' && globalThis.location) ask(({ findGate }) => findGate(life, host))
+    gate(session) {
+      if (options.method === 'GET' && globalThis.location) run(({ findGate }) => findGate(session, host))
     },
     async network(request, attempt) {
       await delay(SILENT_MS, attempt.signal)
-      if (request.wait && canPoll) ask(({ probeNetwork }) => probeNetwork(request, attempt, host))
+      if (request.wait && canPoll) run(({ probeNetwork }) => probeNetwork(request, attempt, host))
     },
     stream(attempt) {
       const { status, transport, peer } = state()
       const now = Date.now()
-      if (status === 'connected' && transport === 'stream' && peer === 'resumable' && canPoll) ask(({ checkStream }) => checkStream(attempt, now, host))
+      if (status === 'connected' && transport === 'stream' && peer === 'resumable' && canPoll) run(({ checkStream }) => checkStream(attempt, now, host))
     },
   }
 }

@@ -2,7 +2,7 @@ import { follow } from '../shared/abort'
 import { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
-import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
+import { MAX_SERVER_DELAY_MS, backoffDelay, backoffFor } from './backoff'
 import { createChecks } from './checks'
 import { delay } from './delay'
 import { createMemory } from './memory'
@@ -10,13 +10,13 @@ import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
 import { isRepeatable, prepareRequest } from './request'
-import { clientError, interrupted, passingError, revised } from './response'
+import { clientError, interrupted, retryableError, revised } from './response'
 import { streamTransport } from './transports/stream'
 import type { ClientHost, Outcome, SSEClient, SSEClientEvents, SSEClientState } from './types'
 import { recallVerdict } from './verdict'
 
 /** Silent attempts in a row after which polling takes over. */
-const MUTE_ATTEMPTS = 2
+const SILENT_ATTEMPTS = 2
 /** Failures in a row of a source that restarts on each connection, after which the client gives up. */
 const MAX_FAILED_RUNS = 5
 /** Unanswered requests in a row after which the client checks for a redirect. */
@@ -68,14 +68,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   function begin(): void {
     end()
-    const anew = { ...state, error: undefined, attempt: 0, ended: false }
+    const restart = { ...state, error: undefined, attempt: 0, ended: false }
     if (isUnwanted()) {
       asleep = true
-      return set({ ...anew, status: 'idle' })
+      return set({ ...restart, status: 'idle' })
     }
-    const life = current = new AbortController()
-    set({ ...anew, status: 'connecting' })
-    void live(life.signal)
+    const session = current = new AbortController()
+    set({ ...restart, status: 'connecting' })
+    void run(session.signal)
   }
 
   function forget(): void {
@@ -116,7 +116,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still
       // answers.
       if (!ongoing || !isRepeatable(options, state)) return
-      ongoing.abort(passingError('NETWORK', 'The browser is off line'))
+      ongoing.abort(retryableError('NETWORK', 'The browser is off line'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
@@ -134,54 +134,54 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
   }
 
-  async function live(life: AbortSignal): Promise<void> {
+  async function run(session: AbortSignal): Promise<void> {
     const { memory } = host
-    while (!life.aborted) {
-      const outcome = await attempt(life)
-      if (life.aborted) return
+    while (!session.aborted) {
+      const outcome = await attempt(session)
+      if (session.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
         // Not a failure: the server requested it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
+        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_SERVER_DELAY_MS), session)
       }
-      else if (outcome.type === 'again') {
+      else if (outcome.type === 'switch') {
         set({ transport: state.transport === 'poll' ? 'stream' : 'poll' })
       }
       else {
         const { error, refused, uncounted, ofSource, unanswered } = outcome
-        memory.pastCaches ||= error.code === 'STALE_ANSWER'
-        const again = refused || isRepeatable(options, state)
-        if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
+        memory.skipCaches ||= error.code === 'STALE_ANSWER'
+        const repeatable = refused || isRepeatable(options, state)
+        if (!error.retry || !repeatable) return close({ error: repeatable || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
         if (ofSource && memory.restarts) memory.failedRuns++
         // Messages reset `attempt` but not `failedRuns`: each run of the source sends them again.
         const failures = Math.max(state.attempt + (uncounted ? 0 : 1), memory.failedRuns)
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(life)
-        memory.mute = outcome.mute ? memory.mute + 1 : 0
-        if (memory.mute && !memory.unpollable && transports.includes('poll')) {
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(session)
+        memory.silent = outcome.silent ? memory.silent + 1 : 0
+        if (memory.silent && !memory.unpollable && transports.includes('poll')) {
           // Loaded before it is needed: it comes over the same network.
           checks.load().catch(() => {})
-          if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
+          if (memory.silent >= SILENT_ATTEMPTS) set({ transport: 'poll' })
         }
         else if (state.transport === 'poll' && !checks.loaded && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
-        await wait(delayMs, life)
+        await wait(delayMs, session)
         // The wait is over, so the error loses its `retryAt`.
-        if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
+        if (!session.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
   }
 
-  async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = ongoing = follow(life)
+  async function attempt(session: AbortSignal): Promise<Outcome> {
+    const own = ongoing = follow(session)
     const { signal } = own
     let outcome: Outcome
     try {
@@ -197,7 +197,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
     }
     catch (cause) {
-      const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
+      const error = cause instanceof SSEError ? cause : retryableError('REQUEST_FAILED', 'An option threw', cause)
       outcome = { type: 'failed', error, refused: true }
     }
     own.abort()
@@ -206,11 +206,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     const error: unknown = signal.reason
     if (!(error instanceof SSEError) || outcome.type === 'ended') return outcome
     if (error.code === 'SILENCE') return { type: 'leave', retryMs: 0 }
-    return error.code === 'CONNECT_TIMEOUT' ? { type: 'again' } : { type: 'failed', error, uncounted: true }
+    return error.code === 'CONNECT_TIMEOUT' ? { type: 'switch' } : { type: 'failed', error, uncounted: true }
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(host.url, options, host.state, signal, host.memory.pastCaches)
+    return prepareRequest(host.url, options, host.state, signal, host.memory.skipCaches)
   }
 
   return {
@@ -224,7 +224,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         forget()
       }
       const { memory } = host
-      memory.mute = memory.failedRuns = 0
+      memory.silent = memory.failedRuns = 0
       memory.verdict ??= recallVerdict(host.url)
       if (memory.verdict && prefersStream && !memory.unpollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)

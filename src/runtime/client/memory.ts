@@ -7,9 +7,9 @@ export interface ServerMemory {
   /** The route answers polls, but not with batches. */
   unpollable?: boolean
   /** A cache has answered: the position goes into the query, so that each request has a URL of its own. */
-  pastCaches?: boolean
+  skipCaches?: boolean
   /** Attempts in a row in which no byte arrived. */
-  mute: number
+  silent: number
   /** Attempts in a row without any response while the browser was online. */
   unanswered: number
   /** Set where streams stay silent: when to try one again. */
@@ -27,5 +27,5 @@ export interface ServerMemory {
 }
 
 export function createMemory(): ServerMemory {
-  return { mute: 0, unanswered: 0, failedRuns: 0 }
+  return { silent: 0, unanswered: 0, failedRuns: 0 }
 }

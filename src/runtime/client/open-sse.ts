@@ -52,17 +52,17 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
     onState({ status }) {
-      if (status === 'closed') over.abort()
+      if (status === 'closed') finished.abort()
       wakeLoop()
     },
   })
   /** Stops listening to the caller's signal, which can outlive this source. */
-  const over = new AbortController()
+  const finished = new AbortController()
 
   let closed = false
   const close = () => {
     closed = true
-    over.abort()
+    finished.abort()
     client.stop()
     // The position stays before the messages that the loop did not receive, so that they can be requested again.
     dropped ||= queue.length > 0
@@ -75,7 +75,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     close()
   }
   else {
-    signal?.addEventListener('abort', close, { signal: over.signal })
+    signal?.addEventListener('abort', close, { signal: finished.signal })
     client.connect()
   }
 

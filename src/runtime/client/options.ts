@@ -1,6 +1,6 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { passingError } from './response'
+import { retryableError } from './response'
 import type { Fallback, ResolvedClientOptions, SSEClientOptions, SSEShare } from './types'
 
 export type { ResolvedClientOptions } from './types'
@@ -22,7 +22,7 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
     ...options,
     base,
     loadFallback: () => loadFallback().catch((cause) => {
-      throw passingError('NETWORK', 'A part of the client could not be loaded', cause)
+      throw retryableError('NETWORK', 'A part of the client could not be loaded', cause)
     }),
     method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,

@@ -50,7 +50,7 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
  * Function that reads the text of a message by the option `parse`. If the user's function throws, the error is logged and the text is
  * returned.
  */
-export function readerOf(parse: NonNullable<SSEClientOptions['parse']>): (text: string) => unknown {
+export function createReader(parse: NonNullable<SSEClientOptions['parse']>): (text: string) => unknown {
   if (parse === 'json') return parseJson
   if (parse === 'text') return text => text
   return (text) => {

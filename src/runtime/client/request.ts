@@ -1,6 +1,6 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
-import { clientError, passingError } from './response'
+import { clientError, retryableError } from './response'
 import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
@@ -9,18 +9,18 @@ import { createWatchdog } from './watchdog'
  * Request of one attempt. Options that are functions are called each time, and have `connectTimeoutMs` to resolve. Throws `CONNECT_TIMEOUT`,
  * or `INVALID_OPTION` for a request that cannot be sent.
  */
-export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
+export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, skipCaches = false): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
-  const asked = await Promise.race([
+  const values = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
     new Promise((_, reject) => {
-      watchdog.signal.addEventListener('abort', () => reject(passingError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
+      watchdog.signal.addEventListener('abort', () => reject(retryableError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
   const { position: from, peer } = state()
   try {
-    const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
+    const [query, headersInit, body] = values as [SSEQuery, HeadersInit, unknown]
     const headers = new Headers(headersInit)
     // Before the server has sent a position, the option `position` applies. It goes into the query, since it may be a number.
     const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
@@ -33,7 +33,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
       init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
       position: from,
       peer,
-      pastCaches,
+      skipCaches,
       parse,
       connectTimeoutMs,
       silenceTimeoutMs,

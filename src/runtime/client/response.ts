@@ -6,7 +6,7 @@ export function clientError(code: string, message: string, cause?: unknown, stat
 }
 
 /** Error after which the client retries. */
-export function passingError(code: string, message: string, cause?: unknown): SSEError {
+export function retryableError(code: string, message: string, cause?: unknown): SSEError {
   return clientError(code, message, cause, 0, true)
 }
 
@@ -17,7 +17,7 @@ export function interrupted(cause?: SSEError): SSEError {
 
 /** Error for a response that does not continue from the requested position. The client retries with a URL that no cache has stored. */
 export function staleAnswer(): SSEError {
-  return passingError('STALE_ANSWER', 'A cache answered in place of the server')
+  return retryableError('STALE_ANSWER', 'A cache answered in place of the server')
 }
 
 /** Copy of an error with the client's own `retry`. `retryAt`: epoch milliseconds. */
@@ -26,7 +26,7 @@ export function revised({ code, message, statusCode, cause, details }: SSEError,
 }
 
 /** Error that a server sent. A field of the wrong type is ignored. */
-export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
+export function serverError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
   return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'The server gave no reason.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
@@ -39,7 +39,7 @@ export function isPosition(value: unknown): value is string {
 }
 
 /** Value in milliseconds; `undefined` if it is not a number of at least 0. */
-export function msOf(value: unknown): number | undefined {
+export function parseMs(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? value : undefined
 }
 

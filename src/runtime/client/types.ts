@@ -189,7 +189,7 @@ export interface Failure {
   /** The `Retry-After` header, in milliseconds. */
   retryAfterMs?: number
   /** No byte arrived before the timeout. */
-  mute?: boolean
+  silent?: boolean
   /** `fetch` rejected: there is no response. */
   unanswered?: boolean
   /** The failure does not count: a dependency of the server is down, or the client aborted the attempt. */
@@ -208,7 +208,7 @@ export type Outcome
     /** The server requests a reconnect after `retryMs`, or after the usual back-off. */
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */
-    | { type: 'again' }
+    | { type: 'switch' }
     | Failure
 
 export interface TransportRequest {
@@ -221,7 +221,7 @@ export interface TransportRequest {
   position: string | undefined
   peer: SSEPeer | undefined
   /** The position goes into the query, which is part of the key of caches. */
-  pastCaches: boolean
+  skipCaches: boolean
   parse: SSEClientOptions['parse']
   connectTimeoutMs: number
   /** Sets another limit in milliseconds for the first bytes. Defined only while the stream is silent. */
@@ -262,9 +262,9 @@ export interface ClientHost {
 
 /** Functions for connections that fail. They are in `fallback/`, which pages load on demand. */
 export interface Fallback {
-  findGate(life: AbortSignal, host: ClientHost): Promise<void>
+  findGate(session: AbortSignal, host: ClientHost): Promise<void>
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
-  refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
+  readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }

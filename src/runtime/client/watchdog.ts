@@ -9,7 +9,7 @@ export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
   readonly signal: AbortSignal
   /** Whether the limit has passed. */
-  readonly barked: boolean
+  readonly expired: boolean
   /** Restarts the limit. Cheap: the timer stays as it is. */
   touch(): void
   /** Sets another limit in milliseconds, which begins now. `false`: no limit. */
@@ -26,7 +26,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
   let timer: ReturnType<typeof setTimeout>
   let touchedAt: number
   let touchedAtWall: number
-  let barked = false
+  let expired = false
   let lastChance = false
 
   function touch(): void {
@@ -54,7 +54,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
       lastChance = true
       return arm(GRACE_MS)
     }
-    barked = true
+    expired = true
     own.abort()
   }
 
@@ -66,8 +66,8 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
 
   return {
     signal: own.signal,
-    get barked() {
-      return barked
+    get expired() {
+      return expired
     },
     touch,
     limit(ms) {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { SSESource } from '../../../src/runtime/client'
-import { refusalOf } from '../../../src/runtime/client/fallback/refusal-of'
+import { readRefusal } from '../../../src/runtime/client/fallback/read-refusal'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -517,6 +517,6 @@ it('who gives up says what the last failure was', async () => {
 })
 
 it('an answer that has no url, as of a request from inside a server, is asked about all the same', async () => {
-  const refusal = await refusalOf(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
+  const refusal = await readRefusal(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
   expect(refusal).toMatchObject({ error: { message: 'Expected application/json, got text/event-stream: is it an SSE route?' } })
 })

@@ -112,7 +112,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     const before = state.value
     state.value = { ...before, ...change }
     if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
-    if (import.meta.client) callbacks.follow(change, before)
+    if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
 
@@ -135,17 +135,17 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   let ready = false
   /** Mounted, and loading the code for sharing. */
   let loading = false
-  let over = false
+  let disposed = false
 
-  function connect(to?: string | Event, anew?: boolean): void {
+  function connect(to?: string | Event, fromScratch?: boolean): void {
     // After the component is unmounted, nothing would end the connection.
-    if (import.meta.server || over || !isEnabled()) return
+    if (import.meta.server || disposed || !isEnabled()) return
     wanted = true
     if (typeof to === 'string' && to) {
       chosen = to
-      anew = true
+      fromScratch = true
     }
-    if (anew) current = undefined
+    if (fromScratch) current = undefined
     if (!ready) return showWait()
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
@@ -176,7 +176,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
     }
     loading = false
-    if (!over) start()
+    if (!disposed) start()
   }
 
   function start(): void {
@@ -190,7 +190,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   }
 
   /** Reacts to a change of the URL, `enabled` or a watched query. */
-  function follow([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
+  function onInput([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
     if (next !== last) chosen = undefined
     showWait()
     if (!ready || !wanted) return
@@ -229,9 +229,9 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
     // Watched by value. A function is called at every attempt, and not watched.
     const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
-    watch([given, isEnabled, query], follow)
+    watch([given, isEnabled, query], onInput)
     tryOnScopeDispose(() => {
-      over = true
+      disposed = true
       client.stop()
     })
   }

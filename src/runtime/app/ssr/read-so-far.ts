@@ -1,6 +1,6 @@
 import type { NuxtApp } from '#app'
 import { useRequestEvent, useRequestFetch, useRequestURL } from '#imports'
-import { refusalOf } from '../../client/fallback/refusal-of'
+import { readRefusal } from '../../client/fallback/read-refusal'
 import type { ResolvedClientOptions } from '../../client/options'
 import { prepareRequest } from '../../client/request'
 import { clientError } from '../../client/response'
@@ -46,22 +46,22 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
     if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
     return undefined
   }
-  const left = new AbortController()
+  const reading = new AbortController()
   let timer: ReturnType<typeof setTimeout>
-  const late = new Promise<'late'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'late'))
+  const timeout = new Promise<'timeout'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'timeout'))
   let soFar: SoFar | undefined
   let count = 0
   try {
     while (true) {
-      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, left.signal), late])
+      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, reading.signal), timeout])
       // The page shows the messages that were read, and the browser resumes after them.
-      if (page === unreadable || (page === 'late' && soFar)) return soFar
-      if (page === 'late' || page instanceof SSEError) {
-        const error = page === 'late' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
-        return isForMany(event) ? soFar : { ...soFar, error }
+      if (page === unreadable || (page === 'timeout' && soFar)) return soFar
+      if (page === 'timeout' || page instanceof SSEError) {
+        const error = page === 'timeout' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
+        return isSharedPage(event) ? soFar : { ...soFar, error }
       }
       // A cached payload would pass the run that was started for this page on to every visitor.
-      if (isSecretPosition(page.position) && isForMany(event)) return undefined
+      if (isSecretPosition(page.position) && isSharedPage(event)) return undefined
       for (const message of page.messages) {
         if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
       }
@@ -76,7 +76,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   }
   finally {
     clearTimeout(timer!)
-    left.abort()
+    reading.abort()
   }
 }
 
@@ -98,12 +98,12 @@ function ownPath(url: string, origin: URL): string | undefined {
 }
 
 /** Whether the page is prerendered or cached, and so served to many. An error of its rendering does not concern them. */
-function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
+function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
 
-async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, signal: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
+  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
   // Determines the content type of forms and similar bodies, as `fetch` does.
@@ -116,7 +116,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
     headers,
   })
   if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
-  const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
+  const refusal = await readRefusal(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
   if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
   if (refusal?.type === 'failed') {
     // 200: another kind of route, perhaps a foreign event stream, which the browser can read.

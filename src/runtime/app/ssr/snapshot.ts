@@ -31,10 +31,10 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
 
   if (import.meta.server && readOnServer) {
     const prefetch = async () => {
-      const asked = key()
-      if (payload.sse?.[asked]) return
+      const entry = key()
+      if (payload.sse?.[entry]) return
       const snapshot = await readOnServer()
-      if (snapshot) (payload.sse ??= {})[asked] = { ...snapshot, state: withPlainError(snapshot.state) }
+      if (snapshot) (payload.sse ??= {})[entry] = { ...snapshot, state: withPlainError(snapshot.state) }
     }
     if (instance) onServerPrefetch(prefetch)
     else nuxtApp.hook('app:created', prefetch)

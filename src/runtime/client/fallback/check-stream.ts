@@ -2,7 +2,7 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
 import { isUpTo } from '../../shared/position'
-import { passingError } from '../response'
+import { retryableError } from '../response'
 import type { ClientHost, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -19,18 +19,18 @@ const LATER_MS = 500
 export async function checkStream(attempt: AbortController, now: number, { memory, state, prepare }: ClientHost): Promise<void> {
   if (now - (memory.checkedAt ?? 0) < CHECK_MS) return
   memory.checkedAt = now
-  if (await hasMissed(await prepare(attempt.signal), () => state().position)) attempt.abort(passingError('SILENCE', 'The stream fell silent'))
+  if (await hasMissed(await prepare(attempt.signal), () => state().position)) attempt.abort(retryableError('SILENCE', 'The stream fell silent'))
 }
 
 /**
  * Whether a stream seems dead: one poll from its position finds messages that the stream does not deliver, or gets no response. `position`
  * returns the stream's position at that moment. Any other response than a batch proves nothing.
  */
-async function hasMissed({ url, fetch, init, position: asked, signal }: TransportRequest, position: () => string | undefined): Promise<boolean> {
+async function hasMissed({ url, fetch, init, position: requested, signal }: TransportRequest, position: () => string | undefined): Promise<boolean> {
   const watchdog = createWatchdog(signal, DECIDE_MS)
   try {
     init.headers.set('accept', POLL_CONTENT_TYPE)
-    const response = await fetch(addQuery(url, { transport: 'poll', waitMs: 0, position: asked }), { ...init, signal: watchdog.signal })
+    const response = await fetch(addQuery(url, { transport: 'poll', waitMs: 0, position: requested }), { ...init, signal: watchdog.signal })
     const batch = response.ok ? await readJson(response) as SSEBatch : undefined
     if (batch?.type !== 'batch' || isUpTo(batch.position, position())) return false
   }

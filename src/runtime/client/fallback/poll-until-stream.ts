@@ -6,15 +6,15 @@ import type { ClientHost, Outcome, TransportEvents } from '../types'
 import type { Verdict } from '../verdict'
 import { forgetVerdict } from '../verdict'
 import { pollTransport } from './poll'
-import { nextVerdict, probeDelayMs, rememberVerdict } from './put-off'
+import { nextVerdict, probeDelayMs, rememberVerdict } from './probe-schedule'
 
 /**
- * Polls until a poll fails or the source ends. Where streams are preferred, also until a stream delivers a byte: the outcome then is `again`.
+ * Polls until a poll fails or the source ends. Where streams are preferred, also until a stream delivers a byte: the outcome then is `switch`.
  */
 export async function pollUntilStream(own: AbortController, client: ClientHost, events: TransportEvents): Promise<Outcome> {
   const { options, memory, state, set, prepare } = client
   const prefersStream = options.transports[0] === 'stream'
-  if (prefersStream && !memory.verdict) judge(client, nextVerdict())
+  if (prefersStream && !memory.verdict) setVerdict(client, nextVerdict())
   let polled!: Promise<Outcome>
   const answered = new Promise<void>((resolve) => {
     const onOpen = () => (events.onOpen(), resolve())
@@ -27,13 +27,13 @@ export async function pollUntilStream(own: AbortController, client: ClientHost, 
     if (!failure?.unpollable || !options.transports.includes('stream') || !(failure.refused || isRepeatable(options, state()))) return outcome
     memory.unpollable = true
     if (state().status === 'connected') set({ status: 'reconnecting' })
-    return { type: 'again' }
+    return { type: 'switch' }
   }
   // The poll ends before the stream begins, so that exactly one of the two delivers messages.
   own.abort()
   await polled.catch(() => {})
   memory.pollLost = false
-  return { type: 'again' }
+  return { type: 'switch' }
 }
 
 /** Resolves when an event stream delivers its first bytes. The probe delivers no messages: the client then opens the stream again. */
@@ -58,11 +58,11 @@ async function probe(client: ClientHost, signal: AbortSignal, answered: Promise<
     own.abort()
     // The poll has ended meanwhile, so this promise stays pending. The next poll probes the stream again.
     if (signal.aborted) return new Promise(() => {})
-    judge(client, alive ? undefined : nextVerdict(memory.verdict))
+    setVerdict(client, alive ? undefined : nextVerdict(memory.verdict))
   }
 }
 
-function judge({ url, memory }: ClientHost, verdict: Verdict | undefined): void {
+function setVerdict({ url, memory }: ClientHost, verdict: Verdict | undefined): void {
   memory.verdict = verdict
   if (verdict) rememberVerdict(url, verdict)
   else forgetVerdict(url)

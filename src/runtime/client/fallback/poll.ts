@@ -2,13 +2,13 @@ import { SSEError } from '../../shared/errors'
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { readerOf } from '../parser'
-import { clientError, isPosition, msOf, passingError, toldError, withoutQuery } from '../response'
+import { createReader } from '../parser'
+import { clientError, isPosition, parseMs, retryableError, serverError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../types'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
 import { readJson } from './read-json'
-import { refusalOf } from './refusal-of'
+import { readRefusal } from './read-refusal'
 
 /** Requested waiting time of a long poll, in milliseconds. The server may have a lower limit. */
 const WAIT_MS = 25_000
@@ -29,19 +29,19 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     try {
       init.headers.set('accept', POLL_CONTENT_TYPE)
       const response = await fetch(addQuery(url, { transport: 'poll', waitMs, position }), { ...init, signal: watchdog.signal })
-      const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
+      const refusal = await readRefusal(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
       if (refusal) return refusal.type === 'failed' ? { ...refusal, unpollable: [200, 406].includes(refusal.error.statusCode) } : refusal
       // The limit restarts with each piece: a large batch may take long on a slow line.
       batch = await readJson(response, () => watchdog.limit(connectTimeoutMs)) as SSEBatch
     }
     catch (cause) {
       if (cause instanceof SSEError) return { type: 'failed', error: cause }
-      return { type: 'failed', error: passingError(watchdog.barked ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause) }
+      return { type: 'failed', error: retryableError(watchdog.expired ? 'CONNECT_TIMEOUT' : 'NETWORK', 'The poll failed', cause) }
     }
     finally {
       watchdog.stop()
     }
-    if (signal.aborted) return again
+    if (signal.aborted) return ABORTED
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
@@ -49,17 +49,17 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (batch.gap) events.onGap(batch.gap)
     for (const message of batch.messages) {
       // Passes the text that a stream would have sent, so that both transports deliver the same data.
-      const busy = events.onMessage(parse ? { ...message, data: readerOf(parse)(JSON.stringify(message.data)) } : message)
+      const busy = events.onMessage(parse ? { ...message, data: createReader(parse)(JSON.stringify(message.data)) } : message)
       if (busy) await busy
-      if (signal.aborted) return again
+      if (signal.aborted) return ABORTED
     }
     events.onPosition(batch.position)
-    if (batch.error) return { type: 'failed', error: toldError({ ...batch.error, retry: false }) }
+    if (batch.error) return { type: 'failed', error: serverError({ ...batch.error, retry: false }) }
     if (batch.ended) return { type: 'ended' }
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
-    const pollMs = Math.max(msOf(batch.pollMs) ?? 0, restMs)
+    const pollMs = Math.max(parseMs(batch.pollMs) ?? 0, restMs)
     if (pollMs > 0) await delay(pollMs, signal)
-    if (signal.aborted) return again
+    if (signal.aborted) return ABORTED
     waitMs = WAIT_MS
   }
 }
@@ -71,4 +71,4 @@ function isBatch(batch: SSEBatch | null): boolean {
 }
 
 /** Outcome of an aborted poll, which is ignored. */
-const again: Outcome = { type: 'again' }
+const ABORTED: Outcome = { type: 'switch' }

@@ -1,6 +1,6 @@
 import { STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { isRepeatable } from '../request'
-import { passingError } from '../response'
+import { retryableError } from '../response'
 import type { ClientHost, TransportRequest } from '../types'
 import { createWatchdog } from '../watchdog'
 
@@ -23,7 +23,7 @@ export async function probeNetwork(request: TransportRequest, attempt: AbortCont
   if (!probes.has(url)) probes.set(url, isHeldBack(url, request.fetch).finally(() => probes.delete(url)))
   const heldBack = await probes.get(url)
   if (heldBack === undefined || !request.wait) return
-  if (heldBack && !memory.unpollable && isRepeatable(options, state())) attempt.abort(passingError('CONNECT_TIMEOUT', 'The network holds streams back'))
+  if (heldBack && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network holds streams back'))
   else request.wait(Math.max(request.connectTimeoutMs, PATIENCE_MS))
 }
 
@@ -41,7 +41,7 @@ async function isHeldBack(url: string, fetch: TransportRequest['fetch']): Promis
     return done ? undefined : false
   }
   catch {
-    return watchdog.barked || undefined
+    return watchdog.expired || undefined
   }
   finally {
     watchdog.stop()

@@ -19,13 +19,13 @@ const SILENT_PERIODS = 3
 /** Time in which the last event of a leader may arrive after its lock is released, in milliseconds. */
 const WORD_MS = 500
 
-interface Electorate {
+interface ElectionHost {
   /** Feeds the group until the signal is aborted, and publishes each event to all tabs. */
-  lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void
+  lead(signal: AbortSignal, publish: (event: FeedEvent) => void): void
   /** Delivers an event of the feed to the members in this tab. */
   share(event: FeedEvent): void
   /** Last event of the feed. */
-  now(): FeedEvent | undefined
+  latest(): FeedEvent | undefined
   /** Whether a new leader can resume the feed. */
   isRepeatable(): boolean
   /** Whether this tab may take part at the moment. */
@@ -33,7 +33,7 @@ interface Electorate {
 }
 
 /** A tab's part in the election. */
-export interface Seat {
+export interface Candidate {
   /** Takes part, unless it already does. */
   enter(): void
   /** Steps down, and stops following. */
@@ -41,7 +41,7 @@ export interface Seat {
 }
 
 /** Name of a group's lock and channel. A hash, since the key may contain a token, and developer tools show the names of locks. */
-export async function nameOf(key: string): Promise<string> {
+export async function lockName(key: string): Promise<string> {
   return `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}`
 }
 
@@ -51,27 +51,27 @@ export async function nameOf(key: string): Promise<string> {
  *
  * This file imports nothing at run time, so that it is a chunk of its own.
  */
-export function elect(name: string, over: AbortSignal, { lead, share, now, isRepeatable, isEligible }: Electorate): Seat {
-  let stay: AbortController | undefined
+export function elect(name: string, ended: AbortSignal, { lead, share, latest, isRepeatable, isEligible }: ElectionHost): Candidate {
+  let candidacy: AbortController | undefined
   // Identifies the newer of two leaders: one whose lock was stolen while it slept still sends events when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
-    if ((stay && !stay.signal.aborted) || over.aborted || !isEligible()) return
-    const own = stay = new AbortController()
+    if ((candidacy && !candidacy.signal.aborted) || ended.aborted || !isEligible()) return
+    const own = candidacy = new AbortController()
     const { signal } = own
-    over.addEventListener('abort', () => own.abort(), { signal })
+    ended.addEventListener('abort', () => own.abort(), { signal })
     const channel = new BroadcastChannel(name)
     let leading = false
     let silent = 0
 
-    const ask = () => channel.postMessage(0)
-    const again = (robbing?: true) => {
+    const requestEvent = () => channel.postMessage(0)
+    const reenter = (steal?: true) => {
       leave()
-      enter(robbing)
+      enter(steal)
     }
 
-    function tell(event: FeedEvent): void {
+    function publish(event: FeedEvent): void {
       const { error } = event.state
       // A structured clone of an error loses its own fields.
       channel.postMessage({ ...event, term, state: { ...event.state, error: error && { ...error, message: error.message } } })
@@ -79,14 +79,14 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
 
     async function hold(): Promise<void> {
       // The last event of the previous leader may still arrive. It shows whether the source has ended.
-      if (now() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
+      if (latest() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
       if (signal.aborted) return
       leading = true
       term = Math.max(Date.now(), term + 1)
       return new Promise((release) => {
         signal.addEventListener('abort', () => release())
         lead(signal, (event) => {
-          tell(event)
+          publish(event)
           share(event)
         })
       })
@@ -94,12 +94,12 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
 
     channel.onmessage = ({ data }) => {
       if (!data) {
-        const event = now()
-        if (leading && event) tell(event)
+        const event = latest()
+        if (leading && event) publish(event)
         return
       }
       if (data.term < term) return
-      if (leading) return again()
+      if (leading) return reenter()
       term = data.term
       silent = 0
       share(data)
@@ -107,24 +107,24 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
     // In hidden tabs timers are late, but messages are not: a leader that runs answers in time.
     const timer = setInterval(() => {
       if (leading) return
-      if (silent > SILENT_PERIODS - 1) again(true)
-      else if (silent++) ask()
+      if (silent > SILENT_PERIODS - 1) reenter(true)
+      else if (silent++) requestEvent()
     }, PERIOD_MS)
     signal.addEventListener('abort', () => {
       clearInterval(timer)
       channel.close()
     })
 
-    ask()
+    requestEvent()
     navigator.locks.request(name, steal ? { steal } : { signal }, hold).catch(() => {
       // The lock was stolen. Or there are no locks here, as in a sandboxed frame, and this tab leads alone.
       if (signal.aborted) return
-      if (leading) again()
+      if (leading) reenter()
       else void hold()
     })
   }
 
-  const leave = () => stay?.abort()
+  const leave = () => candidacy?.abort()
 
   return { enter: () => enter(), leave }
 }

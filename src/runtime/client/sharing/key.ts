@@ -8,7 +8,7 @@ export const SHARING_VERSION = 2
  * Key of the calls that may share a connection: all options that decide which messages arrive, with functions called. `inBrowser`: shared with
  * other tabs.
  */
-export async function keyOf(url: string, options: ResolvedClientOptions, inBrowser: boolean, signal: AbortSignal): Promise<string> {
+export async function sharingKey(url: string, options: ResolvedClientOptions, inBrowser: boolean, signal: AbortSignal): Promise<string> {
   const parts = await prepareRequest(url, { ...options, position: undefined }, () => ({ position: undefined }), signal).then(
     // Forms, streams and functions cannot be compared, so they get a random key. A relative URL is resolved as `fetch` does.
     ({ url, init: { method, credentials, headers, body } }) => [new Request(url).url, method, credentials, options.transports, options.pauseWhenHidden, typeof options.parse === 'function' || options.fetch ? Math.random() : options.parse, [...headers], typeof body === 'object' ? Math.random() : body],

@@ -19,16 +19,16 @@ const MAX_WAITING = 1_000
  * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { position: asked, transports, until } = options
-  const ask = asked === undefined ? asked : `${asked}`
+  const { position: option, transports, until } = options
+  const requested = option === undefined ? option : `${option}`
   let own = createOwn()
   let waiting: FeedEvent[] | undefined
-  let life: AbortController | undefined
+  let session: AbortController | undefined
 
   const member: Member = {
     options,
     // Before the server has sent a position, the requested one: members with the same request then begin together.
-    at: state.position ?? ask,
+    at: state.position ?? requested,
     get state() {
       return state
     },
@@ -41,9 +41,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   }
 
   function leave(change?: Partial<SSEClientState>): void {
-    if (!life) return
-    life.abort()
-    life = waiting = undefined
+    if (!session) return
+    session.abort()
+    session = waiting = undefined
     own.stop()
     if (change) set(change)
   }
@@ -56,17 +56,17 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   }
 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
-    const current = life
+    const current = session
     state = { ...state, ...change }
     void onMessage(message, state.position)
     // A callback may have stopped this client, or connected it elsewhere.
-    if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
+    if (until && own.guard(() => until(message)) && session === current) leave({ status: 'closed', ended: true, error: undefined })
   }
 
   function take(event: FeedEvent): void {
     if (waiting) {
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
-      return meet()
+      return rejoinIfCaughtUp()
     }
     const { position, error, status, peer } = event.state
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
@@ -99,7 +99,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       onMessage(message, position) {
         member.at = position ?? member.at
         receive(message, { position, had: own.state.had, attempt: 0 })
-        meet()
+        rejoinIfCaughtUp()
       },
       onState(change) {
         const { status, error } = change
@@ -108,30 +108,30 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting![0]!.after
-          return follow(0)
+          return rejoin(0)
         }
         if (change.position) member.at = change.position
         adopt(change)
-        meet()
+        rejoinIfCaughtUp()
       },
     }, { ...state, transport: only })
   }
 
   /** Returns to the feed, once this client's position is one of the feed, or after it. */
-  function meet(): void {
+  function rejoinIfCaughtUp(): void {
     if (!waiting) return
     const next = waiting.findIndex(event => event.after === member.at)
     // -1: only the last event applies, for its state.
-    if (next >= 0 || has(waiting.at(-1)!.state.position)) follow(next)
+    if (next >= 0 || has(waiting.at(-1)!.state.position)) rejoin(next)
   }
 
-  function follow(from: number): void {
+  function rejoin(from: number): void {
     const events = waiting!.slice(from)
-    const current = life
+    const current = session
     waiting = undefined
     own.stop()
     for (const event of events) {
-      if (life === current) take(event)
+      if (session === current) take(event)
     }
   }
 
@@ -144,9 +144,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (to !== undefined) {
         url = to
         state = initialState(transports[0]!)
-        member.at = ask
+        member.at = requested
       }
-      const { signal } = life = new AbortController()
+      const { signal } = session = new AbortController()
       set({ ...state, status: options.pauseWhenHidden && isHidden() ? 'idle' : 'connecting', error: undefined, attempt: 0, ended: false })
       void joinGroup(url, member, signal)
     },
@@ -155,7 +155,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     },
     reset() {
       leave()
-      member.at = ask
+      member.at = requested
       onState(state = initialState(transports[0]!))
     },
     stop() {

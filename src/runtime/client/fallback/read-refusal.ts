@@ -1,5 +1,5 @@
 import { isRetryableStatus } from '../../shared/errors'
-import { clientError, msOf, toldError, withoutQuery } from '../response'
+import { clientError, parseMs, serverError, withoutQuery } from '../response'
 import type { Outcome } from '../types'
 import { readJson } from './read-json'
 
@@ -7,7 +7,7 @@ import { readJson } from './read-json'
  * Outcome of an attempt with this response. `undefined`: a success with the expected content type, which can be read. A success with another
  * content type is a final failure with `code`: it comes from another kind of route, or is a page.
  */
-export async function refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined> {
+export async function readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined> {
   const { status, headers } = response
   if (status === 204) return { type: 'ended' }
   if (response.ok) {
@@ -21,8 +21,8 @@ export async function refusalOf(response: Response, contentType: string, code: s
   const pending = status === 503 && body?.type === 'pending'
   return {
     type: 'failed',
-    error: toldError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry: body?.data?.retry }),
-    retryAfterMs: pending ? Math.max(msOf(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
+    error: serverError({ code: body?.data?.code, message: body?.message || response.statusText || `${status}`, statusCode: status, retry: body?.data?.retry }),
+    retryAfterMs: pending ? Math.max(parseMs(body.retryMs) ?? 0, retryAfterMs ?? 0) : retryAfterMs,
     // The server runs, but a dependency of it is down.
     uncounted: pending,
     // With these statuses, the server has not acted on the request.
