@@ -2,7 +2,7 @@ import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
-import type { ClientHost, TransportEvents } from './types'
+import type { ClientHost, TransportEvents } from './host'
 import { forgetVerdict } from './verdict'
 
 /** Time after which a connection counts as good, in milliseconds, where no silence limit is known: 2.5 heartbeats of 15 s. */

@@ -1,5 +1,5 @@
 import { delay } from './delay'
-import type { ClientHost, Fallback, TransportRequest } from './types'
+import type { ClientHost, Fallback, TransportRequest } from './host'
 
 /** A first stream without a byte for this long is silent. */
 const SILENT_MS = 3_000

@@ -12,7 +12,8 @@ import { isHidden, watchPage } from './page-life'
 import { isRepeatable, prepareRequest } from './request'
 import { clientError, interrupted, retryableError, revised } from './response'
 import { streamTransport } from './transports/stream'
-import type { ClientHost, Outcome, SSEClient, SSEClientEvents, SSEClientState } from './types'
+import type { ClientHost, Outcome } from './host'
+import type { SSEClient, SSEClientEvents, SSEClientState } from './types'
 import { recallVerdict } from './verdict'
 
 /** Silent attempts in a row after which polling takes over. */

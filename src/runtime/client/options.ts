@@ -1,9 +1,10 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import { retryableError } from './response'
-import type { Fallback, ResolvedClientOptions, SSEClientOptions, SSEShare } from './types'
+import type { Fallback, ResolvedClientOptions } from './host'
+import type { SSEClientOptions, SSEShare } from './types'
 
-export type { ResolvedClientOptions } from './types'
+export type { ResolvedClientOptions } from './host'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 /** Timeout with a body, longer because `fetch` does not report when the upload is complete. */

@@ -1,7 +1,8 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
 import { clientError, retryableError } from './response'
-import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
+import type { TransportRequest } from './host'
+import type { MaybeFresh, SSEClientState, SSEQuery } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 

@@ -1,5 +1,5 @@
 import { clientError } from '../response'
-import type { ClientHost } from '../types'
+import type { ClientHost } from '../host'
 import { createWatchdog } from '../watchdog'
 
 /**

@@ -1,7 +1,7 @@
 import { STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { isRepeatable } from '../request'
 import { retryableError } from '../response'
-import type { ClientHost, TransportRequest } from '../types'
+import type { ClientHost, TransportRequest } from '../host'
 import { createWatchdog } from '../watchdog'
 
 /** Time within which a network that does not buffer delivers the probe's first bytes, in milliseconds. */

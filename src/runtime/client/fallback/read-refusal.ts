@@ -1,6 +1,6 @@
 import { isRetryableStatus } from '../../shared/errors'
 import { clientError, parseMs, serverError, withoutQuery } from '../response'
-import type { Outcome } from '../types'
+import type { Outcome } from '../host'
 import { readJson } from './read-json'
 
 /**

@@ -4,9 +4,10 @@ import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser, createReader } from '../parser'
 import { clientError, isPosition, parseMs, retryableError, serverError, staleAnswer } from '../response'
-import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
+import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
+import type { Outcome, TransportEvents, TransportRequest } from '../host'
 
 /** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
