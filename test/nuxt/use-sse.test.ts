@@ -301,7 +301,7 @@ describe('before, and below', () => {
   })
 
   it('a url that is no text is refused', async () => {
-    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
+    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a string') })
   })
 
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {

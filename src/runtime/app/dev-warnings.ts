@@ -29,8 +29,8 @@ export function warnOnce(text: string): void {
 /** Warns of a call outside a component, which nothing ends, and of misspelt options, which have no effect. */
 export function warnOfCall(url: string, options: object): void {
   const unknown = Object.keys(options).filter(name => !Object.hasOwn(OPTIONS, name))
-  if (unknown.length) warnOnce(`useSSE('${url}') has no option \`${unknown.join('`, `')}\`, which has no effect. There are ${Object.keys(OPTIONS).map(name => `\`${name}\``).join(', ')}.`)
-  if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside of a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
+  if (unknown.length) warnOnce(`useSSE('${url}') has no option \`${unknown.join('`, `')}\`, which has no effect. The options are ${Object.keys(OPTIONS).map(name => `\`${name}\``).join(', ')}.`)
+  if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
 }
 
 /**
@@ -39,8 +39,8 @@ export function warnOfCall(url: string, options: object): void {
 export function watchReduce(url: string, before: unknown): (after: unknown) => void {
   const size = sizeOf(before)
   return (after) => {
-    if (before !== undefined && after === undefined) warnOnce(`\`reduce\` of useSSE('${url}') returned nothing: return what \`data\` is to be.`)
-    else if (after === before && size !== sizeOf(after)) warnOnce(`\`reduce\` of useSSE('${url}') changed what it was given: return a new value, such as \`[...all, message.data]\`. Only then is \`data\` rendered anew, and \`initial\` stays what it was.`)
+    if (before !== undefined && after === undefined) warnOnce(`\`reduce\` of useSSE('${url}') returned nothing: return the next value of \`data\`.`)
+    else if (after === before && size !== sizeOf(after)) warnOnce(`\`reduce\` of useSSE('${url}') changed its first argument: return a new value, such as \`[...all, message.data]\`. Otherwise \`data\` is not rendered again, and \`initial\` changes.`)
   }
 }
 
@@ -57,27 +57,27 @@ export function warnOfState(key: unknown, url: string, { status, transport, erro
   live.set(key, origin)
   const open = [...live.values()].filter(one => one === origin).length
   if (open >= MAX_HTTP1_CONNECTIONS && isHttp1(origin)) {
-    warnOnce(`${MAX_HTTP1_CONNECTIONS} streams are open to ${origin}, which speaks HTTP/1.1: a browser opens no more than that, over all tabs, and every other request waits. Let them have one connection (\`share: 'page'\` or \`share: 'browser'\`), put several sources into one channel, or serve HTTP/2.`)
+    warnOnce(`${MAX_HTTP1_CONNECTIONS} streams are open to ${origin}, which speaks HTTP/1.1: a browser opens no more over all tabs, and other requests wait. Share one connection (\`share: 'page'\` or \`share: 'browser'\`), put several sources into one channel, or serve HTTP/2.`)
   }
 }
 
 /** Warns if there are no Web Locks: `share: 'browser'` then shares within the page only. */
 export function warnUnsharable(): void {
-  if (!canElect()) warnOnce('`share: \'browser\'` shares within the page only: there are no Web Locks here. They need https, or localhost.')
+  if (!canElect()) warnOnce('`share: \'browser\'` shares within the page only, since Web Locks are missing. Use HTTPS or localhost.')
 }
 
 /** Warns of errors that stay until the application is fixed. */
 function warnOfError(url: string, error: SSEError): void {
   const { code, statusCode, message } = error
   if (code === 'NOT_EVENT_STREAM') warnOnce(`${message} ${howToStream(error)}`)
-  else if (code === 'HTTP_ERROR' && (statusCode === 404 || statusCode === 405)) warnOnce(`${url} answered ${statusCode}: unless its handler says so, no server route has this url and method. A route is a file in server/api, such as server/api/clock.get.ts for GET /api/clock.`)
+  else if (code === 'HTTP_ERROR' && (statusCode === 404 || statusCode === 405)) warnOnce(`${url} answered ${statusCode}: no server route has this URL and method, or its handler returned this status. Add a file to server/api, such as server/api/clock.get.ts for GET /api/clock.`)
   else if (statusCode === 500 && /^(?:INVALID|RESERVED)_/.test(code)) warnOnce(`${url}: ${message}`)
 }
 
 function howToStream({ message }: SSEError): string {
   return /\bhtml\b/.test(message)
-    ? 'A page came in its place: no server route has this url and method.'
-    : 'Return a generator or a channel there: `export default defineSSEHandler(() => …)`. For a route that answers once there is `useFetch`.'
+    ? 'The response is a page: no server route has this URL and method.'
+    : 'Return a generator or a channel from it: `export default defineSSEHandler(() => …)`. For a route that answers once, use `useFetch`.'
 }
 
 /** Whether the origin uses HTTP/1.1. Browsers use HTTP/2 only over TLS, where the timing of earlier requests names the protocol. */

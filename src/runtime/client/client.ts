@@ -117,7 +117,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still
       // answers.
       if (!ongoing || !isRepeatable(options, state)) return
-      ongoing.abort(retryableError('NETWORK', 'The browser is off line'))
+      ongoing.abort(retryableError('NETWORK', 'The browser is offline'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {

@@ -120,7 +120,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       return client.state.error
     },
     [Symbol.asyncIterator]() {
-      if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated once: open another.')
+      if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')
       taken = true
       const messages = iterate()
       return {
@@ -150,6 +150,6 @@ function assertFetchable(url: string): void {
     void new URL(url, base)
   }
   catch {
-    throw invalidOption('url', base ? 'a url' : 'an absolute url, as there is no page here that it could be relative to', url)
+    throw invalidOption('url', base ? 'a URL' : 'an absolute URL, since there is no page to resolve it against', url)
   }
 }

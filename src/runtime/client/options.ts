@@ -23,7 +23,7 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
     ...options,
     base,
     loadFallback: () => loadFallback().catch((cause) => {
-      throw retryableError('NETWORK', 'A part of the client could not be loaded', cause)
+      throw retryableError('NETWORK', 'Part of the client failed to load', cause)
     }),
     method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
@@ -42,6 +42,6 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   const { parse, fetch } = options
   if (fetch && typeof fetch !== 'function') throw invalidOption('fetch', 'a function', fetch)
   if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
-  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one that has a body', method)
+  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one with a body', method)
   return resolved
 }

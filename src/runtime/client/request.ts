@@ -16,7 +16,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   const values = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
     new Promise((_, reject) => {
-      watchdog.signal.addEventListener('abort', () => reject(retryableError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
+      watchdog.signal.addEventListener('abort', () => reject(retryableError('CONNECT_TIMEOUT', `An option took over ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
   const { position: from, peer } = state()
@@ -26,7 +26,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     // Before the server has sent a position, the option `position` applies. It goes into the query, since it may be a number.
     const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
     // `fetch` would fail as if the network were down. A `fetch` of the user may accept other URLs.
-    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`${full} is no url of http`)
+    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`Not an HTTP URL: ${full}`)
     return {
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
@@ -42,7 +42,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     }
   }
   catch (cause) {
-    throw clientError('INVALID_OPTION', `This request can never be sent: ${(cause as Error).message}`, cause)
+    throw clientError('INVALID_OPTION', `Invalid request: ${(cause as Error).message}`, cause)
   }
 }
 

@@ -12,12 +12,12 @@ export function retryableError(code: string, message: string, cause?: unknown): 
 
 /** Final error for a lost connection whose request cannot be repeated. */
 export function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
+  return clientError('INTERRUPTED', 'The connection was lost. Repeating the request may not be safe.', cause)
 }
 
 /** Error for a response that does not continue from the requested position. The client retries with a URL that no cache has stored. */
 export function staleAnswer(): SSEError {
-  return retryableError('STALE_ANSWER', 'A cache answered in place of the server')
+  return retryableError('STALE_ANSWER', 'A cache answered instead of the server')
 }
 
 /** Copy of an error with the client's own `retry`. `retryAt`: epoch milliseconds. */

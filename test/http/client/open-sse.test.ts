@@ -490,7 +490,7 @@ describe('the life of a source', () => {
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
-    [{ method: 'GET', body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+    [{ method: 'GET', body: {} }, 'Expected `method` to be one with a body, got `"GET"`.'],
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })
@@ -501,13 +501,13 @@ describe.skipIf('document' in globalThis)('a url that nothing can be asked of', 
   it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not tried for ever', (url) => {
     // Pages have one, and workers, of themselves.
     vi.stubGlobal('location', undefined)
-    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute url') }))
+    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute URL') }))
   })
 
   it('a relative one is a url in a page', async () => {
     vi.stubGlobal('location', { href: 'http://127.0.0.1:1/page' })
     openSSE('/api/feed').close()
-    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a url') }))
+    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a URL') }))
   })
 })
 

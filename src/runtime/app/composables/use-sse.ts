@@ -79,7 +79,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
 
   /** URL with the application's base, as in `$fetch`. A URL that is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
-    if (typeof path !== 'string') throw invalidOption('url', 'a text', path)
+    if (typeof path !== 'string') throw invalidOption('url', 'a string', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
@@ -173,7 +173,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
-      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
+      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` failed to load: this call opens its own connection', cause))
     }
     loading = false
     if (!disposed) start()

@@ -43,7 +43,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   const ownFetch = await nuxtApp.runWithContext(() => fetchOf(event))
   const path = ownPath(url, origin)
   if (path === undefined) {
-    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
+    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}. The browser connects as usual. Reason: the server reads only routes of this application`)
     return undefined
   }
   const reading = new AbortController()
@@ -57,7 +57,7 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
       // The page shows the messages that were read, and the browser resumes after them.
       if (page === unreadable || (page === 'timeout' && soFar)) return soFar
       if (page === 'timeout' || page instanceof SSEError) {
-        const error = page === 'timeout' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
+        const error = page === 'timeout' ? clientError('CONNECT_TIMEOUT', `No data within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
         return isSharedPage(event) ? soFar : { ...soFar, error }
       }
       // A cached payload would pass the run that was started for this page on to every visitor.
@@ -103,7 +103,7 @@ function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
 }
 
 async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, signal: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
   // Determines the content type of forms and similar bodies, as `fetch` does.
@@ -115,7 +115,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
     body: sent && new Uint8Array(await sent.arrayBuffer()),
     headers,
   })
-  if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
+  if (response.status >= 300 && response.status < 400) return giveUp(url, `it redirects to ${response.headers.get('location')} (${response.status})`)
   const refusal = await readRefusal(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
   if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
   if (refusal?.type === 'failed') {
@@ -125,7 +125,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
   if (refusal) return clientError('HTTP_ERROR', 'The driver cannot be reached', undefined, 503, true)
   const text = await response.text()
   const batch = JSON.parse(text) as SSEBatch
-  if (batch?.type !== 'batch') return giveUp(url, 'what it answers is no batch of messages')
+  if (batch?.type !== 'batch') return giveUp(url, 'the response is not a batch of messages')
   // Nuxt's payload cannot hold such a key, and one message must not break the page of every user.
   if (text.includes('"__proto__"') && hasProto(text)) return giveUp(url, 'a message has a key `__proto__`, which a payload cannot hold')
   return batch
@@ -141,6 +141,6 @@ function hasProto(json: string): boolean {
 }
 
 function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why}`)
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}. The browser connects as usual. Reason: ${why}`)
   return unreadable
 }

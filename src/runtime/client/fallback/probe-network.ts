@@ -23,7 +23,7 @@ export async function probeNetwork(request: TransportRequest, attempt: AbortCont
   if (!probes.has(url)) probes.set(url, isHeldBack(url, request.fetch).finally(() => probes.delete(url)))
   const heldBack = await probes.get(url)
   if (heldBack === undefined || !request.wait) return
-  if (heldBack && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network holds streams back'))
+  if (heldBack && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network buffers streams'))
   else request.wait(Math.max(request.connectTimeoutMs, PATIENCE_MS))
 }
 

@@ -13,6 +13,6 @@ export async function readJson(response: Response, touch = () => {}): Promise<un
     if (done) return JSON.parse(text)
     touch()
     text += decoder.decode(value, { stream: true })
-    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'An answer is too large')
+    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'A response is too large')
   }
 }

@@ -40,7 +40,7 @@ async function loadElection(): Promise<{ elect: typeof elect, lockName: typeof l
     return await import('./election')
   }
   catch (cause) {
-    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` could not be loaded: only this page shares the connection', cause))
+    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` failed to load: the connection is shared within this page only', cause))
   }
 }
 

@@ -62,7 +62,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
     const reader = response.body!.getReader()
     while (true) {
       const { done, value } = await reader.read()
-      if (done) return failed(retryableError('NETWORK', 'The stream broke off'))
+      if (done) return failed(retryableError('NETWORK', 'The stream was cut off'))
       watchdog.touch()
       if (!open) begin()
       const blocks = parse(decoder.decode(value, { stream: true }))
@@ -97,10 +97,10 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   catch (cause) {
     if (cause instanceof SSEError) return failed(cause)
     if (!watchdog.expired) {
-      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
+      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
       return failed(retryableError('NETWORK', `The connection failed${why}`, cause))
     }
-    return failed(open || slowStart ? retryableError('SILENCE', 'The stream fell silent', cause) : retryableError('CONNECT_TIMEOUT', `Nothing came within ${connectTimeoutMs} ms`, cause))
+    return failed(open || slowStart ? retryableError('SILENCE', 'The stream fell silent', cause) : retryableError('CONNECT_TIMEOUT', `No data within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     request.wait = undefined
