@@ -1,4 +1,4 @@
-import type { SSEClient, SSEClientState } from '../client/types'
+import type { SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { UseSSEOptions } from './call'
 import type { SSECallback } from './types'
@@ -14,7 +14,7 @@ export interface Callbacks {
 }
 
 /** Callbacks of one call of `useSSE`. If one throws, the others are still called. */
-export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: SSEClient['guard']): Callbacks {
+export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: (task: () => void) => void): Callbacks {
   const byName = new Map<string, Set<SSECallback>>()
   let reporting = false
 

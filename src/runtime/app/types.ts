@@ -1,3 +1,4 @@
+import type { MaybeRefOrGetter } from 'vue'
 import type { StreamRoute, StreamedBy } from '#sse/routes'
 import type { SSEMessage } from '../shared/types'
 
@@ -29,3 +30,18 @@ export type MessageNamed<M extends SSEMessage, Name> = Name extends '*' ? M : M 
 
 /** Callbacks by event name. */
 export type SSECallbacks<M extends SSEMessage> = { [Name in SSEEventName<M> & string]?: SSECallback<MessageNamed<M, Name>> }
+
+/** Placeholder for the type of the route's messages, where no type argument is given. */
+export interface FromRoute { readonly __fromRoute: never }
+
+/**
+ * Type that no URL has. TypeScript types a getter once, by the first signature that it tries. This type makes it keep the getter's literal, so
+ * that the next signature finds `() => '/api/clock'`, and not `() => string`.
+ */
+interface Refused { (): '', readonly __refused: never }
+
+/** Disables the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
+export type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
+
+/** URL that may still be missing. Nothing connects until there is one. */
+export type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>

@@ -9,7 +9,7 @@ import { forgetVerdict } from './verdict'
 const GOOD_AFTER_MS = 37_500
 
 /** Applies a transport's events to the client's state. Does nothing once the attempt is aborted. */
-export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close, guard }: ClientHost): TransportEvents {
+export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close }: ClientHost): TransportEvents {
   const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
 
@@ -56,7 +56,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
       const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
+      if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
     },
     onPosition(position) {

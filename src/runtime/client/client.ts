@@ -44,7 +44,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is hidden or frozen. The client reconnects when the page wakes. */
   let asleep = false
-  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, guard, prepare }
+  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, prepare }
   const checks = createChecks(host)
 
   function set(change: Partial<SSEClientState>): void {
@@ -55,16 +55,6 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
     state = { ...state, ...change }
     return onMessage(message, state.position)
-  }
-
-  function guard<T>(task: () => T): T | undefined {
-    try {
-      return task()
-    }
-    catch (cause) {
-      console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
-    }
   }
 
   function begin(): void {
@@ -245,6 +235,5 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     stop() {
       if (page) close({ error: undefined })
     },
-    guard,
   }
 }

@@ -1,11 +1,11 @@
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { ServerMemory } from './memory'
-import type { SSEClient, SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
+import type { SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
 
 /** Types of the client's parts, none of which is public. */
 
-/** Client options with all defaults. Parts of the request that have no default may still be missing. */
+/** Client options with all defaults. Parts of the request that have no default may still be missing. `until` must not throw. */
 export interface ResolvedClientOptions extends SSEClientOptions {
   method: string
   transports: SSETransport[]
@@ -30,7 +30,7 @@ export interface ClientHost {
   /** Applies the change of a message to the state, and delivers the message. */
   receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
   close: (change: Partial<SSEClientState>) => void
-  guard: SSEClient['guard']
+
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 

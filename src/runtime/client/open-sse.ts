@@ -3,6 +3,7 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
 import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
+import { guard } from './response'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
@@ -43,16 +44,21 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   let wakeTransport = () => {}
   let taken = false
   let dropped = false
+  /** Last error, which may be that of `until`. */
+  let error: SSEError | undefined
 
   assertFetchable(String(url))
-  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions, loadFallback), {
+  const { until } = options
+  const guarded = until && ((message: SSEMessage<T>) => guard(() => until(message), failure => error = failure) ?? false)
+  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until: guarded } as SSEClientOptions, loadFallback), {
     onMessage(message, position) {
       queue.push({ message: message as SSEMessage<T>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
-    onState({ status }) {
-      if (status === 'closed') finished.abort()
+    onState(change) {
+      if ('error' in change) error = change.error
+      if (change.status === 'closed') finished.abort()
       wakeLoop()
     },
   })
@@ -117,7 +123,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       return client.state.gap
     },
     get error() {
-      return client.state.error
+      return error
     },
     [Symbol.asyncIterator]() {
       if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')

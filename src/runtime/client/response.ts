@@ -10,6 +10,17 @@ export function retryableError(code: string, message: string, cause?: unknown): 
   return clientError(code, message, cause, 0, true)
 }
 
+/** Runs a callback of the user. If it throws, logs the error and reports it as `CALLBACK_FAILED`, so that reading continues. */
+export function guard<T>(task: () => T, report: (error: SSEError) => void): T | undefined {
+  try {
+    return task()
+  }
+  catch (cause) {
+    console.error('[nuxt-sse]', cause)
+    report(clientError('CALLBACK_FAILED', 'A callback threw', cause))
+  }
+}
+
 /** Final error for a lost connection whose request cannot be repeated. */
 export function interrupted(cause?: SSEError): SSEError {
   return clientError('INTERRUPTED', 'The connection was lost. Repeating the request may not be safe.', cause)

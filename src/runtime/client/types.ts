@@ -163,6 +163,4 @@ export interface SSEClient {
   stop(): void
   /** Ends the connection and drops the state: the status is `idle`, as before the first `connect()`. */
   reset(): void
-  /** Runs a callback of the user. If it throws, the error is logged and becomes the state's `error`, and the client keeps running. */
-  guard<T>(task: () => T): T | undefined
 }

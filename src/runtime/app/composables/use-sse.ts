@@ -4,7 +4,7 @@ import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import { clientError } from '../../client/response'
+import { clientError, guard } from '../../client/response'
 import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
@@ -15,30 +15,16 @@ import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageOfRoute, SSERoute } from '../types'
+import type { FromRoute, MaybeUrl, MessageOfRoute, SSERoute, UrlIfTyped } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
+export type { FromRoute } from '../types'
 
 // Loaded on demand, since most pages need neither.
 const loadFallback = () => import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
-
-/** Placeholder for the type of the route's messages, where no type argument is given. */
-export interface FromRoute { readonly __fromRoute: never }
-
-/**
- * Type that no URL has. TypeScript types a getter once, by the first signature that it tries. This type makes it keep the getter's literal, so
- * that the next signature finds `() => '/api/clock'`, and not `() => string`.
- */
-interface Refused { (): '', readonly __refused: never }
-
-/** Disables the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
-type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
-
-/** URL that may still be missing. Nothing connects until there is one. */
-type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
 
 /**
  * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
@@ -72,7 +58,9 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback, base)
+  const run = <R>(callback: () => R) => guard(callback, error => setState({ error }))
+  const until = options.until && ((message: SSEMessage) => !!run(() => options.until!(message)))
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
@@ -100,7 +88,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     isNewRun = false
     const { messages } = content.value
     let { data } = content.value
-    client.guard(() => {
+    run(() => {
       const check = import.meta.dev && reduce && watchReduce(path(), data)
       data = reduce ? reduce(data, next) : next.data as State
       if (check) check(data)
@@ -110,7 +98,10 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
 
   function setState(change: Partial<SSEClientState>): void {
     const before = state.value
-    state.value = { ...before, ...change }
+    const after = { ...before, ...change }
+    // The client's state has no errors of callbacks. They stay until the next connection.
+    if (after.status === before.status) after.error ??= before.error
+    state.value = after
     if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
     if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
@@ -125,7 +116,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     onState: setState,
   }
   let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
-  const callbacks = createCallbacks(options, task => client.guard(task))
+  const callbacks = createCallbacks(options, run)
 
   /** URL of which the client holds a position, if any. With a snapshot, the URL that the server read. */
   let current = snapshot && given()
@@ -206,7 +197,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       take(next, 0)
       // The payload contains messages only if the option `keep` is set.
       if (options.keep) kept.push(next)
-      return resolved.until && client.guard(() => resolved.until!(next))
+      return until?.(next)
     })
     if (!soFar) return
     setState(soFar)

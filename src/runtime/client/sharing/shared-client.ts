@@ -60,7 +60,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     state = { ...state, ...change }
     void onMessage(message, state.position)
     // A callback may have stopped this client, or connected it elsewhere.
-    if (until && own.guard(() => until(message)) && session === current) leave({ status: 'closed', ended: true, error: undefined })
+    if (until?.(message) && session === current) leave({ status: 'closed', ended: true, error: undefined })
   }
 
   function take(event: FeedEvent): void {
@@ -68,7 +68,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return rejoinIfCaughtUp()
     }
-    const { position, error, status, peer } = event.state
+    const { position, peer } = event.state
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
     const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
@@ -81,8 +81,6 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
-      // An error of this client's own callback stays until the next connection.
-      error: error ?? (status === state.status ? state.error : error),
     }
     if (isNext && event.message) receive(event.message, next)
     else adopt(next)
@@ -92,7 +90,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return isUpTo(position, member.at)
   }
 
-  /** Client that reads missed messages. Its state counts only while it catches up; errors of callbacks always count. */
+  /** Client that reads missed messages. Its state counts only while it catches up. */
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
@@ -102,12 +100,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         rejoinIfCaughtUp()
       },
       onState(change) {
+        if (!waiting) return
         const { status, error } = change
-        // A change without a status is an error of a callback.
-        if (!waiting && status) return
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
-          member.at = waiting![0]!.after
+          member.at = waiting[0]!.after
           return rejoin(0)
         }
         if (change.position) member.at = change.position
@@ -161,6 +158,5 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     stop() {
       leave({ status: 'closed', error: undefined })
     },
-    guard: task => own.guard(task),
   }
 }
