@@ -4,8 +4,7 @@ import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
-/** Options and return value of `useSSE`. */
-
+/** Options of `useSSE`: those of a connection, with refs, and those of the composable. */
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
   /**
    * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
@@ -58,6 +57,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   onEnd?: () => void
 }
 
+/** Return value of `useSSE`. All refs are read-only, and change together. */
 export interface UseSSEReturn<M extends SSEMessage, State> {
   /** Data of the last message, or the result of `reduce`. `initial` before the first message. */
   data: Readonly<Ref<State>>

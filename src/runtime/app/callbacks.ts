@@ -5,7 +5,9 @@ import type { SSECallback } from './types'
 
 type StateCallbacks = Pick<UseSSEOptions<SSEMessage, unknown>, 'onGap' | 'onError' | 'onEnd'>
 
+/** Callbacks by event name, and those for changes of the state. */
 export interface Callbacks {
+  /** Registers a callback. Returns a function that unregisters it. */
   on(event: string, callback: SSECallback): () => void
   /** Calls the callbacks for a message. */
   call(message: SSEMessage): void

@@ -6,8 +6,11 @@ export const MAX_SERVER_DELAY_MS = 3_600_000
 /** Keeps the power finite: 2 to the 1,024 is Infinity, and 0 times Infinity is NaN. */
 const MAX_DOUBLINGS = 40
 
+/** Parameters of the delay before an attempt. */
 export interface Backoff {
+  /** First bound of the random part, in milliseconds. It doubles with each failure in a row. */
   minDelayMs: number
+  /** Upper limit of the doubling bound, in milliseconds. */
   maxDelayMs: number
   /** The server's `retry` field in milliseconds, if it sent one. */
   retryMs?: number

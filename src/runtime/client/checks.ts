@@ -4,6 +4,7 @@ import type { ClientHost, Fallback, TransportRequest } from './host'
 /** A first stream without a byte for this long is silent. */
 const SILENT_MS = 3_000
 
+/** Checks of one client. */
 export interface Checks {
   /** Loads the code of polling and of the checks. Rejects with a retryable error if it cannot be loaded. */
   load(): Promise<Fallback>

@@ -9,21 +9,25 @@ import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
 const MAX_QUEUED = 64
 
+/** Options of {@link openSSE}. */
 export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSEClientOptions<M> {
   /** Aborting it ends the loop without an error, as `close()` does. */
   signal?: AbortSignal
 }
 
+/** Messages of a source, for one `for await` loop. */
 export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M>, AsyncDisposable {
   /** Ends the loop and closes the connection. */
   close(): void
+  /** State of the connection. */
   readonly status: SSEStatus
   /** Position after the last message that the loop received. Pass it as `position` to continue later. */
   readonly position: string | undefined
+  /** Transport in use: `stream` or `poll`. */
   readonly transport: SSETransport
-  /** The last gap: messages that are lost for good. */
+  /** Last gap: messages that are lost for good. */
   readonly gap: SSEGap | undefined
-  /** The last error. `undefined` again with the next connection. */
+  /** Last error. `undefined` again with the next connection. */
   readonly error: SSEError | undefined
 }
 
@@ -62,7 +66,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       wakeLoop()
     },
   })
-  /** Stops listening to the caller's signal, which can outlive this source. */
+  /** Aborted when the source is closed, which stops listening to the caller's signal. That signal can outlive the source. */
   const finished = new AbortController()
 
   let closed = false

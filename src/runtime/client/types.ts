@@ -22,10 +22,11 @@ export type SSEQuery = Record<string, string | number | boolean | null | undefin
 /** Scope of one connection: one call of `useSSE`, all equal calls of a page, or those in all tabs of the browser. */
 export type SSEShare = 'component' | 'page' | 'browser'
 
+/** Delays between attempts, and their number. */
 export interface SSEReconnectOptions {
   /**
-   * Base of the delay before an attempt, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 500; for a server
-   * that does not use this module's protocol, its `retry`, or else 3,000.
+   * Base of the delay before an attempt, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 500. For a
+   * server without this module's protocol, `retry` replaces it, and the default is 3,000.
    */
   minDelayMs?: number
   /** Upper bound of the doubling delay, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 20,000. */
@@ -37,6 +38,7 @@ export interface SSEReconnectOptions {
   maxAttempts?: number
 }
 
+/** Options of a connection, common to `useSSE` and `openSSE`. */
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
    * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
@@ -140,6 +142,7 @@ export interface SSEClientState {
   had?: 'stream' | 'messages'
 }
 
+/** Callbacks of a client. */
 export interface SSEClientEvents {
   /**
    * Called for each message once, in order, with the position after it. The state has changed before, without a call of `onState`. Reading
@@ -150,6 +153,7 @@ export interface SSEClientEvents {
   onState(change: Partial<SSEClientState>): void
 }
 
+/** Client of one source. */
 export interface SSEClient {
   readonly state: SSEClientState
   /** Connects, and resumes from the position. With a `url`, starts from scratch there. Replaces a connection or a wait that is in progress. */

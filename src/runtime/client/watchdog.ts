@@ -5,6 +5,7 @@ import { watchPage } from './page-life'
 /** Time to read bytes that arrived while the page did not run, in milliseconds. */
 const GRACE_MS = 500
 
+/** Time limit of one request. */
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
   readonly signal: AbortSignal
@@ -14,6 +15,7 @@ export interface Watchdog {
   touch(): void
   /** Sets another limit in milliseconds, which begins now. `false`: no limit. */
   limit(ms: number | false): void
+  /** Ends the watch, and aborts the signal. */
   stop(): void
 }
 

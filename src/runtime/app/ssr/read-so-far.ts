@@ -115,19 +115,19 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
     body: sent && new Uint8Array(await sent.arrayBuffer()),
     headers,
   })
-  if (response.status >= 300 && response.status < 400) return giveUp(url, `it redirects to ${response.headers.get('location')} (${response.status})`)
+  if (response.status >= 300 && response.status < 400) return skip(url, `it redirects to ${response.headers.get('location')} (${response.status})`)
   const refusal = await readRefusal(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
   if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
   if (refusal?.type === 'failed') {
     // 200: another kind of route, perhaps a foreign event stream, which the browser can read.
-    return [200, 406].includes(refusal.error.statusCode) ? giveUp(url, refusal.error.message) : refusal.error
+    return [200, 406].includes(refusal.error.statusCode) ? skip(url, refusal.error.message) : refusal.error
   }
   if (refusal) return clientError('HTTP_ERROR', 'The driver cannot be reached', undefined, 503, true)
   const text = await response.text()
   const batch = JSON.parse(text) as SSEBatch
-  if (batch?.type !== 'batch') return giveUp(url, 'the response is not a batch of messages')
+  if (batch?.type !== 'batch') return skip(url, 'the response is not a batch of messages')
   // Nuxt's payload cannot hold such a key, and one message must not break the page of every user.
-  if (text.includes('"__proto__"') && hasProto(text)) return giveUp(url, 'a message has a key `__proto__`, which a payload cannot hold')
+  if (text.includes('"__proto__"') && hasProto(text)) return skip(url, 'a message has a key `__proto__`, which a payload cannot hold')
   return batch
 }
 
@@ -140,7 +140,7 @@ function hasProto(json: string): boolean {
   return found
 }
 
-function giveUp(url: string, why: string): typeof unreadable {
+function skip(url: string, why: string): typeof unreadable {
   if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}. The browser connects as usual. Reason: ${why}`)
   return unreadable
 }

@@ -11,9 +11,9 @@ import { readJson } from './read-json'
 /** Minimum time between two checks of a stream, in milliseconds. A page that wakes triggers one. */
 const CHECK_MS = 10_000
 /** Timeout of the poll that checks a stream, in milliseconds. */
-const DECIDE_MS = 2_000
+const POLL_TIMEOUT_MS = 2_000
 /** Time for the stream to deliver the messages that the poll found, in milliseconds. */
-const LATER_MS = 500
+const DELIVERY_MS = 500
 
 /** Ends the attempt with `SILENCE` if its stream seems dead. */
 export async function checkStream(attempt: AbortController, now: number, { memory, state, prepare }: ClientHost): Promise<void> {
@@ -27,7 +27,7 @@ export async function checkStream(attempt: AbortController, now: number, { memor
  * returns the stream's position at that moment. Any other response than a batch proves nothing.
  */
 async function hasMissed({ url, fetch, init, position: requested, signal }: TransportRequest, position: () => string | undefined): Promise<boolean> {
-  const watchdog = createWatchdog(signal, DECIDE_MS)
+  const watchdog = createWatchdog(signal, POLL_TIMEOUT_MS)
   try {
     init.headers.set('accept', POLL_CONTENT_TYPE)
     const response = await fetch(addQuery(url, { transport: 'poll', waitMs: 0, position: requested }), { ...init, signal: watchdog.signal })
@@ -41,7 +41,7 @@ async function hasMissed({ url, fetch, init, position: requested, signal }: Tran
     watchdog.stop()
   }
   const here = position()
-  await delay(LATER_MS, signal)
+  await delay(DELIVERY_MS, signal)
   // A stream whose position moves is alive.
   return here === position()
 }

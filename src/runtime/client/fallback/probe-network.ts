@@ -5,9 +5,9 @@ import type { ClientHost, TransportRequest } from '../host'
 import { createWatchdog } from '../watchdog'
 
 /** Time within which a network that does not buffer delivers the probe's first bytes, in milliseconds. */
-const BYTES_MS = 2_000
+const PROBE_TIMEOUT_MS = 2_000
 /** Timeout of a first stream whose handler is slow, or whose request cannot be repeated, in milliseconds. */
-const PATIENCE_MS = 60_000
+const SLOW_TIMEOUT_MS = 60_000
 
 /** Probes in flight, by URL: coalesces those of all silent streams of a page. */
 const probes = new Map<string, Promise<boolean | undefined>>()
@@ -20,16 +20,16 @@ export async function probeNetwork(request: TransportRequest, attempt: AbortCont
   const { origin, location } = globalThis as { origin?: string, location?: { href: string } }
   if (!location || new URL(request.url, location.href).origin !== origin) return
   const url = new URL(`${options.base}__sse/probe`, location.href).href
-  if (!probes.has(url)) probes.set(url, isHeldBack(url, request.fetch).finally(() => probes.delete(url)))
-  const heldBack = await probes.get(url)
-  if (heldBack === undefined || !request.wait) return
-  if (heldBack && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network buffers streams'))
-  else request.wait(Math.max(request.connectTimeoutMs, PATIENCE_MS))
+  if (!probes.has(url)) probes.set(url, isBuffered(url, request.fetch).finally(() => probes.delete(url)))
+  const buffers = await probes.get(url)
+  if (buffers === undefined || !request.wait) return
+  if (buffers && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network buffers streams'))
+  else request.wait(Math.max(request.connectTimeoutMs, SLOW_TIMEOUT_MS))
 }
 
 /** Whether the probe, a stream of a few bytes, stays silent. `undefined`: the response is not from this module's probe, and proves nothing. */
-async function isHeldBack(url: string, fetch: TransportRequest['fetch']): Promise<boolean | undefined> {
-  const watchdog = createWatchdog(new AbortController().signal, BYTES_MS)
+async function isBuffered(url: string, fetch: TransportRequest['fetch']): Promise<boolean | undefined> {
+  const watchdog = createWatchdog(new AbortController().signal, PROBE_TIMEOUT_MS)
   try {
     // With `manual`, a redirect has the status 0 and no content type.
     const { status, headers, body } = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: watchdog.signal })

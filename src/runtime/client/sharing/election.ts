@@ -17,7 +17,7 @@ const PERIOD_MS = 2_000
 /** Periods without an event from the leader after which its lock is stolen. In all but the first, the follower has requested one. */
 const SILENT_PERIODS = 3
 /** Time in which the last event of a leader may arrive after its lock is released, in milliseconds. */
-const WORD_MS = 500
+const LAST_EVENT_MS = 500
 
 interface ElectionHost {
   /** Feeds the group until the signal is aborted, and publishes each event to all tabs. */
@@ -79,7 +79,7 @@ export function elect(name: string, ended: AbortSignal, { lead, share, latest, i
 
     async function hold(): Promise<void> {
       // The last event of the previous leader may still arrive. It shows whether the source has ended.
-      if (latest() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
+      if (latest() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, LAST_EVENT_MS))
       if (signal.aborted) return
       leading = true
       term = Math.max(Date.now(), term + 1)

@@ -97,7 +97,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       body: () => fresh(first().options.body),
     } as ResolvedClientOptions, {
       onMessage: message => emit({ message }),
-      // A change with a status repeats the whole state, with a gap that was reported before.
+      // A change with a status may repeat the whole state, with a gap that was reported before.
       onState: ({ gap, status }) => emit(status ? {} : { gap }),
     }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
