@@ -54,7 +54,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
     state = { ...state, ...change }
-    return onMessage(message, state.position)
+    return onMessage(message, change)
   }
 
   function begin(): void {

@@ -3,7 +3,7 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
 import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
-import { guard } from './response'
+import { callbackError } from './response'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
@@ -52,10 +52,16 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   let error: SSEError | undefined
 
   assertFetchable(String(url))
-  const { until } = options
-  const guarded = until && ((message: SSEMessage<T>) => guard(() => until(message), failure => error = failure) ?? false)
-  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until: guarded } as SSEClientOptions, loadFallback), {
-    onMessage(message, position) {
+  const until = options.until && ((message: SSEMessage<T>) => {
+    try {
+      return options.until!(message)
+    }
+    catch (cause) {
+      error = callbackError(cause)
+    }
+  })
+  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback), {
+    onMessage(message, { position }) {
       queue.push({ message: message as SSEMessage<T>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)

@@ -10,15 +10,10 @@ export function retryableError(code: string, message: string, cause?: unknown): 
   return clientError(code, message, cause, 0, true)
 }
 
-/** Runs a callback of the user. If it throws, logs the error and reports it as `CALLBACK_FAILED`, so that reading continues. */
-export function guard<T>(task: () => T, report: (error: SSEError) => void): T | undefined {
-  try {
-    return task()
-  }
-  catch (cause) {
-    console.error('[nuxt-sse]', cause)
-    report(clientError('CALLBACK_FAILED', 'A callback threw', cause))
-  }
+/** Error for a callback that threw. Logs the cause. The caller keeps reading. */
+export function callbackError(cause: unknown): SSEError {
+  console.error('[nuxt-sse]', cause)
+  return clientError('CALLBACK_FAILED', 'A callback threw', cause)
 }
 
 /** Final error for a lost connection whose request cannot be repeated. */

@@ -145,10 +145,10 @@ export interface SSEClientState {
 /** Callbacks of a client. */
 export interface SSEClientEvents {
   /**
-   * Called for each message once, in order, with the position after it. The state has changed before, without a call of `onState`. Reading
-   * continues when the returned promise resolves.
+   * Called for each message once, in order, with the fields that it changes, such as the position after it. The state has changed before,
+   * without a call of `onState`. Reading continues when the returned promise resolves.
    */
-  onMessage(message: SSEMessage, position: string | undefined): void | Promise<void>
+  onMessage(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void>
   /** Called after every other change of the state, with the changed fields. */
   onState(change: Partial<SSEClientState>): void
 }

@@ -4,7 +4,7 @@ import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import { clientError, guard } from '../../client/response'
+import { callbackError, clientError } from '../../client/response'
 import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
@@ -58,8 +58,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
-  const run = <R>(callback: () => R) => guard(callback, error => setState({ error }))
-  const until = options.until && ((message: SSEMessage) => !!run(() => options.until!(message)))
+  const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
   const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
 
   const given = () => toValue(url) || undefined
@@ -88,7 +87,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     isNewRun = false
     const { messages } = content.value
     let { data } = content.value
-    run(() => {
+    guard(() => {
       const check = import.meta.dev && reduce && watchReduce(path(), data)
       data = reduce ? reduce(data, next) : next.data as State
       if (check) check(data)
@@ -96,27 +95,34 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     content.value = { data, message: next, messages: keep ? [...messages, next].slice(-keep) : messages }
   }
 
+  /** Runs a callback. If it throws, the error stays until the next connection. */
+  function guard<R>(callback: () => R): R | undefined {
+    try {
+      return callback()
+    }
+    catch (cause) {
+      setState({ error: callbackError(cause) })
+    }
+  }
+
   function setState(change: Partial<SSEClientState>): void {
     const before = state.value
-    const after = { ...before, ...change }
-    // The client's state has no errors of callbacks. They stay until the next connection.
-    if (after.status === before.status) after.error ??= before.error
-    state.value = after
+    state.value = { ...before, ...change }
     if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
     if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
 
   const events: SSEClientEvents = {
-    onMessage(next) {
-      setState(client.state)
+    onMessage(next, change) {
+      setState(change)
       take(next, keep)
       callbacks.call(next)
     },
     onState: setState,
   }
   let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
-  const callbacks = createCallbacks(options, run)
+  const callbacks = createCallbacks(options, guard)
 
   /** URL of which the client holds a position, if any. With a snapshot, the URL that the server read. */
   let current = snapshot && given()

@@ -58,7 +58,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
     const current = session
     state = { ...state, ...change }
-    void onMessage(message, state.position)
+    void onMessage(message, change)
     // A callback may have stopped this client, or connected it elsewhere.
     if (until?.(message) && session === current) leave({ status: 'closed', ended: true, error: undefined })
   }
@@ -68,7 +68,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return rejoinIfCaughtUp()
     }
-    const { position, peer } = event.state
+    const { position, error, status, peer } = event.state
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
     const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
@@ -77,11 +77,13 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return own.connect()
     }
     if (isNext) member.at = position ?? event.after
-    const next = {
+    const next: Partial<SSEClientState> = {
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
     }
+    // Errors of callbacks are not in the feed. They stay until the next connection.
+    if (!error && status === state.status) delete next.error
     if (isNext && event.message) receive(event.message, next)
     else adopt(next)
   }
@@ -94,7 +96,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
-      onMessage(message, position) {
+      onMessage(message, { position }) {
         member.at = position ?? member.at
         receive(message, { position, had: own.state.had, attempt: 0 })
         rejoinIfCaughtUp()
