@@ -52,7 +52,7 @@ it('warns once of a call that nothing will end', async () => {
   await page.click('#outside')
   await page.click('#outside')
   await eventually(async () => expect((await (await fetch(`${url}/api/stats`)).json()).connections).toBeGreaterThanOrEqual(2))
-  expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside of a component's setup: nothing will end its connection\./)])
+  expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside a component's setup: nothing will end its connection\./)])
 })
 
 it('trap 47: warns once of six streams over HTTP/1.1 to one origin', async () => {
@@ -79,7 +79,7 @@ it.each([
 
 it('reports a route that is not there', async () => {
   await page.click('#missing')
-  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/\/api\/missing answered 404: .*no server route has this url and method/)]))
+  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/\/api\/missing answered 404: .*no server route has this URL and method/)]))
 })
 
 it('reports a handler that returns no source, in the browser and in the terminal', async () => {
@@ -96,7 +96,7 @@ it('reports data that `ssr` cannot read, in the terminal, once', async () => {
   const said = () => output.split('\n').filter(line => line.includes('does nothing for'))
   await eventually(() => expect(said(), output).toHaveLength(2))
   expect(said()[0]).toContain('This route cannot be polled')
-  expect(said()[1]).toContain('only routes of this application are read on the server')
+  expect(said()[1]).toContain('the server reads only routes of this application')
 })
 
 it('reports an invalid option of a handler: at once, for its own route, and the others keep working', async () => {

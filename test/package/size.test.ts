@@ -49,7 +49,7 @@ const dirs: string[] = []
 afterAll(() => Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true }))))
 
 /** Texts that belong on the server only, or in development only. */
-const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'has no effect', 'changed what it was given', 'speaks HTTP/1.1']
+const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'has no effect', 'changed its first argument', 'speaks HTTP/1.1']
 
 interface Chunk {
   file: string

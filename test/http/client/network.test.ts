@@ -116,7 +116,7 @@ describe('a first stream that is silent for three seconds', () => {
     await clock.move(5_000)
     expect(source.status).toBe('connecting')
     await clock.move(3_000)
-    await eventually(() => expect(source.error).toMatchObject({ code: 'GAVE_UP', message: expect.stringContaining('Nothing came within 10000 ms') }))
+    await eventually(() => expect(source.error).toMatchObject({ code: 'GAVE_UP', message: expect.stringContaining('No data within 10000 ms') }))
     expect(verdict()).toBeNull()
     expect(asked('/elsewhere')).toEqual([])
   })

@@ -17,7 +17,7 @@ afterEach(() => {
 function follow(create: typeof createSSEClient, options: SSEClientOptions & { share?: SSEShare } = {}): { client: SSEClient, log: string[] } {
   const log: string[] = []
   const client = create(harness.server.url, resolveClientOptions({ ...QUICK, ...options }), {
-    onMessage: ({ data }, position) => void log.push(`${data} ${position} ${client.state.position} ${client.state.attempt}`),
+    onMessage: ({ data }, { position }) => void log.push(`${data} ${position} ${client.state.position} ${client.state.attempt}`),
     onState: change => void log.push(`+${Object.keys(change).filter(name => name === 'position' || name === 'attempt' || name === 'had').join()}`),
   })
   clients.push(client)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { SSESource } from '../../../src/runtime/client'
-import { refusalOf } from '../../../src/runtime/client/fallback/refusal-of'
+import { readRefusal } from '../../../src/runtime/client/fallback/read-refusal'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -490,7 +490,7 @@ describe('the life of a source', () => {
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
-    [{ method: 'GET', body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+    [{ method: 'GET', body: {} }, 'Expected `method` to be one with a body, got `"GET"`.'],
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })
@@ -501,13 +501,13 @@ describe.skipIf('document' in globalThis)('a URL that cannot be requested', () =
   it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not retried forever', (url) => {
     // Pages have one, and workers, of themselves.
     vi.stubGlobal('location', undefined)
-    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute url') }))
+    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute URL') }))
   })
 
   it('a relative URL is requested in a page', async () => {
     vi.stubGlobal('location', { href: 'http://127.0.0.1:1/page' })
     openSSE('/api/feed').close()
-    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a url') }))
+    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a URL') }))
   })
 })
 
@@ -517,6 +517,6 @@ it('the error of a client that gives up carries the last failure', async () => {
 })
 
 it('an answer without a URL, as of a request from inside a server, is handled all the same', async () => {
-  const refusal = await refusalOf(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
+  const refusal = await readRefusal(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
   expect(refusal).toMatchObject({ error: { message: 'Expected application/json, got text/event-stream: is it an SSE route?' } })
 })

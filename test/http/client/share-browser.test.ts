@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { resolveClientOptions } from '../../support/client-options'
-import { nameOf } from '../../../src/runtime/client/sharing/election'
-import { SHARING_VERSION, keyOf } from '../../../src/runtime/client/sharing/key'
+import { lockName } from '../../../src/runtime/client/sharing/election'
+import { SHARING_VERSION, sharingKey } from '../../../src/runtime/client/sharing/key'
 import type { SSEClientState } from '../../../src/runtime/client/types'
 import type { FeedEvent } from '../../../src/runtime/client/sharing/election'
 import { parsePosition } from '../../../src/runtime/shared/position'
@@ -18,7 +18,7 @@ const harness = useHarness()
 useSharers()
 
 /** The name that tabs give to those of `share: 'browser'` with this request. */
-const nameFor = async (url: string, options = resolveClientOptions()) => nameOf(await keyOf(url, options, true, new AbortController().signal))
+const nameFor = async (url: string, options = resolveClientOptions()) => lockName(await sharingKey(url, options, true, new AbortController().signal))
 
 const below = (name: string, names: string[]) => names.map(inner => `${name}.${inner}`)
 

@@ -138,23 +138,6 @@ describe('one connection for all identical requests of a page', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('a callback that throws is its own, and stays until the next connection', async () => {
-    const { server } = harness
-    server.script(x => x.open())
-    const both = [share(server.url), share(server.url)]
-    await eventually(() => expect(both.map(one => one.state.status)).toEqual(['connected', 'connected']))
-    const { error } = console
-    console.error = () => {}
-    both[0]!.guard(() => {
-      throw new Error('mine')
-    })
-    console.error = error
-    server.exchanges[0]!.write(message(1))
-    await eventually(() => expect(both.map(one => one.seen)).toEqual([[1], [1]]))
-    expect(both.map(one => one.state.error?.code)).toEqual(['CALLBACK_FAILED', undefined])
-    expect(both[0]!.state.error!.retry).toBe(false)
-  })
-
   it('on a route without positions a late joiner gets only new messages; foreign IDs stay as they are', async () => {
     const { server } = harness
     for (const ids of [[undefined, undefined], ['17', 'x']]) {

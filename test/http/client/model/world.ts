@@ -126,7 +126,7 @@ export class World {
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     }), {
-      onMessage: (message, position) => this.onMessage(message, position),
+      onMessage: (message, { position }) => this.onMessage(message, position),
       onState: change => this.onState(change),
     })
   }
