@@ -129,15 +129,15 @@ it('a preflight that no middleware and no route rule answers for: once', async (
     const response = await fetch(`${url}/api/channel/preflight`, { method: 'OPTIONS', headers: { 'origin': 'https://other.example', 'access-control-request-method': 'GET' } })
     expect(response.status).toBe(204)
   }
-  await eventually(() => expect(output).toMatch(/a page of another origin asked with OPTIONS/))
-  expect(output.match(/asked with OPTIONS/g)).toHaveLength(1)
+  await eventually(() => expect(output).toMatch(/a page of another origin sent a preflight request/))
+  expect(output.match(/sent a preflight request/g)).toHaveLength(1)
 })
 
 it('a channel that is returned to defineEventHandler is an error, and not a request that nobody answers', async () => {
   await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
   await eventually(async () => {
     const answer = await fetch(`${url}/api/stray`, { signal: AbortSignal.timeout(2_000) })
-    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned to `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
+    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned from `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
   })
 })
 
@@ -152,6 +152,6 @@ it('an import of the server\'s part into a page: who did it, and what to write i
   await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
   await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
     statusCode: 500,
-    message: expect.stringMatching(/`#sse\/server` is for `server\/`, and was imported by app\/pages\/stray-import\.vue\. In the app there is `useSSE`/),
+    message: expect.stringMatching(/`#sse\/server` can only be imported in `server\/`, but app\/pages\/stray-import\.vue imports it\. In the app, use `useSSE`/),
   }))
 })

@@ -126,7 +126,7 @@ function asControl(text: string): Control | undefined {
 
 /** An error as the other server sent it: whatever is not of its type counts as not said. */
 function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
-  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The source of this stream failed.', {
+  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The stream failed because of an error on the server.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })
