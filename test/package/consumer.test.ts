@@ -202,7 +202,7 @@ describe('the packed tarball in a new application', () => {
     const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis', NUXT_SSE_REDISURL: 'redis://127.0.0.1:6379' })
     try {
       // Before anybody asks for a channel: what has started looks well otherwise.
-      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
+      await eventually(() => expect(server.output()).toContain('Run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
       await eventually(() => expect(server.output()).toContain('No Redis URL is set'))
