@@ -99,7 +99,7 @@ describe('the tab in Nuxt DevTools', () => {
     await eventually(async () => expect(await page.locator('#connections tr', { hasText: '/api/clock' }).locator('td').nth(5).innerText()).toMatch(/^[1-9]/))
 
     await clock.close()
-    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*over: disconnect/))
+    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*closed: disconnect/))
     expect(problems).toEqual([])
   })
 

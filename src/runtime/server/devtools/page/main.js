@@ -52,7 +52,7 @@ function show(snapshot) {
     cell(duration((one.closedAt ?? snapshot.at) - one.openedAt), 'number'),
     cell(one.messages, 'number'),
     cell(one.closedAt ? '' : format(rate(one.messages, last?.connections.find(({ id }) => id === one.id)?.messages)), 'number'),
-    one.closedAt ? cell(`over: ${one.reason}${one.code ? ` ${one.code}` : ''}`, one.reason === 'error' ? 'bad' : '') : one.waiting ? cell('waiting for the client', 'warn') : cell('open', 'good'),
+    one.closedAt ? cell(`closed: ${one.reason}${one.code ? ` ${one.code}` : ''}`, one.reason === 'error' ? 'bad' : '') : one.waiting ? cell('waiting for the client', 'warn') : cell('open', 'good'),
   ], one => one.closedAt ? 'over' : '')
   rows('channels', channels, 'No channel has been used.', one => [
     pick(one.name),
