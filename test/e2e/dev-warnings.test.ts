@@ -119,7 +119,7 @@ it('a handler that returns nothing, and could push nothing either: once', async 
     await using reader = await SSEReader.open(`${url}/api/forgotten`)
     await reader.until(r => r.controls.length === 1)
   }
-  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and takes no \W*connection/))
+  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and has no \W*connection/))
   expect(output.match(/returned nothing/g)).toHaveLength(1)
 })
 
