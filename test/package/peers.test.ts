@@ -22,7 +22,7 @@ const checks: Checks = {
   ...serverChecks,
   ...clientChecks,
   'Types messages from server to client': {
-    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every way to write its url' },
+    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every form of its url' },
     [H3]: { no: 'h3: `push` takes texts' },
     [VUEUSE]: { no: '@vueuse/core: `Data` is what the caller says' },
     [BETTER_SSE]: { no: 'better-sse: `push(data: unknown)`' },
@@ -68,10 +68,10 @@ async function known(check: Check): Promise<boolean> {
   return 'yes' in check
 }
 
-it('the versions under the table are those that are installed', async () => {
+it('the versions under the table are the installed ones', async () => {
   const markdown = await readPage(PAGE)
   for (const name of ['h3', '@vueuse/core', 'better-sse', 'resumable-stream']) {
-    // Its package.json may be none of its exports.
+    // Its package.json may not be among its exports.
     const path = createRequire(import.meta.url).resolve.paths(name)!.map(dir => join(dir, name, 'package.json')).find(existsSync)!
     const { version } = createRequire(import.meta.url)(path) as { version: string }
     expect(markdown).toContain(`${name} ${version}`)

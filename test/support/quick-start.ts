@@ -2,7 +2,7 @@ import { readBlocks, readPage } from './markdown'
 
 export interface QuickStart {
   commands: string[]
-  /** By path, without the line that names it. */
+  /** Files by their path, without the line with the name. */
   files: Record<string, string>
 }
 

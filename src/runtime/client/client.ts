@@ -1,4 +1,4 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
@@ -181,7 +181,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = ongoing = follow(life)
+    const own = ongoing = childController(life)
     const { signal } = own
     let outcome: Outcome
     try {

@@ -1,4 +1,4 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
@@ -8,7 +8,7 @@ import { watchPage } from './page-life'
  */
 export function delay(ms: number, signal: AbortSignal, wakeOnline?: boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    const own = follow(signal)
+    const own = childController(signal)
     const dueAt = Date.now() + ms
     const done = (online: boolean) => {
       resolve(online)

@@ -1,4 +1,4 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
@@ -22,7 +22,7 @@ export interface Watchdog {
  * sleep, timers are late, and what came meanwhile must count.
  */
 export function createWatchdog(parent: AbortSignal, limitMs: number | false): Watchdog {
-  const own = follow(parent)
+  const own = childController(parent)
   let timer: ReturnType<typeof setTimeout>
   let touchedAt: number
   let touchedAtWall: number

@@ -46,7 +46,7 @@ describe('a message is one event', () => {
     expect(log.slice(first, first + 3)).toEqual(['a e1.1 e1.1 0', 'b e1.2 e1.2 0', 'c e1.2 e1.2 0'])
   })
 
-  it('which a member that catches up by itself receives in the same way, until it has met the others', async () => {
+  it('a member that catches up by itself receives its messages in the same way, until it has met the others', async () => {
     const { server } = harness
     server.script(
       x => x.open({ position: 'e1.0' }).write(message('a', 'e1.1') + message('b', 'e1.2')),

@@ -20,11 +20,11 @@ describe('createWatchdog', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('trap 43: a timer that is late, as in a hidden tab, does not outweigh what came meanwhile', () => {
+  it('trap 43: a timer that is late, as in a hidden tab, does not outweigh bytes that arrived meanwhile', () => {
     let now = 0
     vi.spyOn(performance, 'now').mockImplementation(() => now)
     const dog = createWatchdog(never(), 100)
-    // The browser held the timer back by 900 ms; bytes came 10 ms before it let it fire.
+    // The browser held the timer up by 900 ms; bytes came 10 ms before it let it fire.
     now = 990
     dog.touch()
     now = 1_000
@@ -35,7 +35,7 @@ describe('createWatchdog', () => {
     expect(dog.barked).toBe(true)
   })
 
-  it('trap 43: on waking, what sleep has made too old is given up at once, whichever clock stood still', () => {
+  it('trap 43: on waking, a connection that sleep has made too old is given up at once, whichever clock stood still', () => {
     const page = new Page()
     page.install()
     for (const clock of [Date, performance]) {

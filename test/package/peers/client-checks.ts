@@ -89,7 +89,7 @@ async function openPage(page: Page, url: string, options: Record<string, unknown
 
 const AUTO_RECONNECT = { autoReconnect: { retries: -1, delay: 10 } }
 
-/** Its first request breaks off behind a message, the second is refused, the third is a stream. */
+/** Its first request breaks off after a message, the second is refused, the third is a stream. */
 const breaksThenRefuses: Answer = (exchange, number) => {
   if (number === 0) return exchange.stream(`retry: 10\n\n${message('one', '7')}`).end()
   if (number === 1) return exchange.status(503)
@@ -101,7 +101,7 @@ const goesOnBehind = async ({ requests, received }: Client) => {
   return requests()[2]!.position === '7'
 }
 
-/** Says that it beats every 100 ms, and says nothing any more. */
+/** Announces a heartbeat every 100 ms, and falls silent. */
 const fallsSilent: Answer = exchange => exchange.open({ heartbeatMs: 100 })
 
 export const clientChecks: Checks = {
@@ -114,7 +114,7 @@ export const clientChecks: Checks = {
     [OURS]: () => withOurs(breaksThenRefuses, {}, goesOnBehind),
     [VUEUSE]: () => withVueUse(breaksThenRefuses, AUTO_RECONNECT, async (client) => {
       const goesOn = await goesOnBehind(client)
-      // What the browser does by itself, it does right.
+      // The browser's own reconnects work.
       expect(client.requests()[1]!.position).toBe('7')
       return goesOn
     }),
@@ -122,7 +122,7 @@ export const clientChecks: Checks = {
   },
   'Detects a silent connection': {
     [OURS]: () => withOurs(fallsSilent, {}, ({ requests }) => eventually(() => expect(requests().length).toBeGreaterThan(1)).then(() => true)),
-    // For as long as it takes ours to do so twice.
+    // For as long as ours takes to do so twice.
     [VUEUSE]: () => withVueUse(fallsSilent, AUTO_RECONNECT, async ({ requests }) => {
       await withOurs(fallsSilent, {}, ours => eventually(() => expect(ours.requests().length).toBeGreaterThan(2)))
       return requests().length > 1
@@ -160,7 +160,7 @@ async function sendsAll({ requests, received }: Client): Promise<boolean> {
   return request.method === 'POST' && request.headers['x-token'] === 'fresh' && body === '{"asked":"this"}'
 }
 
-/** A proxy that holds streams back: they are open, and mute. */
+/** A proxy that holds streams back: they are open, and silent. */
 function answersPolls(exchange: Exchange): void {
   if (exchange.isPoll) exchange.batch([{ id: 'e1.1', data: 'polled' }], { ended: true })
 }

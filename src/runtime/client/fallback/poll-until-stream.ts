@@ -1,4 +1,4 @@
-import { follow } from '../../shared/abort'
+import { childController } from '../../shared/abort'
 import { delay } from '../delay'
 import { isRepeatable } from '../request'
 import { streamTransport } from '../transports/stream'
@@ -43,7 +43,7 @@ async function probe(client: ClientHost, signal: AbortSignal, answered: Promise<
   while (!alive) {
     // A browser that is back online may be in another network.
     await delay(probeDelayMs(memory.verdict!), signal, true)
-    const own = follow(signal)
+    const own = childController(signal)
     const ignore = () => {}
     const onOpen = () => {
       alive = true

@@ -58,7 +58,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
     this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal, parse)
-    platform.keepAlive(event, producer.through())
+    platform.keepAlive(event, producer.released())
     return producer.done
   }
 

@@ -1,7 +1,7 @@
 import { formatPosition } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
 import { SSEError } from '../../shared/errors'
-import { follow } from '../../shared/abort'
+import { childController } from '../../shared/abort'
 import type { SSEBatch, SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
@@ -11,8 +11,8 @@ import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
 import type { ChannelReader } from '../hub/channel-reader'
 import { Pull } from '../hub/pull'
-import { firstGuess, locate } from '../hub/locate'
-import type { ReplayStart } from '../hub/locate'
+import { probableOffset, resolveStart } from '../hub/replay-start'
+import type { ReplayStart } from '../hub/replay-start'
 
 const DEFAULT_READ_MESSAGES = 1_000
 /** Maximum bytes of a batch. It is held in memory as a whole, and so is the answer made of it. */
@@ -37,14 +37,14 @@ export async function readChannel<T>(...args: Parameters<typeof readPage>): Prom
 }
 
 export async function readPage(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<ChannelPage> {
-  let after = firstGuess(request, from)
+  let after = probableOffset(request, from)
   let page: LogPage
   let start: ReplayStart
   let entries: LogEntry[] | undefined
   for (let reads = 1; ; reads++) {
     page = await driver.read(name, after, { messages: limit, bytes: READ_BYTES })
     // The same page determines the start and the messages: between two reads, the log may have changed.
-    start = locate(request, from, page)
+    start = resolveStart(request, from, page)
     entries = entriesFrom(page, after, start.offset)
     if (entries || reads === MAX_READS) break
     after = start.offset
@@ -83,7 +83,7 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
 export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
-      const left = follow(signal)
+      const left = childController(signal)
       const messages = pull<T>(open, context, left, onGap)
       return {
         next: () => messages.next(),

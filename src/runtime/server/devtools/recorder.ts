@@ -13,7 +13,7 @@ import type { ResponseSink } from '../http/sink'
 import { readStats } from '../context/stats'
 import { BoundedMap } from '../lib/bounded-map'
 import { afterTick } from '../lib/tick'
-import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './types'
+import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './snapshot'
 
 const MAX_LOG_ITEMS = 200
 const MAX_CLOSED = 20

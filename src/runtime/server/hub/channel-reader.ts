@@ -9,8 +9,8 @@ import { processTimeout } from '../lib/tick'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT, Run } from './run'
 import { READ_RETRY } from './rereads'
-import { gapBehind } from './locate'
-import type { locate } from './locate'
+import { gapAfter } from './replay-start'
+import type { resolveStart } from './replay-start'
 
 export type ReaderStep
   = | { type: 'messages', run: Run }
@@ -64,7 +64,7 @@ export class ChannelReader {
     return this.channel.log.closing
   }
 
-  begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
+  begin({ offset, resumed, gap }: ReturnType<typeof resolveStart>): void {
     this.epoch = this.channel.log.epoch
     this.#life = this.channel.log.life
     this.offset = offset
@@ -131,7 +131,7 @@ export class ChannelReader {
     if (this.#closed || !page) return undefined
     if (this.#life !== channel.log.life) return this.step()
     if (page.epoch === this.epoch) {
-      const gap = gapBehind(this, page)
+      const gap = gapAfter(this, page)
       // The page follows the gap. If little is kept and much is written, a later page would have a gap again.
       if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
       if (gap) return this.#tell(gap)
@@ -149,7 +149,7 @@ export class ChannelReader {
   /** Handles a log that was replaced since this reader began: the messages so far belong to another life. */
   #lose(): void {
     this.#life = this.channel.log.life
-    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.log)
+    this.gap = gapAfter({ epoch: '', offset: this.offset }, this.channel.log)
   }
 
   #take(run: Run): ReaderStep {

@@ -5,7 +5,7 @@ import type { LogDriver } from '../drivers/types'
 import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
-import { firstGuess, locate } from './locate'
+import { probableOffset, resolveStart } from './replay-start'
 
 /** Channels with readers in this process. Each has one driver subscription, regardless of the number of readers. */
 export class Hub {
@@ -37,7 +37,7 @@ export class Hub {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
-      channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, firstGuess(request, from)))
+      channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, probableOffset(request, from)))
       this.#channels.set(name, channel)
     }
     const reader: ChannelReader = new ChannelReader(channel, () => this.#leave(channel, reader))
@@ -48,7 +48,7 @@ export class Hub {
       // has just assigned must not count as beyond the end. The channel may also have been deleted or replaced, while the notice of it is
       // late or lost. For the first reader, the opening read is recent enough.
       if (!isFirst) await channel.refresh()
-      reader.begin(locate(request, from, channel.log))
+      reader.begin(resolveStart(request, from, channel.log))
       return reader
     }
     catch (error) {

@@ -42,7 +42,7 @@ export async function answerPoll({ event, options, context, request }: Exchange,
   connection.life.forgo()
   context.endAbandoned()
   const over = context.insight.onPoll()
-  const gone = channel instanceof RunChannel ? channel.attend() : undefined
+  const gone = channel instanceof RunChannel ? channel.attach() : undefined
   try {
     const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
     const { json, gap } = await pollChannel(context, channel, options, poll).finally(gone)

@@ -2,7 +2,7 @@ import type { H3Event } from 'h3'
 import type { PositionRequest } from '../../shared/position'
 import type { Channel } from '../channel/channel'
 import type { StartPosition } from '../connection/opening-block'
-import type { AskedPosition, SSERequest } from '../http/request'
+import type { RequestedPosition, SSERequest } from '../http/request'
 import { channelPosition, readPosition } from '../http/request'
 import { readRawRequest } from '../http/response'
 import type { ResolvedHandlerOptions } from '../options'
@@ -12,7 +12,7 @@ const ASKED = Symbol('nuxt-sse: the position asked for')
 
 /** Requested position, read once and kept with the event. */
 interface Asked {
-  readonly position: AskedPosition | undefined
+  readonly position: RequestedPosition | undefined
   /** The handler has read it: its source gives its messages IDs, and can be resumed. */
   byHandler: boolean
 }

@@ -107,7 +107,7 @@ export class RunChannel extends Channel {
    * Reports a reader's presence repeatedly, until the returned function is called. That function reports it a last time: the window begins
    * there.
    */
-  attend(): () => void {
+  attach(): () => void {
     // If the driver cannot be reached, the next report may reach it. If none does, the window ends, as for a reader that was cut off.
     const say = () => void this.context.producers.noteReader(this).catch(() => {})
     const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))

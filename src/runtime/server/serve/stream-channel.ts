@@ -24,7 +24,7 @@ export async function startChannel({ event, context, request }: Exchange, channe
   // position and receive the gap again.
   const position = reader.gap ? (request.position?.parsed && request.position.text) ?? reader.position : reader.position
   connection.open({ position, resumed: reader.resumed, channel: channel.name })
-  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
+  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attach())
   streamChannel(connection, reader, context)
   return null
 }

@@ -77,7 +77,7 @@ export function encodeControl(control: SSEControl, id?: string): string {
 }
 
 /** Encodes the first block: the reconnect delay, the reader's position, and the `open` control message. */
-export function encodePreamble(retryMs: number, open: SSEControl, id?: string): string {
+export function encodeOpeningBlock(retryMs: number, open: SSEControl, id?: string): string {
   return `retry: ${retryMs}\n${encodeControl(open, id)}`
 }
 

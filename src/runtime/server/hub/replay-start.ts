@@ -26,7 +26,7 @@ export interface ReplayStart {
  * Resolves a requested position. `'malformed'` is a position that could not be parsed but may not be refused: it came from a browser that
  * would never reconnect.
  */
-export function locate(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', state: LogRange): ReplayStart {
+export function resolveStart(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', state: LogRange): ReplayStart {
   const oldest = state.first - 1
   const missing = (reason: SSEGapReason, missed: number | null): ReplayStart =>
     ({ offset: oldest, resumed: false, gap: { reason, missed, position: formatPosition(state.epoch, oldest) } })
@@ -44,7 +44,7 @@ export function locate(request: PositionRequest | 'malformed' | undefined, from:
 }
 
 /** Offset to read after, before the state of the log is known. For most readers it is right, and one read suffices. */
-export function firstGuess(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
+export function probableOffset(request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): number {
   if (typeof request === 'object' && 'offset' in request) return request.offset
   const kind = request === 'malformed' ? 'start' : request?.kind ?? from
   // Beyond the end, so that the read finds the end without fetching a page that is not needed.
@@ -52,7 +52,7 @@ export function firstGuess(request: PositionRequest | 'malformed' | undefined, f
 }
 
 /** Gap of a reader at `position`, if the log no longer keeps the messages after it; otherwise `null`. */
-export function gapBehind(position: { epoch: string, offset: number }, state: LogRange): SSEGap | null {
-  const { gap } = locate({ kind: 'at', ...position }, 'start', state)
+export function gapAfter(position: { epoch: string, offset: number }, state: LogRange): SSEGap | null {
+  const { gap } = resolveStart({ kind: 'at', ...position }, 'start', state)
   return gap
 }

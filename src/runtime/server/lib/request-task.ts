@@ -1,7 +1,7 @@
 import { platform } from './platform/platform'
 
-/** A task that runs in the request that made it, whichever request asks for it. */
-export class OwnTask {
+/** Task that runs in the request that created it, whichever request triggers it. */
+export class RequestTask {
   readonly #turns = platform.turns()
   readonly #pulse = platform.pulse()
   readonly #task: () => void
@@ -10,14 +10,14 @@ export class OwnTask {
     this.#task = this.#turns.callable(task)
   }
 
-  /** `false` when that request is gone: do not ask again. */
-  run(): boolean {
-    if (this.#pulse.feel() === 'gone') return false
+  /** Runs the task. Returns `false` if its request is gone: do not call it again. */
+  trigger(): boolean {
+    if (this.#pulse.check() === 'gone') return false
     this.#task()
     return true
   }
 
-  /** Releases it: it will not be asked for again. */
+  /** Releases the task. It is not triggered after that. */
   stop(): void {
     this.#turns.stop()
     this.#pulse.stop()

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { gapBehind, locate } from '../../../src/runtime/server/hub/locate'
+import { gapAfter, resolveStart } from '../../../src/runtime/server/hub/replay-start'
 
 const state = { epoch: 'e', first: 5, last: 9, closing: null }
 
-describe('locate', () => {
+describe('resolveStart', () => {
   const gap = (reason: string, missed: number | null) => ({ offset: 4, resumed: false, gap: { reason, missed, position: 'e.4' } })
   it.each([
     ['nothing, from start', undefined, 'start', { offset: 4, resumed: false, gap: null }],
@@ -21,19 +21,19 @@ describe('locate', () => {
     ['another epoch', { kind: 'at', epoch: 'f', offset: 6 }, 'now', gap('epoch', null)],
     ['malformed', 'malformed', 'now', gap('invalid', null)],
   ] as const)('trap 26: %s', (_, request, from, expected) => {
-    expect(locate(request, from, state)).toEqual(expected)
+    expect(resolveStart(request, from, state)).toEqual(expected)
   })
 
-  it('an empty log, and one of which nothing is kept', () => {
-    expect(locate({ kind: 'count', offset: 0 }, 'start', { ...state, first: 1, last: 0 })).toEqual({ offset: 0, resumed: true, gap: null })
-    expect(locate({ kind: 'count', offset: 2 }, 'start', { ...state, first: 10, last: 9 })).toEqual({ offset: 9, resumed: false, gap: { reason: 'trimmed', missed: 7, position: 'e.9' } })
-    expect(gapBehind({ epoch: 'e', offset: 9 }, { ...state, first: 10, last: 9 })).toBeNull()
+  it('handles an empty log, and one without kept messages', () => {
+    expect(resolveStart({ kind: 'count', offset: 0 }, 'start', { ...state, first: 1, last: 0 })).toEqual({ offset: 0, resumed: true, gap: null })
+    expect(resolveStart({ kind: 'count', offset: 2 }, 'start', { ...state, first: 10, last: 9 })).toEqual({ offset: 9, resumed: false, gap: { reason: 'trimmed', missed: 7, position: 'e.9' } })
+    expect(gapAfter({ epoch: 'e', offset: 9 }, { ...state, first: 10, last: 9 })).toBeNull()
   })
 
-  it('promise 1: what is missed, what is kept, and where it goes on always add up', () => {
+  it('promise 1: missed messages, kept messages and the position to continue from always add up', () => {
     fc.assert(fc.property(fc.nat(50), fc.nat(50), fc.nat(120), (trimmed, kept, offset) => {
       const log = { epoch: 'e', first: trimmed + 1, last: trimmed + kept, closing: null }
-      const start = locate({ kind: 'at', epoch: 'e', offset }, 'start', log)
+      const start = resolveStart({ kind: 'at', epoch: 'e', offset }, 'start', log)
       expect(start.offset).toBeGreaterThanOrEqual(trimmed)
       expect(start.offset).toBeLessThanOrEqual(log.last)
       if (start.gap) expect(start.gap.position).toBe(`e.${start.offset}`)
