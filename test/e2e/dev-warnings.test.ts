@@ -119,7 +119,7 @@ it('reports a handler that returns nothing, and could push nothing either: once'
     await using reader = await SSEReader.open(`${url}/api/forgotten`)
     await reader.until(r => r.controls.length === 1)
   }
-  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and takes no \W*connection/))
+  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and has no \W*connection/))
   expect(output.match(/returned nothing/g)).toHaveLength(1)
 })
 
@@ -129,15 +129,15 @@ it('reports a preflight that no middleware and no route rule answers: once', asy
     const response = await fetch(`${url}/api/channel/preflight`, { method: 'OPTIONS', headers: { 'origin': 'https://other.example', 'access-control-request-method': 'GET' } })
     expect(response.status).toBe(204)
   }
-  await eventually(() => expect(output).toMatch(/a page of another origin asked with OPTIONS/))
-  expect(output.match(/asked with OPTIONS/g)).toHaveLength(1)
+  await eventually(() => expect(output).toMatch(/a page of another origin sent a preflight request/))
+  expect(output.match(/sent a preflight request/g)).toHaveLength(1)
 })
 
 it('reports a channel that is returned to defineEventHandler as an error, instead of a request without an answer', async () => {
   await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
   await eventually(async () => {
     const answer = await fetch(`${url}/api/stray`, { signal: AbortSignal.timeout(2_000) })
-    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned to `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
+    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned from `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
   })
 })
 
@@ -152,6 +152,6 @@ it('reports an import of the server\'s part into a page: the importer, and the r
   await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
   await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
     statusCode: 500,
-    message: expect.stringMatching(/`#sse\/server` is for `server\/`, and was imported by app\/pages\/stray-import\.vue\. In the app there is `useSSE`/),
+    message: expect.stringMatching(/`#sse\/server` can only be imported in `server\/`, but app\/pages\/stray-import\.vue imports it\. In the app, use `useSSE`/),
   }))
 })

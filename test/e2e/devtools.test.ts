@@ -99,7 +99,7 @@ describe('the tab in Nuxt DevTools', () => {
     await eventually(async () => expect(await page.locator('#connections tr', { hasText: '/api/clock' }).locator('td').nth(5).innerText()).toMatch(/^[1-9]/))
 
     await clock.close()
-    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*over: disconnect/))
+    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*closed: disconnect/))
     expect(problems).toEqual([])
   })
 
@@ -108,7 +108,7 @@ describe('the tab in Nuxt DevTools', () => {
     await page.fill('[name=channel]', 'feed')
     await page.fill('[name=data]', 'hello')
     await page.click('form button')
-    await eventually(async () => expect(await page.locator('#published').innerText()).toContain('A text needs quotes'))
+    await eventually(async () => expect(await page.locator('#published').innerText()).toContain('Put text in quotes'))
     await page.fill('[name=data]', '1')
     await page.fill('[name=event]', 'sse')
     await page.click('form button')

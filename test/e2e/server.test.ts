@@ -150,7 +150,7 @@ describe('a server that shuts down', () => {
     await Promise.all([
       ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that define the stream, or belong to one client or one connection, got `"set-cookie"`.'],
       ['{"x-number":1}', 'Expected `headers.x-number` to be a valid header value, got `1`.'],
-      ['x-served-by: a', 'Expected `headers` to be an object of names and texts, got `"x-served-by: a"`.'],
+      ['x-served-by: a', 'Expected `headers` to be an object of header names and string values, got `"x-served-by: a"`.'],
     ].map(([value, problem]) => expect(startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: value! } })).rejects.toThrow(problem)))
   })
 

@@ -130,7 +130,7 @@ describe('an unauthorized client', () => {
 
 it('a secret that is too short stops the server as it starts, and is not shown', async () => {
   const problem = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: `${secret},short-secret` } }).then(() => '', String)
-  expect(problem).toContain('at least 32 characters, got one of 12')
+  expect(problem).toContain('at least 32 characters, got one with 12')
   expect(problem).not.toMatch(/short-secret|s{32}/)
 })
 

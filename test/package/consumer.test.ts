@@ -202,11 +202,11 @@ describe('the packed tarball in a new application', () => {
     const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis', NUXT_SSE_REDISURL: 'redis://127.0.0.1:6379' })
     try {
       // Before a channel is used: the log of the start looks fine otherwise.
-      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
+      await eventually(() => expect(server.output()).toContain('Run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
-      await eventually(() => expect(server.output()).toContain('Nothing says where Redis is'))
-      expect(server.output()).toContain('There is no option for NUXT_SSE_REDISURL: it has no effect.')
+      await eventually(() => expect(server.output()).toContain('No Redis URL is set'))
+      expect(server.output()).toContain('Expected environment variables that match an option, got NUXT_SSE_REDISURL. These variables have no effect.')
     }
     finally {
       await server.stop()

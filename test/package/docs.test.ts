@@ -200,6 +200,15 @@ describe('the examples', () => {
     expect([data.length < 2_000, code]).toEqual([true, 'ABORTED'])
   })
 
+  it('README: a reply is complete for each reader, and a later prompt restarts it', async () => {
+    const readTwice = () => Promise.all([1, 2].map(() => readAll(open('/api/reply'))))
+    await send('POST', '/api/reply', { prompt: 'Why?' })
+    expect(await readTwice()).toEqual([{ data: TEN_WORDS }, { data: TEN_WORDS }])
+    await send('POST', '/api/reply', { prompt: 'fail' })
+    const failed = { data: ['word1 '], code: 'SOURCE_FAILED' }
+    expect(await readTwice()).toEqual([failed, failed])
+  })
+
   it('ai-streaming: chunks that are not text have a name', async () => {
     const names: (string | undefined)[] = []
     for await (const { event } of open('/api/agent', post({ prompt: 'Why?' }))) names.push(event)

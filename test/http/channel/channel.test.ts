@@ -109,7 +109,7 @@ describe('end and fail', () => {
   it('trap 21: fail sends readers the public part of the error, and logs the rest on the server', async () => {
     await server.channel('private').fail(new Error('secret'))
     await server.channel('shown').fail(createError({ statusCode: 402, message: 'Pay first.', data: { code: 'UNPAID' } }))
-    expect((await server.channel('private').info()).error).toEqual({ code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: false })
+    expect((await server.channel('private').info()).error).toEqual({ code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: false })
     expect((await server.channel('shown').info()).error).toEqual({ code: 'UNPAID', statusCode: 402, message: 'Pay first.', retry: false })
     expect(server.reported).toMatchObject([{ message: 'secret' }])
   })

@@ -7,7 +7,7 @@ import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { NOTHING, startSSEServer, useSSEServer } from '../../support/sse-server'
 
-const NOT_SUPPORTED = { name: 'SSEError', code: 'NOT_SUPPORTED', statusCode: 501, retry: false, message: 'Expected a driver with leases for `channel.run` and `resumable`: the driver `leaseless` has no `lease`.' }
+const NOT_SUPPORTED = { name: 'SSEError', code: 'NOT_SUPPORTED', statusCode: 501, retry: false, message: 'Expected the driver `leaseless` to have the method `lease`, which `channel.run` and `resumable` need. Add it, or use `channel.pipe`.' }
 
 function leaseless(): LogDriver {
   const { lease: _, ...rest } = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)

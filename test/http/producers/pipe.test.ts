@@ -260,7 +260,7 @@ describe('pipe: an event stream as bytes', () => {
     ['nothing', () => new Response(null)],
   ])('a Response that is %s fails the channel, and only the server sees its text', async (_, response) => {
     await expect(server.channel('c').pipe(response())).rejects.toThrow('to be an event stream')
-    expect((await server.channel('c').info()).error).toMatchObject({ code: 'SOURCE_FAILED', message: 'The source of this stream failed.' })
+    expect((await server.channel('c').info()).error).toMatchObject({ code: 'SOURCE_FAILED', message: 'The stream failed because of an error on the server.' })
     expect(server.reported).toHaveLength(1)
   })
 

@@ -159,7 +159,7 @@ describe('gaps, on both transports', () => {
     for (const transport of ['stream', 'poll']) {
       const response = await fetch(`${server.url}/c/x?transport=${transport}&waitMs=0&position=${encodeURIComponent(position)}`)
       expect(response.status).toBe(400)
-      expect(await response.json()).toMatchObject({ message: expect.stringContaining('`start`, `now`, the id of a message'), data: { code: 'INVALID_POSITION' } })
+      expect(await response.json()).toMatchObject({ message: expect.stringContaining('`start`, `now`, a message ID'), data: { code: 'INVALID_POSITION' } })
     }
   })
 
@@ -315,7 +315,7 @@ describe('an ended channel', () => {
     const first = await batch()
     expect(first.ended).toBe(false)
     expect(first).not.toHaveProperty('error')
-    expect(await batch(`&position=${first.position}`)).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED', message: 'The source of this stream failed.' } })
+    expect(await batch(`&position=${first.position}`)).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED', message: 'The stream failed because of an error on the server.' } })
   })
 
   it('failed: every reconnect gets the rest, then the error, every time', async () => {

@@ -187,11 +187,11 @@ describe('errors', () => {
   })
 
   it.each<[string, () => unknown, object]>([
-    ['any error', () => new Error(PRIVATE), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['a text', () => PRIVATE, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['nothing', () => undefined, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['an object with a status', () => ({ statusCode: 400, message: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['an error with a status', () => Object.assign(new Error(PRIVATE), { statusCode: 400, data: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
+    ['any error', () => new Error(PRIVATE), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['a text', () => PRIVATE, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['nothing', () => undefined, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['an object with a status', () => ({ statusCode: 400, message: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['an error with a status', () => Object.assign(new Error(PRIVATE), { statusCode: 400, data: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
     ['an h3 error', () => createError({ statusCode: 403, message: 'Not yours.', cause: new Error(PRIVATE), data: { code: 'FOREIGN', table: PRIVATE } }), { code: 'FOREIGN', statusCode: 403, message: 'Not yours.', retry: false }],
     ['an h3 error made of another', () => createError(new Error(PRIVATE)), null as never],
     ['an SSEError', () => new SSEError('BUSY', 'Come back.', { statusCode: 503, cause: new Error(PRIVATE), details: { PRIVATE } }), { code: 'BUSY', statusCode: 503, message: 'Come back.', retry: true }],

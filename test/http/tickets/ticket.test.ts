@@ -89,7 +89,7 @@ describe('a ticket', () => {
     circular.self = circular
     await expect(signTicket('c', { claims: circular }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     const lost = { user: { roles: new Set(['admin']) } }
-    await expect(signTicket('c', { claims: lost }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: 'Expected `claims` to be what JSON can hold, got an instance of Set at `claims.user.roles`.' })
+    await expect(signTicket('c', { claims: lost }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: 'Expected `claims` to be serializable as JSON, got an instance of Set at `claims.user.roles`.' })
     await expect(signTicket('c', { claims: { until: new Date(Number.NaN) } }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     await expect(signTicket('c', { claims: { id: 1n } }, [first])).rejects.toMatchObject({ message: expect.stringContaining('a bigint at `claims.id`') })
   })

@@ -1,6 +1,6 @@
 /**
- * Source of a cell of README's table. A function runs the library and returns its result. Where a run cannot show it,
- * a text names the place that does: in the library's code, or, as `test/…: title`, in a test of ours.
+ * Evidence for a cell of the table in docs/comparison.md. A function runs the library, and returns what it did. Where a run cannot show it,
+ * a text names the place: in the library's code, or, as `test/…: title`, in a test of this repository.
  */
 export type Check = (() => Promise<boolean>) | { no: string } | { yes: string }
 

@@ -105,12 +105,12 @@ const goesOnBehind = async ({ requests, received }: Client) => {
 const fallsSilent: Answer = exchange => exchange.open({ heartbeatMs: 100 })
 
 export const clientChecks: Checks = {
-  'Connects again after a 503': {
+  'Reconnects after a 503': {
     [OURS]: () => withOurs(breaksThenRefuses, {}, async client => (await goesOnBehind(client), true)),
     [VUEUSE]: () => withVueUse(breaksThenRefuses, AUTO_RECONNECT, async client => (await goesOnBehind(client), true)),
     [UPSTASH]: { yes: 'client/provider.js: `eventSource.onerror`' },
   },
-  'A new connection goes on behind the last message': {
+  'Resumes after the last message on a new connection': {
     [OURS]: () => withOurs(breaksThenRefuses, {}, goesOnBehind),
     [VUEUSE]: () => withVueUse(breaksThenRefuses, AUTO_RECONNECT, async (client) => {
       const goesOn = await goesOnBehind(client)
@@ -120,7 +120,7 @@ export const clientChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'client/provider.js: `last_ack_…`' },
   },
-  'Notices a connection that fell silent': {
+  'Detects a silent connection': {
     [OURS]: () => withOurs(fallsSilent, {}, ({ requests }) => eventually(() => expect(requests().length).toBeGreaterThan(1)).then(() => true)),
     // For as long as ours takes to do so twice.
     [VUEUSE]: () => withVueUse(fallsSilent, AUTO_RECONNECT, async ({ requests }) => {
@@ -129,7 +129,7 @@ export const clientChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'client/provider.js: `PING_TIMEOUT_MS`' },
   },
-  'Sends headers and a body': {
+  'Sends request headers and a body': {
     [OURS]: () => withOurs(exchange => exchange.stream(message('one')), SENT, sendsAll),
     [VUEUSE]: () => withVueUse(exchange => exchange.stream(message('one')), { ...SENT }, sendsAll),
     [UPSTASH]: { no: 'client/provider.js: `new EventSource`' },
@@ -142,7 +142,7 @@ export const clientChecks: Checks = {
     }),
     [UPSTASH]: { no: 'client/provider.js: `new EventSource`, and nothing else' },
   },
-  'One connection for all tabs': {
+  'Shares one connection between tabs': {
     [OURS]: { yes: 'test/e2e/sharing.test.ts: trap 47: eight tabs have one connection, and others can still load' },
     [VUEUSE]: () => withVueUse(exchange => exchange.stream(message('one')), {}, async (client) => {
       await eventually(() => expect(client.requests().length).toBeGreaterThan(1))

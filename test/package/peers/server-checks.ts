@@ -147,12 +147,12 @@ const bounded = (path: (peer: ServerPeer) => string) => async (peer: ServerPeer,
 const boundedOf = { ours: bounded(() => '/ours-pushed'), others: bounded(({ path }) => path) }
 
 export const serverChecks: Checks = {
-  'Keeps messages for who comes back': {
+  'Replays missed messages on reconnect': {
     ...givesWhatWasMissed,
     [RESUMABLE_STREAM]: resumedElsewhere,
     [UPSTASH]: { yes: 'server/handler.js: XRANGE from `last_ack_…`' },
   },
-  'Says so when they are not kept any more': {
+  'Reports missed messages that are no longer stored': {
     [OURS]: async () => {
       const server = await startSSEServer({ retention: { maxMessages: 1 } })
       try {
@@ -182,7 +182,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { no: 'server/handler.js: XRANGE gives what is left, and nothing is compared with what was asked for' },
   },
-  'What was published outlives its process': {
+  'Published messages survive their process': {
     [OURS]: withRedisServers(async (one, two) => {
       await one.channel<string>('feed').publish('one')
       await one.close()
@@ -206,7 +206,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'server/realtime.js: XADD' },
   },
-  'Readers on another instance': {
+  'Reaches readers on another instance': {
     [OURS]: withRedisServers(async (one, two) => {
       const reader = await SSEReader.open(`${two.url}/`)
       await one.channel<string>('feed').publish('one')
@@ -219,7 +219,7 @@ export const serverChecks: Checks = {
     [RESUMABLE_STREAM]: resumedElsewhere,
     [UPSTASH]: { yes: 'server/handler.js: SUBSCRIBE' },
   },
-  'Memory is bounded while a reader does not read': {
+  'Bounds memory while a reader does not read': {
     [OURS]: () => withPeer('ours', boundedOf.ours),
     [H3]: () => withPeer('h3', boundedOf.others),
     [BETTER_SSE]: () => withPeer('betterSse', boundedOf.others),
@@ -260,7 +260,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'server/handler.js: a ping every 60 s, published to the first channel' },
   },
-  'Headers before the first message': each(async (peer, { server }) => {
+  'Sends headers before the first message': each(async (peer, { server }) => {
     let arrived = false
     const opening = SSEReader.open(server.url + peer.path).then(reader => (arrived = true, reader))
     await eventually(() => expect(peer.size).toBe(1))
@@ -271,7 +271,7 @@ export const serverChecks: Checks = {
     await (await opening).close()
     return atOnce
   }),
-  'Notices who left after their body was read': {
+  'Detects a disconnect after the request body was read': {
     ...each(async (peer, { server }) => {
       const reader = await SSEReader.open(`${server.url}${peer.path}-posted`, { method: 'POST', body: '{}' })
       await reader.until(({ raw }) => raw !== '')
