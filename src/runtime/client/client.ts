@@ -28,7 +28,7 @@ export function initialState(transport: SSETransport): SSEClientState {
 
 /**
  * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework. Every state and input
- * is in `docs/client-states.md`.
+ * is in `docs/contributing/client-states.md`.
  *
  * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
  * its signal aborted, and nothing of it reaches the state or the callbacks.
