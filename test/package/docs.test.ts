@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,11 +8,12 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
 import { eventually } from '../support/conditions'
+import { readBlocks, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
 
 /**
  * Every block of TypeScript and Vue in README and docs is a file of one application, which is type-checked: under the path
- * in its first line (`// server/api/clock.get.ts`, `<!-- app/app.vue -->`), else as a part of a file of the app or of the server.
+ * in the line above it, else as a part of a file of the app or of the server.
  * Two blocks under one path must be the same: pages that contradict each other confuse the reader.
  */
 
@@ -81,16 +82,12 @@ interface Block {
   text: string
 }
 
-async function readBlocks(): Promise<Block[]> {
+async function readTypedBlocks(): Promise<Block[]> {
   const blocks: Block[] = []
-  for await (const page of glob(['*.md', 'docs/**/*.md'], { cwd: rootDir })) {
-    const markdown = await readFile(join(rootDir, page), 'utf8')
-    for (const match of markdown.matchAll(/^( *)```(ts|vue)\n(.*?)^ *```$/gms)) {
-      const [, indent, language, indented] = match as unknown as [string, string, 'ts' | 'vue', string]
-      const text = indented.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
-      const line = markdown.slice(0, match.index).split('\n').length
-      const named = /^(?:\/\/|<!--) ([\w./[\]-]+\.(?:ts|vue))\b/.exec(text)?.[1]
-      blocks.push({ source: `${page}:${line}`, path: named ?? unnamed(`${page}-${line}`.replaceAll(/\W/g, '-'), language, text), text })
+  for (const [page, markdown] of await readPages()) {
+    for (const { language, file, text, line } of readBlocks(markdown)) {
+      if (language !== 'ts' && language !== 'vue') continue
+      blocks.push({ source: `${page}:${line}`, path: file ?? unnamed(`${page}-${line}`.replaceAll(/\W/g, '-'), language, text), text })
     }
   }
   return blocks
@@ -108,7 +105,7 @@ const sources: Record<string, string> = {}
 beforeAll(async () => {
   await rm(app, { recursive: true, force: true })
   const files = new Map<string, string>()
-  for (const [index, { source, path, text }] of (await readBlocks()).entries()) {
+  for (const [index, { source, path, text }] of (await readTypedBlocks()).entries()) {
     // An application has one configuration; of those in the docs, each is checked for itself.
     const place = path === 'nuxt.config.ts' ? `configs/${index}.ts` : path
     if (files.has(place) && files.get(place) !== text) throw new Error(`${source} shows another ${place} than ${sources[place]}.`)

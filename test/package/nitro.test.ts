@@ -36,7 +36,7 @@ export const proofs: [
 
 /** The configuration that the documentation shows: it is type-checked with the rest. */
 async function shownConfig(): Promise<string> {
-  const shown = readBlocks(await readPage('docs/runtimes.md')).find(({ text }) => text.startsWith('// nitro.config.ts\n'))
+  const shown = readBlocks(await readPage('docs/operate/runtimes.md')).find(({ file }) => file === 'nitro.config.ts')
   return shown!.text
 }
 

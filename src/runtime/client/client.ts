@@ -29,7 +29,7 @@ export function initialState(transport: SSETransport): SSEClientState {
 
 /**
  * State machine of a client: connects, detects silence, reconnects, falls back to polling, resumes. It depends on no framework.
- * `docs/client-states.md` lists every state and input.
+ * `docs/contributing/client-states.md` lists every state and input.
  *
  * A session lasts from `connect()` until the connection ends, and has one abort signal. Code of an earlier session finds its signal aborted,
  * and changes neither the state nor calls a callback. `state` is the initial state: with a position, the client resumes from it.

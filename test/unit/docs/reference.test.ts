@@ -107,7 +107,7 @@ describe('reference/server.md', () => {
   it('has every auto-imported function of `server/`', async () => {
     const imported = SERVER_IMPORTS.map(([name]) => name)
     // The first table only: the following ones describe the results of these functions.
-    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Functions on the server').map(([first]) => codesIn(first!)[0]!)
+    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Server API').map(([first]) => codesIn(first!)[0]!)
     expect(sorted(named)).toEqual(sorted(imported))
   })
 
@@ -180,8 +180,8 @@ describe('reference/errors.md', () => {
   })
 })
 
-describe('insight.md', () => {
-  const page = 'docs/insight.md'
+describe('operate/monitoring.md', () => {
+  const page = 'docs/operate/monitoring.md'
 
   it('has every hook, and every place of an error', async () => {
     const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
@@ -195,12 +195,12 @@ describe('insight.md', () => {
   })
 })
 
-describe('protocol.md', () => {
+describe('reference/protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
   const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
-    const text = await readPage('docs/protocol.md')
+    const text = await readPage('docs/reference/protocol.md')
     const rows = readTable(text, 'Event stream')
     const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))

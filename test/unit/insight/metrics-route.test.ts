@@ -4,7 +4,7 @@ import type { SSEStats } from '../../../src/runtime/server/context/stats'
 
 afterEach(() => vi.unstubAllGlobals())
 
-/** Source of the route in the playground and in docs/insight.md, where its functions are auto-imported. */
+/** Source of the route in the playground and in docs/operate/monitoring.md, where its functions are auto-imported. */
 const ROUTE = fileURLToPath(new URL('../../../playground/server/routes/metrics.get.ts', import.meta.url))
 
 it('escapes labels, since a code may be any text', async () => {

@@ -12,7 +12,7 @@ declare module 'nitropack/types' {
 }
 
 /**
- * Counts of what this process has open, and has done since it began, as plain numbers: for a metrics endpoint (docs/insight.md has one for
+ * Counts of what this process has open, and has done since it began, as plain numbers: for a metrics endpoint (docs/operate/monitoring.md has one for
  * Prometheus), a health check or a log line. The result is a snapshot; each call visits each open connection once.
  */
 export function useSSEStats(): SSEStats {

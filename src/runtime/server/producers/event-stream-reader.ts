@@ -27,7 +27,7 @@ export interface EventStreamReaderOptions {
  * Parses the bytes of an event stream (WHATWG HTML, section 9.2) into items with their event names. IDs are dropped, since a channel
  * assigns its own. `data: [DONE]` ends the stream.
  *
- * A stream from a route of this module uses the protocol of `docs/protocol.md`. Its control messages are obeyed and are never items, its
+ * A stream from a route of this module uses the protocol of `docs/reference/protocol.md`. Its control messages are obeyed and are never items, its
  * data is JSON (or text, if `open` declares it), and it is complete only after `end`. In any other stream, text that begins with `{` or `[`
  * and is JSON is parsed. All other text stays a string: as numbers, `1.0` and ` 42` would lose characters.
  */

@@ -15,7 +15,7 @@ function row(input: string, next: string, effect: string): Row {
 }
 
 /**
- * The state machine as data: the model test holds the client to it, and `docs/client-states.md` is checked against it.
+ * The state machine as data: the model test holds the client to it, and `docs/contributing/client-states.md` is checked against it.
  * Columns: idle | connecting | connected | reconnecting | closed.
  */
 export const ROWS: Row[] = [
@@ -64,7 +64,7 @@ export function allowed(input: string, before: SSEStatus): SSEStatus[] {
   return row.next[before].split(', ').map(cell => cell.split(' ')[0] as SSEStatus)
 }
 
-/** The table in `docs/client-states.md`. */
+/** The table in `docs/contributing/client-states.md`. */
 export function renderTable(): string {
   const lines = [
     ['input', ...STATUSES.map(status => `\`${status}\``), 'effect'],
