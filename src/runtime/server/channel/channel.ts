@@ -169,6 +169,7 @@ function isName(value: unknown): value is string {
 
 function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
   const request = parsePositionRequest(String(after))
-  if (request) return request
+  // A negative number is more likely a mistake in a count than the text that a client may send.
+  if (request && !(typeof after === 'number' && after < 0)) return request
   throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

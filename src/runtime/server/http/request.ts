@@ -3,8 +3,9 @@ import type { PositionRequest } from '../../shared/position'
 import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { SSEError, printValue } from '../../shared/errors'
 import { withoutSecret } from '../../shared/secret-epoch'
+import { isWhole } from '../../shared/whole-position'
 import type { SSETransport } from '../../shared/types'
-import { parseAccept, preferenceFor } from './accept'
+import { hasParameter, parseAccept, preferenceFor } from './accept'
 
 /** What this package looks at in a request, whatever framework it came through. Query values may be arrays: `?a=1&a=2`. */
 export interface RawRequest {
@@ -26,6 +27,8 @@ export interface SSERequest {
   /** Whether a source that can only be streamed may be. */
   mayStream: boolean
   position?: AskedPosition
+  /** Whether the client wants the IDs of several channels to be those of their own channel, and keeps the other positions itself. */
+  ownIds: boolean
   /** How long a poll may wait; `undefined` when the request does not say. */
   waitMs?: number
 }
@@ -35,6 +38,7 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
   return {
     ...readTransport(raw),
     position,
+    ownIds: raw.accept !== undefined && hasParameter(raw.accept, STREAM_CONTENT_TYPE, 'positions', 'own'),
     waitMs: readWaitMs(raw.query.waitMs),
   }
 }
@@ -45,7 +49,8 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
  */
 export function channelPosition(position: AskedPosition | undefined): PositionRequest | 'malformed' | undefined {
   if (!position || position.parsed) return position?.parsed
-  if (position.source === 'header') return 'malformed'
+  // The second is the position of a route that had several channels: its clients did not choose it, and must not be turned away either.
+  if (position.source === 'header' || isWhole(position.text)) return 'malformed'
   throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
 
