@@ -1,6 +1,6 @@
-import { formatPosition } from '../../shared/position'
+import { POSITION_FORMS, formatPosition, parsePositionRequest } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
-import { SSEError } from '../../shared/errors'
+import { SSEError, printValue } from '../../shared/errors'
 import { follow } from '../../shared/abort'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
@@ -130,10 +130,18 @@ async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }:
   }
 }
 
-function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
+export function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
   return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(unpackData(data)) as T }
 }
 
 function gapError(gap: SSEGap): SSEError {
   return new SSEError('GAP', `Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
+}
+
+/** Parses the option `after`. Throws `INVALID_POSITION` (400). */
+export function parseAfter(after: string | number): PositionRequest {
+  const request = parsePositionRequest(String(after))
+  // A negative number is more likely a mistake in a count than the text that a client may send.
+  if (request && !(typeof after === 'number' && after < 0)) return request
+  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

@@ -21,6 +21,15 @@ export interface AskedPosition {
   readonly parsed: PositionRequest | undefined
 }
 
+/** Request for messages before a position. Only a channel answers it, which then checks the values: other sources may have such a parameter of their own. */
+export interface OlderRequest {
+  readonly before: unknown
+  readonly limit: unknown
+  readonly channel: unknown
+  readonly position: unknown
+  readonly raw: RawRequest
+}
+
 export interface SSERequest {
   /** The transport of a source that has both, such as a channel. */
   transport: SSETransport
@@ -29,6 +38,8 @@ export interface SSERequest {
   position?: AskedPosition
   /** Whether the client wants the IDs of several channels to be those of their own channel, and keeps the other positions itself. */
   ownIds: boolean
+  /** Set if the query has `before`. */
+  older?: OlderRequest
   /** How long a poll may wait; `undefined` when the request does not say. */
   waitMs?: number
 }
@@ -39,6 +50,7 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
     ...readTransport(raw),
     position,
     ownIds: raw.accept !== undefined && hasParameter(raw.accept, STREAM_CONTENT_TYPE, 'positions', 'own'),
+    older: raw.query.before === undefined ? undefined : { before: raw.query.before, limit: raw.query.limit, channel: raw.query.channel, position: raw.query.position, raw },
     waitMs: readWaitMs(raw.query.waitMs),
   }
 }
@@ -77,6 +89,15 @@ export function negotiate(accept: string | undefined): Pick<SSERequest, 'transpo
   const prefersPoll = poll.quality > stream.quality || (poll.quality === stream.quality && poll.specificity > stream.specificity)
   const refusesStream = stream.quality === 0 && stream.specificity === 3
   return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
+}
+
+/** Throws `NOT_ACCEPTABLE` (406) if the client does not take JSON, and `INVALID_QUERY` (400) if it asks for a stream. */
+export function assertJson({ accept, query: { transport } }: RawRequest): void {
+  if (transport === 'stream') throw invalidQuery('transport', '`poll` beside `before`', transport)
+  const ranges = parseAccept(accept ?? '')
+  if (!transport && ranges.length && preferenceFor(ranges, POLL_CONTENT_TYPE).quality === 0) {
+    throw new SSEError('NOT_ACCEPTABLE', `Expected \`Accept\` to allow \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
+  }
 }
 
 /** The position asked for. Throws `INVALID_QUERY` (400) for what cannot be the ID of a message. */
@@ -123,6 +144,6 @@ function readWaitMs(waitMs: unknown): number | undefined {
   throw invalidQuery('waitMs', 'a whole number of milliseconds', waitMs)
 }
 
-function invalidQuery(name: string, expected: string, got: unknown): SSEError {
+export function invalidQuery(name: string, expected: string, got: unknown): SSEError {
   return new SSEError('INVALID_QUERY', `Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
 }

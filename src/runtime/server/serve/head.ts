@@ -14,7 +14,7 @@ export async function answerHead({ event, handler, options, context, request }: 
   const canBePolled = isChannelSource(result) || (options.resumable && isIterableSource(result))
   disposeOf(result, context)
   if (!canBePolled && !request.mayStream) throw notPollable()
-  return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
+  return sendHead(event, canBePolled ? request.older ? 'poll' : request.transport : 'stream', options.headers)
 }
 
 /** Sink for a request without a stream: pushes are dropped, as after a disconnect. */

@@ -17,10 +17,11 @@ import { admit } from './admit'
 import { disposeOf } from './exchange'
 import type { Exchange } from './exchange'
 import { answerHead } from './head'
+import { answerOlder } from './older'
 import { answerPoll, notPollable } from './poll'
 import { askedOf, startOfSource } from './position'
 import { assertNotPrerendering, warnOfPreflight, warnOfSilence } from './route-checks'
-import { createResumable } from './resumable'
+import { NO_RUN, createResumable } from './resumable'
 import { startChannels } from './stream-channel'
 import { streamSource } from './stream-source'
 
@@ -84,7 +85,9 @@ async function start(exchange: Exchange, connection: Connection, response: SSERe
   const { context: { report }, event, request } = exchange
   try {
     const result = await runHandler(exchange, connection, () => connection.signal)
-    if (!connection.life.isOver && isChannelSource(result) && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(exchange, result, connection, response)
+    const isUnanswered = !connection.life.isOver && connection.outbox.bytes === 0
+    if (isUnanswered && request.older && (isChannelSource(result) || result === NO_RUN)) return await answerOlder(exchange, result === NO_RUN ? undefined : result, connection, response)
+    if (isUnanswered && isChannelSource(result) && request.transport === 'poll') return await answerPoll(exchange, result, connection, response)
     if (!connection.closed) return await startSource(exchange, connection, result)
     // The client left, or the handler closed, before a source existed: no source may start now.
     disposeOf(result, exchange.context)
