@@ -1,5 +1,6 @@
 import { SSEError, printValue } from '../../shared/errors'
 import type { SSEMessage, SSEStream } from '../../shared/types'
+import { kindOf } from '../lib/source'
 import { Channel } from './channel'
 
 /** Messages of one of several channels: `channel` is its key. */
@@ -24,7 +25,7 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
   readonly channels: Readonly<C>
 
   constructor(channels: C) {
-    if (typeof channels !== 'object' || channels === null || channels instanceof Channel || Array.isArray(channels)) throw refused('an object with a channel for each key', printValue(channels))
+    if (typeof channels !== 'object' || channels === null || channels instanceof Channel || Array.isArray(channels)) throw refused('an object with a channel for each key', kindOf(channels))
     const keys = Object.keys(channels)
     if (keys.length < 1 || keys.length > MAX_CHANNELS) throw refused(`an object with 1 to ${MAX_CHANNELS} keys`, `${keys.length}`)
     const known = new Map<string, string>()
@@ -34,7 +35,7 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
       const other = known.get(key.toLowerCase())
       if (other !== undefined) throw refused('keys that differ in more than case', `${printValue(other)} and ${printValue(key)}`)
       known.set(key.toLowerCase(), key)
-      if (!(channels[key] instanceof Channel)) throw new SSEError('INVALID_OPTION', `Expected \`channels.${key}\` to be a channel, got ${channels[key] instanceof Channels ? 'several channels' : printValue(channels[key])}.`)
+      if (!(channels[key] instanceof Channel)) throw new SSEError('INVALID_OPTION', `Expected \`channels.${key}\` to be a channel, got ${kindOf(channels[key])}.`)
     }
     this.channels = Object.freeze({ ...channels })
   }
