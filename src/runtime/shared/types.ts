@@ -12,6 +12,13 @@ export interface SSEMessage<T = unknown, E extends string | undefined = string |
   channel?: string
 }
 
+/** State of an application, and the position of the first change that may be missing from it: the result of `channel.snapshot()`. */
+export interface SSESnapshot<State = unknown> {
+  data: State
+  /** Position that was read before the state. Changes after it follow the state; some of them may be in it already. */
+  position: string
+}
+
 /**
  * Type of the result of a `defineSSEHandler` route. Nothing of it exists at run time. The key is a string because Nitro's `Serialize<>`
  * drops symbol keys, and the type would not reach the app.

@@ -1,7 +1,7 @@
 import { formatPosition } from '../../shared/position'
 import { SSEError, printValue } from '../../shared/errors'
 import { publicChannelName } from '../../shared/secret-epoch'
-import type { SSEMessage } from '../../shared/types'
+import type { SSEMessage, SSESnapshot } from '../../shared/types'
 import type { SSEContext } from '../context/context'
 import { hasLeases, readState } from '../drivers/capabilities'
 import type { LogRetention, SSERetention } from '../options'
@@ -16,6 +16,7 @@ import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
 import { parseAfter, subscribeChannel } from './read'
 import { readAsAsked } from './read-options'
+import { snapshotOf } from './snapshot'
 import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
 import { packData } from '../drivers/packed-data'
 import type { PackedData } from '../drivers/packed-data'
@@ -108,6 +109,10 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   subscribe({ after, ...options }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
     const request = after === undefined ? undefined : parseAfter(after)
     return subscribeChannel<T>(() => this.context.hub.reader(this.name, request, this.context.options.from), this.context, options)
+  }
+
+  snapshot<S>(load: () => S | Promise<S>): Promise<SSESnapshot<S>> {
+    return snapshotOf([[undefined, this]], load)
   }
 
   async info(): Promise<SSEChannelInfo> {

@@ -1,7 +1,8 @@
 import { SSEError, printValue } from '../../shared/errors'
-import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEMessage, SSESnapshot, SSEStream } from '../../shared/types'
 import { kindOf } from '../lib/source'
 import { Channel } from './channel'
+import { snapshotOf } from './snapshot'
 
 /** Messages of one of several channels: `channel` is its key. */
 type Keyed<Key, Source> = Source extends SSEStream<infer M> ? M extends SSEMessage ? M & { channel: Key } : never : never
@@ -12,6 +13,8 @@ export type SSEMessageOfChannels<Channels> = { [Key in keyof Channels & string]:
 /** Several channels for one connection, to be returned from `defineSSEHandler`. */
 export interface SSEChannels<C extends Record<string, SSEStream> = Record<string, SSEStream>> extends SSEStream<SSEMessageOfChannels<C>> {
   readonly channels: Readonly<C>
+  /** Reads the positions of all channels, then the state that `load` returns, as `snapshot` of one channel does. The position is the whole one. */
+  snapshot<S>(load: () => S | Promise<S>): Promise<SSESnapshot<S>>
 }
 
 const MAX_CHANNELS = 32
@@ -38,6 +41,10 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
       if (!(channels[key] instanceof Channel)) throw new SSEError('INVALID_OPTION', `Expected \`channels.${key}\` to be a channel, got ${kindOf(channels[key])}.`)
     }
     this.channels = Object.freeze({ ...channels })
+  }
+
+  snapshot<S>(load: () => S | Promise<S>): Promise<SSESnapshot<S>> {
+    return snapshotOf(Object.entries(this.channels as Record<string, Channel>), load)
   }
 }
 

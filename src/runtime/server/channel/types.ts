@@ -1,6 +1,6 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
-import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEMessage, SSESnapshot, SSEStream } from '../../shared/types'
 import type { TaggedMessage } from '../wire/message'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
@@ -163,6 +163,12 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * streams.
    */
   subscribe(options?: SSESubscribeOptions): AsyncIterable<SSEMessage<T>>
+  /**
+   * Reads the position, then the state that `load` returns, for a client that follows it (`load` of `useSSE`). A change that is published
+   * meanwhile is in the state, after the position, or both. Rejects with `DRIVER_UNAVAILABLE`, with `INVALID_OPTION`, and with whatever
+   * `load` throws.
+   */
+  snapshot<S>(load: () => S | Promise<S>): Promise<SSESnapshot<S>>
   info(): Promise<SSEChannelInfo>
   /** Deletes all messages and begins a new epoch: readers receive a gap. */
   delete(): Promise<void>
