@@ -1,11 +1,19 @@
 import type { MaybeRef, MaybeRefOrGetter, Ref } from 'vue'
 import type { MaybeFresh, SSEClientOptions, SSEGap, SSEQuery, SSEShare, SSEStatus } from '../client/types'
 import type { SSEError } from '../shared/errors'
-import type { SSEMessage, SSETransport } from '../shared/types'
+import type { SSEMessage, SSESnapshot, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
+/** Argument of the option `load`. */
+export interface SSELoadContext {
+  /** Aborted when the state is not needed any more: the URL has changed, or the call has stopped. */
+  signal: AbortSignal
+  /** `$fetch`. While the server renders, the one of `useRequestFetch()`, which sends the user's cookies. */
+  $fetch: typeof globalThis.$fetch
+}
+
 /** Options of `useSSE`: those of a connection, with refs, and those of the composable. */
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body' | 'position'> {
   /**
    * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
    * announced that it resumes, or if the server refused the request. Otherwise a lost connection fails with `INTERRUPTED`.
@@ -23,6 +31,11 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    * watched. Refs are unwrapped. With `GET` it throws `INVALID_OPTION`.
    */
   body?: unknown
+  /**
+   * Where to begin: `start`, `now`, an ID, or the number of messages that you have already. A ref or a getter is read at the first connection
+   * of each URL, and not watched. No effect with `load`. Default: the server's option `from`.
+   */
+  position?: MaybeRefOrGetter<string | number | undefined>
   /** Whether to connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
   immediate?: boolean
   /**
@@ -34,6 +47,12 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   initial?: State | (() => State)
   /** Returns the next `data` from the current one and a message. Default: `data` is the data of the last message. */
   reduce?: (state: State, message: M) => State
+  /**
+   * Loads the state that the messages change: before the first connection, and again after each gap. Resolves with `{ data, position }`, the
+   * result of `channel.snapshot()`. `data` becomes the state, and messages after `position` are reduced into it. While it runs, `data` stays,
+   * and `status` is `connecting` or `reconnecting`. If it rejects, `error` is `LOAD_FAILED`, and the client retries as for a connection.
+   */
+  load?: (context: SSELoadContext) => SSESnapshot<State> | Promise<SSESnapshot<State>>
   /** Number of messages that `messages` keeps. Default 100. With `ssr`, messages that the server reads are kept only if you set `keep`. */
   keep?: number
   /**

@@ -1,7 +1,7 @@
 import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
-import { staleAnswer } from './response'
+import { noPositions, retryableError, staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
 import { forgetVerdict } from './verdict'
 
@@ -10,11 +10,18 @@ const GOOD_AFTER_MS = 37_500
 
 /** Applies a transport's events to the client's state. Does nothing once the attempt is aborted. */
 export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close }: ClientHost): TransportEvents {
-  const { until } = options
+  const { until, readState } = options
+  /** A message has arrived, or the connection has held. */
+  let holds = false
   let good: ReturnType<typeof setTimeout> | undefined
 
   function move(position: string): void {
     if (position !== (state().position ?? '')) set({ position: position || undefined })
+  }
+
+  function hold(): void {
+    holds = true
+    memory.unfollowed = false
   }
 
   signal.addEventListener('abort', () => clearTimeout(good))
@@ -33,12 +40,14 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       clearTimeout(good)
       // A 200 that breaks off at once is no success: failures keep counting, and the delay keeps growing.
       good = setTimeout(() => {
+        hold()
         memory.failedRuns = 0
         if (state().attempt) set({ attempt: 0 })
       }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
     },
     onPeer(peer, restarts) {
       if (signal.aborted) return
+      if (readState && peer !== 'resumable') throw noPositions()
       const { had, peer: known } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
@@ -55,6 +64,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       const { id = position } = message
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
+      hold()
       const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
       if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
@@ -63,7 +73,14 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!signal.aborted) move(position)
     },
     onGap(gap) {
-      if (!signal.aborted) set({ gap, position: gap.position })
+      if (signal.aborted) return
+      memory.loaded = false
+      set({ gap, position: gap.position })
+      if (!readState) return
+      // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
+      return memory.unfollowed
+        ? { type: 'failed', error: retryableError('LOAD_FAILED', 'Changes were lost before the loaded state could be followed') }
+        : { type: 'leave', retryMs: holds ? undefined : 0 }
     },
     onRetry(ms) {
       if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)

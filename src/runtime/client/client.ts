@@ -34,7 +34,7 @@ export function initialState(transport: SSETransport): SSEClientState {
  * A session lasts from `connect()` until the connection ends, and has one abort signal. Code of an earlier session finds its signal aborted,
  * and changes neither the state nor calls a callback. `state` is the initial state: with a position, the client resumes from it.
  */
-export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState, onLoad }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
@@ -44,7 +44,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is hidden or frozen. The client reconnects when the page wakes. */
   let asleep = false
-  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, prepare }
+  const host: ClientHost = { url, options, memory: createMemory(!!state.position), state: () => state, set, receive, close, prepare }
   const checks = createChecks(host)
 
   function set(change: Partial<SSEClientState>): void {
@@ -131,7 +131,12 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       const outcome = await attempt(session)
       if (session.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
-      if (outcome.type === 'leave') {
+      if (outcome.type === 'loaded') {
+        memory.loaded = memory.unfollowed = true
+        state = { ...state, position: outcome.position }
+        onLoad!(outcome.data, { position: outcome.position })
+      }
+      else if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
         // Not a failure: the server requested it, and has jittered the delay.
@@ -159,7 +164,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           checks.load().catch(() => {})
           if (memory.silent >= SILENT_ATTEMPTS) set({ transport: 'poll' })
         }
-        else if (state.transport === 'poll' && !checks.loaded && transports.includes('stream')) {
+        else if (state.transport === 'poll' && !checks.loaded && error.code !== 'LOAD_FAILED' && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
@@ -172,19 +177,26 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   }
 
   async function attempt(session: AbortSignal): Promise<Outcome> {
-    const own = ongoing = childController(session)
+    const own = childController(session)
     const { signal } = own
+    const isStream = state.transport === 'stream'
     let outcome: Outcome
     try {
-      const isStream = state.transport === 'stream'
-      const events = attemptEvents(signal, isStream, host)
-      if (isStream) {
-        const request = await prepare(signal)
-        if (!host.memory.streamed) void checks.network(request, own)
-        outcome = await streamTransport(request, events)
+      if (options.readState && !host.memory.loaded) {
+        // Not `ongoing`: a load may be cut and repeated, whatever the method of the stream's request.
+        outcome = await options.readState(session)
       }
       else {
-        outcome = await (await checks.load()).pollUntilStream(own, host, events)
+        ongoing = own
+        const events = attemptEvents(signal, isStream, host)
+        if (isStream) {
+          const request = await prepare(signal)
+          if (!host.memory.streamed) void checks.network(request, own)
+          outcome = await streamTransport(request, events)
+        }
+        else {
+          outcome = await (await checks.load()).pollUntilStream(own, host, events)
+        }
       }
     }
     catch (cause) {

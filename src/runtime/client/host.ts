@@ -17,6 +17,8 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   base: string
   /** Loads the code that only some connections need. Rejects with a retryable error. */
   loadFallback: () => Promise<Fallback>
+  /** Loads the state that the messages follow: before the first connection, and after each gap. Option of `useSSE` only. Never rejects. */
+  readState?: (signal: AbortSignal) => Promise<Outcome>
 }
 
 /** Interface of the client for its parts. */
@@ -53,7 +55,8 @@ export interface TransportEvents {
   onMessage(message: SSEMessage): void | Promise<void>
   /** A position without a message. An empty one resets it (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
-  onGap(gap: SSEGap & { position: string }): void
+  /** Returns how the attempt ends, if the gap ends it. */
+  onGap(gap: SSEGap & { position: string }): Outcome | undefined | void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
 }
@@ -85,6 +88,8 @@ export type Outcome
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */
     | { type: 'switch' }
+    /** No connection yet: the state was loaded, and the messages after `position` follow it. */
+    | { type: 'loaded', data: unknown, position: string }
     | Failure
 
 /** Request of one attempt, for a transport. */

@@ -24,8 +24,12 @@ export interface ServerMemory {
   restarts?: boolean
   /** Runs of the source in a row that failed with an `error` message. */
   failedRuns: number
+  /** The state that the messages follow is loaded. */
+  loaded?: boolean
+  /** No message has followed the loaded state yet, and no connection has held. */
+  unfollowed?: boolean
 }
 
-export function createMemory(): ServerMemory {
-  return { silent: 0, unanswered: 0, failedRuns: 0 }
+export function createMemory(loaded?: boolean): ServerMemory {
+  return { silent: 0, unanswered: 0, failedRuns: 0, loaded }
 }

@@ -16,15 +16,20 @@ const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
 
+/** Loads code on demand. Rejects with a retryable error. */
+export function loadPart<T>(load: () => Promise<T>): Promise<T> {
+  return load().catch((cause) => {
+    throw retryableError('NETWORK', 'Part of the client failed to load', cause)
+  })
+}
+
 /** Client options with all defaults. Throws `INVALID_OPTION` for an invalid value. */
 export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>, base = '/'): ResolvedClientOptions {
   const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
   const resolved = {
     ...options,
     base,
-    loadFallback: () => loadFallback().catch((cause) => {
-      throw retryableError('NETWORK', 'Part of the client failed to load', cause)
-    }),
+    loadFallback: () => loadPart(loadFallback),
     method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
     transports: options.transports ?? DEFAULT_TRANSPORTS,
     connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),

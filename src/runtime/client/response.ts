@@ -39,6 +39,11 @@ export function serverError({ code, message, statusCode, retry }: Record<string,
   })
 }
 
+/** Final error of a call with `load` on a source without positions. */
+export function noPositions(): SSEError {
+  return clientError('LOAD_FAILED', 'The source has no positions, which `load` needs: return a channel from its route', undefined, 200)
+}
+
 /** Whether the value is a position that fits both a header and a query. */
 export function isPosition(value: unknown): value is string {
   return typeof value === 'string' && !/[\r\n\0]/.test(value)

@@ -149,6 +149,8 @@ export interface SSEClientEvents {
    * without a call of `onState`. Reading continues when the returned promise resolves.
    */
   onMessage(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void>
+  /** Called with each state that was loaded, and the position from which messages follow it. The state of the client has changed before. */
+  onLoad?(data: unknown, change: Partial<SSEClientState>): void
   /** Called after every other change of the state, with the changed fields. */
   onState(change: Partial<SSEClientState>): void
 }

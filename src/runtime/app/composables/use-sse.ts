@@ -12,6 +12,8 @@ import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
 import { splitRef, unwrapOptions } from '../refs'
+import { stateReader } from '../state-reader'
+import { loadOnServer } from '../ssr/load-on-server'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
@@ -54,12 +56,13 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
-  const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
+  const { initial, reduce, load: loadState, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, loadFallback, base)
+  if (loadState) resolved.readState = stateReader(loadState)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
@@ -77,8 +80,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
   const [state, stateRefs] = splitRef(first)
-  // A snapshot gets a position only from a batch of this module's server.
-  if (first.position) first.peer = 'resumable'
+  // Without `load`, a snapshot gets a position only from a batch of this module's server.
+  if (first.position && !loadState) first.peer = 'resumable'
   /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
@@ -119,6 +122,10 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       take(next, keep)
       callbacks.call(next)
     },
+    onLoad(data, change) {
+      setState(change)
+      content.value = { ...content.value, data: data as State }
+    },
     onState: setState,
   }
   let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
@@ -145,6 +152,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     if (fromScratch) current = undefined
     if (!ready) return showWait()
     const next = chosen ?? given()
+    resolved.position = toValue(options.position)
     if (current !== undefined) return client.connect()
     if (next === undefined) return
     content.value = begin()
@@ -198,6 +206,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   }
 
   async function readOnServer(): Promise<SSESnapshot | undefined> {
+    if (loadState) return loadOnServer(nuxtApp, resolved.readState!, events, () => ({ ...content.value, state: state.value }))
+    resolved.position = toValue(options.position)
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
       take(next, 0)

@@ -14,7 +14,7 @@ import type { SSEMessage } from '../../shared/types'
 import { warnOnce } from '../dev-warnings'
 
 /** Maximum time that one call may delay a render, in milliseconds. */
-const READ_TIMEOUT_MS = 3_000
+export const READ_TIMEOUT_MS = 3_000
 /** Number of messages after which the server stops polling, and the browser reads the rest. One poll returns at most 1,000. */
 const READ_MESSAGES = 10_000
 
@@ -98,7 +98,7 @@ function ownPath(url: string, origin: URL): string | undefined {
 }
 
 /** Whether the page is prerendered or cached, and so served to many. An error of its rendering does not concern them. */
-function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
+export function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
 

@@ -46,7 +46,8 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
 
     events.onOpen()
     events.onPeer('resumable')
-    if (batch.gap) events.onGap(batch.gap)
+    const outcome = batch.gap && events.onGap(batch.gap)
+    if (outcome) return outcome
     for (const message of batch.messages) {
       // Passes the text that a stream would have sent, so that both transports deliver the same data.
       const busy = events.onMessage(parse ? { ...message, data: createReader(parse)(JSON.stringify(message.data)) } : message)

@@ -1,5 +1,6 @@
 import { isRetryableStatus } from '../../shared/errors'
 import { clientError, parseMs, serverError, withoutQuery } from '../response'
+import { parseRetryAfter } from '../retry-after'
 import type { Outcome } from '../host'
 import { readJson } from './read-json'
 
@@ -28,11 +29,4 @@ export async function readRefusal(response: Response, contentType: string, code:
     // With these statuses, the server has not acted on the request.
     refused: status === 503 || status === 406 || (status < 500 && isRetryableStatus(status)),
   }
-}
-
-/** `Retry-After` header in milliseconds. `undefined` if it is absent, or neither seconds nor a date. Source: RFC 9110, 10.2.3. */
-export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
-  if (!value) return undefined
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

@@ -89,6 +89,8 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
     const client = createSSEClient(url, {
       ...options,
       until: undefined,
+      // Each member loads for itself.
+      readState: undefined,
       // In an election, `campaign` pauses instead.
       pauseWhenHidden: !electLeader && options.pauseWhenHidden,
       // Each attempt reads the options of a member that has not left.

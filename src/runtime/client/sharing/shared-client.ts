@@ -1,9 +1,12 @@
 import type { SSEMessage } from '../../shared/types'
+import { backoffDelay, backoffFor } from '../backoff'
 import { createSSEClient, initialState } from '../client'
+import { delay } from '../delay'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
 import { isUpTo } from '../../shared/position'
 import { isRepeatable } from '../request'
+import { noPositions } from '../response'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
@@ -18,9 +21,11 @@ const MAX_WAITING = 1_000
  * It follows its group's feed. While it has not caught up with the feed, it follows a client of its own, which polls until it has. Only its
  * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
-export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { position: option, transports, until } = options
-  const requested = option === undefined ? option : `${option}`
+export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState, onLoad }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
+  const { transports, until, readState } = options
+  const requested = () => options.position === undefined ? undefined : `${options.position}`
+  /** The state is loaded, or there is no option `load`. */
+  let loaded = !readState || !!state.position
   let own = createOwn()
   let waiting: FeedEvent[] | undefined
   let session: AbortController | undefined
@@ -28,7 +33,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   const member: Member = {
     options,
     // Before the server has sent a position, the requested one: members with the same request then begin together.
-    at: state.position ?? requested,
+    at: state.position ?? requested(),
     get state() {
       return state
     },
@@ -69,13 +74,15 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return rejoinIfCaughtUp()
     }
     const { position, error, status, peer } = event.state
+    if (readState && peer && peer !== 'resumable') return leave({ status: 'closed', error: noPositions() })
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
-    const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
+    const isNext = event.after === member.at || (position !== undefined && !!peer && peer !== 'resumable')
     if (!isNext && !has(position)) {
       waiting = [event]
       own = createOwn()
       return own.connect()
     }
+    if (isNext && event.gap && readState) return void reload(event)
     if (isNext) member.at = position ?? event.after
     const next: Partial<SSEClientState> = {
       ...event.state,
@@ -86,6 +93,18 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (!error && status === state.status) delete next.error
     if (isNext && event.message) receive(event.message, next)
     else adopt(next)
+  }
+
+  /** Loads the state again after a gap in the feed, which all its members get at once. */
+  async function reload(event: FeedEvent): Promise<void> {
+    const { signal } = session!
+    loaded = false
+    waiting = [event]
+    set({ ...event.state, gap: event.gap, status: 'reconnecting' })
+    await delay(backoffDelay(backoffFor(options.reconnect, undefined, state.peer), 1), signal)
+    if (signal.aborted) return
+    own = createOwn()
+    own.connect()
   }
 
   function has(position?: string): boolean {
@@ -101,11 +120,26 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         receive(message, { position, had: own.state.had, attempt: 0 })
         rejoinIfCaughtUp()
       },
+      onLoad(data, { position }) {
+        loaded = true
+        member.at = position
+        state = { ...state, position }
+        onLoad!(data, { position })
+        if (waiting) return rejoinIfCaughtUp()
+        own.stop()
+        if (session) void joinGroup(url, member, session.signal)
+      },
       onState(change) {
+        const { status, error, attempt } = change
+        if (readState && change.gap && change.gap !== state.gap) {
+          loaded = false
+          return set({ gap: change.gap })
+        }
+        // Its transport and position are not those of the feed.
+        if (!loaded) return adopt({ ...status && { status: status === 'connecting' && state.status === 'reconnecting' ? state.status : status }, ...attempt !== undefined && { attempt }, ...'error' in change && { error } })
         if (!waiting) return
-        const { status, error } = change
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
-        if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
+        if (status === 'closed' && error?.code !== 'LOAD_FAILED' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting[0]!.after
           return rejoin(0)
         }
@@ -113,12 +147,12 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         adopt(change)
         rejoinIfCaughtUp()
       },
-    }, { ...state, transport: only })
+    }, { ...state, transport: only, position: loaded ? state.position : undefined })
   }
 
   /** Returns to the feed, once this client's position is one of the feed, or after it. */
   function rejoinIfCaughtUp(): void {
-    if (!waiting) return
+    if (!waiting || !loaded) return
     const next = waiting.findIndex(event => event.after === member.at)
     // -1: only the last event applies, for its state.
     if (next >= 0 || has(waiting.at(-1)!.state.position)) rejoin(next)
@@ -143,18 +177,22 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (to !== undefined) {
         url = to
         state = initialState(transports[0]!)
-        member.at = requested
+        member.at = requested()
+        loaded = !readState
       }
       const { signal } = session = new AbortController()
       set({ ...state, status: options.pauseWhenHidden && isHidden() ? 'idle' : 'connecting', error: undefined, attempt: 0, ended: false })
-      void joinGroup(url, member, signal)
+      if (loaded) return void joinGroup(url, member, signal)
+      own = createOwn()
+      own.connect()
     },
     pause() {
-      if (isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
+      if (!loaded || isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
     },
     reset() {
       leave()
-      member.at = requested
+      member.at = requested()
+      loaded = !readState
       onState(state = initialState(transports[0]!))
     },
     stop() {

@@ -125,8 +125,7 @@ function applyControl(control: SSEControl, events: TransportEvents, requested: s
   }
   if (type === 'gap' && isPosition(control.position)) {
     const { reason, missed, position } = control
-    events.onGap({ reason, missed, position })
-    return null
+    return events.onGap({ reason, missed, position }) ?? null
   }
   if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }

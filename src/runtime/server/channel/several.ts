@@ -44,7 +44,7 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
   }
 
   snapshot<S>(load: () => S | Promise<S>): Promise<SSESnapshot<S>> {
-    return snapshotOf(Object.entries(this.channels as Record<string, Channel>), load)
+    return snapshotOf(Object.entries(this.channels as unknown as Record<string, Channel>), load)
   }
 }
 

@@ -1,4 +1,6 @@
 import fc from 'fast-check'
+import type { Outcome } from '../../../../src/runtime/client/host'
+import { clientError } from '../../../../src/runtime/client/response'
 import { control } from '../../../support/scripted-server'
 import type { Wire } from './server'
 import type { Scenario, World } from './world'
@@ -10,7 +12,9 @@ function command(label: string, run: Run): Command {
   return { check: () => true, run: (_, world) => run(world), toString: () => label }
 }
 
+const LOADED = '`load` resolves'
 const NO_STREAM = 'a 200 that is no stream, or no batch'
+const GAP = '`gap`, with `load`'
 const DROP = 'a drop: no connection, or an end of bytes'
 const REFUSED = '408, 425, 429, 5xx'
 
@@ -30,8 +34,9 @@ function status(code: number, input: string, headers: Record<string, string> = {
 }
 
 function honest(split: number): Command {
-  return answer(`honest(${split})`, (wire, { server, isForeign }) => {
+  return answer(`honest(${split})`, (wire, { server, isForeign, scenario }) => {
     const { ended, epoch, head } = server.log(wire.path)
+    if (scenario.loads && server.hasGap(wire)) return GAP
     if (isForeign && wire.isPoll) return NO_STREAM
     // It sends the rest, and its end is an end of bytes.
     if (ended && isForeign && wire.position !== `e${epoch}.${head}`) return DROP
@@ -51,7 +56,7 @@ function honestAny(split: number): Command {
   return command(stream.toString(), async (world) => {
     const wire = world.server.unanswered
     if (wire?.isPoll && world.isForeign) return world.step(NO_STREAM, () => world.server.honest(wire))
-    if (!wire?.isPoll || world.server.log(wire.path).ended) return stream.run({}, world)
+    if (!wire?.isPoll || world.server.log(wire.path).ended || (world.scenario.loads && world.server.hasGap(wire))) return stream.run({}, world)
     world.server.split = split
     const answersNow = () => !world.server.held.some(one => one.wire === wire)
     const before = world.status
@@ -91,6 +96,16 @@ function drop(label: string, how: 'cut' | 'end'): Command {
       else world.server.cut(wire)
     })
   })
+}
+
+/** Settles the call of `load` that is under way. */
+function load(label: string, input: string, outcome: (world: World, one: NonNullable<World['load']>) => Outcome): Command {
+  return command(label, world => world.step(world.load && input, () => world.settleLoad(one => outcome(world, one))))
+}
+
+function loadFailed(world: World, statusCode: number, retry: boolean, retryAfterMs?: number): Outcome {
+  world.floorMs = retryAfterMs ?? 0
+  return { type: 'failed', error: clientError('LOAD_FAILED', 'Loading failed', undefined, statusCode, retry), retryAfterMs, refused: true }
 }
 
 const WAKE = ['pageshow', 'resume', 'visibilitychange', 'online']
@@ -136,9 +151,20 @@ export const commands: fc.Arbitrary<Command>[] = [
     }),
     told('error to try again', '`error` that may be tried again', () => ({ type: 'error', code: 'X', statusCode: 503, message: 'x', retry: true })),
     told('final error', '`error` that may not', () => ({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false })),
+    live('gap', world => world.isForeign ? undefined : world.scenario.loads ? GAP : '`gap`', (world, one) => {
+      if (!world.isForeign) world.server.gap(one)
+    }),
     live('a wrong id', () => undefined, (world, one) => world.server.write(one, world.isForeign ? ':\n' : 'id: e9.77\n\n')),
     live('heartbeat', () => undefined, (world, one) => world.server.write(one, ':\n')),
   ),
+  fc.constantFrom(
+    load('load()', LOADED, (world, one) => world.loaded(one)),
+    load('load() behind', LOADED, (world, one) => world.loaded(one, 3)),
+    load('load() fails', '`load` rejects', world => loadFailed(world, 0, true)),
+    load('load() is refused', '`load` rejects', world => loadFailed(world, 429, true, 7_000)),
+    load('load() fails for good', '`load` rejects with any other 4xx, or resolves without a position', world => loadFailed(world, 401, false)),
+  ),
+  fc.constant(load('load()', LOADED, (world, one) => world.loaded(one))),
   fc.constantFrom(
     live('withhold', () => undefined, (world, one) => world.server.withhold(one, true)),
     command('release', async (world) => {
@@ -205,9 +231,10 @@ export const scenarios = fc.record({
   }) as fc.Arbitrary<Scenario['options']>,
   hangs: fc.constantFrom(0, 0, 0, 3),
   isForeign: fc.constantFrom(false, false, true),
+  loads: fc.constantFrom(false, true),
   probe: fc.constantFrom(undefined, 'lets through', 'holds back', 'another page'),
   seed: fc.nat(),
   // Another server answers no poll: a client that begins with one needs a stream to go back to, and a request that it may repeat.
-}).map(scenario => scenario.isForeign && scenario.options.transports![0] === 'poll' && (scenario.options.method === 'POST' || !scenario.options.transports![1])
+}).map(scenario => scenario.isForeign ? { ...scenario, loads: false } : scenario).map(scenario => scenario.isForeign && scenario.options.transports![0] === 'poll' && (scenario.options.method === 'POST' || !scenario.options.transports![1])
   ? { ...scenario, options: { ...scenario.options, transports: ['stream', 'poll'] } }
   : scenario) as fc.Arbitrary<Scenario>

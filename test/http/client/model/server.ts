@@ -124,6 +124,16 @@ export class ModelServer {
     this.deliver(answer)
   }
 
+  /** Whether the answer to this request begins with a gap. */
+  hasGap(wire: Wire): boolean {
+    return !!this.resume(this.log(wire.path), wire.position).gap
+  }
+
+  /** Reports a gap on an open stream, which continues after the messages that it has sent. */
+  gap(answer: Answered): void {
+    this.write(answer, control({ type: 'gap', reason: 'trimmed', missed: null, position: `e${this.log(answer.wire.path).epoch}.${answer.sent}` }))
+  }
+
   private resume({ epoch, trimmed, head }: Log, position: string | undefined): { from: number, gap?: { reason: string, missed: null, position: string } } {
     if (position === undefined) return { from: trimmed }
     const [, life, offset] = /^e(\d+)\.(\d+)$/.exec(position) ?? []

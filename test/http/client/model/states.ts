@@ -28,11 +28,16 @@ export const ROWS: Row[] = [
   row('hidden', 'idle | connecting, idle ʰ | connected, idle ʰ | reconnecting, idle ʰ | closed', 'nothing; with `pauseWhenHidden` as `freeze`'),
   row('`pageshow`, `resume`, visible', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'what slept connects; else the clocks are compared, and a wait that is overdue ends; with a position, one poll looks within two seconds whether the stream is dead, at most every ten'),
   row('`online`', 'connecting ˢ, idle | connecting, reconnecting ˡ | connected, reconnecting ˡ | reconnecting | closed', 'the same; a wait ends, and a poll tries the stream'),
-  row('`offline`', 'idle | reconnecting, connecting ᵖ, idle ʰ | reconnecting, connected ᵖ, idle ʰ | reconnecting, idle ʰ | closed', '`NETWORK`, not counted: the attempt is cut and made again after its delay'),
+  row('`offline`', 'idle | reconnecting, connecting ᵖ ᵈ, idle ʰ | reconnecting, connected ᵖ, idle ʰ | reconnecting, idle ʰ | closed', '`NETWORK`, not counted: the attempt is cut and made again after its delay'),
   row('first bytes of a stream', '· | connected | connected | connected | ·', '`error` is cleared; `attempt` after a message, or when it has held'),
   row('a batch', '· | connected | connected | connected | ·', 'the same'),
   row('a message', '· | · | connected | · | ·', '`attempt` is 0'),
   row('`gap`', '· | connected | connected | connected | ·', 'its position is adopted'),
+  row('`load` resolves', '· | connecting | · | reconnecting | ·', '`data` and `position` are those of `load`; the stream is asked for what follows'),
+  row('`load` rejects', '· | reconnecting, closed ᵐ | · | reconnecting, closed ᵐ | ·', '`LOAD_FAILED`, counted; not before `Retry-After`'),
+  row('`load` rejects with any other 4xx, or resolves without a position', '· | closed | · | closed | ·', '`LOAD_FAILED`: final'),
+  row('`gap`, with `load`', '· | reconnecting, closed ᵐ | reconnecting, closed ᵐ | reconnecting, closed ᵐ | ·', '`load` is called again after a random delay, or at once after a reconnect; where nothing followed the last `load`: `LOAD_FAILED`, counted'),
+  row('a source without positions, with `load`', '· | closed | · | closed | ·', '`LOAD_FAILED`: final'),
   row('`end`, 204, an ended batch, `until`', '· | closed | closed | closed | ·', '`ended`, no error'),
   row('`leave`', '· | · | reconnecting, closed ᵖ | · | ·', 'waits as long as it says, whatever comes'),
   row('a drop: no connection, or an end of bytes', '· | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | reconnecting, closed ᵖ ᵐ | ·', '`NETWORK`, counted'),
@@ -48,6 +53,7 @@ export const ROWS: Row[] = [
 ]
 
 export const NOTES: [string, string][] = [
+  ['ᵈ', '`load` is under way: it runs on'],
   ['ʰ', 'with `pauseWhenHidden`, while the page is hidden'],
   ['ˡ', 'it was silent for longer than its limit, and nothing that was queued says otherwise'],
   ['ᵐ', '`maxAttempts` failures in a row: `GAVE_UP`'],

@@ -1,6 +1,7 @@
 import { vi } from 'vitest'
 import { createSSEClient } from '../../../../src/runtime/client/client'
 import type { SSEClient, SSEClientState } from '../../../../src/runtime/client/types'
+import type { Outcome } from '../../../../src/runtime/client/host'
 import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../../src/runtime/client'
 import { resolveClientOptions } from '../../../support/client-options'
 import { createRandom } from '../../../support/random'
@@ -20,9 +21,14 @@ export interface Scenario {
   seed: number
   /** The server knows nothing of the module's protocol. */
   isForeign?: boolean
+  /** The client has the option `load`. */
+  loads?: boolean
   /** The client runs in a page, whose server answers the probe of the network like this. `undefined`: there is no page. */
   probe?: 'lets through' | 'holds back' | 'another page'
 }
+
+/** Call of the option `load` that has not settled. */
+interface Load { signal: AbortSignal, path: string, life: number, settle: (outcome: Outcome) => void }
 
 /** Differences between virtual time without a network, and real time with one. */
 export interface Ground {
@@ -115,6 +121,10 @@ export class World {
   /** The start positions of requests that had none. */
   private readonly starts = new Map<Wire, string>()
   private hangs: number
+  /** Calls of `load` that are not settled, and not aborted. */
+  private loads: Load[] = []
+  /** The state that the next message follows is loaded. */
+  private isLoaded = false
   readonly violations: string[] = []
 
   constructor(readonly scenario: Scenario, readonly ground: Ground, readonly page: Page) {
@@ -122,10 +132,13 @@ export class World {
     const random = createRandom(scenario.seed)
     vi.spyOn(Math, 'random').mockImplementation(() => random.int(1_000) / 1_000)
     this.server = new ModelServer((wire, position) => this.starts.set(wire, position), scenario.isForeign)
-    this.client = createSSEClient(ground.origin + this.path, resolveClientOptions({
+    const options = resolveClientOptions({
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
-    }), {
+    })
+    if (scenario.loads) options.readState = signal => this.onLoadCall(signal)
+    this.client = createSSEClient(ground.origin + this.path, options, {
+      onLoad: (data, { position }) => this.onLoad(data as Load, position!),
       onMessage: (message, { position }) => this.onMessage(message, position),
       onState: change => this.onState(change),
     })
@@ -149,6 +162,45 @@ export class World {
     return !wire.isPoll && this.client.state.transport === 'poll'
   }
 
+  /** The call of `load` that is under way. */
+  get load(): Load | undefined {
+    return this.loads.find(({ signal }) => !signal.aborted)
+  }
+
+  private onLoadCall(signal: AbortSignal): Promise<Outcome> {
+    if (this.load) this.violation('a second `load` while one is under way')
+    if (this.isLoaded) this.violation('a `load` without a gap')
+    if (this.ground.exact && this.server.open.length) this.violation('a `load` while a request is open')
+    if (this.ground.exact && Date.now() < this.notBefore) this.violation(`a load ${this.notBefore - Date.now()} ms before its time`)
+    if (this.client?.state.error?.retryAt && this.ground.exact) this.violation('a load while `retryAt` says later')
+    return new Promise((settle) => {
+      this.loads.push({ signal, path: this.path, life: this.life, settle })
+    })
+  }
+
+  /** Settles the call of `load` that is under way, after those that were aborted, which must have no effect. */
+  settleLoad(outcome: (load: Load) => Outcome): void {
+    const { load } = this
+    for (const one of this.loads) if (one !== load) one.settle({ type: 'loaded', data: one, position: 'e1.0' })
+    load?.settle(outcome(load))
+    this.loads = []
+  }
+
+  /** The state of the log as it is now, or as it was `lag` messages ago. */
+  loaded(load: Load, lag = 0): Outcome {
+    const { epoch, head } = this.server.log(load.path)
+    return { type: 'loaded', data: load, position: `e${epoch}.${Math.max(0, head - lag)}` }
+  }
+
+  private onLoad(load: Load, position: string): void {
+    if (load.signal.aborted) this.violation('an aborted `load` is applied')
+    if (load.path !== this.path || load.life !== this.life) this.violation(`a state of ${load.path}, which was left`)
+    if (this.client.state.position !== position) this.violation(`loaded ${position}, and the position is ${this.client.state.position}`)
+    if (!['connecting', 'reconnecting'].includes(this.status)) this.violation(`loaded while ${this.status}`)
+    this.isLoaded = this.hadPosition = true
+    this.pointer = position
+  }
+
   private violation(text: string): void {
     this.violations.push(text)
   }
@@ -169,6 +221,7 @@ export class World {
     // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
     if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('trap 36: a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
+    if (this.scenario.loads && !this.isLoaded) this.violation('a request without a state to follow')
     if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
       this.violation(`request ${wire.number} repeats a POST whose effect is unknown`)
     }
@@ -180,6 +233,7 @@ export class World {
       this.failures = 0
       return
     }
+    if (this.scenario.loads && !this.isLoaded) this.violation(`${id} is reduced into a state that is about to be replaced`)
     const { epoch, offset, path, wire: number, text } = data as Entry
     const at = `${epoch}.${offset}`
     const wire = this.server.wires.find(one => one.number === number)!
@@ -207,7 +261,10 @@ export class World {
   private onState(change: Partial<SSEClientState>): void {
     if (change.status === 'idle' || change.status === 'closed') this.life++
     // A new session reports all of the state again.
-    if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
+    if (change.gap && change.gap !== this.gap) {
+      this.pointer = change.gap.position
+      this.isLoaded = false
+    }
     this.gap = this.client.state.gap
     if (change.position !== undefined) this.hadPosition = true
     if (change.attempt === 0 && this.status !== 'reconnecting') this.failures = 0
@@ -272,7 +329,7 @@ export class World {
   }
 
   private forget(): void {
-    this.hadPosition = this.knewPosition = false
+    this.hadPosition = this.knewPosition = this.isLoaded = false
     this.pointer = undefined
     this.starts.clear()
   }
@@ -328,8 +385,11 @@ export class World {
     if (streams > 1 || polls > 1) this.violation(`${streams} streams and ${polls} polls are open`)
     if (streams && polls && transport !== 'poll') this.violation('both transports are live')
     if (polls && transport === 'stream') this.violation('a poll is left behind')
+    const isLoading = !!this.load
+    if (isLoading && (streams || polls)) this.violation('a request beside a `load`')
+    if (isLoading && !['connecting', 'reconnecting'].includes(status)) this.violation(`a \`load\` while ${status}`)
     if (status === 'connected' && transport === 'stream' && !streams && !this.ground.timers) this.violation('connected to nothing')
-    if (['connecting', 'reconnecting'].includes(status) && !streams && !polls && !this.ground.timers) this.violation(`${status}, and nothing comes of it`)
+    if (['connecting', 'reconnecting'].includes(status) && !streams && !polls && !isLoading && !this.ground.timers) this.violation(`${status}, and nothing comes of it`)
     if (['idle', 'closed'].includes(status)) this.checkNothingIsLeft()
     if (error?.retryAt && (streams + polls || error.retryAt < Date.now() - this.slept)) this.violation('`retryAt` is not true')
   }
@@ -343,6 +403,7 @@ export class World {
   private checkNothingIsLeft(): void {
     // It belongs to the page, and all of its clients: it ends by itself, within two seconds.
     if (this.page.probes) return
+    if (this.load) this.violation(`${this.status}, and a \`load\` is under way`)
     if (this.server.open.length) this.violation(`${this.status}, and ${this.server.open.length} requests are open`)
     if (this.ground.timers) this.violation(`${this.status}, and ${this.ground.timers} timers are left`)
     if ((this.status === 'closed' || !this.started) && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
@@ -363,6 +424,7 @@ export class World {
       const isThere = this.pointer === undefined ? trimmed === head : this.pointer === `e${epoch}.${head}`
       if (isThere && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
       if (['idle', 'closed'].includes(this.status)) await this.connect()
+      this.settleLoad(load => this.loaded(load))
       for (let wire = server.unanswered; wire; wire = server.unanswered) server.honest(wire)
       for (const answer of server.held) server.answerPoll(answer)
       for (const wire of server.open) {
@@ -382,6 +444,7 @@ export class World {
     await this.ground.settled()
     const state = this.client.state
     const requests = this.server.wires.length
+    this.settleLoad(load => this.loaded(load))
     this.page.dispatch('offline', 'resume', 'pageshow', 'online')
     await this.ground.advance(3_600_000)
     if (stopped && state.status !== 'closed') this.violation(`stopped, and ${state.status}`)
