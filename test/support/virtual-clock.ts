@@ -33,13 +33,20 @@ export class VirtualClock {
     const until = this.monotonicMs + ms
     for (let fired = 0; ; fired++) {
       if (fired > MAX_FIRED) throw new Error(`A hot loop: ${fired} timers within ${ms} ms`)
-      const next = [...this.timers].filter(([, { at }]) => at <= until).sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0]
+      const next = this.earliest(until)
       this.move((next?.[1].at ?? until) - this.monotonicMs)
       if (!next) return
       this.timers.delete(next[0])
       next[1].task()
       await settled()
     }
+  }
+
+  /** The first of the earliest timers that are due by then. */
+  private earliest(until: number): [timer: number, { at: number, task: () => void }] | undefined {
+    let first: [number, { at: number, task: () => void }] | undefined
+    for (const entry of this.timers) if (entry[1].at <= until && (!first || entry[1].at < first[1].at)) first = entry
+    return first
   }
 
   /** Simulates a sleeping machine: only the wall clock moves. */
