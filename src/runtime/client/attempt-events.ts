@@ -79,7 +79,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!readState) return
       // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
       return memory.unfollowed
-        ? { type: 'failed', error: retryableError('LOAD_FAILED', 'Changes were lost before the loaded state could be followed') }
+        ? { type: 'failed', error: retryableError('LOAD_FAILED', 'The loaded state is out of date') }
         : { type: 'leave', retryMs: holds ? undefined : 0 }
     },
     onRetry(ms) {

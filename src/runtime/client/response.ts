@@ -41,7 +41,7 @@ export function serverError({ code, message, statusCode, retry }: Record<string,
 
 /** Final error of a call with `load` on a source without positions. */
 export function noPositions(): SSEError {
-  return clientError('LOAD_FAILED', 'The source has no positions, which `load` needs: return a channel from its route', undefined, 200)
+  return clientError('LOAD_FAILED', '`load` needs a route that returns a channel', undefined, 200)
 }
 
 /** Whether the value is a position that fits both a header and a query. */
