@@ -175,12 +175,12 @@ describe('load, superseded in every way', () => {
     await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 3, maxLength: 20 }), async (acts) => {
       const model = new ModelServer(() => {})
       const violations: string[] = []
-      const url = ref<string | undefined>('http://model/1')
+      const url = ref('http://model/1')
       const enabled = ref(true)
       const calls: { path: string, signal: AbortSignal, settle: (position?: string, statusCode?: number) => void, aborted?: true }[] = []
       const alive = () => calls.filter(({ signal }) => !signal.aborted)
       let isStale = true
-      const path = () => new URL(url.value!).pathname
+      const path = () => new URL(url.value).pathname
       const scope = effectScope()
       const sse = scope.run(() => useSSE<unknown, Last | undefined>(url, {
         ...QUICK,

@@ -1,15 +1,17 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { SSEStream, SSEMessage } from '../../src/runtime/shared/types'
+import type { SSESnapshot, SSEStream, SSEMessage } from '../../src/runtime/shared/types'
 import { defineEventHandler, getQuery } from 'h3'
+import { ref } from 'vue'
 import type { Serialize, Simplify } from 'nitropack/types'
 import type { SSEStatic } from '../../src/runtime/client'
-import { defineSSEHandler } from '../../src/runtime/server/api'
+import { defineSSEHandler, useSSEChannel, useSSEChannels } from '../../src/runtime/server/api'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 
 interface Token { text: string }
 interface Usage { words: number }
 
 interface Todo { title: string, done: boolean }
+interface Task { id: number, title: string }
 
 const live = defineSSEHandler(async function* () {
   yield { added: 'Milk' }
@@ -27,6 +29,8 @@ declare module 'nitropack/types' {
     '/api/todos': { get: Simplify<Serialize<Awaited<ReturnType<typeof _liveOrStatic>>>> }
     '/api/jobs/:id': { get: { state: string } }
     '/files/**:path': { get: { __sse: { data: { line: string } } } }
+    '/api/tasks': { get: Simplify<Serialize<SSESnapshot<Task[]>>> }
+    '/api/tasks/stream': { get: { __sse: { id?: string, data: { id: number, task?: Task } } } }
     '/live': { default: { __sse: { data: number } } }
   }
 }
@@ -168,5 +172,50 @@ describe('a url that is set later', () => {
     const id = undefined as string | undefined
     expectTypeOf(useSSE<number>(() => id && `/api/x/${id}`, { enabled: () => !!id }).data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE(() => id ? `/api/jobs/${id}/stream` as const : null).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+  })
+})
+
+describe('a state that is loaded', () => {
+  it('types `data` and the argument of `reduce`', () => {
+    const { data } = useSSE('/api/tasks/stream', {
+      load: ({ $fetch, signal }) => {
+        expectTypeOf(signal).toEqualTypeOf<AbortSignal>()
+        return $fetch('/api/tasks')
+      },
+      reduce: (tasks, { data: { id, task } }) => {
+        expectTypeOf(tasks).toEqualTypeOf<Task[]>()
+        expectTypeOf(task).toEqualTypeOf<Task | undefined>()
+        const others = tasks.filter(one => one.id !== id)
+        return task ? [...others, task] : others
+      },
+    })
+    expectTypeOf(data.value).toEqualTypeOf<Task[]>()
+  })
+
+  it('has the type of `initial`, where there is one', () => {
+    const { data } = useSSE('/api/tasks/stream', { initial: [], load: ({ $fetch }) => $fetch('/api/tasks'), reduce: tasks => tasks })
+    expectTypeOf(data.value).toEqualTypeOf<Task[]>()
+    const { data: count } = useSSE<Task, number>('/api/tasks/stream', { initial: 0, load: async () => ({ data: 3, position: 'e1.7' }), reduce: count => count + 1 })
+    expectTypeOf(count.value).toEqualTypeOf<number>()
+  })
+
+  it('needs a position, and the type of the state', () => {
+    // @ts-expect-error without a position
+    useSSE<Task, Task[]>('/api/tasks/stream', { load: async () => ({ data: [] }) })
+    // @ts-expect-error another state
+    useSSE<Task, Task[]>('/api/tasks/stream', { load: async () => ({ data: 5, position: 'e1.7' }) })
+  })
+
+  it('snapshot() has the type of what its function returns', () => {
+    const channel = useSSEChannel<Task>('tasks')
+    expectTypeOf(channel.snapshot(() => [1])).resolves.toEqualTypeOf<SSESnapshot<number[]>>()
+    expectTypeOf(useSSEChannels({ channel }).snapshot(async () => 'state')).resolves.toEqualTypeOf<SSESnapshot<string>>()
+  })
+
+  it('the position may be a ref or a getter', () => {
+    useSSE('/live', { position: ref<string>() })
+    useSSE('/live', { position: () => 7 })
+    // @ts-expect-error no position
+    useSSE('/live', { position: ref(true) })
   })
 })

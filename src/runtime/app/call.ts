@@ -2,6 +2,7 @@ import type { MaybeRef, MaybeRefOrGetter, Ref } from 'vue'
 import type { MaybeFresh, SSEClientOptions, SSEGap, SSEQuery, SSEShare, SSEStatus } from '../client/types'
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSESnapshot, SSETransport } from '../shared/types'
+import type { AnswerOf } from '#sse/routes'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
 /** Argument of the option `load`. */
@@ -9,7 +10,25 @@ export interface SSELoadContext {
   /** Aborted when the state is not needed any more: the URL has changed, or the call has stopped. */
   signal: AbortSignal
   /** `$fetch`. While the server renders, the one of `useRequestFetch()`, which sends the user's cookies. */
-  $fetch: typeof globalThis.$fetch
+  $fetch: SSEFetch
+}
+
+/**
+ * `$fetch` for GET requests, typed by the route or by a type argument. TypeScript infers the state from its result, which it cannot do from the
+ * result of the global `$fetch`.
+ */
+export interface SSEFetch {
+  <Url extends string>(url: Url, options?: SSEFetchOptions): Promise<AnswerOf<Url>>
+  <T>(url: string, options?: SSEFetchOptions): Promise<T>
+}
+
+/** Options of `$fetch`, as in `ofetch`. */
+export interface SSEFetchOptions extends Omit<RequestInit, 'body'> {
+  baseURL?: string
+  body?: unknown
+  query?: Record<string, unknown>
+  retry?: number | false
+  timeout?: number
 }
 
 /** Options of `useSSE`: those of a connection, with refs, and those of the composable. */

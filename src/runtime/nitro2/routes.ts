@@ -20,6 +20,8 @@ type HasStream<Methods> = true extends { [Method in keyof Methods]: [Unwrap<Meth
 
 type StreamRoutes = { [Route in keyof InternalApi & string as HasStream<InternalApi[Route]> extends true ? Pattern<Route> : never]: InternalApi[Route] }
 
+type Routes = { [Route in keyof InternalApi & string as Pattern<Route>]: InternalApi[Route] }
+
 type PathOf<Url extends string> = Url extends `${infer Path}?${string}` ? Path : Url
 
 type MethodOf<Methods, Method extends string> = Method extends keyof Methods ? Methods[Method] : 'default' extends keyof Methods ? Methods['default'] : never
@@ -30,3 +32,7 @@ export type StreamRoute = keyof StreamRoutes
 /** Messages, serialized, of the route at `Url`; `never` if it streams only by other methods, `unknown` if no route streams. */
 export type StreamedBy<Url extends string, Method extends string>
   = PathOf<Url> extends keyof StreamRoutes ? Unwrap<MethodOf<StreamRoutes[PathOf<Url>], Lowercase<Method>>> : unknown
+
+/** Answer, serialized, to a GET of the route at `Url`, without its stream. `unknown` if there is no such route. */
+export type AnswerOf<Url extends string>
+  = PathOf<Url> extends keyof Routes ? Exclude<MethodOf<Routes[PathOf<Url>], 'get'>, { __sse: unknown }> : unknown

@@ -21,3 +21,6 @@ export type StreamedBy<Url extends string, Method extends string>
   = [Streamed<Url, Uppercase<Method>>] extends [never]
     ? [Streamed<Url, HttpMethod>] extends [never] ? unknown : never
     : Streamed<Url, Uppercase<Method>>
+
+/** Answer, serialized, to a GET of the route at `Url`, without its stream. `unknown` if there is no such route. */
+export type AnswerOf<Url extends string> = Exclude<Response<Url, 'GET'>, { __sse: unknown }>

@@ -91,8 +91,9 @@ describe('load', () => {
 
   it('is called again when a client that was stopped in a gap connects, and with another URL', async () => {
     harness.server.script(x => open(x, 'e1.7').write(gap('e1.20')), x => open(x, 'e1.30'))
+    let call = 0
     const one = follow<number>(harness.server.url, {
-      load: () => one.loads === 1 ? at(1, 'e1.7') : one.loads === 2 ? new Promise(() => {}) : at(3, 'e1.30'),
+      load: () => ++call === 1 ? at(1, 'e1.7') : call === 2 ? new Promise(() => {}) : at(3, 'e1.30'),
       reduce: sum,
       initial: -1,
     })
