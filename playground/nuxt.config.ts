@@ -14,7 +14,7 @@ export default defineNuxtConfig({
       htmlAttrs: { lang: 'en' },
       meta: [
         { name: 'viewport', content: 'width=device-width, initial-scale=1' },
-        { name: 'description', content: 'A dashboard, a chat, a job and a feed on server-sent events that lose nothing.' },
+        { name: 'description', content: 'A dashboard, a chat, a job, a feed and a list on server-sent events that lose nothing.' },
         { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#f8f9f7' },
         { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#0e1110' },
       ],

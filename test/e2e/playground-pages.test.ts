@@ -23,7 +23,7 @@ beforeAll(async () => {
   server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
-  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed']))
+  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed', '/live-list']))
 })
 afterAll(stopBuiltServers)
 beforeEach(async () => {

@@ -152,3 +152,43 @@ describe('the feed', () => {
     expect(problems).toEqual([])
   })
 })
+
+describe('the live list', () => {
+  it('is the same in both panes, also when one was cut apart, and loads again when it has missed too much', async () => {
+    await page.goto(`${server.url}/live-list`)
+    const pane = (name: string) => page.getByRole('region', { name })
+    const items = (name: string) => pane(name).getByTestId('item').allTextContents()
+    const state = (name: string) => pane(name).getByTestId('state').innerText()
+    const add = async (name: string, text: string) => {
+      await page.getByLabel(`New item, ${name}`).fill(text)
+      await pane(name).getByRole('button', { name: 'Add' }).click()
+      await eventually(async () => expect(await items(name)).toContain(text))
+    }
+    const same = () => eventually(async () => {
+      expect(await Promise.all([state('left'), state('right')])).toEqual([expect.stringMatching(/^connected/), expect.stringMatching(/^connected/)])
+      expect(await items('right')).toEqual(await items('left'))
+    })
+    await same()
+    await add('left', 'one')
+    await same()
+
+    await page.getByLabel('Cut the right network').click()
+    await eventually(async () => expect(await state('right')).toMatch(/^reconnecting/))
+    await add('left', 'two')
+    expect(await items('right')).not.toContain('two')
+    await page.getByLabel('Restore the right network').click()
+    await same()
+    expect(await state('right')).toBe('connected')
+
+    await page.getByLabel('Cut the right network').click()
+    await eventually(async () => expect(await state('right')).toMatch(/^reconnecting/))
+    for (let n = 3; n < 10; n++) await add('left', `item ${n}`)
+    await page.getByLabel('Restore the right network').click()
+    await same()
+    expect(await state('right')).toBe('connected, loaded again (trimmed)')
+    await page.getByLabel('Delete two, right').click()
+    await eventually(async () => expect(await items('left')).not.toContain('two'))
+    await same()
+    expect(problems).toEqual([])
+  })
+})

@@ -1,0 +1,4 @@
+export default defineEventHandler(async (event) => {
+  await removeItem(Number(getRouterParam(event, 'id')))
+  return null
+})
