@@ -5,21 +5,21 @@ import type { Truth } from './reader-model'
 import { Client } from './reader-model'
 
 /**
- * A client of several channels that has nothing but what came over the wire: the last ID (`whole`, as an `EventSource` does) or one position
- * for each key (`own`). Each channel is checked as the one of a {@link Client}. Throws at the first thing that breaks a promise.
+ * Client of several channels that has only what came over the wire: the last ID (`whole`, as an `EventSource` does) or one position
+ * for each key (`own`). Each channel is checked as the one of a {@link Client}. Throws at the first broken promise.
  */
 export class SeveralClient {
   keys: string[] = []
-  /** What a browser would send back. */
+  /** Position that a browser would send back. */
   lastId?: string
   gaps = 0
   invalid = 0
   messages = 0
   resets = 0
   readonly #clients = new Map<string, Client>()
-  /** Positions that were asked for, and whose gap has not come yet. */
+  /** Requested positions whose gap has not arrived yet. */
   readonly #pending = new Map<string, string>()
-  /** Keys that were asked for with a part that is none. */
+  /** Keys whose requested part was malformed. */
   readonly #spoilt = new Set<string>()
   #asked?: string
 
@@ -35,7 +35,7 @@ export class SeveralClient {
     return client ?? this.fail(`has heard of ${key}, which it did not ask for`)
   }
 
-  /** The position to ask for on a connection with these keys, if there is any. Parts are spoilt with a small probability. */
+  /** Position to request on a connection with these keys, if there is any. Parts are spoilt with a small probability. */
   ask(keys: string[], random: Random): string | undefined {
     this.keys = keys
     this.#spoilt.clear()
@@ -65,7 +65,7 @@ export class SeveralClient {
       if (text !== undefined && at !== text) this.fail(`asked for ${key} at ${text}, and was put at ${at}`)
       if (text !== undefined && !resumed) this.#pending.set(key, text)
       if (text === undefined) this.#begin(key, at)
-      // What has ended may have been deleted since, and begun again; else it is said again.
+      // A channel that has ended may have been deleted since, and begun again. Otherwise its end is repeated.
       this.client(key).ended = false
       if (part?.request === 'malformed') this.#spoilt.add(key)
     }
@@ -97,7 +97,7 @@ export class SeveralClient {
     this.#moved(id)
   }
 
-  /** A channel is over. It is said again at each reconnect. */
+  /** A channel is over. Its end is repeated at each reconnect. */
   end(key: string): void {
     this.client(key).end()
   }
@@ -139,7 +139,7 @@ export class SeveralClient {
     client.begin(at, 'start', { epoch: '', offset: 0 })
   }
 
-  /** An ID says what was had of each channel, and nothing else. */
+  /** An ID names what was received of each channel, and nothing else. */
   #moved(id: string | undefined): void {
     const position = formatWhole(this.keys.map(key => [key, this.#pending.get(key) ?? this.client(key).position]))
     if (id !== undefined && id !== position) this.fail(`the ID ${id} after ${position}`)

@@ -14,12 +14,12 @@ import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const RUNS = 150
 
-/** What a client of several channels does with the last ID, over either transport, and nothing more. */
+/** A client of several channels that sends back the last ID, over either transport, and does nothing more. */
 class HttpClient extends SeveralClient {
   streams = 0
   polls = 0
   cuts = 0
-  /** It was told that all are over, or answered 204. */
+  /** All channels are over: it has received the last `end`, or 204. */
   over = false
 
   constructor(truthOf: (key: string) => Truth, name: string, readonly url: string, readonly all: string[], readonly random: Random) {
@@ -114,7 +114,7 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
   const publish = async () => {
     for (let i = 0, count = 20 + random.int(60); i < count; i++) {
       const channel = channels.get(random.pick(keys))!
-      // Also of a channel that has ended: it begins anew.
+      // Also of a channel that has ended: it begins again.
       if (random.chance(0.03)) await channel.delete()
       if (random.chance(0.02)) await (random.chance(0.5) ? channel.end() : channel.fail(new Error('secret')).catch(() => {}))
       else await channel.publish(`${i} é\r\n${random.chance(0.1) ? 'x'.repeat(20_000) : ''}`, random.chance(0.3) ? { event: 'a/b' } : {}).catch(() => {})

@@ -91,7 +91,7 @@ type Op
 
 const channel = fc.nat(7)
 const set = fc.integer({ min: 1, max: 255 })
-/** How many blocks arrive before a connection is cut; most are not. */
+/** Number of blocks that arrive before a connection is cut; most are not cut. */
 const blocks = fc.oneof({ weight: 2, arbitrary: fc.nat(12) }, { weight: 3, arbitrary: fc.constant(Infinity) })
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ op: fc.constant('publish' as const), channel, count: fc.integer({ min: 1, max: 6 }), key: fc.boolean() }) },
@@ -104,7 +104,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
 
 const total = { gaps: 0, invalid: 0, messages: 0, resets: 0, over: 0 }
 
-/** Runs one interleaving on so many channels, and checks that everybody has seen everything. */
+/** Runs one interleaving on so many channels, and checks that each client has received everything. */
 async function run(ops: Op[], count: number, maxMessages: number, seed: number): Promise<void> {
   const random = createRandom(seed)
   const memory = createMemoryDriver(DEFAULTS)
@@ -174,7 +174,7 @@ async function run(ops: Op[], count: number, maxMessages: number, seed: number):
     }
   }
   await Promise.all(opening)
-  // Everybody comes back, and the connection to the store is whole again.
+  // All clients reconnect, and the connection to the store is whole again.
   for (const entry of clients) {
     if (entry.pulled.failed) throw entry.pulled.failed
     entry.pulled.close()
@@ -206,7 +206,7 @@ async function run(ops: Op[], count: number, maxMessages: number, seed: number):
 }
 
 describe('several channels: every interleaving', () => {
-  it('each channel exactly once and in order, or an exact gap that names it, with IDs that say what was had and nothing else', { timeout: 120_000 }, async () => {
+  it('promise 1: each of several channels exactly once and in order, or an exact gap that names it, with IDs that name what was delivered and nothing else', { timeout: 120_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(op, { minLength: 20, maxLength: 80, size: 'max' }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 12 }), fc.nat(), run), { numRuns: 1_000 })
     // The runs were of the kind that the test is about.
     expect(total.gaps).toBeGreaterThan(500)
@@ -217,7 +217,7 @@ describe('several channels: every interleaving', () => {
   })
 })
 
-/** More than what is read when a channel is opened, so that the rest has to be read from the log. */
+/** Longer than the opening read of a channel, so that the rest has to be read from the log. */
 const LONG = 'x'.repeat(60_000)
 const long = async (driver: LogDriver, key: string, count: number) => {
   for (let n = 1; n <= count; n++) await driver.append(key, [{ data: JSON.stringify(`${key} ${n} ${LONG}`) }], DEFAULTS)
@@ -266,7 +266,7 @@ describe('several channels: turns and reads', () => {
     const before = reader.position
     const woken = wakes
     driver.release()
-    // The socket is full: nothing asks for a step. Then each microtask does: no ID may say what was not delivered.
+    // The socket is full: no step is pulled. No ID may name an undelivered message.
     await turns(3)
     expect([driver.reads - reads, reader.position, wakes > woken]).toEqual([1, before, true])
     const seen = seenIn(reader, reader.step())
@@ -279,7 +279,7 @@ describe('several channels: turns and reads', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('an ID never says more than what was delivered, at whatever moment another channel has something', async () => {
+  it('an ID never names more than what was delivered, at whatever moment another channel has something', async () => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {
       const driver = watchedDriver()
       const hub = new Hub(driver)
