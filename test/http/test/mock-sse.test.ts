@@ -1,3 +1,5 @@
+import { http } from 'msw'
+import { setupServer } from 'msw/node'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { OpenSSEOptions, SSESource } from '../../../src/runtime/client'
@@ -8,6 +10,7 @@ import { startScriptedServer } from '../../support/scripted-server'
 const URL_OF_FEED = 'http://test.invalid/api/feed'
 const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } }
 const real = globalThis.fetch
+const numbers = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 
 const mocks = new Set<{ restore(): void }>()
 afterEach(() => {
@@ -196,6 +199,26 @@ describe('mockSSE', () => {
     expect(feed.requests.at(-1)).toMatchObject({ method: 'POST', position: 'start' })
     await response.body!.cancel()
     await eventually(() => expect(feed.connections).toBe(1))
+  })
+
+  it('answers for a handler of MSW: messages, drops and positions as without it', async () => {
+    const feed = mock()
+    const server = setupServer(http.get('*/api/feed', ({ request }) => feed.fetch(request)))
+    server.listen()
+    try {
+      const { source, seen } = read()
+      for (let n = 1; n <= 3; n++) {
+        feed.message(n)
+        await eventually(() => expect(seen).toEqual(numbers(n)))
+        feed.drop()
+      }
+      expect(feed.requests.map(({ position }) => position)).toContain(source.position!.replace(/3$/, '2'))
+      source.close()
+      await eventually(() => expect(feed.connections).toBe(0))
+    }
+    finally {
+      server.close()
+    }
   })
 
   it('refuses what a server would refuse, and options that do not exist', () => {
