@@ -15,7 +15,7 @@ import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { MessageOfRoute, SSERoute } from '../types'
+import type { CallCheck, MessageOfRoute, RefCheck, SSERoute } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 
@@ -54,20 +54,23 @@ type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undef
  */
 export function useSSE<T = FromRoute, State = T | undefined>(
   url: UrlIfTyped<T>,
-  options?: UseSSEOptions<SSEMessage<T>, State>,
+  options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>,
 ): UseSSEReturn<SSEMessage<T>, State>
 export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+  this: CallCheck<Url, Method, State>,
   url: MaybeRefOrGetter<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
+  options?: RefCheck<UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: UseSSEOptions<SSEMessage<T>, State>): UseSSEReturn<SSEMessage<T>, State>
+export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>): UseSSEReturn<SSEMessage<T>, State>
 // Apart from the one above, as the text of a getter is only typed where nothing else may be returned.
 export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+  this: CallCheck<Url, Method, State>,
   // eslint-disable-next-line @typescript-eslint/unified-signatures
   url: MaybeUrl<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
+  options?: RefCheck<UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
+export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
+  const options = checked as UseSSEOptions<SSEMessage, State>
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
