@@ -80,47 +80,47 @@ describe('a misspelt route', () => {
 
 describe('a ref', () => {
   it('is an error in each option that takes none', () => {
-    // @ts-expect-error
+    // @ts-expect-error `immediate` takes no ref.
     useSSE('/live', { immediate: ref(true) })
-    // @ts-expect-error
+    // @ts-expect-error `keep` takes no ref.
     useSSE('/live', { keep: ref(5) })
-    // @ts-expect-error
+    // @ts-expect-error `ssr` takes no ref.
     useSSE('/live', { ssr: ref(true) })
-    // @ts-expect-error
+    // @ts-expect-error `share` takes no ref.
     useSSE('/live', { share: ref('page' as const) })
-    // @ts-expect-error
+    // @ts-expect-error `method` takes no ref.
     useSSE('/live', { method: ref('GET' as const) })
-    // @ts-expect-error
+    // @ts-expect-error `credentials` takes no ref.
     useSSE('/live', { credentials: ref('include' as const) })
-    // @ts-expect-error
+    // @ts-expect-error `position` takes no ref.
     useSSE('/live', { position: ref('start') })
-    // @ts-expect-error
+    // @ts-expect-error `parse` takes no ref.
     useSSE('/live', { parse: ref('text' as const) })
-    // @ts-expect-error
+    // @ts-expect-error `until` takes no ref.
     useSSE('/live', { until: ref(() => true) })
-    // @ts-expect-error
+    // @ts-expect-error `transports` takes no ref.
     useSSE('/live', { transports: ref(['poll' as const]) })
-    // @ts-expect-error
+    // @ts-expect-error `reconnect` takes no ref.
     useSSE('/live', { reconnect: ref({}) })
-    // @ts-expect-error
+    // @ts-expect-error `connectTimeoutMs` takes no ref.
     useSSE('/live', { connectTimeoutMs: computed(() => 5) })
-    // @ts-expect-error
+    // @ts-expect-error `silenceTimeoutMs` takes no ref.
     useSSE('/live', { silenceTimeoutMs: ref(5) })
-    // @ts-expect-error
+    // @ts-expect-error `pauseWhenHidden` takes no ref.
     useSSE('/live', { pauseWhenHidden: ref(true) })
-    // @ts-expect-error
+    // @ts-expect-error `fetch` takes no ref.
     useSSE('/live', { fetch: ref(fetch) })
-    // @ts-expect-error
+    // @ts-expect-error `initial` takes no ref.
     useSSE('/live', { initial: ref(0) })
-    // @ts-expect-error
+    // @ts-expect-error `reduce` takes no ref.
     useSSE('/live', { reduce: ref((sum: number) => sum) })
-    // @ts-expect-error
+    // @ts-expect-error `onGap` takes no ref.
     useSSE('/live', { onGap: ref(() => {}) })
-    // @ts-expect-error
+    // @ts-expect-error `onError` takes no ref.
     useSSE('/live', { onError: ref(() => {}) })
-    // @ts-expect-error
+    // @ts-expect-error `onEnd` takes no ref.
     useSSE('/live', { onEnd: ref(() => {}) })
-    // @ts-expect-error
+    // @ts-expect-error `on` takes no ref.
     useSSE('/live', { on: ref({}) })
     // @ts-expect-error Also with a type argument.
     useSSE<number>('/live', { keep: ref(5) })
