@@ -9,6 +9,7 @@ export const SECTIONS = [
     pages: [
       'guide/server-rendering.md',
       'guide/sharing.md',
+      'guide/browsers.md',
       'guide/authentication.md',
       'guide/notifications.md',
       'guide/live-feeds.md',
