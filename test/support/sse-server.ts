@@ -7,6 +7,8 @@ import { createApp, createRouter, defineEventHandler, send, setResponseHeader, s
 import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
 import { Channel } from '../../src/runtime/server/channel/channel'
+import { describeRequest, subjectOf } from '../../src/runtime/server/http/describe-request'
+import { makeErrorsKnownToH3 } from '../../src/runtime/server/http/response'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection/types'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
@@ -102,7 +104,8 @@ async function expectNothingLeft({ server, sockets, left }: TestServer): Promise
 export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: ServerOptions = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
-  const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })
+  makeErrorsKnownToH3()
+  const context = createSSEContext({ options: resolved, driver, describe: { describe: describeRequest, subject: subjectOf }, ...report ? {} : { report: error => reported.push(error) } })
   const app = createApp({
     // As Nitro answers: the text of an error is shown only where somebody made it to be shown.
     async onError({ statusCode, message, data, unhandled }, event) {

@@ -32,7 +32,8 @@ export interface PumpInit {
   maxMessageBytes: number
   /** Of a source that comes as bytes. Default: JSON in streams of ours; in others, what begins with `{` or `[` and is JSON, else text. */
   parse?: SSEPipeParse
-  encode(item: unknown): LogAppend
+  /** Throws, or rejects, for an item that is refused. */
+  encode(item: unknown): LogAppend | Promise<LogAppend>
   /** One at a time. */
   append(entries: LogAppend[]): Promise<void>
   /** Where errors go that nobody awaits. */
@@ -42,7 +43,8 @@ export interface PumpInit {
 }
 
 /**
- * Appends what a source gives, in order, each item once. What comes in one turn of the event loop, while an append is under
+ * Appends what a source gives, in order, each item once. An item that is refused is thrown into the source at its `yield`, as in the
+ * generator of a handler. What comes in one turn of the event loop, while an append is under
  * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
  * what the source threw, or the append.
  */
@@ -61,19 +63,26 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
     // Most applications never pipe bytes.
     const readBytes = async () => new (await import('./event-stream-reader')).EventStreamReader({ maxLength: maxMessageBytes, parse, isOurs })
     if (isOurs) reader = await readBytes()
+    let refusal: { readonly error: unknown } | undefined
     const next = async () => {
+      // A source without `throw()` is released instead, and the channel fails.
+      if (refusal && !iterator.throw) throw refusal.error
       try {
-        return await iterator.next()
+        return await (refusal ? iterator.throw!(refusal.error) : iterator.next())
       }
       catch (error) {
         held = undefined
         throw reader ? reader.failureOf(error) : error
       }
     }
-    const room = () => unlessAborted(stopped.signal, () => gathered.room)
+    const add = async (entry: LogAppend | Promise<LogAppend>) => {
+      gathered.add(entry instanceof Promise ? await unlessAborted(stopped.signal, () => entry) : entry)
+      if (gathered.full) await unlessAborted(stopped.signal, () => gathered.room)
+    }
     while (!reader?.over) {
       // A source that hangs must not outlive its abort.
       const { done, value } = await unlessAborted(stopped.signal, next)
+      refusal = undefined
       if (done) {
         held = undefined
         reader?.end()
@@ -83,13 +92,17 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
         reader ??= await readBytes()
         // One chunk may have any number of messages.
         for (const item of reader.read(value)) {
-          gathered.add(encode(item))
-          if (gathered.full) await room()
+          await add(encode(item))
         }
       }
       else {
-        gathered.add(encode(value))
-        if (gathered.full) await room()
+        try {
+          await add(encode(value))
+        }
+        catch (error) {
+          if (stopped.signal.aborted) throw error
+          refusal = { error }
+        }
       }
     }
   }

@@ -2,7 +2,7 @@ import type { H3Event } from 'h3'
 import type { SSEContext } from '../context/context'
 import { spread } from '../lib/delays'
 import type { ResolvedHandlerOptions } from '../options'
-import { clientOf } from '../limits/client-key'
+import { clientOf } from './client-key'
 import { setRetryAfter } from '../http/response'
 
 /**

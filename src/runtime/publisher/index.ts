@@ -1,0 +1,12 @@
+/** Exports of `nuxt-sse/publisher`: channels without Nitro, h3, Nuxt and Vue, in Node, Bun and Deno. */
+export { defineSSEChannel } from '../server/channel/define-sse-channel'
+export { SSEError } from '../shared/errors'
+export type { SSEErrorOptions, SSEPublicError } from '../shared/errors'
+export type { SSEGap } from '../shared/protocol'
+export type { SSEIssue, SSESchema, SSESchemas } from '../shared/standard-schema'
+export type { SSEMessage, SSEStream } from '../shared/types'
+export type { SSEChannel, SSEChannelInfo, SSEChannelInput, SSEChannelOptions, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESchemaChannel, SSESchemaInput, SSESchemaMessage, SSESchemaOptions, SSESubscribeOptions } from '../server/channel/types'
+export type { SSEProducer, SSERun, SSERunOptions } from '../server/producers/run'
+export type { SSEPipeSource } from '../server/producers/pump'
+export type { SSERetention } from '../server/options'
+export type { SSEMessageFields, TaggedMessage } from '../server/wire/message'
