@@ -1,5 +1,4 @@
 import { SSEError } from './errors'
-import type { SSEErrorOptions } from './errors'
 import type { SchemaIssue, SchemaResult, SSEIssue, SSESchema } from './standard-schema'
 
 /** Maximum number of issues in an error. Data with more is refused all the same. */
@@ -38,9 +37,9 @@ export function schemaFailed(what: string, cause?: unknown): SSEError {
 }
 
 /** Error for data that a schema refuses. Its text has the first issue. */
-export function invalidMessage(issues: SSEIssue[], options: SSEErrorOptions): SSEError {
+function invalidMessage(issues: SSEIssue[]): SSEError {
   const [{ path, message } = { path: [], message: 'it does not fit its schema.' }] = issues
-  return new SSEError('INVALID_MESSAGE', `Invalid message${path.length ? ` at \`${path.join('.')}\`` : ''}: ${message}`, { ...options, retry: false, details: { issues } })
+  return new SSEError('INVALID_MESSAGE', `Invalid message${path.length ? ` at \`${path.join('.')}\`` : ''}: ${message}`, { statusCode: 400, details: { issues } })
 }
 
 function outputOf(result: unknown, data: unknown): unknown {
@@ -49,7 +48,7 @@ function outputOf(result: unknown, data: unknown): unknown {
   if (issues === undefined) return (result as { value?: unknown }).value
   if (!Array.isArray(issues)) throw schemaFailed('returned no result')
   // Copied into plain arrays: arktype's have classes of their own, which `map` would keep.
-  throw invalidMessage(Array.from<SchemaIssue>(issues).slice(0, MAX_ISSUES).map(issue => readIssue(issue, data)), { statusCode: 400 })
+  throw invalidMessage(Array.from<SchemaIssue>(issues).slice(0, MAX_ISSUES).map(issue => readIssue(issue, data)))
 }
 
 function readIssue({ path = [], message }: SchemaIssue, data: unknown): SSEIssue {
