@@ -18,7 +18,7 @@ export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
   ['defineSSEChannel', 'server/channel/define-sse-channel'],
-  ['sseMessage', 'server/api/sse-message'],
+  ['sseMessage', 'server/wire/message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],
   ['createSSEConnection', 'server/api/create-sse-connection'],

@@ -1,5 +1,8 @@
 /** Exports of `nuxt-sse/publisher`: channels without Nitro, h3, Nuxt and Vue, in Node, Bun and Deno. */
 export { defineSSEChannel } from '../server/channel/define-sse-channel'
+export { createSSEPublisher } from './create-sse-publisher'
+export type { PublisherRedisOptions, SSEPublisher, SSEPublisherOptions } from './create-sse-publisher'
+export { sseMessage } from '../server/wire/message'
 export { SSEError } from '../shared/errors'
 export type { SSEErrorOptions, SSEPublicError } from '../shared/errors'
 export type { SSEGap } from '../shared/protocol'

@@ -8,6 +8,7 @@ import { createSSEContext } from '../context/context'
 import type { PlatformLimits } from '../lib/platform/contract'
 import { platformLimits, withinLimits } from '../context/platform-limits'
 import type { CreateRedisClient } from '../drivers/redis/connection/client'
+import { assertDriver } from '../drivers/capabilities'
 import type { LogDriver } from '../drivers/types'
 import { describeRequest, subjectOf } from '../http/describe-request'
 import { makeErrorsKnownToH3 } from '../http/response'
@@ -41,8 +42,6 @@ interface Settings {
 /** How the framework names requests. */
 const REQUESTS = { describe: describeRequest, subject: subjectOf }
 
-const DRIVER_METHODS = ['append', 'finish', 'read', 'subscribe', 'remove', 'close'] as const
-
 const choices: Choices = {}
 // Channels that are defined once for server and workers belong to this process here.
 addChannelHost(useSSEContext)
@@ -61,8 +60,7 @@ export function useSSEContext(): SSEContext {
 
 /** Uses `driver` for all channels, regardless of the options. Throws `INVALID_OPTION` when it is too late, or `driver` is not a driver. */
 export function useDriver(driver: LogDriver): void {
-  const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
-  if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
+  assertDriver(driver)
   if (context) throw new SSEError('INVALID_OPTION', 'Expected the driver before the first channel is used: set it in a server plugin.')
   choices.driver = driver
 }
