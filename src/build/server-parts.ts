@@ -18,6 +18,7 @@ export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
   ['defineSSEChannel', 'server/channel/define-sse-channel'],
+  ['disconnectSSE', 'server/api/disconnect-sse'],
   ['sseMessage', 'server/wire/message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],

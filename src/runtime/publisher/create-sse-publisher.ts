@@ -3,6 +3,8 @@ import { assertNames, check, functionOf, object } from '../shared/rules'
 import { Channel } from '../server/channel/channel'
 import { addChannelHost } from '../server/channel/channel-host'
 import { readChannelOptions } from '../server/channel/message-schemas'
+import { sendDisconnect } from '../server/channel/send-disconnect'
+import type { SSEDisconnectOptions } from '../server/channel/send-disconnect'
 import type { SSEChannel, SSEChannelOptions, SSESchemaChannel, SSESchemaOptions } from '../server/channel/types'
 import { createChannelContext } from '../server/context/channel-context'
 import type { CreateRedisClient } from '../server/drivers/redis/connection/client'
@@ -48,6 +50,8 @@ export interface SSEPublisher extends AsyncDisposable {
   /** Returns a handle on the channel of this name, as `useSSEChannel` does on a server. Throws `INVALID_CHANNEL` and `INVALID_OPTION`. */
   channel<T = unknown>(name: string, options?: SSEChannelOptions & { schema?: undefined, events?: undefined }): SSEChannel<T>
   channel<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined>(name: string, options: SSESchemaOptions<S, E>): SSESchemaChannel<S, E>
+  /** Ends every open stream and poll of a client key, on every server; see `disconnectSSE`. Throws `INVALID_OPTION`. */
+  disconnect(clientKey: string, options?: SSEDisconnectOptions): Promise<void>
   /**
    * Waits `shutdownMs` for publishes and producers in flight, stops the producers that remain, and closes the driver. After that, nothing of
    * the publisher keeps the process alive. Safe to call twice.
@@ -89,5 +93,8 @@ export function createSSEPublisher(options: SSEPublisherOptions = {}): SSEPublis
     const { schemas, ...read } = channelOptions ? readChannelOptions(channelOptions) : {}
     return new Channel(context, name, read, schemas)
   }
-  return { channel: channel as SSEPublisher['channel'], close, [Symbol.asyncDispose]: close }
+  async function disconnect(clientKey: string, disconnectOptions?: SSEDisconnectOptions): Promise<void> {
+    await sendDisconnect(context, clientKey, disconnectOptions)
+  }
+  return { channel: channel as SSEPublisher['channel'], disconnect, close, [Symbol.asyncDispose]: close }
 }

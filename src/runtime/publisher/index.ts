@@ -2,6 +2,7 @@
 export { defineSSEChannel } from '../server/channel/define-sse-channel'
 export { createSSEPublisher } from './create-sse-publisher'
 export type { PublisherRedisOptions, SSEPublisher, SSEPublisherOptions } from './create-sse-publisher'
+export type { SSEDisconnectOptions } from '../server/channel/send-disconnect'
 export { sseMessage } from '../server/wire/message'
 export { SSEError } from '../shared/errors'
 export type { SSEErrorOptions, SSEPublicError } from '../shared/errors'

@@ -43,7 +43,7 @@ it('loads no framework: only what is at or below the rooms of channels', () => {
   ])
   // The rule for headers, which is a part of the options.
   expect(files.filter(file => file.startsWith('server/http/') && !['server/http/own-headers.ts', 'server/http/response-headers.ts'].includes(file))).toEqual([])
-  expect(files.filter(file => file.startsWith('server/context/'))).toEqual(['server/context/channel-context.ts'])
+  expect(files.filter(file => file.startsWith('server/context/'))).toEqual(['server/context/disconnect-channel.ts', 'server/context/channel-context.ts'])
 })
 
 it('imports one package, when a stream of bytes is piped; and ioredis, which no bundler sees', () => {

@@ -14,6 +14,8 @@ export type { CreateRedisClient, RedisRole } from '../drivers/redis/connection/c
 export { sseMessage } from '../wire/message'
 export { useSSEStats } from './use-sse-stats'
 export { useSSEChannel } from './use-sse-channel'
+export { disconnectSSE } from './disconnect-sse'
+export type { SSEDisconnectOptions } from '../channel/send-disconnect'
 export { defineSSEChannel } from '../channel/define-sse-channel'
 export { SSEError } from '../../shared/errors'
 export type { SSEErrorOptions, SSEPublicError } from '../../shared/errors'

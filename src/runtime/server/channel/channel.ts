@@ -4,6 +4,7 @@ import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { ChannelContext } from '../context/channel-context'
+import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { hasLeases, readState } from '../drivers/capabilities'
 import type { LogRetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
@@ -36,8 +37,8 @@ export class Channel<T = unknown, Context extends ChannelContext = ChannelContex
   readonly retention: LogRetention
 
   constructor(protected readonly context: Context, readonly name: string, options: SSEChannelOptions = {}, private readonly schemas?: MessageSchemas) {
-    if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
+    if (!isName(name) || name.startsWith(INTERNAL_PREFIX)) {
+      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes that does not begin with \`${INTERNAL_PREFIX}\`, got ${printValue(name)}.`, { statusCode: 400 })
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }

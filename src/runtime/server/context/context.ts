@@ -5,6 +5,7 @@ import { Heartbeats } from '../connection/heartbeat'
 import type { PlatformLimits } from '../lib/platform/contract'
 import { platform } from '../lib/platform/platform'
 import { createChannelContext } from './channel-context'
+import { Disconnects, RECONNECTS_PER_SECOND } from './disconnects'
 import type { ChannelContext, ChannelContextInit } from './channel-context'
 
 /** All state of one server process: created once, passed on, never imported. */
@@ -13,6 +14,8 @@ export interface SSEContext extends ChannelContext, ConnectionContext<Connection
   readonly limits: PlatformLimits
   /** Limits of connections. */
   readonly admissions: Admissions
+  /** Requests by client key, for `disconnectSSE`. */
+  readonly disconnects: Disconnects
   /** {@link ChannelContext.leave}, and asks the clients of all streams to reconnect. */
   leave(): Promise<void>
 }
@@ -28,11 +31,12 @@ export function createSSEContext({ limits = {}, ...init }: SSEContextInit): SSEC
     begin: () => leaveAll(connections, channels.report),
     inFlight: () => [...tracked],
   })
-  const { hub, options, producers, report } = channels
+  const { closing, driver, hub, options, producers, report } = channels
   return {
     ...channels,
     limits,
     admissions: new Admissions(options),
+    disconnects: new Disconnects({ driver, closing, report }),
     heartbeats: platform.timers(() => new Heartbeats(report)),
     connections,
     track(promise) {
@@ -45,9 +49,6 @@ export function createSSEContext({ limits = {}, ...init }: SSEContextInit): SSEC
     }),
   }
 }
-
-/** How many clients a second a process that goes may send to the others: 10,000 come back within 20 s. */
-const RECONNECTS_PER_SECOND = 500
 
 /** Asks all clients to come back, spread over the time that their number needs, and over `retryMs` at least. */
 export function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {

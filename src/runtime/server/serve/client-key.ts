@@ -4,11 +4,6 @@ import { invalidOption } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
 import { kindOf } from '../lib/source'
 
-/** Who a client is: what `clientKey` says, or its address. `undefined`: nobody in particular. */
-export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {
-  return options.clientKey ? ownKeyOf(event, options) : clientAddress(event, options.trustProxy)
-}
-
 /**
  * What `clientKey` says, if there is one. Throws `INVALID_OPTION` for what names nobody: a promise, say, would be another client at each
  * request where it is counted, and the same for everybody where it becomes a name.
@@ -21,7 +16,7 @@ export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOpti
 }
 
 /** The address that the outermost of our own `proxies` saw; of the socket without any. */
-function clientAddress(event: H3Event, proxies: number | false): string | undefined {
+export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
   const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
   // A request that the application makes to itself has an empty one, which is nobody's.
   const address = forwarded || addressOf(event)

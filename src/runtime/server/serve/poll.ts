@@ -1,5 +1,6 @@
 import type { PositionRequest } from '../../shared/position'
 import type { SSEGap } from '../../shared/protocol'
+import { follow } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
@@ -27,7 +28,7 @@ export interface PollRequest {
   from: 'start' | 'now'
   /** Wait for messages, in milliseconds; capped by `pollWaitMs`, which is also the default. */
   waitMs: number | undefined
-  /** Aborted when the client leaves. */
+  /** Aborted when the client leaves, or must not wait any longer. */
   signal: AbortSignal
 }
 
@@ -38,14 +39,18 @@ export interface PollAnswer {
 }
 
 /** Responds to a poll of a channel. `connection` never opens; it only reports when the client leaves. */
-export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
+export async function answerPoll({ event, options, context, request, keyed }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
   context.endAbandoned()
   const over = context.insight.onPoll()
   const gone = channel instanceof RunChannel ? channel.attend() : undefined
   try {
-    const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
+    const stop = keyed && follow(connection.signal)
+    if (keyed) keyed.onDisconnect = () => stop!.abort()
+    if (keyed?.isEnding) stop!.abort()
+    const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: (stop ?? connection).signal }
     const { json, gap } = await pollChannel(context, channel, options, poll).finally(gone)
+    keyed?.assertConnected()
     if (connection.life.isOver) return null
     if (gap) context.insight.onGap(channel.name, gap, 'poll')
     return sendJson(event, json, options.headers)

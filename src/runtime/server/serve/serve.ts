@@ -17,6 +17,7 @@ import { admit } from './admit'
 import { disposeOf } from './exchange'
 import type { Exchange } from './exchange'
 import { answerHead } from './head'
+import { KeyedRequest } from './keyed-request'
 import { answerPoll, notPollable } from './poll'
 import { askedOf, startOfSource } from './position'
 import { assertNotPrerendering, warnOfPreflight, warnOfSilence } from './route-checks'
@@ -44,8 +45,11 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
     // A generator function cannot return a channel, so it is refused before it runs.
     if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
     const exchange = { event, handler, options, context, request }
-    const leave = admit(event, options, context)
-    return method === 'HEAD' ? await answerHead(exchange).finally(leave) : await answer(exchange, leave)
+    const { leave, key } = admit(event, options, context)
+    if (method === 'HEAD') return await answerHead(exchange).finally(leave)
+    const listening = key === undefined ? undefined : context.disconnects.listen()
+    if (listening) await listening
+    return await answer(exchange, leave, key)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
@@ -59,7 +63,7 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
  * of time before it returns. The stream's promise resolves long before the stream ends: until then a framework keeps the request, which
  * takes as much memory as the rest of an idle connection.
  */
-function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<unknown> {
+function answer(exchange: Exchange, leave: (() => void) | undefined, key: string | undefined): Promise<unknown> {
   const { context, event, options, request } = exchange
   const answered = Promise.withResolvers<unknown>()
   const response = createResponse(event)
@@ -69,10 +73,13 @@ function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<un
   // Covers every ending: refused, thrown, 204, closed, or left before the handler returned. A poll keeps its place until its client has
   // taken the response, because the response takes this process's memory until then.
   if (leave) connection.life.whenClosed(leave)
+  const keyed = exchange.keyed = key === undefined ? undefined : new KeyedRequest(connection)
+  if (keyed) connection.life.whenClosed(context.disconnects.add(key!, keyed))
   if (!request.mayStream) connection.life.forgo()
   const checks = options.revalidate && new Revalidation(connection, options.revalidate, event, context.report)
   connection.onOpen = () => {
     checks?.start(context.heartbeats)
+    keyed?.onOpen()
     answered.resolve(response.answer)
   }
   start(exchange, connection, response).then(answered.resolve, answered.reject)
@@ -84,6 +91,16 @@ async function start(exchange: Exchange, connection: Connection, response: SSERe
   const { context: { report }, event, request } = exchange
   try {
     const result = await runHandler(exchange, connection, () => connection.signal)
+    if (!connection.life.isOpen && exchange.keyed?.isEnding) {
+      // Its checks may have passed before the disconnect.
+      try {
+        exchange.keyed.assertConnected()
+      }
+      catch (error) {
+        disposeOf(result, exchange.context)
+        throw error
+      }
+    }
     if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(exchange, result, connection, response)
     if (!connection.closed) return await startSource(exchange, connection, result)
     // The client left, or the handler closed, before a source existed: no source may start now.

@@ -17,6 +17,7 @@ const VERCEL_REQUEST = Symbol.for('@vercel/request-context')
 /** Node, Bun, Deno, and functions that run on them. */
 const processPlatform: Platform = {
   afterTick,
+  hasBackground: true,
   limits: {},
   // As many as Redis answers within a few milliseconds. A part of the store that is away must not hold up the rest.
   maxReads: 64,

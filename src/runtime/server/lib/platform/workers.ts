@@ -107,6 +107,7 @@ class NothingJoinable<Work> extends Map<string, Work> {
 export const workers: Platform = {
   // A timer would be forgotten with the request that publishes, if that is over first.
   afterTick: task => void Promise.resolve().then(task),
+  hasBackground: false,
   limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request that has nothing to wait for, so that streams have a heartbeat in any case.' },
   // A request may be cancelled and its read never settle.
   maxReads: Infinity,
