@@ -73,9 +73,13 @@ describe('on one server', () => {
 
   it('says what the application says', async () => {
     const reader = await SSEReader.open(`${server.url}/feed`, as('a'))
-    await disconnect(server, 'a', { code: 'BANNED', statusCode: 403, message: 'You are banned.' })
+    await disconnect(server, 'a', { code: 'BANNED', statusCode: 403, message: 'You are banned.', leave: false })
     await reader.finished
     expect(lastOf(reader)).toEqual({ type: 'error', code: 'BANNED', statusCode: 403, message: 'You are banned.', retry: false })
+    const other = await SSEReader.open(`${server.url}/feed`, as('a'))
+    await disconnect(server, 'a', { code: undefined, statusCode: undefined, message: undefined, leave: undefined })
+    await other.finished
+    expect(lastOf(other)).toEqual(ended)
   })
 
   it('`leave` brings clients back through the handler\'s checks', async () => {

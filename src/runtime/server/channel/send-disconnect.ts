@@ -45,8 +45,9 @@ export async function sendDisconnect({ driver }: Pick<ChannelContext, 'driver'>,
     const value = options[name as keyof SSEDisconnectOptions]
     if (value !== undefined) check(name, value, rule)
   }
-  const { leave = false, ...given } = options
-  const disconnect: Disconnect = { key: clientKey, ...!leave && { error: { ...DISCONNECTED, ...given } } }
+  const { code, statusCode, message, retry } = DISCONNECTED
+  const error = { code: options.code ?? code, statusCode: options.statusCode ?? statusCode, message: options.message ?? message, retry }
+  const disconnect: Disconnect = { key: clientKey, ...!options.leave && { error } }
   await driver.append(DISCONNECTS, [{ data: JSON.stringify(disconnect) }], DISCONNECTS_RETENTION)
   return disconnect
 }
