@@ -15,6 +15,7 @@ export const SECTIONS = [
       'guide/live-feeds.md',
       'guide/channels.md',
       'guide/background-work.md',
+      'guide/publish-anywhere.md',
       'guide/job-progress.md',
       'guide/ai-answers.md',
       'guide/testing.md',

@@ -1,6 +1,6 @@
 import { createError, defineEventHandler } from 'h3'
 import { describe, expect, it } from 'vitest'
-import { holderOf } from '../../../src/runtime/server/limits/client-key'
+import { holderOf } from '../../../src/runtime/server/serve/client-key'
 import { PublishRate } from '../../../src/runtime/server/limits/publish-rate'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
