@@ -32,7 +32,7 @@ export interface TestServer {
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** As `useSSEChannels`. */
-  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
+  channels(channels: Record<string, Channel>): Channels
   /** A route as `defineSSEHandler` makes it, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** What such a route does with a request, for use inside another handler. */

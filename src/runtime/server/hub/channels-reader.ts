@@ -14,8 +14,8 @@ interface Member {
   /** Position after the last delivered step. The reader itself may be ahead, with a step that is not delivered yet. */
   epoch: string
   offset: number
-  /** It has ended, and its end was delivered. */
-  isOver: boolean
+  /** Bit of this member in {@link ChannelsReader.#awake}. */
+  readonly bit: number
 }
 
 const END: ReaderStep = { type: 'end' }
@@ -38,14 +38,23 @@ export class ChannelsReader implements Reader {
   /** Member whose read is in flight, or whose step waits in {@link #ready}. */
   #reading?: Member
   #ready?: ReaderStep
+  /** Bits of the members that may have a step. Most wakes concern one of them, and the others are not looked at. */
+  #awake = 0
+  /** Number of members whose end was not delivered. */
+  #open: number
   #isClosed = false
 
   constructor(members: readonly { key: string, reader: ChannelReader, asked?: string }[], private readonly ids: IdForm) {
-    const wake = () => this.wake()
-    this.#members = members.map(({ key, reader, asked }) => {
-      reader.wake = wake
-      return { key, reader, asked: reader.gap ? asked : undefined, epoch: reader.epoch, offset: reader.offset, isOver: false }
+    this.#members = members.map(({ key, reader, asked }, index) => {
+      const bit = 1 << index
+      this.#awake |= bit
+      reader.wake = () => {
+        this.#awake |= bit
+        this.wake()
+      }
+      return { key, reader, asked: reader.gap ? asked : undefined, epoch: reader.epoch, offset: reader.offset, bit }
     })
+    this.#open = members.length
   }
 
   get current(): ChannelReader {
@@ -89,14 +98,14 @@ export class ChannelsReader implements Reader {
       const step = member.reader.gap ? this.#stepOf(member) : undefined
       if (step) return step
     }
-    for (let tried = 0; tried < length; tried++) {
+    for (let tried = 0; tried < length && this.#awake; tried++) {
       const index = (this.#turn + tried) % length
       const step = this.#stepOf(this.#members[index]!)
       if (!step) continue
       this.#turn = index + 1
       return step
     }
-    if (!this.#members.every(({ isOver }) => isOver)) return undefined
+    if (this.#open > 0) return undefined
     this.#last = undefined
     return END
   }
@@ -127,9 +136,17 @@ export class ChannelsReader implements Reader {
 
   /** The member's next step, if it needs no read. Otherwise its read begins, unless another one is in flight. */
   #stepOf(member: Member): ReaderStep | undefined {
-    if (member.isOver || member === this.#reading) return undefined
-    const step = member.reader.step(!this.#reading)
-    if (!(step instanceof Promise)) return step && this.#deliver(member, step)
+    if (!(this.#awake & member.bit) || member === this.#reading) return undefined
+    const mayRead = !this.#reading
+    const step = member.reader.step(mayRead)
+    if (step instanceof Promise) this.#await(member, step)
+    else if (step) return this.#deliver(member, step)
+    // It sleeps until it is woken. If it was not allowed to read, it has the next turn to read.
+    else if (mayRead) this.#awake &= ~member.bit
+    return undefined
+  }
+
+  #await(member: Member, step: Promise<ReaderStep | undefined>): void {
     this.#reading = member
     void step.then((next) => {
       if (this.#isClosed) return
@@ -147,7 +164,8 @@ export class ChannelsReader implements Reader {
     member.epoch = reader.epoch
     member.offset = reader.offset
     if (step.type === 'end' || step.type === 'error') {
-      member.isOver = true
+      this.#awake &= ~member.bit
+      this.#open--
       reader.close()
     }
     return step
