@@ -128,7 +128,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await own.until(({ controls }) => controls.length === 1)
       const [id] = await publish(two, [{ n: 5 }])
       for (const each of [own, reader]) await each.until(({ data }) => data.some(item => (item as { n: number }).n === 5))
-      expect(own.messages).toEqual([{ id: `${two}:${id}`, event: two, data: { n: 5 } }])
+      expect(own.messages).toEqual([{ id: `${two}:${id}`, channel: two, data: { n: 5 } }])
       const batch = await (await fetch(`${server.url}${path}?transport=poll&waitMs=0&position=${position}`)).json()
       expect(batch.messages).toEqual([{ channel: two, id: `${two}:${id}`, data: { n: 5 } }])
       const page = await (await fetch(`${server.url}${path}?channel=${one}&before=${ids[2]}&limit=1`, { headers: { accept: 'application/json' } })).json()
