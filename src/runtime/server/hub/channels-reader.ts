@@ -100,6 +100,8 @@ export class ChannelsReader implements Reader {
     }
     for (let tried = 0; tried < length && this.#awake; tried++) {
       const index = (this.#turn + tried) % length
+      // The bit first: objects of the other members need not be in the processor's cache.
+      if (!(this.#awake & 1 << index)) continue
       const step = this.#stepOf(this.#members[index]!)
       if (!step) continue
       this.#turn = index + 1
@@ -136,7 +138,7 @@ export class ChannelsReader implements Reader {
 
   /** The member's next step, if it needs no read. Otherwise its read begins, unless another one is in flight. */
   #stepOf(member: Member): ReaderStep | undefined {
-    if (!(this.#awake & member.bit) || member === this.#reading) return undefined
+    if (member === this.#reading) return undefined
     const mayRead = !this.#reading
     const step = member.reader.step(mayRead)
     if (step instanceof Promise) this.#await(member, step)
