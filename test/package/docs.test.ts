@@ -176,7 +176,7 @@ describe('the examples', () => {
     expect(await readAll(open('/api/search', post({ words: 'one two' })))).toEqual({ data: [{ found: 'one' }, { found: 'two' }] })
     const refused = open('/api/search', post({}))
     expect(await readAll(refused)).toMatchObject({ data: [], code: 'HTTP_ERROR' })
-    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Say what to look for.', retry: false })
+    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Enter a word to search for.', retry: false })
   })
 
   it('ai-streaming: an answer comes whole; a model that fails is no answer that ends', async () => {
