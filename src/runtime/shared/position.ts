@@ -19,7 +19,7 @@ export type PositionRequest
     | { kind: 'count', offset: number }
 
 /** Accepted forms, for every error about a malformed position. */
-export const POSITION_FORMS = '`start`, `now`, the id of a message (`<epoch>.<offset>`), or a number of messages already had'
+export const POSITION_FORMS = '`start`, `now`, a message ID (`<epoch>.<offset>`), or the number of messages already received'
 
 const MAX_POSITION_LENGTH = 128
 const EPOCH_RANDOM_LENGTH = 8

@@ -47,7 +47,7 @@ describe('sse:open and sse:close', () => {
     ['disconnect', undefined, (_, reader) => reader.close()],
   ]
 
-  it.each(ways)('come once each when a stream ends by %s, with what it took', async (reason, code, end) => {
+  it.each(ways)('fire once each when a stream ends by %s, with its figures', async (reason, code, end) => {
     let connection!: SSEConnection
     server.route('/push/:id', (_, one) => {
       connection = one
@@ -68,7 +68,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, connectionsTotal: 1, closed: { [reason]: 1 }, messagesSent: 2, bytesSent: reader.raw.length })
   })
 
-  it('say the code of an error; what the client is not told is an sse:error as well', async () => {
+  it('carry the code of an error; an error that the client does not receive is an sse:error as well', async () => {
     server.route('/shown', async function* () {
       yield 1
       throw new SSEError('NO_PAPER', 'Out of paper.')
@@ -84,7 +84,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, closed: { end: 0, error: 2, leave: 0, disconnect: 0 } })
   })
 
-  it('of a channel have its name and position, and count the messages of shared bytes', async () => {
+  it('of a channel have its name and position, and count the messages in shared bytes', async () => {
     const channel = server.channel('feed')
     const ids = [await channel.publish('a'), await channel.publish('b'), await channel.publish('c')]
     server.route('/feed', () => channel)
@@ -100,7 +100,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, messagesSent: 5, published: 3 })
   })
 
-  it('come for createSSEConnection, and count every message of an array', async () => {
+  it('fire for createSSEConnection, and count every message of an array', async () => {
     server.use('/raw', defineEventHandler((event) => {
       const raw = server.raw(event)
       void raw.push(['a', 'b', 'ü']).then(() => raw.close())
@@ -112,7 +112,7 @@ describe('sse:open and sse:close', () => {
     expect(told.close[0]).toMatchObject({ path: '/raw', reason: 'end', messages: 3, bytes: new TextEncoder().encode(reader.raw).length })
   })
 
-  it('do not come for what never opened: refused, complete, polled, or left before', async () => {
+  it('do not fire for streams that never opened: refused, complete, polled, or left before', async () => {
     const ended = server.channel('ended')
     await ended.publish(1)
     await ended.end()
@@ -148,7 +148,7 @@ describe('sse:open and sse:close', () => {
     ])
   })
 
-  it('come for all streams at a shutdown; newcomers are refused', async () => {
+  it('fire for all streams at a shutdown; newcomers are refused', async () => {
     server.route('/', () => server.channel('feed'))
     const readers = await Promise.all(Array.from({ length: 5 }, () => SSEReader.open(`${server.url}/`)))
     server.context.leave()
@@ -167,7 +167,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(told.publish.map(({ bytes }) => bytes)).toEqual([3, 4, 12, 22, 3_002, 6_002, 200_002, 400_002])
   })
 
-  it('tell of each message that the driver has, and of each that was refused', async () => {
+  it('sse:publish reports each message that the driver accepts, and each that it refuses', async () => {
     const channel = server.channel('feed')
     const id = await channel.publish({ title: 'ü' }, { event: 'notice' })
     await expect(channel.publish(undefined)).rejects.toMatchObject({ code: 'INVALID_DATA' })
@@ -181,7 +181,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(stats()).toMatchObject({ published: 2, publishErrors: { INVALID_DATA: 1, CHANNEL_ENDED: 1 } })
   })
 
-  it('tell of each gap that a client is told of, on either transport', async () => {
+  it('sse:gap reports each gap that a client receives, on either transport', async () => {
     const channel = server.channel('feed', { retention: { maxMessages: 2 } })
     for (let n = 1; n <= 5; n++) await channel.publish(n)
     server.route('/', () => channel)
@@ -195,7 +195,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(stats()).toMatchObject({ gaps: { trimmed: 1, epoch: 0, invalid: 1 }, polls: 0, pollsTotal: 1 })
   })
 
-  it('tell where an error happened that nobody awaited', async () => {
+  it('sse:error names the place of an unawaited error', async () => {
     server.route('/push', (_, connection) => {
       void connection.push(undefined)
       connection.onClosed(() => {
@@ -264,7 +264,7 @@ describe('a hook', () => {
     expect(stats()).toMatchObject({ ...zero, connectionsTotal: 1 })
   })
 
-  it('costs nothing while nobody listens: no payload is made, and no request is held', async () => {
+  it('costs nothing without a listener: no payload is made, and no request is held', async () => {
     hooks.removeAllHooks()
     const calls: string[] = []
     const { isHeard } = server.context.insight.hooks!
@@ -279,7 +279,7 @@ describe('a hook', () => {
   })
 })
 
-it('tells 64 codes apart, and the rest together: an application may make them of anything', async () => {
+it('counts 64 codes apart, and the rest together: an application may make them of anything', async () => {
   for (let n = 0; n < 70; n++) server.context.insight.onPublishError('feed', new SSEError(`CODE_${n}`, 'no'))
   const { publishErrors } = stats()
   expect(Object.keys(publishErrors)).toHaveLength(65)

@@ -11,9 +11,9 @@ describe('the platform of the build', () => {
   it('Cloudflare Workers: refuses Redis, and explains the reach of memory', () => {
     expect(() => describePlatform({ preset: 'cloudflare-module' }, true)).toThrow(expect.objectContaining({
       code: 'INVALID_OPTION',
-      message: 'Expected `sse.driver` to be `"memory"` for Cloudflare Workers, where no connection to Redis outlives a request, got `"redis"`.',
+      message: 'Expected `sse.driver` to be `"memory"` on Cloudflare Workers, where a connection to Redis ends with its request, got `"redis"`.',
     }))
-    expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('a channel is kept by one isolate')] })
+    expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('each isolate keeps its own channels')] })
   })
 
   it('Vercel: ends streams before functions end', () => {

@@ -138,7 +138,7 @@ describe('reference/errors.md', () => {
     const thrown: string[] = []
     for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
       const source = await readPage(file)
-      for (const [, code] of source.matchAll(/(?:SSEError|clientError|passingError)\(\s*'([^']+)'/g)) thrown.push(code!)
+      for (const [, code] of source.matchAll(/(?:SSEError|clientError|retryableError)\(\s*'([^']+)'/g)) thrown.push(code!)
     }
     expect(thrown.length).toBeGreaterThan(30)
     expect(sorted(thrown).filter(code => !named.includes(code))).toEqual([])

@@ -53,7 +53,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   options: SSEOwnHandlerOptions = {},
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
   const mistake = mistakeIn(handler, options)
-  if (mistake) console.error(mistake)
+  if (mistake) console.error('[nuxt-sse]', mistake)
   let resolved: ResolvedHandlerOptions | undefined
   let checkedRoute: string | undefined
   return defineEventHandler((event) => {
@@ -87,5 +87,5 @@ function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
  */
 function mistakeInRules(route: string): SSEError | undefined {
   if (!isCachedByRule(route)) return
-  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
+  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached, got a \`cache\` or \`swr\` rule, which holds a stream back until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` to \`routeRules\`.`)
 }

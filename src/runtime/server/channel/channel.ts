@@ -33,7 +33,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
+      throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -83,7 +83,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
       if (!now.lease.stopping) await ask()
       return false
     }, closing)
-    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was asked to stop, and may still be at work.`, { statusCode: 503 })
+    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was requested to stop, but may still be running.`, { statusCode: 503 })
   }
 
   async end(): Promise<void> {
@@ -97,7 +97,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     // Not to be retried: a client that reconnects gets the same error.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
-    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has already ended.`, { statusCode: 409, cause: error })
   }
 
   async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {

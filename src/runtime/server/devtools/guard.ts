@@ -22,7 +22,7 @@ export function reasonToRefuse({ method, host, origin, fetchSite, contentType }:
   if (origin !== undefined && hostOf(origin) !== host?.toLowerCase()) return 'Pages of other origins are not allowed.'
   const changes = method !== 'GET' && method !== 'HEAD'
   if (fetchSite !== undefined && fetchSite !== 'same-origin' && (changes || fetchSite !== 'none')) return 'Pages of other origins are not allowed.'
-  if (changes && !/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) return 'Expected JSON.'
+  if (changes && !/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) return 'Expected the content type `application/json`.'
   return undefined
 }
 

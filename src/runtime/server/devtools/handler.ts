@@ -70,5 +70,5 @@ async function sendAsset(event: H3Event, name: string, base: string) {
 }
 
 function notFound(): never {
-  throw createError({ statusCode: 404, message: 'There is no such page.' })
+  throw createError({ statusCode: 404, message: 'Page not found.' })
 }

@@ -80,7 +80,7 @@ export class Recorder {
       this.#publishedAt.set(`${id} ${channel}`, Date.now())
     },
     'sse:gap': ({ channel, gap: { reason, missed, position }, transport }) => {
-      this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
+      this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, continues at ${position} (${transport})` })
     },
     'sse:error': ({ error, code, where, event, channel }) => {
       this.#write('error', channel ?? (event && pathWithoutSecret(event.path)) ?? where, { text: `${code}: ${error instanceof Error ? error.message : String(error)}` })

@@ -33,5 +33,5 @@ export default defineNitroPlugin((nitroApp) => {
 })
 
 function strayChannel(): SSEError {
-  return new SSEError('INVALID_SOURCE', 'Expected a channel to be returned to `defineSSEHandler`, not to `defineEventHandler`, which cannot stream it.')
+  return new SSEError('INVALID_SOURCE', 'Expected a channel to be returned from `defineSSEHandler`, not from `defineEventHandler`, which cannot stream it.')
 }

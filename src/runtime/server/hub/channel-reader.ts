@@ -143,7 +143,7 @@ export class ChannelReader {
     if (this.#closed) return undefined
     if (this.#life !== channel.log.life || this.offset >= channel.log.last) return this.step()
     // An immediate retry could loop forever.
-    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: newer messages than ${withoutSecret(this.position)} were announced, but the driver does not return them.`, { statusCode: 503 })
   }
 
   /** Handles a log that was replaced since this reader began: the messages so far belong to another life. */

@@ -129,7 +129,7 @@ function asControl(text: string): Control | undefined {
 
 /** Error that the other server sent. Fields of an unexpected type count as absent. */
 function receivedError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
-  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The source of this stream failed.', {
+  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The stream failed because of an error on the server.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })

@@ -73,7 +73,7 @@ export async function pollChannel({ driver, hub, closing }: SSEContext, channel:
 
 /** Error for a source that cannot be polled, because its messages are not kept. */
 export function notPollable(): SSEError {
-  return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
+  return new SSEError('NOT_POLLABLE', 'This route cannot be polled, because its messages are not stored. Return a channel (`useSSEChannel`), set `resumable: true` for a generator, or request `text/event-stream`.', { statusCode: 406 })
 }
 
 /** The reader's next step, or `undefined` when the time is up, the client has left, or the server shuts down. Closes the reader. */

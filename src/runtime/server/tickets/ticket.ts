@@ -43,7 +43,7 @@ export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRE
     // In seconds, with a fraction for the milliseconds, which the standard allows.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
     .sign(toKey(secret))
-  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
+  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected the ticket to have at most ${MAX_TICKET_LENGTH} characters, got ${ticket.length}. Shorten its \`claims\`.`)
   return ticket
 }
 
@@ -89,7 +89,7 @@ function toJson<T extends object>(claims: T): T {
   catch (error) {
     cause = error
   }
-  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be what JSON can hold${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
+  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be serializable as JSON${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
 }
 
 function invalid(): SSEError {
@@ -97,5 +97,5 @@ function invalid(): SSEError {
 }
 
 function secretMissing(): SSEError {
-  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.', { retry: false })
+  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with. Set NUXT_SSE_TICKET_SECRET to the same value on all instances. Generate it with `openssl rand -base64 32`.', { retry: false })
 }

@@ -95,7 +95,7 @@ export class RedisAppends {
   append(channel: string, entries: LogAppend[], retention: LogRetention, writer?: LogWriter): Promise<AppendResult> {
     const length = entries.reduce((sum, { data }) => sum + data.length, 0)
     if (this.#queued + entries.length > MAX_QUEUED_MESSAGES || (this.#queued && this.#queuedLength + length > MAX_QUEUED_LENGTH)) {
-      return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already, ${this.#queuedLength} characters long.`)))
+      return Promise.reject(unavailable(new Error(`${this.#queued} messages (${this.#queuedLength} characters) are already waiting for Redis.`)))
     }
     this.#queued += entries.length
     this.#queuedLength += length

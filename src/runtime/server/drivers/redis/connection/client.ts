@@ -75,7 +75,7 @@ export async function ready<T extends RedisClient>(client: T, until: number): Pr
       clearTimeout(timer)
       release()
       if (client.status === 'ready') resolve(client)
-      else reject(unavailable(new Error(`The connection is ${client.status}.`)))
+      else reject(unavailable(new Error(`The connection to Redis is not ready. Its status is \`${client.status}\`.`)))
     }
     const timer = setTimeout(done, Math.max(0, until - performance.now()))
     const release = whenReady(client, done)
