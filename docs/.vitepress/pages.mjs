@@ -49,7 +49,7 @@ export const SECTIONS = [
   },
   {
     text: 'Project',
-    pages: ['project/guarantees.md', 'project/performance.md', 'project/comparison.md', 'project/stability.md', 'project/upgrade.md'],
+    pages: ['project/guarantees.md', 'project/performance.md', 'guide/comparison.md', 'project/stability.md', 'project/upgrade.md'],
   },
   {
     text: 'Contributing',

@@ -14,6 +14,7 @@ export const SERVER_INDEX = 'server/api/index'
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
+  ['useSSEChannels', 'server/api/use-sse-channels'],
   ['sseMessage', 'server/api/sse-message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],

@@ -9,9 +9,9 @@ import { BETTER_SSE, H3, OURS, RESUMABLE_STREAM, UPSTASH, VUEUSE } from './peers
 import { clientChecks, closeBrowser } from './peers/client-checks'
 import { serverChecks } from './peers/server-checks'
 
-/** Compares the table in docs/comparison.md with the behaviour of the installed libraries and of this module. */
+/** Compares the table in docs/guide/comparison.md with the behaviour of the installed libraries and of this module. */
 
-const PAGE = 'docs/comparison.md'
+const PAGE = 'docs/guide/comparison.md'
 
 const PEERS = [OURS, H3, VUEUSE, BETTER_SSE, RESUMABLE_STREAM, UPSTASH]
 /** Rows in words, which no check can compare. */

@@ -2,7 +2,7 @@ import { readBlocks, readPage } from './markdown'
 
 export interface QuickStart {
   commands: string[]
-  /** Files by their path, without the line with the name. */
+  /** Files by their path. */
   files: Record<string, string>
 }
 
@@ -11,14 +11,13 @@ export async function readQuickStart(): Promise<QuickStart> {
   const [, section] = /^## Quick set-up\n(.*?)^## /ms.exec(await readPage('README.md')) ?? []
   if (!section) throw new Error('README.md has no section "Quick set-up".')
   const quickStart: QuickStart = { commands: [], files: {} }
-  for (const { language, text } of readBlocks(section)) {
+  for (const { language, file, text } of readBlocks(section)) {
     if (language === 'sh') {
       quickStart.commands.push(...text.trim().split('\n'))
       continue
     }
-    const [, path] = /^(?:\/\/|<!--) (\S+)(?: -->)?\n/.exec(text) ?? []
-    if (!path) throw new Error(`A block of the quick start does not name its file:\n${text}`)
-    quickStart.files[path] = text.slice(text.indexOf('\n') + 1)
+    if (!file) throw new Error(`A block of the quick start does not name its file:\n${text}`)
+    quickStart.files[file] = text
   }
   return quickStart
 }

@@ -40,6 +40,17 @@ it('shows open streams, with their channel, position and numbers, and those that
   await eventually(async () => expect(await snapshot()).toMatchObject({ connections: [], closed: [{ id: 1, channel: 'feed', position: id, reason: 'disconnect', messages: 1, closedAt: expect.any(Number) }] }))
 })
 
+it('shows several channels of one stream, each in the list', async () => {
+  server.route('/live', () => server.channels({ notices: server.channel('user:1'), feed: server.channel('feed') }))
+  const reader = await SSEReader.open(`${server.url}/live`)
+  await server.channel('user:1').publish(1)
+  await reader.until(({ messages }) => messages.length === 1)
+  await eventually(async () => expect(await snapshot()).toMatchObject({ connections: [{ channel: 'user:1, feed', position: reader.position }] }))
+  expect((await snapshot()).channels.map(({ name, readers }) => `${name} ${readers}`).sort()).toEqual(['feed 1', 'user:1 1'])
+  await reader.close()
+  await eventually(async () => expect((await snapshot()).channels.map(({ readers }) => readers)).toEqual([0, 0]))
+})
+
 it('shows channels as their driver has them, and creates none', async () => {
   const epoch = (await server.channel('feed').publish(1)).split('.')[0]
   await server.channel('feed').publish(2)

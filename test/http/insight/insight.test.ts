@@ -40,6 +40,25 @@ const stats = () => readStats(server.context)
 /** Nothing is open any more. */
 const zero: Partial<SSEStats> = { connections: 0, polls: 0, parkedReaders: 0, channels: 0 }
 
+describe('several channels', () => {
+  it('are named in `sse:open` and `sse:close`, and the one with the gap in `sse:gap`', async () => {
+    server.route('/live', () => server.channels({ notices: server.channel('user:1'), feed: server.channel('feed') }))
+    const asked = 'notices:now,feed:gone.5'
+    await using reader = await SSEReader.open(`${server.url}/live`, { headers: { 'last-event-id': asked } })
+    await reader.until(({ controls }) => controls.length === 2)
+    const { position } = reader.controls[0] as unknown as { position: string }
+    const opened = { channel: 'user:1, feed', channels: { notices: 'user:1', feed: 'feed' }, position, resumed: false }
+    expect(told.open).toMatchObject([opened])
+    expect(told.gap).toEqual([{ channel: 'feed', gap: { reason: 'epoch', missed: null, position: expect.any(String) }, transport: 'stream' }])
+    expect(stats()).toMatchObject({ connections: 1, channels: 2, gaps: { epoch: 1 } })
+    await fetch(`${server.url}/live?transport=poll&waitMs=0&position=${asked}`)
+    expect(told.gap[1]).toEqual({ ...told.gap[0], transport: 'poll' })
+    await reader.close()
+    await eventually(() => expect(told.close).toMatchObject([{ ...opened, reason: 'disconnect' }]))
+    expect(stats()).toMatchObject({ ...zero, pollsTotal: 1 })
+  })
+})
+
 describe('sse:open and sse:close', () => {
   const ways: [reason: SSEClosed['reason'], code: string | undefined, end: (connection: SSEConnection, reader: SSEReader) => unknown][] = [
     ['end', undefined, connection => connection.close()],

@@ -153,7 +153,7 @@ describe('gaps, on both transports', () => {
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: `${epoch}.7`, resumed: false }])
   })
 
-  const malformed = ['abc', '1.5', '-1', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
+  const malformed = ['abc', '1.5', '-0', '-01', '-1.5', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
   it.each(malformed)('trap 26: a malformed query is a 400 that lists what is allowed: %j', async (position) => {
     await publish(1)
     for (const transport of ['stream', 'poll']) {

@@ -36,6 +36,12 @@ describe('a ticket', () => {
     expect(await verifyTicket(await signTicket('c', {}, [first]), [first])).toEqual({ channel: 'c', claims: {}, expiresAt: Date.now() + 60_000 })
   })
 
+  it('for several names all of them, and the first as older versions read it', async () => {
+    const claims = { user: 'ann' }
+    expect(await verifyTicket(await signTicket(['a', 'b', 'ü'], { claims }, [first]), [first])).toEqual({ channel: 'a', channels: ['a', 'b', 'ü'], claims, expiresAt: Date.now() + 60_000 })
+    expect(await verifyTicket(await signTicket(['a'], {}, [first]), [first])).toEqual({ channel: 'a', channels: ['a'], claims: {}, expiresAt: Date.now() + 60_000 })
+  })
+
   it('is signed with the first of the secrets, and verified with all', async () => {
     const [before, between, after] = await Promise.all([[first], [first, second], [second, first]].map(secrets => signTicket('c', {}, secrets)))
     expect((await verifyTicket(before, [second, first])).channel).toBe('c')

@@ -1,5 +1,5 @@
 /**
- * Evidence for a cell of the table in docs/comparison.md. A function runs the library, and returns what it did. Where a run cannot show it,
+ * Evidence for a cell of the table in docs/guide/comparison.md. A function runs the library, and returns what it did. Where a run cannot show it,
  * a text names the place: in the library's code, or, as `test/…: title`, in a test of this repository.
  */
 export type Check = (() => Promise<boolean>) | { no: string } | { yes: string }

@@ -4,6 +4,7 @@ import { isCachedByRule } from '#sse/nitro'
 import { SSEError } from '../../shared/errors'
 import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEChannels, SSEMessageOfChannels } from '../channel/several'
 import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
@@ -23,10 +24,11 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 /** Messages that a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
-    : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
-      : Result extends Iterable<infer Item> ? MessageOfItem<Item>
-        : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
-          : SSEMessage<Pushed>
+    : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
+      : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+        : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+          : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+            : SSEMessage<Pushed>
 
 export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
 
@@ -37,7 +39,7 @@ export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerReq
  * The handler receives `(event, connection)` and returns, or resolves to,
  * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads, and released
  * (`finally`, `cancel`) when the client leaves;
- * - a channel: resumable and pollable;
+ * - a channel, or several (`useSSEChannels`): resumable and pollable;
  * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push` (annotate it as
  * `SSEConnection<T>` to type the route);
  * - nothing: push API without a clean-up.

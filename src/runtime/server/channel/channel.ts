@@ -1,6 +1,5 @@
-import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../../shared/position'
+import { formatPosition } from '../../shared/position'
 import { SSEError, printValue } from '../../shared/errors'
-import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEContext } from '../context/context'
@@ -15,8 +14,9 @@ import { watchLease } from '../producers/lease'
 import { resolveRetention } from '../resolve-options'
 import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
-import { readChannel, subscribeChannel } from './read'
-import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
+import { parseAfter, subscribeChannel } from './read'
+import { readAsAsked } from './read-options'
+import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
 import { packData } from '../drivers/packed-data'
 import type { PackedData } from '../drivers/packed-data'
 import type { PackedAppend } from '../drivers/types'
@@ -24,7 +24,6 @@ import { asText, encodePacked } from '../wire/message'
 
 /** Maximum length of a channel's name and of a key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 512
-const LIMIT = whole({ from: 1 })
 
 /** Implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
@@ -100,9 +99,10 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has already ended.`, { statusCode: 409, cause: error })
   }
 
-  async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
-    if (limit !== undefined) check('limit', limit, LIMIT, 400)
-    return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
+  read(options: SSEReadOlderOptions): Promise<SSEReadOlderResult<T>>
+  read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
+  async read(options: SSEReadOptions | SSEReadOlderOptions = {}): Promise<SSEReadResult<T> | SSEReadOlderResult<T>> {
+    return readAsAsked<T>(this.context.driver, this.name, options)
   }
 
   subscribe({ after, ...options }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
@@ -165,10 +165,4 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 /** Half a surrogate pair has no UTF-8 form: all names, or keys, that differ only there would be the same. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
-}
-
-function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
-  const request = parsePositionRequest(String(after))
-  if (request) return request
-  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

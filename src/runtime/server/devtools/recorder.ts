@@ -60,10 +60,10 @@ export class Recorder {
   constructor(private readonly context: () => SSEContext) {}
 
   readonly hooks: SSEHooks = {
-    'sse:open': ({ event, channel, position, resumed }) => {
+    'sse:open': ({ event, channel, channels, position, resumed }) => {
       const seen = this.#open.get(event)
       if (seen) Object.assign(seen, { channel, position: seen.position ?? position })
-      if (channel) this.#channels.set(channel, true)
+      for (const name of channels ? Object.values(channels) : channel ? [channel] : []) this.#channels.set(name, true)
       this.#write('open', pathWithoutSecret(event.path), { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
     },
     'sse:close': ({ event, path, reason, code, durationMs, messages, bytes }) => {

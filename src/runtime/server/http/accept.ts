@@ -37,6 +37,19 @@ export function preferenceFor(ranges: readonly MediaRange[], type: string): Pref
   return { quality: 0, specificity: 0 }
 }
 
+/** Whether a range of `type` has the parameter. Its name and value are compared without case, and the value may be quoted (RFC 9110, section 5.6.6). */
+export function hasParameter(header: string, type: string, name: string, value: string): boolean {
+  // Nearly every header lacks it.
+  if (!header.toLowerCase().includes(name)) return false
+  return splitUnquoted(header, ',').some((element) => {
+    const [range = '', ...parameters] = splitUnquoted(element, ';').map(part => part.trim().toLowerCase())
+    return range === type && parameters.some((parameter) => {
+      const [itsName, itsValue] = parameter.split('=').map(part => part.trim())
+      return itsName === name && itsValue?.replace(/^"(.*)"$/, '$1') === value
+    })
+  })
+}
+
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 
 function isMediaRange(text: string): boolean {

@@ -3,8 +3,9 @@ import type { PositionRequest } from '../../shared/position'
 import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { SSEError, printValue } from '../../shared/errors'
 import { withoutSecret } from '../../shared/secret-epoch'
+import { isWhole } from '../../shared/whole-position'
 import type { SSETransport } from '../../shared/types'
-import { parseAccept, preferenceFor } from './accept'
+import { hasParameter, parseAccept, preferenceFor } from './accept'
 
 /** Parts of a request that this module reads, independent of the framework. Query values may be arrays: `?a=1&a=2`. */
 export interface RawRequest {
@@ -20,13 +21,26 @@ export interface RequestedPosition {
   readonly parsed: PositionRequest | undefined
 }
 
+/** Request for messages before a position. Only a channel answers it, which then checks the values: other sources may have such a parameter of their own. */
+export interface OlderRequest {
+  readonly before: unknown
+  readonly limit: unknown
+  readonly channel: unknown
+  readonly position: unknown
+  readonly raw: RawRequest
+}
+
 export interface SSERequest {
   /** Transport for a source that supports both, such as a channel. */
   transport: SSETransport
   /** Whether the request accepts a stream, for a source without a poll. */
   mayStream: boolean
   position?: RequestedPosition
-  /** Milliseconds that a poll may wait; `undefined` when the request does not set it. */
+  /** Whether the client wants the IDs of several channels to be those of their own channel, and keeps the other positions itself. */
+  ownIds: boolean
+  /** Set if the query has `before`. */
+  older?: OlderRequest
+  /** How long a poll may wait; `undefined` when the request does not say. */
   waitMs?: number
 }
 
@@ -35,6 +49,8 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
   return {
     ...readTransport(raw),
     position,
+    ownIds: raw.accept !== undefined && hasParameter(raw.accept, STREAM_CONTENT_TYPE, 'positions', 'own'),
+    older: raw.query.before === undefined ? undefined : { before: raw.query.before, limit: raw.query.limit, channel: raw.query.channel, position: raw.query.position, raw },
     waitMs: readWaitMs(raw.query.waitMs),
   }
 }
@@ -45,7 +61,8 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
  */
 export function channelPosition(position: RequestedPosition | undefined): PositionRequest | 'malformed' | undefined {
   if (!position || position.parsed) return position?.parsed
-  if (position.source === 'header') return 'malformed'
+  // The second is the position of a route that had several channels: its clients did not choose it, and must not be turned away either.
+  if (position.source === 'header' || isWhole(position.text)) return 'malformed'
   throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
 
@@ -74,7 +91,16 @@ export function negotiate(accept: string | undefined): Pick<SSERequest, 'transpo
   return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
 }
 
-/** Position in the request, if there is one. Throws `INVALID_QUERY` (400) for text that cannot be the ID of a message. */
+/** Throws `NOT_ACCEPTABLE` (406) if the client does not take JSON, and `INVALID_QUERY` (400) if it asks for a stream. */
+export function assertJson({ accept, query: { transport } }: RawRequest): void {
+  if (transport === 'stream') throw invalidQuery('transport', '`poll` beside `before`', transport)
+  const ranges = parseAccept(accept ?? '')
+  if (!transport && ranges.length && preferenceFor(ranges, POLL_CONTENT_TYPE).quality === 0) {
+    throw new SSEError('NOT_ACCEPTABLE', `Expected \`Accept\` to allow \`${POLL_CONTENT_TYPE}\`, got ${printValue(accept)}.`, { statusCode: 406 })
+  }
+}
+
+/** The position asked for. Throws `INVALID_QUERY` (400) for what cannot be the ID of a message. */
 export function readPosition({ lastEventId, query }: Omit<RawRequest, 'accept'>): RequestedPosition | undefined {
   const { position } = query
   if (lastEventId) return toPosition(fromHeader(lastEventId), 'header')
@@ -118,6 +144,6 @@ function readWaitMs(waitMs: unknown): number | undefined {
   throw invalidQuery('waitMs', 'a whole number of milliseconds', waitMs)
 }
 
-function invalidQuery(name: string, expected: string, got: unknown): SSEError {
+export function invalidQuery(name: string, expected: string, got: unknown): SSEError {
   return new SSEError('INVALID_QUERY', `Expected the query parameter \`${name}\` to be ${expected}, got ${withoutSecret(printValue(got))}.`, { statusCode: 400 })
 }

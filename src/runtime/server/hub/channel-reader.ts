@@ -22,8 +22,24 @@ export type ReaderStep
      */
     | { type: 'unreachable', error: unknown }
 
+/** What a stream or a waiting poll pulls: the next step of one channel, or of several in turn. */
+export interface Reader {
+  /** Called when {@link step} may have a result again after it had none. */
+  wake: () => void
+  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined
+  close(): void
+  /** Reader of the channel of the last step. */
+  readonly current: ChannelReader
+  /** Key of that channel among several; `undefined` if there is one channel, or if the step concerns all of them. */
+  readonly key: string | undefined
+  /** ID after the last step; `undefined` if only messages have IDs. */
+  readonly id: string | undefined
+  /** Encodes the messages of the last step. */
+  encode(run: Run): Uint8Array
+}
+
 /** Position of one reader in a channel. Its owner pulls messages from it, and it keeps no state but the position. */
-export class ChannelReader {
+export class ChannelReader implements Reader {
   epoch = ''
   offset = 0
   /** Whether it continues from the requested position. */
@@ -53,10 +69,27 @@ export class ChannelReader {
     return formatPosition(this.epoch, this.offset)
   }
 
+  get id(): string {
+    return this.position
+  }
+
+  get key(): undefined {
+    return undefined
+  }
+
+  get current(): this {
+    return this
+  }
+
   /** Whether everything was read and nothing will follow. */
   get complete(): boolean {
     const { closing, life, last } = this.channel.log
     return !this.gap && closing !== null && this.#life === life && this.offset >= last
+  }
+
+  /** Whether nothing is left to send: it is {@link complete}, and has not failed. */
+  get exhausted(): boolean {
+    return this.complete && !this.closing?.error
   }
 
   /** Closing of the channel, if it has ended. */
@@ -76,9 +109,9 @@ export class ChannelReader {
   /**
    * Returns the next step, at once or after a read of the log; nothing while there is no news. `wake` is called when there is. The position
    * is already after a returned step, unless the driver cannot be reached. Never rejects. One call at a time. A closed reader returns
-   * nothing.
+   * nothing. Without `mayRead`, it returns only what needs no read of the log.
    */
-  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
+  step(mayRead = true): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
     const { channel } = this
     if (this.#life !== channel.log.life) this.#lose()
@@ -86,11 +119,15 @@ export class ChannelReader {
     if (this.offset < channel.log.last) {
       const run = channel.log.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
       if (run) return this.#take(run)
-      return this.#retry ? undefined : this.#ask()
+      return this.#retry || !mayRead ? undefined : this.#ask()
     }
     if (!this.complete) return undefined
     const { error } = channel.log.closing!
     return error ? { type: 'error', error } : { type: 'end' }
+  }
+
+  encode(run: Run): Uint8Array {
+    return run.bytes
   }
 
   close(): void {

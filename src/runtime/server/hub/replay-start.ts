@@ -35,6 +35,7 @@ export function resolveStart(request: PositionRequest | 'malformed' | undefined,
   const kind = request?.kind ?? from
   if (kind === 'start') return { offset: oldest, resumed: false, gap: null }
   if (kind === 'now') return { offset: state.last, resumed: false, gap: null }
+  if (kind === 'last') return { offset: Math.max(oldest, state.last - (request as { messages: number }).messages), resumed: false, gap: null }
 
   const { offset, epoch } = { epoch: state.epoch, ...request as Extract<PositionRequest, { offset: number }> }
   if (epoch !== state.epoch) return missing('epoch', null)
@@ -48,7 +49,7 @@ export function probableOffset(request: PositionRequest | 'malformed' | undefine
   if (typeof request === 'object' && 'offset' in request) return request.offset
   const kind = request === 'malformed' ? 'start' : request?.kind ?? from
   // Beyond the end, so that the read finds the end without fetching a page that is not needed.
-  return kind === 'now' ? Number.MAX_SAFE_INTEGER : 0
+  return kind === 'now' || kind === 'last' ? Number.MAX_SAFE_INTEGER : 0
 }
 
 /** Gap of a reader at `position`, if the log no longer keeps the messages after it; otherwise `null`. */

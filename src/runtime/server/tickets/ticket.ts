@@ -19,8 +19,10 @@ export interface SSETicketOptions {
 }
 
 export interface SSETicket<Claims = Record<string, unknown>> {
-  /** Name of the channel that the ticket opens. */
+  /** Name of the channel that the ticket opens; of several, the first. */
   channel: string
+  /** Names of all channels that the ticket opens, if it is for several. */
+  channels?: string[]
   /** Claims as given to `createSSETicket`; `{}` if none were. */
   claims: Claims
   /** Time at which the ticket expires, in epoch milliseconds. */
@@ -34,11 +36,11 @@ const MAX_TICKET_LENGTH = 4_096
 const TYPE = 'sse-ticket+jwt'
 const ALGORITHM = 'HS256'
 
-export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
+export async function signTicket(channel: string | readonly string[], { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
   if (!secret) throw secretMissing()
   check('expiresInMs', expiresInMs, milliseconds({ to: MAX_EXPIRES_IN_MS }))
   check('claims', claims, object())
-  const ticket = await new SignJWT({ channel, claims: toJson(claims) })
+  const ticket = await new SignJWT({ ...typeof channel === 'string' ? { channel } : { channel: channel[0], channels: channel }, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     // In seconds, with a fraction for the milliseconds, which the standard allows.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
@@ -57,10 +59,11 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
   for (const secret of secrets) {
     try {
       // The expiry is checked below, to the millisecond, and only for a signed ticket.
-      const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
+      const { payload } = await jwtVerify<{ channel: string, channels?: string[], claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
       const expiresAt = Math.round(payload.exp! * 1000)
       if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired. Request a new one.', { statusCode: 401 })
-      return { channel: payload.channel, claims: payload.claims, expiresAt }
+      const { channel, channels, claims } = payload
+      return { channel, ...channels && { channels }, claims, expiresAt }
     }
     catch (error) {
       if (error instanceof SSEError) throw error
