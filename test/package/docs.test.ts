@@ -70,6 +70,16 @@ export const model = new MockLanguageModelV4({
 })
 `,
   'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
+  'server/express.d.ts': `
+declare module 'express' {
+  import type { IncomingMessage, ServerResponse } from 'node:http'
+  type Response = ServerResponse & { set: (headers: object) => Response, flushHeaders: () => void, sendStatus: (code: number) => void }
+  type Handler = (request: IncomingMessage & { body: unknown }, response: Response) => void
+  const express: { (): Record<'get' | 'post', (path: string, ...handlers: Handler[]) => void>, json: () => Handler }
+  export { Response }
+  export default express
+}
+`,
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
   'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
@@ -96,7 +106,7 @@ async function readTypedBlocks(): Promise<Block[]> {
 function unnamed(name: string, language: 'ts' | 'vue', text: string): string {
   if (language === 'vue') return `app/components/${name}.vue`
   if (text.includes('defineNuxtConfig')) return 'nuxt.config.ts'
-  if (/use(?:SSE|EventSource)\(|openSSE\(/.test(text)) return `app/blocks/${name}.ts`
+  if (/\buse(?:SSE|EventSource)\b|openSSE\(|\bref\(|new EventSource\(/.test(text)) return `app/blocks/${name}.ts`
   return `server/blocks/${name}.ts`
 }
 
@@ -237,6 +247,21 @@ describe('the examples', () => {
     expect(await sendJson('GET', '/health')).toEqual({ driver: 'memory' })
   })
 
+  it('migrating: a broker\'s message reaches its readers', async () => {
+    const reading = open<{ text: string }>('/events', { position: 'start', until: () => true })
+    await send('POST', '/events', { text: 'Hello' })
+    expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
+  })
+
+  it('progressive-enhancement: one route streams, is polled and takes a form', async () => {
+    const answer = await fetch(`${server.url}/api/votes`, { method: 'POST', headers: { accept: 'text/html' }, body: new URLSearchParams({ option: 'tea' }), redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/votes'])
+    expect(await sendJson('POST', '/api/votes', { option: 'tea' })).toEqual({ option: 'tea' })
+    expect(await sendJson('GET', '/api/votes?transport=poll')).toMatchObject({ type: 'batch', messages: [{ data: { option: 'tea' } }, { data: { option: 'tea' } }] })
+    expect((await readAll(open('/api/votes', { until: () => true }))).data).toEqual([{ option: 'tea' }])
+    expect(await (await fetch(`${server.url}/votes`)).text()).toContain('tea: 2')
+  })
+
   it('moving: a message sent in a room arrives there', async () => {
     const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
     await send('POST', '/api/rooms/lobby', { text: 'Hello' })
@@ -268,6 +293,14 @@ describe('the examples', () => {
       await page.getByLabel('Question').fill('Why?')
       await page.getByRole('button', { name: 'Ask' }).click()
       await shows(TEN_WORDS.join('').trim())
+
+      const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage()
+      await plain.goto(`${server.url}/votes`)
+      await plain.getByRole('button', { name: 'coffee' }).click()
+      await eventually(async () => expect(await plain.locator('body').textContent()).toContain('coffee: 1'))
+      await page.goto(`${server.url}/votes`)
+      await page.getByRole('button', { name: 'coffee: 1' }).click()
+      await shows('coffee: 2')
 
       const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'much' })
       await page.goto(`${server.url}/answers/${id}`)
