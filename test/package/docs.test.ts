@@ -135,7 +135,7 @@ beforeAll(async () => {
   for (const [path, text] of files) {
     await mkdir(dirname(join(app, path)), { recursive: true })
     // A block without an import or export would be a script, and share its names with all others.
-    await writeFile(join(app, path), path.endsWith('.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
+    await writeFile(join(app, path), path.endsWith('.ts') && !path.endsWith('.d.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
   }
   await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare', app], { cwd: rootDir })
 })
