@@ -18,6 +18,7 @@ export const SERVER_IMPORTS = [
   ['sseMessage', 'server/api/sse-message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],
+  ['defineSSEMetricsHandler', 'server/api/define-sse-metrics-handler'],
   ['createSSEConnection', 'server/api/create-sse-connection'],
   ['setSSERedisClient', 'server/api/set-sse-redis-client'],
   ['setSSEDriver', 'server/api/set-sse-driver'],
