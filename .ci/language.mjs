@@ -62,14 +62,14 @@ function readSource(path) {
   visit(source)
 }
 
-/** Prose of a page: without code, front matter and generated lists, whose words come from elsewhere. */
+/** Prose of a page: without code and front matter. */
 function readPage(page) {
   const text = readFileSync(join(root, page), 'utf8')
-  const prose = text.replaceAll(/```[\s\S]*?```/g, '').replace(/^---\n[\s\S]*?\n---\n/, '').replaceAll(/<!-- (?:generated|bench)[\s\S]*?<!-- \/(?:generated|bench).*?-->/g, '')
+  const prose = text.replaceAll(/```[\s\S]*?```/g, '').replace(/^---\n[\s\S]*?\n---\n/, '')
   count(prose, 'page')
   if (!flags.includes('--lines')) return
   for (const [index, line] of prose.replaceAll(/`[^`\n]*`/g, '``').split('\n').entries()) {
-    for (const [name, pattern, only] of PATTERNS) if (!only && line.match(pattern)) console.log(`${page}:${index + 1}: ${name}: ${line.trim().slice(0, 160)}`)
+    for (const [name, pattern, only] of PATTERNS) if (!only && line.match(pattern)) console.log(`${page}:${index + 1}: ${name}: ${line.trim()}`)
   }
 }
 
