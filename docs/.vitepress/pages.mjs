@@ -8,6 +8,7 @@ export const SECTIONS = [
     text: 'Guide',
     pages: [
       'guide/channels.md',
+      'guide/several-channels.md',
       'guide/use-sse.md',
       'guide/server-rendering.md',
       'guide/sharing.md',

@@ -125,6 +125,7 @@ describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
   // @guarantee loud
+  // @guarantee loud
   it('has every code of the source, and no other', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
     expect(named.length).toBeGreaterThan(30)
@@ -198,16 +199,17 @@ describe('operate/monitoring.md', () => {
 
 describe('reference/protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGapControl', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
     const text = await readPage('docs/reference/protocol.md')
     const rows = readTable(text, 'Event stream')
-    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
+    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => !['batch', 'page', 'pending'].includes(type))
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const members = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : membersOf(PROTOCOL, CONTROLS[name]).filter(member => member !== 'type')
+      const inherited = ({ error: () => membersOf('src/runtime/shared/errors.ts', 'SSEPublicError'), gap: () => membersOf(PROTOCOL, 'SSEGap') } as Record<string, (() => string[]) | undefined>)[name]?.() ?? []
+      const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }
     const reasons = readTable(text, 'Position').map(([first]) => codesIn(first!)[0]).filter(name => ['trimmed', 'epoch', 'invalid'].includes(name!))

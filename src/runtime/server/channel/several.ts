@@ -41,7 +41,7 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
   }
 }
 
-/** What a handler may return to be read by position. */
+/** Source that clients read by position. */
 export type ChannelSource = Channel | Channels
 
 export function isChannelSource(value: unknown): value is ChannelSource {

@@ -22,7 +22,7 @@ export type ReaderStep
      */
     | { type: 'unreachable', error: unknown }
 
-/** What a stream or a waiting poll pulls: the next step of one channel, or of several in turn. */
+/** Source of steps for a stream or a waiting poll: one channel, or several in turn. */
 export interface Reader {
   /** Called when {@link step} may have a result again after it had none. */
   wake: () => void
