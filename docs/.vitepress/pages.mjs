@@ -12,6 +12,7 @@ export const SECTIONS = [
       'guide/use-sse.md',
       'guide/server-rendering.md',
       'guide/sharing.md',
+      'guide/browsers.md',
       'guide/authentication.md',
       'guide/notifications.md',
       'guide/live-feeds.md',

@@ -149,6 +149,7 @@ describe('the redis driver: rejections and their time', () => {
 
   // @guarantee bounded
   // @guarantee bounded
+  // @guarantee bounded
   it('the queue for Redis is bounded, also across many channels', async () => {
     const driver = open(undefined, 2_000)
     await driver.append('many', [message(0)], RETENTION)
@@ -164,6 +165,7 @@ describe('the redis driver: rejections and their time', () => {
     await Promise.all(all)
   })
 
+  // @guarantee bounded
   // @guarantee bounded
   // @guarantee bounded
   it('the queue for Redis is bounded by its size, too, and refused or failed requests no longer count', async () => {

@@ -105,6 +105,7 @@ describe('proxies', () => {
 
   // @guarantee order-once, silence-cut
   // @guarantee order-once, silence-cut
+  // @guarantee order-once, silence-cut
   it('through a proxy that cuts every five seconds: nothing lost, nothing twice', async () => {
     proxy = await startProxy(server.url)
     await opened(proxy.url)

@@ -65,6 +65,12 @@ const own = useSSE<{ own: boolean }>('/api/clock', { immediate: false })
 assert<Equals<typeof own.data.value, { own: boolean } | undefined>>()
 const pushed = useSSE('/api/explicit', { immediate: false })
 assert<Equals<typeof pushed.data.value, number | undefined>>()
+// @ts-expect-error: no route has this name.
+useSSE('/api/clocks', { immediate: false })
+// @ts-expect-error: the route names its events.
+useSSE('/api/clock', { immediate: false, on: { progres: () => {} } })
+// @ts-expect-error: it takes no ref.
+useSSE('/api/clock', { immediate: false, keep: ref(3) })
 console.log(typeof openSSE)
 </script>
 
@@ -267,12 +273,16 @@ describe('nuxt-sse/client and nuxt-sse/test', () => {
   it('run in plain Node', async () => {
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `
       import { openSSE } from 'nuxt-sse/client'
-      import { collectSSE, createFailingDriver } from 'nuxt-sse/test'
+      import { collectSSE, createFailingDriver, mockSSE } from 'nuxt-sse/test'
       const driver = createFailingDriver()
       driver.fail('append')
       const failed = await driver.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1000, maxBytes: 1000 }).catch(error => error.code)
-      console.log(typeof openSSE, failed, await collectSSE('nowhere').catch(error => error.code))
+      const mock = mockSSE('/api/x')
+      mock.message('mocked')
+      mock.end()
+      for await (const { data } of openSSE('http://test.invalid/api/x')) console.log(data)
+      console.log(failed, await collectSSE('nowhere').catch(error => error.code))
     `], { cwd: app })
-    expect(stdout.trim()).toBe('function DRIVER_UNAVAILABLE INVALID_OPTION')
+    expect(stdout.trim()).toBe('mocked\nDRIVER_UNAVAILABLE INVALID_OPTION')
   })
 })

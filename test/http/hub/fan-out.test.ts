@@ -140,6 +140,7 @@ describe('fan-out: stalled readers among live ones', () => {
 
   // @guarantee bounded
   // @guarantee bounded
+  // @guarantee bounded
   it('cost their position, delay no other reader, and get everything or a gap when they wake', async () => {
     const live = await Promise.all(Array.from({ length: LIVE }, () => SlowClient.open()))
     const stalled = await Promise.all(Array.from({ length: STALLED }, () => SlowClient.open()))

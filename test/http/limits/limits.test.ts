@@ -35,6 +35,7 @@ describe('maxConnections', () => {
 
   // @guarantee clean
   // @guarantee clean
+  // @guarantee clean
   it('gives a place back exactly once, however a request ends', async () => {
     server = await startServer({ maxConnections: 1, maxConnectionsPerClient: 1 })
     const ended = server.channel('ended')
@@ -94,6 +95,7 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
+  // @guarantee bounded
   // @guarantee bounded
   // @guarantee bounded
   it('holds the place of a poll until the client has read the answer: unread answers take memory', async () => {

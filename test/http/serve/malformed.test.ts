@@ -44,6 +44,7 @@ const visit = fc.record({ requests: fc.array(request, { minLength: 1, maxLength:
 
 // @guarantee clean
 // @guarantee clean
+// @guarantee clean
 it(`${REQUESTS} malformed requests leave the server alive, and no trace in memory`, { timeout: 180_000 }, async () => {
   let sent = 0
   const visitAll = async (visits: { requests: string[], keep: number, ending: string }[]) => {

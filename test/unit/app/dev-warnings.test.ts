@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { effectScope } from 'vue'
+import { computed, effectScope, ref } from 'vue'
 import type * as Warnings from '../../../src/runtime/app/dev-warnings'
 import { initialState } from '../../../src/runtime/client/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
@@ -87,6 +87,15 @@ it('reports an unknown option, once for each call', () => {
     for (let n = 0; n < 2; n++) warnOfCall('/api/x', { methd: 'POST', imediate: false, keep: 3 })
   })
   expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. The options are `immediate`, .*`method`/))
+})
+
+it('reports a ref in an option that takes a value, once for each option', () => {
+  effectScope().run(() => {
+    warnOfCall('/api/x', { query: ref({}), headers: ref({}), body: ref({}), enabled: computed(() => true), keep: 3 })
+    expect(warn).not.toHaveBeenCalled()
+    for (let n = 0; n < 2; n++) warnOfCall('/api/x', { keep: ref(3), share: computed(() => 'page') })
+  })
+  expect(warn.mock.calls).toEqual(['keep', 'share'].map(name => [`[nuxt-sse] The option \`${name}\` of useSSE('/api/x') is a ref, and takes a value: it does not follow the ref.`]))
 })
 
 it('reports a reduce that returns nothing or its changed state, and not one that returns its state unchanged', () => {
