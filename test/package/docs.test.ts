@@ -9,7 +9,7 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
 import { eventually } from '../support/conditions'
-import { readBlocks, readPages } from '../support/markdown'
+import { readBlocks, readPage, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
 
 /**
@@ -343,7 +343,7 @@ describe('the examples', () => {
 
       // As the page says which blocks they are.
       const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
-      const text = await readFile(join(rootDir, 'docs/guide/testing.md'), 'utf8')
+      const text = await readPage('docs/guide/testing.md')
       const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
       for (const [last, shown] of [[end, 'closed'], [error, 'closed.*…'], ['', 'reconnecting']] as const) {
         let requests = 0
