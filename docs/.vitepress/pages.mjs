@@ -17,6 +17,7 @@ export const SECTIONS = [
       'guide/notifications.md',
       'guide/live-feeds.md',
       'guide/background-work.md',
+      'guide/publish-anywhere.md',
       'guide/job-progress.md',
       'guide/ai-answers.md',
       'guide/use-chat.md',

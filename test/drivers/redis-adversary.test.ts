@@ -148,8 +148,6 @@ describe('the redis driver: rejections and their time', () => {
   })
 
   // @guarantee bounded
-  // @guarantee bounded
-  // @guarantee bounded
   it('the queue for Redis is bounded, also across many channels', async () => {
     const driver = open(undefined, 2_000)
     await driver.append('many', [message(0)], RETENTION)
@@ -165,8 +163,6 @@ describe('the redis driver: rejections and their time', () => {
     await Promise.all(all)
   })
 
-  // @guarantee bounded
-  // @guarantee bounded
   // @guarantee bounded
   it('the queue for Redis is bounded by its size, too, and refused or failed requests no longer count', async () => {
     const driver = open(undefined, 1_000)

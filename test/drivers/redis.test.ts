@@ -322,8 +322,6 @@ describe('the redis driver: traffic on its connections', () => {
   })
 
   // @guarantee stored
-  // @guarantee stored
-  // @guarantee stored
   it('takes effect once when it repeats a request with a lost answer: appends of every kind, and endings', async () => {
     // Every second time, Redis runs the command and the connection is cut before the answer.
     const loseAnswers = (client: Redis): Redis => {

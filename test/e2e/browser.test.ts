@@ -31,8 +31,6 @@ describe('useSSE in Chromium', () => {
   })
 
   // @guarantee deploy-502
-  // @guarantee deploy-502
-  // @guarantee deploy-502
   it('reconnects without a reload when the server is killed and started again, and reports the loss', async () => {
     await publish('page', { n: 1 })
     await page.goto(server.url)

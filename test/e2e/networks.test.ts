@@ -104,8 +104,6 @@ describe('proxies', () => {
   }, 90_000)
 
   // @guarantee order-once, silence-cut
-  // @guarantee order-once, silence-cut
-  // @guarantee order-once, silence-cut
   it('through a proxy that cuts every five seconds: nothing lost, nothing twice', async () => {
     proxy = await startProxy(server.url)
     await opened(proxy.url)

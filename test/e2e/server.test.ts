@@ -53,8 +53,6 @@ describe('auto-imported utilities in a built server', () => {
   })
 
   // @guarantee one-position
-  // @guarantee one-position
-  // @guarantee one-position
   it('serves a channel over both transports from the same positions', async () => {
     await using reader = await open('/api/channel/both')
     await reader.until(r => r.controls.length === 1)
@@ -95,8 +93,6 @@ describe('auto-imported utilities in a built server', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
   })
 
-  // @guarantee clean
-  // @guarantee clean
   // @guarantee clean
   it('leaves nothing open when clients go', async () => {
     const readers = await Promise.all(['/api/push', '/api/channel/gone', '/api/count?to=100000&everyMs=20'].map(path => open(path)))

@@ -96,8 +96,6 @@ describe('share: \'browser\' in Chromium', () => {
   })
 
   // @guarantee order-once
-  // @guarantee order-once
-  // @guarantee order-once
   it(`${KILLS} leaders are closed or crash while messages are published: nothing lost, nothing twice`, { timeout: 300_000 }, async () => {
     await openTabs()
     for (let kill = 0; kill < KILLS; kill++) {

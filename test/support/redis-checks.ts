@@ -171,8 +171,6 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
     })
 
     // @guarantee stored
-    // @guarantee stored
-    // @guarantee stored
     it.each([['with', true], ['without', false]])('killed and restarted %s its data: open streams and a publisher continue', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await openStream(urlOf(two))

@@ -5,8 +5,6 @@ import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../src/ru
 
 describe('options', () => {
   // @guarantee silence-cut
-  // @guarantee silence-cut
-  // @guarantee silence-cut
   it('have the defaults of the contract', () => {
     expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000,
       heartbeatText: '',
@@ -26,8 +24,6 @@ describe('options', () => {
   })
 
   const bad: unknown[] = [-1, 1.5, Number.NaN, Infinity, '1', true, null, {}, 2 ** 53]
-  // @guarantee loud
-  // @guarantee loud
   // @guarantee loud
   it.each<[string, unknown]>([
     ...(['retryMs', 'heartbeatMs', 'maxLifetimeMs', 'maxBufferedBytes', 'maxMessageBytes', 'pollWaitMs'] as const).flatMap(name => bad.map(value => [name, value] as [string, unknown])),

@@ -91,8 +91,6 @@ describe('batches with the wrong types', () => {
   })
 
   // @guarantee bounded
-  // @guarantee bounded
-  // @guarantee bounded
   it('a batch without an end is given up, and does not fill the memory', async () => {
     let sent = 0
     harness.server.script((x: Exchange) => {

@@ -35,8 +35,6 @@ describe('the handler\'s own checks', () => {
   })
 
   // @guarantee replay-access
-  // @guarantee replay-access
-  // @guarantee replay-access
   it('decide what is read: a position of another user opens none of that user\'s data', async () => {
     const stolen = await server.channel('notices:ann').publish('for ann only')
     await server.channel('notices:ann').publish('that too')

@@ -352,8 +352,6 @@ describe('a client that leaves', () => {
 
 describe('heartbeats', () => {
   // @guarantee silence-cut
-  // @guarantee silence-cut
-  // @guarantee silence-cut
   it('are sent only when the connection is otherwise silent', async () => {
     const clock = new MovingClock()
     clock.install()

@@ -371,8 +371,6 @@ let cleaned = 0
 
 describe('when the driver cannot be reached', () => {
   // @guarantee loud
-  // @guarantee loud
-  // @guarantee loud
   it('either transport gets 503, Retry-After and `pending`', async () => {
     driver.fail('all')
     for (const transport of ['stream', 'poll']) {

@@ -270,8 +270,6 @@ describe('items that cannot be sent', () => {
   })
 
   // @guarantee loud
-  // @guarantee loud
-  // @guarantee loud
   it.each(bad)('fail a source that does not catch, loudly: %s', async (_, item, code) => {
     let released = 0
     server.route('/generator', async function* () {

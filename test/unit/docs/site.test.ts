@@ -30,8 +30,8 @@ it('shows declarations that the source has', async () => {
 })
 
 it('shows functions with their comments and without their bodies, and classes without their private parts', () => {
-  expect(declarationOf('src/runtime/server/api/sse-message.ts', 'sseMessage')).toMatch(/^\/\*\*[\s\S]+\*\/\nexport function sseMessage[^{]+\{ event: E \}\): [^\n]+\nexport function sseMessage/)
-  expect(declarationOf('src/runtime/server/api/use-sse-channel.ts', 'useSSEChannel')).toMatch(/: SSEChannel<T>$/)
+  expect(declarationOf('src/runtime/server/wire/message.ts', 'sseMessage')).toMatch(/^\/\*\*[\s\S]+\*\/\nexport function sseMessage[^{]+\{ event: E \}\): [^\n]+\nexport function sseMessage/)
+  expect(declarationOf('src/runtime/server/api/get-sse-position.ts', 'getSSEPosition')).toMatch(/: string \| undefined$/)
   expect(declarationOf('src/runtime/shared/errors.ts', 'SSEError')).not.toMatch(/#|this\./)
   expect(expand('a\n<!-- source: src/runtime/shared/types.ts SSETransport -->\nb')).toMatch(/^a\n```ts\n[^`]+'stream' \| 'poll'\n```\nb$/)
 })
