@@ -124,6 +124,7 @@ describe('reference/server.md', () => {
 describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
+  // @guarantee loud
   it('has every code of the source, and no other', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
     expect(named.length).toBeGreaterThan(30)

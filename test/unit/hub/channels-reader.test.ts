@@ -206,7 +206,8 @@ async function run(ops: Op[], count: number, maxMessages: number, seed: number):
 }
 
 describe('several channels: every interleaving', () => {
-  it('promise 1: each of several channels exactly once and in order, or an exact gap that names it, with IDs that name what was delivered and nothing else', { timeout: 120_000 }, async () => {
+  // @guarantee order-once
+  it('each of several channels exactly once and in order, or an exact gap that names it, with IDs that name what was delivered and nothing else', { timeout: 120_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(op, { minLength: 20, maxLength: 80, size: 'max' }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 12 }), fc.nat(), run), { numRuns: 1_000 })
     // The runs were of the kind that the test is about.
     expect(total.gaps).toBeGreaterThan(500)
