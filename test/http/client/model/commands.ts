@@ -74,10 +74,10 @@ function live(label: string, input: (world: World) => string | undefined, act: (
 }
 
 /** A control message. Of another server, it is a message like any other. */
-function told(label: string, input: string, message: (world: World) => object, before: (world: World, one: World['server']['live'][number]) => void = () => {}): Command {
+function told(label: string, input: string, message: (world: World) => { type: string } & Record<string, unknown>, before: (world: World, one: World['server']['live'][number]) => void = () => {}): Command {
   return live(label, world => world.isForeign ? undefined : input, (world, one) => {
     if (!world.isForeign) before(world, one)
-    world.server.write(one, control({ ...message(world) }))
+    world.server.write(one, control(message(world)))
   })
 }
 
