@@ -20,7 +20,7 @@ const checks: Checks = {
   ...serverChecks,
   ...clientChecks,
   'Messages are typed from server to client': {
-    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every way to write its url' },
+    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every form of its url' },
     [H3]: { no: 'h3: `push` takes texts' },
     [VUEUSE]: { no: '@vueuse/core: `Data` is what the caller says' },
     [BETTER_SSE]: { no: 'better-sse: `push(data: unknown)`' },

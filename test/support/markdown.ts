@@ -13,7 +13,7 @@ export function readPage(page: string): Promise<string> {
   return readFile(join(rootDir, page), 'utf8')
 }
 
-/** The text without its blocks of code, in which `#` is no heading and `](` no link. */
+/** Text without its code blocks, in which `#` is no heading and `](` no link. */
 export function withoutCode(markdown: string): string {
   let inside = false
   return markdown.split('\n').filter((line) => {
@@ -26,7 +26,7 @@ export function withoutCode(markdown: string): string {
 export interface CodeBlock {
   language: string
   text: string
-  /** Of the first line of code, in its page. */
+  /** Line number of the first line of code in its page. */
   line: number
 }
 
@@ -38,7 +38,7 @@ export function readBlocks(markdown: string): CodeBlock[] {
   }))
 }
 
-/** The fragments that GitHub gives to headings, in their order: of two that are the same the second has a number. */
+/** Fragments that GitHub gives to headings, in their order. The second of two equal ones has a number. */
 export function readAnchors(markdown: string): string[] {
   const seen = new Map<string, number>()
   return readHeadings(markdown).map(({ text }) => {
@@ -70,7 +70,7 @@ function isRule(line: string): boolean {
   return /^\|[\s|:-]+\|$/.test(line)
 }
 
-/** What stands between backticks. */
+/** Texts between backticks. */
 export function codesIn(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 }

@@ -4,11 +4,11 @@ import { rootDir } from './projects'
 
 export interface QuickStart {
   commands: string[]
-  /** By path, without the line that names it. */
+  /** Files by their path, without the line with the name. */
   files: Record<string, string>
 }
 
-/** What the README tells a newcomer to type, so that a test can do exactly that. */
+/** Steps of the README's quick start, so that a test can run exactly these. */
 export async function readQuickStart(): Promise<QuickStart> {
   const readme = await readFile(join(rootDir, 'README.md'), 'utf8')
   const [, section] = /^## Quick set-up\n(.*?)^## /ms.exec(readme) ?? []

@@ -4,13 +4,13 @@ import { expect, it } from 'vitest'
 import { readAnchors, readPages, withoutCode } from '../../support/markdown'
 import { rootDir } from '../../support/projects'
 
-/** Links between pages, images among them: `[text](page.md#heading)`, `<img src="…">`. Other hosts are not asked. */
+/** Links between pages, and images: `[text](page.md#heading)`, `<img src="…">`. The test sends no requests to other hosts. */
 function linksIn(markdown: string): string[] {
   const text = withoutCode(markdown).replaceAll(/`[^`\n]*`/g, '')
   return [...text.matchAll(/\]\(([^)\s]+)\)/g), ...text.matchAll(/(?:src|srcset|href)="([^"]+)"/g)].map(([, link]) => link!).filter(link => !/^[a-z]+:/.test(link))
 }
 
-it('links between pages lead somewhere, to a heading that is there', async () => {
+it('links between pages lead to an existing page and heading', async () => {
   const pages = await readPages()
   const broken: string[] = []
   let count = 0
@@ -40,6 +40,6 @@ it('every page can be reached from README', async () => {
   expect([...pages.keys()].filter(page => page.startsWith('docs/') && !reached.has(page))).toEqual([])
 })
 
-it('tells one heading from another of the same words', () => {
+it('distinguishes headings with the same words', () => {
   expect(readAnchors('# `run(a, { b? })`\n## Same\n### Same\n```\n# none\n```\n## [A *b*](c.md) – d')).toEqual(['runa--b-', 'same', 'same-1', 'a-b--d'])
 })

@@ -24,13 +24,13 @@ describe('locate', () => {
     expect(locate(request, from, state)).toEqual(expected)
   })
 
-  it('an empty log, and one of which nothing is kept', () => {
+  it('handles an empty log, and one without kept messages', () => {
     expect(locate({ kind: 'count', offset: 0 }, 'start', { ...state, first: 1, last: 0 })).toEqual({ offset: 0, resumed: true, gap: null })
     expect(locate({ kind: 'count', offset: 2 }, 'start', { ...state, first: 10, last: 9 })).toEqual({ offset: 9, resumed: false, gap: { reason: 'trimmed', missed: 7, position: 'e.9' } })
     expect(gapBehind({ epoch: 'e', offset: 9 }, { ...state, first: 10, last: 9 })).toBeNull()
   })
 
-  it('promise 1: what is missed, what is kept, and where it goes on always add up', () => {
+  it('promise 1: missed messages, kept messages and the position to continue from always add up', () => {
     fc.assert(fc.property(fc.nat(50), fc.nat(50), fc.nat(120), (trimmed, kept, offset) => {
       const log = { epoch: 'e', first: trimmed + 1, last: trimmed + kept, closing: null }
       const start = locate({ kind: 'at', epoch: 'e', offset }, 'start', log)

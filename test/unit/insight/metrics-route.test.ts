@@ -4,10 +4,10 @@ import type { SSEStats } from '../../../src/runtime/server/context/stats'
 
 afterEach(() => vi.unstubAllGlobals())
 
-/** As it stands in the playground and in docs/insight.md, where its functions are auto-imported. */
+/** Source of the route in the playground and in docs/insight.md, where its functions are auto-imported. */
 const ROUTE = fileURLToPath(new URL('../../../playground/server/routes/metrics.get.ts', import.meta.url))
 
-it('escapes labels: a code may be any text', async () => {
+it('escapes labels, since a code may be any text', async () => {
   const stats: SSEStats = {
     driver: 'memory', connections: 0, connectionsTotal: 0, closed: { end: 0, error: 0, leave: 0, disconnect: 0 }, polls: 0, pollsTotal: 0,
     refused: { 'a"b\\c\nd': 2 }, parkedReaders: 0, channels: 0, producers: 0, messagesSent: 0, bytesSent: 0, published: 0, publishErrors: {}, gaps: { trimmed: 0, epoch: 0, invalid: 0 },

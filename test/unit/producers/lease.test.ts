@@ -6,9 +6,9 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 const { retention } = DEFAULT_HANDLER_OPTIONS
 
 it.each([
-  ['was asked to stop', false, 'ABORTED'],
+  ['was stopped', false, 'ABORTED'],
   ['has no reader', 0, 'ABORTED'],
-] as const)('a producer that %s is told once, however often the lease is renewed meanwhile, and lost', async (_, unreadMs, code) => {
+] as const)('a producer that %s gets one signal, however often the lease is renewed meanwhile, and lost', async (_, unreadMs, code) => {
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs })
   const told: string[] = []
@@ -25,7 +25,7 @@ it.each([
   await driver.close()
 })
 
-it('a producer whose lease is lost is told that', async () => {
+it('a producer gets a signal when its lease is lost', async () => {
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs: false })
   const told: string[] = []
