@@ -1,7 +1,8 @@
 import { useChat } from '@ai-sdk/vue'
+import { Chat } from '@ai-sdk/vue-3'
 import type { UIMessage } from 'ai'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { effectScope } from 'vue'
+import { effectScope, reactive } from 'vue'
 import type { EffectScope } from 'vue'
 import { SSEChatTransport } from '../../src/runtime/ai'
 import type { BuiltServer } from '../support/built-server'
@@ -13,56 +14,101 @@ import type { TestTopology } from '../support/redis'
 const ANSWER = Array.from({ length: 40 }, (_, n) => `word${n + 1} `).join('')
 
 let redis: TestTopology
-let servers: BuiltServer[]
+/** Two instances for all tests. A test that kills one gets another one after it. */
+let servers: BuiltServer[] = []
+let before: Produced[]
 let id: string
 let scopes: EffectScope[]
 beforeAll(async () => {
   redis = await startSingle()
 }, 60_000)
-afterAll(() => redis.stop())
+afterAll(async () => {
+  await stopBuiltServers()
+  await redis.stop()
+})
 beforeEach(async () => {
   id = crypto.randomUUID()
   scopes = []
   const run = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: '2000' } })
-  servers = await Promise.all([run(), run()])
+  servers = await Promise.all([0, 1].map(at => servers[at]?.isRunning ? servers[at] : run()))
+  before = await Promise.all([0, 1].map(countsOf))
 })
-afterEach(async () => {
+afterEach(() => {
   for (const scope of scopes) scope.stop()
-  await stopBuiltServers()
 })
 
-/** `useChat` with the transport, as in a page. Its requests go to the server that `at()` names at that moment, as through a load balancer. */
-function page(at: () => number, messages: UIMessage[] = []) {
+interface TestChat {
+  messages: UIMessage[]
+  status: string
+  error: Error | undefined
+  sendMessage(message: { text: string }, options?: { headers?: Record<string, string> }): Promise<void>
+  regenerate(): Promise<void>
+  resumeStream(): Promise<void>
+  stop(): Promise<void>
+}
+interface ChatInit { id: string, messages: UIMessage[], transport: SSEChatTransport }
+
+/** Client and server of each supported major version of `ai`. */
+const MAJORS = {
+  7: { route: 'chat-answers', createChat: (init: ChatInit): TestChat => reactive(useChat(init)) as unknown as TestChat },
+  6: { route: 'chat-answers-6', createChat: (init: ChatInit): TestChat => new Chat(init as unknown as ConstructorParameters<typeof Chat>[0]) as unknown as TestChat },
+}
+let major: keyof typeof MAJORS = 7
+
+/** A chat with the transport, as in a page. Its requests go to the server that `at()` names at that moment, as through a load balancer. */
+function page(at: () => number, messages: UIMessage[] = [], { chatId = id, loses = () => false }: { chatId?: string, loses?: (init: RequestInit) => boolean } = {}) {
+  const { route, createChat } = MAJORS[major]
   const requests: { method: string, server: number }[] = []
   const scope = effectScope()
   scopes.push(scope)
   const left = new AbortController()
   const transport = new SSEChatTransport({
-    api: 'http://balancer.test/api/chat-answers',
+    api: `http://balancer.test/api/${route}`,
     fetch: async (input, init) => {
       left.signal.throwIfAborted()
       requests.push({ method: init!.method!, server: at() })
       const { pathname, search } = new URL(String(input))
-      return fetch(`${servers[at()]!.url}${pathname}${search}`, { ...init, signal: AbortSignal.any([left.signal, ...init?.signal ? [init.signal] : []]) })
+      const response = await fetch(`${servers[at()]!.url}${pathname}${search}`, { ...init, signal: AbortSignal.any([left.signal, ...init?.signal ? [init.signal] : []]) })
+      if (!loses(init!)) return response
+      await response.body?.cancel()
+      throw new TypeError('fetch failed')
     },
   })
-  const chat = scope.run(() => useChat({ id, messages, transport }))!
-  const answer = () => chat.messages.value.filter(({ role }) => role === 'assistant').flatMap(({ parts }) => parts.map(part => part.type === 'text' ? part.text : '')).join('')
-  return { chat, answer, requests, transport, /** Closes the page, as a reload does. */ leave: () => left.abort() }
+  const chat = scope.run(() => createChat({ id: chatId, messages, transport }))!
+  const answer = () => chat.messages.filter(({ role }) => role === 'assistant').flatMap(({ parts }) => parts.map(part => part.type === 'text' ? part.text : '')).join('')
+  const methods = () => requests.map(({ method }) => method)
+  return { chat, answer, requests, methods, transport, /** Closes the page, as a reload does. */ leave: () => left.abort() }
+}
+
+interface Produced { started: number, released: number }
+
+async function countsOf(server: number): Promise<Produced> {
+  const { started, released } = await (await fetch(`${servers[server]!.url}/api/produced`)).json() as Produced
+  return { started, released }
+}
+
+/** Answers that a server has started, and signals that were aborted, in this test. */
+async function produced(server: number): Promise<Produced> {
+  const { started, released } = await countsOf(server)
+  return { started: started - before[server]!.started, released: released - before[server]!.released }
 }
 
 async function asked(): Promise<number[]> {
-  return Promise.all(servers.map(async ({ url }) => (await (await fetch(`${url}/api/produced`)).json() as { started: number }).started))
+  return Promise.all([0, 1].map(async server => (await produced(server)).started))
 }
 
 const QUESTION: UIMessage = { id: 'u1', role: 'user', parts: [{ type: 'text', text: 'Why?' }] }
 
-describe('SSEChatTransport, on two servers and one Redis', () => {
+describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and one Redis', (version) => {
+  beforeEach(() => {
+    major = version
+  })
+
   it('streams an answer, and asks the model once', async () => {
     const one = page(() => 0)
     await one.chat.sendMessage({ text: 'Why?' })
     expect(one.answer()).toBe(ANSWER)
-    expect(one.chat.status.value).toBe('ready')
+    expect(one.chat.status).toBe('ready')
     expect(one.requests).toEqual([{ method: 'POST', server: 0 }])
     expect(await asked()).toEqual([1, 0])
   })
@@ -76,8 +122,8 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
     const second = page(() => 1, [QUESTION])
     await second.chat.resumeStream()
     expect(second.answer()).toBe(ANSWER)
-    expect(second.chat.status.value).toBe('ready')
-    expect(second.chat.error.value).toBeUndefined()
+    expect(second.chat.status).toBe('ready')
+    expect(second.chat.error).toBeUndefined()
     expect(await asked()).toEqual([1, 0])
   })
 
@@ -102,9 +148,9 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
     await Promise.all([sent, resumed])
     expect(ANSWER.startsWith(one.answer())).toBe(true)
     expect(one.answer().length).toBeLessThan(ANSWER.length)
-    expect([one.chat.status.value, other.chat.status.value]).toEqual(['ready', 'ready'])
-    expect([one.chat.error.value, other.chat.error.value]).toEqual([undefined, undefined])
-    await eventually(async () => expect((await (await fetch(`${servers[0]!.url}/api/produced`)).json() as { released: number }).released).toBe(1))
+    expect([one.chat.status, other.chat.status]).toEqual(['ready', 'ready'])
+    expect([one.chat.error, other.chat.error]).toEqual([undefined, undefined])
+    await eventually(async () => expect(await produced(0)).toEqual({ started: 1, released: 1 }))
   })
 
   it('loses and doubles no token when the instance of the viewer is killed', async () => {
@@ -130,8 +176,8 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
     at = 1
     await servers[0]!.stop()
     await sent
-    expect(one.chat.status.value).toBe('error')
-    expect(one.chat.error.value).toMatchObject({ code: 'PRODUCER_LOST' })
+    expect(one.chat.status).toBe('error')
+    expect(one.chat.error).toMatchObject({ code: 'PRODUCER_LOST' })
     expect(one.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
     void one.chat.regenerate()
     await eventually(() => expect(one.answer()).toContain('word2 '), 10_000)
@@ -140,26 +186,43 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
   })
 
   it('asks the model once when the answer to a question is lost on its way', async () => {
-    const one = page(() => 0)
-    const { fetch: send } = globalThis
     let lost = 0
-    const transport = new SSEChatTransport({
-      api: `${servers[0]!.url}/api/chat-answers`,
-      fetch: async (input, init) => {
-        const response = await send(input, init)
-        if (init?.method !== 'POST' || lost++) return response
-        await response.body!.cancel()
-        throw new TypeError('fetch failed')
-      },
-    })
-    const chunks: string[] = []
-    for await (const chunk of (await transport.sendMessages({ chatId: id, messages: [QUESTION], trigger: 'submit-message', messageId: undefined, abortSignal: undefined })) as unknown as AsyncIterable<{ type: string, delta?: string }>) {
-      if (chunk.type === 'text-delta') chunks.push(chunk.delta!)
-    }
-    expect(chunks.join('')).toBe(ANSWER)
-    expect(lost).toBe(2)
+    const one = page(() => lost, [], { loses: ({ method }) => method === 'POST' && lost++ === 0 })
+    await one.chat.sendMessage({ text: 'Why?' })
+    expect(one.answer()).toBe(ANSWER)
+    expect(one.requests).toEqual([{ method: 'POST', server: 0 }, { method: 'POST', server: 1 }])
     expect(await asked()).toEqual([1, 0])
-    one.leave()
+  })
+
+  it('keeps one message, and stops nothing, when a page resumes twice', async () => {
+    const one = page(() => 0)
+    void one.chat.sendMessage({ text: 'Why? Answer slowly.' })
+    await eventually(() => expect(one.answer()).toContain('word2 '))
+    const other = page(() => 1, [QUESTION])
+    void other.chat.resumeStream()
+    await eventually(() => expect(other.answer()).toContain('word2 '))
+    void other.chat.resumeStream()
+    await eventually(() => expect(other.answer()).toContain('word4 '))
+    expect(other.answer().match(/word1 /g)).toHaveLength(1)
+    expect(other.methods()).not.toContain('DELETE')
+    expect(await produced(0)).toEqual({ started: 1, released: 0 })
+    await one.chat.stop()
+  })
+
+  it('shows a lost answer and its error after a reload, and regenerate() answers again', async () => {
+    const first = page(() => 0)
+    void first.chat.sendMessage({ text: 'Why? Answer slowly.' }).catch(() => {})
+    await eventually(() => expect(first.answer()).toContain('word2 '))
+    first.leave()
+    await servers[0]!.stop()
+    const second = page(() => 1, [QUESTION])
+    await second.chat.resumeStream()
+    expect(second.answer()).toContain('word2 ')
+    expect(second.chat).toMatchObject({ status: 'error', error: { code: 'PRODUCER_LOST' } })
+    void second.chat.regenerate()
+    await eventually(() => expect(second.answer()).toContain('word2 '), 10_000)
+    expect(second.answer().match(/word1 /g)).toHaveLength(1)
+    await second.chat.stop()
   })
 
   it('leaves one answer when two tabs ask at the same moment', async () => {
@@ -170,6 +233,14 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
     expect(answers.filter(answer => ANSWER.startsWith(answer))).toHaveLength(2)
     expect(answers.filter(answer => answer === ANSWER)).toHaveLength(1)
   })
+})
+
+describe('the route of defineSSEChatHandler', () => {
+  beforeEach(() => {
+    major = 7
+  })
+  const url = (query: string) => `${servers[0]!.url}/api/chat-answers${query}`
+  const ask = (query: string, body: object = { messages: [QUESTION] }) => fetch(url(query), { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
 
   it.each([
     ['', 400, /`id` to be/],
@@ -178,9 +249,74 @@ describe('SSEChatTransport, on two servers and one Redis', () => {
     [`?id=${'x'.repeat(257)}&answer=a`, 400, /`id` to be/],
     ['?id=1&answer=a', 400, /JSON|`messages`/],
   ])('refuses POST %s', async (query, status, text) => {
-    const response = await fetch(`${servers[0]!.url}/api/chat-answers${query}`, { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } })
+    const response = await fetch(url(query), { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } })
     expect(response.status).toBe(status)
     expect(await response.json()).toMatchObject({ message: expect.stringMatching(text) as string, data: { code: 'INVALID_QUERY' } })
     expect(await asked()).toEqual([0, 0])
+  })
+
+  it('starts nothing for a question that arrives after its stop', async () => {
+    expect((await fetch(url(`?id=${id}&answer=a`), { method: 'DELETE' })).status).toBe(204)
+    expect(await (await ask(`?id=${id}&answer=a`)).text()).toContain('"code":"ABORTED"')
+    expect(await asked()).toEqual([0, 0])
+  })
+
+  it('stops one answer by its ID, or the one that is being written', async () => {
+    for (const query of [`?id=${id}&answer=b`, `?id=${id}`]) {
+      const answer = query.endsWith('b') ? 'b' : 'c'
+      const response = await ask(`?id=${id}&answer=${answer}`)
+      expect((await fetch(url(`?id=${id}&answer=other`), { method: 'DELETE' })).status).toBe(204)
+      expect(await (await fetch(url(`?id=${id}`))).json()).toEqual({ answer })
+      expect((await fetch(url(query), { method: 'DELETE' })).status).toBe(204)
+      expect(await response.text()).toContain('"code":"ABORTED"')
+    }
+    expect(await produced(0)).toEqual({ started: 2, released: 2 })
+    expect((await fetch(url(`?id=${id}`))).status).toBe(204)
+  })
+
+  it('refuses every request that `authorize` refuses, and useChat shows its text', async () => {
+    const query = `?id=private-${id}`
+    for (const [method, path] of [['POST', `${query}&answer=a`], ['GET', `${query}&answer=a`], ['GET', query], ['HEAD', query], ['DELETE', query], ['DELETE', `${query}&answer=a`]] as const) {
+      const response = await fetch(url(path), { method, ...method === 'POST' && { body: '{}' } })
+      expect([method, path, response.status]).toEqual([method, path, 401])
+    }
+    const { chat, methods } = page(() => 0, [], { chatId: `private-${id}` })
+    await chat.sendMessage({ text: 'Why?' })
+    expect(chat).toMatchObject({ status: 'error', error: { message: 'Sign in.', statusCode: 401 } })
+    await chat.resumeStream()
+    expect(chat).toMatchObject({ status: 'error', error: { message: 'Sign in.', statusCode: 401 } })
+    expect(methods()).toEqual(['POST', 'GET'])
+    expect(await asked()).toEqual([0, 0])
+  })
+
+  it('stops with the headers that the question was sent with', async () => {
+    const { chat, answer } = page(() => 0, [], { chatId: `private-${id}` })
+    const sent = chat.sendMessage({ text: 'Why? Answer slowly.' }, { headers: { authorization: 'Bearer ok' } })
+    await eventually(() => expect(answer()).toContain('word2 '))
+    await chat.stop()
+    await sent
+    await eventually(async () => expect(await produced(0)).toEqual({ started: 1, released: 1 }))
+  })
+
+  it('refuses an unknown answer with NO_ANSWER', async () => {
+    const response = await fetch(url(`?id=${id}&answer=none`))
+    expect([response.status, (await response.json() as { data: object }).data]).toEqual([404, { code: 'NO_ANSWER' }])
+  })
+
+  it('answers HEAD as GET, and starts nothing', async () => {
+    await (await ask(`?id=${id}&answer=a`)).text()
+    expect((await fetch(url(`?id=${id}`), { method: 'HEAD' })).status).toBe(204)
+    expect((await fetch(url(`?id=${id}&answer=a`), { method: 'HEAD' })).status).toBe(200)
+    expect((await fetch(url(`?id=${id}&answer=z`), { method: 'OPTIONS' })).status).toBe(204)
+    expect(await asked()).toEqual([1, 0])
+  })
+
+  it('reports an error of `answer` to its reader without its text', async () => {
+    const { chat, methods } = page(() => 0)
+    await chat.sendMessage({ text: 'Throw' })
+    expect(chat).toMatchObject({ status: 'error', error: { code: 'SOURCE_FAILED' } })
+    expect(chat.error!.message).not.toContain('secret')
+    expect(methods()).toEqual(['POST'])
+    await eventually(() => expect(servers[0]!.output()).toContain('secret'))
   })
 })

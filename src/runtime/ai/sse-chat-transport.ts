@@ -2,6 +2,12 @@ import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
 import { SSEError, openSSE } from '../client/index'
 import type { SSESource } from '../client/index'
 import type { SSEMessage } from '../shared/types'
+import { request } from './request'
+import type { Asker } from './request'
+
+/** Body of a question, in characters, that may take longer to send than a connection may take to open. */
+const LARGE_QUESTION = 65_536
+const LARGE_QUESTION_TIMEOUT_MS = 60_000
 
 type Fresh<T> = T | (() => T | Promise<T>)
 
@@ -18,6 +24,13 @@ export interface SSEChatTransportOptions {
   fetch?: typeof fetch
 }
 
+interface Reading {
+  chatId: string
+  answer: string
+  abortSignal?: AbortSignal
+  headers?: HeadersInit
+}
+
 /**
  * Transport for `useChat` of the AI SDK (`ai` 6 and 7) whose answers survive reloads, other tabs and lost networks. It reconnects and resumes by
  * itself, with a polling fallback, as `openSSE` does.
@@ -29,6 +42,8 @@ export interface SSEChatTransportOptions {
  */
 export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTransport<M> {
   readonly #options: SSEChatTransportOptions & { api: string }
+  /** Chats that are being resumed in this turn of the event loop. */
+  readonly #resuming = new Set<string>()
 
   constructor(options: SSEChatTransportOptions = {}) {
     this.#options = { api: '/api/chat', ...options }
@@ -36,31 +51,36 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
 
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }: Parameters<ChatTransport<M>['sendMessages']>[0]): Promise<ReadableStream<UIMessageChunk>> {
     const question = JSON.stringify({ ...await fresh(this.#options.body), ...body, id: chatId, messages, trigger, messageId })
-    return this.#read(chatId, crypto.randomUUID(), { abortSignal, headers, question })
+    const answer = newId()
+    // A message of the assistant that comes last is continued, under its own ID.
+    return chunksOf(this.#read({ chatId, answer, abortSignal, headers }, question), messages.at(-1)?.role === 'assistant' ? undefined : answer)
   }
 
   /** `null` when no answer is being written. */
   async reconnectToStream({ chatId, abortSignal, headers }: Parameters<ChatTransport<M>['reconnectToStream']>[0]): Promise<ReadableStream<UIMessageChunk> | null> {
-    const response = await this.#fetch('GET', { id: chatId }, headers, abortSignal)
+    this.#resuming.add(chatId)
+    queueMicrotask(() => this.#resuming.delete(chatId))
+    const response = await request(this.#asker({ id: chatId }, headers), { method: 'GET', signal: abortSignal })
     if (response.status === 204) return null
     const { answer } = await response.json() as { answer: string }
-    return this.#read(chatId, answer, { abortSignal, headers })
+    return chunksOf(this.#read({ chatId, answer, abortSignal, headers }), answer)
   }
 
   /** Stops the answer that is being written in a chat, in all tabs. Rejects when the server cannot be reached or refuses. */
   async stop(chatId: string): Promise<void> {
-    await this.#fetch('DELETE', { id: chatId })
+    await request(this.#asker({ id: chatId }), { method: 'DELETE' })
   }
 
   /** Reads an answer, and asks for it first if there is a `question`: `POST` until a response has begun, and `GET` from then on. */
-  #read(id: string, answer: string, { abortSignal, headers, question }: { abortSignal?: AbortSignal, headers?: HeadersInit, question?: string }): ReadableStream<UIMessageChunk> {
-    const { credentials, fetch: send = globalThis.fetch } = this.#options
-    const url = this.#urlOf({ id, answer })
+  #read({ chatId, answer, abortSignal, headers }: Reading, question?: string): SSESource<SSEMessage<UIMessageChunk>> {
+    const asker = this.#asker({ id: chatId, answer }, headers)
+    const { url, fetch: send } = asker
     let isAsked = question === undefined
     const source = openSSE<UIMessageChunk>(url, {
-      credentials,
+      credentials: asker.credentials,
       signal: abortSignal,
-      headers: () => this.#headersOf(headers),
+      headers: asker.headers,
+      connectTimeoutMs: question && question.length > LARGE_QUESTION ? LARGE_QUESTION_TIMEOUT_MS : undefined,
       // Asking again with the same ID of an answer attaches to it. So the request may be repeated, although it is a POST.
       async fetch(input, init) {
         if (isAsked || init?.method !== 'GET' || !String(input).startsWith(url)) return send(input, init)
@@ -71,34 +91,34 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
         return response
       },
     })
-    abortSignal?.addEventListener('abort', () => {
-      this.stop(id).catch((error: unknown) => console.error('[nuxt-sse]', error))
-    }, { once: true })
-    return chunksOf(source)
+    // `useChat` aborts a reader when `resumeStream()` is called again, too: that call has begun by the next microtask, and stops nothing.
+    abortSignal?.addEventListener('abort', () => queueMicrotask(() => {
+      if (!this.#resuming.has(chatId)) request(asker, { method: 'DELETE', keepalive: true }).catch((error: unknown) => console.error('[nuxt-sse]', error))
+    }), { once: true })
+    return source
   }
 
-  async #fetch(method: string, query: Record<string, string>, headers?: HeadersInit, signal?: AbortSignal): Promise<Response> {
-    const { credentials, fetch: send = globalThis.fetch } = this.#options
-    const response = await send(this.#urlOf(query), { method, credentials, headers: await this.#headersOf(headers), signal })
-    if (response.ok) return response
-    const { message, data } = await response.json().catch(() => ({})) as { message?: string, data?: { code?: string } }
-    throw new SSEError(data?.code ?? 'HTTP_ERROR', message ?? `The server responded with ${response.status}.`, { statusCode: response.status })
-  }
-
-  #urlOf(query: Record<string, string>): string {
-    const { api } = this.#options
-    return `${api}${api.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`
-  }
-
-  async #headersOf(added?: HeadersInit): Promise<Headers> {
-    const headers = new Headers(await fresh(this.#options.headers))
-    new Headers(added).forEach((value, name) => headers.set(name, value))
-    return headers
+  /** Target and settings of the requests for one URL. */
+  #asker(query: Record<string, string>, added?: HeadersInit): Asker {
+    const { api, credentials, fetch: send = globalThis.fetch, headers: own } = this.#options
+    return {
+      url: `${api}${api.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`,
+      fetch: send,
+      credentials,
+      async headers() {
+        const headers = new Headers(await fresh(own))
+        new Headers(added).forEach((value, name) => headers.set(name, value))
+        return headers
+      },
+    }
   }
 }
 
-/** Chunks of an answer, in order and each once. A stopped answer ends with `abort`, and keeps what there is of it. */
-function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>): ReadableStream<UIMessageChunk> {
+/**
+ * Chunks of an answer, in order and each once. A stopped answer ends with `abort`, and keeps what there is of it. The message gets `messageId`
+ * where the server gives it none: so a page that reads the answer again replaces its message, and has no second one.
+ */
+function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId?: string): ReadableStream<UIMessageChunk> {
   const messages = source[Symbol.asyncIterator]()
   return new ReadableStream({
     async pull(controller) {
@@ -106,7 +126,7 @@ function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>): ReadableStream
         const { done, value } = await messages.next()
         if (source.gap) throw new SSEError('GAP', 'Part of this answer is no longer available.', { statusCode: 410, details: { gap: source.gap } })
         if (done) controller.close()
-        else controller.enqueue(value.data)
+        else controller.enqueue(value.data.type === 'start' ? { messageId, ...value.data } : value.data)
       }
       catch (error) {
         source.close()
@@ -117,6 +137,11 @@ function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>): ReadableStream
     },
     cancel: () => source.close(),
   })
+}
+
+/** Pages without TLS have no `crypto.randomUUID`. */
+function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 }
 
 async function fresh<T>(value: Fresh<T>): Promise<T> {

@@ -1,6 +1,8 @@
 import type { UIMessageChunk } from 'ai'
+import { SSEError } from '../../shared/errors'
 import { useSSEChannel } from '../api/use-sse-channel'
 import type { SSEChannel } from '../channel/types'
+import { aborted } from '../lib/abort'
 import type { KeptRequest } from '../lib/platform/contract'
 import type { SSERetention } from '../options'
 import type { SSEPipeSource } from '../producers/pump'
@@ -9,6 +11,8 @@ import type { SSEPipeSource } from '../producers/pump'
 const MAX_CHUNKS = 50_000
 /** Questions of a chat whose answers may still be in progress. All but the newest are being stopped. */
 const MAX_QUESTIONS = 16
+/** Codes of an answer whose instance is gone. Its reader may not know yet. */
+const LOST = ['PRODUCER_LOST', 'SHUTTING_DOWN']
 
 interface AnswerOptions {
   /** ID of the chat. */
@@ -49,10 +53,27 @@ export async function stopAnswers(id: string, keep = 0): Promise<void> {
   await Promise.all(answers.slice(0, answers.length - keep).map(answerId => channelOfAnswer({ id, answerId }).stop()))
 }
 
-/** ID of the answer that is being written now, if any. */
+/** Stops one answer. Its question may still be on its way, on another connection: it starts nothing then. */
+export async function stopAnswer(answer: AnswerOptions): Promise<void> {
+  const channel = channelOfAnswer(answer)
+  await channel.stop()
+  const { ended } = await channel.info()
+  if (ended) return
+  await channel.fail(aborted()).catch((error: unknown) => {
+    if (!(error instanceof SSEError && error.code === 'CHANNEL_ENDED')) throw error
+  })
+}
+
+/** ID of the answer that is being written now, or was lost with its instance, if any. */
 export async function unfinishedAnswerIn(id: string): Promise<string | undefined> {
   const newest = (await answersIn(id)).at(-1)
   if (newest === undefined) return
-  const { running } = await channelOfAnswer({ id, answerId: newest }).info()
-  return running ? newest : undefined
+  const { running, error } = await channelOfAnswer({ id, answerId: newest }).info()
+  return running || LOST.includes(error?.code ?? '') ? newest : undefined
+}
+
+/** Whether an answer was never asked for, or is no longer kept. */
+export async function isUnknown(channel: SSEChannel<UIMessageChunk>): Promise<boolean> {
+  const { lastOffset, running, ended } = await channel.info()
+  return lastOffset === 0 && !running && !ended
 }

@@ -7,7 +7,7 @@ import { defineSSEHandler } from '../api/define-sse-handler'
 import { sendNothing, toHttpError } from '../http/response'
 import type { SSEOwnHandlerOptions } from '../options'
 import type { SSEPipeSource } from '../producers/pump'
-import { channelOfAnswer, startAnswer, stopAnswers, unfinishedAnswerIn } from './chat-answers'
+import { channelOfAnswer, isUnknown, startAnswer, stopAnswer, stopAnswers, unfinishedAnswerIn } from './chat-answers'
 
 const MAX_ID_LENGTH = 256
 
@@ -46,14 +46,16 @@ export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
  *
  * One file serves all methods, e.g. `server/api/chat.ts`:
  * - `POST ?id=…&answer=…` asks, and streams the answer. Repeating it asks nothing again.
- * - `GET ?id=…&answer=…` streams an answer from a position. Without `answer`: JSON `{ answer }` while one is being written, else 204.
- * - `DELETE ?id=…` stops the answer that is being written: 204.
+ * - `GET ?id=…&answer=…` streams an answer from a position. Without `answer`: JSON `{ answer }` while one is being written, or if its instance
+ *   was lost; else 204.
+ * - `DELETE ?id=…&answer=…` stops an answer: 204. Without `answer`: the one that is being written.
  *
  * A new question stops the answer to the one before. If the instance that writes an answer is killed, readers receive `PRODUCER_LOST`.
  *
  * Answers are kept for `retention.maxAgeMs` (default 1 hour) and up to 50,000 chunks: store finished messages in your database (`onFinish`).
  *
- * @throws `INVALID_OPTION`. Requests are refused with `INVALID_QUERY` (400) for a missing or malformed `id`, `answer` or body.
+ * @throws `INVALID_OPTION`. Requests are refused with `INVALID_QUERY` (400) for a missing or malformed `id`, `answer` or body, and with
+ * `NO_ANSWER` (404) for an answer that was never asked for or is no longer kept.
  */
 export function defineSSEChatHandler<M extends UIMessage = UIMessage>(
   answer: (chat: SSEChat<M>) => SSEChatAnswer | Promise<SSEChatAnswer>,
@@ -73,13 +75,17 @@ export function defineSSEChatHandler<M extends UIMessage = UIMessage>(
         return hasStream(source) ? source.toUIMessageStream() : source
       })
     }
-    return channelOfAnswer(kept)
+    const channel = channelOfAnswer(kept)
+    // It would have nothing to read, ever.
+    if (await isUnknown(channel)) throw new SSEError('NO_ANSWER', 'This answer is no longer available.', { statusCode: 404 })
+    return channel
   }, { from: 'start', ...options })
 
   async function stop(event: H3Event): Promise<unknown> {
     const id = chatIdOf(event)
     await authorize?.(event, id)
-    await stopAnswers(id)
+    if (queryOf(event).answer === undefined) await stopAnswers(id)
+    else await stopAnswer({ id, answerId: answerIdOf(event), retention: options.retention })
     return sendNothing(event)
   }
 
@@ -97,7 +103,7 @@ export function defineSSEChatHandler<M extends UIMessage = UIMessage>(
       throw toHttpError(event, error)
     }
     if (method === 'DELETE') return stop(event).catch(refused)
-    if (method === 'GET' && queryOf(event).answer === undefined) return find(event).catch(refused)
+    if ((method === 'GET' || method === 'HEAD') && queryOf(event).answer === undefined) return find(event).catch(refused)
     return stream(event)
   }) as EventHandler
 }
