@@ -43,8 +43,8 @@ const arrows = [
   { target: `${runtime}/app`, from: runtime, except: ['./app', './client', './shared'], message: 'app/ imports only app/, client/ and shared/.' },
   { target: `${runtime}/ai`, from: runtime, except: ['./ai', './client', './shared', './server/ai'], message: 'ai/ imports only client/ and shared/; server-entry.ts imports server/ai/, too.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/ai`, message: 'Only applications import `nuxt-sse/ai`.' },
-  // For tests: drivers, and what they are made of.
-  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
+  // For tests: drivers, and what they are made of; and the bytes that a server sends.
+  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/wire', './server/options.ts'], message: 'test/ imports only test/, shared/, wire/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   // What they implement is named by alias (#sse/h3).
   { target: [`${runtime}/nitro2`, `${runtime}/nitro3`], from: runtime, except: ['./nitro2', './nitro3', './server/http', './server/lib', './server/insight'], message: 'nitro2/ and nitro3/ know the framework, and of the server only http/, lib/ and insight/.' },

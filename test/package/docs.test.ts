@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSSE } from '../../src/runtime/client/open-sse'
 import type { BuiltServer } from '../support/built-server'
@@ -69,6 +70,7 @@ export const model = new MockLanguageModelV4({
 })
 `,
   'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
+  'app/pages/notices.vue': '<template>\n  <NoticeList />\n</template>\n',
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
   'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
@@ -121,7 +123,7 @@ beforeAll(async () => {
   files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: ${JSON.stringify(alias)}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
-  files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', '.nuxt/nuxt.node.d.ts'] }))
+  files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', 'test/e2e/*.ts', 'vitest.config.ts', '.nuxt/nuxt.node.d.ts'] }))
   files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', 'shared/**/*.d.ts', '.nuxt/types/nitro*.d.ts'] }))
   const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json', './tsconfig.tests.json', './tsconfig.test-app.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))
@@ -139,6 +141,13 @@ it('every block of code in README and docs is right', async () => {
   expect(Object.keys(sources).length).toBeGreaterThan(12)
   const problems = await run(process.execPath, ['node_modules/vue-tsc/bin/vue-tsc.js', '-b', '--noEmit', app], { cwd: rootDir }).then(() => '', (error: { stdout: string }) => error.stdout)
   expect(problems.replaceAll(/^\S*?fixtures\/\.docs\/([^(\s]+)/gm, (_, path: string) => `${sources[path] ?? 'stand-in'} (${path})`)).toBe('')
+})
+
+it('the tests of components, with `mockSSE` and with MSW, pass', async () => {
+  const report = join(app, 'report.json')
+  const said = await run(process.execPath, [join(rootDir, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=json', `--outputFile=${report}`], { cwd: app }).then(() => '', (error: { stdout: string, stderr: string }) => error.stdout + error.stderr)
+  expect(said).toBe('')
+  expect(JSON.parse(await readFile(report, 'utf8'))).toMatchObject({ success: true, numPassedTests: 3 })
 })
 
 describe('the examples', () => {
@@ -275,6 +284,39 @@ describe('the examples', () => {
       await shows('Done.')
       expect(await page.getByLabel('Progress').getAttribute('value')).toBe('100')
       expect(said).toEqual([])
+    }
+    finally {
+      await browser.close()
+    }
+  })
+
+  it('testing: a stream that Playwright mocks ends with `end`, or with an error; with anything else the page reconnects', async () => {
+    const { mockNotices } = await import(join(app, 'test/e2e/mock-notices.ts')) as { mockNotices: (page: Page, titles: string[]) => Promise<void> }
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const shows = (...texts: string[]) => eventually(async () => expect((await page.locator('body').textContent())!).toMatch(new RegExp(texts.join('.*'), 's')))
+      const NOTICES = /\/api\/notices(?:\?|$)/
+      await mockNotices(page, ['Hello', 'Goodbye'])
+      await page.goto(`${server.url}/notices`)
+      await shows('closed', 'Hello', 'Goodbye')
+
+      // As the page says which blocks they are.
+      const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
+      const text = await readFile(join(rootDir, 'docs/testing.md'), 'utf8')
+      const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
+      for (const [last, shown] of [[end, 'closed'], [error, 'closed.*…'], ['', 'reconnecting']] as const) {
+        let requests = 0
+        await page.unroute(NOTICES)
+        await page.route(NOTICES, (route) => {
+          requests++
+          return route.fulfill({ contentType: 'text/event-stream', body: open + block({ title: 'Raw' }, '') + last })
+        })
+        await page.goto(`${server.url}/notices`)
+        await shows(shown, 'Raw')
+        if (last) expect(requests).toBe(1)
+        else await eventually(() => expect(requests).toBeGreaterThan(1))
+      }
     }
     finally {
       await browser.close()

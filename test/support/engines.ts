@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import puppeteer from 'puppeteer-core'
+import { launchBrowser } from './browser'
+import { launchWebKit } from './webkit'
+
+/** One way to drive three engines, with as much as the tests of all three need. */
+
+export interface EngineTab {
+  goto(url: string): Promise<void>
+  /** Runs a function in the page, with an argument that JSON can hold. */
+  run<Result, Arg = undefined>(task: (arg: Arg) => Result, arg?: Arg): Promise<Awaited<Result>>
+  close(): Promise<void>
+  /** Missing where the driver cannot take the browser off line. */
+  setOffline?(offline: boolean): Promise<void>
+}
+
+export interface Engine {
+  open(): Promise<EngineTab>
+  close(): Promise<void>
+}
+
+export type EngineName = 'chromium' | 'firefox' | 'webkit'
+
+const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
+  async chromium() {
+    const browser = await launchBrowser({ backForwardCache: true })
+    const context = await browser.newContext()
+    return {
+      async open() {
+        const page = await context.newPage()
+        return {
+          goto: async url => void await page.goto(url),
+          run: (task, arg) => page.evaluate(task as () => never, arg),
+          close: () => page.close(),
+          setOffline: offline => context.setOffline(offline),
+        }
+      },
+      close: () => browser.close(),
+    }
+  },
+  async firefox(dir) {
+    const browser = await puppeteer.launch({
+      browser: 'firefox',
+      executablePath: process.env.FIREFOX_PATH || execFileSync('sh', ['-c', 'command -v firefox-esr'], { encoding: 'utf8' }).trim(),
+      headless: true,
+      extraPrefsFirefox: { 'browser.download.folderList': 2, 'browser.download.dir': dir },
+    })
+    return {
+      async open() {
+        const page = await browser.newPage()
+        return {
+          goto: async url => void await page.goto(url),
+          run: (task, arg) => page.evaluate(task as () => never, arg as never),
+          close: () => page.close(),
+          setOffline: offline => page.setOfflineMode(offline),
+        }
+      },
+      close: () => browser.close(),
+    }
+  },
+  async webkit(dir) {
+    const webkit = await launchWebKit(dir)
+    return {
+      async open() {
+        const tab = await webkit.open()
+        return {
+          goto: url => webkit.command(tab, 'POST', '/url', { url }),
+          run: (task, arg) => webkit.command(tab, 'POST', '/execute/sync', { script: `return (${task})(...arguments)`, args: [arg ?? null] }),
+          close: () => webkit.command(tab, 'DELETE', '/window'),
+        }
+      },
+      close: webkit.close,
+    }
+  },
+}
+
+/** Launches an installed engine (see `test/ensure-tools.mjs`). `close()` also removes the files that it saved. */
+export async function launchEngine(name: EngineName): Promise<Engine> {
+  const dir = await mkdtemp(join(tmpdir(), `sse-${name}-`))
+  const forget = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  try {
+    const engine = await LAUNCH[name](dir)
+    return {
+      open: engine.open,
+      async close() {
+        await engine.close()
+        await forget()
+      },
+    }
+  }
+  catch (error) {
+    await forget()
+    throw error
+  }
+}
