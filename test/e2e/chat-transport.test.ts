@@ -56,7 +56,7 @@ const MAJORS = {
 let major: keyof typeof MAJORS = 7
 
 /** A chat with the transport, as in a page. Its requests go to the server that `at()` names at that moment, as through a load balancer. */
-function page(at: () => number, messages: UIMessage[] = [], { chatId = id, loses = () => false }: { chatId?: string, loses?: (init: RequestInit) => boolean } = {}) {
+function page(at: () => number, messages: UIMessage[] = [], { chatId = id, loses = () => false, holds = () => undefined }: { chatId?: string, loses?: (init: RequestInit) => boolean, holds?: (init: RequestInit) => Promise<void> | undefined } = {}) {
   const { route, createChat } = MAJORS[major]
   const requests: { method: string, server: number }[] = []
   const scope = effectScope()
@@ -67,6 +67,7 @@ function page(at: () => number, messages: UIMessage[] = [], { chatId = id, loses
     fetch: async (input, init) => {
       left.signal.throwIfAborted()
       requests.push({ method: init!.method!, server: at() })
+      await holds(init!)
       const { pathname, search } = new URL(String(input))
       const response = await fetch(`${servers[at()]!.url}${pathname}${search}`, { ...init, signal: AbortSignal.any([left.signal, ...init?.signal ? [init.signal] : []]) })
       if (!loses(init!)) return response
@@ -192,6 +193,18 @@ describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and
     expect(one.answer()).toBe(ANSWER)
     expect(one.requests).toEqual([{ method: 'POST', server: 0 }, { method: 'POST', server: 1 }])
     expect(await asked()).toEqual([1, 0])
+  })
+
+  it('reads an answer once when the page asks while it still looks for an answer to resume', async () => {
+    const asking = Promise.withResolvers<void>()
+    const one = page(() => 0, [], { holds: ({ method }) => method === 'GET' ? asking.promise : undefined })
+    const resumed = one.chat.resumeStream()
+    const sent = one.chat.sendMessage({ text: 'Why?' })
+    await eventually(() => expect(one.answer()).toContain('word2 '))
+    asking.resolve()
+    await Promise.all([resumed, sent])
+    expect(one.answer()).toBe(ANSWER)
+    expect(one.methods()).toEqual(['GET', 'POST'])
   })
 
   it('keeps one message, and stops nothing, when a page resumes twice', async () => {

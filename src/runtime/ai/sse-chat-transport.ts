@@ -27,6 +27,8 @@ export interface SSEChatTransportOptions {
 interface Reading {
   chatId: string
   answer: string
+  /** ID of the message, unless the server gives it one. */
+  messageId?: string
   abortSignal?: AbortSignal
   headers?: HeadersInit
 }
@@ -44,6 +46,8 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   readonly #options: SSEChatTransportOptions & { api: string }
   /** Chats that are being resumed in this turn of the event loop. */
   readonly #resuming = new Set<string>()
+  /** Answer to the newest question of each chat. */
+  readonly #newest = new Map<string, string>()
 
   constructor(options: SSEChatTransportOptions = {}) {
     this.#options = { api: '/api/chat', ...options }
@@ -52,18 +56,22 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }: Parameters<ChatTransport<M>['sendMessages']>[0]): Promise<ReadableStream<UIMessageChunk>> {
     const question = JSON.stringify({ ...await fresh(this.#options.body), ...body, id: chatId, messages, trigger, messageId })
     const answer = newId()
+    this.#newest.set(chatId, answer)
     // A message of the assistant that comes last is continued, under its own ID.
-    return chunksOf(this.#read({ chatId, answer, abortSignal, headers }, question), messages.at(-1)?.role === 'assistant' ? undefined : answer)
+    return this.#read({ chatId, answer, messageId: messages.at(-1)?.role === 'assistant' ? undefined : answer, abortSignal, headers }, question)
   }
 
   /** `null` when no answer is being written. */
   async reconnectToStream({ chatId, abortSignal, headers }: Parameters<ChatTransport<M>['reconnectToStream']>[0]): Promise<ReadableStream<UIMessageChunk> | null> {
     this.#resuming.add(chatId)
     queueMicrotask(() => this.#resuming.delete(chatId))
+    const before = this.#newest.get(chatId)
     const response = await request(this.#asker({ id: chatId }, headers), { method: 'GET', signal: abortSignal })
     if (response.status === 204) return null
     const { answer } = await response.json() as { answer: string }
-    return chunksOf(this.#read({ chatId, answer, abortSignal, headers }), answer)
+    // The page asked while the server looked, and reads this answer already.
+    if (answer !== before && answer === this.#newest.get(chatId)) return null
+    return this.#read({ chatId, answer, messageId: answer, abortSignal, headers })
   }
 
   /** Stops the answer that is being written in a chat, in all tabs. Rejects when the server cannot be reached or refuses. */
@@ -72,7 +80,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   }
 
   /** Reads an answer, and asks for it first if there is a `question`: `POST` until a response has begun, and `GET` from then on. */
-  #read({ chatId, answer, abortSignal, headers }: Reading, question?: string): SSESource<SSEMessage<UIMessageChunk>> {
+  #read({ chatId, answer, messageId, abortSignal, headers }: Reading, question?: string): ReadableStream<UIMessageChunk> {
     const asker = this.#asker({ id: chatId, answer }, headers)
     const { url, fetch: send } = asker
     let isAsked = question === undefined
@@ -95,7 +103,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
     abortSignal?.addEventListener('abort', () => queueMicrotask(() => {
       if (!this.#resuming.has(chatId)) request(asker, { method: 'DELETE', keepalive: true }).catch((error: unknown) => console.error('[nuxt-sse]', error))
     }), { once: true })
-    return source
+    return chunksOf(source, messageId)
   }
 
   /** Target and settings of the requests for one URL. */
@@ -118,22 +126,21 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
  * Chunks of an answer, in order and each once. A stopped answer ends with `abort`, and keeps what there is of it. The message gets `messageId`
  * where the server gives it none: so a page that reads the answer again replaces its message, and has no second one.
  */
-function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId?: string): ReadableStream<UIMessageChunk> {
+function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId: string | undefined): ReadableStream<UIMessageChunk> {
   const messages = source[Symbol.asyncIterator]()
   return new ReadableStream({
     async pull(controller) {
       try {
         const { done, value } = await messages.next()
         if (source.gap) throw new SSEError('GAP', 'Part of this answer is no longer available.', { statusCode: 410, details: { gap: source.gap } })
-        if (done) controller.close()
-        else controller.enqueue(value.data.type === 'start' ? { messageId, ...value.data } : value.data)
+        if (!done) return controller.enqueue(value.data.type === 'start' ? { messageId, ...value.data } : value.data)
       }
       catch (error) {
         source.close()
         if (!(error instanceof SSEError && error.code === 'ABORTED')) return controller.error(error)
         controller.enqueue({ type: 'abort' })
-        controller.close()
       }
+      controller.close()
     },
     cancel: () => source.close(),
   })
