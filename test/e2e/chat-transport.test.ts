@@ -275,8 +275,7 @@ describe('the route of defineSSEChatHandler', () => {
   })
 
   it('stops one answer by its ID, or the one that is being written', async () => {
-    for (const query of [`?id=${id}&answer=b`, `?id=${id}`]) {
-      const answer = query.endsWith('b') ? 'b' : 'c'
+    for (const [answer, query] of [['b', `?id=${id}&answer=b`], ['c', `?id=${id}`]] as const) {
       const response = await ask(`?id=${id}&answer=${answer}`)
       expect((await fetch(url(`?id=${id}&answer=other`), { method: 'DELETE' })).status).toBe(204)
       expect(await (await fetch(url(`?id=${id}`))).json()).toEqual({ answer })

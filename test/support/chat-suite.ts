@@ -18,7 +18,7 @@ interface Shown {
   /** Texts of the messages of both sides. */
   texts: string[]
   busy: boolean
-  alert: string | undefined
+  alert: string
   /** Sentences for screen readers. */
   status: string[]
   problems: string[]
@@ -103,7 +103,7 @@ export function testChat(name: EngineName): void {
     return {
       texts: texts('article'),
       busy: document.querySelector('article[aria-busy=true]') !== null,
-      alert: texts('[role=alert]')[0],
+      alert: texts('[role=alert]')[0] ?? '',
       status: texts('[role=status] span'),
       problems: (globalThis as unknown as { problems: string[] }).problems,
     }
@@ -121,7 +121,7 @@ export function testChat(name: EngineName): void {
       // The answer is one sentence, which is not complete yet.
       expect(await shown(tab)).toMatchObject({ busy: true, status: [] })
       await untilWhole(tab)
-      expect(await shown(tab)).toEqual({ texts: ['Why?', ANSWER], busy: false, alert: undefined, status: [ANSWER], problems: [] })
+      expect(await shown(tab)).toEqual({ texts: ['Why?', ANSWER], busy: false, alert: '', status: [ANSWER], problems: [] })
       expect(requests).toEqual(['GET', 'POST'])
       expect(await produced(0)).toMatchObject({ started: 1, released: 0 })
     })
@@ -132,7 +132,7 @@ export function testChat(name: EngineName): void {
       await untilReads(tab, 'word5')
       await load(tab)
       await untilWhole(tab)
-      expect(await shown(tab)).toMatchObject({ texts: [ANSWER], alert: undefined, problems: [] })
+      expect(await shown(tab)).toMatchObject({ texts: [ANSWER], alert: '', problems: [] })
       expect([await produced(0), await produced(1)]).toMatchObject([{ started: 1, released: 0 }, { started: 0 }])
     })
 
@@ -145,7 +145,7 @@ export function testChat(name: EngineName): void {
       await click(second, 'Stop')
       await eventually(async () => expect(await produced(0)).toMatchObject({ started: 1, released: 1 }))
       for (const tab of [first, second]) {
-        await eventually(async () => expect(await shown(tab)).toMatchObject({ busy: false, alert: undefined, problems: [] }))
+        await eventually(async () => expect(await shown(tab)).toMatchObject({ busy: false, alert: '', problems: [] }))
         const answer = await answerIn(tab)
         expect([ANSWER.startsWith(answer), answer.length < ANSWER.length]).toEqual([true, true])
       }
@@ -161,7 +161,7 @@ export function testChat(name: EngineName): void {
       await eventually(async () => expect(await (await fetch(`${servers[0]!.url}/api/produced`)).json()).toMatchObject({ open: 0 }))
       await sleep(false)
       await untilWhole(tab)
-      expect(await shown(tab)).toMatchObject({ texts: ['Why?', ANSWER], alert: undefined, problems: [] })
+      expect(await shown(tab)).toMatchObject({ texts: ['Why?', ANSWER], alert: '', problems: [] })
       expect(requests.filter(method => method === 'POST')).toHaveLength(1)
       expect(await produced(0)).toMatchObject({ started: 1, released: 0 })
     })
@@ -174,7 +174,7 @@ export function testChat(name: EngineName): void {
       await untilReads(tab, 'word2')
       await servers[1]!.stop('SIGKILL')
       await untilWhole(tab)
-      expect(await shown(tab)).toMatchObject({ texts: [ANSWER], alert: undefined, problems: [] })
+      expect(await shown(tab)).toMatchObject({ texts: [ANSWER], alert: '', problems: [] })
       expect(await produced(0)).toMatchObject({ started: 1, released: 0 })
     })
 
@@ -187,7 +187,7 @@ export function testChat(name: EngineName): void {
       expect(await answerIn(tab)).toContain('word2')
       expect(requests.filter(method => method === 'POST')).toHaveLength(1)
       await click(tab, 'Try again')
-      await eventually(async () => expect(await shown(tab)).toMatchObject({ alert: undefined, busy: true, texts: ['Why? Answer slowly.', expect.stringMatching(/^word1 word2/)] }))
+      await eventually(async () => expect(await shown(tab)).toMatchObject({ alert: '', busy: true, texts: ['Why? Answer slowly.', expect.stringMatching(/^word1 word2/)] }))
       await click(tab, 'Stop')
       await eventually(async () => expect(await produced(1)).toMatchObject({ started: 1, released: 1 }))
     })

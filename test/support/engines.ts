@@ -42,7 +42,7 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           run: (task, arg) => page.evaluate(task as () => never, arg),
           close: () => page.close(),
           setOffline: offline => context.setOffline(offline),
-          setFrozen: frozen => session.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }),
+          setFrozen: async frozen => void await session.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }),
         }
       },
       close: () => browser.close(),
