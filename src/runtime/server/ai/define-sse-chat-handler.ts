@@ -35,7 +35,7 @@ export type SSEChatAnswer = SSEPipeSource<UIMessageChunk> | { toUIMessageStream(
 export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
   /**
    * Called before each request for a chat: a question, a reader and a stop. Throw an error (h3's `createError` with 401 or 403) to refuse it.
-   * Without it, whoever knows the ID of a chat can read and ask in it.
+   * Without it, a client that knows the ID of a chat can read it and ask in it.
    */
   authorize?: (event: H3Event, chatId: string) => unknown
 }
@@ -45,7 +45,7 @@ export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
  * channel. So an answer survives reloads, other tabs, lost networks, and the instance that its viewer is connected to.
  *
  * One file serves all methods, e.g. `server/api/chat.ts`:
- * - `POST ?id=…&answer=…` asks, and streams the answer. Repeating it asks nothing again.
+ * - `POST ?id=…&answer=…` asks, and streams the answer. A repeated request attaches to it.
  * - `GET ?id=…&answer=…` streams an answer from a position. Without `answer`: JSON `{ answer }` while one is being written, or if its instance
  *   was lost; else 204.
  * - `DELETE ?id=…&answer=…` stops an answer: 204. Without `answer`: the one that is being written.
