@@ -235,7 +235,9 @@ describe('the packed tarball in a new application', () => {
     }
     await cp(join(app, 'app/app.vue'), join(app, 'app.vue.kept'))
     await writeFiles(app, { ...files, 'app/app.vue': '<template>\n  <NuxtPage />\n</template>\n' })
-    await install(app, { args: ['ai', '@ai-sdk/vue'] })
+    const manifest = JSON.parse(await readFile(join(app, 'package.json'), 'utf8')) as { dependencies: object }
+    await writeFiles(app, { 'package.json': JSON.stringify({ ...manifest, dependencies: { ...manifest.dependencies, ...await versionsOf('ai', '@ai-sdk/vue') } }) })
+    await install(app)
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare'], { cwd: app })
     await run(process.execPath, ['node_modules/vue-tsc/bin/vue-tsc.js', '-b', '--noEmit'], { cwd: app }).catch((error) => {
       throw new Error(error.stdout)
