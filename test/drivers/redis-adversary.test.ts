@@ -168,7 +168,7 @@ describe('the redis driver: rejections and their time', () => {
     redis.pause()
     const large = message('x'.repeat(2 ** 24))
     const outcomes = await Promise.all(Array.from({ length: 12 }, (_, index) => driver.append(`large ${index}`, [large], RETENTION).then(() => 'kept', error => error.cause.message)))
-    expect(outcomes.filter(outcome => /wait for Redis already/.test(outcome))).toHaveLength(5)
+    expect(outcomes.filter(outcome => /already waiting for Redis/.test(outcome))).toHaveLength(5)
     redis.resume()
     await vi.waitFor(async () => expect((await driver.append('large', [message('x'.repeat(2 ** 20), 'key')], RETENTION)).offsets).toEqual([2]), { timeout: 15_000 })
   }, 20_000)
@@ -398,7 +398,7 @@ describe('the redis driver: retention and eviction', () => {
     const reports: string[] = []
     const driver = open(settings => new Redis(redis.url, { ...settings, username: 'deaf', password: 'secret' }), 500, reports)
     expect(await by(5_000, driver.subscribe('deaf', () => {}))).toBe('rejected')
-    expect(reports).toEqual(['Redis refuses what it is asked for.'])
+    expect(reports).toEqual(['Redis rejected a command.'])
   })
 
   it('a failing publish (OOM, NOPERM, …) is logged', async () => {

@@ -13,7 +13,7 @@ interface Report {
   testResults: { name: string, assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[]
 }
 
-// The tests of the client in Node, as they are: parsing, reconnects, positions, hand-overs, endings.
+// The tests of the client in Node, unchanged: parsing, reconnects, positions, hand-overs, endings.
 it.concurrent.each([
   ['bun', ['--bun'], 'client', 7, []],
   ['deno', ['run', '--allow-all', '--no-prompt'], 'client', 7, []],
@@ -25,7 +25,7 @@ it.concurrent.each([
     const outputFile = join(dir, 'report.json')
     const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', `test/${config}.config.ts`, '--reporter=json', `--outputFile=${outputFile}`]
     const command = runtime === 'chromium' ? process.execPath : join(rootDir, 'node_modules/.bin', runtime)
-    // What fails is in the report, with its reason.
+    // The report names each failure, with its reason.
     const said = await promisify(execFile)(command, [...args, ...vitest], { cwd: rootDir, env: { ...process.env, SSE_TEST_RUNTIME: runtime }, maxBuffer: 1e8 }).then(() => '', error => String(error.stdout) + error.stderr)
     const report = await readFile(outputFile, 'utf8').then(text => JSON.parse(text) as Report, () => {
       throw new Error(said)

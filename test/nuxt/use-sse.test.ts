@@ -257,6 +257,30 @@ describe('share', () => {
     expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
   })
 
+  it('the error of a callback stays with its call until the next connection, and the feed keeps arriving', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
+    server.script(x => x.open(), x => x.open())
+    const [{ sse: throwing }, { sse: other }] = [await mount({ share: 'page' }), await mount({ share: 'page' })]
+    throwing.on('message', ({ data }) => {
+      if (data === 1) throw new Error('mine')
+    })
+    const codes = () => [throwing, other].map(({ error }) => error.value?.code)
+    await eventually(() => expect([throwing.status.value, other.status.value]).toEqual(['connected', 'connected']))
+    server.exchanges[0]!.write(message(1))
+    await eventually(() => expect([throwing.data.value, other.data.value]).toEqual([1, 1]))
+    expect(codes()).toEqual(['CALLBACK_FAILED', undefined])
+    // A message, and a change of the feed that is no message.
+    server.exchanges[0]!.write(message(2) + control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.0' }))
+    await eventually(() => expect([throwing.gap.value, other.gap.value]).toMatchObject([{ reason: 'epoch' }, { reason: 'epoch' }]))
+    expect([throwing.data.value, ...codes()]).toEqual([2, 'CALLBACK_FAILED', undefined])
+    expect(throwing.error.value).toMatchObject({ retry: false, cause: { message: 'mine' } })
+    server.exchanges[0]!.end(control({ type: 'leave', retryMs: 0 }))
+    await eventually(() => expect(server.exchanges).toHaveLength(2))
+    await eventually(() => expect([throwing.status.value, ...codes()]).toEqual(['connected', undefined, undefined]))
+    expect(server.exchanges).toHaveLength(2)
+    reported.mockRestore()
+  })
+
   it('takes one of three values', async () => {
     await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`')
   })
@@ -301,7 +325,7 @@ describe('before mount, and below a base URL', () => {
   })
 
   it('a url that is not a string is refused', async () => {
-    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
+    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a string') })
   })
 
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {

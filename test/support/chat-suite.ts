@@ -9,7 +9,7 @@ import { launchEngine } from './engines'
 import type { TestTopology } from './redis'
 import { startSingle } from './redis'
 
-/** The flow of `useChat` in a browser engine: two instances on one Redis, after a balancer. The page is that of `docs/guides/use-chat.md`. */
+/** The flow of `useChat` in a browser engine: two instances on one Redis, after a balancer. The page is that of `docs/guide/use-chat.md`. */
 
 const ANSWER = Array.from({ length: 40 }, (_, n) => `word${n + 1} `).join('').trim()
 const LEASE_MS = 2_000

@@ -7,6 +7,7 @@ import { createApp, createRouter, defineEventHandler, send, setResponseHeader, s
 import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
 import { Channel } from '../../src/runtime/server/channel/channel'
+import { Channels } from '../../src/runtime/server/channel/several'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection/types'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
@@ -30,6 +31,8 @@ export interface TestServer {
   /** Open sockets, for cutting. */
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
+  /** `useSSEChannels` on this server. */
+  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
   /** Adds a route like `defineSSEHandler`, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** Handles a request like such a route, inside another handler. */
@@ -129,6 +132,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     reported,
     sockets,
     channel: <T>(name: string, channelOptions?: ConstructorParameters<typeof Channel>[2]) => new Channel<T>(context, name, channelOptions),
+    channels: channels => new Channels(channels),
     route(path, handler, handlerOptions) {
       const own = resolveHandlerOptions(handlerOptions, resolved)
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))

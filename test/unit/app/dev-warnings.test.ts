@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { effectScope } from 'vue'
+import { computed, effectScope, ref } from 'vue'
 import type * as Warnings from '../../../src/runtime/app/dev-warnings'
 import { initialState } from '../../../src/runtime/client/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
@@ -61,8 +61,8 @@ it('stays silent when something ends the call', () => {
 })
 
 it.each([
-  ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this url and method'],
-  ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this url and method'],
+  ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this URL and method'],
+  ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this URL and method'],
   ['a handler that returns no source', new SSEError('INVALID_SOURCE', 'Expected the handler to return …'), '[nuxt-sse] /api/x: Expected the handler to return …'],
 ])('%s: names the fix, once', (_, error, text) => {
   for (let n = 0; n < 2; n++) warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
@@ -84,7 +84,16 @@ it('reports an unknown option, once for each call', () => {
     expect(warn).not.toHaveBeenCalled()
     for (let n = 0; n < 2; n++) warnOfCall('/api/x', { methd: 'POST', imediate: false, keep: 3 })
   })
-  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. There are `immediate`, .*`method`/))
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. The options are `immediate`, .*`method`/))
+})
+
+it('reports a ref in an option that takes a value, once for each option', () => {
+  effectScope().run(() => {
+    warnOfCall('/api/x', { query: ref({}), headers: ref({}), body: ref({}), enabled: computed(() => true), keep: 3 })
+    expect(warn).not.toHaveBeenCalled()
+    for (let n = 0; n < 2; n++) warnOfCall('/api/x', { keep: ref(3), share: computed(() => 'page') })
+  })
+  expect(warn.mock.calls).toEqual(['keep', 'share'].map(name => [`[nuxt-sse] The option \`${name}\` of useSSE('/api/x') is a ref, and takes a value: it does not follow the ref.`]))
 })
 
 it('reports a reduce that returns nothing or its changed state, and not one that returns its state unchanged', () => {
@@ -96,7 +105,7 @@ it('reports a reduce that returns nothing or its changed state, and not one that
   const after = watchReduce('/api/x', kept)
   kept.push(2)
   after(kept)
-  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('changed what it was given: return a new value'))
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('changed its first argument: return a new value'))
   watchReduce('/api/x', kept)(undefined)
   expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('returned nothing'))
 })

@@ -11,9 +11,9 @@ describe('the platform of the build', () => {
   it('Cloudflare Workers: refuses Redis, and explains the reach of memory', () => {
     expect(() => describePlatform({ preset: 'cloudflare-module' }, true)).toThrow(expect.objectContaining({
       code: 'INVALID_OPTION',
-      message: 'Expected `sse.driver` to be `"memory"` for Cloudflare Workers, where no connection to Redis outlives a request, got `"redis"`.',
+      message: 'Expected `sse.driver` to be `"memory"` on Cloudflare Workers, where a connection to Redis ends with its request, got `"redis"`.',
     }))
-    expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('a channel is kept by one isolate')] })
+    expect(describePlatform({ preset: 'cloudflare-module' }, false)).toEqual({ connections: false, notes: [expect.stringContaining('each isolate keeps its own channels')] })
   })
 
   it('Vercel: ends streams before functions end', () => {
@@ -42,7 +42,7 @@ describe('an idle limit', () => {
 
   it('is Bun\'s default on Nitro 3, which passes none on', () => {
     const limits = platformLimits('bun', { NITRO_BUN_IDLE_TIMEOUT: '0' }, undefined)
-    expect(limits).toEqual({ idleMs: 8_000, reason: 'Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.' })
+    expect(limits).toEqual({ idleMs: 8_000, reason: 'Bun closes connections that are idle for 10 s. Heartbeats and responses to polls are sent before that.' })
   })
 
   it('shortens heartbeats and polls to fit, and leaves the rest alone', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChannelPage } from '../../../src/runtime/server/channel/read'
-import { encodeBatch } from '../../../src/runtime/server/channel/read'
+import { encodeBatch } from '../../../src/runtime/server/channel/batch'
 import { packData, unpackData } from '../../../src/runtime/server/drivers/packed-data'
 import { formatPosition } from '../../../src/runtime/shared/position'
 

@@ -72,6 +72,6 @@ describe('in development', () => {
     warnOfRetention('w', { maxMessages: 6 })
     expect(warn).not.toHaveBeenCalled()
     for (const maxMessages of [7, 8, 9]) warnOfRetention('w', { maxMessages })
-    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/Channel `w`: `retention.maxMessages` was 6, and another handle names 7/))
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/Channel `w`: `retention.maxMessages` was 6, and another handle sets it to 7/))
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { backoffDelay } from '../../../src/runtime/client/backoff'
-import { parseRetryAfter } from '../../../src/runtime/client/fallback/refusal-of'
+import { parseRetryAfter } from '../../../src/runtime/client/fallback/read-refusal'
 
 const times = { minDelayMs: fc.integer({ min: 0, max: 10_000 }), maxDelayMs: fc.integer({ min: 0, max: 100_000 }), retryMs: fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined }) }
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

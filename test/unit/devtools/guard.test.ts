@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { refusalOf } from '../../../src/runtime/server/devtools/guard'
+import { reasonToRefuse } from '../../../src/runtime/server/devtools/guard'
 
 const own = { method: 'GET', host: 'localhost:3000' }
 const post = { method: 'POST', host: 'localhost:3000', origin: 'http://localhost:3000', fetchSite: 'same-origin', contentType: 'application/json' }
@@ -15,7 +15,7 @@ describe('access to the tab in Nuxt DevTools', () => {
     ['its form over TLS', { ...post, host: 'localhost', origin: 'https://localhost' }],
     ['a program of the same machine', { method: 'POST', host: '127.0.0.1:3000', contentType: 'application/json; charset=utf-8' }],
   ])('allows %s', (_, asked) => {
-    expect(refusalOf(asked, [])).toBeUndefined()
+    expect(reasonToRefuse(asked, [])).toBeUndefined()
   })
 
   it.each([
@@ -34,13 +34,13 @@ describe('access to the tab in Nuxt DevTools', () => {
     ['no host', { method: 'GET' }],
     ['a malformed host', { ...own, host: 'a b' }],
   ])('refuses %s', (_, asked) => {
-    expect(refusalOf(asked, [])).toEqual(expect.any(String))
+    expect(reasonToRefuse(asked, [])).toEqual(expect.any(String))
   })
 
   it('accepts the host names that the application allows, as Vite does', () => {
-    const asked = (host: string) => refusalOf({ method: 'GET', host }, ['app.test', '.dev.test'])
+    const asked = (host: string) => reasonToRefuse({ method: 'GET', host }, ['app.test', '.dev.test'])
     for (const host of ['app.test', 'app.test:3000', 'dev.test', 'a.b.dev.test:80']) expect(asked(host), host).toBeUndefined()
     for (const host of ['x.app.test', 'notdev.test', 'test']) expect(asked(host), host).toContain('vite.server.allowedHosts')
-    expect(refusalOf({ method: 'GET', host: 'anything' }, true)).toBeUndefined()
+    expect(reasonToRefuse({ method: 'GET', host: 'anything' }, true)).toBeUndefined()
   })
 })

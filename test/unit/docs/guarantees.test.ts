@@ -13,7 +13,7 @@ interface Section {
 /** `### 4. Bounded` and `23. A bound counts …` begin a section, and `- `file`: title` is a test in it. */
 async function readSections(): Promise<Section[]> {
   const sections: Section[] = []
-  for (const line of (await readPage('docs/guarantees.md')).split('\n')) {
+  for (const line of (await readPage('docs/contributing/guarantees.md')).split('\n')) {
     const [, marks, number] = /^(### )?(\d+)\. /.exec(line) ?? []
     if (number) sections.push({ kind: marks ? 'promise' : 'trap', number: Number(number), tests: [] })
     const [, file, title] = /^ *- `([\w/.-]+\.ts)`: (.+)$/.exec(line) ?? []

@@ -109,7 +109,7 @@ describe('reference/server.md', () => {
   it('has every auto-imported function of `server/`', async () => {
     const imported = SERVER_IMPORTS.map(([name]) => name)
     // The first table only: the following ones describe the results of these functions.
-    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Functions on the server').map(([first]) => codesIn(first!)[0]!)
+    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Server API').map(([first]) => codesIn(first!)[0]!)
     expect(sorted(named)).toEqual(sorted(imported))
   })
 
@@ -163,7 +163,7 @@ describe('reference/errors.md', () => {
     const thrown: string[] = []
     for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
       const source = await readPage(file)
-      for (const [, code] of source.matchAll(/(?:SSEError|clientError|passingError)\(\s*'([^']+)'/g)) thrown.push(code!)
+      for (const [, code] of source.matchAll(/(?:SSEError|clientError|retryableError)\(\s*'([^']+)'/g)) thrown.push(code!)
     }
     expect(thrown.length).toBeGreaterThan(30)
     expect(sorted(thrown).filter(code => !named.includes(code))).toEqual([])
@@ -205,8 +205,8 @@ describe('reference/errors.md', () => {
   })
 })
 
-describe('insight.md', () => {
-  const page = 'docs/insight.md'
+describe('operate/monitoring.md', () => {
+  const page = 'docs/operate/monitoring.md'
 
   it('has every hook, and every place of an error', async () => {
     const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
@@ -220,18 +220,19 @@ describe('insight.md', () => {
   })
 })
 
-describe('protocol.md', () => {
+describe('reference/protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGapControl', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
-    const text = await readPage('docs/protocol.md')
+    const text = await readPage('docs/reference/protocol.md')
     const rows = readTable(text, 'Event stream')
-    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
+    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => !['batch', 'page', 'pending'].includes(type))
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const members = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : membersOf(PROTOCOL, CONTROLS[name]).filter(member => member !== 'type')
+      const inherited = ({ error: () => membersOf('src/runtime/shared/errors.ts', 'SSEPublicError'), gap: () => membersOf(PROTOCOL, 'SSEGap') } as Record<string, (() => string[]) | undefined>)[name]?.() ?? []
+      const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }
     const reasons = readTable(text, 'Position').map(([first]) => codesIn(first!)[0]).filter(name => ['trimmed', 'epoch', 'invalid'].includes(name!))

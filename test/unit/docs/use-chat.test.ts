@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { readBlocks, readPage } from '../../support/markdown'
 
-/** Code of a block in docs by the path in its first line. */
+/** Lines of the block for a file. */
 async function blockOf(page: string, path: string): Promise<string[]> {
-  const { text } = readBlocks(await readPage(page)).find(({ text }) => text.split('\n')[0]!.includes(path))!
-  return text.trim().split('\n').slice(1)
+  return readBlocks(await readPage(page)).find(({ file }) => file === path)!.text.trim().split('\n')
 }
 
 /** Ignores how lint formats a file. */
 const withoutSpace = (text: string) => text.replaceAll(/\s+/g, '')
 
-describe('guides/use-chat.md', () => {
-  const page = 'docs/guides/use-chat.md'
+describe('guide/use-chat.md', () => {
+  const page = 'docs/guide/use-chat.md'
 
   it.each([
     ['the server', 'server/api/plain-chat.post.ts', 'server/api/chat.ts'],
@@ -32,6 +31,6 @@ describe('guides/use-chat.md', () => {
   })
 })
 
-it('guides/ai-streaming.md shows the sentences for screen readers that browsers run in tests', async () => {
-  expect(await readPage('test/fixtures/basic/app/utils/sentences-of.ts')).toBe(`${(await blockOf('docs/guides/ai-streaming.md', 'app/utils/sentences-of.ts')).join('\n')}\n`)
+it('guide/ai-answers.md shows the sentences for screen readers that browsers run in tests', async () => {
+  expect(await readPage('test/fixtures/basic/app/utils/sentences-of.ts')).toBe(`${(await blockOf('docs/guide/ai-answers.md', 'app/utils/sentences-of.ts')).join('\n')}\n`)
 })

@@ -62,6 +62,6 @@ it('a failing client factory rejects each request as unavailable, and logs the c
   }, report, timeoutMs: 200 }, retention)
   for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
   await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
-  expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis cannot be reached'), missing)
+  expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis is unreachable'), missing)
   await driver.close()
 })

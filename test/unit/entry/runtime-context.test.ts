@@ -42,8 +42,8 @@ it.each<[object, string]>([
   [{ resumable: 'yes' }, 'Expected `resumable` to be `true` or `false`, got `"yes"`.'],
   [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
   [{ driver: 'redis', redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
-  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one url'],
-  [{ ticketSecret: 'short' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
+  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one URL'],
+  [{ ticketSecret: 'short' }, 'Expected each secret in `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
 ])('refuses %j when the server starts', (sse, sentence) => {
   config.sse = sse
   expect(() => nitro.startSSEContext()).toThrow(sentence)
@@ -51,7 +51,7 @@ it.each<[object, string]>([
 
 describe('choices of plugins', () => {
   const memory = (name = 'own'): LogDriver => ({ ...createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), name })
-  const tooLate = (what: string) => expect.objectContaining({ code: 'INVALID_OPTION', message: `Expected the ${what} before the first channel is used: set it in a server plugin.` })
+  const tooLate = (what: string, setter: string) => expect.objectContaining({ code: 'INVALID_OPTION', message: `Expected the ${what} to be set before a channel is used. Call \`${setter}\` in a server plugin.` })
   const channel = async () => new (await import('../../../src/runtime/server/channel/channel')).Channel(nitro.useSSEContext(), 'c')
 
   it.each([['before', () => {}], ['after', () => nitro.startSSEContext()]])('the last driver set %s the module\'s plugin takes effect', (_, start) => {
@@ -64,19 +64,19 @@ describe('choices of plugins', () => {
   })
 
   it('a driver is refused after the first use of the context, or if it is incomplete', () => {
-    expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver`: it has no `append`')
-    expect(() => nitro.useDriver(undefined as never)).toThrow('it has no `append`')
+    expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver` with the method `append`')
+    expect(() => nitro.useDriver(undefined as never)).toThrow('Expected `driver` to be a `LogDriver` with the method `append`, got `undefined`.')
     // `lease` is optional, and `state` no longer belongs to a driver.
     nitro.useDriver({ ...memory(), lease: undefined, state: 5 } as never)
     nitro.useDriver(memory('memory'))
     nitro.useSSEContext()
-    expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver'))
+    expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver', 'setSSEDriver'))
     expect(nitro.useSSEContext().driver.name).toBe('memory')
   })
 
   it('an application can set its Redis clients until the first one is made, and only for the driver redis', async () => {
     const factory = vi.fn(() => Promise.reject(new Error('no client')))
-    expect(() => nitro.useRedisClientFactory(factory)).toThrow('Expected `sse.driver` to be `"redis"` where an application makes the clients, got `"memory"`.')
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow('Expected `sse.driver` to be `"redis"` when `setSSERedisClient` is called, got `"memory"`.')
     config.sse = { driver: 'redis', redis: { timeoutMs: 50 } }
     vi.resetModules()
     nitro = await import('../../../src/runtime/server/entry/runtime-context')
@@ -86,7 +86,7 @@ describe('choices of plugins', () => {
     nitro.useRedisClientFactory(factory)
     await expect(handle.publish(1)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     expect(factory).toHaveBeenCalledWith(expect.anything(), 'commands')
-    expect(() => nitro.useRedisClientFactory(factory)).toThrow(tooLate('client factory'))
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow(tooLate('client factory', 'setSSERedisClient'))
     await nitro.useSSEContext().close()
   })
 

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { expect, it, vi } from 'vitest'
-import { behindOneListener } from '../../../src/runtime/server/lib/one-listener'
+import { shareListener } from '../../../src/runtime/server/lib/one-listener'
 import { collected } from '../../support/garbage'
 
-const whenCut = behindOneListener<EventEmitter>((emitter, callAll) => emitter.on('cut', callAll))
+const whenCut = shareListener<EventEmitter>((emitter, callAll) => emitter.on('cut', callAll))
 
 it('any number of callbacks share one listener on each target, and run until they are removed', () => {
   const [one, other] = [new EventEmitter(), new EventEmitter()]

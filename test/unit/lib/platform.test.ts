@@ -44,7 +44,7 @@ describe('the pulse of a request', () => {
   it('is there forever in a process', () => {
     const pulse = platform.pulse()
     vi.spyOn(performance, 'now').mockReturnValue(Number.MAX_SAFE_INTEGER)
-    expect(pulse.feel()).toBe('there')
+    expect(pulse.check()).toBe('there')
     vi.restoreAllMocks()
   })
 
@@ -55,7 +55,7 @@ describe('the pulse of a request', () => {
     const pulse = workers.pulse()
     const at = (ms: number) => {
       now = ms
-      return pulse.feel()
+      return pulse.check()
     }
     expect([at(4_999), at(5_000), at(5_999)]).toEqual(['there', 'late', 'late'])
     vi.advanceTimersByTime(1_000)

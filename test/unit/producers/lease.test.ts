@@ -12,7 +12,7 @@ it.each([
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs })
   const told: string[] = []
-  lease.onOver = ({ code }) => told.push(code)
+  lease.onStop = ({ code }) => told.push(code)
   await lease.acquire(false)
   if (unreadMs === false) await driver.lease('c', { type: 'stop' }, retention)
   for (let renewals = 0; renewals < 5; renewals++) expect(await lease.renew()).toBe(true)
@@ -29,7 +29,7 @@ it('a producer gets a signal when its lease is lost', async () => {
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs: false })
   const told: string[] = []
-  lease.onOver = ({ code }) => told.push(code)
+  lease.onStop = ({ code }) => told.push(code)
   await lease.acquire(false)
   await driver.remove('c')
   await driver.lease('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, retention)

@@ -3,7 +3,7 @@ import type { EventSourceMessage } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TaggedMessage, encodeItem } from '../../../src/runtime/server/wire/message'
-import { HEARTBEAT, assertEvent, assertSize, byteLength, encodeComment, encodeControl, encodeData, encodeId, encodeMessage, encodePreamble, encodeRetry, encodeText } from '../../../src/runtime/server/wire/encode'
+import { HEARTBEAT, assertEvent, assertSize, byteLength, encodeComment, encodeControl, encodeData, encodeId, encodeMessage, encodeOpeningBlock, encodeRetry, encodeText } from '../../../src/runtime/server/wire/encode'
 import { SSEError } from '../../../src/runtime/shared/errors'
 
 interface Parsed { events: EventSourceMessage[], comments: string[], retries: number[], errors: unknown[] }
@@ -87,10 +87,10 @@ describe('wire: a parser reads the encoded messages', () => {
 })
 
 describe('wire: exact bytes', () => {
-  it('trap 6: the preamble is the block of the protocol', () => {
-    expect(encodePreamble(2310, { type: 'open', heartbeatMs: 15_000, position: 'k3v9x1qa.41', resumed: true }, 'k3v9x1qa.41')).toBe(
+  it('trap 6: the opening block is the one of the protocol', () => {
+    expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 15_000, position: 'k3v9x1qa.41', resumed: true }, 'k3v9x1qa.41')).toBe(
       'retry: 2310\nid: k3v9x1qa.41\nevent: sse\ndata: {"type":"open","heartbeatMs":15000,"position":"k3v9x1qa.41","resumed":true}\n\n')
-    expect(encodePreamble(2310, { type: 'open', heartbeatMs: 0, position: undefined, resumed: undefined })).toBe(
+    expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 0, position: undefined, resumed: undefined })).toBe(
       'retry: 2310\nevent: sse\ndata: {"type":"open","heartbeatMs":0}\n\n')
   })
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { isPrivateError, publicError } from '../../../src/runtime/server/wire/public-error'
 import { SSEError, invalidOption, isRetryableStatus, printValue } from '../../../src/runtime/shared/errors'
 
-const HIDDEN = { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
+const HIDDEN = { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }
 
 describe('trap 21: public parts of an error', () => {
   it.each<[string, unknown, object]>([

@@ -37,7 +37,7 @@ function honest(split: number): Command {
     if (ended && isForeign && wire.position !== `e${epoch}.${head}`) return DROP
     if (ended) return '`end`, 204, an ended batch, `until`'
     if (!wire.isPoll) return 'first bytes of a stream'
-    // It is held until there is news, or has a gap to tell.
+    // It is held until there is news, or a gap to report.
     return undefined
   }, (world, wire) => {
     world.server.split = split
@@ -45,7 +45,7 @@ function honest(split: number): Command {
   })
 }
 
-/** The same for a poll: it may wait, or be answered, and both are right. */
+/** The next input for a poll: it may wait, or be answered, and both are right. */
 function honestAny(split: number): Command {
   const stream = honest(split)
   return command(stream.toString(), async (world) => {
@@ -58,14 +58,14 @@ function honestAny(split: number): Command {
     world.server.honest(wire)
     const answered = answersNow()
     await world.step(undefined, () => {}).catch((error) => {
-      // Whoever is answered is connected.
+      // An answered client is connected.
       if (!(answered && world.status === 'connected' && before !== 'connected' && world.violations.length === 1)) throw error
       world.violations.length = 0
     })
   })
 }
 
-/** What a stream that has begun does next. */
+/** The next input of a stream that has started. */
 function live(label: string, input: (world: World) => string | undefined, act: (world: World, one: World['server']['live'][number]) => void): Command {
   return command(label, async (world) => {
     const one = world.server.live[0]
@@ -171,13 +171,13 @@ export const commands: fc.Arbitrary<Command>[] = [
   fc.shuffledSubarray(WAKE, { minLength: 1 }).map(types => command(`wake(${types})`, world => world.wake(types))),
 ]
 
-/** News goes to streams and polls that wait for them; a bunch of inputs that each lead nowhere, but from a poll's first answer. */
+/** News for streams and polls that wait for them; a bunch of inputs that each lead nowhere, but from a poll's first answer. */
 async function publish(world: World, count: number): Promise<void> {
   const poll = world.server.held.some(one => one.wire.path === world.path)
   await world.step(poll ? 'a batch' : undefined, () => world.server.publish(world.path, count))
 }
 
-/** Whatever was kept back may be anything, an end among it. */
+/** The bytes held back may be anything, an end among them. */
 async function release(world: World, one: World['server']['live'][number]): Promise<void> {
   world.server.withhold(one, false)
   await world.ground.settled()

@@ -1,6 +1,6 @@
 import type { Wire } from './server'
 
-/** What `fetch` asks, as the request that a server gets. */
+/** The parameters of a `fetch`, as the request that a server gets. */
 export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 'isPoll' | 'position' | 'waitMs' | 'life'> {
   const { pathname, searchParams } = new URL(url, 'http://model')
   return {
@@ -13,8 +13,8 @@ export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 
 }
 
 /**
- * A `fetch` without a network: its answers are real ones, its bytes come when the server writes them. `aside` answers what the client asks beside its
- * attempts: the probe of the network, and whether a gate redirects.
+ * A `fetch` without a network: its answers are real ones, its bytes arrive when the server writes them. `aside` answers the client's
+ * requests beside its attempts: the probe of the network, and the check for a redirecting gate.
  */
 export function inProcessFetch(onRequest: (wire: Wire) => void, aside: (url: string, init: RequestInit) => Promise<Response>): typeof fetch {
   let number = 0

@@ -5,19 +5,19 @@ export interface Wire {
   readonly number: number
   readonly path: string
   readonly isPoll: boolean
-  /** What was asked for. */
+  /** The requested path, query and headers. */
   readonly position: string | undefined
   readonly waitMs: number
-  /** Of its client, when it was made. */
+  /** Session of the client when it sent the request. */
   readonly life: number
   /** Neither side has ended it. */
   readonly open: boolean
-  /** The client has. */
+  /** The client has ended it. */
   readonly aborted: boolean
   head(status: number, headers: Record<string, string>): void
   write(bytes: Uint8Array): void
   end(): void
-  /** As a broken network does. */
+  /** Cuts it, as a broken network does. */
   cut(): void
 }
 
@@ -30,16 +30,16 @@ export interface Entry {
   text: string
 }
 
-/** A channel: what it keeps begins behind `trimmed`. */
+/** A channel: its retained messages begin after `trimmed`. */
 export interface Log { epoch: number, trimmed: number, head: number, ended: boolean }
 
 interface Answered { wire: Wire, sent: number, live: boolean, held: boolean, withheld: string | undefined, refused?: boolean }
 
 const encoder = new TextEncoder()
-/** Of one byte, of two and of four: so that a cut may go through it. */
+/** Characters of one byte, of two and of four: so that a cut may go through one. */
 const TEXT = 'e é 🎉'
 
-/** Does to its requests what it is told; left alone it does nothing. Its logs are by path. */
+/** Applies commands to its requests; without commands it does nothing. Its logs are by path. */
 export class ModelServer {
   readonly wires: Wire[] = []
   readonly logs = new Map<string, Log>()
@@ -48,7 +48,7 @@ export class ModelServer {
   /** Bytes of one write. */
   split = 1_000
 
-  /** `onStart`: somebody without a position is told to begin there. */
+  /** `onStart`: a client without a position starts there. */
   constructor(private onStart: (wire: Wire, position: string) => void, private readonly isForeign = false) {}
 
   log(path: string): Log {
@@ -61,12 +61,12 @@ export class ModelServer {
     return this.wires.filter(wire => wire.open)
   }
 
-  /** The one that waits for an answer for the longest. */
+  /** The request that has waited the longest for an answer. */
   get unanswered(): Wire | undefined {
     return this.open.find(wire => !this.answers.has(wire))
   }
 
-  /** Streams that have begun honestly. */
+  /** Streams that have started properly. */
   get live(): Answered[] {
     return [...this.answers.values()].filter(answer => answer.live && answer.wire.open)
   }
@@ -76,7 +76,7 @@ export class ModelServer {
     return [...this.answers.values()].filter(answer => answer.held && answer.wire.open)
   }
 
-  /** The server has said that it did nothing with the request. */
+  /** The server has reported that it did not process the request. */
   refused(wire: Wire): boolean {
     return !!this.answers.get(wire)?.refused
   }
@@ -99,7 +99,7 @@ export class ModelServer {
     wire.cut()
   }
 
-  /** What was asked for, by its type; and whatever text, without an end. */
+  /** The requested content, by its type; and arbitrary text, without an end. */
   begin(wire: Wire, text: string): void {
     this.take(wire)
     wire.head(200, { 'content-type': wire.isPoll ? 'application/json' : 'text/event-stream' })
@@ -151,7 +151,7 @@ export class ModelServer {
     wire.end()
   }
 
-  /** What a stream has not been sent yet. */
+  /** The messages that a stream has not been sent yet. */
   private deliver(answer: Answered): void {
     const { wire } = answer
     const log = this.log(wire.path)
@@ -197,7 +197,7 @@ export class ModelServer {
     log.trimmed = Math.min(log.head, log.trimmed + count)
   }
 
-  /** The log is lost, and with it all who read it. */
+  /** The log is lost, and all its readers are cut. */
   lose(path: string): void {
     const log = this.log(path)
     if (!this.isForeign) this.logs.set(path, { epoch: log.epoch + 1, trimmed: 0, head: 1, ended: false })
@@ -206,7 +206,7 @@ export class ModelServer {
     }
   }
 
-  /** Something in between keeps the bytes, or lets them go. */
+  /** An intermediary holds the bytes back, or releases them. */
   withhold(answer: Answered, yes: boolean): void {
     if (yes) {
       answer.withheld ??= ''

@@ -10,7 +10,7 @@ import { allowed } from './states'
 
 const MAX_RETRY_AFTER_MS = 3_600_000
 const FOREIGN_DELAY_MS = 3_000
-/** Rounds in which whatever is left must have been delivered to a client that is let alone. */
+/** Rounds after which all that is left must have reached an undisturbed client. */
 const MAX_ROUNDS = 200
 
 export interface Scenario {
@@ -24,12 +24,12 @@ export interface Scenario {
   probe?: 'lets through' | 'holds back' | 'another page'
 }
 
-/** What differs between virtual time without a network, and real time with one. */
+/** Differences between virtual time without a network, and real time with one. */
 export interface Ground {
-  /** False: time and network are real, and what depends on the moment is not looked at. */
+  /** False: time and network are real, and all that depends on the moment is unchecked. */
   readonly exact: boolean
   readonly origin: string
-  /** What a server that asks to leave says to wait. */
+  /** The delay that a server sends with a leave. */
   readonly leaveMs: number
   settled(): Promise<void>
   advance(ms: number): Promise<void>
@@ -89,14 +89,14 @@ export class Page {
   }
 }
 
-/** A client, its server and its page, and what must hold of them. */
+/** A client, its server and its page, and the invariants that hold for them. */
 export class World {
   readonly server: ModelServer
   readonly client: SSEClient
-  /** Behind the last message that was delivered: where the next one must follow. */
+  /** After the last message that was delivered: where the next one must follow. */
   private pointer: string | undefined
   private hadPosition = false
-  /** The same, before the step that is under way. */
+  /** `after` as it was before the step that is under way. */
   private knewPosition = false
   private gap: SSEClientState['gap']
   path = '/1'
@@ -104,15 +104,15 @@ export class World {
   private attempts = 0
   /** No request before this, in epoch milliseconds. */
   notBefore = 0
-  /** What `Retry-After` or `pending` has asked for with the answer of this step. */
+  /** The delay that `Retry-After` or `pending` prescribes in the answer of this step. */
   floorMs = 0
   private requests = 0
-  /** Failures in a row, and whether what goes wrong in this step is one. */
+  /** Failures in a row, and whether a failure in this step counts. */
   private failures = 0
   private counts = true
-  /** Said by each request: over a network it may arrive when it has long been given up. */
+  /** Current session, which each request reports: over a network it may arrive long after the request was given up. */
   private life = 0
-  /** Where requests that had no position were told to begin. */
+  /** The start positions of requests that had none. */
   private readonly starts = new Map<Wire, string>()
   private hangs: number
   readonly violations: string[] = []
@@ -126,7 +126,7 @@ export class World {
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     }), {
-      onMessage: (message, position) => this.onMessage(message, position),
+      onMessage: (message, { position }) => this.onMessage(message, position),
       onState: change => this.onState(change),
     })
   }
@@ -135,7 +135,7 @@ export class World {
     return this.client.state.status
   }
 
-  /** It cannot be repeated, as the server has not said that it resumes. */
+  /** It cannot be repeated, as the server has not announced that it resumes. */
   get isFragile(): boolean {
     return this.scenario.options.method === 'POST' && this.client.state.peer !== 'resumable'
   }
@@ -154,7 +154,7 @@ export class World {
   }
 
   onRequest(wire: Wire): void {
-    // Whether the stream is dead, asked when the page wakes: see waking.test.ts. Here it never is.
+    // Whether the stream is dead, checked when the page wakes: see waking.test.ts. Here it never is.
     if (wire.isPoll && !wire.waitMs && this.client.state.transport === 'stream') {
       wire.head(200, { 'content-type': 'application/json' })
       wire.write(new TextEncoder().encode(JSON.stringify({ type: 'batch', messages: [], position: wire.position, ended: false, gap: null, pollMs: 0 })))
@@ -166,7 +166,7 @@ export class World {
     if (!probe) this.requests++
     if (['idle', 'closed'].includes(this.status)) this.violation(`a request while ${this.status}`)
     if (wire.path !== this.path) this.violation(`a request for ${wire.path}, which was left`)
-    // What the probe delivers is not used, and it may be on its way when the first position comes.
+    // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
     if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('trap 36: a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
     if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
@@ -198,7 +198,7 @@ export class World {
     this.hadPosition = true
   }
 
-  /** Where the first message of a url must follow: a position that was asked for is one that an earlier request was told. */
+  /** Where the first message of a URL must follow: a requested position is one that an earlier answer carried. */
   private startOf(wire: Wire): string | undefined {
     if (wire.position === undefined) return this.starts.get(wire)
     return [...this.starts].some(([one, start]) => one.path === this.path && start === wire.position) ? wire.position : undefined
@@ -206,7 +206,7 @@ export class World {
 
   private onState(change: Partial<SSEClientState>): void {
     if (change.status === 'idle' || change.status === 'closed') this.life++
-    // A new life says all of the state again.
+    // A new session reports all of the state again.
     if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
     this.gap = this.client.state.gap
     if (change.position !== undefined) this.hadPosition = true
@@ -227,7 +227,7 @@ export class World {
     }
   }
 
-  /** One input, which leads where the table says; or none, which leads nowhere. */
+  /** One input that leads where the table allows, or none. */
   async step(input: string | undefined, act: () => void): Promise<void> {
     const before = this.status
     this.requests = 0
@@ -289,7 +289,7 @@ export class World {
     })
   }
 
-  /** It is back, and says so in several ways. */
+  /** It wakes, and reports it in several ways. */
   async wake(types: string[]): Promise<void> {
     await this.step(types.includes('online') ? '`online`' : '`pageshow`, `resume`, visible', () => {
       if (types.includes('online') || this.status === 'idle') this.notBefore = 0
@@ -359,7 +359,7 @@ export class World {
     server.publish(this.path, 1)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { epoch, trimmed, head, ended } = server.log(this.path)
-      // Who has seen nothing has missed nothing where nothing is left.
+      // A client that has seen nothing has missed nothing where nothing is left.
       const isThere = this.pointer === undefined ? trimmed === head : this.pointer === `e${epoch}.${head}`
       if (isThere && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
       if (['idle', 'closed'].includes(this.status)) await this.connect()
