@@ -122,7 +122,7 @@ export function testChat(name: EngineName): void {
       expect(await shown(tab)).toMatchObject({ busy: true, status: [] })
       await untilWhole(tab)
       expect(await shown(tab)).toEqual({ texts: ['Why?', ANSWER], busy: false, alert: '', status: [ANSWER], problems: [] })
-      expect(requests).toEqual(['GET', 'POST'])
+      expect(requests.filter(method => method !== 'GET')).toEqual(['POST'])
       expect(await produced(0)).toMatchObject({ started: 1, released: 0 })
     })
 
