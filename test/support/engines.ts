@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import puppeteer from 'puppeteer-core'
 import { launchBrowser } from './browser'
 import { launchWebKit } from './webkit'
@@ -15,10 +16,14 @@ export interface EngineTab {
   close(): Promise<void>
   /** Missing where the driver cannot take the browser off line. */
   setOffline?(offline: boolean): Promise<void>
+  /** Freezes the page, as a browser does with a tab that it puts to sleep, and wakes it. Missing where the driver cannot: see {@link Engine.setSuspended}. */
+  setFrozen?(frozen: boolean): Promise<void>
 }
 
 export interface Engine {
   open(): Promise<EngineTab>
+  /** Stops all processes of the browser, as a phone that sleeps does, and continues them. Missing where tabs can be frozen. */
+  setSuspended?(suspended: boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,11 +36,13 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
     return {
       async open() {
         const page = await context.newPage()
+        const session = await context.newCDPSession(page)
         return {
           goto: async url => void await page.goto(url),
           run: (task, arg) => page.evaluate(task as () => never, arg),
           close: () => page.close(),
           setOffline: offline => context.setOffline(offline),
+          setFrozen: async frozen => void await session.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }),
         }
       },
       close: () => browser.close(),
@@ -58,6 +65,7 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           setOffline: offline => page.setOfflineMode(offline),
         }
       },
+      setSuspended: suspended => signalTree(browser.process()!.pid!, suspended ? 'SIGSTOP' : 'SIGCONT'),
       close: () => browser.close(),
     }
   },
@@ -72,6 +80,7 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           close: () => webkit.command(tab, 'DELETE', '/window'),
         }
       },
+      setSuspended: suspended => signalTree(webkit.pid, suspended ? 'SIGSTOP' : 'SIGCONT'),
       close: webkit.close,
     }
   },
@@ -84,7 +93,7 @@ export async function launchEngine(name: EngineName): Promise<Engine> {
   try {
     const engine = await LAUNCH[name](dir)
     return {
-      open: engine.open,
+      ...engine,
       async close() {
         await engine.close()
         await forget()
@@ -95,4 +104,18 @@ export async function launchEngine(name: EngineName): Promise<Engine> {
     await forget()
     throw error
   }
+}
+
+/** Sends a signal to a process and to all that it has started. */
+async function signalTree(root: number, signal: NodeJS.Signals): Promise<void> {
+  const children = new Map<number, number[]>()
+  for (const entry of await readdir('/proc')) {
+    // Its fields after the name, which is in parentheses: state, parent.
+    const stat = /^\d+$/.test(entry) && await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
+    const parent = stat && Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    if (parent) children.set(parent, [...children.get(parent) ?? [], Number(entry)])
+  }
+  const tree = [root]
+  for (const pid of tree) tree.push(...children.get(pid) ?? [])
+  for (const pid of tree) process.kill(pid, signal)
 }

@@ -10,6 +10,8 @@ import { eventually } from './conditions'
  * a browser of its own.
  */
 export interface WebKit {
+  /** Process of the driver, which has started the browser. */
+  pid: number
   /** Opens a tab, and returns its handle. */
   open(): Promise<string>
   /** Sends a command to a tab. Commands wait for each other, as a session has one current tab. */
@@ -52,6 +54,7 @@ export async function launchWebKit(home: string): Promise<WebKit> {
   }
 
   return {
+    pid: driver.pid!,
     open: () => queue(async () => {
       await select(first)
       const { handle } = await send<{ handle: string }>('POST', `${session}/window/new`, { type: 'tab' })
