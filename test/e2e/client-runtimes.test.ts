@@ -13,18 +13,25 @@ interface Report {
   testResults: { name: string, assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[]
 }
 
+/** With the tests that fail there, for a reason in docs/browsers.md. */
+const engines: [engine: string, differs: string[]][] = [
+  ['chromium', []],
+  ['firefox', []],
+  ['webkit', ['messages gives data that is no JSON as the text that it was, and takes foreign ids as they are']],
+]
+
 // The tests of the client in Node, as they are: parsing, reconnects, positions, hand-overs, endings.
-it.concurrent.each([
-  ['bun', ['--bun'], 'client', 7, []],
-  ['deno', ['run', '--allow-all', '--no-prompt'], 'client', 7, []],
+it.concurrent.each<readonly [runtime: string, args: readonly string[], config: string, files: number, skipped: readonly string[], differs: readonly string[]]>([
+  ['bun', ['--bun'], 'client', 7, [], []],
+  ['deno', ['run', '--allow-all', '--no-prompt'], 'client', 7, [], []],
   // Inside a page, where the servers are another process.
-  ['chromium', [], 'chromium', 4, ['messages reads no further than a loop that is slow', ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a url that nothing can be asked of ${url} is refused at once where there is no page, and not tried for ever`), 'a url that nothing can be asked of a relative one is a url in a page']],
-])('openSSE passes its tests in %s', async (runtime, args, config, files, skipped) => {
+  ...engines.map(([engine, differs]) => [engine, [], 'engine', 4, ['messages reads no further than a loop that is slow', ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a url that nothing can be asked of ${url} is refused at once where there is no page, and not tried for ever`), 'a url that nothing can be asked of a relative one is a url in a page'], differs] as const),
+])('openSSE passes its tests in %s', async (runtime, args, config, files, skipped, differs) => {
   const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-client-'))
   try {
     const outputFile = join(dir, 'report.json')
     const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', `test/${config}.config.ts`, '--reporter=json', `--outputFile=${outputFile}`]
-    const command = runtime === 'chromium' ? process.execPath : join(rootDir, 'node_modules/.bin', runtime)
+    const command = config === 'engine' ? process.execPath : join(rootDir, 'node_modules/.bin', runtime)
     // What fails is in the report, with its reason.
     const said = await promisify(execFile)(command, [...args, ...vitest], { cwd: rootDir, env: { ...process.env, SSE_TEST_RUNTIME: runtime }, maxBuffer: 1e8 }).then(() => '', error => String(error.stdout) + error.stderr)
     const report = await readFile(outputFile, 'utf8').then(text => JSON.parse(text) as Report, () => {
@@ -32,9 +39,10 @@ it.concurrent.each([
     })
     const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
     const failed = results.filter(({ status }) => !['passed', 'skipped', 'pending'].includes(status))
-    expect(failed.map(({ fullName, failureMessages }) => [fullName, ...failureMessages])).toEqual([])
-    expect(results.filter(({ status }) => status !== 'passed').map(({ fullName }) => fullName)).toEqual(skipped)
-    expect(report.success).toBe(true)
+    expect(failed.filter(({ fullName }) => !differs.includes(fullName)).map(({ fullName, failureMessages }) => [fullName, ...failureMessages])).toEqual([])
+    expect(failed).toHaveLength(differs.length)
+    expect(results.filter(result => result.status !== 'passed' && !failed.includes(result)).map(({ fullName }) => fullName)).toEqual(skipped)
+    expect(report.success).toBe(!differs.length)
     expect(report.testResults).toHaveLength(files)
     expect(report.numPassedTests).toBeGreaterThan(100)
   }

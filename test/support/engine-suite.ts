@@ -7,6 +7,7 @@ import { launchEngine } from './engines'
 import { startBufferingNginx } from './nginx'
 import type { Proxy } from './proxy'
 import { startProxy } from './proxy'
+import { startScriptedServer } from './scripted-server'
 
 /** One set of flows for every browser engine, against built applications. `docs/browsers.md` lists the differences. */
 
@@ -17,6 +18,8 @@ export interface EngineUnderTest {
   keepsPages: boolean
   /** Whether a click on a link to a download ends all requests of the page, streams included. */
   downloadEndsRequests: boolean
+  /** Whether `fetch` sends a header's characters beyond ASCII in another encoding, so that a server does not recognise such an ID. */
+  changesHeaders: boolean
   /** Whether its driver can take it off line. */
   canGoOffline: boolean
 }
@@ -35,7 +38,7 @@ const ASKED = 50
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const json = (body: unknown) => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 
-export function testEngine({ name, keepsPages, downloadEndsRequests, canGoOffline }: EngineUnderTest): void {
+export function testEngine({ name, keepsPages, downloadEndsRequests, changesHeaders, canGoOffline }: EngineUnderTest): void {
   let engine: Engine
   let basic: BuiltServer
   let proxy: Proxy
@@ -126,6 +129,20 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, canGoOfflin
       await publish(2)
       await untilHas(tab)
       expect(await recorded(tab)).toMatchObject({ gaps: ['epoch'] })
+    })
+
+    it(changesHeaders ? 'an ID beyond ASCII of another server returns to it as other text: the browser encodes it again' : 'an ID beyond ASCII of another server returns to it as it was', async () => {
+      const ids: (string | undefined)[] = []
+      const server = await startScriptedServer({ cors: true })
+      onTestFinished(() => server.close())
+      server.script((exchange) => {
+        const id = exchange.request.headers['last-event-id'] as string | undefined
+        ids.push(id && Buffer.from(id, 'latin1').toString())
+        exchange.stream('id: größe\ndata: {"n": 1}\n\nretry: 1\n\n').end()
+      })
+      await open(`${basic.url}/recorded?url=${encodeURIComponent(server.url)}`)
+      await eventually(() => expect(ids.length).toBeGreaterThan(1))
+      expect(ids.slice(0, 2)).toEqual([undefined, changesHeaders ? Buffer.from('größe').toString('latin1') : 'größe'])
     })
 
     if (canGoOffline) {

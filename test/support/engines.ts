@@ -19,6 +19,8 @@ export interface EngineTab {
 
 export interface Engine {
   open(): Promise<EngineTab>
+  /** The tab in front. Tabs that `open` adds may be hidden, and their timers late. */
+  front(): Promise<Pick<EngineTab, 'goto'>>
   close(): Promise<void>
 }
 
@@ -37,6 +39,10 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           close: () => page.close(),
           setOffline: offline => context.setOffline(offline),
         }
+      },
+      front: async () => {
+        const page = await context.newPage()
+        return { goto: async url => void await page.goto(url) }
       },
       close: () => browser.close(),
     }
@@ -58,6 +64,10 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           setOffline: offline => page.setOfflineMode(offline),
         }
       },
+      front: async () => {
+        const [page] = await browser.pages()
+        return { goto: async url => void await page!.goto(url) }
+      },
       close: () => browser.close(),
     }
   },
@@ -72,6 +82,7 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           close: () => webkit.command(tab, 'DELETE', '/window'),
         }
       },
+      front: async () => ({ goto: url => webkit.command(webkit.front, 'POST', '/url', { url }) }),
       close: webkit.close,
     }
   },
@@ -84,7 +95,7 @@ export async function launchEngine(name: EngineName): Promise<Engine> {
   try {
     const engine = await LAUNCH[name](dir)
     return {
-      open: engine.open,
+      ...engine,
       async close() {
         await engine.close()
         await forget()
