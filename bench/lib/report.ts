@@ -4,9 +4,9 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { Row, Table } from './row.ts'
 
-const FILE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url))
+const FILE = fileURLToPath(new URL('../../docs/contributing/benchmarks.md', import.meta.url))
 
-/** Writes the table between the markers of the row in `docs/performance.md`. Rows that were not run keep their tables. */
+/** Writes the table between the markers of the row in `docs/contributing/benchmarks.md`. Rows that were not run keep their tables. */
 export function writeTable({ name, title }: Row, table: Table): void {
   const text = readFileSync(FILE, 'utf8')
   const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]

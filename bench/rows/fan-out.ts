@@ -33,7 +33,7 @@ export const fanOut: Row = {
         rows.push(row)
       }
     }
-    return { columns: ['messages a tick', 'readers', 'server', 'peer', 'µs a message', 'of it kernel', 'ours / peer', 'target'], rows, note: 'CPU time of all threads of the server\'s process, divided by the messages that its readers counted. About 100 bytes of JSON a message. `busy`: ticks follow each other as fast as the server can; `paced`: it waits about half of the time, and the wake-ups of the readers that the kernel does are in its cost. The kernel\'s part of a write is the floor of everybody who writes once for each reader.' }
+    return { columns: ['messages a tick', 'readers', 'server', 'peer', 'µs a message', 'of it kernel', 'ours / peer', 'target'], rows, note: 'CPU time of all threads of the server\'s process, divided by the messages that its readers counted. Each message is about 100 bytes of JSON. `busy`: ticks follow each other as fast as the server can; `paced`: the server waits about half of the time, and its cost includes waking the readers in the kernel. The kernel\'s part of a write is the lower bound for every server that writes once for each reader.' }
   },
 }
 

@@ -5,7 +5,7 @@ const MESSAGES = 300_000
 
 export const fast: Row = {
   name: 'fast',
-  title: 'One stream, as fast as it goes',
+  title: 'Maximum speed of one stream',
   async run(context) {
     const peers = context.peers(['ours', 'bare', 'better-sse', 'h3', 'hono'])
     const results = await context.alternate(peers, peer => measure(context, peer))
@@ -15,7 +15,7 @@ export const fast: Row = {
       context.log(row.join('  '))
       return row
     })
-    return { columns: ['peer', 'thousand messages a second', 'CPU µs a message', 'CPU, ours / peer'], rows, note: `A generator (or what comes nearest) of ${MESSAGES} messages of about 100 bytes, one reader; whoever has back pressure uses it.` }
+    return { columns: ['peer', 'thousand messages a second', 'CPU µs a message', 'CPU, ours / peer'], rows, note: `A generator (or its closest equivalent) of ${MESSAGES} messages of about 100 bytes, one reader; peers with back pressure use it.` }
   },
 }
 

@@ -23,6 +23,6 @@ export const heartbeats: Row = {
     }))
     const row = [String(READERS), spread(ours!.map(({ percent }) => percent)), '≤ 3', spread(ours!.map(({ sent }) => sent), 1)]
     context.log(row.join('  '))
-    return { columns: ['connections', '% of a core', 'target', 'heartbeats each'], rows: [row], note: `Everything that the process does in ${WINDOW_MS / 1_000} s at the default \`heartbeatMs\` of 15 s.` }
+    return { columns: ['connections', '% of a core', 'target', 'heartbeats each'], rows: [row], note: `All CPU time of the process in ${WINDOW_MS / 1_000} s at the default \`heartbeatMs\` of 15 s.` }
   },
 }

@@ -22,7 +22,7 @@ export const idle: Row = {
         rows.push(row)
       }
     }
-    return { columns: ['connections', 'peer', 'KiB of heap', '/ bare', 'KiB resident', '/ bare', 'target'], rows, note: `What the server's process has more than before they came, per connection, after a collection; ${WARM_UP} others have come and stayed before. What the kernel keeps for a socket is not in it.` }
+    return { columns: ['connections', 'peer', 'KiB of heap', '/ bare', 'KiB resident', '/ bare', 'target'], rows, note: `Growth of the server's process per connection, after a collection; ${WARM_UP} earlier connections are open throughout. The kernel's memory for a socket is not included.` }
   },
 }
 

@@ -37,7 +37,7 @@ async function readersWith(server: BenchServer, messages: number): Promise<numbe
 
 export const redisReturn: Row = {
   name: 'redis-return',
-  title: `${RETURNING.toLocaleString('en')} read channels when Redis comes back after ${AWAY_MS / 1_000} s`,
+  title: `${RETURNING.toLocaleString('en')} read channels when Redis recovers after ${AWAY_MS / 1_000} s`,
   async run(context) {
     const { ours } = await context.alternate(['ours'], () => withProxy(context, async (server, publisher, proxy) => {
       await publisher.post('/redis/each', { count: RETURNING })
@@ -49,20 +49,20 @@ export const redisReturn: Row = {
       proxy.start()
       const began = performance.now()
       while (await readersWith(server, 2) < RETURNING) {
-        if (performance.now() - began > 60_000) throw new Error('Not all readers have what they missed after a minute.')
+        if (performance.now() - began > 60_000) throw new Error('Some readers lack missed messages after a minute.')
         await sleep(POLL_MS)
       }
       return { most: proxy.mostScripts, seconds: (performance.now() - began) / 1_000 }
     }))
     const row = [String(RETURNING), spread(ours!.map(({ most }) => most), 0), '≤ 64', spread(ours!.map(({ seconds }) => seconds)), '≤ 5']
     context.log(row.join('  '))
-    return { columns: ['channels', 'reads in flight, at most', 'target', 's until all readers are right', 'target'], rows: [row], note: 'Counted between the process and Redis, which cannot be reached for that time; another process publishes a message to each channel meanwhile.' }
+    return { columns: ['channels', 'reads in flight, at most', 'target', 's until all readers are up to date', 'target'], rows: [row], note: 'Counted between the process and Redis, which is unreachable for that time; another process publishes a message to each channel meanwhile.' }
   },
 }
 
 export const redisSilence: Row = {
   name: 'redis-silence',
-  title: `${SILENT.toLocaleString('en')} read channels that are silent`,
+  title: `${SILENT.toLocaleString('en')} silent read channels`,
   async run(context) {
     const { commands, writes } = await withProxy(context, async (server, publisher, proxy, redis) => {
       await publisher.post('/redis/each', { count: SILENT })
@@ -76,6 +76,6 @@ export const redisSilence: Row = {
     })
     const row = [String(SILENT), commands.toFixed(1), '≤ 50', String(writes), '0']
     context.log(row.join('  '))
-    return { columns: ['channels', 'commands a second', 'target', 'writes a minute', 'target'], rows: [row], note: `One process, counted between it and Redis in the minute after ${SETTLE_MS / 60_000} minutes of silence. Writes are the changes that Redis itself counts. Measured once, whatever \`BENCH_ROUNDS\` says.` }
+    return { columns: ['channels', 'commands a second', 'target', 'writes a minute', 'target'], rows: [row], note: `One process, counted between it and Redis in the minute after ${SETTLE_MS / 60_000} minutes of silence. Writes are the changes that Redis itself counts. Measured once, at any \`BENCH_ROUNDS\`.` }
   },
 }

@@ -49,14 +49,14 @@ const FIGURES = ['peer', 'µs a message', 'ours / peer', 'target', 'µs of the s
 
 export const redisPublish: Row = {
   name: 'redis-publish',
-  title: `Publishing to Redis: ${CALLERS} callers at once, one channel`,
+  title: `Publishing to Redis: ${CALLERS} concurrent callers, one channel`,
   async run(context) {
     const peers = context.peers(['ours', 'bare', 'bare, automatic'])
     const results = await context.alternate(peers, peer => withRedis(context, async (server, _, redis) => {
       await server.post('/redis/publish', { peer, callers: CALLERS, each: EACH })
       return measured(CALLERS * EACH, server, redis, async () => (await server.post<{ ms: number }>('/redis/publish', { peer, callers: CALLERS, each: EACH })).ms)
     }))
-    return { columns: FIGURES, rows: table(context, peers, results, { bare: 1 }), note: `Each caller publishes ${EACH} messages, the next when Redis has the last. Bare: one pipeline of \`XADD\` for all of a tick, or ioredis' automatic pipelining, and nothing else: no offsets without holes, no notice to readers, no expiry.` }
+    return { columns: FIGURES, rows: table(context, peers, results, { bare: 1 }), note: `Each caller publishes ${EACH} messages, the next one when Redis has stored the last one. Bare: one pipeline of \`XADD\` for each tick, or ioredis' automatic pipelining, and nothing else: no gapless offsets, no notice to readers, no expiry.` }
   },
 }
 
@@ -78,6 +78,6 @@ export const redisReplay: Row = {
       await replay('warm')
       return measured(MESSAGES, server, redis, () => replay('all'))
     }))
-    return { columns: FIGURES, rows: table(context, peers, results, { bare: 1.5 }), note: 'Bare: `XRANGE` by 1,000 and `res.write`. `resumable-stream` keeps the messages in the memory of the process that made them, which sends them through Redis as one text: it is lost with that process.' }
+    return { columns: FIGURES, rows: table(context, peers, results, { bare: 1.5 }), note: 'Bare: `XRANGE` by 1,000 and `res.write`. `resumable-stream` keeps the messages in the memory of the process that produced them, which sends them through Redis as one text. They are lost with that process.' }
   },
 }

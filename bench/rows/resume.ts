@@ -29,7 +29,7 @@ type Figures = Record<typeof CASES[number] | 'sent' | 'run' | 'redisUs', number>
 
 export const resume: Row = {
   name: 'resume',
-  title: `Coming back to an answer of ${TOKENS.toLocaleString('en')} tokens, one each ${EVERY_MS} ms`,
+  title: `Resume of an answer of ${TOKENS.toLocaleString('en')} tokens, one each ${EVERY_MS} ms`,
   async run(context) {
     const peers = context.peers(['ours', 'resumable-stream', 'text-in-Redis', 'text-in-memory'])
     const results = await context.alternate(peers, async (peer): Promise<Figures> => {
@@ -57,7 +57,7 @@ export const resume: Row = {
     return {
       columns: ['peer', ...CASES.flatMap(name => [`ms, ${name}`, 'ours / peer']), 'commands sent to Redis, a token', 'ours / peer', 'commands it ran, a token', 'µs of Redis\' CPU, a token'],
       rows,
-      note: `Milliseconds from the \`connect\` of a reader to the last token that there is, both in the readers' process; the median of ${RECONNECTS} who come one after the other, behind ${WARM_UP} that are not measured; nobody else reads it then. \`again\`: somebody has had the answer from that process before, as when a page is reloaded; \`first there\`: nobody has. While the answer is produced, one viewer has come back to it. \`resumable-stream\` keeps the tokens in the memory of the process that makes them, and sends them through Redis to each viewer that comes back: 0 commands where none has, one a token for each; killed, that process takes the answer with it. Ours are kept in Redis, and cost the same whoever reads. A script counts as one command sent, and what it calls as commands run. \`text-in-memory\` and \`text-in-Redis\` are the floor: the same route writes the answer as one text, which it has, or asks Redis for with one \`GET\`.`,
+      note: `Milliseconds from the \`connect\` of a reader to the last token so far, both in the readers' process: the median of ${RECONNECTS} readers, one after the other, after ${WARM_UP} that are not measured. There is no other reader meanwhile. \`again\`: the process has sent the answer to a reader before, as when a page is reloaded. \`first there\`: it has not. While the answer is produced, one viewer has reconnected to it. \`resumable-stream\` keeps the tokens in the memory of the producing process, and sends them through Redis to each viewer that reconnects: 0 commands without one, one a token for each. If that process is killed, the answer is lost. Ours keeps the tokens in Redis, at the same cost for any number of readers. A script counts as one command sent, and its calls as commands run. \`text-in-memory\` and \`text-in-Redis\` are the lower bound: the same route writes the answer as one text, from memory, or from Redis with one \`GET\`.`,
     }
   },
 }

@@ -24,7 +24,7 @@ export const slowReaders: Row = {
       context.log(row.join('  '))
       return row
     })
-    return { columns: ['stalled', 'MB more than before', 'target', 'p99 ms of the live', 'with / without', 'target', 'when the stalled wake'], rows, note: `${MEGABYTES} MB are published on one channel in messages of 16 KiB, one every ${INTERVAL_MS} ms. The memory is the process's, at its highest, without a collection asked for.` }
+    return { columns: ['stalled', 'growth, MB', 'target', 'p99 ms, live readers', 'with / without', 'target', 'stalled readers, on waking'], rows, note: `${MEGABYTES} MB are published on one channel in messages of 16 KiB, one every ${INTERVAL_MS} ms. The growth is the process's peak, without a forced collection.` }
   },
 }
 
@@ -42,13 +42,13 @@ function measure(context: BenchContext, stalled: number): Promise<Result> {
     await server.publish({ peer: 'ours', ticks, perTick: 1, intervalMs: INTERVAL_MS, bytes: MESSAGE_BYTES })
     const live = await load.ask({ type: 'wait', group: 'live', each: ticks, timeoutMs: 60_000 })
     clearInterval(sampler)
-    if (live.timedOut || live.wrong) throw new Error(`Of the live readers one has ${live.fewest} of ${ticks} messages; ${live.wrong} are out of order.`)
+    if (live.timedOut || live.wrong) throw new Error(`One live reader has ${live.fewest} of ${ticks} messages; ${live.wrong} are out of order.`)
     let told = ''
     if (stalled) {
       await load.ask({ type: 'resume', group: 'stalled' })
       const woken = await load.ask({ type: 'wait-for', group: 'stalled', offset: ticks + 20, timeoutMs: 60_000 })
-      if (woken.timedOut || woken.wrong) throw new Error(`Of the stalled readers not all came to the end (${woken.timedOut}), or with messages out of order (${woken.wrong}).`)
-      told = `${woken.gapped} told of a gap, ${woken.readers - woken.gapped!} got everything, 0 anything else`
+      if (woken.timedOut || woken.wrong) throw new Error(`Some stalled readers timed out (${woken.timedOut}), or have messages out of order (${woken.wrong}).`)
+      told = `${woken.gapped} received a gap, ${woken.readers - woken.gapped!} received everything, 0 anything else`
     }
     return { grownMb: (highest - before.rss) / 1e6, p99: quantile(live.latencies!, 0.99) / 1_000, told }
   })

@@ -16,5 +16,5 @@ export function assertIoredis(dirs: string[]): void {
     }
   }
   if (dirs.some(isThere)) return
-  throw new SSEError('INVALID_OPTION', 'Expected the package `ioredis` to be installed, as `sse.driver` or a `redis.url` asks for it: run `npm install ioredis`.')
+  throw new SSEError('INVALID_OPTION', 'Expected the package `ioredis` to be installed, because `sse.driver` or `sse.redis.url` selects Redis. Run `npm install ioredis`.')
 }

@@ -29,17 +29,17 @@ const SHARE_OF_DURATION = 0.9
 /** Effects of the platform on streams. Throws `INVALID_OPTION` for options that cannot work there. */
 export function describePlatform({ preset = '', vercel, awsLambda }: PlatformOptions, redis: boolean): Platform {
   if (preset.startsWith('cloudflare')) {
-    if (redis) throw invalidOption('sse.driver', '`"memory"` for Cloudflare Workers, where no connection to Redis outlives a request', 'redis')
-    return { connections: false, notes: ['On Cloudflare Workers a channel is kept by one isolate, and a client that comes to another is told of a gap; set the compatibility flag `enable_request_signal`, or a client that leaves is only noticed when the next one comes.'] }
+    if (redis) throw invalidOption('sse.driver', '`"memory"` on Cloudflare Workers, where a connection to Redis ends with its request', 'redis')
+    return { connections: false, notes: ['On Cloudflare Workers, each isolate keeps its own channels: a client that reaches another isolate receives a gap. Set the compatibility flag `enable_request_signal`. Without it, a disconnect is only detected when the next client connects.'] }
   }
   if (preset.startsWith('vercel')) {
     const { maxDuration } = vercel?.functions ?? {}
     const seconds = typeof maxDuration === 'number' ? maxDuration : VERCEL_DURATION_S
-    return { connections: true, notes: [`Vercel ends functions after ${seconds} s, so that streams end before with a \`leave\`, and clients come back.`], maxLifetimeMs: Math.round(seconds * 1_000 * SHARE_OF_DURATION) }
+    return { connections: true, notes: [`Vercel ends functions after ${seconds} s. Streams end shortly before with a \`leave\` message, and clients reconnect.`], maxLifetimeMs: Math.round(seconds * 1_000 * SHARE_OF_DURATION) }
   }
   if (preset.startsWith('aws-lambda')) {
-    const streaming = awsLambda?.streaming ? '' : ' Without `awsLambda.streaming` a response leaves only when it is complete: a client sees nothing of a stream, and polls.'
-    return { connections: true, notes: [`AWS Lambda ends functions after their timeout: set \`sse.maxLifetimeMs\` and \`sse.pollWaitMs\` below it.${streaming}`] }
+    const streaming = awsLambda?.streaming ? '' : ' Without `awsLambda.streaming`, responses are buffered until they are complete: clients receive nothing of a stream, and poll instead.'
+    return { connections: true, notes: [`AWS Lambda ends a function at its timeout. Set \`sse.maxLifetimeMs\` and \`sse.pollWaitMs\` below it.${streaming}`] }
   }
   return { connections: true, notes: [] }
 }

@@ -17,7 +17,7 @@ export function serverOnly(serverDir: string, rootDir: string): ResolvingPlugin 
     enforce: 'pre',
     resolveId(id, importer) {
       if (!importer || !(id === '#sse/server' || id === 'nuxt-sse/server' || id.startsWith(`${serverDir}/`))) return
-      this.error(`\`#sse/server\` is for \`server/\`, and was imported by ${relative(rootDir, importer.replace(/\?.*/s, ''))}. In the app there is \`useSSE\`, and \`nuxt-sse/client\` for \`openSSE\`, \`SSEError\` and types.`)
+      this.error(`\`#sse/server\` can only be imported in \`server/\`, but ${relative(rootDir, importer.replace(/\?.*/s, ''))} imports it. In the app, use \`useSSE\`, or import \`openSSE\`, \`SSEError\` and types from \`nuxt-sse/client\`.`)
     },
   }
 }

@@ -14,9 +14,11 @@ export const SERVER_INDEX = 'server/api/index'
 export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
+  ['useSSEChannels', 'server/api/use-sse-channels'],
   ['sseMessage', 'server/api/sse-message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],
+  ['defineSSEMetricsHandler', 'server/api/define-sse-metrics-handler'],
   ['createSSEConnection', 'server/api/create-sse-connection'],
   ['setSSERedisClient', 'server/api/set-sse-redis-client'],
   ['setSSEDriver', 'server/api/set-sse-driver'],

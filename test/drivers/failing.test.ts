@@ -2,7 +2,7 @@ import { createFailingDriver } from '../../src/runtime/test'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { describeDriver } from './suite'
 
-// As long as it is told nothing, it is what is inside; and after it was healed.
+// Without an instruction to fail, and after `heal()`, the wrapper behaves like the driver inside.
 describeDriver('memory', () => {
   const driver = createFailingDriver(createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }))
   driver.fail('all')

@@ -10,8 +10,8 @@ import { startRedis, stopRedis } from '../support/redis'
 import type { TestRedis } from '../support/redis'
 
 /**
- * Any interleaving of what producers do with their lease, and of time passing, against a model of twenty lines: whoever may append
- * appends, nobody else does, and what is kept is exactly what was accepted.
+ * Runs any interleaving of producers' lease requests and of time against a model of twenty lines. Only the holder of the lease
+ * appends, and the log keeps exactly the accepted messages.
  */
 
 const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
@@ -30,8 +30,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('acquire' as const), actor, onLost: fc.constantFrom<LogOnLost>('fail', 'restart'), anew: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('append' as const), actor }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('renew' as const, 'release' as const, 'finish' as const), actor }) },
-  // A producer that is paused is one that does nothing while time passes. Of no sum of these is a lease over at the very moment: Redis'
-  // clock goes on meanwhile.
+  // A paused producer does nothing while time passes. No sum of these times ends a lease at the exact moment, since the clock of Redis
+  // keeps running.
   { weight: 4, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(25_300, 70_700, 141_100) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'remove' as const, 'publish' as const) }) },
 ), { maxLength: 40 })
@@ -47,7 +47,7 @@ async function follows(driver: LeasingDriver, channel: string, pass: (ms: number
   let model: Model = { ended: false, kept: [] }
   const tokens: (string | undefined)[] = []
   const numbers: number[] = Array.from({ length: ACTORS }, () => 0)
-  /** By their own clocks: who knows that the time is up does not ask. */
+  /** Time that each producer's own clock leaves it. A producer whose time is up sends no request. */
   const clocks: number[] = Array.from({ length: ACTORS }, () => 0)
   let made = 0
 
@@ -132,7 +132,7 @@ async function follows(driver: LeasingDriver, channel: string, pass: (ms: number
   }
 }
 
-describe('a lease: whoever has it appends, and nobody else, whatever happens', () => {
+describe('a lease: only its holder appends, under any interleaving', () => {
   afterEach(() => void vi.useRealTimers())
 
   it('memory', async () => {
@@ -162,7 +162,7 @@ describe('a lease: whoever has it appends, and nobody else, whatever happens', (
       await fc.assert(fc.asyncProperty(steps, async (all) => {
         const channel = `lease ${++names}`
         const meta = `sse:{${channel}}:meta`
-        // Nobody can put Redis' clock forward: what it has written down is put back.
+        // The clock of Redis cannot be moved forward, so this moves the recorded times back.
         await follows(driver, channel, async (ms) => {
           const lease = await admin.hget(meta, 'lease')
           const [token, until, ...rest] = lease?.split(' ') ?? []

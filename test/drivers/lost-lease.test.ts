@@ -12,7 +12,7 @@ import { startSSEServer } from '../support/sse-server'
 import type { TestServer } from '../support/sse-server'
 import { failOnUnhandledRejections } from '../support/unhandled'
 
-/** Redis gives a lease, and the answer never arrives. */
+/** Redis grants a lease, and its answer never arrives. */
 
 failOnUnhandledRejections()
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterEach(() => Promise.all(servers.splice(0).map(server => server.close())))
 afterAll(() => redis.stop())
 
-/** A process on Redis; `around` gets each of its requests about leases, with their numbers. */
+/** A process on Redis. `around` receives each of its lease requests, with its number. */
 async function start(around: (ask: () => Promise<string[]>, number: number) => Promise<string[]> = ask => ask()): Promise<TestServer> {
   const createClient: CreateRedisClient = (settings: RedisOptions) => {
     const client = new Redis(redis.url, settings) as Redis & { sseLease(...args: unknown[]): Promise<string[]> }
@@ -60,7 +60,7 @@ it.each<[LogOnLost, string, (ask: () => Promise<string[]>, number: number) => Pr
   ['fail', 'and nothing arrives after that', (ask, number) => number === 1 ? lose(ask) : refuse()],
   ['restart', 'and nothing arrives after that', (ask, number) => number === 1 ? lose(ask) : refuse()],
   ['fail', 'each time', lose],
-])('the job is done, here or by the next run elsewhere: %s, %s', async (onLost, what, around) => {
+])('the job completes, here or in the next run elsewhere: %s, %s', async (onLost, what, around) => {
   const [first, second] = [await start(around), await start()]
   const name = `${onLost} ${what}`
   const begun = await code(first.channel(name).run(() => ['done'], { onLost }))

@@ -9,12 +9,12 @@ import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { serverAliases } from '../../src/build/server-parts.ts'
 
-/** Messages of 1 MiB: with `SSE_GIGABYTE=1` a whole gigabyte, else enough to pass the limit by far if any were kept. */
+/** Messages of 1 MiB: with `SSE_GIGABYTE=1` a whole gigabyte, otherwise enough to exceed the limit by far if the driver kept them. */
 const MESSAGES = process.env.SSE_GIGABYTE ? 1_024 : 384
-/** In MiB: the most that was seen (198 and 164), and 10 % more. 64 of it are the log, 50 Node itself, the rest are strings that V8 has not collected. */
+/** Limit in MiB: the highest measured values (198 and 164), plus 10 %. The log takes 64, Node itself 50, and strings that V8 has not collected the rest. */
 const LIMIT_MIB = process.env.SSE_GIGABYTE ? 218 : 181
 
-/** Publishes on one channel, and prints the most memory that the process ever had, in MiB. */
+/** Publishes on one channel, and prints the peak memory of the process in MiB. */
 const PUBLISHER = `
   import { Channel } from './channel/channel'
   import { createSSEContext } from './context/context'

@@ -11,7 +11,7 @@ describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
 // `lease` is optional.
 describeDriver('leaseless', () => ({ driver: { ...createMemoryDriver(RETENTION), name: 'leaseless', lease: undefined } }))
 
-it('promise 4: forgets logs that nobody has written to, reads or fills, when a stranger asks for ever more of them', async () => {
+it('promise 4: forgets logs without messages, readers or a producer when a client opens more and more channels', async () => {
   const driver = createMemoryDriver(RETENTION, 10)
   const epochs = async () => Promise.all(['read', 'written', 'ended', 'filled', 'asked for'].map(async name => (await readState(driver, name)).epoch))
   const off = await driver.subscribe('read', () => {})
@@ -23,14 +23,14 @@ it('promise 4: forgets logs that nobody has written to, reads or fills, when a s
   const after = await epochs()
   expect(after.slice(0, 4)).toEqual(before.slice(0, 4))
   expect(after[4]).not.toBe(before[4])
-  // The newest are known still.
+  // The driver still knows the newest ones.
   const { epoch } = await readState(driver, 'flood 99')
   expect((await readState(driver, 'flood 99')).epoch).toBe(epoch)
   off()
   await driver.close()
 })
 
-it('data that a reader or subscriber has outlives the log that drops it, though the log frees what only it has', async () => {
+it('data that a reader or subscriber holds survives its removal from the log, which frees the rest', async () => {
   const retention = { ...RETENTION, maxMessages: 1 }
   const driver = createMemoryDriver(RETENTION)
   const texts = ['a', 'b', 'c', 'd'].map(letter => JSON.stringify(letter.repeat(100_000)))
@@ -50,7 +50,7 @@ describe('the memory driver: time', () => {
   beforeEach(() => vi.useFakeTimers())
   afterEach(() => vi.useRealTimers())
 
-  it('has no timer while it has no log, and none after close, whatever is still asked of it', async () => {
+  it('has no timer while it has no log, and none after close, whatever requests follow', async () => {
     const driver = createMemoryDriver(RETENTION)
     expect(vi.getTimerCount()).toBe(0)
     await driver.append('c', [{ data: '1' }], RETENTION)
@@ -61,7 +61,7 @@ describe('the memory driver: time', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('trap 32: forgets a log that nobody reads, touches or follows, and then has no timer', async () => {
+  it('trap 32: forgets a log without readers, writers and subscribers, and then has no timer', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
     await vi.advanceTimersByTimeAsync(3_500_000)
@@ -82,7 +82,7 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
-  it('forgets a channel that was only asked for within minutes', async () => {
+  it('forgets a channel within minutes if it was only read', async () => {
     const driver = createMemoryDriver(RETENTION)
     await readState(driver, 'c')
     await vi.advanceTimersByTimeAsync(1_220_000)
@@ -90,7 +90,7 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
-  it('keeps a log that somebody fills, however long nothing is written to it', async () => {
+  it('keeps a log with a producer, however long the producer writes nothing', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { state } = await driver.lease('c', { type: 'acquire', token: 'a', leaseMs: 2_000_000, onLost: 'fail' }, RETENTION)
     await vi.advanceTimersByTimeAsync(1_000_000)
@@ -98,7 +98,7 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
-  it('keeps the epoch of a log that somebody follows, and drops its old messages by itself', async () => {
+  it('keeps the epoch of a log with a subscriber, and drops its old messages by itself', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
     const off = await driver.subscribe('c', () => {})
@@ -108,7 +108,7 @@ describe('the memory driver: time', () => {
     await driver.close()
   })
 
-  it('keeps the retention that a channel was given', async () => {
+  it('drops messages by the retention of their channel', async () => {
     const driver = createMemoryDriver(RETENTION)
     await driver.append('c', [{ data: '1' }], { maxMessages: 10, maxAgeMs: 600_000, maxBytes: 67_108_864 })
     await vi.advanceTimersByTimeAsync(500_000)

@@ -16,8 +16,8 @@ import type { TestServer } from '../support/sse-server'
 import { failOnUnhandledRejections } from '../support/unhandled'
 
 /**
- * Producers that count, in three processes on one Redis, each of which is cut off from it for shorter and longer than the lease, and
- * does not always hear what became of what it asked for: the log has each number once, in order, it ends, and nobody goes on.
+ * Producers count in three processes on one Redis. Each process loses its connection for shorter and longer than the lease, and
+ * some answers get lost. The log has each number once and in order, it ends, and no producer keeps running.
  */
 
 failOnUnhandledRejections()
@@ -33,7 +33,7 @@ beforeAll(async () => {
   redis = await startRedis()
 })
 afterAll(() => redis.stop())
-/** Cut off from its store now and then: what is asked did not arrive, or its answer was lost. */
+/** A driver that is cut off from its store now and then: a request does not arrive, or its answer is lost. */
 interface Process { driver: LogDriver, down: boolean }
 
 function unreliable(random: Random): Process {
@@ -41,7 +41,7 @@ function unreliable(random: Random): Process {
   const away = () => new SSEError('DRIVER_UNAVAILABLE', 'It is away.', { statusCode: 503 })
   const one: Process = { down: false, driver: inner }
   const guard = <A extends unknown[], R>(method: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
-    // Whoever is told that it is not subscribed is not.
+    // A subscriber whose request fails is not subscribed.
     const subscribes = method === inner.subscribe as unknown
     if (one.down && (subscribes || random.chance(0.5))) throw away()
     const answer = await method(...args)
@@ -80,7 +80,7 @@ async function* count(from: number, signal: AbortSignal) {
 
 const run = (server: TestServer, name: string, onLost: 'fail' | 'restart') => server.channel(name).run(({ offset, signal }) => count(offset, signal), { onLost })
 
-/** Cuts the processes off, again and again, for random times, while `meanwhile` goes on. */
+/** Cuts the processes off, again and again, for random times, while `meanwhile` runs. */
 async function disturbed(meanwhile: (isOver: () => boolean) => Promise<unknown>[], until: () => Promise<void>): Promise<void> {
   let over = false
   const all = [...meanwhile(() => over), ...processes.map(async (one) => {
@@ -109,12 +109,12 @@ const ended = (names: string[], how: (closing: LogClosing) => boolean) => vi.wai
 }, { timeout: 60_000, interval: 50 })
 const nobodyGoesOn = () => eventually(() => expect([open, ...servers.map(({ context }) => context.producers.size)]).toEqual([0, 0, 0, 0]))
 
-it('any outages, any lost answers, restarts: each number once, in order, and then the end', async () => {
+it('any outages, lost answers and restarts give each number once, in order, and then the end', async () => {
   const names = Array.from({ length: CHANNELS }, (_, index) => `restart ${index}`)
   for (const name of names) {
     for (const server of random.shuffle(servers)) await run(server, name, 'restart')
   }
-  // Where all three were cut off at once for too long, the next caller goes on, as a reader who comes back is.
+  // When all three were cut off at once for too long, the next caller continues the run, as a reconnecting reader would.
   const call = async (isOver: () => boolean) => {
     while (!isOver()) {
       await sleep(100)
@@ -128,12 +128,12 @@ it('any outages, any lost answers, restarts: each number once, in order, and the
   await nobodyGoesOn()
 }, 90_000)
 
-it('any outages, any lost answers, stops from anywhere: what there is has no holes, every channel ends, and so does every stop', async () => {
+it('any outages, lost answers and stops leave a log without holes, and every channel and every stop ends', async () => {
   const names = Array.from({ length: CHANNELS }, (_, index) => `fail ${index}`)
   await Promise.all(names.map((name, index) => run(servers[index % 3]!, name, 'fail')))
   const stop = async (name: string) => {
     await sleep(random.int(1_000))
-    // Refused while the store is away, and asked again.
+    // Fails while the store is unavailable, and is repeated.
     while (await random.pick(servers).channel(name).stop().then(() => false, () => true)) await sleep(50)
     expect((await stateOf(name))?.lease).toBeUndefined()
   }

@@ -38,10 +38,10 @@ describe('the redis driver on a cluster', () => {
     for (const node of cluster.nodes) {
       const admin = new Redis(node.url)
       expect(await admin.dbsize()).toBeGreaterThan(10)
-      // Not the kind that every node tells every other.
+      // Sharded notices only: nodes do not forward them to each other.
       expect(await admin.pubsub('CHANNELS')).toEqual([])
       expect((await admin.call('PUBSUB', 'SHARDCHANNELS') as string[]).length).toBeGreaterThan(10)
-      // One for commands and one for subscriptions; this one is ours.
+      // One for commands and one for subscriptions. The third is the test's own.
       const clients = (await admin.client('LIST') as string).trim().split('\n').filter(line => !/flags=[SM]|name=ioredis-cluster\(refresher\)/.test(line))
       expect(clients.length - 1).toBeLessThanOrEqual(2)
       admin.disconnect()
@@ -57,7 +57,7 @@ describe('the redis driver on a cluster', () => {
     await driver.close()
   })
 
-  it('follows a slot that moves to another node, under a reader and a publisher', async () => {
+  it('follows a slot to another node, with an active reader and publisher', async () => {
     const driver = open()
     const notices: LogNotice[] = []
     const off = await driver.subscribe('moving', notice => void notices.push(notice))
@@ -79,7 +79,7 @@ describe('the redis driver on a cluster', () => {
     notices.length = 0
     await eventually(async () => expect(await driver.append('moving', [{ data: '2', key: 'second' }], RETENTION)).toEqual({ epoch, offsets: [2] }))
     await eventually(() => expect(notices.length).toBeGreaterThan(0))
-    // And goes on being told where it is now.
+    // The reader keeps receiving messages from the new node.
     await eventually(async () => expect(Number((await to.admin.call('PUBSUB', 'SHARDNUMSUB', 'sse:{moving}:live') as string[])[1])).toBe(1))
     notices.length = 0
     await driver.append('moving', [{ data: '3' }], RETENTION)
@@ -90,7 +90,7 @@ describe('the redis driver on a cluster', () => {
     await driver.close()
   })
 
-  it.each(['delete', 'close'] as const)('a subscription that is ended by %s while it is on its way makes no connection', async (how) => {
+  it.each(['delete', 'close'] as const)('a subscription that %s ends while it is in flight opens no connection', async (how) => {
     const client = redisConnector({ url: cluster.env.NUXT_SSE_REDIS_URL, cluster: true })(ioredis, redisSettings(2_000, 'commands')) as ioredis.Cluster
     await client.connect()
     const shards = new RedisShards(client, 2_000, { onMessage() {}, onMissed() {} })
@@ -107,7 +107,7 @@ describe('the redis driver on a cluster', () => {
     client.disconnect()
   })
 
-  it('leaves no connection behind', async () => {
+  it('leaves no open connection', async () => {
     await eventually(async () => {
       for (const node of cluster.nodes) {
         const admin = new Redis(node.url)

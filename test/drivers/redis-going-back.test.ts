@@ -33,7 +33,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('deafen' as const), at: fc.nat(1) }) },
 )
 
-/** What one reader was given since it began, or since it was last told of a gap. */
+/** Messages that one reader received since its start or its last gap. */
 class Follower {
   got: { id: string, data: string }[] = []
   from: string
@@ -63,7 +63,7 @@ class Follower {
   }
 }
 
-it('traps 28, 34, promise 1: however often the log goes back, is cut off, or nobody hears of it: what a reader has since it was last told of a gap is what the log has', { timeout: 120_000 }, async () => {
+it('traps 28, 34, promise 1: a reader\'s messages since its last gap match the log, however often the log goes back, is cut off, or loses notices', { timeout: 120_000 }, async () => {
   let channels = 0
   await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), async (steps) => {
     const channel = `back ${++channels}`
@@ -92,7 +92,7 @@ it('traps 28, 34, promise 1: however often the log goes back, is cut off, or nob
             break
           case 'go back':
             if (!dumps) break
-            // In one step, as another node takes over.
+            // In one step, as in a failover.
             await dumps.reduce((pipeline, [key, dump]) => pipeline.restore(key, 60_000, dump), admin.multi().del(...keys)).exec()
             break
           case 'read':
@@ -106,7 +106,7 @@ it('traps 28, 34, promise 1: however often the log goes back, is cut off, or nob
         }
       }
       deaf.fill(false)
-      // Somebody who knows of nothing has the last word.
+      // The last publisher knows nothing of the earlier messages.
       const stranger = open()
       all.push(stranger)
       const { offsets } = await stranger.append(channel, [{ data: 'last' }], RETENTION)
@@ -116,7 +116,7 @@ it('traps 28, 34, promise 1: however often the log goes back, is cut off, or nob
         const kept = page.entries.map(({ offset, data }) => ({ id: `${page.epoch}.${offset}`, data }))
         for (const { got, from } of followers) {
           const behind = kept.filter(({ id }) => Number(id.split('.')[1]) > Number(from.split('.')[1]))
-          // What was trimmed meanwhile was in time for the reader, and is compared as far as it is kept.
+          // Messages that were trimmed meanwhile reached the reader in time. The comparison covers the messages that the log still keeps.
           expect(got.slice(-behind.length)).toEqual(behind)
           expect(new Set(got.map(({ id }) => id)).size).toBe(got.length)
           const seen = got.map(({ id }) => Number(id.split('.')[1]))

@@ -27,10 +27,10 @@ afterAll(async () => {
 
 const open = () => drivers[drivers.push(createRedisDriver({ createClient: options => new Redis(redis.url, options) }, RETENTION)) - 1]!
 const meta = (channel: string) => `sse:{${channel}}:meta`
-/** Writes to the data set so far: what replicas and the append-only file get. */
+/** Writes to the data set so far, as replicas and the append-only file receive them. */
 const writes = async () => Number(/rdb_changes_since_last_save:(\d+)/.exec(await admin.info('persistence'))![1])
 
-describe('how long redis remembers a channel', () => {
+describe('the time that Redis remembers a channel', () => {
   it.each<[string, (driver: LeasingDriver, channel: string) => Promise<unknown>, number, number]>([
     ['that was only read, for minutes', (driver, channel) => readState(driver, channel), 15, 30],
     ['whose messages live for two seconds, for an hour', (driver, channel) => driver.append(channel, [{ data: '1' }], SHORT), 59, 61],
@@ -48,18 +48,18 @@ describe('how long redis remembers a channel', () => {
       await driver.lease(channel, { type: 'acquire', token: 't', leaseMs: 24 * 60 * MINUTE_MS, onLost: 'fail' }, SHORT)
       await driver.remove(channel)
     }, 2 * 1_440, 4 * 1_440],
-    ['whose age was named anew, as long as the new one asks', async (driver, channel) => {
+    ['whose named age was replaced, for as long as the new one requires', async (driver, channel) => {
       await driver.append(channel, [{ data: '1' }], { ...RETENTION, maxAgeMs: 1_000 * MINUTE_MS })
       await driver.append(channel, [{ data: '1' }], { ...SHORT, named: { maxAgeMs: 2_000 } })
     }, 59, 61],
-  ])('one %s', async (title, write, least, most) => {
+  ])('a channel %s', async (title, write, least, most) => {
     await write(open(), title)
     const minutes = await admin.pttl(meta(title)) / MINUTE_MS
     expect(minutes).toBeGreaterThan(least)
     expect(minutes).toBeLessThan(most)
   })
 
-  it('messages that have gone leave the epoch and the offsets behind', async () => {
+  it('the epoch and the offsets survive the messages', async () => {
     const driver = open()
     const short = { ...RETENTION, maxAgeMs: 20 }
     const { epoch } = await driver.append('gone', [{ data: '1' }], short)
@@ -77,7 +77,7 @@ describe('how long redis remembers a channel', () => {
       await driver.finish(channel, {}, RETENTION)
     }],
     ['a channel with a lease', (driver, channel) => driver.lease(channel, { type: 'acquire', token: 't', leaseMs: 10_000, onLost: 'fail' }, RETENTION)],
-  ])('reading %s writes nothing, until half of its life time is over: then once', async (title, write) => {
+  ])('reading %s writes nothing until half of its lifetime is over, and then once', async (title, write) => {
     const driver = open()
     const channel = `read ${title}`
     const read = async () => {
@@ -91,7 +91,7 @@ describe('how long redis remembers a channel', () => {
     let before = await writes()
     for (let n = 0; n < 5; n++) await read()
     expect(await writes()).toBe(before)
-    // Half of the life time is over.
+    // Half of the lifetime is over.
     await admin.pexpire(meta(channel), Math.floor(life * 0.49))
     before = await writes()
     await read()
@@ -100,8 +100,8 @@ describe('how long redis remembers a channel', () => {
     expect(await admin.pttl(meta(channel))).toBeGreaterThan(life * 0.9)
   })
 
-  it('outlives every interval at which the hub reads a silent channel', async () => {
-    // 5 minutes, and half as much again: the hub's rarest look at a silent channel.
+  it('exceeds every interval at which the hub reads a silent channel', async () => {
+    // 5 minutes, and half as much again: the hub's longest interval for a silent channel.
     const rarestMs = 7.5 * MINUTE_MS
     const driver = open()
     await readState(driver, 'rarely')
@@ -115,7 +115,7 @@ describe('how long redis remembers a channel', () => {
     expect(life).toBeLessThan(30 * MINUTE_MS)
   })
 
-  it('a user who may not ask for the time that is left renews it with each read', async () => {
+  it('a user without permission to read the remaining time renews it with each read', async () => {
     await admin.acl('SETUSER', 'strict', 'on', '>secret', '~*', '&*', '+@all', '-pttl')
     const driver = createRedisDriver({ createClient: options => new Redis(redis.url, { ...options, username: 'strict', password: 'secret' }) }, RETENTION)
     drivers.push(driver)

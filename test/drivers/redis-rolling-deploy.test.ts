@@ -33,8 +33,8 @@ afterAll(async () => {
 
 const readByNew = async (channel: string, after = 0) => (await driver.read(channel, after, ALL)).entries.map(({ offset, event = '', data }) => ({ offset, event, data: unpackData(data) }))
 
-describe('a rolling deploy: the build before `maxBytes` and this one on one Redis', () => {
-  it('whoever writes, both read the same, and neither loses, repeats or changes a message', async () => {
+describe('a rolling deploy: this build and the one before `maxBytes` on one Redis', () => {
+  it('both read the same from either writer, and neither loses, repeats or changes a message', async () => {
     const step = fc.record({
       by: fc.constantFrom('old', 'new'),
       sizes: fc.array(fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 5_000 })), { minLength: 1, maxLength: 8 }),
@@ -60,7 +60,7 @@ describe('a rolling deploy: the build before `maxBytes` and this one on one Redi
     }), { numRuns: 30 * Number(process.env.SSE_RUNS ?? 1) })
   })
 
-  it('what is too many bytes for this build is dropped by it, whatever the old one has added and trimmed meanwhile', async () => {
+  it('this build drops messages over its byte limit, whatever the old build adds and trims meanwhile', async () => {
     const step = fc.record({ by: fc.constantFrom('old', 'new', 'new'), sizes: fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 6 }), maxMessages: fc.integer({ min: 1, max: 12 }) })
     await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 15 }), async (steps) => {
       const channel = `bytes ${++names}`
@@ -79,7 +79,7 @@ describe('a rolling deploy: the build before `maxBytes` and this one on one Redi
     }), { numRuns: 30 * Number(process.env.SSE_RUNS ?? 1) })
   })
 
-  it('a notice of the old build is understood, and one of this build has its form', async () => {
+  it('this build understands notices of the old one, and sends its own in the same form', async () => {
     const notices: LogNotice[] = []
     await driver.subscribe('notices', notice => void notices.push(notice))
     const heard: string[] = []
@@ -94,7 +94,7 @@ describe('a rolling deploy: the build before `maxBytes` and this one on one Redi
     subscriber.disconnect()
   })
 
-  it('an ending, a deletion and a lease of one are those of the other', async () => {
+  it('both builds share endings, deletions and leases', async () => {
     const acquire = (token: string) => driver.lease('lease', { type: 'acquire', token, leaseMs: 10_000, onLost: 'fail' }, RETENTION)
     expect((await before.lease('lease', 'acquire', 'old'))[1]).toBe('1')
     expect((await acquire('new')).held).toBe(false)
@@ -113,7 +113,7 @@ describe('a rolling deploy: the build before `maxBytes` and this one on one Redi
     expect(await before.read('lease')).toMatchObject({ closing: {}, last: 0 })
   })
 
-  it('a channel that the old build was the last to read is remembered longer again once this one reads it', async () => {
+  it('a channel that the old build read last gets its longer lifetime again once this build reads it', async () => {
     const { epoch } = await driver.append('life', [{ data: '1' }], RETENTION)
     await before.read('life')
     const shortened = await admin.pttl('sse:{life}:meta')

@@ -10,11 +10,11 @@ import type { TestRedis } from '../support/redis'
 import { startRedisProxy } from '../support/redis-proxy'
 import type { RedisProxy } from '../support/redis-proxy'
 
-/** What many channels cost Redis, counted between it and the process. `npm run bench` counts 5,000 and 10,000 of them. */
+/** Cost of many channels for Redis, counted on the connection. `npm run bench` counts 5,000 and 10,000 channels. */
 
 const RETENTION = { maxMessages: 100, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const CHANNELS = 400
-/** Published to by this process, and read by nobody here. */
+/** Channels that this process publishes to and does not read. */
 const UNREAD = 200
 
 let redis: TestRedis
@@ -28,7 +28,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-it('when Redis is back, at most 64 scripts are in flight, and all readers have what they missed', async () => {
+it('after an outage of Redis, at most 64 scripts are in flight, and all readers get the messages they missed', async () => {
   const driver = createRedisDriver({ createClient: settings => new Redis(proxy.url, settings), report: () => {} }, RETENTION)
   const direct = createRedisDriver({ createClient: settings => new Redis(redis.url, settings), report: () => {} }, RETENTION)
   const hub = new Hub(driver)
@@ -43,7 +43,7 @@ it('when Redis is back, at most 64 scripts are in flight, and all readers have w
   proxy.start()
   const steps = await Promise.all(readers.map(reader => new Pull(reader).next()))
   expect(new Set(steps.map(step => step?.type))).toEqual(new Set(['messages']))
-  // Those that nobody reads are checked, too, after them.
+  // The driver then checks channels without readers, too.
   const scripts = () => [...proxy.commands].reduce((sum, [name, count]) => name.startsWith('eval') ? sum + count : sum, 0)
   await eventually(() => expect(scripts()).toBeGreaterThanOrEqual(CHANNELS + UNREAD))
   expect(proxy.mostScripts).toBeLessThanOrEqual(64)

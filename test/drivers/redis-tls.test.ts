@@ -48,17 +48,17 @@ async function expectToWork(driver: LogDriver, prefix = 'c'): Promise<void> {
   }))
 }
 
-/** Everything that was reported, with all causes. */
+/** All reported errors, with their causes. */
 const textOf = (error: unknown): string => error instanceof Error ? [error.message, textOf(error.cause), textOf((error as { lastNodeError?: unknown }).lastNodeError)].join(' ') : ''
 
 describe('redis over TLS, with certificates for host names', () => {
-  it('a cluster, from one of its nodes and from all', async () => {
+  it('connects to a cluster from one of its nodes and from all', async () => {
     const cluster = await startTlsCluster(certificate)
     await expectToWork(open({ url: cluster.urls[0], cluster: true }))
     await expectToWork(open({ url: cluster.urls.join(), cluster: true }), 'other')
   })
 
-  it('Sentinel', async () => {
+  it('connects through Sentinel', async () => {
     const [port, sentinelPort] = [await freePort(), await freePort()]
     await startRedis({ args: tlsArgs(port, certificate) })
     await TestRedis.startSentinel([
@@ -74,7 +74,7 @@ describe('redis over TLS, with certificates for host names', () => {
     ['one node', port => ({ url: `rediss://127.0.0.1:${port}` })],
     ['a cluster', port => ({ url: `rediss://127.0.0.1:${port}`, cluster: true })],
     ['Sentinel', port => ({ url: `rediss://127.0.0.1:${port}`, sentinel: 'main' })],
-  ])('%s: a certificate for another name is refused, and the log says why', async (_, optionsOf) => {
+  ])('%s: a certificate for another name is refused, and the log has the reason', async (_, optionsOf) => {
     const port = await freePort()
     await startRedis({ args: tlsArgs(port, certificate) })
     const report = vi.fn()

@@ -22,7 +22,7 @@ afterAll(() => redis.stop())
 
 describeDriver('redis', () => ({ driver: createRedisDriver({ createClient: options => new Redis(redis.url, options) }, RETENTION) }))
 
-describe('the redis driver: a Redis that has gone back', () => {
+describe('the redis driver: a Redis that lost writes', () => {
   let admin: Redis
   const drivers: ReturnType<typeof createRedisDriver>[] = []
   const open = () => {
@@ -40,18 +40,18 @@ describe('the redis driver: a Redis that has gone back', () => {
 
   const keysOf = (channel: string) => ['log', 'meta', 'keys'].map(part => `sse:{${channel}}:${part}`)
 
-  /** Has the channel go back to what it is now when the result is called: as a replica does that had not got the rest. */
+  /** Returns a function that sets the channel back to its present state, as a failover to a lagging replica does. */
   async function remember(channel: string): Promise<() => Promise<void>> {
     const dumps = await Promise.all(keysOf(channel).map(async key => [key, await admin.dumpBuffer(key)] as const))
     return async () => {
-      // In one transaction: a reader that looked in between would find no log, and begin another.
+      // In one transaction: a reader in between would find no log, and create another.
       const emptied = admin.multi().del(...keysOf(channel), ...await admin.keys(`sse:{${channel}}:w:*`))
       await dumps.reduce((pipeline, [key, dump]) => dump ? pipeline.restore(key, 60_000, dump) : pipeline, emptied).exec()
     }
   }
   const messages = (...data: (number | string)[]) => data.map(item => ({ data: JSON.stringify(item) }))
 
-  it('trap 34: who has published more than is there begins a new epoch, and does not give an offset twice', async () => {
+  it('trap 34: a publisher that is ahead of the log begins a new epoch, and repeats no offset', async () => {
     const driver = open()
     await driver.append('writer', messages(1, 2, 3), RETENTION)
     const goBack = await remember('writer')
@@ -61,7 +61,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     expect(next.epoch).not.toBe(epoch)
   })
 
-  it('an epoch that is a secret keeps the part that nobody can guess: what is found by it is found again', async () => {
+  it('a secret epoch passes its secret part on to the epochs that follow', async () => {
     const driver = open()
     const secret = createEpoch(SECRET_LENGTH)
     await driver.lease('secret', { type: 'acquire', token: 'a', leaseMs: 60_000, onLost: 'fail', epoch: secret }, RETENTION)
@@ -79,18 +79,18 @@ describe('the redis driver: a Redis that has gone back', () => {
     expect(new Set(epochs.map(({ length }) => length)).size).toBe(2)
   })
 
-  it('trap 34: who has published sees that another has filled the hole with other messages', async () => {
+  it('trap 34: a publisher detects that another process filled the hole with other messages', async () => {
     const driver = open()
     await driver.append('filled', messages(1, 2, 3), RETENTION)
     const goBack = await remember('filled')
     const { epoch } = await driver.append('filled', messages(4, 5), RETENTION)
     await goBack()
-    // Who knows of nothing cannot see it.
+    // A process without earlier state cannot see it.
     expect(await open().append('filled', messages('a', 'b', 'c'), RETENTION)).toEqual({ epoch, offsets: [4, 5, 6] })
     expect((await driver.append('filled', messages(6), RETENTION)).epoch).not.toBe(epoch)
   })
 
-  it.each([['as many', ['a', 'b']], ['more', ['a', 'b', 'c']], ['fewer', ['a']]])('trap 34: readers who have seen what is gone are told at once, when %s messages have taken its place', async (name, others) => {
+  it.each([['as many', ['a', 'b']], ['more', ['a', 'b', 'c']], ['fewer', ['a']]])('trap 34: readers of lost messages get a gap at once, when %s messages have taken their place', async (name, others) => {
     const channel = `reader ${name}`
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: undefined })
@@ -99,7 +99,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     const { epoch } = await driver.append(channel, messages(4, 5), RETENTION)
     const reader = await hub.reader(channel, { kind: 'at', epoch, offset: 5 }, 'now')
     await goBack()
-    // Another process publishes, which knows of nothing.
+    // Another process publishes, without any earlier state.
     await open().append(channel, messages(...others), RETENTION)
     await eventually(async () => expect(await reader.step()).toMatchObject({ type: 'gap', gap: { reason: 'epoch', missed: null } }))
     const step = await reader.step()
@@ -108,7 +108,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     reader.close()
   })
 
-  it('trap 34: the log went back and grew again to where it was, while the subscription was away: the next message tells', async () => {
+  it('trap 34: the next message reveals a log that went back and grew to its old length while the subscription was down', async () => {
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: undefined, subscribe: (channel, listener) => driver.subscribe(channel, (notice) => {
       if (notice.type === 'append' && notice.entries[0]!.offset > 5) listener(notice)
@@ -126,7 +126,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     reader.close()
   })
 
-  it('trap 34: without a word from anybody, the next look at the log tells', async () => {
+  it('trap 34: the next read of a log that went back reveals the loss without a notice', async () => {
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: 50 })
     await driver.append('silent', messages(1, 2, 3), RETENTION)
@@ -138,7 +138,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     reader.close()
   })
 
-  it('trap 34: when Redis is back, what this process was told of is looked at before anybody publishes', async () => {
+  it('trap 34: after an outage of Redis, the process checks the logs it knows before the next publish', async () => {
     const driver = open()
     await driver.append('back', messages(1, 2, 3), RETENTION)
     const goBack = await remember('back')
@@ -148,7 +148,7 @@ describe('the redis driver: a Redis that has gone back', () => {
     await eventually(async () => expect(await admin.hget('sse:{back}:meta', 'epoch')).not.toBe(epoch))
   })
 
-  it('a stream that is ahead of its meta data is not trusted, and does not block the channel', async () => {
+  it('a stream that is ahead of its metadata is not trusted, and does not block the channel', async () => {
     const driver = open()
     const { epoch } = await driver.append('torn', messages(1, 2, 3, 4, 5), RETENTION)
     await admin.hset('sse:{torn}:meta', 'last', '3')
@@ -158,15 +158,15 @@ describe('the redis driver: a Redis that has gone back', () => {
     expect(page).toMatchObject({ epoch: next.epoch, first: 4, last: 5, entries: [{ offset: 4, data: '6' }, { offset: 5, data: '7' }] })
   })
 
-  it('a position that a stranger made up changes nothing', async () => {
+  it('a forged position changes nothing', async () => {
     const driver = open()
     const { epoch } = await driver.append('stranger', messages(1, 2, 3, 4, 5), RETENTION)
     expect((await driver.read('stranger', 1_000, { messages: 10, bytes: 1_000 })).epoch).toBe(epoch)
   })
 })
 
-describe('the redis driver: what goes over its connections', () => {
-  it('appends of one tick to one channel are one call, and every one has its own answer', async () => {
+describe('the redis driver: traffic on its connections', () => {
+  it('appends of one tick to one channel are one call, with an answer for each', async () => {
     const admin = new Redis(redis.url)
     const driver = createRedisDriver({ createClient: options => new Redis(redis.url, options) }, RETENTION)
     await driver.append('warm', [{ data: '0' }], RETENTION)
@@ -179,7 +179,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it.each([['as long as the others', 1], ['a hundred times as long', 500], ['as long as can be', 500_000]])('a page of short messages is a few questions, also where one of the log is %s', async (_, times) => {
+  it.each([['as long as the others', 1], ['a hundred times as long', 500], ['as long as can be', 500_000]])('a page of short messages takes a few requests, also when one message of the log is %s', async (_, times) => {
     let questions = 0
     const driver = createRedisDriver({ createClient: (options) => {
       const client = new Redis(redis.url, options)
@@ -202,7 +202,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it('what is appended between the two questions of a page belongs to it, and who comes back to a channel that was opened so asks for none of it', async () => {
+  it('messages appended between the two requests of a page belong to it, and a returning reader of the channel does not request them again', async () => {
     const writer = createRedisDriver({ createClient: options => new Redis(redis.url, options) }, RETENTION)
     const append = (...names: string[]) => writer.append('grows', names.map(name => ({ data: JSON.stringify(name.repeat(200)) })), RETENTION)
     let meanwhile: (() => Promise<unknown>) | undefined
@@ -243,14 +243,14 @@ describe('the redis driver: what goes over its connections', () => {
     await Promise.all([driver.close(), writer.close()])
   })
 
-  it('never queues without bound, and says so at once', async () => {
+  it('bounds its queue, and reports a full one at once', async () => {
     const driver = createRedisDriver({ createClient: options => new Redis({ ...options, port: 1 }), timeoutMs: 200, report: () => {} }, RETENTION)
     const refused = await Promise.allSettled(Array.from({ length: 10_050 }, () => driver.append('c', [{ data: '1' }], RETENTION)))
     expect(refused.every(result => result.status === 'rejected' && result.reason.code === 'DRIVER_UNAVAILABLE')).toBe(true)
     await driver.close()
   })
 
-  it('rejects at once when there can be no client, and works as soon as there is one', async () => {
+  it('rejects at once while no client can be made, and works as soon as one can', async () => {
     let installed = false
     let asked = 0
     const driver = createRedisDriver({ createClient: (options) => {
@@ -261,13 +261,13 @@ describe('the redis driver: what goes over its connections', () => {
     await expect(driver.append('c', [{ data: '1' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     expect(asked).toBe(2)
-    // Trap 33: a failed first attempt is not remembered.
+    // Trap 33: the driver does not remember a failed first attempt.
     installed = true
     expect((await driver.append('later', [{ data: '1' }], RETENTION)).offsets).toEqual([1])
     await driver.close()
   })
 
-  it('goes on after a cut although whoever made the client told it not to', async () => {
+  it('reconnects after a cut although the client\'s factory turned reconnects off', async () => {
     const admin = new Redis(redis.url)
     const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, { ...settings, retryStrategy: null as never, connectionName: 'stubborn' }), report: () => {} }, RETENTION)
     const notices: unknown[] = []
@@ -281,7 +281,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it('goes on when a client has ended for good, and leaves none behind', async () => {
+  it('replaces a client that has ended for good, and leaves none open', async () => {
     const clients: Redis[] = []
     const driver = createRedisDriver({ createClient: (settings) => {
       clients.push(new Redis(redis.url, settings))
@@ -290,7 +290,7 @@ describe('the redis driver: what goes over its connections', () => {
     const notices: unknown[] = []
     await driver.subscribe('ended-client', notice => notices.push(notice))
     expect(clients).toHaveLength(2)
-    // As ioredis does when a Sentinel tells of a failover while it asks that Sentinel for the primary.
+    // As ioredis does when a Sentinel announces a failover while ioredis queries it for the primary.
     for (const client of clients) client.disconnect()
     expect((await driver.append('ended-client', [{ data: '1' }], RETENTION)).offsets).toEqual([1])
     await eventually(() => expect(notices.length).toBeGreaterThan(0))
@@ -299,7 +299,7 @@ describe('the redis driver: what goes over its connections', () => {
     await eventually(() => expect(clients.map(({ status }) => status)).toEqual(['end', 'end']))
   })
 
-  it('says what Redis refuses, once, and what was refused has not happened', async () => {
+  it('logs a refusal of Redis once, and a refused request has no effect', async () => {
     const own = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] })
     const admin = new Redis(own.url)
     const said: unknown[] = []
@@ -309,14 +309,14 @@ describe('the redis driver: what goes over its connections', () => {
     for (let n = 0; n < 3; n++) await expect(driver.append('full', [{ data: '2' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', cause: { message: expect.stringContaining('OOM') } })
     await admin.config('SET', 'maxmemory', '0')
     expect((await driver.append('full', [{ data: '3' }], RETENTION)).offsets).toEqual([2])
-    expect(said).toEqual([['Redis refuses what it is asked for.', expect.objectContaining({ message: expect.stringContaining('OOM') })]])
+    expect(said).toEqual([['Redis rejected a command.', expect.objectContaining({ message: expect.stringContaining('OOM') })]])
     admin.disconnect()
     await driver.close()
     await own.stop()
   })
 
-  it('does once what it asks for twice because the answer was lost: appends of every kind, and endings', async () => {
-    // Redis does it, and the connection is cut before the answer has come; every second time.
+  it('takes effect once when it repeats a request with a lost answer: appends of every kind, and endings', async () => {
+    // Every second time, Redis runs the command and the connection is cut before the answer.
     const loseAnswers = (client: Redis): Redis => {
       const define = client.defineCommand.bind(client)
       client.defineCommand = (name, definition) => {
@@ -339,7 +339,7 @@ describe('the redis driver: what goes over its connections', () => {
       offsets.push(...(await driver.append('twice', entries, few)).offsets)
     }
     expect(offsets).toEqual([1, 2, 3, 2, 4, 5, 6, 7])
-    // A producer's, by its own number and its lease; and one that asks again because nobody has answered in time.
+    // An append by a producer, with its own number and its lease; and a repeated request after a missing answer.
     const lease = { token: 'run', leaseMs: 60_000, onLost: 'fail' } as const
     expect((await driver.lease('run', { type: 'acquire', ...lease }, RETENTION)).held).toBe(true)
     for (const number of [1, 2, 2]) await driver.append('run', [{ data: String(number) }], RETENTION, { id: 'run', number, leased: true })
@@ -355,14 +355,14 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it('a lease that Redis has lost with all that it knew of the log is taken again: its producer goes on, in another epoch', async () => {
+  it('a lease that Redis lost together with the log is taken again, and its producer continues in another epoch', async () => {
     const admin = new Redis(redis.url)
     const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, settings) }, RETENTION)
     const lease = { token: 'run', leaseMs: 60_000, onLost: 'fail' } as const
     const { state } = await driver.lease('emptied', { type: 'acquire', ...lease }, RETENTION)
     await driver.append('emptied', [{ data: '1' }], RETENTION, { id: 'run', number: 1, leased: true })
     await admin.flushall()
-    // A reader may have looked before.
+    // A reader may have read the channel before.
     await readState(driver, 'emptied')
     await expect(driver.append('emptied', [{ data: '2' }], RETENTION, { id: 'run', number: 2, leased: true })).rejects.toMatchObject({ code: 'LEASE_LOST' })
     expect((await driver.lease('emptied', { type: 'renew', ...lease }, RETENTION)).held).toBe(true)
@@ -373,7 +373,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it('remembers a producer\'s last append for as long as its lease may let it ask again', async () => {
+  it('remembers a producer\'s last append for as long as its lease allows a repeat', async () => {
     const admin = new Redis(redis.url)
     const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, settings) }, RETENTION)
     const leaseMs = 600_000
@@ -384,7 +384,7 @@ describe('the redis driver: what goes over its connections', () => {
     await driver.close()
   })
 
-  it('says once that Redis is away, and once that it is back', async () => {
+  it('logs once that Redis is unavailable, and once that it is back', async () => {
     const own = await startRedis()
     const said: string[] = []
     const driver = createRedisDriver({ createClient: options => new Redis(own.url, options), timeoutMs: 300, report: message => said.push(message) }, RETENTION)
@@ -393,7 +393,7 @@ describe('the redis driver: what goes over its connections', () => {
     for (let n = 0; n < 5; n++) await expect(driver.append('c', [{ data: '2' }], RETENTION)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     await own.start()
     await eventually(() => driver.append('c', [{ data: '3' }], RETENTION))
-    expect(said).toEqual(['Redis cannot be reached: what is published is refused until it can be.', 'Redis is back.'])
+    expect(said).toEqual(['Redis is unreachable. Publishing fails until it is reachable again.', 'Redis is reachable again.'])
     await driver.close()
     await own.stop()
   })

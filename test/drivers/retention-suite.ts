@@ -11,14 +11,14 @@ import type { DriverUnderTest } from './suite'
 const DEFAULTS: SSERetention = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const ALL = { messages: 100_000, bytes: 100_000_000 }
 
-/** As a handle gives it to the driver. */
+/** Retention in the form that a handle gives to the driver. */
 const naming = (named: Partial<SSERetention>, defaults = DEFAULTS): LogRetention => ({ ...defaults, ...named, named })
 
 const NO_LEASES = 'This driver has no leases.'
 
 let names = 0
 
-/** The part of the contract that is about what a log keeps. */
+/** Part of the driver's contract: retention. */
 export function describeRetention(name: string, create: () => DriverUnderTest | Promise<DriverUnderTest>): void {
   describe(`the ${name} driver: retention belongs to the channel`, () => {
     let under: DriverUnderTest
@@ -26,7 +26,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
     let channel: string
     beforeEach(async () => {
       under = await create()
-      // What is about leases is skipped where it has none.
+      // Tests of leases are skipped for a driver without leases.
       driver = under.driver as LeasingDriver
       channel = `retention ${process.pid} ${++names}`
     })
@@ -38,7 +38,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
     const append = (retention: LogRetention, ...data: unknown[]) => driver.append(channel, data.map(item => ({ data: JSON.stringify(item) })), retention)
     const kept = async () => (await driver.read(channel, 0, ALL)).entries.map(({ data }) => JSON.parse(unpackData(data)))
 
-    it('a writer that names none does not narrow what another has named', async () => {
+    it('a writer without named limits does not narrow those of another writer', async () => {
       await append(naming({ maxMessages: 5 }), 1, 2, 3)
       await append({ ...DEFAULTS, maxMessages: 2 }, 4, 5)
       expect(await kept()).toEqual([1, 2, 3, 4, 5])
@@ -46,7 +46,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([2, 3, 4, 5, 6])
     })
 
-    it('a writer that names none follows its own defaults where no one has named any', async () => {
+    it('a writer without named limits follows its own defaults when no writer has named any', async () => {
       await append({ ...DEFAULTS, maxMessages: 4 }, 1, 2, 3, 4)
       await append({ ...DEFAULTS, maxMessages: 2 }, 5)
       expect(await kept()).toEqual([4, 5])
@@ -54,7 +54,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([4, 5, 6])
     })
 
-    it('a field that was named stays when another is named', async () => {
+    it('a named field stays when another is named', async () => {
       await append(naming({ maxMessages: 3 }), 1, 2, 3)
       await append(naming({ maxBytes: 2 }), 4)
       expect(await kept()).toEqual([3, 4])
@@ -62,7 +62,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([5, 6, 7])
     })
 
-    it('keeps the newest message, however many bytes it has', async () => {
+    it('keeps the newest message, whatever its size', async () => {
       for (const data of ['one', 'é'.repeat(5_000), 'x'.repeat(20_000)]) {
         await append(naming({ maxBytes: 10 }), data)
         expect(await kept()).toEqual([data])
@@ -70,7 +70,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
     })
 
     it('counts data as UTF-8', async () => {
-      // With its quotes, each is 8 bytes and 5 characters.
+      // Each has 8 bytes and 5 characters with its quotes.
       await append(naming({ maxBytes: 24 }), 'ééé', '€€', '😀é', 'éé€'.slice(0, 2) + 'é')
       expect(await kept()).toEqual(['€€', '😀é', 'ééé'])
     })
@@ -78,14 +78,14 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
     it.for<[string, (retention: LogRetention) => Promise<unknown>]>([
       ['an ending', retention => driver.finish(channel, {}, retention)],
       ['a lease that is taken', retention => driver.lease(channel, { type: 'acquire', token: 't', leaseMs: 10_000, onLost: 'fail' }, retention)],
-    ])('is changed by %s, which removes what it no longer keeps', async ([what, write], { skip }) => {
+    ])('is changed by %s, which removes the messages outside it', async ([what, write], { skip }) => {
       skip(what.includes('lease') && !hasLeases(driver), NO_LEASES)
       await append(DEFAULTS, 1, 2, 3, 4)
       await write(naming({ maxMessages: 2 }))
       expect(await kept()).toEqual([3, 4])
     })
 
-    it('is not changed by reads, nor by requests about the lease that do not take it', async ({ skip }) => {
+    it('is not changed by reads, or by lease requests that do not take the lease', async ({ skip }) => {
       skip(!hasLeases(driver), NO_LEASES)
       const narrow = naming({ maxMessages: 1, maxAgeMs: 1, maxBytes: 1 })
       await driver.lease(channel, { type: 'acquire', token: 't', leaseMs: 10_000, onLost: 'fail' }, DEFAULTS)
@@ -103,7 +103,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([1, 2, 3, 4])
     })
 
-    it('is kept when a run restarts an ended channel, and forgotten when the channel is deleted', async ({ skip }) => {
+    it('survives the restart of an ended channel by a run, and ends with the deletion of the channel', async ({ skip }) => {
       skip(!hasLeases(driver), NO_LEASES)
       await append(naming({ maxMessages: 2 }), 1)
       await driver.finish(channel, {}, DEFAULTS)
@@ -115,7 +115,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([5, 6, 7])
     })
 
-    it('a longer age that is named keeps what was published under a shorter one', async () => {
+    it('a longer named age keeps messages that were published under a shorter one', async () => {
       await append({ ...DEFAULTS, maxAgeMs: 2_000 }, 1)
       await append(naming({ maxAgeMs: 60_000 }), 2)
       await append({ ...DEFAULTS, maxAgeMs: 1 }, 3)
@@ -123,7 +123,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await kept()).toEqual([1, 2, 3])
     })
 
-    it('messages are gone, and the epoch stays: what is read much later is no gap', async () => {
+    it('the epoch outlives the messages: a much later read finds no gap', async () => {
       const short = { ...DEFAULTS, maxAgeMs: 10 }
       const { epoch } = await append(short, 1)
       const since = performance.now()
@@ -139,7 +139,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
       expect(await readState(driver, channel)).toMatchObject({ epoch, first: 3, last: 2, closing: {} })
     })
 
-    it('any sequence of writes keeps what a simple model keeps', async () => {
+    it('any sequence of writes keeps the messages that a simple model keeps', async () => {
       const size = fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 6_000 }))
       const field = fc.record({ maxMessages: fc.integer({ min: 1, max: 30 }), maxBytes: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 20_000 })) }, { requiredKeys: [] })
       const write = fc.record({
@@ -167,7 +167,7 @@ export function describeRetention(name: string, create: () => DriverUnderTest | 
             await driver.lease(channel, { type: 'release', token: taken.token }, DEFAULTS)
           }
           else {
-            // Half of the characters take two bytes; the quotes are two more.
+            // Half of the characters take two bytes, and the quotes two more.
             const data = current.sizes.map(length => JSON.stringify('é'.repeat(length / 2) + 'x'.repeat(length - Math.floor(length / 2))))
             const event = current.type === 'named' ? 'named' : undefined
             await driver.append(channel, data.map(text => ({ data: text, event })), retention)

@@ -16,12 +16,12 @@ let names = 0
 
 export interface DriverUnderTest {
   driver: LogDriver
-  /** Releases what the test itself made for it, after `driver.close()`. */
+  /** Releases the test's own resources, after `driver.close()`. */
   dispose?(): Promise<void>
 }
 
 /**
- * What every driver must do, and nothing about how. `create` is called for each test. Two drivers may share a store:
+ * Contract of every driver, independent of its implementation. Calls `create` for each test. Two drivers may share a store:
  * every test uses channels of its own.
  */
 export function describeDriver(name: string, create: () => DriverUnderTest | Promise<DriverUnderTest>): void {
@@ -31,7 +31,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
     let channel: string
     beforeEach(async () => {
       under = await create()
-      // The tests of leases are skipped where it has none.
+      // Tests of leases are skipped for a driver without leases.
       driver = under.driver as LeasingDriver
       channel = `channel ${process.pid} ${++names}`
     })
@@ -49,7 +49,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
     })
 
     describe('append', () => {
-      it('gives offsets 1, 2, 3, … and keeps what it was given, byte for byte', async () => {
+      it('gives offsets 1, 2, 3, … and keeps the data byte for byte', async () => {
         const nasty = ['', 0, false, null, '\r\n\0\uFEFF\u2028 😀', { a: ['é'] }, 'é😀'.repeat(5_000)]
         const first = await driver.append(channel, [message(nasty[0])], RETENTION)
         const rest = await driver.append(channel, nasty.slice(1).map(data => message(data, undefined, ' näme:')), RETENTION)
@@ -72,13 +72,13 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         })
       })
 
-      it('keeps the order in which one caller asked', async () => {
+      it('keeps the order of one caller\'s appends', async () => {
         const results = await Promise.all(range(1, 100).map(i => driver.append(channel, [message(i)], RETENTION)))
         expect(results.map(result => result.offsets[0])).toEqual(range(1, 100))
         expect(dataOf((await all()).entries)).toEqual(range(1, 100))
       })
 
-      it('gives a key that is kept the offset that it has, also within one batch', async () => {
+      it('returns the offset of a key that it still keeps, also within one batch', async () => {
         const { offsets: first } = await driver.append(channel, [message('a', 'A'), message('b', 'B'), message('again', 'A')], RETENTION)
         expect(first).toEqual([1, 2, 1])
         expect((await driver.append(channel, [message('other', 'B'), message('c', 'C')], RETENTION)).offsets).toEqual([2, 3])
@@ -110,7 +110,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
     })
 
     describe('retention', () => {
-      it('by count: removes the oldest, and says so in `first`', async () => {
+      it('by count: removes the oldest, and moves `first`', async () => {
         const retention = { ...RETENTION, maxMessages: 3 }
         for (const i of range(1, 10)) await driver.append(channel, [message(i)], retention)
         const page = await all()
@@ -119,13 +119,13 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(dataOf(page.entries)).toEqual([8, 9, 10])
       })
 
-      it('by count: a batch that is larger than all that is kept', async () => {
+      it('by count: takes a batch larger than the limit', async () => {
         const result = await driver.append(channel, range(1, 10).map(i => message(i)), { ...RETENTION, maxMessages: 3 })
         expect(result.offsets).toEqual(range(1, 10))
         expect(await all()).toMatchObject({ first: 8, last: 10, entries: [{ offset: 8 }, { offset: 9 }, { offset: 10 }] })
       })
 
-      it('by age: removes what is older, and goes on counting', async () => {
+      it('by age: removes older messages, and continues to count', async () => {
         const retention = { ...RETENTION, maxAgeMs: 300 }
         const { epoch } = await driver.append(channel, [message(1), message(2)], retention)
         expect(offsets((await all()).entries)).toEqual([1, 2])
@@ -136,7 +136,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
     })
 
     describe('finish', () => {
-      it('ends a log: nothing is appended any more, and what is kept can be read', async () => {
+      it('ends a log: it takes no more messages, and stays readable', async () => {
         await driver.append(channel, [message(1)], RETENTION)
         expect(await driver.finish(channel, {}, RETENTION)).toBe(true)
         await expect(driver.append(channel, [message(2), message(3)], RETENTION)).rejects.toMatchObject({ name: 'SSEError', code: 'CHANNEL_ENDED' })
@@ -151,14 +151,14 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await all()).closing).toEqual({ error })
       })
 
-      it('ends a log that nobody wrote to', async () => {
+      it('ends an empty log', async () => {
         expect(await driver.finish(channel, {}, RETENTION)).toBe(true)
         expect(await readState(driver, channel)).toMatchObject({ first: 1, last: 0, closing: {} })
       })
     })
 
     describe('state and epoch', () => {
-      it('begins a log for who asks, and the epoch stays', async () => {
+      it('begins a log with the first request, and keeps its epoch', async () => {
         const { epoch, ...state } = await readState(driver, channel)
         expect(state).toMatchObject({ first: 1, last: 0, closing: null })
         expect(epoch).toMatch(/^(?=.*[a-z])[a-z0-9]{1,64}$/i)
@@ -167,12 +167,12 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(await readState(driver, channel)).toMatchObject({ epoch, first: 1, last: 1, closing: null })
       })
 
-      it('everybody who asks first gets the same epoch', async () => {
+      it('gives the same epoch to all simultaneous first requests', async () => {
         const epochs = await Promise.all([...range(1, 20).map(() => readState(driver, channel)), ...range(1, 20).map(() => driver.append(channel, [message(1)], RETENTION))])
         expect(new Set(epochs.map(({ epoch }) => epoch)).size).toBe(1)
       })
 
-      it('remove begins another epoch, at offset 1, open, without keys', async () => {
+      it('begins another epoch with remove: open, at offset 1, without keys', async () => {
         const before = await driver.append(channel, [message(1, 'key'), message(2)], RETENTION)
         await driver.finish(channel, {}, RETENTION)
         await driver.remove(channel)
@@ -195,7 +195,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
             expect(entries.length).toBeGreaterThan(0)
             expect(entries.length).toBeLessThanOrEqual(limit.messages)
             const bytes = entries.map(({ data }) => data.length)
-            // Stops behind the one that reaches the limit.
+            // Stops after the message that reaches the limit.
             expect(bytes.slice(0, -1).reduce((sum, size) => sum + size, 0)).toBeLessThan(limit.bytes)
             if (entries.length < limit.messages && entries.at(-1)!.offset < 50) expect(bytes.reduce((sum, size) => sum + size, 0)).toBeGreaterThanOrEqual(limit.bytes)
             seen.push(...offsets(entries))
@@ -205,7 +205,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         }
       })
 
-      it('whatever is appended together and let go of: a page has each message where it belongs, up to its limits', async () => {
+      it('puts each message in its place on a page, up to its limits, whatever is appended together and dropped', async () => {
         const item = fc.record({ length: fc.oneof(fc.nat(60), fc.constantFrom(900, 2_100, 5_000)), event: fc.option(fc.constant('d3'), { freq: 6, nil: undefined }) })
         const batch = fc.record({ items: fc.array(item, { minLength: 1, maxLength: 12 }), maxMessages: fc.integer({ min: 1, max: 50 }) })
         const read = fc.record({ after: fc.nat(90), messages: fc.integer({ min: 1, max: 30 }), bytes: fc.integer({ min: 1, max: 30_000 }) })
@@ -236,7 +236,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         }), { numRuns: 60 })
       })
 
-      it('begins with the oldest kept for who asks before it, and gives nothing to who asks behind the end', async () => {
+      it('begins with the oldest kept message for an earlier position, and returns nothing for one after the end', async () => {
         await driver.append(channel, range(1, 10).map(i => message(i)), { ...RETENTION, maxMessages: 4 })
         expect(offsets((await driver.read(channel, 0, ALL)).entries)).toEqual([7, 8, 9, 10])
         expect(offsets((await driver.read(channel, 8, ALL)).entries)).toEqual([9, 10])
@@ -244,7 +244,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(offsets((await driver.read(channel, 1_000_000, ALL)).entries)).toEqual([])
       })
 
-      it('of no messages gives the state, wherever it reads from, and begins a log like any other read', async () => {
+      it('returns the state for a page of no messages, from any position, and begins a log like any other read', async () => {
         const none = async (after: number, limit = { messages: 0, bytes: 0 }) => driver.read(channel, after, limit)
         const { epoch, ...empty } = await none(0)
         expect(empty).toMatchObject({ first: 1, last: 0, closing: null, entries: [] })
@@ -266,7 +266,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(dataOf((await all()).entries)).toEqual(range(1, 5_000))
       })
 
-      it('a page that was given is not changed by what comes later', async () => {
+      it('does not change a returned page later', async () => {
         await driver.append(channel, [message(1), message(2)], RETENTION)
         const page = await all()
         const copy = structuredClone(page)
@@ -277,7 +277,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
     })
 
     describe('subscribe', () => {
-      /** What a subscriber knows from notices alone, and what they leave to be read. */
+      /** Messages that a subscriber knows from notices alone, and those that remain to be read. */
       async function subscribed(): Promise<{ notices: LogNotice[], seen: () => Promise<unknown[]>, off: () => void }> {
         const notices: LogNotice[] = []
         const off = await driver.subscribe(channel, notice => void notices.push(notice))
@@ -285,7 +285,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
           notices,
           off,
           async seen() {
-            // `changed` stands for anything: it says that the log is to be read.
+            // `changed` stands for any change: the subscriber has to read the log.
             if (notices.some(({ type }) => type === 'changed')) return dataOf((await all()).entries)
             const entries = new Map(notices.flatMap(notice => notice.type === 'append' ? notice.entries : []).map(entry => [entry.offset, entry]))
             return dataOf([...entries.values()].sort((a, b) => a.offset - b.offset))
@@ -293,7 +293,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         }
       }
 
-      it('trap 24: everything that is appended behind the acknowledgement is noticed', async () => {
+      it('trap 24: every append after the acknowledgement gives a notice', async () => {
         const subscription = await subscribed()
         await Promise.all(range(1, 50).map(i => driver.append(channel, [message(i)], RETENTION)))
         await eventually(async () => expect(await subscription.seen()).toEqual(range(1, 50)))
@@ -313,7 +313,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         subscription.off()
       })
 
-      it('endings and removals are noticed', async () => {
+      it('endings and removals give a notice', async () => {
         const subscription = await subscribed()
         await driver.finish(channel, {}, RETENTION)
         await eventually(() => expect(subscription.notices.map(({ type }) => type)).toContain('changed'))
@@ -323,7 +323,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         subscription.off()
       })
 
-      it('a message that was there under its key is not a second one', async () => {
+      it('a repeated message with a known key gives no second one', async () => {
         await driver.append(channel, [message(1, 'key')], RETENTION)
         const subscription = await subscribed()
         await driver.append(channel, [message(1, 'key')], RETENTION)
@@ -333,7 +333,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         subscription.off()
       })
 
-      it('trap 29: one that ends takes nothing from the others, and ending twice does nothing', async () => {
+      it('trap 29: the end of one subscription takes nothing from the others, and a second end does nothing', async () => {
         const staying = await subscribed()
         const leaving = await subscribed()
         leaving.off()
@@ -353,7 +353,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         again.off()
       })
 
-      it('tells nothing of other channels', async () => {
+      it('gives no notices of other channels', async () => {
         const subscription = await subscribed()
         await driver.append(`${channel} other`, [message('other')], RETENTION)
         await driver.append(channel, [message(1)], RETENTION)
@@ -362,7 +362,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
     })
 
-    it('logs that begin in one tick have epochs of their own: the position of one means nothing in another', async () => {
+    it('gives logs that begin in one tick different epochs, so that no position fits two of them', async () => {
       const begun = await Promise.all(Array.from({ length: 10 }, (_, index) => driver.append(`${channel} ${index}`, [message(1)], RETENTION)))
       expect(new Set(begun.map(({ epoch }) => epoch)).size).toBe(10)
     })
@@ -377,19 +377,19 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       const lost = { name: 'SSEError', code: 'LEASE_LOST' }
       beforeEach(({ skip }) => skip(!hasLeases(driver), 'This driver has no leases.'))
 
-      it('one of a hundred who ask at once has it, and only that one appends', async () => {
+      it('goes to one of a hundred simultaneous requests, and only that holder appends', async () => {
         const answers = await Promise.all(range(1, 100).map(i => acquire(`t${i}`)))
         const holders = answers.flatMap(({ held }, index) => held ? [`t${index + 1}`] : [])
         expect(holders).toHaveLength(1)
         expect(new Set(answers.map(({ state }) => state!.epoch)).size).toBe(1)
         expect((await append(holders[0]!, 1, 'a', 'b')).offsets).toEqual([1, 2])
         await expect(append(holders[0] === 't1' ? 't2' : 't1', 1, 'c')).rejects.toMatchObject(lost)
-        // Whoever publishes without a lease needs none.
+        // A publish without a lease needs none.
         expect((await driver.append(channel, [message('d')], RETENTION)).offsets).toEqual([3])
         expect((await acquire(holders[0]!)).held).toBe(true)
       })
 
-      it('says how long it is held, and is held for as long again when it is renewed', async () => {
+      it('reports its remaining time, and a renewal starts it again', async () => {
         const { state } = await acquire('a', { leaseMs: 1_000 })
         expect(state!.lease).toMatchObject({ stopping: false, leftMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000), lostInMs: expect.toSatisfy(ms => ms > 500 && ms <= 1_000) })
         expect((await readState(driver, channel)).lease!.leftMs).toBeGreaterThan(0)
@@ -398,7 +398,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(await renew('b')).toMatchObject({ held: false })
       })
 
-      it('that is over: the log counts as failed for everybody, without anybody having written it', async () => {
+      it('fails the log for all callers once it is over, without a write', async () => {
         await acquire('a', { leaseMs: SHORT_MS })
         await append('a', 1, 'x')
         await eventually(async () => expect(await readState(driver, channel)).toMatchObject({ last: 1, closing: { error: { code: 'PRODUCER_LOST', retry: false } } }))
@@ -411,7 +411,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await acquire('b')).held).toBe(false)
       })
 
-      it('that is over and may be restarted: the next one who asks goes on in the same log, and the one before is refused', async () => {
+      it('passes to the next request once it is over and may be restarted: the new holder continues the log, and the old one is refused', async () => {
         const { state } = await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
         await append('a', 1, 'x')
         expect((await acquire('b')).held).toBe(false)
@@ -422,7 +422,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await append('b', 1, 'y')).offsets).toEqual([2])
       })
 
-      it('that may be restarted, and that nobody takes: the log counts as failed after as long again, and can still be taken', async () => {
+      it('fails the log if it may be restarted and remains free for as long again, and can still be taken', async () => {
         await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
         await eventually(async () => expect((await look()).state!.lease!.leftMs).toBeLessThanOrEqual(0))
         await eventually(async () => expect((await look()).state!.closing).toMatchObject({ error: { code: 'PRODUCER_LOST', retry: true } }))
@@ -430,7 +430,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await look()).state!.closing).toBeNull()
       })
 
-      describe('that was asked for tentatively', () => {
+      describe('requested tentatively', () => {
         it.each(['fail', 'restart'] as const)('counts as never taken when it runs out unused (%s)', async (onLost) => {
           expect((await acquire('a', { leaseMs: SHORT_MS, onLost, tentative: true })).held).toBe(true)
           expect((await look()).state!.lease).toMatchObject({ tentative: true })
@@ -442,21 +442,21 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
           expect((await append('b', 1, 'x')).offsets).toEqual([1])
         })
 
-        it('is asked for again with the same token by who has it, and by who had it', async () => {
+        it('can be requested again with the same token by its present or former holder', async () => {
           expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
           expect((await acquire('a', { leaseMs: SHORT_MS, tentative: true })).held).toBe(true)
           await eventually(async () => expect((await readState(driver, channel)).lease).toBeUndefined())
           expect((await acquire('a', { tentative: true })).held).toBe(true)
         })
 
-        it('is given back unused: the log goes on as if it had not been taken', async () => {
+        it('leaves the log untouched when it is released unused', async () => {
           await acquire('a', { tentative: true })
           await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)
           await eventually(async () => expect(await readState(driver, channel)).toSatisfy(({ lease, closing }) => lease === undefined && closing === null))
           expect((await acquire('b')).held).toBe(true)
         })
 
-        it.each([['renewed', () => renew('a', SHORT_MS)], ['used to append', () => append('a', 1, 'x')]] as const)('is as any other once it was %s', async (_, use) => {
+        it.each([['renewed', () => renew('a', SHORT_MS)], ['used to append', () => append('a', 1, 'x')]] as const)('becomes an ordinary lease once it was %s', async (_, use) => {
           await acquire('a', { leaseMs: SHORT_MS, tentative: true })
           await use()
           expect((await look()).state!.lease?.tentative).toBeUndefined()
@@ -465,7 +465,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         })
       })
 
-      it('that is given back can be taken at once', async () => {
+      it('can be taken at once after its release', async () => {
         await acquire('a', { onLost: 'restart' })
         await driver.lease(channel, { type: 'release', token: 'b' }, RETENTION)
         expect((await acquire('b')).held).toBe(false)
@@ -474,11 +474,11 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await expect(append('a', 1, 'x')).rejects.toMatchObject(lost)
       })
 
-      it('ends with the log: nothing is lost then', async () => {
+      it('ends with the log, whose producer then does not count as lost', async () => {
         await acquire('a', { leaseMs: SHORT_MS })
         expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(true)
         expect(await driver.finish(channel, {}, RETENTION, 'a')).toBe(false)
-        // When as long a lease that was taken later is over, by the clock of the driver, this one would be.
+        // An equally long lease that was taken later is over by the driver's clock, so this one would be, too.
         const later = `${channel} later`
         await driver.lease(later, { type: 'acquire', token: 'a', leaseMs: SHORT_MS, onLost: 'fail' }, RETENTION)
         await eventually(async () => expect((await readState(driver, later)).closing).toMatchObject({ error: { code: 'PRODUCER_LOST' } }))
@@ -489,7 +489,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         await expect(append('a', 1, 'x')).rejects.toMatchObject({ code: 'CHANNEL_ENDED' })
       })
 
-      it('on an ended log: only for who wants it anew, which begins another epoch', async () => {
+      it('is granted on an ended log only for a restart, which begins another epoch', async () => {
         const { epoch } = await driver.append(channel, [message(1)], RETENTION)
         await driver.finish(channel, {}, RETENTION)
         expect(await acquire('a')).toMatchObject({ held: false, state: { epoch, closing: {} } })
@@ -497,11 +497,11 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(answers.filter(({ held }) => held)).toHaveLength(1)
         expect(answers[0]!.state).toMatchObject({ first: 1, last: 0, closing: null })
         expect(answers[0]!.state!.epoch).not.toBe(epoch)
-        // On one that has not ended there is nothing to begin anew.
+        // A log that has not ended cannot be restarted.
         expect((await acquire('e', { anew: true })).held).toBe(false)
       })
 
-      it('names the life of a log that begins with it', async () => {
+      it('names the epoch of a log that begins with it', async () => {
         expect((await acquire('a', { epoch: 'chosen1' })).state!.epoch).toBe('chosen1')
         expect((await acquire('b', { epoch: 'other1' })).state!.epoch).toBe('chosen1')
       })
@@ -517,7 +517,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect((await acquire('b')).held).toBe(true)
       })
 
-      it('tells its holder to stop, once, and nobody restarts it then', async () => {
+      it('makes its holder stop, once, and cannot be restarted then', async () => {
         const notices: LogNotice[] = []
         await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
         const off = await driver.subscribe(channel, notice => void notices.push(notice))
@@ -530,14 +530,14 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         off()
       })
 
-      it('knows for how long nobody has read', async () => {
+      it('reports the time since the last read', async () => {
         await acquire('a')
         await eventually(async () => expect((await look()).state!.lease!.unreadMs).toBeGreaterThan(40))
         expect((await look(true)).state!.lease!.unreadMs).toBeLessThan(40)
         await eventually(async () => expect((await renew('a')).state!.lease!.unreadMs).toBeGreaterThan(40))
       })
 
-      it('looking, stopping and giving back begin no log', async () => {
+      it('begins no log by a look, a stop or a release', async () => {
         expect(await look(true)).toEqual({ held: false, state: undefined })
         expect(await driver.lease(channel, { type: 'stop' }, RETENTION)).toEqual({ held: false, state: undefined })
         expect(await driver.lease(channel, { type: 'release', token: 'a' }, RETENTION)).toEqual({ held: false, state: undefined })
@@ -547,7 +547,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         const short = { ...RETENTION, maxMessages: 10, maxAgeMs: 50 }
         const { state } = await driver.lease(channel, { type: 'acquire', token: 'a', leaseMs: LEASE_MS, onLost: 'fail' }, short)
         await driver.append(channel, [message(1)], short, { id: 'a', number: 1, leased: true })
-        // Messages with three times the retention are gone, too.
+        // Messages with three times the retention have expired, too.
         const later = `${channel} later`
         await driver.append(later, [message(1)], { ...short, maxAgeMs: 3 * short.maxAgeMs })
         await eventually(async () => expect((await driver.read(later, 0, ALL)).entries).toEqual([]))
@@ -556,7 +556,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       })
     })
 
-    it('close can be called twice, and ends subscriptions', async () => {
+    it('takes a second close, and ends its subscriptions', async () => {
       const notices: LogNotice[] = []
       const off = await driver.subscribe(channel, notice => void notices.push(notice))
       await driver.close()

@@ -54,7 +54,7 @@ function page(at: number, messages: UIMessage[] = []) {
 }
 
 describe('useChat of the AI SDK, on two servers and one Redis', () => {
-  it('a page that is reloaded in the midst of an answer, on another instance, has all of it; the model was asked once', async () => {
+  it('a page that is reloaded during an answer, on another instance, has all of it; the model was called once', async () => {
     const first = page(0)
     void first.chat.sendMessage({ text: 'Why?' }).catch(() => {})
     await eventually(() => expect(first.answer()).toContain('word5 '))
@@ -80,12 +80,12 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
     const other = page(1)
     await other.chat.resumeStream()
     expect(other.requests.map(({ status }) => status)).toEqual([204])
-    // The next question begins anew.
+    // The next question starts from scratch.
     await one.chat.sendMessage({ text: 'And then?' })
     expect(one.answer()).toBe(ANSWER + ANSWER)
   })
 
-  it('asked something else in the midst of an answer, on the other instance: that is answered, and the first page keeps what it has', async () => {
+  it('a new question during an answer, on the other instance, is answered, and the first page keeps what it has', async () => {
     const [one, other] = [page(0), page(1)]
     const sent = one.chat.sendMessage({ text: 'Why? Answer slowly.' })
     await eventually(() => expect(one.answer()).toContain('word2 '))
@@ -99,7 +99,7 @@ describe('useChat of the AI SDK, on two servers and one Redis', () => {
     expect(asked).toEqual([1, 1])
   })
 
-  it('stop, by a request to the other instance: all pages keep what there is', async () => {
+  it('a stop, by a request to the other instance: all pages keep the text so far', async () => {
     const one = page(0)
     const sent = one.chat.sendMessage({ text: 'Why? Answer slowly.' })
     await eventually(() => expect(one.answer()).toContain('word2 '))

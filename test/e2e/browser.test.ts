@@ -30,7 +30,7 @@ describe('useSSE in Chromium', () => {
     expect(problems).toEqual([])
   })
 
-  it('goes on without a reload when the server is killed and started again, and says what was lost', async () => {
+  it('reconnects without a reload when the server is killed and started again, and reports the loss', async () => {
     await publish('page', { n: 1 })
     await page.goto(server.url)
     await eventually(async () => expect(await text('all')).toBe('1'))
@@ -47,7 +47,7 @@ describe('useSSE in Chromium', () => {
     await eventually(async () => expect(await text('all')).toBe('1,2,3'))
   })
 
-  it('comes back by itself when the server leaves politely', async () => {
+  it('reconnects by itself when the server sends a leave', async () => {
     await page.goto(server.url)
     await eventually(async () => expect(await text('status')).toBe('connected'))
     const { code } = await server.stop('SIGTERM')
@@ -64,8 +64,8 @@ describe('useSSE in Chromium', () => {
     await eventually(async () => expect(await text('status')).toBe('connected'))
   })
 
-  it('a gate that redirects the stream to a sign-in page on another origin is found, and nothing is tried forever', async () => {
-    // Two loopback addresses are two origins. The other one allows nobody.
+  it('detects a gate that redirects the stream to a sign-in page on another origin, and retries nothing forever', async () => {
+    // Two loopback addresses are two origins. The other one allows none.
     const asked: string[] = []
     await page.route('**/api/channel/page*', async (route) => {
       asked.push(route.request().method())
@@ -79,7 +79,7 @@ describe('useSSE in Chromium', () => {
     expect(asked.length).toBeLessThanOrEqual(4)
   })
 
-  it('loses nothing when the network is away for a while', async () => {
+  it('loses nothing when the network is down for a while', async () => {
     await page.goto(server.url)
     await eventually(async () => expect(await text('status')).toBe('connected'))
     const numbers = Array.from({ length: 30 }, (_, index) => index + 1)
@@ -94,11 +94,11 @@ describe('useSSE in Chromium', () => {
 })
 
 describe('clients that are not ours, in Chromium', () => {
-  it('reads the same route with EventSource and VueUse, without a stray message', async () => {
+  it('read the same route with EventSource and VueUse, without a stray message', async () => {
     await page.goto(`${server.url}/peers`)
     await eventually(async () => expect(await text('status')).toBe('OPEN'))
     await publish('peers', { n: 1 })
-    // A named message is none for `onmessage`; nor is what controls the stream, or a heartbeat (every 200 ms here).
+    // A named message never reaches `onmessage`; nor does a control message, or a heartbeat (every 200 ms here).
     await publish('peers', { n: 2 }, '?event=other')
     await publish('peers', { n: 3 })
     await eventually(async () => expect(await text('native')).toBe('{"n":1}|{"n":3}'))
@@ -106,7 +106,7 @@ describe('clients that are not ours, in Chromium', () => {
     expect(problems).toEqual([])
   })
 
-  it('resumes a native EventSource after the server has left, and stops it when the channel has ended', async () => {
+  it('include a native EventSource that resumes after the server has left, and stops when the channel has ended', async () => {
     await page.goto(`${server.url}/peers`)
     const ids = page.evaluate(() => new Promise<string[]>((resolve) => {
       const source = new EventSource('/api/channel/native')
@@ -116,7 +116,7 @@ describe('clients that are not ours, in Chromium', () => {
     }))
     await publish('native', { n: 1 })
     await publish('native', { n: 2 }, '?end')
-    // `end` closes the stream, EventSource comes back with its last id, and 204 tells it not to come again.
+    // `end` closes the stream, EventSource reconnects with its last ID, and 204 stops it.
     expect(await ids).toEqual(['{"n":1}', '{"n":2}'])
   })
 })

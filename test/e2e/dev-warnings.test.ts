@@ -25,7 +25,7 @@ beforeAll(async () => {
   for (const name of ['app', 'server', 'nuxt.config.ts', 'package.json']) await cp(join(projects.ssr, name), join(dir, name), { recursive: true })
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
-  // Where it takes itself for a test, it says nothing.
+  // In a test environment it prints no warnings.
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
   await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 60_000, interval: 100 })
@@ -48,14 +48,14 @@ beforeEach(async () => {
   warnings = []
 })
 
-it('a call that nothing will end, once', async () => {
+it('warns once of a call that nothing will end', async () => {
   await page.click('#outside')
   await page.click('#outside')
   await eventually(async () => expect((await (await fetch(`${url}/api/stats`)).json()).connections).toBeGreaterThanOrEqual(2))
-  expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside of a component's setup: nothing will end its connection\./)])
+  expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside a component's setup: nothing will end its connection\./)])
 })
 
-it('trap 47: six streams over HTTP/1.1 to one origin, once', async () => {
+it('trap 47: warns once of six streams over HTTP/1.1 to one origin', async () => {
   for (let n = 1; n <= 5; n++) await page.click('#more')
   await eventually(async () => expect(await page.locator('#reader5').textContent()).toContain('connected'))
   expect(warnings).toEqual([])
@@ -70,36 +70,36 @@ it('trap 47: six streams over HTTP/1.1 to one origin, once', async () => {
 it.each([
   ['json', 'application/json', 'Return a generator or a channel there'],
   ['html', 'text/html', 'no server route has this url'],
-])('a route that is no event stream but %s: what came, and what to do', async (button, type, advice) => {
+])('reports a route that is no event stream but %s: the response, and the fix', async (button, type, advice) => {
   await page.click(`#${button}`)
   await eventually(() => expect(warnings).toHaveLength(1))
   expect(warnings[0]).toContain(`Expected text/event-stream, got ${type}`)
   expect(warnings[0]).toContain(advice)
 })
 
-it('a route that is not there', async () => {
+it('reports a route that is not there', async () => {
   await page.click('#missing')
-  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/\/api\/missing answered 404: .*no server route has this url and method/)]))
+  await eventually(() => expect(warnings).toEqual([expect.stringMatching(/\/api\/missing answered 404: .*no server route has this URL and method/)]))
 })
 
-it('a handler that returns no source, in the browser and in the terminal', async () => {
+it('reports a handler that returns no source, in the browser and in the terminal', async () => {
   output = ''
   await page.click('#no-source')
   await eventually(() => expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] \S*\/api\/no-source: Expected the handler to return an async iterable/)]))
   await eventually(() => expect(output).toContain('Expected the handler to return an async iterable'))
 })
 
-it('what `ssr` cannot read, in the terminal, once', async () => {
+it('reports data that `ssr` cannot read, in the terminal, once', async () => {
   output = ''
   for (let n = 0; n < 2; n++) await (await fetch(`${url}/?url=/api/generator`)).text()
   await (await fetch(`${url}/?url=${encodeURIComponent('http://example.invalid/x')}`)).text()
   const said = () => output.split('\n').filter(line => line.includes('does nothing for'))
   await eventually(() => expect(said(), output).toHaveLength(2))
   expect(said()[0]).toContain('This route cannot be polled')
-  expect(said()[1]).toContain('only routes of this application are read on the server')
+  expect(said()[1]).toContain('the server reads only routes of this application')
 })
 
-it('an option of a handler that makes no sense: said at once, of its own route, and the others go on', async () => {
+it('reports an invalid option of a handler: at once, for its own route, and the others keep working', async () => {
   output = ''
   const file = join(dir, 'server/api/no-sense.get.ts')
   await writeFile(file, `export default defineSSEHandler(() => useSSEChannel('none'), { heartbeatMs: '5s' as never })\n`)
@@ -111,7 +111,7 @@ it('an option of a handler that makes no sense: said at once, of its own route, 
   for (const path of ['/mistakes', '/api/stats']) expect((await fetch(url + path)).status).toBe(200)
 })
 
-it('a handler that returns nothing, and could push nothing either: once', async () => {
+it('reports a handler that returns nothing, and could push nothing either: once', async () => {
   output = ''
   await writeFile(join(dir, 'server/api/forgotten.get.ts'), `export default defineSSEHandler(() => {\n  useSSEChannel('forgotten')\n})\n`)
   await eventually(async () => expect((await fetch(`${url}/api/forgotten`, { signal: AbortSignal.timeout(2_000) })).status).toBe(200))
@@ -119,39 +119,39 @@ it('a handler that returns nothing, and could push nothing either: once', async 
     await using reader = await SSEReader.open(`${url}/api/forgotten`)
     await reader.until(r => r.controls.length === 1)
   }
-  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and takes no \W*connection/))
+  await eventually(() => expect(output).toMatch(/GET \/api\/forgotten: the handler returned nothing and has no \W*connection/))
   expect(output.match(/returned nothing/g)).toHaveLength(1)
 })
 
-it('a preflight that no middleware and no route rule answers for: once', async () => {
+it('reports a preflight that no middleware and no route rule answers: once', async () => {
   output = ''
   for (let n = 0; n < 2; n++) {
     const response = await fetch(`${url}/api/channel/preflight`, { method: 'OPTIONS', headers: { 'origin': 'https://other.example', 'access-control-request-method': 'GET' } })
     expect(response.status).toBe(204)
   }
-  await eventually(() => expect(output).toMatch(/a page of another origin asked with OPTIONS/))
-  expect(output.match(/asked with OPTIONS/g)).toHaveLength(1)
+  await eventually(() => expect(output).toMatch(/a page of another origin sent a preflight request/))
+  expect(output.match(/sent a preflight request/g)).toHaveLength(1)
 })
 
-it('a channel that is returned to defineEventHandler is an error, and not a request that nobody answers', async () => {
+it('reports a channel that is returned to defineEventHandler as an error, instead of a request without an answer', async () => {
   await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
   await eventually(async () => {
     const answer = await fetch(`${url}/api/stray`, { signal: AbortSignal.timeout(2_000) })
-    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned to `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
+    expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned from `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
   })
 })
 
-it('a route rule that would keep the answer of a stream is an error, of that route alone', async () => {
+it('reports a route rule that would cache the response of a stream, for that route alone', async () => {
   for (const path of ['/api/kept/stream', '/api/kept/stream?transport=poll']) {
     const answer = await fetch(url + path, { signal: AbortSignal.timeout(5_000) })
     expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining(`'/api/kept/*': { cache: false }`), data: { code: 'INVALID_ROUTE_RULE' } })
   }
 })
 
-it('an import of the server\'s part into a page: who did it, and what to write instead', async () => {
+it('reports an import of the server\'s part into a page: the importer, and the replacement', async () => {
   await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
   await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
     statusCode: 500,
-    message: expect.stringMatching(/`#sse\/server` is for `server\/`, and was imported by app\/pages\/stray-import\.vue\. In the app there is `useSSE`/),
+    message: expect.stringMatching(/`#sse\/server` can only be imported in `server\/`, but app\/pages\/stray-import\.vue imports it\. In the app, use `useSSE`/),
   }))
 })

@@ -28,7 +28,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-it('trap 17: a reload in development ends the old streams, and the next worker begins with nothing but what signs tickets', async () => {
+it('trap 17: a reload in development ends the old streams, and the next worker keeps only the key that signs tickets', async () => {
   const ticket = await (await fetch(`${url}/api/ticket/dev`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).text()
   const reader = await SSEReader.open(`${url}/api/channel/dev`)
   await reader.until(r => r.controls.length === 1)
@@ -36,7 +36,7 @@ it('trap 17: a reload in development ends the old streams, and the next worker b
 
   const file = join(dir, 'server/api/count.get.ts')
   await writeFile(file, (await readFile(file, 'utf8')).replace('yield { n }', 'yield { n, reloaded: true }'))
-  // Nitro's dev worker cuts its sockets before it calls the `close` hook: a drop, after which clients come back.
+  // Nitro's dev worker cuts its sockets before it calls the `close` hook: a drop, after which clients reconnect.
   await reader.finished
 
   await vi.waitFor(async () => {
@@ -45,11 +45,11 @@ it('trap 17: a reload in development ends the old streams, and the next worker b
     expect(next.data).toEqual([{ n: 1, reloaded: true }])
   }, { timeout: 30_000, interval: 100 })
   expect(await (await fetch(`${url}/api/stats`)).json()).toEqual({ connections: 0, heartbeats: 0, channels: 0 })
-  // Nobody has set a secret.
+  // No secret is configured.
   expect(await (await fetch(`${url}/api/ticket?ticket=${ticket}`)).json()).toMatchObject({ channel: 'dev' })
 })
 
-it('streams through the development server as it comes', async () => {
+it('streams through the development server without a delay', async () => {
   await using reader = await SSEReader.open(`${url}/api/count?to=1000&everyMs=20`, { headers: { 'accept-encoding': 'gzip, br' } })
   await reader.until(r => r.data.length >= 3)
   expect(reader.response.headers.get('content-encoding')).toBeNull()

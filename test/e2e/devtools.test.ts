@@ -33,7 +33,7 @@ let child: ReturnType<typeof spawn>
 let output = ''
 const { open, problems } = useBrowser()
 let page: Page
-/** A page of somebody else. */
+/** A page of another origin. */
 let stranger: Server
 let strange: string
 
@@ -75,14 +75,14 @@ it('leaves the probe of the network alone', async () => {
 const state = async () => (await fetch(`${url}/__sse/state`)).json()
 
 describe('the tab in Nuxt DevTools', () => {
-  it('shows what is open, and publishes', async () => {
+  it('shows the open connections, and publishes', async () => {
     await using clock = await SSEReader.open(`${url}/api/clock`)
     await using feed = await SSEReader.open(`${url}/api/feed`)
     await page.goto(`${url}/__sse`)
     await eventually(async () => expect(await page.locator('#link').innerText()).toBe('Connected'))
     await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock[\s\S]*\/api\/feed\s+feed\s+\w+\.0/))
     expect(await table('channels')).toMatch(/feed\s+\w+\.0\s+0\s+1\s+0\s+open/)
-    // What it does itself is nobody's business.
+    // Its own requests do not appear.
     expect(await page.locator('#numbers').innerText()).toMatch(/Open\s+2\s/)
 
     await page.click('#channels button')
@@ -99,16 +99,16 @@ describe('the tab in Nuxt DevTools', () => {
     await eventually(async () => expect(await page.locator('#connections tr', { hasText: '/api/clock' }).locator('td').nth(5).innerText()).toMatch(/^[1-9]/))
 
     await clock.close()
-    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*over: disconnect/))
+    await eventually(async () => expect(await table('connections')).toMatch(/\/api\/clock.*closed: disconnect/))
     expect(problems).toEqual([])
   })
 
-  it('says what cannot be published', async () => {
+  it('reports a message that cannot be published', async () => {
     await page.goto(`${url}/__sse`)
     await page.fill('[name=channel]', 'feed')
     await page.fill('[name=data]', 'hello')
     await page.click('form button')
-    await eventually(async () => expect(await page.locator('#published').innerText()).toContain('A text needs quotes'))
+    await eventually(async () => expect(await page.locator('#published').innerText()).toContain('Put text in quotes'))
     await page.fill('[name=data]', '1')
     await page.fill('[name=event]', 'sse')
     await page.click('form button')
@@ -118,7 +118,7 @@ describe('the tab in Nuxt DevTools', () => {
   it('is in Nuxt DevTools, follows its theme, and has a name for every control', async () => {
     await page.setViewportSize({ width: 1280, height: 900 })
     await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
-    // Whoever is new to it is greeted first.
+    // A new user is greeted first.
     await page.getByRole('button', { name: 'Get Started' }).or(page.getByText('Get Started')).first().click()
     await page.waitForURL(({ pathname }) => pathname.startsWith('/__nuxt_devtools__/client/modules/'))
     await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
@@ -155,7 +155,7 @@ describe('the tab in Nuxt DevTools', () => {
   })
 })
 
-describe('a page of somebody else', () => {
+describe('a page of another origin', () => {
   it('neither reads, nor publishes, nor has it in a frame', async () => {
     await page.goto(strange)
     const before = await state()
@@ -164,7 +164,7 @@ describe('a page of somebody else', () => {
       return [
         await code(fetch(`${base}/__sse/state`)),
         await code(fetch(`${base}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"channel":"evil","data":1}' })),
-        // What needs no preflight.
+        // A request without a preflight.
         await code(fetch(`${base}/__sse/publish`, { method: 'POST', mode: 'no-cors', body: '{"channel":"evil","data":1}' })),
         await new Promise(resolve => Object.assign(new EventSource(`${base}/__sse/stream`), { onmessage: () => resolve('read'), onerror: () => resolve('failed') })),
       ]
@@ -175,7 +175,7 @@ describe('a page of somebody else', () => {
     expect((await state()).stats.published).toBe(before.stats.published)
   })
 
-  it('is told so with a status, and so is a foreign name for this machine', async () => {
+  it('gets a 403, and so does a foreign host name for this machine', async () => {
     const publish = (headers: Record<string, string>) => fetch(`${url}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"channel":"evil","data":1}' })
     expect((await publish({ origin: strange })).status).toBe(403)
     expect((await publish({ 'sec-fetch-site': 'cross-site' })).status).toBe(403)

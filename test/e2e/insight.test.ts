@@ -65,7 +65,7 @@ function parseMetrics(text: string): Map<string, number> {
   return samples
 }
 
-it('gives Prometheus what it can parse, with the numbers of what happened', async () => {
+it('produces text that Prometheus can parse, with the right numbers', async () => {
   const metrics = async () => {
     const response = await fetch(`${playground.url}/metrics`)
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')

@@ -9,7 +9,7 @@ import type { Proxy } from '../support/proxy'
 import { startProxy } from '../support/proxy'
 import { eventually } from '../support/conditions'
 
-/** What stands between a browser and a server, and what a browser does to a page: the playground's feed must come through all of it. */
+/** Proxies between a browser and a server, and the browser's treatment of a page: the playground's feed must survive all of it. */
 
 const { open } = useBrowser({ backForwardCache: true })
 let server: BuiltServer
@@ -54,7 +54,7 @@ async function opened(url = server.url): Promise<void> {
   await eventually(async () => expect(await status()).toMatch(/^connected/), 60_000)
 }
 
-/** As far as a page can see: a headless Chromium has no window that could be behind another one. */
+/** From the page's view: a headless Chromium has no window that could cover another one. */
 const turn = (state: DocumentVisibilityState) => page.evaluate((state) => {
   Object.defineProperties(document, { visibilityState: { value: state, configurable: true }, hidden: { value: state === 'hidden', configurable: true } })
   document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
@@ -70,7 +70,7 @@ describe('proxies', () => {
     nginx = proxy = undefined
   })
 
-  it('trap 42: behind an nginx that buffers it says that it polls, remembers it, and has everything once', async () => {
+  it('trap 42: with an nginx that buffers, the page shows that it polls, remembers it, and has everything once', async () => {
     nginx = await startBufferingNginx(server.url)
     const asked: string[] = []
     const note = (request: { url(): string }) => {
@@ -89,7 +89,7 @@ describe('proxies', () => {
     await publish()
     await hasAll()
 
-    // Another page of this browser session does not find it out anew.
+    // Another page of this browser session does not detect it again.
     const streams: string[] = []
     page.on('request', (request) => {
       if (request.url().includes('/api/feed/stream')) streams.push(new URL(request.url()).searchParams.get('transport') ?? 'stream')
@@ -102,7 +102,7 @@ describe('proxies', () => {
     await hasAll()
   }, 90_000)
 
-  it('through one that cuts every five seconds: nothing lost, nothing twice', async () => {
+  it('through a proxy that cuts every five seconds: nothing lost, nothing twice', async () => {
     proxy = await startProxy(server.url)
     await opened(proxy.url)
     const cutting = setInterval(() => proxy!.cut(), 5_000)
@@ -112,7 +112,7 @@ describe('proxies', () => {
         seen.add((await status()).split(/\s/)[0]!)
         expect(await page.getByText(/resumed behind/).count()).toBeGreaterThanOrEqual(2)
       }), 400)
-      // The page has said what was going on.
+      // The page has shown its status.
       expect([...seen].sort()).toEqual(['connected', 'reconnecting'])
     }
     finally {
@@ -124,7 +124,7 @@ describe('proxies', () => {
 })
 
 describe('the browser', () => {
-  it('off line and back: says so at once, and has what came meanwhile', async () => {
+  it('offline and online: the page shows it at once, and has all that was published meanwhile', async () => {
     await opened()
     await publish()
     await hasAll()
@@ -137,7 +137,7 @@ describe('the browser', () => {
     await eventually(async () => expect(await status()).toMatch(/^connected/))
   })
 
-  it('trap 43: a page in the back-forward cache keeps no connection, and goes on where it was with one', async () => {
+  it('trap 43: a page in the back-forward cache keeps no connection, and resumes where it was with one', async () => {
     await opened()
     await publish()
     await hasAll()
@@ -156,7 +156,7 @@ describe('the browser', () => {
     expect(requests.filter(path => path === '/api/feed/stream')).toHaveLength(1)
   })
 
-  it('trap 43: a frozen page goes on when it wakes, with one connection', async () => {
+  it('trap 43: a frozen page resumes when it wakes, with one connection', async () => {
     await opened()
     const session = await page.context().newCDPSession(page)
     await session.send('Page.setWebLifecycleState', { state: 'frozen' })
@@ -182,7 +182,7 @@ describe('the browser', () => {
     await publish()
     await hasAll()
     expect(await status()).toMatch(/^connected/)
-    // One poll looks whether the stream is alive, which stays.
+    // One poll checks whether the stream is alive, which stays.
     await eventually(() => expect(requests.filter(({ pathname }) => pathname === '/api/feed/stream').map(({ searchParams }) => [searchParams.get('transport'), searchParams.get('waitMs')])).toEqual([['poll', '0']]))
   })
 })

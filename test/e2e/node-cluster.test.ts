@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 afterEach(stopBuiltServers)
 
-/** Of both workers: the connections of a server go to them in turn. */
+/** Streams of both workers: the connections of a server go to them in turn. */
 async function workersOf(server: BuiltServer): Promise<number[]> {
   const pids = new Set<number>()
   await eventually(async () => {
@@ -31,7 +31,7 @@ describe('the node_cluster preset', () => {
   it.each([
     ['SIGTERM to the primary', ['SIGTERM']],
     ['an impatient operator', ['SIGTERM', 'SIGTERM', 'SIGINT', 'SIGINT']],
-  ] as [string, NodeJS.Signals[]][])(`%s: ${STREAMS} open streams are told, and no process is left within 2 s`, async (_, signals) => {
+  ] as [string, NodeJS.Signals[]][])(`%s: ${STREAMS} open streams receive a leave, and no process is left within 2 s`, async (_, signals) => {
     const server = await startBuiltServer('nodeCluster', { env: { NUXT_SSE_REDIS_URL: redis.url, NITRO_CLUSTER_WORKERS: '2' } })
     const workers = await workersOf(server)
     const readers = await Promise.all(Array.from({ length: STREAMS }, () => SSEReader.open(`${server.url}/api/channel/cluster`)))

@@ -19,7 +19,7 @@ let output = ''
 beforeAll(async () => {
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
-  // What `npm run dev:cluster` runs behind its build.
+  // The servers that `npm run dev:cluster` runs after its build.
   cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'pipe'] })
   cluster.stdout!.on('data', chunk => output += chunk)
   cluster.stderr!.on('data', chunk => output += chunk)
@@ -49,7 +49,7 @@ it('the playground on two instances behind one port: whichever is killed, every 
     }, { timeout: 20_000 })
   }
   await publish('Before')
-  // One after the other, the first is back when the second goes.
+  // One after the other, the first is up again when the second stops.
   for (const [index, pid] of instances().entries()) {
     process.kill(pid, 'SIGKILL')
     await eventually(() => expect(instances()).toHaveLength(3 + index))
@@ -59,13 +59,13 @@ it('the playground on two instances behind one port: whichever is killed, every 
   if (process.env.SSE_SHOTS) await writer.screenshot({ path: join(process.env.SSE_SHOTS, 'cluster.png') })
 })
 
-it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the one that fills it', async () => {
+it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the instance that fills it', async () => {
   const page = await open()
   await page.goto(`${url}/dashboard`)
   const receives = (least: number) => eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(least))
   await receives(20)
   const before = await tallyOf(page)
-  // Each reconnect may come to the other instance, and so may the request that asks for the cut.
+  // Each reconnect may reach the other instance, and so may the request that cuts.
   for (let cuts = 1; cuts <= 4; cuts++) {
     await page.getByRole('button', { name: 'Cut the connection' }).click()
     await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(cuts))

@@ -18,7 +18,7 @@ const TOKENS = generateTokens(QUESTION)
 let redis: TestTopology
 let servers: [writer: BuiltServer, other: BuiltServer]
 let balancer: Balancer
-/** The instance that the next stream is to be served by, as long as it lives. */
+/** The instance that serves the next stream, as long as it lives. */
 let viewed: BuiltServer
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ const { open: openPage, problems } = useBrowser({ known: NETWORK_ERROR })
 
 interface Tab {
   page: Page
-  /** By which process each request was answered, and what was asked. */
+  /** The process that answered each request, and its URL. */
   answered: { what: string, instance: number }[]
 }
 
@@ -76,7 +76,7 @@ const instancesOf = ({ answered }: Tab, what: string) => answered.filter(one => 
 const number = async ({ page }: Tab, name: string) => Number(await page.getByTestId(name).innerText())
 const reads = (tab: Tab, characters: number) => eventually(async () => expect((await answerOf(tab)).length).toBeGreaterThan(characters))
 const complete = (tab: Tab) => eventually(async () => expect(await tab.page.getByText(`${TOKENS.length} tokens in`).count()).toBe(1))
-/** What an instance itself says that it is doing. */
+/** An instance's own report of its work. */
 async function gauges({ url }: BuiltServer): Promise<{ producers: number, connections: number }> {
   const text = await (await fetch(`${url}/metrics`)).text()
   const gauge = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)![1])
@@ -96,11 +96,11 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
     expect(await gauges(writer)).toEqual({ producers: 1, connections: 0 })
     expect(await gauges(viewers)).toEqual({ producers: 0, connections: 1 })
     await viewers.stop('SIGKILL')
-    // Mid-answer, or it would prove nothing.
+    // In the middle of the answer, or it would prove nothing.
     expect(await gauges(writer)).toEqual({ producers: 1, connections: expect.any(Number) })
     await complete(tab)
     expect(await answerOf(tab)).toBe(asShown(TOKENS.join('')))
-    // Each token, and what it took.
+    // Each token, and its duration.
     expect([await number(tab, 'received'), await number(tab, 'missing')]).toEqual([TOKENS.length + 1, 0])
     expect(instancesOf(tab, STREAM)).toEqual([viewers.pid, writer.pid])
     await eventually(async () => expect(await shown(tab)).toEqual(['connecting', 'connected', 'reconnecting', 'connected', 'closed']))
@@ -128,7 +128,7 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
     expect(problems).toEqual([])
   })
 
-  it('stopped on the instance that does not write it: what there is stays, in every tab, and is said to be cut short', async () => {
+  it('stopped on the instance that does not write it: the text so far stays, in every tab, and is marked as cut short', async () => {
     const tab = await open('/chat')
     await ask(tab)
     await reads(tab, 40)
@@ -151,7 +151,7 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
     expect(problems).toEqual([])
   })
 
-  it('kill -9 of the writer\'s: the page says so within two lease times, and keeps what it has', async () => {
+  it('kill -9 of the writer\'s: the page reports it within two lease times, and keeps its text', async () => {
     const tab = await open('/chat')
     await ask(tab)
     await reads(tab, 40)
@@ -167,7 +167,7 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
   })
 })
 
-it('the playground\'s job: kill -9 of the instance that does it, and its page says so', async () => {
+it('the playground\'s job: kill -9 of the instance that runs it, and its page reports it', async () => {
   const tab = await open('/job')
   await tab.page.getByRole('button', { name: 'Start a job' }).click()
   await eventually(async () => expect(Number.parseFloat(await tab.page.getByTestId('percent').innerText())).toBeGreaterThan(1))

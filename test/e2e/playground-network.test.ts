@@ -6,7 +6,7 @@ import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { NETWORK_ERROR, VIEWPORT, choose, statusOf, tallyOf, transportOf } from '../support/playground'
 
-/** Each network that the panel offers does what it says, and nothing is lost or doubled by it: on a channel of fifty messages a second. */
+/** Each network that the panel offers acts as described, and nothing is lost or doubled by it: on a channel of fifty messages a second. */
 
 const browser = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
 const { problems } = browser
@@ -24,7 +24,7 @@ beforeEach(async () => {
   await receives(20)
 })
 
-/** So many more than there are. */
+/** Waits for that many further messages. */
 async function receives(more: number, of = page): Promise<void> {
   const { received } = await tallyOf(of)
   await eventually(async () => expect((await tallyOf(of)).received).toBeGreaterThanOrEqual(received + more))
@@ -40,14 +40,14 @@ async function hasAllSince(before: Awaited<ReturnType<typeof tallyOf>>, of = pag
 const timeline = () => page.locator('aside li').allInnerTexts().then(texts => texts.map(text => text.replace(/\s+/g, ' ')))
 const tile = async (name: string) => Number.parseFloat((await page.locator('.tiles .card', { hasText: name }).locator('dd').innerText()).replace(',', ''))
 
-it('cut: the connection is lost, and goes on right behind the last message', async () => {
+it('cut: the connection is lost, and resumes right after the last message', async () => {
   const before = await tallyOf(page)
   await page.getByRole('button', { name: 'Cut the connection' }).click()
   await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(1))
   await receives(20)
   await hasAllSince(before)
   const said = (await timeline()).toReversed().join('\n')
-  // In this order: what the visitor did, what the client saw and asked, and what the server said.
+  // In this order: the visitor's action, the client's requests, and the server's answers.
   expect(said).toMatch(/you cut the connection #\d+\n.*client lost \(NETWORK\), trying again #(\d+)\n.*client asks for the stream, behind #\1\n.*server open resumed, heartbeat 2 s, retry [\d.]+ s #\1\n.*client back after [\d.]+ s, resumed behind #\1/)
   expect(problems).toEqual([])
 })
@@ -65,7 +65,7 @@ it('delay: every byte comes late, and the connection holds', async () => {
   expect(problems).toEqual([])
 })
 
-it('buffer: the stream falls silent, the client polls, and comes back to the stream behind a clear network', async () => {
+it('buffer: the stream falls silent, the client polls, and returns to the stream on a clear network', async () => {
   const before = await tallyOf(page)
   await choose(page, 'Buffer')
   await eventually(async () => expect(await page.getByTestId('error').innerText()).toBe('SILENCE'))
@@ -81,7 +81,7 @@ it('buffer: the stream falls silent, the client polls, and comes back to the str
   expect(await transportOf(page)).toBe('poll')
   expect(await page.getByRole('radio', { name: 'Buffer' }).isChecked()).toBe(true)
 
-  // A browser session that remembers nothing probes the network, and its timeline shows the verdict.
+  // A browser session without stored data probes the network, and its timeline shows the verdict.
   await page.evaluate(() => sessionStorage.clear())
   await page.evaluate(() => sessionStorage.setItem('sse-network', 'buffer'))
   await page.reload()
@@ -96,7 +96,7 @@ it('buffer: the stream falls silent, the client polls, and comes back to the str
   expect(problems).toEqual([])
 }, 90_000)
 
-it('stop: what is open is cut, what comes is answered 503, and it says when it tries again; another tab does not notice', async () => {
+it('stop: open connections are cut, requests get 503, and the page shows the next attempt; another tab does not notice', async () => {
   const other = await (await browser.newContext()).newPage()
   collectProblems(other, problems)
   await other.goto(`${server.url}/dashboard`)
@@ -121,7 +121,7 @@ it('stop: what is open is cut, what comes is answered 503, and it says when it t
   expect(problems).toEqual([])
 })
 
-it('another transport goes on behind the last message, chosen with the keyboard, which stays where it is', async () => {
+it('another transport resumes after the last message, chosen with the keyboard, which stays where it is', async () => {
   const before = await tallyOf(page)
   await page.getByRole('radio', { name: 'Stream first' }).focus()
   await page.keyboard.press('ArrowRight')
@@ -136,7 +136,7 @@ it('another transport goes on behind the last message, chosen with the keyboard,
   expect(problems).toEqual([])
 })
 
-it('a server that was started anew has lost its log, and the page says so', async () => {
+it('a restarted server has lost its log, and the page reports it', async () => {
   await server.stop('SIGKILL')
   await eventually(async () => expect(await statusOf(page)).toMatch(/^reconnecting/))
   server = await startBuiltServer('playground', { port: server.port })
@@ -161,12 +161,12 @@ describe('the dashboard', () => {
     expect((after.received - before.received) / seconds).toBeGreaterThan(45)
     expect((after.received - before.received) / seconds).toBeLessThan(55)
     await hasAllSince(before)
-    // Of the processor, and not of the clock: other work on the machine is not the page's.
+    // CPU time, and not elapsed time: other work on the machine is not the page's.
     expect((after.busyMs - before.busyMs) / (after.at - before.at)).toBeLessThan(0.5)
     expect(problems).toEqual([])
   })
 
-  it('has its figures as a table, and charts that stand still when asked', async () => {
+  it('has its figures as a table, and charts that stand still on request', async () => {
     await page.getByText('The same as a table').click()
     await eventually(async () => expect((await page.getByRole('row').locator('td:nth-of-type(1)').allInnerTexts()).filter(text => /^(?:49|50|51)$/.test(text)).length).toBeGreaterThan(1))
     await page.getByRole('button', { name: 'Pause the charts' }).click()
@@ -181,7 +181,7 @@ describe('the dashboard', () => {
     expect(problems).toEqual([])
   })
 
-  it('draws once a second, and lets nothing pulse, for who asks for less motion', async () => {
+  it('draws once a second, and pulses nothing, for users who prefer reduced motion', async () => {
     await page.emulateMedia({ reducedMotion: 'reduce' })
     await choose(page, 'Stop')
     await eventually(async () => expect(await statusOf(page)).toMatch(/^reconnecting/))

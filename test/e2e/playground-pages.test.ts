@@ -6,12 +6,12 @@ import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { VIEWPORT } from '../support/playground'
 
-/** What holds on every page of the playground: those that its navigation leads to. */
+/** Checks for every page of the playground: those that its navigation leads to. */
 
-/** Roles of what somebody operates, or is told of, in Chromium's accessibility tree. */
+/** Roles of controls and live regions in Chromium's accessibility tree. */
 const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
 
-/** What a sign-in is sealed with. */
+/** The key that seals a sign-in. */
 const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
 
 const { open, problems } = useBrowser({ viewport: VIEWPORT })
@@ -32,27 +32,27 @@ beforeEach(async () => {
 
 async function visit(path: string, of = page): Promise<void> {
   await of.goto(server.url + path, { waitUntil: 'load' })
-  // Hydrated: what is there in the browser only has come.
+  // Hydrated: all that exists in the browser only has appeared.
   await of.getByLabel('Colours').waitFor()
-  // What is behind a sign-in is looked at, too.
+  // Pages that need a sign-in are checked, too.
   const signIn = of.getByRole('button', { name: /^Sign in as/ }).first()
   const panel = of.getByRole('complementary')
   if (await signIn.count()) {
     await signIn.click()
     await panel.waitFor()
-    // As who comes back signed in: the focus has not been anywhere yet.
+    // As after a reload, signed in: the focus has not been anywhere yet.
     await of.reload()
     await of.getByLabel('Colours').waitFor()
   }
   await panel.waitFor()
 }
 
-/** Of the page, and of a connection that says anything but that it is about to connect. */
+/** Shows the page's messages, and any status of the connection other than "about to connect". */
 async function settled(): Promise<void> {
   await eventually(async () => expect(await page.locator('.status:is([data-status="connecting"], [data-status="reconnecting"])').count()).toBe(0))
 }
 
-it('none has anything to say in the console, in either theme', async () => {
+it('none logs anything in the console, in either theme', async () => {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
     for (const path of paths) {
@@ -118,7 +118,7 @@ it('each control is reached with the Tab key, in the order of the page, and seen
   }
 })
 
-it('the first stop of the Tab key skips what is the same everywhere', async () => {
+it('the first stop of the Tab key skips the parts that are the same everywhere', async () => {
   await visit('/feed')
   await page.keyboard.press('Tab')
   expect(await page.evaluate(() => document.activeElement!.textContent)).toBe('Skip to the content')
@@ -127,7 +127,7 @@ it('the first stop of the Tab key skips what is the same everywhere', async () =
   expect(await page.getByLabel('Your name').evaluate(element => element === document.activeElement)).toBe(true)
 })
 
-it('asks nothing of any other host', async () => {
+it('sends no request to any other host', async () => {
   const hosts = new Set<string>()
   page.on('request', request => hosts.add(new URL(request.url()).protocol === 'data:' ? 'data:' : new URL(request.url()).host))
   for (const path of paths) {

@@ -39,7 +39,7 @@ describe('the chat', () => {
     expect(problems).toEqual([])
   })
 
-  it('goes on when it is cut off, reloaded, and opened a second time', async () => {
+  it('continues when it is cut off, reloaded, and opened a second time', async () => {
     await page.goto(`${server.url}/chat`)
     await page.getByRole('button', { name: 'What are server-sent events?' }).click()
     const lengthOf = async (of: Page) => (await of.getByTestId('answer').innerText()).length
@@ -52,14 +52,14 @@ describe('the chat', () => {
     await eventually(async () => expect(Math.min(await lengthOf(page), await lengthOf(second))).toBeGreaterThan(40))
     for (const one of [page, second]) await eventually(async () => expect(await one.getByText(/\d+ tokens in/).count()).toBe(1))
     expect(await page.getByTestId('answer').innerText()).toBe(await second.getByTestId('answer').innerText())
-    // All of it, also for a page that comes when it is over.
+    // All of it, also for a page that opens when it is over.
     await page.reload()
     await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
     expect(await page.getByTestId('answer').innerText()).toBe(await second.getByTestId('answer').innerText())
     expect(problems).toEqual([])
   })
 
-  it('is stopped by whoever says so, for all who see it, and can be asked for again', async () => {
+  it('stops for all its viewers when any of them stops it, and can be requested again', async () => {
     await page.goto(`${server.url}/chat`)
     await page.getByRole('button', { name: 'How are slow readers handled?' }).click()
     await eventually(async () => expect((await page.getByTestId('answer').innerText()).length).toBeGreaterThan(20))
@@ -75,7 +75,7 @@ describe('the chat', () => {
 })
 
 describe('the job', () => {
-  it('goes on over a cut, a reload and another transport', async () => {
+  it('continues over a cut, a reload and another transport', async () => {
     await page.goto(`${server.url}/job`)
     await page.getByRole('button', { name: 'Start a job' }).click()
     const percent = async () => Number.parseFloat(await page.getByTestId('percent').innerText())
@@ -101,14 +101,14 @@ describe('the job', () => {
     expect(problems).toEqual([])
   }, 90_000)
 
-  it('says that a job is not there', async () => {
+  it('reports a job that does not exist', async () => {
     await page.goto(`${server.url}/job?id=gone`)
     await eventually(async () => expect(await page.getByRole('alert').innerText()).toContain('There is no such job here.'))
   })
 })
 
 describe('the feed', () => {
-  it('is seen in every tab, by those who were cut off too, and once', async () => {
+  it('is seen in every tab, also after a cut, and once', async () => {
     const other = await open()
     await Promise.all([page, other].map(one => one.goto(`${server.url}/feed`)))
     await eventually(async () => expect([await status(page), await status(other)]).toEqual(['connected', 'connected']))
@@ -139,7 +139,7 @@ describe('the feed', () => {
     await front.close()
   })
 
-  it('goes on without a reload when the server is killed and started again', async () => {
+  it('continues without a reload when the server is killed and started again', async () => {
     await page.goto(`${server.url}/feed`)
     await eventually(async () => expect(await status()).toBe('connected'))
     await server.stop('SIGKILL')

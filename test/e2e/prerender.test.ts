@@ -26,10 +26,10 @@ afterAll(async () => {
   await rm(out, { recursive: true, force: true })
 })
 
-it('prerendering refuses streams at once, also finite ones, and says what to do', async () => {
+it('prerendering refuses streams at once, also finite ones, and the error names the fix', async () => {
   const { plain, poll, ...refused } = ROUTES
   for (const route of Object.values(refused)) expect([route, failed.get(route)]).toEqual([route, expect.stringContaining('[501] A Stream Cannot Be Prerendered')])
-  // A poll is what a page reads with `ssr`.
+  // A page with `ssr` reads by polling.
   expect([failed.get(plain), failed.get(poll)]).toEqual([undefined, undefined])
   expect(said.filter(line => line.includes('nitro.prerender.ignore'))).toHaveLength(Object.keys(refused).length)
   const files = await readdir(join(out, 'output/public'), { recursive: true })

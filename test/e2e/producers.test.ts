@@ -38,7 +38,7 @@ const sum = async () => (await Promise.all(servers.map(produced))).reduce((all, 
 const numbers = ({ data }: SSEReader) => data.map(item => (item as { n: number }).n)
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
 
-/** One client of the resumable route that is cut off again and again, and comes back over either transport, anywhere. */
+/** One client of the resumable route that is cut off again and again, and reconnects over either transport, anywhere. */
 class Client {
   readonly seen: number[] = []
   readonly gaps: unknown[] = []
@@ -81,7 +81,7 @@ class Client {
       if (batch.gap) this.gaps.push(batch.gap)
     }
     catch {
-      // Cut before the answer was there: asked again from the same position.
+      // Cut before the answer was there: requested again from the same position.
     }
   }
 }
@@ -107,7 +107,7 @@ describe('producers on two servers and one Redis', () => {
     expect(cuts).toBeGreaterThanOrEqual(CUTS * 0.9)
   }, 120_000)
 
-  it('generators that nobody reads any more are aborted after their window, also when the server of their last reader was killed', async () => {
+  it('generators without a reader are aborted after their window, also when the server of their last reader was killed', async () => {
     const url = (server: BuiltServer) => `${server.url}/api/resumable?to=100000&everyMs=10`
     const first = await Promise.all(range(1, 5).map(() => SSEReader.open(url(servers[0]!))))
     await Promise.all(first.map(reader => reader.until(({ data }) => data.length > 2)))
@@ -121,7 +121,7 @@ describe('producers on two servers and one Redis', () => {
     expect(performance.now() - killedAt).toBeLessThan(WINDOW_MS + LEASE_MS)
   }, 30_000)
 
-  it('100 callers of `run` at once start one producer; kill -9 of its process: all readers are told within two lease times', async () => {
+  it('100 simultaneous callers of `run` start one producer; kill -9 of its process: all readers receive the loss within two lease times', async () => {
     const readers = await Promise.all(range(1, 100).map(n => SSEReader.open(`${servers[n % 2]!.url}/api/run/${channel}?to=100000&everyMs=20`)))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5, 20_000)))
     expect(await sum()).toMatchObject({ started: 1, open: 1 })
@@ -130,7 +130,7 @@ describe('producers on two servers and one Redis', () => {
     const killedAt = performance.now()
     await servers[at]!.stop('SIGKILL')
     const told = await Promise.all(readers.map(async (reader, index) => {
-      // Those of the process that is gone come back elsewhere, as every client does.
+      // Readers of the killed process reconnect elsewhere, as every client does.
       const back = (index + 1) % 2 === at ? await SSEReader.open(`${other.url}/api/run/${channel}`, { headers: { 'last-event-id': reader.messages.at(-1)!.id! } }) : reader
       await back.until(({ controls }) => controls.at(-1)?.type === 'error', 10_000)
       const seen = back === reader ? numbers(reader) : [...numbers(reader), ...numbers(back)]
@@ -147,7 +147,7 @@ describe('producers on two servers and one Redis', () => {
     expect((await produced(other)).started).toBe(0)
   }, 30_000)
 
-  it('kill -9 of the instance that serves the viewer, and not of the producer\'s: the viewer goes on at the other', async () => {
+  it('kill -9 of the instance that serves the viewer, and not of the producer\'s: the viewer resumes at the other', async () => {
     await using first = await SSEReader.open(`${servers[0]!.url}/api/run/${channel}?to=150&everyMs=10`)
     await first.until(({ data }) => data.length > 5)
     const reader = await SSEReader.open(`${servers[1]!.url}/api/run/${channel}`)
@@ -159,7 +159,7 @@ describe('producers on two servers and one Redis', () => {
     expect(await produced(servers[0]!)).toMatchObject({ started: 1 })
   })
 
-  it('`restart`: a process whose reader called `run` goes on where the killed one was, and readers notice nothing but the pause', async () => {
+  it('`restart`: a process whose reader called `run` resumes where the killed one was, and readers notice only the pause', async () => {
     const query = `to=150&everyMs=20&onLost=restart`
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?${query}`)))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5)))
@@ -188,7 +188,7 @@ describe('producers on two servers and one Redis', () => {
     expect(numbers(reader)).toEqual(range(1, seen.length))
   }, 30_000)
 
-  it('stop, on the instance that does not produce', async () => {
+  it('a stop works on the instance that does not produce', async () => {
     await using reader = await SSEReader.open(`${servers[0]!.url}/api/run/${channel}?to=100000&everyMs=10`)
     await reader.until(({ data }) => data.length > 5)
     const info = await (await fetch(`${servers[1]!.url}/api/run/${channel}`, { method: 'DELETE' })).json()
@@ -198,7 +198,7 @@ describe('producers on two servers and one Redis', () => {
     await eventually(async () => expect(await produced(servers[0]!)).toEqual({ started: 1, released: 1, open: 0 }))
   })
 
-  it('a shutdown in the midst of it: readers elsewhere are told at once', async () => {
+  it('a shutdown during a run: readers elsewhere receive the end at once', async () => {
     await using reader = await SSEReader.open(`${servers[0]!.url}/api/run/${channel}?to=100000&everyMs=10`)
     await reader.until(({ data }) => data.length > 5)
     await using other = await SSEReader.open(`${servers[1]!.url}/api/run/${channel}`)
@@ -213,7 +213,7 @@ describe('producers on two servers and one Redis', () => {
   it.each([
     ['stopped for less than the lease', async () => {
       for (const node of redis.nodes) node.pause()
-      // This is what is tested: an outage of this length.
+      // The wait is the tested behaviour: an outage of this length.
       await new Promise(resolve => setTimeout(resolve, LEASE_MS / 2))
       for (const node of redis.nodes) node.resume()
     }],
@@ -224,7 +224,7 @@ describe('producers on two servers and one Redis', () => {
       }
     }],
   ])('Redis %s under a run and a resumable generator: readers get each token, once', async (_, disturb) => {
-    // Otherwise it writes a moment later, and what is killed has lost what it has acknowledged: a gap, as it should be.
+    // Otherwise it writes a moment later, and a kill loses acknowledged messages: a gap, as it should be.
     const admin = await redis.admin(channel)
     await admin.config('SET', 'appendfsync', 'always')
     admin.disconnect()
@@ -239,7 +239,7 @@ describe('producers on two servers and one Redis', () => {
     expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
   }, 30_000)
 
-  it('Redis killed, and started again with nothing, under a run and a resumable generator: a gap, what follows, and the end', async () => {
+  it('Redis killed, and started again with nothing, under a run and a resumable generator: a gap, later messages, and the end', async () => {
     const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
     for (const node of redis.nodes) {
@@ -258,7 +258,7 @@ describe('producers on two servers and one Redis', () => {
     expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
   }, 30_000)
 
-  it('Redis stopped for longer than the lease: readers are told as soon as it is back, and nobody hangs', async () => {
+  it('Redis stopped for longer than the lease: readers receive the loss as soon as it is up, and none hangs', async () => {
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?to=100000&everyMs=10`)))
     await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 5)))
     for (const node of redis.nodes) node.pause()
@@ -270,7 +270,7 @@ describe('producers on two servers and one Redis', () => {
     await eventually(async () => expect(await sum()).toEqual({ started: 1, released: 1, open: 0 }))
   }, 30_000)
 
-  it('a viewer that was never there: what a provider streams is all there for a late reader, on the other instance', async () => {
+  it('a viewer that never connected: the whole stream of a provider is there for a late reader, on the other instance', async () => {
     const stub = createServer((_, response) => {
       response.setHeader('content-type', 'text/event-stream')
       let n = 0

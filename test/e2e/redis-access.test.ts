@@ -27,8 +27,8 @@ async function expectToWork(env: Record<string, string>): Promise<void> {
   expect(run.data).toHaveLength(24)
 }
 
-describe('how Redis is reached', () => {
-  it('with a user of its own, who may do no more than is needed, a password, a database and a prefix', async () => {
+describe('access to Redis', () => {
+  it('works with a user of its own, with the least rights, a password, a database and a prefix', async () => {
     const redis = await startRedis()
     const admin = new Redis(redis.url)
     await admin.acl('SETUSER', 'app', 'on', '>s:e/cret', 'resetchannels', '&live:*', '~live:*', '-@all',
@@ -42,7 +42,7 @@ describe('how Redis is reached', () => {
     admin.disconnect()
   })
 
-  it('over TLS, with a certificate that Node is told to trust', async () => {
+  it('works over TLS, with a certificate that Node is configured to trust', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'sse-tls-'))
     try {
       const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
@@ -56,7 +56,7 @@ describe('how Redis is reached', () => {
     }
   })
 
-  it('with clients that the application makes', async () => {
+  it('works with clients that the application makes', async () => {
     const redis = await startRedis()
     await expectToWork({ NUXT_SSE_DRIVER: 'redis', OWN_REDIS_PORT: String(redis.port) })
     const admin = new Redis(redis.url)
@@ -64,7 +64,7 @@ describe('how Redis is reached', () => {
     admin.disconnect()
   })
 
-  it('an application that makes clients without the driver is told so when it starts', async () => {
+  it('an application that makes clients without the driver gets an error when it starts', async () => {
     await expect(startBuiltServer('basic', { env: { OWN_REDIS_PORT: '1' } })).rejects.toThrow(/Expected `sse.driver` to be `"redis"`/)
   })
 

@@ -77,7 +77,7 @@ describe.each([
     for (const server of servers) expect(server.output()).not.toMatch(/unhandled (rejection|error)|uncaught/i)
   })
 
-  it('trap 34: one that loses what was acknowledged, and gives its offsets to other messages: a gap, and never a wrong message', async () => {
+  it('trap 34: a failover that loses acknowledged messages, and gives their offsets to others: a gap, and never a wrong message', async () => {
     const [one, two] = servers as [BuiltServer, BuiltServer]
     const kept = await publishAgain(one, channel, 1)
     await using reader = await SSEReader.open(urlOf(two), { headers: { 'last-event-id': kept } })
@@ -86,7 +86,7 @@ describe.each([
     const admin = new Redis(primary.url)
     // The first is to be there afterwards.
     expect(await admin.wait(1, 5_000)).toBe(1)
-    // Who is connected stays so; the replica, cut off, cannot come back, and gets nothing any more.
+    // Open connections stay; the replica, cut off, cannot reconnect, and gets nothing any more.
     await admin.config('SET', 'requirepass', 'secret')
     await admin.client('KILL', 'TYPE', 'replica')
     await publish(one, channel, 2)
@@ -105,7 +105,7 @@ describe.each([
     expect(performance.now() - back).toBeLessThan(RECOVERY_MS)
     expect(reader.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch', missed: null })
     expect(reader.messages.map(({ data }) => (data as { n: number }).n)).toEqual([2, 3, 1, 4, 5, 6])
-    // Who comes back with a position that is gone is told too.
+    // A client that reconnects with a lost position gets a gap, too.
     const batch = await (await fetch(`${urlOf(fresh)}?transport=poll&waitMs=0&position=${lost}`)).json()
     expect(batch.gap).toMatchObject({ reason: 'epoch' })
     expect(batch.messages.map((message: { data: { n: number } }) => message.data.n)).toEqual([1, 4, 5, 6])

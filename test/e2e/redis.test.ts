@@ -1,5 +1,5 @@
 import { describeRedis } from '../support/redis-checks'
 import { startSingle } from '../support/redis'
 
-// A url alone selects redis, at run time.
+// A URL alone selects redis, at run time.
 describeRedis('one Redis', startSingle)

@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis'
 import { describeRuntime, expectAllKept, openForTheEnd } from '../support/runtime-suite'
 import { runtimes, startOn, startWorker, stopRuntimes } from '../support/runtimes'
 
-/** One application, built by Nitro 2 for each runtime, and run there from what was built. */
+/** One application, built by Nitro 2 for each runtime, and run there from its output. */
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -23,21 +23,21 @@ afterAll(async () => {
 
 for (const runtime of runtimes) describeRuntime(runtime, () => redis.url)
 
-describe('what is built', () => {
-  it('for Workers has nothing of Node in it, and nothing of Redis', async () => {
+describe('the build output', () => {
+  it('for Workers contains nothing of Node, and nothing of Redis', async () => {
     const ours = await modulesOf('cloudflare-module')
     expect(ours.size).toBeGreaterThan(40)
     expect([...ours.keys()].filter(name => /redis(?!-excluded|\/build\/redis-excluded)|node-response(?<!no-node-response)|pass-signals/.test(name))).toEqual([])
-    // What a bundler puts in for `performance` is the runtime's own.
+    // The replacement of a bundler for `performance` is the runtime's own.
     const imports = new Set([...ours.values()].flat().filter(name => !/^src\/|polyfill\/performance/.test(name)).map(name => name.replace(/^node_modules\//, '')))
     expect([...imports].sort()).toEqual(['eventsource-parser/dist/index.js', 'h3/dist/index.mjs', 'nitropack/dist/runtime/index.mjs'])
   })
 
-  it('without asking for Redis has no client of it', async () => {
+  it('without Redis in its options has no client of it', async () => {
     for (const preset of ['node-server', 'bun', 'deno-server']) expect([...await modulesOf(preset)].flat(2).filter(name => /ioredis(?!-installed)/.test(name)), preset).toEqual([])
   })
 
-  /** Our files in a bundle, and what each of them imports. */
+  /** Our files in a bundle, and the imports of each of them. */
   async function modulesOf(preset: string): Promise<Map<string, string[]>> {
     const modules = JSON.parse(await readFile(`${nitroOutput(preset)}/modules.json`, 'utf8')) as Record<string, string[]>
     return new Map(Object.entries(modules).filter(([name]) => name.startsWith('src/')))
@@ -52,7 +52,7 @@ it('takes options from the environment on Workers, too', async () => {
   await server.stop()
 })
 
-it.each(runtimes)('a `proxy` rule within one application brings a stream to its end: $name', async ({ start }) => {
+it.each(runtimes)('a `proxy` rule within one application carries a stream to its end: $name', async ({ start }) => {
   const server = await start({})
   const reader = await SSEReader.open(`${server.url}/alias/count`)
   await reader.finished
@@ -71,7 +71,7 @@ it('a `proxy` rule within one application hangs up when its client leaves', asyn
 })
 
 describe('Vercel\'s maximum duration', () => {
-  it('is never reached: a stream asks its client to come back before', async () => {
+  it('is never reached: a stream makes its client reconnect before', async () => {
     const server = await startOn('vercel')
     const reader = await SSEReader.open(`${server.url}/api/channel/long`)
     const began = performance.now()
@@ -83,7 +83,7 @@ describe('Vercel\'s maximum duration', () => {
 })
 
 describe('Vercel\'s functions', () => {
-  it('are kept alive for what goes on behind a response', async () => {
+  it('are kept alive for work after a response', async () => {
     const server = await startOn('vercel')
     const provider = await startScriptedServer()
     provider.script(exchange => void exchange.stream())
@@ -106,13 +106,13 @@ describe('Vercel\'s functions', () => {
 })
 
 describe('a Worker without the signal of its requests', () => {
-  it('forgets who has left when the next one comes', async () => {
+  it('forgets a disconnected client when the next one connects', async () => {
     const server = await startWorker(nitroOutput('cloudflare-module'), {}, ['nodejs_compat'])
     const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, number>
     const readers = await Promise.all(['push?id=left', 'channel/left'].map(path => SSEReader.open(`${server.url}/api/${path}`)))
     await Promise.all(readers.map(reader => reader.until(({ comments }) => comments.length > 0)))
     await Promise.all(readers.map(reader => reader.close()))
-    // This is what is tested: for so long must a timer of such a runtime be late, and nothing happens there that could be waited for.
+    // The wait is the tested behaviour: a timer of such a runtime must be late for this long, and no event marks the time.
     await sleep(5_500)
     expect(await told()).toMatchObject({ connections: 2 })
     await using next = await SSEReader.open(`${server.url}/api/channel/left`)
@@ -124,8 +124,8 @@ describe('a Worker without the signal of its requests', () => {
 })
 
 describe('a Worker whose request is over', () => {
-  it('takes what the request began with it, unless it is asked to wait: readers are told, and with `onLost: \'restart\'` one of them goes on', async () => {
-    // A lease that is over before anybody looks, and one that is not.
+  it('takes the work that the request started with it, unless that waits: readers learn it, and with `onLost: \'restart\'` one of them continues it', async () => {
+    // A lease that is over before any reader looks, and one that is not.
     await Promise.all([3_000, 10_000].map(async (leaseMs) => {
       const server = await startOn('cloudflare-module', { NITRO_SSE_LEASE_MS: String(leaseMs) })
       const provider = await startScriptedServer()
@@ -140,7 +140,7 @@ describe('a Worker whose request is over', () => {
       const [starter, heir] = await pairOf('run/restarts?to=100000&everyMs=20&alone=1&onLost=restart')
       await fetch(`${server.url}/api/pipe/piped?url=${provider.url}&alone=1`, { method: 'POST' })
       const piped = await open('channel/piped')
-      // One that has looked at the lease later than those who stay.
+      // A reader that has looked at the lease later than those that stay.
       const last = await open('channel/fails')
       await last.until(({ data }) => data.length > 2)
       await Promise.all([first, last, starter].map(reader => reader.close()))
@@ -154,7 +154,7 @@ describe('a Worker whose request is over', () => {
       expect(tokens().map(({ n }) => n)).toEqual(tokens().map((_, index) => index + 1))
       expect(heir.controls).toMatchObject([{ type: 'open' }])
 
-      const said = (name: string) => expect(server.output()).toContain(`The producer of channel \`${name}\` went with the request that has started it`)
+      const said = (name: string) => expect(server.output()).toContain(`The producer of channel \`${name}\` stopped before it was complete, because the request that started it ended.`)
       await eventually(() => ['fails', 'restarts', 'piped'].forEach(said), 20_000)
       expect(server.output()).not.toMatch(/unhandled|uncaught|on behalf of a different request|LEASE_LOST/i)
       await heir.close()
@@ -169,7 +169,7 @@ describe('a listener under Express 5', () => {
     it.each([
       ['ends by the signal', {}, null, 'SIGTERM'],
       ['leaves the end to an application that listens itself', { OWN_SIGNALS: '1' }, 0, null],
-    ])('%s, after all that a shutdown sets off', async (_, own, code, signal) => {
+    ])('%s, after all work that a shutdown starts', async (_, own, code, signal) => {
       const server = await startOn('node-listener', { ...env(), ...own })
       expect(await (await fetch(`${server.url}/express`)).text()).toBe('Express')
       const readers = await openForTheEnd(server)
@@ -185,9 +185,9 @@ describe('a listener under Express 5', () => {
 })
 
 describe('Bun\'s idle limit', () => {
-  it('makes heartbeats come before it, and says so', async () => {
+  it('makes heartbeats arrive before it, and logs that', async () => {
     const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '8' })
-    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 8 s (NITRO_BUN_IDLE_TIMEOUT), so that heartbeats come, and polls are answered, before that.')
+    expect(server.output()).toContain('[nuxt-sse] Bun closes connections that are idle for 8 s (NITRO_BUN_IDLE_TIMEOUT). Heartbeats and responses to polls are sent before that.')
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     const poll = fetch(`${server.url}/api/channel/idle?transport=poll&waitMs=20000`)
     // Twelve seconds: longer than Bun waits.
@@ -197,7 +197,7 @@ describe('Bun\'s idle limit', () => {
     await server.stop()
   })
 
-  it('that is shorter than Bun can measure stops the server', async () => {
+  it('is an error that stops the server when it is shorter than Bun can measure', async () => {
     await expect(startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '4' })).rejects.toThrow('Expected `NITRO_BUN_IDLE_TIMEOUT` to be more than 4 seconds, or 0 for none, got `4`: Bun would cut every stream.')
   })
 })

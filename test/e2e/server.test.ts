@@ -73,7 +73,7 @@ describe('auto-imported utilities in a built server', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
   })
 
-  it('gives a hand-written source the position asked for, and confirms it', async () => {
+  it('gives a hand-written source the requested position, and confirms it', async () => {
     const first = await open('/api/resume')
     await first.finished
     expect(first.messages.map(({ id }) => id)).toEqual(['row-1', 'row-2'])
@@ -92,7 +92,7 @@ describe('auto-imported utilities in a built server', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
   })
 
-  it('leaves nothing behind when clients go', async () => {
+  it('leaves nothing open when clients go', async () => {
     const readers = await Promise.all(['/api/push', '/api/channel/gone', '/api/count?to=100000&everyMs=20'].map(path => open(path)))
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
     expect(await stats()).toEqual({ connections: 3, heartbeats: 3, channels: 1 })
@@ -108,8 +108,8 @@ describe('auto-imported utilities in a built server', () => {
   })
 })
 
-describe('a server that goes', () => {
-  it('trap 16: exits at once on SIGTERM while streams are open, and asks their clients to come back', async () => {
+describe('a server that shuts down', () => {
+  it('trap 16: exits at once on SIGTERM while streams are open, and sends their clients a reconnect', async () => {
     const leaving = await startBuiltServer('basic')
     const readers = await Promise.all(['/api/channel/x', '/api/push', '/api/count?to=100000&everyMs=50'].map(path => SSEReader.open(leaving.url + path)))
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
@@ -117,7 +117,7 @@ describe('a server that goes', () => {
     await eventually(async () => expect(await stats(leaving)).toMatchObject({ channels: 2 }))
     const { code, ms } = await leaving.stop('SIGTERM')
     expect(code).toBe(0)
-    // Nitro looks every 250 ms; 30 s is what it takes without us.
+    // Nitro looks every 250 ms; it takes 30 s without us.
     expect(ms).toBeLessThan(5_000)
     for (const reader of readers) {
       await reader.finished
@@ -126,7 +126,7 @@ describe('a server that goes', () => {
     expect(await (await poll).json()).toMatchObject({ type: 'batch', messages: [], ended: false })
   })
 
-  it('takes options from the environment, and refuses there what makes no sense', async () => {
+  it('takes options from the environment, and refuses invalid ones', async () => {
     const quick = await startBuiltServer('basic', { env: { NUXT_SSE_HEARTBEAT_MS: '50' } })
     await using reader = await SSEReader.open(`${quick.url}/api/now/env`)
     // The handler's own option wins over the module's.
@@ -136,7 +136,7 @@ describe('a server that goes', () => {
     await expect(startBuiltServer('basic', { env: { NUXT_SSE_HEARTBEAT_MS: '-1' } })).rejects.toThrow('Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.')
   })
 
-  it('takes headers from the environment as JSON, and refuses there what no stream may have', async () => {
+  it('takes headers from the environment as JSON, and refuses those that no stream may have', async () => {
     const served = await startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: '{"X-Served-By":"a","x-number":"1","vary":"x-tenant","cache-control":"no-store"}' } })
     const answers = { '/api/count': 200, '/api/channel/headers': 200, '/api/channel/headers?transport=poll&waitMs=0': 200, '/api/raw': 200, '/__sse/probe': 200, '/api/private': 401, '/api/stats': 200 }
     for (const [path, status] of Object.entries(answers)) {
@@ -148,9 +148,9 @@ describe('a server that goes', () => {
     }
     await served.stop()
     await Promise.all([
-      ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that belong to the stream, to one client, or to one connection, got `"set-cookie"`.'],
-      ['{"x-number":1}', 'Expected `headers.x-number` to be text that a header can have, got `1`.'],
-      ['x-served-by: a', 'Expected `headers` to be an object of names and texts, got `"x-served-by: a"`.'],
+      ['{"set-cookie":"a=b"}', 'Expected `headers` to be without headers that define the stream, or belong to one client or one connection, got `"set-cookie"`.'],
+      ['{"x-number":1}', 'Expected `headers.x-number` to be a valid header value, got `1`.'],
+      ['x-served-by: a', 'Expected `headers` to be an object of header names and string values, got `"x-served-by: a"`.'],
     ].map(([value, problem]) => expect(startBuiltServer('basic', { env: { NUXT_SSE_HEADERS: value! } })).rejects.toThrow(problem)))
   })
 

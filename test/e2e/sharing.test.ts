@@ -53,7 +53,7 @@ async function connections(): Promise<number> {
   return (await (await fetch(`${server.url}/api/stats`)).json()).connections
 }
 
-/** Every tab has every number once, in order, and is told the truth; the server has one connection. */
+/** Every tab has every number once, in order, and the right state; the server has one connection. */
 async function expectAllHaveAll(timeout?: number): Promise<void> {
   await eventually(async () => {
     for (const tab of tabs) expect(await recordOf(tab)).toEqual({ numbers: numbers(published), gaps: 0 })
@@ -62,7 +62,7 @@ async function expectAllHaveAll(timeout?: number): Promise<void> {
   }, timeout)
 }
 
-/** Whether this tab has the lock: a lock of its own tells what the browser calls it. */
+/** Whether this tab has the lock: a lock of its own shows the browser's name for the tab. */
 async function leads(tab: Page): Promise<boolean> {
   return await tab.evaluate(() => navigator.locks.request(`who ${Math.random()}`, async (own) => {
     const { held } = await navigator.locks.query()
@@ -154,7 +154,7 @@ describe('share: \'browser\' in Chromium', () => {
     }
   })
 
-  it('a leader that answers nothing is robbed, and takes it well', { timeout: 120_000 }, async () => {
+  it('a leader that answers nothing loses its lock, and survives that', { timeout: 120_000 }, async () => {
     await openTabs()
     await publish(5)
     await expectAllHaveAll()
@@ -179,7 +179,7 @@ describe('share: \'browser\' in Chromium', () => {
     expect(await leads(next)).toBe(true)
   })
 
-  it('a leader that goes to another page and back hands over, and goes on', async () => {
+  it('a leader that navigates to another page and back hands over, and resumes', async () => {
     const first = await openTab()
     const second = await openTab()
     await publish(5)

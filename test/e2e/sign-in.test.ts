@@ -9,7 +9,7 @@ import { startRedis, stopRedis } from '../support/redis'
 import { eventually } from '../support/conditions'
 import { VIEWPORT } from '../support/playground'
 
-/** What the playground's notifications need in production. */
+/** The settings of the playground's notifications in production. */
 const ENV = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
 /** So short that a reconnect is too late for them. */
 const SHORT = { ...ENV, NUXT_SIGN_IN_TOKEN_MS: '1000', NUXT_SIGN_IN_TICKET_MS: '300' }
@@ -38,7 +38,7 @@ const tokenOf = async (headers: Session) => await (await post('/api/notices/toke
 const ticketOf = async (headers: Session) => (await (await post('/api/notices/ticket', { ...headers })).json() as { ticket: string }).ticket
 const send = async (from: Session, to: string, text: string) => (await (await post('/api/notices', { ...from }, { to, text })).json() as { id: string }).id
 
-/** What one says who they are with, by each way. */
+/** The requests of a user, one for each way to sign in. */
 async function waysOf(headers: Session): Promise<[path: string, headers: Record<string, string>][]> {
   return [
     ['/api/notices/stream?', { ...headers }],
@@ -57,14 +57,14 @@ const STRANGERS: [path: string, headers: Record<string, string>][] = [
   [`/api/notices/plain?ticket=${FORGED}&`, {}],
 ]
 
-describe('a stranger', () => {
+describe('an unauthorized client', () => {
   beforeEach(() => start(LONG))
 
-  it('gets nothing by any way, over either transport, nor with a position of somebody else: not a byte of a stream', async () => {
+  it('gets nothing by any way, over either transport, nor with a position of another user: not a byte of a stream', async () => {
     const [ann, bob] = await Promise.all(['ann', 'bob'].map(signIn)) as [Session, Session]
     const id = await send(bob, 'ann', 'for ann alone')
     await send(bob, 'ann', 'that too')
-    // A token is one for nothing else, a ticket neither.
+    // A token is valid for nothing else, a ticket neither.
     const { token } = await tokenOf(ann)
     const ticket = await ticketOf(ann)
     const all = [...STRANGERS, [`/api/notices/plain?ticket=${token}&`, {}], ['/api/notices/bearer?', { authorization: `Bearer ${ticket}` }]] as typeof STRANGERS
@@ -77,7 +77,7 @@ describe('a stranger', () => {
     }
   })
 
-  it('who is signed in as somebody else gets what is theirs, and is told of a gap', async () => {
+  it('gets its own messages when signed in as another user, and a gap', async () => {
     const [ann, bob, cleo] = await Promise.all(['ann', 'bob', 'cleo'].map(signIn)) as [Session, Session, Session]
     const id = await send(bob, 'ann', 'for ann alone')
     await send(ann, 'cleo', 'for cleo')
@@ -91,7 +91,7 @@ describe('a stranger', () => {
     }
   })
 
-  it('who has signed out gets no more: what is open ends, and nothing opens again, with what is still valid by itself', async () => {
+  it('gets no more after it has signed out: open streams end, and none opens again, with credentials that are still valid by themselves', async () => {
     const [ann, bob] = await Promise.all(['ann', 'bob'].map(signIn)) as [Session, Session]
     const ways = await waysOf(ann)
     const readers = await Promise.all(ways.map(([path, headers]) => SSEReader.open(server.url + path, { headers })))
@@ -105,7 +105,7 @@ describe('a stranger', () => {
   })
 })
 
-it('whoever signs out at one instance is out at all of them', async () => {
+it('is signed out at all instances after it signs out at one', async () => {
   const redis = await startRedis()
   const other = await startBuiltServer('playground', { env: { ...LONG, NUXT_SSE_REDIS_URL: redis.url } })
   await start({ ...LONG, NUXT_SSE_REDIS_URL: redis.url })
@@ -130,7 +130,7 @@ describe('a bearer token', () => {
       position: 'now',
       reconnect: { minDelayMs: 10 },
       async headers() {
-        // It should outlive the request.
+        // Long enough for the request.
         if (!current || current.expiresAt - Date.now() < 400) tokens.push((current = await tokenOf(ann)).token)
         return { authorization: `Bearer ${current.token}` }
       },
@@ -142,13 +142,13 @@ describe('a bearer token', () => {
     return { source, tokens, texts, done, cut: () => post('/api/dev/cut', {}, { tab }) }
   }
 
-  it('that expires is replaced by a fresh one at the reconnect, which goes on at its position', async () => {
+  it('that expires is replaced by a fresh one at the reconnect, which resumes at its position', async () => {
     const [ann, bob] = await Promise.all(['ann', 'bob'].map(signIn)) as [Session, Session]
     const { source, tokens, texts, done, cut } = open(ann, 'bearer')
     await eventually(() => expect(source.status).toBe('connected'))
     await send(bob, 'ann', 'one')
     await eventually(() => expect(texts).toEqual(['one']))
-    // The old one is worth nothing by now; who was cut off meanwhile has missed nothing.
+    // The old one is invalid by now; a client that was cut off meanwhile has missed nothing.
     await eventually(async () => expect((await api('/api/notices/bearer?transport=poll&waitMs=0', { headers: { authorization: `Bearer ${tokens[0]}` } })).status).toBe(401))
     await cut()
     await send(bob, 'ann', 'two')
@@ -159,7 +159,7 @@ describe('a bearer token', () => {
     await done
   })
 
-  it('that expires while its stream is open: the server asks for a fresh one, and nothing is missed', async () => {
+  it('that expires while its stream is open: the server requests a fresh one, and nothing is missed', async () => {
     const [ann, bob] = await Promise.all(['ann', 'bob'].map(signIn)) as [Session, Session]
     const { source, tokens, texts, done } = open(ann, 'left')
     await eventually(() => expect(source.status).toBe('connected'))
@@ -174,7 +174,7 @@ describe('a bearer token', () => {
     await done
   })
 
-  it('that nobody gets any more ends the client for good, where the function says so; what is passing is asked for again', async () => {
+  it('that cannot be renewed ends the client for good, where the function reports it; a passing failure is retried', async () => {
     const ann = await signIn('ann')
     let asked = 0
     const source = openSSE(`${server.url}/api/notices/bearer`, {
@@ -220,7 +220,7 @@ describe('in Chromium', () => {
     await of.getByRole('button', { name: 'Send' }).click()
   }
 
-  it('notices arrive for whom they are, and for nobody else; who signs out is out in every tab', async () => {
+  it('notices reach their recipients only; a user who signs out is out in every tab', async () => {
     const other = await open()
     await Promise.all([enter('Ann'), enter('Bob', other)])
     for (const one of [page, other]) await eventually(async () => expect(await status(one)).toBe('connected'))
@@ -235,7 +235,7 @@ describe('in Chromium', () => {
     await eventually(async () => expect(await status(tab)).toBe('connected'))
     await page.getByRole('button', { name: 'Sign out Ann' }).click()
     for (const one of [page, tab]) await eventually(async () => expect(await one.getByText('Who are you?').count()).toBe(1))
-    // Nobody else sees what was Ann's in the same browser.
+    // No other user sees Ann's messages in the same browser.
     await enter('Cleo', tab)
     await eventually(async () => expect(await status(tab)).toBe('connected'))
     expect(await shown(tab)).toEqual([])
@@ -255,7 +255,7 @@ describe('in Chromium', () => {
     expect(problems).toEqual([])
   })
 
-  it('a native EventSource goes on with a fresh ticket where its own has expired, loses nothing and repeats nothing', async () => {
+  it('a native EventSource resumes with a fresh ticket where its own has expired, loses nothing and repeats nothing', async () => {
     const bob = await signIn('bob')
     await enter('Ann')
     await eventually(async () => expect(await status()).toBe('connected'))
@@ -263,7 +263,7 @@ describe('in Chromium', () => {
     await eventually(async () => expect(await status()).toBe('open'))
     await send(bob, 'ann', 'native one')
     await eventually(async () => expect((await shown())[0]).toBe('native one'))
-    // Chromium comes back after half a second at least, when the ticket has expired: 401, and it gives up.
+    // Chromium reconnects after half a second at least, when the ticket has expired: 401, and it gives up.
     await page.getByRole('button', { name: 'Cut the connection' }).click()
     await send(bob, 'ann', 'native two')
     await eventually(async () => expect(await shown()).toEqual(['native two', 'native one']))
@@ -271,7 +271,7 @@ describe('in Chromium', () => {
     expect(problems).toEqual([])
   })
 
-  it('a native EventSource comes back by itself while its ticket lasts, and a stranger\'s gives up', async () => {
+  it('a native EventSource reconnects by itself while its ticket lasts, and one without a valid ticket gives up', async () => {
     await start(LONG)
     await page.goto(`${server.url}/notifications`)
     await enter('Ann')

@@ -44,7 +44,7 @@ describe('signals', () => {
     agent.destroy()
   })
 
-  it('are Node\'s own affair where Nitro does not listen', async () => {
+  it('are left to Node where Nitro does not listen', async () => {
     const server = await startBuiltServer('basic', { env: { NITRO_SHUTDOWN_DISABLED: '1' } })
     await using reader = await SSEReader.open(`${server.url}/api/channel/x`)
     const { code, signal, ms } = await server.stop('SIGTERM')

@@ -5,7 +5,7 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
 
-/** What a reader shows, and what of it ran in the browser. */
+/** The rendered state of a reader, and the parts of it that ran in the browser. */
 interface Shown { data: number[], message?: number, messages: number[], status: string, position?: string, gap?: string, ended: boolean, error?: string }
 interface Ran { reduce: number[], callback: number[] }
 interface Asked { method: string, path: string, lastEventId?: string, cookie?: string, agent?: string, type?: string, body?: string }
@@ -24,7 +24,7 @@ beforeEach(async () => {
 async function newPage(): Promise<void> {
   await page?.context().close()
   page = await open()
-  // All that is ever shown, from the first byte of the page on.
+  // All states that are ever shown, from the first byte of the page on.
   await page.addInitScript(() => {
     const shown: Record<string, string[]> = (window as unknown as { shown: Record<string, string[]> }).shown = {}
     new MutationObserver(() => {
@@ -41,7 +41,7 @@ const asked = async (): Promise<Asked[]> => (await fetch(`${server.url}/api/requ
 const stats = async () => (await fetch(`${server.url}/api/stats`)).json()
 const at = (url: string, query = '') => `${server.url}/?url=${encodeURIComponent(url)}${query}`
 
-/** What the server has rendered, as anybody gets it who has no JavaScript. */
+/** The HTML from the server, as every client without JavaScript gets it. */
 async function rendered(url: string, { id = 'reader', cookie = '' } = {}): Promise<Shown & { html: string }> {
   const html = await (await fetch(url, { headers: { cookie } })).text()
   const text = new RegExp(`<pre id="${id}">([^<]*)</pre>`).exec(html)![1]!
@@ -54,8 +54,8 @@ const ran = (id = 'reader') => page.evaluate(id => (window as unknown as { ran: 
 const until = (expected: Partial<Shown>, id?: string) => eventually(async () => expect(await shown(id)).toMatchObject(expected))
 const isStream = ({ path }: Asked) => !path.includes('transport=poll') && !path.startsWith('/api/stats')
 
-describe('what the server reads', () => {
-  it('trap 46: is in the page, and in the browser\'s first render; it goes on from there, and nothing comes twice', async () => {
+describe('data that the server reads', () => {
+  it('trap 46: is in the page, and in the browser\'s first render; it continues from there, and nothing comes twice', async () => {
     await publish('page', numbers(1, 3))
     const { html, ...first } = await rendered(at('/api/channel/page'))
     expect(first).toEqual({ data: [1, 2, 3], message: 3, messages: [2, 3], status: 'idle', position: expect.stringMatching(/\.3$/), ended: false, attempt: 0, transport: 'stream' })
@@ -66,7 +66,7 @@ describe('what the server reads', () => {
     await publish('page', numbers(4, 4))
     await until({ data: [1, 2, 3, 4], messages: [3, 4] })
     expect(problems).toEqual([])
-    // No flash: never less than what was rendered.
+    // No flash: never less than was rendered.
     const [begin, ...rest] = await everShown()
     expect(begin).toEqual(first)
     for (const { data } of rest) expect(data.slice(0, 3)).toEqual([1, 2, 3])
@@ -94,7 +94,7 @@ describe('what the server reads', () => {
   it.each([
     ['JSON', '', 'application/json', '{"name":["a b"]}'],
     ['a form', '?form=1', 'application/x-www-form-urlencoded;charset=UTF-8', 'name=a+b'],
-  ])('is asked for with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
+  ])('is requested with the method, query, headers, body and position of the call: %s', async (_, query, type, body) => {
     await publish('posted', numbers(1, 3))
     await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(`${server.url}/request${query}`)
@@ -115,13 +115,13 @@ describe('what the server reads', () => {
     expect((await everShown())[0]).toMatchObject({ status: 'idle', ended: true, data: [1, 2] })
     expect((await asked()).filter(isStream)).toEqual([])
     expect(problems).toEqual([])
-    // It may still be asked to.
+    // It can still connect on request.
     await page.click('#reader-connect')
     await eventually(async () => expect((await asked()).filter(isStream)).toMatchObject([{ lastEventId: expect.stringMatching(/\.2$/) }]))
     await until({ status: 'closed', data: [1, 2] })
   })
 
-  it('ends where `until` says', async () => {
+  it('ends at the message that `until` names', async () => {
     await publish('until', numbers(1, 4))
     await page.goto(at('/api/channel/until', '&until=3'))
     await until({ status: 'closed', ended: true, data: [1, 2, 3], position: expect.stringMatching(/\.3$/) })
@@ -129,7 +129,7 @@ describe('what the server reads', () => {
     expect(problems).toEqual([])
   })
 
-  it('is nothing with `immediate: false`: nothing is asked for until `connect()`', async () => {
+  it('is empty with `immediate: false`: nothing is requested until `connect()`', async () => {
     await publish('asked', numbers(1, 2))
     await page.goto(at('/api/channel/asked', '&immediate=false'))
     await eventually(async () => expect(await ran()).toEqual({ reduce: [], callback: [] }))
@@ -140,13 +140,13 @@ describe('what the server reads', () => {
     expect(problems).toEqual([])
   })
 
-  it.each(['page', 'browser'])('is where one that shares goes on (%s), and each tab has each once', async (share) => {
+  it.each(['page', 'browser'])('is the position from which a sharing call resumes (%s), and each tab has each once', async (share) => {
     await publish('shared', numbers(1, 3))
     await page.goto(at('/api/channel/shared', `&share=${share}`))
     await until({ status: 'connected', data: [1, 2, 3] })
     await publish('shared', numbers(4, 6))
     await until({ data: [1, 2, 3, 4, 5, 6] })
-    // Another one is rendered when there is more than the first began with.
+    // Another one is rendered when there is more than at the start of the first.
     const first = page
     page = await open(page.context())
     await page.goto(at('/api/channel/shared', `&share=${share}`))
@@ -161,7 +161,7 @@ describe('what the server reads', () => {
     expect(problems).toEqual([])
   })
 
-  it('holds what a payload holds', async () => {
+  it('holds all types that a payload holds', async () => {
     await publish('values', numbers(1, 2))
     await page.goto(`${server.url}/values`)
     await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(1))
@@ -171,9 +171,9 @@ describe('what the server reads', () => {
     expect(problems).toEqual([])
   })
 
-  it('stops before what no payload can hold, and the page is not broken by it', async () => {
+  it('stops before data that no payload can hold, and the page is not broken by it', async () => {
     await publish('proto', numbers(1, 1))
-    // As somebody may publish who means no good. A page is read as a whole.
+    // As a malicious publisher may send it. A page is read as a whole.
     await publish('proto', '[{"n":2,"__proto__":{"a":1}}]')
     await page.goto(at('/api/channel/proto'))
     expect((await everShown())[0]).toMatchObject({ data: [] })
@@ -182,8 +182,8 @@ describe('what the server reads', () => {
   })
 })
 
-describe('whose messages they are', () => {
-  it('those of the user whose cookie came with the page, and of nobody else', async () => {
+describe('the owner of messages', () => {
+  it('is the user whose cookie came with the page, and no other', async () => {
     await publish('user:ann', numbers(1, 2))
     await publish('user:bob', numbers(7, 9))
     const own = { ann: [1, 2], bob: [7, 8, 9] }
@@ -192,7 +192,7 @@ describe('whose messages they are', () => {
     for (const [index, { data, html }] of pages.entries()) {
       const user = users[index]!
       expect(data).toEqual(own[user])
-      // In the payload neither.
+      // The payload has none either.
       const { position } = pages.find((_, other) => users[other] !== user)!
       expect(html).not.toContain(position!.split('.')[0])
     }
@@ -205,11 +205,11 @@ describe('whose messages they are', () => {
     expect(problems).toEqual([])
   })
 
-  it('of nobody in a page that is kept for all: the browser asks for its own', async () => {
+  it('is unknown in a page that is cached for all: the browser requests its own', async () => {
     await publish('user:ann', numbers(1, 2))
     const cookie = 'user=ann'
     expect(await rendered(`${server.url}/cached`, { id: 'user', cookie })).toMatchObject({ data: [], status: 'idle' })
-    // What the making of the page met is nothing to others: they are not told, and are asked for themselves.
+    // An error in rendering the page concerns no other client: they do not receive it, and send their own requests.
     expect((await rendered(`${server.url}/cached`, { id: 'user' })).error).toBeUndefined()
     await page.context().addCookies([{ name: 'user', value: 'ann', url: server.url }])
     await page.goto(`${server.url}/cached`)
@@ -219,7 +219,7 @@ describe('whose messages they are', () => {
 })
 
 describe('a run that only one client may continue', () => {
-  it('is in a page for that client, and not in one that is kept for all', async () => {
+  it('is in a page for that client, and not in one that is cached for all', async () => {
     const own = await rendered(at('/api/run'))
     expect(own.position).toMatch(/^e[a-z\d]{26}\.\d+$/)
     const [one, other] = [await rendered(`${server.url}/cached`, { id: 'run' }), await rendered(`${server.url}/cached`, { id: 'run' })]
@@ -233,8 +233,8 @@ describe('a run that only one client may continue', () => {
   })
 })
 
-describe('what cannot be read', () => {
-  it('is said, and the page rendered; the same answer is not asked for again, unless `connect()` does', async () => {
+describe('a source that cannot be read', () => {
+  it('is reported, and the page rendered; the same answer is not requested again, unless by `connect()`', async () => {
     await page.goto(at('/api/status?code=404'))
     await until({ status: 'closed', error: 'HTTP_ERROR', data: [] })
     expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
@@ -244,7 +244,7 @@ describe('what cannot be read', () => {
     await eventually(async () => expect((await asked()).filter(isStream)).toHaveLength(1))
   })
 
-  it('is tried by the browser where that may help', async () => {
+  it('is retried by the browser where that may help', async () => {
     await page.goto(at('/api/away'))
     await eventually(async () => expect((await asked()).filter(isStream).length).toBeGreaterThan(0))
     expect((await everShown())[0]).toMatchObject({ status: 'idle', error: 'HTTP_ERROR' })
@@ -265,7 +265,7 @@ describe('what cannot be read', () => {
     expect(problems).toEqual([])
   })
 
-  it('bounds of one client are not those of all who are rendered for', async () => {
+  it('bounds of one client do not apply to all others in rendering', async () => {
     await server.stop()
     server = await startBuiltServer('ssr', { env: { NUXT_SSE_MAX_CONNECTIONS_PER_CLIENT: '1' } })
     await publish('busy', numbers(1, 1))
@@ -273,7 +273,7 @@ describe('what cannot be read', () => {
     expect(pages.map(({ data, error }) => [data, error])).toEqual(pages.map(() => [[1], undefined]))
   })
 
-  it('a url that is none breaks no page', async () => {
+  it('an invalid URL breaks no page', async () => {
     expect(await rendered(at('http://'))).toMatchObject({ data: [], status: 'idle' })
   })
 
@@ -290,22 +290,22 @@ describe('what cannot be read', () => {
     expect(problems).toEqual([])
   })
 
-  it('another host is not asked, and gets no cookie', async () => {
+  it('another host gets no request, and no cookie', async () => {
     const { port } = await startBuiltServer('ssr')
     await publish('x', numbers(1, 1))
     const other = `http://localhost:${port}/api/channel/x`
     expect(await rendered(at(other), { cookie: 'user=ann' })).toMatchObject({ data: [] })
     expect(await (await fetch(`http://127.0.0.1:${port}/api/requests`)).json()).toEqual([])
-    // This one by its full name is no other.
+    // The full name of this host is no other host.
     await publish('full', numbers(1, 1))
     expect(await rendered(at(`${server.url}/api/channel/full`))).toMatchObject({ data: [1] })
   })
 
-  it('a page that takes itself for a route is rendered once', async () => {
+  it('a page that requests itself as a route is rendered once', async () => {
     expect(await rendered(`${server.url}/self`)).toMatchObject({ data: [], status: 'idle' })
   })
 
-  it('a source that failed has said so, and is not asked again', async () => {
+  it('a failed source has reported its error, and is not requested again', async () => {
     await publish('broken', numbers(1, 1), '?fail')
     await page.goto(at('/api/channel/broken'))
     await until({ status: 'closed', error: 'BROKEN', data: [1] })
@@ -314,8 +314,8 @@ describe('what cannot be read', () => {
   })
 })
 
-describe('whose call it is', () => {
-  it('two calls in one setup, before and behind an await, and two instances are told apart; ids stay what they are', async () => {
+describe('the identity of a call', () => {
+  it('is kept for two calls in one setup, before and after an await, and for two instances; IDs stay unchanged', async () => {
     await publish('a', numbers(1, 2))
     await publish('b', numbers(3, 4))
     await page.goto(`${server.url}/pairs`)
@@ -332,7 +332,7 @@ describe('whose call it is', () => {
     expect(problems).toEqual([])
   })
 
-  it('a plugin has one too, and connects when all is hydrated', async () => {
+  it('is kept in a plugin, which connects when all is hydrated', async () => {
     await publish('plugin', numbers(1, 2))
     await page.goto(`${server.url}/plugin`)
     await publish('plugin', numbers(3, 3))
@@ -341,7 +341,7 @@ describe('whose call it is', () => {
     expect(problems).toEqual([])
   })
 
-  it('a component that is hydrated late has what was rendered', async () => {
+  it('is kept in a component that is hydrated late, with its rendered data', async () => {
     await publish('late', numbers(1, 2))
     await page.goto(`${server.url}/late`)
     await publish('late', numbers(3, 3))
@@ -353,7 +353,7 @@ describe('whose call it is', () => {
     expect(problems).toEqual([])
   })
 
-  it('what is mounted later begins anew', async () => {
+  it('is new in a component that is mounted later', async () => {
     await publish('again', numbers(1, 2))
     await page.goto(at('/api/channel/again'))
     await until({ status: 'connected', data: [1, 2] })
@@ -365,7 +365,7 @@ describe('whose call it is', () => {
     expect(problems).toEqual([])
   })
 
-  it('a url that changes drops what was read', async () => {
+  it('is lost, with its data, when the URL changes', async () => {
     await publish('here', numbers(1, 2))
     await publish('there', numbers(3, 3))
     await page.goto(at('/api/channel/here', `&next=${encodeURIComponent('/api/channel/there')}`))
@@ -377,7 +377,7 @@ describe('whose call it is', () => {
     expect([request, more]).toEqual([{ method: 'GET', path: '/api/channel/there' }, []])
   })
 
-  it('below the application\'s baseURL', async () => {
+  it('is kept below the application\'s baseURL', async () => {
     await server.stop()
     server = await startBuiltServer('ssr', { env: { NUXT_APP_BASE_URL: '/below/' } })
     const { url } = server
@@ -391,7 +391,7 @@ describe('whose call it is', () => {
 })
 
 describe('a page that was made earlier', () => {
-  it('goes on from where it was made; what is not kept any more is a gap', async () => {
+  it('resumes from where it was made; dropped messages are a gap', async () => {
     const url = `${server.url}/cached`
     await publish('short', numbers(1, 1))
     expect((await rendered(url)).data).toEqual([1])
@@ -410,7 +410,7 @@ describe('a page that was made earlier', () => {
     expect(problems).toEqual([])
   })
 
-  it('at the build, by another life of the log: the gap says so', async () => {
+  it('receives a gap when it was made at the build, in another life of the log', async () => {
     const url = `${server.url}/prerendered`
     expect(await rendered(url)).toMatchObject({ data: [1] })
     await publish('prerendered', numbers(5, 6))

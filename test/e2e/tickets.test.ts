@@ -11,7 +11,7 @@ import { SSEReader } from '../support/read-sse'
 
 const [secret, next] = ['s', 'n'].map(letter => letter.repeat(32)) as [string, string]
 
-/** With the secret of today; in the midst of a change to the next, as an instance is that was restarted; without any. */
+/** With the current secret; during a change to the next, as on a restarted instance; without any. */
 let server: BuiltServer
 let changing: BuiltServer
 let without: BuiltServer
@@ -26,7 +26,7 @@ const publish = async (channel: string, data: unknown, at = server) => (await (a
 const told = async () => await (await fetch(`${server.url}/api/told`)).json() as Record<string, unknown>[]
 
 describe('a ticket', () => {
-  it('opens its channel, over either transport, at any position, and as often as one likes until it expires', async () => {
+  it('opens its channel, over either transport, at any position, any number of times until it expires', async () => {
     await publish('mine', 1)
     const id = await publish('mine', 2)
     await publish('mine', 3)
@@ -40,7 +40,7 @@ describe('a ticket', () => {
     expect(batch.messages.map(({ data }: { data: number }) => data)).toEqual([3])
   })
 
-  it('says what it was given, on a route of any kind', async () => {
+  it('carries its data, on a route of any kind', async () => {
     const ticket = await ticketFor('mine', { expiresInMs: 5_000, claims: { user: 'ann' } })
     const said = await (await fetch(`${server.url}/api/ticket?ticket=${ticket}`)).json()
     expect(said).toEqual({ channel: 'mine', claims: { user: 'ann' }, expiresAt: expect.any(Number) })
@@ -48,7 +48,7 @@ describe('a ticket', () => {
     expect(said.expiresAt - Date.now()).toBeLessThanOrEqual(5_000)
   })
 
-  it('goes on with an open stream when it has expired, and opens no other', async () => {
+  it('keeps an open stream when it has expired, and opens no other', async () => {
     const ticket = await ticketFor('short', { expiresInMs: 1_500 })
     await using reader = await SSEReader.open(`${server.url}/api/ticket/short?ticket=${ticket}`)
     await reader.until(({ controls }) => controls.length === 1)
@@ -60,7 +60,7 @@ describe('a ticket', () => {
   })
 
   it('is a fresh one at every attempt of our client, over either transport, where the query is a function', async () => {
-    // A stream is asked to come back after a second, when its ticket has expired.
+    // The server sends a reconnect after a second, when the ticket has expired.
     const leaving = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: secret, NUXT_SSE_MAX_LIFETIME_MS: '1200', NUXT_SSE_POLL_WAIT_MS: '200' } })
     for (const transport of ['stream', 'poll'] as const) {
       const tickets = new Set<string>()
@@ -94,14 +94,14 @@ describe('a ticket', () => {
   })
 })
 
-describe('a stranger', () => {
-  it('gets nothing: without a ticket, with a wrong one, with one for another channel; nor with the position of somebody else', async () => {
+describe('an unauthorized client', () => {
+  it('gets nothing: without a ticket, with a wrong one, with one for another channel; nor with the position of another client', async () => {
     const id = await publish('secret', 'for nobody else')
     await publish('secret', 'nor that')
     const theirs = await ticketFor('theirs')
     const mine = await ticketFor('secret')
     const forged = `${mine.slice(0, -8)}AAAAAAAA`
-    // The claims of the one under the signature of the other.
+    // The claims of one ticket under the signature of the other.
     const mixed = [...mine.split('.').slice(0, 2), theirs.split('.')[2]].join('.')
     for (const [query, status, code] of [['', 401, 'TICKET_MISSING'], ['ticket=', 401, 'TICKET_MISSING'], [`ticket=${forged}`, 401, 'TICKET_INVALID'], [`ticket=${mixed}`, 401, 'TICKET_INVALID'], [`ticket=${mine}&ticket=${mine}`, 401, 'TICKET_INVALID'], [`ticket=${theirs}`, 403, 'TICKET_OTHER_CHANNEL']] as const) {
       for (const position of ['', `&position=${id}`, '&position=0', '&transport=poll&waitMs=0', `&transport=poll&waitMs=0&position=${id}`]) {
@@ -111,16 +111,16 @@ describe('a stranger', () => {
         expect(text).not.toMatch(/for nobody else|nor that|eyJ/)
       }
     }
-    // A name that a handler did not have is not any name.
+    // A missing name in a handler does not match every name.
     expect((await fetch(`${server.url}/api/ticket?mistaken&ticket=${mine}`)).status).toBe(403)
-    // On a channel of their own it is the position of nobody.
+    // On a channel of their own the position is unknown.
     await using reader = await SSEReader.open(`${server.url}/api/ticket/theirs?ticket=${theirs}`, { headers: { 'last-event-id': id } })
     await reader.until(({ controls }) => controls.length === 2)
     expect(reader.controls).toMatchObject([{ type: 'open', resumed: false }, { type: 'gap', reason: 'epoch' }])
     expect(reader.data).toEqual([])
   })
 
-  it('gets nothing from a server without a secret, which says what to do', async () => {
+  it('gets nothing from a server without a secret, whose error names the fix', async () => {
     const made = await post(`${without.url}/api/ticket/c`, {})
     expect(made.status).toBe(500)
     const asked = await fetch(`${without.url}/api/ticket/c?ticket=${await ticketFor('c')}`)
@@ -130,7 +130,7 @@ describe('a stranger', () => {
 
 it('a secret that is too short stops the server as it starts, and is not shown', async () => {
   const problem = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: `${secret},short-secret` } }).then(() => '', String)
-  expect(problem).toContain('at least 32 characters, got one of 12')
+  expect(problem).toContain('at least 32 characters, got one with 12')
   expect(problem).not.toMatch(/short-secret|s{32}/)
 })
 
@@ -161,8 +161,8 @@ describe('a page of another origin, in Chromium', () => {
   })
 })
 
-describe('nobody reads a ticket', () => {
-  it('in what hooks are told, in an answer, or in the server\'s output, whether it was good or not, and when the handler fails behind it', async () => {
+describe('a ticket never appears', () => {
+  it('in hooks, in an answer, or in the server\'s output, whether it was good or not, and when the handler fails after it', async () => {
     await told()
     const ticket = await ticketFor('c')
     const forged = `${ticket.slice(0, -8)}AAAAAAAA`
@@ -180,7 +180,7 @@ describe('nobody reads a ticket', () => {
   })
 })
 
-describe('what it costs', () => {
+describe('the cost of tickets', () => {
   /** All that a module of the output imports as it is loaded, itself included. */
   async function loadedWith(file: string, seen = new Set<string>()): Promise<Set<string>> {
     if (seen.has(file)) return seen
@@ -196,19 +196,19 @@ describe('what it costs', () => {
     return found
   }
 
-  it('nothing at the start: the library comes with the first ticket', async () => {
+  it('is nothing at the start: the library is loaded with the first ticket', async () => {
     const output = join(projects.basic, '.output/server')
     const ours = await filesWith('sse-ticket+jwt', output)
     expect(ours).toHaveLength(1)
     const loaded = await loadedWith(join(output, 'index.mjs'))
     const code = (await Promise.all([...loaded].map(file => readFile(file, 'utf8')))).join('')
-    // It is what begins with the server: our plugin is there.
+    // The part that is loaded with the server: our plugin is there.
     expect(code).toContain('NITRO_SHUTDOWN_SIGNALS')
     expect(code).not.toMatch(/from\s*['"]jose/)
     expect(loaded).not.toContain(join(output, ours[0]!))
   })
 
-  it('nothing in a browser, and nothing on a server that has no tickets', async () => {
+  it('is nothing in a browser, and nothing on a server that has no tickets', async () => {
     for (const text of ['sse-ticket', 'HS256']) expect(await filesWith(text, join(projects.basic, '.output/public'))).toEqual([])
     const output = join(projects.ssr, '.output/server')
     expect(existsSync(join(output, 'index.mjs'))).toBe(true)

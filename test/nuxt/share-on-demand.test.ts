@@ -19,7 +19,7 @@ interface Call { sse: UseSSEReturn<SSEMessage, unknown>, statuses: string[], unm
 
 let server: ScriptedServer
 const calls: Call[] = []
-/** The code of sharing arrives when the test says so. */
+/** Delivers the code of sharing when the test resolves it. */
 let arrive: () => void
 let fail: () => void
 let loads: number
@@ -59,7 +59,7 @@ async function mount(options: Options = {}, url: string | Ref<string | undefined
   return call
 }
 
-/** A later call that was served: an earlier one would have been, too. */
+/** Connects a later call. Once it is served, an earlier one would have been, too. */
 async function othersAreServed(): Promise<void> {
   const { sse } = await mount({ query: { other: true } })
   await eventually(() => expect(sse.status.value).toBe('connected'))
@@ -67,8 +67,8 @@ async function othersAreServed(): Promise<void> {
 
 const requests = () => server.exchanges.filter(x => !x.query.other)
 
-describe('sharing that is still being loaded', () => {
-  it('connects when it is here, with one connection for all', async () => {
+describe('sharing whose code is still loading', () => {
+  it('connects after the code has loaded, with one connection for all', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
     const both = [await mount(), await mount()]
     expect(both.map(({ sse }) => sse.status.value)).toEqual(['connecting', 'connecting'])
@@ -84,7 +84,7 @@ describe('sharing that is still being loaded', () => {
     ['stop()', ({ sse }: Call) => sse.stop()],
     ['enabled: false', (_: Call, enabled: Ref<boolean>) => enabled.value = false],
     ['a url of undefined', (_: Call, __: unknown, url: Ref<string | undefined>) => url.value = undefined],
-  ] as const)('%s before it is here: idle, and nothing connects', async (_, end) => {
+  ] as const)('stays idle without a connection after %s before the code has loaded', async (_, end) => {
     server.script(x => x.open())
     const enabled = ref(true)
     const url = ref<string | undefined>(server.url)
@@ -95,7 +95,7 @@ describe('sharing that is still being loaded', () => {
     arrive()
     await othersAreServed()
     expect([call.sse.status.value, requests()]).toEqual(['idle', []])
-    // What was ended begins again as ever.
+    // An ended call can start again.
     enabled.value = true
     url.value = server.url
     call.sse.connect()
@@ -103,7 +103,7 @@ describe('sharing that is still being loaded', () => {
     expect(requests()).toHaveLength(1)
   })
 
-  it('a component that is gone before it is here never connects', async () => {
+  it('never connects for a component that unmounts before the code has loaded', async () => {
     server.script(x => x.open())
     const call = await mount()
     calls[0]!.unmount()
@@ -113,7 +113,7 @@ describe('sharing that is still being loaded', () => {
     expect(call.sse.status.value).not.toBe('connected')
   })
 
-  it('connect(url), and another url of the option, are where it begins', async () => {
+  it('begins at the url of connect(url), or at the newest url of the option', async () => {
     server.script(x => x.open().write(message(x.url.pathname)).end(END))
     const url = ref<string | undefined>(server.url)
     const [one, two, later] = [await mount(), await mount({}, url), await mount({ immediate: false })]
@@ -126,7 +126,7 @@ describe('sharing that is still being loaded', () => {
     expect(server.exchanges).toHaveLength(3)
   })
 
-  it('with immediate: false it is idle before and after', async () => {
+  it('stays idle with `immediate: false`, before and after the code has loaded', async () => {
     server.script(x => x.open())
     const { sse } = await mount({ immediate: false })
     expect(sse.status.value).toBe('idle')
@@ -138,8 +138,8 @@ describe('sharing that is still being loaded', () => {
   })
 })
 
-describe('sharing that cannot be loaded', () => {
-  it('each call has a connection of its own, and the console says why', async () => {
+describe('sharing whose code fails to load', () => {
+  it('gives each call its own connection, and logs the reason', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
     const both = [await mount(), await mount()]
@@ -151,9 +151,9 @@ describe('sharing that cannot be loaded', () => {
     await eventually(() => expect(server.exchanges.map(x => x.closed)).toEqual([true, false]))
   })
 
-  it('where only the code between tabs cannot be loaded, the page shares by itself', async () => {
+  it('shares within the page if only the code for sharing between tabs fails to load', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
-    // The environment has no Web Locks, without which nothing is asked for.
+    // The environment has no Web Locks. The test adds them, since without them the page does not load the code for sharing between tabs.
     Object.defineProperty(navigator, 'locks', { value: {}, configurable: true })
     onTestFinished(() => void Reflect.deleteProperty(navigator, 'locks'))
     vi.doMock(ELECTION, () => {

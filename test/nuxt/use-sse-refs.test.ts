@@ -43,14 +43,14 @@ it.each<[string, unknown, string]>([
   ['a ref of a text', ref('a=1'), 'a=1'],
   ['a form', new URLSearchParams({ a: '1' }), 'a=1'],
   ['a promise of a function', async () => ({ a: 1 }), '{"a":1}'],
-])('a body that is %s is sent with what it holds', async (_, body, sent) => {
+])('a body that is %s is sent with its current value', async (_, body, sent) => {
   server.script(x => x.open().end(END))
   const sse = await mount({ body })
   await eventually(() => expect(sse.ended.value).toBe(true))
   expect([server.exchanges[0]!.request.method, server.exchanges[0]!.body]).toEqual(['POST', sent])
 })
 
-it('headers and query, too; at every attempt they are read again', async () => {
+it('headers and query can be refs, too, and are read again at every attempt', async () => {
   const token = ref('one')
   const page = ref(1)
   server.script((x) => {
@@ -62,7 +62,7 @@ it('headers and query, too; at every attempt they are read again', async () => {
   expect(server.exchanges.map(x => [x.request.headers.authorization, x.query])).toEqual([['one', { page: '1' }], ['two', { page: '1' }]])
 })
 
-it('a query that is a ref is watched, by value, and a change begins from scratch; a function is not, nor are headers and body', async () => {
+it('a query ref is watched by value, and a change restarts from scratch, unlike a function, headers and body', async () => {
   const filter = ref<{ tag: string, page?: number }>({ tag: 'a' })
   const unwatched = ref('x')
   server.script(x => x.open().write(message(x.query.tag)))

@@ -35,8 +35,8 @@ async function mount<State = unknown>(options: UseSSEOptions<SSEMessage<number>,
   return sse
 }
 
-describe('a source that starts over', () => {
-  it('the page shows one run: data and messages go back with the first message of the next', async () => {
+describe('a source that restarts', () => {
+  it('the page shows one run: data and messages reset with the first message of the next', async () => {
     server.script(x => x.open({ restarts: true }).write(message(1) + message(2)), x => x.open({ restarts: true }))
     const gaps: unknown[] = []
     const seen: number[] = []
@@ -44,7 +44,7 @@ describe('a source that starts over', () => {
     await eventually(() => expect(sse.data.value).toEqual([1, 2]))
     server.exchanges[0]!.end()
     await eventually(() => expect(sse.gap.value).toEqual({ reason: 'restarted', missed: null }))
-    // Until the next run gives something, what there was stays visible.
+    // The old messages stay visible until the next run yields its first one.
     expect([sse.data.value, sse.messages.value.length]).toEqual([[1, 2], 2])
     server.exchanges[1]!.write(message(3) + message(4))
     await eventually(() => expect(sse.data.value).toEqual([3, 4]))
@@ -52,21 +52,21 @@ describe('a source that starts over', () => {
     expect([gaps, seen]).toEqual([[{ reason: 'restarted', missed: null }], [1, 2, 3, 4]])
   })
 
-  it('what was pushed stays, and the gap is unknown', async () => {
+  it('pushed messages stay, and the gap is unknown', async () => {
     server.script(x => x.open({ restarts: false }).write(message(1)).end(), x => x.open({ restarts: false }).write(message(2)))
     const sse = await mount<number[]>({ initial: [], reduce: (all, { data }) => [...all, data] })
     await eventually(() => expect(sse.data.value).toEqual([1, 2]))
     expect([sse.gap.value, sse.messages.value.length]).toEqual([{ reason: 'unknown', missed: null }, 2])
   })
 
-  it('streams of other servers stay as they are', async () => {
+  it('streams of other servers stay unchanged', async () => {
     server.script(x => x.stream(message(1)).end(), x => x.stream(message(1)).write(message(2)))
     const sse = await mount<number[]>({ initial: [], reduce: (all, { data }) => [...all, data] })
     await eventually(() => expect(sse.data.value).toHaveLength(3))
     expect(sse.gap.value).toBeUndefined()
   })
 
-  it('the same with share', async () => {
+  it('a shared stream behaves the same', async () => {
     server.script(x => x.open({ restarts: true }).write(message(1)), x => x.open({ restarts: true }).write(message(2)))
     const sse = await mount<number[]>({ share: 'page', initial: [], reduce: (all, { data }) => [...all, data] })
     await eventually(() => expect(sse.data.value).toEqual([1]))
@@ -75,7 +75,7 @@ describe('a source that starts over', () => {
   })
 })
 
-describe('what a call shows', () => {
+describe('the state of a call', () => {
   it('keeps the last hundred messages by default, and none with `keep: 0`', async () => {
     server.script(x => x.open().write(Array.from({ length: 105 }, (_, n) => message(n)).join('')).end(END))
     const [some, none] = [await mount(), await mount({ keep: 0 })]
@@ -83,7 +83,7 @@ describe('what a call shows', () => {
     expect([some.messages.value.length, some.messages.value[0]!.data, none.messages.value]).toEqual([100, 5, []])
   })
 
-  it('`initial` may be a function, for each beginning', async () => {
+  it('`initial` may be a function, which runs at each start', async () => {
     server.script(x => x.open().write(message(1)))
     let made = 0
     const sse = await mount<{ n: number, last?: number }>({ initial: () => ({ n: ++made }), reduce: (state, { data }) => ({ ...state, last: data }) })
@@ -106,7 +106,7 @@ describe('what a call shows', () => {
     expect([stopped.status.value, stopped.failed.value]).toEqual(['closed', false])
   })
 
-  it('no watcher sees one part of a change without the other', async () => {
+  it('watchers see a change complete', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(control({ type: 'error', code: 'NO', statusCode: 403, message: 'no', retry: false })))
     const seen: unknown[] = []
     await mount({}, ({ status, error, ended, failed, data, message: last, messages }) => {
@@ -116,13 +116,13 @@ describe('what a call shows', () => {
       watch(messages, now => seen.push([now.length, data.value]), { flush: 'sync' })
     })
     await eventually(() => expect(seen).toContain('closed'))
-    // It begins without messages.
+    // The call begins without messages.
     expect(seen).toEqual([[0, undefined], [1, 1, 1], [1, 1], ['NO', false, true], 'closed'])
   })
 })
 
 describe('callbacks of the state', () => {
-  it('onError once for each failure, with and without a retry; onEnd once', async () => {
+  it('onError runs once for each failure, with and without a retry, and onEnd once', async () => {
     server.script(x => x.status(503), x => x.status(503), x => x.open().write(message(1)).end(FAILED), x => x.open().end(END))
     const errors: [string, boolean][] = []
     const onEnd = vi.fn()
@@ -137,7 +137,7 @@ describe('callbacks of the state', () => {
     expect(onEnd).toHaveBeenCalledOnce()
   })
 
-  it('one that throws is logged, is the error, and does not end the connection', async () => {
+  it('a callback that throws is logged, sets the error, and does not end the connection', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
     server.script(x => x.open({ position: 'e1.0' }).write(control({ type: 'gap', reason: 'trimmed', missed: 1, position: 'e1.1' }, 'e1.1') + message(2, 'e1.2')))
     const told: string[] = []

@@ -47,7 +47,7 @@ describe('useSSE', () => {
     expect(wrapper.text()).toBe('connected')
   })
 
-  it('trap 45: ten messages in one tick and equal ones reach callbacks and reduce; the refs show the last', async () => {
+  it('trap 45: ten messages in one tick, also equal ones, reach callbacks and reduce, and the refs show the last', async () => {
     server.script(x => x.open().write(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
     const seen: number[] = []
     const others: number[] = []
@@ -63,7 +63,7 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('closed')
   })
 
-  it('a callback that takes itself back and registers again is called once, and one that was taken back meanwhile not at all', { timeout: 5_000 }, async () => {
+  it('a callback that removes and registers itself again runs once, and one that was removed meanwhile does not run', { timeout: 5_000 }, async () => {
     server.script(x => x.open().write(message(1)))
     const { sse } = await mount({ immediate: false })
     const seen: string[] = []
@@ -81,7 +81,7 @@ describe('useSSE', () => {
     expect(seen).toEqual(['again', 'last'])
   })
 
-  it('takes a callback back', async () => {
+  it('removes a callback', async () => {
     server.script(x => x.open().write(message(1)))
     const { sse } = await mount({ immediate: false })
     const seen: string[] = []
@@ -93,7 +93,7 @@ describe('useSSE', () => {
     expect(seen).toEqual(['on'])
   })
 
-  it('a callback, or a reduce, that throws is reported and loses nothing', async () => {
+  it('an error in a callback or a reduce is reported and loses no message', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
     server.script(x => x.open().write(message(1) + message(2) + message(3)).end(END))
     const seen: number[] = []
@@ -115,7 +115,7 @@ describe('useSSE', () => {
     reported.mockRestore()
   })
 
-  it('does not connect before it is asked to, if not immediate', async () => {
+  it('does not connect before connect() if `immediate` is false', async () => {
     server.script(x => x.open())
     const { sse } = await mount({ immediate: false })
     expect(sse.status.value).toBe('idle')
@@ -149,7 +149,7 @@ describe('useSSE', () => {
     expect(sse.messages.value.map(one => one.data)).toEqual([1, 2])
   })
 
-  it('connect() goes on from the position, connect(url) begins anew', async () => {
+  it('connect() continues from the position, and connect(url) starts from scratch', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(END), x => x.status(204), x => x.open({ position: 'e9.0' }))
     const { sse } = await mount({ keep: 10 })
     await eventually(() => expect(sse.ended.value).toBe(true))
@@ -165,7 +165,7 @@ describe('useSSE', () => {
     expect(server.exchanges[2]!.position).toBeUndefined()
   })
 
-  it('a url that changes drops data and position and connects anew', async () => {
+  it('a changed url drops data and position, and connects from scratch', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e2.0' }))
     const url = ref(`${server.url}a`)
     const { sse } = await mount({}, url)
@@ -187,19 +187,19 @@ describe('useSSE', () => {
     expect(sse.status.value).toBe('closed')
   })
 
-  it('whoever connects behind its component gets nothing that nobody would end', async () => {
+  it('connect() after its component has unmounted opens no connection', async () => {
     server.script(x => x.open())
     const { sse, wrapper } = await mount({ immediate: false })
     wrapper.unmount()
     sse.connect(server.url)
     expect(sse.status.value).toBe('idle')
-    // A request of it would have come before this one.
+    // A request of that call would have arrived before this one.
     const { sse: other } = await mount({}, `${server.url}other`)
     await eventually(() => expect(other.status.value).toBe('connected'))
     expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/other'])
   })
 
-  it('trap 44: KeepAlive keeps the connection of a component that is out of sight', async () => {
+  it('trap 44: KeepAlive keeps the connection of a deactivated component', async () => {
     server.script(x => x.open())
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const visible = ref(true)
@@ -221,7 +221,7 @@ describe('useSSE', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('gives up after maxAttempts, and says why', async () => {
+  it('gives up after maxAttempts, with the reason', async () => {
     server.script(x => x.status(500))
     const { sse } = await mount({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })
     await eventually(() => expect(sse.status.value).toBe('closed'))
@@ -253,17 +253,41 @@ describe('share', () => {
     expect(first.sse.data.value).toBeUndefined()
     wrapper.unmount()
     await eventually(() => expect(server.exchanges[0]!.closed).toBe(true))
-    // Who comes late reads what it is owed.
+    // A late component catches up with a poll, and opens no second stream.
     expect(server.exchanges.filter(x => !x.isPoll)).toHaveLength(1)
   })
 
-  it('is one of three', async () => {
+  it('the error of a callback stays with its call until the next connection, and the feed keeps arriving', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
+    server.script(x => x.open(), x => x.open())
+    const [{ sse: throwing }, { sse: other }] = [await mount({ share: 'page' }), await mount({ share: 'page' })]
+    throwing.on('message', ({ data }) => {
+      if (data === 1) throw new Error('mine')
+    })
+    const codes = () => [throwing, other].map(({ error }) => error.value?.code)
+    await eventually(() => expect([throwing.status.value, other.status.value]).toEqual(['connected', 'connected']))
+    server.exchanges[0]!.write(message(1))
+    await eventually(() => expect([throwing.data.value, other.data.value]).toEqual([1, 1]))
+    expect(codes()).toEqual(['CALLBACK_FAILED', undefined])
+    // A message, and a change of the feed that is no message.
+    server.exchanges[0]!.write(message(2) + control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.0' }))
+    await eventually(() => expect([throwing.gap.value, other.gap.value]).toMatchObject([{ reason: 'epoch' }, { reason: 'epoch' }]))
+    expect([throwing.data.value, ...codes()]).toEqual([2, 'CALLBACK_FAILED', undefined])
+    expect(throwing.error.value).toMatchObject({ retry: false, cause: { message: 'mine' } })
+    server.exchanges[0]!.end(control({ type: 'leave', retryMs: 0 }))
+    await eventually(() => expect(server.exchanges).toHaveLength(2))
+    await eventually(() => expect([throwing.status.value, ...codes()]).toEqual(['connected', undefined, undefined]))
+    expect(server.exchanges).toHaveLength(2)
+    reported.mockRestore()
+  })
+
+  it('takes one of three values', async () => {
     await expect(mount({ share: 'tab' as 'page' })).rejects.toThrow('Expected `share` to be `component`, `page` or `browser`')
   })
 })
 
-describe('before, and below', () => {
-  it('connect() in setup is the connection, and mounting makes no second one', async () => {
+describe('before mount, and below a base URL', () => {
+  it('connect() in setup opens the connection, and mounting opens no second one', async () => {
     server.script(x => x.open())
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     mounted.push(await mountSuspended(defineComponent(() => {
@@ -291,7 +315,7 @@ describe('before, and below', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('an event in place of a url is none: `@click="connect"` goes on from the position', async () => {
+  it('an event does not count as a url: `@click="connect"` continues from the position', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')))
     const { sse } = await mount()
     await vi.waitFor(() => expect(sse.data.value).toBe(1))
@@ -300,8 +324,8 @@ describe('before, and below', () => {
     expect(server.exchanges[1]!.position).toBe('e1.1')
   })
 
-  it('a url that is no text is refused', async () => {
-    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a text') })
+  it('a url that is not a string is refused', async () => {
+    await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a string') })
   })
 
   it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
@@ -318,9 +342,9 @@ describe('before, and below', () => {
     expect(rendered[0]).toBe('idle')
   })
 
-  it('is below the baseURL, once', async () => {
+  it('puts the baseURL before the url, once', async () => {
     const asked: string[] = []
-    // A url without a host leads nowhere in this environment: it is enough to see it. Over real HTTP: test/e2e/browser.test.ts.
+    // A url without a host cannot connect in this environment, so the test compares the url. test/e2e/browser.test.ts uses real HTTP.
     vi.stubGlobal('fetch', async (url: string) => {
       asked.push(url)
       return new Response(null, { status: 204 })
@@ -344,7 +368,7 @@ describe('before, and below', () => {
     expect(asked).toEqual([...once, ...once])
   })
 
-  it('`until` that throws is reported like any callback', async () => {
+  it('an error in `until` is reported like one in a callback', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => {})
     server.script(x => x.open().write(message(1) + message(2)))
     const { sse } = await mount({ until: () => {
@@ -357,7 +381,7 @@ describe('before, and below', () => {
     reported.mockRestore()
   })
 
-  it('a callback may stop it, and gets nothing after that', async () => {
+  it('a callback may stop the call, and receives nothing after that', async () => {
     server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
@@ -372,7 +396,7 @@ describe('before, and below', () => {
     expect([sse.data.value, sse.position.value, sse.error.value]).toEqual([2, 'e1.2', undefined])
   })
 
-  it('a callback may connect elsewhere, and nothing of the old place follows', async () => {
+  it('a callback may connect to another url, and receives nothing from the old one', async () => {
     server.script(x => x.open().write(message(1, 'e1.1') + message(2, 'e1.2')), x => x.open().write(message(9, 'e9.1')))
     const seen: number[] = []
     const { sse } = await mount({ immediate: false })
@@ -388,8 +412,8 @@ describe('before, and below', () => {
   })
 })
 
-describe('not yet', () => {
-  it.each([null, undefined, ''])('a url of %j is idle, becomes one, and is left when that is gone', async (none) => {
+describe('deferred start', () => {
+  it.each([null, undefined, ''])('a url of %j stays idle, connects when it is set, and disconnects when it is cleared', async (none) => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
     const url = ref<string | null | undefined>(none)
     const { sse } = await mount({}, url as never)
@@ -406,7 +430,7 @@ describe('not yet', () => {
     expect([sse.status.value, server.exchanges.map(x => x.url.pathname)]).toEqual(['idle', ['/room']])
   })
 
-  it('no url at all: connect(url) brings one, for useSSE() as for a getter of nothing', async () => {
+  it('connect(url) sets the url for useSSE() without one, and for a getter of `undefined`', async () => {
     server.script(x => x.open().write(message(1)))
     for (const url of [undefined, () => undefined]) {
       const { sse } = await mount({}, url as never)
@@ -415,7 +439,7 @@ describe('not yet', () => {
     }
   })
 
-  it('`enabled` begins from scratch when it becomes true, and forgets when it becomes false', async () => {
+  it('`enabled` starts from scratch when it becomes true, and clears the state when it becomes false', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
     const enabled = ref(false)
     const { sse } = await mount({ enabled })
@@ -433,7 +457,7 @@ describe('not yet', () => {
     }
   })
 
-  it('`enabled` starts nothing that connect() had not started, and then continues with its url', async () => {
+  it('`enabled` does not replace connect(), and continues with the url of connect()', async () => {
     server.script(x => x.open().write(message(1)))
     const enabled = ref(true)
     const { sse } = await mount({ enabled, immediate: false })
@@ -463,7 +487,7 @@ describe('not yet', () => {
 })
 
 describe('before mount', () => {
-  /** What `setup` does with a call, and what its component renders. */
+  /** Runs a call in `setup`, and renders its state. */
   async function mountWith(act: (sse: UseSSEReturn<SSEMessage<number>, number | undefined>) => void, options: Options = {}) {
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const rendered: string[] = []
@@ -478,7 +502,7 @@ describe('before mount', () => {
     return { sse, rendered }
   }
 
-  it('stop() is honoured', async () => {
+  it('stop() keeps the call idle', async () => {
     server.script(x => x.open())
     const { sse } = await mountWith(sse => sse.stop())
     const { sse: other } = await mount({}, `${server.url}other`)
@@ -491,7 +515,7 @@ describe('before mount', () => {
   it.each([
     ['connect()', (sse: { connect(url?: string): void }) => sse.connect(), '/'],
     ['connect(url)', (sse: { connect(url?: string): void }) => sse.connect(`${server.url}other`), '/other'],
-  ])('%s waits for it, so that the first render is that of the server', async (_, act, pathname) => {
+  ])('%s waits for the mount, so that the first render matches the server', async (_, act, pathname) => {
     server.script(x => x.open())
     for (const immediate of [true, false]) {
       const before = server.exchanges.length
@@ -502,7 +526,7 @@ describe('before mount', () => {
     }
   })
 
-  it('the last word of setup counts', async () => {
+  it('the last call in setup counts', async () => {
     server.script(x => x.open())
     const { sse } = await mountWith((sse) => {
       sse.connect(`${server.url}first`)
@@ -513,14 +537,14 @@ describe('before mount', () => {
     expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/second'])
   })
 
-  it('a call in a scope of its own, as a store has, connects although its component never mounts', async () => {
+  it('a call in a separate scope, as in a store, connects although its component never mounts', async () => {
     server.script(x => x.open().write(message(1)))
     const scope = effectScope(true)
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const Left = defineComponent({
       async setup() {
         scope.run(() => sse = useSSE<number>(server.url))
-        // As `await navigateTo()` in a page that is left.
+        // As with `await navigateTo()` in a page that is left.
         await new Promise(() => {})
         return () => h('p')
       },

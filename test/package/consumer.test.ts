@@ -16,14 +16,14 @@ import { versionsOf } from '../support/versions'
 
 const run = promisify(execFile)
 
-/** What `npm create nuxt@latest` gives. */
+/** The files of `npm create nuxt@latest`. */
 const EMPTY_APP = {
   'nuxt.config.ts': `// https://nuxt.com/docs/api/configuration/nuxt-config\nexport default defineNuxtConfig({\n  compatibilityDate: '2026-11-01',\n  devtools: { enabled: true },\n})\n`,
   'tsconfig.json': JSON.stringify({ files: [], references: ['app', 'server', 'shared', 'node'].map(name => ({ path: `./.nuxt/tsconfig.${name}.json` })) }),
   'app/app.vue': '<template>\n  <div>\n    <NuxtRouteAnnouncer />\n    <NuxtWelcome />\n  </div>\n</template>\n',
 }
 
-/** An application as a newcomer writes it, outside the repository, with what npm would give them. */
+/** An application as a newcomer writes it, outside the repository, with the packages that npm would install. */
 const APP = {
   'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-sse'], sse: { heartbeatMs: 1000 }, runtimeConfig: { failingDriver: false }, compatibilityDate: '2026-11-01', telemetry: false })\n`,
   'tsconfig.json': JSON.stringify({ files: [], references: [...['app', 'server', 'shared', 'node'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json'].map(path => ({ path })) }),
@@ -94,7 +94,7 @@ async function writeFiles(root: string, files: Record<string, string>): Promise<
 
 interface Running { url: string, output: () => string, stop: () => Promise<void> }
 
-/** Starts what serves, with all that it starts itself, and waits until it does. */
+/** Starts a server command, with all its processes, and waits until it serves. */
 async function serve(command: string, args: string[], cwd: string, extra: Record<string, string> = {}): Promise<Running> {
   const port = await freePort()
   const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...npmEnv, HOST: '127.0.0.1', PORT: String(port), NUXT_TELEMETRY_DISABLED: '1', TEST: undefined, VITEST: undefined, NODE_ENV: undefined, ...extra } })
@@ -140,7 +140,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
 describe('the packed tarball in a new application', () => {
-  it('has what its exports name, and few dependencies', async () => {
+  it('has all files that its exports name, and few dependencies', async () => {
     const installed = join(app, 'node_modules/nuxt-sse')
     const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
     for (const { types, import: file } of Object.values<{ types: string, import: string }>(manifest.exports)) {
@@ -175,7 +175,7 @@ describe('the packed tarball in a new application', () => {
     }
   })
 
-  it('has nothing in a build of what is for development', async () => {
+  it('contains no development code in a build', async () => {
     const files = (await readdir(join(app, '.output'), { recursive: true, withFileTypes: true })).filter(file => file.isFile() && !file.parentPath.includes('node_modules'))
     expect(files.length).toBeGreaterThan(10)
     for (const { parentPath, name } of files) {
@@ -185,7 +185,7 @@ describe('the packed tarball in a new application', () => {
     }
   })
 
-  it('takes a driver that fails when it is told to, and its errors are known as what they are', async () => {
+  it('takes a driver that fails on command, and its errors have their class', async () => {
     const server = await serve(process.execPath, ['.output/server/index.mjs'], app, { NODE_ENV: 'production', NUXT_FAILING_DRIVER: 'true' })
     const tell = async (body: object) => (await fetch(`${server.url}/api/driver`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json()
     try {
@@ -202,17 +202,17 @@ describe('the packed tarball in a new application', () => {
     }
   })
 
-  it('says what to install where Redis is asked for at run time, and its client is not there', async () => {
+  it('names the package to install where Redis is configured at run time, and its client is missing', async () => {
     const away = join(dir, 'away/.output')
     await cp(join(app, '.output'), away, { recursive: true })
     const server = await serve(process.execPath, [join(away, 'server/index.mjs')], dir, { NODE_ENV: 'production', NUXT_SSE_DRIVER: 'redis', NUXT_SSE_REDISURL: 'redis://127.0.0.1:6379' })
     try {
-      // Before anybody asks for a channel: what has started looks well otherwise.
-      await eventually(() => expect(server.output()).toContain('run `npm install ioredis`'))
+      // Before a channel is used: the log of the start looks fine otherwise.
+      await eventually(() => expect(server.output()).toContain('Run `npm install ioredis`'))
       const refused = await fetch(`${server.url}/api/jobs/1/stream`)
       expect([refused.status, await refused.json()]).toEqual([503, expect.objectContaining({ type: 'pending' })])
-      await eventually(() => expect(server.output()).toContain('Nothing says where Redis is'))
-      expect(server.output()).toContain('There is no option for NUXT_SSE_REDISURL: it has no effect.')
+      await eventually(() => expect(server.output()).toContain('No Redis URL is set'))
+      expect(server.output()).toContain('Expected environment variables that match an option, got NUXT_SSE_REDISURL. These variables have no effect.')
     }
     finally {
       await server.stop()
@@ -229,7 +229,7 @@ describe('the quick start of the README', () => {
     expect(commands.at(-1)).toBe('npm run dev')
     await writeFiles(emptyApp, files)
     for (const command of commands.slice(0, -1)) {
-      // Two things differ from what a newcomer gets: the package comes from here, and everything else as it is locked.
+      // Two things differ from a newcomer's setup: the package comes from here, and everything else as it is locked.
       const [, ...args] = /^npm install (.*)$/.exec(command)!
       await install(emptyApp, { args: args.map(name => name === 'nuxt-sse' ? tarball : name) })
     }
@@ -247,11 +247,11 @@ describe('the quick start of the README', () => {
         expect(seen.size, `${text}\n${server.output()}`).toBeGreaterThanOrEqual(2)
       }, 60_000)
       expect(problems).toEqual([])
-      // The tab in Nuxt DevTools comes along.
+      // The tab in Nuxt DevTools is included.
       expect(await (await fetch(`${server.url}/__sse/state`)).json()).toMatchObject({ connections: [{ path: '/api/clock' }] })
       expect(await (await fetch(`${server.url}/__sse`)).text()).toContain('src="/__sse/main.js"')
       expect(await (await fetch(`${server.url}/__sse/main.js`)).text()).toContain('new EventSource(')
-      // Warnings of other packages are theirs.
+      // Warnings of other packages are ignored.
       expect(server.output()).not.toMatch(/^.*sse.*(?:warn|error)|(?:warn|error).*sse.*$/im)
     }
     finally {
@@ -262,7 +262,7 @@ describe('the quick start of the README', () => {
 })
 
 describe('nuxt-sse/client and nuxt-sse/test', () => {
-  it('has no Vue, Nuxt or Node in it', async () => {
+  it('contain no Vue, Nuxt or Node', async () => {
     const client = join(app, 'node_modules/nuxt-sse/dist/runtime')
     const files = (await readdir(client, { recursive: true })).filter(name => /^(?:client|shared)\/.*\.js$/.test(name))
     expect(files.length).toBeGreaterThan(5)
@@ -270,7 +270,7 @@ describe('nuxt-sse/client and nuxt-sse/test', () => {
     expect(imports).toEqual([])
   })
 
-  it('runs in plain Node', async () => {
+  it('run in plain Node', async () => {
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `
       import { openSSE } from 'nuxt-sse/client'
       import { collectSSE, createFailingDriver, mockSSE } from 'nuxt-sse/test'

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
@@ -9,18 +9,19 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
 import { eventually } from '../support/conditions'
+import { readBlocks, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
 
 /**
  * Every block of TypeScript and Vue in README and docs is a file of one application, which is type-checked: under the path
- * in its first line (`// server/api/clock.get.ts`, `<!-- app/app.vue -->`), else as a part of a file of the app or of the server.
- * Two blocks under one path must be the same: pages that contradict each other help nobody.
+ * in the line above it, else as a part of a file of the app or of the server.
+ * Two blocks under one path must be the same: pages that contradict each other confuse the reader.
  */
 
 const run = promisify(execFile)
 const app = join(rootDir, 'test/fixtures/.docs')
 
-/** What the texts take for granted. */
+/** Names that the texts take for granted. */
 const STAND_INS: Record<string, string> = {
   'server/utils/stand-ins.ts': `
 import type { H3Event } from 'h3'
@@ -50,7 +51,7 @@ import { MockLanguageModelV4 } from 'ai/test'
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } }
 
-/** Ten words, or more than anybody waits for where it is asked for much; asked to fail, it fails behind the first. */
+/** Ten words, or 2,000 for a prompt with "much". A prompt with "fail" fails after the first word. */
 export const model = new MockLanguageModelV4({
   doStream: async ({ prompt }) => {
     const asked = JSON.stringify(prompt)
@@ -77,22 +78,18 @@ export const model = new MockLanguageModelV4({
 }
 
 interface Block {
-  /** Where it is written, for whoever has to mend it. */
+  /** The place of the block, for the report of a failure. */
   source: string
   path: string
   text: string
 }
 
-async function readBlocks(): Promise<Block[]> {
+async function readTypedBlocks(): Promise<Block[]> {
   const blocks: Block[] = []
-  for await (const page of glob(['*.md', 'docs/**/*.md'], { cwd: rootDir })) {
-    const markdown = await readFile(join(rootDir, page), 'utf8')
-    for (const match of markdown.matchAll(/^( *)```(ts|vue)\n(.*?)^ *```$/gms)) {
-      const [, indent, language, indented] = match as unknown as [string, string, 'ts' | 'vue', string]
-      const text = indented.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
-      const line = markdown.slice(0, match.index).split('\n').length
-      const named = /^(?:\/\/|<!--) ([\w./[\]-]+\.(?:ts|vue))\b/.exec(text)?.[1]
-      blocks.push({ source: `${page}:${line}`, path: named ?? unnamed(`${page}-${line}`.replaceAll(/\W/g, '-'), language, text), text })
+  for (const [page, markdown] of await readPages()) {
+    for (const { language, file, text, line } of readBlocks(markdown)) {
+      if (language !== 'ts' && language !== 'vue') continue
+      blocks.push({ source: `${page}:${line}`, path: file ?? unnamed(`${page}-${line}`.replaceAll(/\W/g, '-'), language, text), text })
     }
   }
   return blocks
@@ -110,7 +107,7 @@ const sources: Record<string, string> = {}
 beforeAll(async () => {
   await rm(app, { recursive: true, force: true })
   const files = new Map<string, string>()
-  for (const [index, { source, path, text }] of (await readBlocks()).entries()) {
+  for (const [index, { source, path, text }] of (await readTypedBlocks()).entries()) {
     // An application has one configuration; of those in the docs, each is checked for itself.
     const place = path === 'nuxt.config.ts' ? `configs/${index}.ts` : path
     if (files.has(place) && files.get(place) !== text) throw new Error(`${source} shows another ${place} than ${sources[place]}.`)
@@ -164,7 +161,7 @@ describe('the examples', () => {
   const sendJson = async <T>(...request: Parameters<typeof send>) => (await send(...request)).json() as Promise<T>
   const open = <T>(path: string, options: Parameters<typeof openSSE<T>>[1] = {}) => openSSE<T>(server.url + path, { reconnect: { minDelayMs: 10 }, ...options })
 
-  /** All data to the end, and the error behind it. */
+  /** All data to the end, and the error after it. */
   async function readAll<T>(source: ReturnType<typeof open<T>>): Promise<{ data: T[], code?: string }> {
     const data: T[] = []
     try {
@@ -179,7 +176,7 @@ describe('the examples', () => {
   const post = (body: object) => ({ method: 'POST', body })
   const TEN_WORDS = Array.from({ length: 10 }, (_, n) => `word${n + 1} `)
 
-  it('getting-started: what one guest signs, all see, and who comes later', async () => {
+  it('getting-started: all guests see an entry of one, late guests too', async () => {
     for (const name of ['Ada', 'Grace']) await send('POST', '/api/guests', { name })
     expect((await readAll(open<{ name: string }>('/api/guests', { until: ({ data }) => data.name === 'Grace' }))).data).toEqual([{ name: 'Ada' }, { name: 'Grace' }])
   })
@@ -191,13 +188,13 @@ describe('the examples', () => {
     expect(refused.error).toMatchObject({ statusCode: 422, message: 'Say what to look for.', retry: false })
   })
 
-  it('ai-streaming: an answer comes whole; a model that fails is no answer that ends', async () => {
+  it('ai-streaming: an answer arrives whole; a model that fails is no answer that ends', async () => {
     expect(await readAll(open('/api/ask', post({ prompt: 'Why?' })))).toEqual({ data: TEN_WORDS })
     expect(await readAll(open('/api/ask', post({ prompt: 'fail' })))).toEqual({ data: ['word1 '], code: 'SOURCE_FAILED' })
     expect(await readAll(open('/api/ask-again', post({ prompt: 'fail' })))).toEqual({ data: ['word1 '], code: 'SOURCE_FAILED' })
   })
 
-  it('ai-streaming: one that has a name is there for whoever comes, and can be stopped', async () => {
+  it('ai-streaming: an answer with a name is there for every later reader, and can be stopped', async () => {
     const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'Why?' })
     expect(await Promise.all([1, 2].map(() => readAll(open(`/api/answers/${id}`))))).toEqual([{ data: TEN_WORDS }, { data: TEN_WORDS }])
     expect(await readAll(open(`/api/answers/${id}`))).toEqual({ data: TEN_WORDS })
@@ -209,25 +206,34 @@ describe('the examples', () => {
     expect([data.length < 2_000, code]).toEqual([true, 'ABORTED'])
   })
 
-  it('ai-streaming: what is no text has a name', async () => {
+  it('README: a reply is complete for each reader, and a later prompt restarts it', async () => {
+    const readTwice = () => Promise.all([1, 2].map(() => readAll(open('/api/reply'))))
+    await send('POST', '/api/reply', { prompt: 'Why?' })
+    expect(await readTwice()).toEqual([{ data: TEN_WORDS }, { data: TEN_WORDS }])
+    await send('POST', '/api/reply', { prompt: 'fail' })
+    const failed = { data: ['word1 '], code: 'SOURCE_FAILED' }
+    expect(await readTwice()).toEqual([failed, failed])
+  })
+
+  it('ai-streaming: chunks that are not text have a name', async () => {
     const names: (string | undefined)[] = []
     for await (const { event } of open('/api/agent', post({ prompt: 'Why?' }))) names.push(event)
     expect(names).toEqual(['tool', undefined, 'usage'])
   })
 
-  it('job-progress: to its end; there is none that was never started', async () => {
+  it('job-progress: to its end; a job that never started is an HTTP error', async () => {
     const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
     expect(await readAll(open(`/api/exports/${id}`))).toEqual({ data: [25, 50, 75, 100].map((percent, n) => ({ percent, step: ['Reading', 'Sorting', 'Writing', 'Packing'][n] })) })
     expect(await readAll(open('/api/exports/never'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
   })
 
-  it('job-progress: until somebody cancels it', async () => {
+  it('job-progress: until a user cancels it', async () => {
     const { id } = await sendJson<{ id: string }>('POST', '/api/exports')
     await send('DELETE', `/api/exports/${id}`)
     expect(await readAll(open(`/api/exports/${id}`))).toMatchObject({ code: 'ABORTED' })
   })
 
-  it('notifications: a retry with the same key tells once', async () => {
+  it('notifications: a retry with the same key notifies once', async () => {
     for (const text of ['first', 'first', 'last']) await send('POST', '/api/comments', { id: text, text, author: '1' })
     expect((await readAll(open<{ title: string }>('/api/notices', { until: ({ data }) => data.title.endsWith('last') }))).data).toEqual([{ title: '1: first' }, { title: '1: last' }])
   })
@@ -236,17 +242,17 @@ describe('the examples', () => {
     expect((await readAll(open('/api/prices', { until: () => true }))).data).toEqual([{ symbol: 'SSE', price: 42 }])
   })
 
-  it('redis: is it well', async () => {
+  it('redis: the health check', async () => {
     expect(await sendJson('GET', '/health')).toEqual({ driver: 'memory' })
   })
 
-  it('moving: what was said in a room is heard there', async () => {
+  it('moving: a message sent in a room arrives there', async () => {
     const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
     await send('POST', '/api/rooms/lobby', { text: 'Hello' })
     expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
   })
 
-  it('their pages show it, from the first paint on, without a word in the console', async () => {
+  it('the pages show it, from the first paint on, without console output', async () => {
     const browser = await launchBrowser()
     try {
       const page = await browser.newPage()
@@ -303,7 +309,7 @@ describe('the examples', () => {
 
       // The blocks of the docs page.
       const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
-      const text = await readFile(join(rootDir, 'docs/testing.md'), 'utf8')
+      const text = await readFile(join(rootDir, 'docs/guide/testing.md'), 'utf8')
       const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
       for (const [last, shown] of [[end, 'closed'], [error, 'closed.*…'], ['', 'reconnecting']] as const) {
         let requests = 0
@@ -323,13 +329,13 @@ describe('the examples', () => {
     }
   })
 
-  it('reference: an error of the application\'s own reaches the client as it is', async () => {
+  it('reference: a custom error of the application reaches the client as it is', async () => {
     const source = open('/api/quota')
     expect(await readAll(source)).toEqual({ data: [{ left: 1 }], code: 'QUOTA' })
     expect(source.error).toMatchObject({ statusCode: 429, retry: false, message: 'That was the last one for today.' })
   })
 
-  it('reference: a hand-written source goes on behind the id that it is asked for', async () => {
+  it('reference: a hand-written source resumes after the requested ID', async () => {
     const { data } = await readAll(open('/api/countdown', { position: '58', until: () => true }))
     expect(data).toEqual([{ left: 1 }])
   })

@@ -6,7 +6,7 @@ import { LATEST, install } from '../support/install'
 import { differencesFrom, nuxt5Dir, readLockfile } from '../support/locked-packages'
 import { rootDir } from '../support/projects'
 
-/** Every application of these tests is installed by `install`, which compares all that npm has installed. Here: that it would notice. */
+/** `install` installs every application of these tests, and compares all that npm has installed. This test checks that it would notice a difference. */
 
 let dir: string
 beforeAll(async () => {

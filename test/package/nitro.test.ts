@@ -36,7 +36,7 @@ export const proofs: [
 
 /** The configuration that the documentation shows: it is type-checked with the rest. */
 async function shownConfig(): Promise<string> {
-  const shown = readBlocks(await readPage('docs/runtimes.md')).find(({ text }) => text.startsWith('// nitro.config.ts\n'))
+  const shown = readBlocks(await readPage('docs/operate/runtimes.md')).find(({ file }) => file === 'nitro.config.ts')
   return shown!.text
 }
 
@@ -51,15 +51,15 @@ afterAll(async () => {
 })
 
 describe('the packed tarball in a Nitro application without Nuxt', () => {
-  it('type-checks: its names, its options, its hooks, and what routes send', async () => {
+  it('type-checks: its names, its options, its hooks, and the messages of routes', async () => {
     await app.node('node_modules/typescript/bin/tsc', '--noEmit')
   })
 
-  it('refuses an option that makes no sense when it is built', async () => {
+  it('refuses an invalid option at the build', async () => {
     await expect(app.node('--input-type=module', '-e', 'import { createNitro } from "nitropack"; await createNitro({ rootDir: ".", sse: { heartbeatMs: -1 } })')).rejects.toThrow('Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.')
   })
 
-  it('streams from what was built, with options from the environment, and without Redis', async () => {
+  it('streams from its output, with options from the environment, and without Redis', async () => {
     await app.node('node_modules/nitropack/dist/cli/index.mjs', 'build')
     expect(existsSync(join(app.dir, '.output/server/node_modules/ioredis'))).toBe(false)
     const server = await startIn(join(app.dir, '.output'), { NITRO_SSE_RETRY_MS: '7000' })
@@ -81,7 +81,7 @@ describe('the packed tarball in a Nitro application without Nuxt', () => {
     expect(open.controls.at(-1)).toMatchObject({ type: 'leave' })
   })
 
-  it('asked for Redis, has its client in the output, and shares channels between processes', async () => {
+  it('with Redis in its options, has its client in the output, and shares channels between processes', async () => {
     const redis: TestRedis = await startRedis()
     try {
       await app.node('--input-type=module', '-e', 'import { build, createNitro, prepare, copyPublicAssets } from "nitropack"; const nitro = await createNitro({ rootDir: ".", dev: false, sse: { driver: "redis" } }); await prepare(nitro); await copyPublicAssets(nitro); await build(nitro); await nitro.close()')

@@ -15,7 +15,7 @@ import { describeRuntime, saidAtTheEnd } from '../support/runtime-suite'
 import { describeOn, startOn, stopRuntimes } from '../support/runtimes'
 import { versionsOf } from '../support/versions'
 
-/** The packed tarball in Nitro 3 without Nuxt: types, builds, and all that is expected of a runtime. */
+/** The packed tarball in Nitro 3 without Nuxt: types, builds, and all requirements for a runtime. */
 
 const elsewhere = ['node-cluster', 'bun', 'deno-server', 'cloudflare-module']
 const outputOf = (preset: string) => join(app.dir, `.output-${preset}`)
@@ -45,14 +45,14 @@ describe('the packed tarball in a Nitro 3 application', () => {
     await app.node('node_modules/typescript/bin/tsc', '--noEmit', '-p', '.')
   })
 
-  it('is built without Redis, and without what is for Nitro 2', async () => {
+  it('is built without Redis, and without code for Nitro 2', async () => {
     const output = join(app.dir, '.output/server')
     expect(existsSync(join(output, 'node_modules'))).toBe(false)
     const texts = await Promise.all((await readdir(output, { recursive: true })).filter(name => name.endsWith('.mjs')).map(name => readFile(join(output, name), 'utf8')))
     expect(texts.filter(text => /nitropack|from "ioredis"/.test(text))).toEqual([])
   })
 
-  it('takes options from the environment as what they are', async () => {
+  it('takes options from the environment with their types', async () => {
     const server = await start({ NITRO_SSE_HEARTBEAT_MS: 'false', NITRO_SSE_MAX_CONNECTIONS: '1', NITRO_SSE_HEADERS: '{"X-Served-By":"a"}' })
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     await reader.until(({ controls }) => controls.length === 1)
@@ -65,7 +65,7 @@ describe('the packed tarball in a Nitro 3 application', () => {
 })
 
 describe('a ticket', () => {
-  it('opens one channel, is nobody\'s for another, and is in no url behind the check', async () => {
+  it('opens one channel, is refused for another, and is in no URL after the check', async () => {
     const server = await start({ NITRO_SSE_TICKET_SECRET: 'a'.repeat(32) })
     const ticket = await (await fetch(`${server.url}/api/ticket/a`, { method: 'POST' })).text()
     const reader = await SSEReader.open(`${server.url}/api/ticket/a?n=1&ticket=${ticket}`)
@@ -159,9 +159,9 @@ describe('the workers of node-cluster', () => {
 })
 
 describe('Bun\'s idle limit', () => {
-  it('is Bun\'s own, whatever the variable says that sets it on Nitro 2', async () => {
+  it('is Bun\'s own, whatever the variable is that sets it on Nitro 2', async () => {
     const server = await startOn('bun', { NITRO_BUN_IDLE_TIMEOUT: '60' }, outputOf('bun'))
-    expect(server.output()).toContain('[nuxt-sse] Bun cuts connections on which nothing was sent for 10 s, so that heartbeats come, and polls are answered, before that.')
+    expect(server.output()).toContain('[nuxt-sse] Bun closes connections that are idle for 10 s. Heartbeats and responses to polls are sent before that.')
     await using reader = await SSEReader.open(`${server.url}/api/any`)
     await reader.until(({ controls }) => controls.length === 1)
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 6_000, restarts: false }])

@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis'
 import { describeRuntime } from '../support/runtime-suite'
 import { nuxtNightly, versionsOf } from '../support/versions'
 
-/** The packed tarball in the nightly of Nuxt 5: types, build, and all that is expected of a runtime. The routes are those of the Nitro 3 fixture. */
+/** The packed tarball in the nightly of Nuxt 5: types, build, and all requirements for a runtime. The routes are those of the Nitro 3 fixture. */
 
 const FILES = {
   'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-sse'], sse: { retryMs: 100 }, compatibilityDate: '2026-11-01', telemetry: false })\n`,
@@ -49,7 +49,7 @@ useSSE('/api/clocks', { immediate: false })
 useSSE('/api/clock', { immediate: false, on: { progres: () => {} } })
 // @ts-expect-error: it takes no ref.
 useSSE('/api/clock', { immediate: false, keep: ref(3) })
-// @ts-expect-error: a route that is typed is not anything.
+// @ts-expect-error: a typed route is never any.
 assert<Equals<typeof job.data.value, unknown>>()
 const { data: seven } = useSSE('/api/read', { ssr: true })
 console.info(typeof openSSE)
@@ -87,7 +87,7 @@ describe('the packed tarball in the nightly of Nuxt 5', () => {
     expect(existsSync(join(app.dir, '.output/server/node_modules/ioredis'))).toBe(false)
   })
 
-  it('reads what a channel has while it renders a page', async () => {
+  it('reads the messages of a channel while it renders a page', async () => {
     const server = await start()
     expect(await (await fetch(server.url)).text()).toContain('<p>idle 7</p>')
     await server.stop()

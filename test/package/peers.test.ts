@@ -9,25 +9,27 @@ import { BETTER_SSE, H3, OURS, RESUMABLE_STREAM, UPSTASH, VUEUSE } from './peers
 import { clientChecks, closeBrowser } from './peers/client-checks'
 import { serverChecks } from './peers/server-checks'
 
-/** README's table of what others promise, against what they do: the code that is installed, run beside ours. */
+/** Compares the table in docs/guide/comparison.md with the behaviour of the installed libraries and of this module. */
+
+const PAGE = 'docs/guide/comparison.md'
 
 const PEERS = [OURS, H3, VUEUSE, BETTER_SSE, RESUMABLE_STREAM, UPSTASH]
-/** Rows that say in words what each is. */
-const IN_WORDS = ['What it is', 'Outside of Nuxt', 'Needs']
+/** Rows in words, which no check can compare. */
+const IN_WORDS = ['Part', 'Runs outside Nuxt', 'Requires']
 
 const text = 'the code, and its types'
 const checks: Checks = {
   ...serverChecks,
   ...clientChecks,
-  'Messages are typed from server to client': {
-    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every way to write its url' },
+  'Types messages from server to client': {
+    [OURS]: { yes: 'test/types/use-sse.test-d.ts: come from the route, for every form of its url' },
     [H3]: { no: 'h3: `push` takes texts' },
     [VUEUSE]: { no: '@vueuse/core: `Data` is what the caller says' },
     [BETTER_SSE]: { no: 'better-sse: `push(data: unknown)`' },
     [RESUMABLE_STREAM]: { no: 'resumable-stream: `ReadableStream<string>`' },
     [UPSTASH]: { yes: 'client/provider.d.ts: `createRealtime<T>`' },
   },
-  'Data is validated by a schema': {
+  'Validates data with a schema': {
     [OURS]: { no: text },
     [H3]: { no: text },
     [VUEUSE]: { no: text },
@@ -37,7 +39,7 @@ const checks: Checks = {
   },
 }
 
-const rows = readTable(await readPage('README.md'), 'Beside others').map(([row, ...cells]) => ({ row: row!, cells }))
+const rows = readTable(await readPage(PAGE), 'Features').map(([row, ...cells]) => ({ row: row!, cells }))
 
 afterAll(() => closeBrowser())
 
@@ -66,10 +68,10 @@ async function known(check: Check): Promise<boolean> {
   return 'yes' in check
 }
 
-it('the versions under the table are those that are installed', async () => {
-  const markdown = await readPage('README.md')
+it('the versions under the table are the installed ones', async () => {
+  const markdown = await readPage(PAGE)
   for (const name of ['h3', '@vueuse/core', 'better-sse', 'resumable-stream']) {
-    // Its package.json may be none of its exports.
+    // Its package.json may not be among its exports.
     const path = createRequire(import.meta.url).resolve.paths(name)!.map(dir => join(dir, name, 'package.json')).find(existsSync)!
     const { version } = createRequire(import.meta.url)(path) as { version: string }
     expect(markdown).toContain(`${name} ${version}`)

@@ -1,4 +1,4 @@
-// Pins what the test of Nuxt 5 installs: `npm run test:pin`, or `npm run test:pin -- 5.0.0-29830089.dc519522` for another nightly.
+// Pins the packages that the test of Nuxt 5 installs: `npm run test:pin`, or `npm run test:pin -- 5.0.0-29830089.dc519522` for another nightly.
 import { execFileSync } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

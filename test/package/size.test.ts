@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, expect, it } from 'vitest'
 import { rootDir } from '../support/projects'
 
-/** What every page with `useSSE` loads for it before it connects, gzip. */
+/** Bytes that every page with `useSSE` loads for it before it connects, gzip. */
 const MAX_BYTES = 7_320
-/** What only the pages load that need it, gzip: each when it does. */
+/** Bytes that only the pages load that need it, gzip: each on demand. */
 const MAX_BYTES_ON_DEMAND: Record<string, number> = {
   'fallback/index': 2_700,
   'sharing/shared-client': 2_150,
@@ -48,8 +48,8 @@ export default defineNuxtConfig({
 const dirs: string[] = []
 afterAll(() => Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true }))))
 
-/** Texts of what is only for the server, or for whoever develops. */
-const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'has no effect', 'changed what it was given', 'speaks HTTP/1.1']
+/** Texts that belong on the server only, or in development only. */
+const NOT_IN_A_BROWSER = ['which a payload cannot hold', 'does nothing for', 'nothing will end its connection', 'has no effect', 'changed its first argument', 'speaks HTTP/1.1']
 
 interface Chunk {
   file: string
@@ -61,7 +61,7 @@ interface Chunk {
 /** The JavaScript of a built application: `bytes` has the size of each set of chunks, gzip. */
 interface Built {
   entry: number
-  /** Of each chunk of the client that is loaded on demand, with what it needs beyond the entry; by the end of its source's name. */
+  /** Bytes of each chunk of the client that is loaded on demand, with what it needs beyond the entry; by the end of its source's name. */
   onDemand: Map<string, number>
 }
 
@@ -103,7 +103,7 @@ async function buildClient(name: keyof typeof PAGES): Promise<Built> {
   return { entry: bytesOf(entry), onDemand }
 }
 
-it('useSSE adds a bounded number of bytes to what a page loads, and what only some pages need is loaded on demand', async () => {
+it('useSSE adds a bounded number of bytes to what a page loads, and code that only some pages need is loaded on demand', async () => {
   const without = await buildClient('without')
   const built = await buildClient('with')
   const added = built.entry - without.entry

@@ -9,18 +9,18 @@ export interface Balancer {
 }
 
 /**
- * Hands each request to the first of `order` that takes it, as a balancer does in front of instances: the one that is gone is passed
- * over, and what it had begun to answer is cut.
+ * Passes each request to the first instance of `order` that accepts it, like a load balancer. It skips an instance that has gone, and
+ * cuts the answers that this instance had begun.
  */
 export async function startBalancer(
   order: (request: IncomingMessage) => { port: number }[],
-  /** Closes the connection instead of passing the answer on, although the request was served. */
+  /** Closes the connection instead of forwarding the answer, although the instance served the request. */
   losesAnswer: (request: IncomingMessage) => boolean = () => false,
 ): Promise<Balancer> {
   const forward = (incoming: IncomingMessage, outgoing: ServerResponse, [first, ...others]: { port: number }[]) => {
     if (!first) return void outgoing.writeHead(502).end()
     const { method, url: path, headers } = incoming
-    // A connection for each: what is idle and gets cut off is nobody's failure.
+    // One connection for each request: a cut of an idle connection would count as a failure.
     const upstream = request({ host: '127.0.0.1', port: first.port, method, path, headers, agent: false }, (answer) => {
       if (losesAnswer(incoming)) return void outgoing.destroy()
       outgoing.writeHead(answer.statusCode!, answer.headers)
@@ -33,7 +33,7 @@ export async function startBalancer(
       else outgoing.destroy()
     })
     outgoing.on('close', () => upstream.destroy())
-    // Not before: what one has taken of a body is not there for the next.
+    // Not earlier: the next instance could not read the part of a body that this one consumed.
     upstream.once('socket', socket => socket.once('connect', () => incoming.pipe(upstream)))
   }
   const server = createServer((incoming, outgoing) => forward(incoming, outgoing, order(incoming))).listen(0, '127.0.0.1')

@@ -9,16 +9,16 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 import { ARGS, chromiumPath } from './chromium-args'
 
 /**
- * The Chromium on the PATH, as `npm test` has made sure that there is one. `backForwardCache`: as users have it; Playwright
- * turns it off.
+ * Starts the Chromium on the PATH, which `npm test` makes sure of. `backForwardCache` turns the cache on, as users have it, since
+ * Playwright turns it off.
  */
 export async function launchBrowser({ backForwardCache = false } = {}): Promise<Browser> {
   return chromium.launch({ executablePath: chromiumPath(), headless: true, args: ARGS, ignoreDefaultArgs: backForwardCache ? ['--disable-back-forward-cache'] : [] })
 }
 
 /**
- * The same, with tabs as people have them: one is in front, and the others are hidden, so that they can be frozen. Playwright keeps
- * each page of its own contexts visible; here the one context is the browser's.
+ * Starts a Chromium with real tabs: one is in front, and the others are hidden, so that they can be frozen. Playwright keeps
+ * each page of its own contexts visible, so this uses the context of the browser.
  */
 export async function launchTabs(): Promise<{ context: BrowserContext, close(): Promise<void> }> {
   const profile = await mkdtemp(join(tmpdir(), 'sse-tabs-'))
@@ -45,7 +45,7 @@ export async function launchTabs(): Promise<{ context: BrowserContext, close(): 
 }
 
 export interface TestBrowser {
-  /** What went wrong on the pages of the current test. See {@link collectProblems}. */
+  /** Problems on the pages of the current test. See {@link collectProblems}. */
   readonly problems: string[]
   /** Opens a page, in a context of its own unless one is given. */
   open(context?: BrowserContext): Promise<Page>
@@ -53,14 +53,14 @@ export interface TestBrowser {
 }
 
 interface UseBrowserOptions extends BrowserContextOptions {
-  /** Texts that are no problem. */
+  /** Texts that do not count as a problem. */
   known?: RegExp
   backForwardCache?: boolean
 }
 
 /**
- * One browser for a file. Its contexts are closed after each test, with their pages, and before the hooks that were registered
- * earlier: call it after `afterEach(stopBuiltServers)`. The other options are those of each context.
+ * One browser for a file. Closes its contexts and their pages after each test, before the hooks that were registered
+ * earlier: call it after `afterEach(stopBuiltServers)`. The other options apply to each context.
  */
 export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBrowserOptions = {}): TestBrowser {
   let browser: Browser
@@ -86,8 +86,8 @@ export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBr
 }
 
 /**
- * Adds to `problems` what goes wrong on a page: uncaught errors, console errors, and warnings by Vue or by this package. Warnings of
- * browsers and of other packages come and go with their versions. `known`: expected texts.
+ * Adds the problems of a page to `problems`: uncaught errors, console errors, and warnings by Vue or by this package. Warnings of
+ * browsers and of other packages depend on their versions. `known`: expected texts.
  */
 export function collectProblems(page: Page, problems: string[], known?: RegExp): void {
   page.on('pageerror', error => problems.push(String(error)))

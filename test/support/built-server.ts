@@ -8,13 +8,13 @@ export interface BuiltServer {
   url: string
   port: number
   pid: number
-  /** All that was written to stdout and stderr. */
+  /** Output to stdout and stderr so far. */
   output(): string
-  /** Sends the signals, SIGKILL without any, and resolves with how the process ended. */
+  /** Sends the signals, or SIGKILL without any, and resolves with the exit of the process. */
   stop(...signals: NodeJS.Signals[]): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
 }
 
-/** Below the ports that outgoing connections get (from 32768, as Linux has it): one of those may be gone before a server has it. */
+/** Below the ports of outgoing connections (from 32768 on Linux), which can be taken before a server listens. */
 export async function freePort(): Promise<number> {
   while (true) {
     const port = 10_000 + Math.floor(Math.random() * 22_000)
@@ -30,11 +30,11 @@ export async function freePort(): Promise<number> {
 
 const running = new Set<BuiltServer>()
 
-/** Starts a built application as its owner would, and waits until it listens. */
+/** Starts a built application as in production, and waits until it listens. */
 export async function startBuiltServer(project: keyof typeof projects | { dir: string }, { port, env = {} }: { port?: number, env?: Record<string, string> } = {}): Promise<BuiltServer> {
   port ??= await freePort()
   const child = spawn(process.execPath, [join(typeof project === 'string' ? projects[project] : project.dir, '.output/server/index.mjs')], {
-    // Nitro 3 is mute under TEST, and hears no signal under it or CI: its owner has neither.
+    // Nitro 3 logs nothing under TEST, and handles no signal under TEST or CI. Production has neither variable.
     env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -66,7 +66,7 @@ export async function startBuiltServer(project: keyof typeof projects | { dir: s
   return server
 }
 
-/** For afterEach and afterAll: nothing that a test started may outlive it. */
+/** Stops all servers that a test started. For afterEach and afterAll. */
 export async function stopBuiltServers(): Promise<void> {
   await Promise.all([...running].map(server => server.stop()))
 }

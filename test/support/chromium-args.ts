@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import process from 'node:process'
 
-/** Chromium alone, and nothing that it would fetch for itself. */
+/** Arguments that keep Chromium from sending requests of its own. */
 export const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** The one on the PATH, as `npm test` has made sure that there is one. */
+/** Chromium on the PATH, which `npm test` makes sure of. */
 export function chromiumPath(): string {
   return process.env.CHROMIUM_PATH || execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim()
 }

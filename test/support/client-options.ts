@@ -4,7 +4,7 @@ import type { ResolvedClientOptions } from '../../src/runtime/client/options'
 
 type Options = Parameters<typeof resolve>[0]
 
-/** A client's options, with everything at hand that a page loads on demand. */
+/** Options of a client, with the parts that a page loads on demand. */
 export function resolveClientOptions(options: Options = {}, loadFallback = () => Promise.resolve(fallback)): ResolvedClientOptions {
   return resolve(options, loadFallback)
 }

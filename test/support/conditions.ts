@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 
-/** Waits until `check` does not throw: the condition itself, looked at often, and no time that is hoped to be enough. */
+/** Waits until `check` does not throw. Checks the condition often, instead of waiting for a fixed time. */
 export function eventually(check: () => unknown, timeoutMs = 20_000): Promise<unknown> {
   return vi.waitFor(check, { timeout: timeoutMs, interval: 10 })
 }

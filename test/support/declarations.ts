@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { rootDir } from './projects'
 
-/** What the source declares, read from its syntax: what documentation is compared with. */
+/** Declarations of the source, read from its syntax. Tests compare the documentation with them. */
 
 function parse(file: string): ts.SourceFile {
   return ts.createSourceFile(file, readFileSync(join(rootDir, file), 'utf8'), ts.ScriptTarget.Latest, true)
@@ -16,14 +16,14 @@ export function membersOf(file: string, name: string): string[] {
   return found.members.flatMap(({ name }) => name && (ts.isIdentifier(name) || ts.isStringLiteral(name)) ? name.text : [])
 }
 
-/** The texts in a union of literals. */
+/** Texts in a union of literals. */
 export function literalsOf(file: string, name: string): string[] {
   const found = parse(file).statements.find((node): node is ts.TypeAliasDeclaration => ts.isTypeAliasDeclaration(node) && node.name.text === name)
   if (!found) throw new Error(`${file} has no type ${name}.`)
   return textsIn(found)
 }
 
-/** Every text in a file that is written as one. */
+/** All string literals in a file. */
 export function textsOf(file: string): string[] {
   return textsIn(parse(file))
 }
@@ -47,7 +47,7 @@ function calleeOf(node: ts.Expression): string {
   return ts.isIdentifier(left) ? left.text : ''
 }
 
-/** Titles of the tests in a file, and of groups of them, `…` for what is put in when they run. */
+/** Titles of the tests and groups in a file, with `…` for values that are inserted at run time. */
 export function testTitlesOf(file: string): string[] {
   const titles: string[] = []
   const visit = (node: ts.Node) => {

@@ -7,20 +7,20 @@ import { turns } from './random'
 export interface WatchedDriver extends LogDriver {
   /** Calls of `read`. */
   reads: number
-  /** Entries that reads have returned. */
+  /** Number of entries that reads have returned. */
   entriesRead: number
   /** Calls of `subscribe`. */
   subscribed: number
-  /** Subscriptions that are open. */
+  /** Open subscriptions. */
   readonly listening: number
-  /** Makes reads that begin from now on wait. */
+  /** Makes new reads wait. */
   hold(): void
   release(): void
   /** Gives a notice to all subscriptions. */
   notify(notice: LogNotice): void
 }
 
-/** Counts what is asked of a driver, and gives the test control of its reads and, where it is `mute`, of its notices. */
+/** Counts the requests to a driver, and gives the test control of its reads and, with `mute`, of its notices. */
 export function watchedDriver(inner: LogDriver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), { mute = false } = {}): WatchedDriver {
   const listeners = new Map<object, (notice: LogNotice) => void>()
   let gate: PromiseWithResolvers<void> | undefined
@@ -60,15 +60,15 @@ export function watchedDriver(inner: LogDriver = createMemoryDriver(DEFAULT_HAND
 }
 
 export interface ChaosDriver extends LogDriver {
-  /** Delivers what was held back, in any order; then says `changed`, as a driver does after it was cut off. */
+  /** Delivers the held notices in any order, and then `changed`, as a driver does after an outage. */
   settle(): void
-  /** Delivers some of what was held back, in any order. */
+  /** Delivers some of the held notices, in any order. */
   deliver(): void
 }
 
 /**
- * A driver whose connection is bad, over a real one: notices come late, twice, out of order or never, and every answer
- * takes its time. Nothing of it is against the contract.
+ * A driver with a bad connection, over a real one: notices arrive late, twice, out of order or never, and every answer
+ * takes time. The contract of drivers permits all of it.
  */
 export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
   const listeners = new Map<object, (notice: LogNotice) => void>()
@@ -76,7 +76,7 @@ export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
 
   const deliverTo = (to: object, notice: LogNotice) => listeners.get(to)?.(notice)
   const slowly = async <T>(run: () => Promise<T>): Promise<T> => {
-    // The answer may be older than its arrival, and the question younger than its departure.
+    // The driver may read later than the call, and its answer may arrive later still.
     if (random.chance(0.5)) await turns(random.int(3), random.int(4))
     const result = await run()
     if (random.chance(0.5)) await turns(random.int(3), random.int(4))
@@ -111,7 +111,7 @@ export function chaosDriver(inner: LogDriver, random: Random): ChaosDriver {
       const unsubscribe = await inner.subscribe(channel, notice => hold(key, notice))
       return () => {
         unsubscribe()
-        // What is on its way arrives all the same.
+        // Notices in flight still arrive.
         if (random.chance(0.5)) listeners.delete(key)
       }
     }),

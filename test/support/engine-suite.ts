@@ -9,7 +9,7 @@ import type { Proxy } from './proxy'
 import { startProxy } from './proxy'
 import { startScriptedServer } from './scripted-server'
 
-/** One set of flows for every browser engine, against built applications. `docs/browsers.md` lists the differences. */
+/** One set of flows for every browser engine, against built applications. `docs/guide/browsers.md` lists the differences. */
 
 /** Differences between engines. Each has a test of its own, and none is a reason to skip one. */
 export interface EngineUnderTest {

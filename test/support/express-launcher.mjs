@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 
-/** An application of Express with what Nitro has built as a listener (`node-listener`). With `OWN_SIGNALS` it ends itself, as Express documents. */
+/** Express application with a listener that Nitro built (`node-listener`). With `OWN_SIGNALS` it ends itself, as Express documents. */
 
 const { default: express } = await import(pathToFileURL(createRequire(import.meta.url).resolve('express')).href)
 const { listener } = await import(pathToFileURL(process.argv[2]).href)

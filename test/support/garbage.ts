@@ -9,7 +9,7 @@ export function collectGarbage(): void {
   gc()
 }
 
-/** Watches objects, and waits until so many of them were let go of by everybody. */
+/** Watches objects, and waits until a number of them have been collected. */
 export function collected(): { add(object: object): void, atLeast(count: number): Promise<void> } {
   const refs: WeakRef<object>[] = []
   return {

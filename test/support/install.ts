@@ -8,10 +8,10 @@ import { rootDir } from './projects'
 
 const run = promisify(execFile)
 
-/** Set by `npm run test:latest`: applications get the newest of everything. */
+/** Set by `npm run test:latest`: applications get the newest versions. */
 export const LATEST = process.env.SSE_LATEST === '1'
 
-/** For npm in an application outside the repository, called from one of its scripts. */
+/** Environment for npm in an application outside the repository, when one of the repository's scripts calls it. */
 export const npmEnv = { ...process.env, npm_config_workspaces: undefined, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_prefer_offline: LATEST ? undefined : 'true', npm_config_ignore_scripts: 'true' }
 
 /**

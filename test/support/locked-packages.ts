@@ -13,7 +13,7 @@ export async function readLockfile(dir: string, name = 'package-lock.json'): Pro
   return Object.fromEntries(Object.entries(packages).filter(([path, { link }]) => path.startsWith('node_modules/') && !link))
 }
 
-/** Holds the versions that the test of Nuxt 5 installs, as its lockfile. `npm run test:pin` writes them. */
+/** Folder of the lockfile with the versions for the test of Nuxt 5. `npm run test:pin` writes it. */
 export const nuxt5Dir = join(rootDir, 'test/package/nuxt5')
 
 /**

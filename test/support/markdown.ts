@@ -1,11 +1,12 @@
 import { glob, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { slugify } from '../../docs/.vitepress/slug.mjs'
 import { rootDir } from './projects'
 
 /** Every page of the documentation, by its path in the repository. */
 export async function readPages(): Promise<Map<string, string>> {
   const pages = new Map<string, string>()
-  for await (const page of glob(['*.md', 'docs/**/*.md', 'bench/*.md'], { cwd: rootDir })) pages.set(page, await readPage(page))
+  for await (const page of glob(['*.md', 'docs/**/*.md', 'bench/*.md'], { cwd: rootDir, exclude: ['docs/node_modules/**'] })) pages.set(page, await readPage(page))
   return new Map([...pages].sort())
 }
 
@@ -13,7 +14,7 @@ export function readPage(page: string): Promise<string> {
   return readFile(join(rootDir, page), 'utf8')
 }
 
-/** The text without its blocks of code, in which `#` is no heading and `](` no link. */
+/** Text without its code blocks, in which `#` is no heading and `](` no link. */
 export function withoutCode(markdown: string): string {
   let inside = false
   return markdown.split('\n').filter((line) => {
@@ -25,24 +26,27 @@ export function withoutCode(markdown: string): string {
 
 export interface CodeBlock {
   language: string
+  /** Path of the file: alone in the line above the block, `[in brackets]` after its language, or in its first comment. */
+  file?: string
   text: string
-  /** Of the first line of code, in its page. */
+  /** Line number of the first line of code in its page. */
   line: number
 }
 
 export function readBlocks(markdown: string): CodeBlock[] {
-  return [...markdown.matchAll(/^( *)```([\w-]*)\n(.*?)^\1```$/gms)].map(({ 1: indent, 2: language, 3: text, index }) => ({
-    language: language!,
-    text: text!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-    line: markdown.slice(0, index).split('\n').length + 1,
-  }))
+  return [...markdown.matchAll(/^(?: *`([\w./[\]-]+\.\w+)`\n\n?)?( *)```([\w-]*)(?: \[([^\n]+)\])?\n(.*?)^\2```$/gms)].map(({ 0: block, 1: above, 2: indent, 3: language, 4: label, 5: code, index }) => {
+    const text = code!.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
+    const comment = /^(?:\/\/|<!--) ([\w./[\]-]+\.(?:ts|vue))\b/.exec(text)?.[1]
+    const file = above ?? (label && /^[\w./[\]-]+\.\w+$/.test(label) ? label : comment)
+    return { language: language!, ...file && { file }, text, line: markdown.slice(0, index + block.indexOf('```')).split('\n').length + 1 }
+  })
 }
 
-/** The fragments that GitHub gives to headings, in their order: of two that are the same the second has a number. */
+/** Fragments that GitHub and the site give to headings, in their order. The second of two equal ones has a number. */
 export function readAnchors(markdown: string): string[] {
   const seen = new Map<string, number>()
   return readHeadings(markdown).map(({ text }) => {
-    const slug = text.toLowerCase().replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(/\s/g, '-')
+    const slug = slugify(text)
     const before = seen.get(slug) ?? 0
     seen.set(slug, before + 1)
     return before ? `${slug}-${before}` : slug
@@ -70,7 +74,7 @@ function isRule(line: string): boolean {
   return /^\|[\s|:-]+\|$/.test(line)
 }
 
-/** What stands between backticks. */
+/** Texts between backticks. */
 export function codesIn(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 }

@@ -9,13 +9,13 @@ interface Waiting {
 /** Beyond this, a real timer fires at once. */
 const MAX_TIMER_MS = 0x7FFFFFFF
 
-/** How far `until` moves the clocks between two looks, and in all. */
+/** Time by which `until` moves the clocks between two checks, and in all. */
 const STEP_MS = 25
 const MAX_UNTIL_MS = 60_000
 
 /**
- * Real time that a test can move forward, for what runs over real sockets: bytes take the time they take, and a limit of seconds
- * does not have to be waited for. Timers that were set before still fire in real time, only sooner.
+ * Real time that a test can move forward, for code over real sockets: bytes take their real time, and the test does not wait for
+ * limits of seconds. Timers that were set earlier still fire in real time, only sooner.
  */
 export class MovingClock {
   #aheadMs = 0
@@ -58,7 +58,7 @@ export class MovingClock {
     vi.unstubAllGlobals()
   }
 
-  /** Moves the clocks forward. Resolves when every timer that is due by then has fired, and what follows from it in this process has happened. */
+  /** Moves the clocks forward. Resolves when every timer that is due by then has fired, and its effects in this process are complete. */
   async move(ms: number): Promise<void> {
     this.#aheadMs += ms
     const now = this.#now()
@@ -67,11 +67,11 @@ export class MovingClock {
       this.#clear(waiting.real as number)
       waiting.real = this.#set(waiting.task, Math.max(1, waiting.at - now))
     }
-    // One that is due fires, and may set another that is due at once.
+    // A due timer fires, and may set another that is due at once.
     for (let turn = 0; turn < 5; turn++) await new Promise<void>(resolve => this.#set(resolve, 1))
   }
 
-  /** Moves the clocks in small steps until `check` does not throw: as `eventually`, for what takes long. */
+  /** Moves the clocks in small steps until `check` does not throw, like `eventually` for long waits. */
   async until(check: () => unknown): Promise<unknown> {
     const giveUpAt = performance.now() + MAX_UNTIL_MS
     while (true) {

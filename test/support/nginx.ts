@@ -11,7 +11,7 @@ export interface Nginx {
   stop(): Promise<void>
 }
 
-/** One before a server, which buffers every response, whatever `X-Accel-Buffering` asks for. */
+/** An nginx in front of a server, which buffers every response and ignores `X-Accel-Buffering`. */
 export function startBufferingNginx(target: string): Promise<Nginx> {
   return startNginx(port => `
     server {
@@ -28,7 +28,7 @@ export function startBufferingNginx(target: string): Promise<Nginx> {
     }`)
 }
 
-/** A real nginx with what `configure` says of its servers, one of which listens on the port. */
+/** A real nginx with the servers from `configure`, one of which listens on the port. */
 export async function startNginx(configure: (port: number) => string): Promise<Nginx> {
   const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-nginx-'))
   const port = await freePort()
@@ -48,7 +48,7 @@ export async function startNginx(configure: (port: number) => string): Promise<N
   const child = spawn('nginx', ['-p', dir, '-c', join(dir, 'nginx.conf')], { stdio: ['ignore', 'ignore', 'inherit'] })
   const exited = once(child, 'exit')
   const url = `http://127.0.0.1:${port}`
-  // Until it listens; what has ended will not.
+  // Until it listens. A process that has ended will not.
   await Promise.race([eventually(() => fetch(url)), exited.then(([code]) => {
     throw new Error(`nginx ended with ${code}.`)
   })])

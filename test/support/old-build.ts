@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 
 const KEYS = { append: 4, finish: 3, lease: 3, read: 3, remove: 3 }
 
-/** Runs one of the recorded scripts, with the arguments of that build behind the deadline. */
+/** Runs one of the recorded scripts, with the deadline and then the arguments of that build. */
 function run(redis: Redis, name: keyof typeof KEYS, channel: string, args: (string | number)[]): Promise<string[]> {
   const keys = ['log', 'meta', 'keys', 'w:old'].slice(0, KEYS[name]).map(part => `sse:{${channel}}:${part}`)
   const lua = readFileSync(new URL(`../fixtures/redis-scripts/${name}.lua`, import.meta.url), 'utf8')
@@ -11,7 +11,7 @@ function run(redis: Redis, name: keyof typeof KEYS, channel: string, args: (stri
 }
 
 /**
- * What a server of the build before `maxBytes` does with Redis: its very scripts, recorded. It works on the same Redis during a rolling
+ * Recorded Redis scripts of the build before `maxBytes`. A server of that build works on the same Redis during a rolling
  * deploy.
  */
 export function oldBuild(redis: Redis) {

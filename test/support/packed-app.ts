@@ -15,11 +15,11 @@ export interface PackedAppInit {
   from?: string[]
   /** Files by their path. */
   files?: Record<string, string>
-  /** Folder with the lockfile that gives the versions: by default the repository's. */
+  /** Folder of the lockfile that sets the versions. Default: the repository. */
   lockedBy?: string
 }
 
-/** An application outside the repository, with the package as npm would give it, and everything else as it is locked. */
+/** An application outside the repository, with the packed package, and with locked versions of all others. */
 export class PackedApp {
   private constructor(private readonly root: string) {}
 
@@ -40,7 +40,7 @@ export class PackedApp {
     return app
   }
 
-  /** Runs a script of an installed package. What it says is the error where it fails. */
+  /** Runs a script of an installed package. Its output is the error if it fails. */
   async node(...args: string[]): Promise<string> {
     try {
       return (await run(process.execPath, args, { cwd: this.dir, maxBuffer: 1e8, env: { ...process.env, NODE_ENV: 'production' } })).stdout

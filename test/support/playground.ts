@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 
-/** What tests read on the playground's pages. */
+/** Helpers to read the pages of the playground. */
 
 export const statusOf = (page: Page) => page.getByRole('complementary').getByRole('status').innerText()
 
@@ -8,7 +8,7 @@ export const transportOf = (page: Page) => page.getByTestId('transport').innerTe
 
 export const choose = (page: Page, name: string) => page.getByRole('radio', { name, exact: true }).check()
 
-/** What a page has counted, and where it is, at one moment. */
+/** Counters and position of a page at one moment. */
 export function tallyOf(page: Page): Promise<{ received: number, missing: number, doubled: number, offset: number, epoch: string }> {
   return page.evaluate(() => {
     const text = (id: string) => document.querySelector(`[data-testid="${id}"]`)!.textContent!.trim()
@@ -20,6 +20,6 @@ export function tallyOf(page: Page): Promise<{ received: number, missing: number
 /** Size of the browser's window, in pixels. */
 export const VIEWPORT = { width: 1180, height: 800 }
 
-/** A connection that is cut or refused is in the console, whatever a page does. */
-// Nuxt says NUXT_E5002 where it cannot get its manifest, which a page asks for at some time or other.
+/** Console errors of cut or refused connections, which browsers always log. */
+// Nuxt logs NUXT_E5002 if it cannot fetch its manifest, which a page requests at any time.
 export const NETWORK_ERROR = /net::ERR_|Failed to load resource|NUXT_E5002/

@@ -4,7 +4,7 @@ const root = new URL('../../', import.meta.url)
 
 export const rootDir = fileURLToPath(root)
 
-/** The applications that end-to-end tests run, built once for all of them. */
+/** Applications of the end-to-end tests, built once for all of them. */
 export const projects = {
   basic: fileURLToPath(new URL('test/fixtures/basic', root)),
   ssr: fileURLToPath(new URL('test/fixtures/ssr', root)),
@@ -12,9 +12,9 @@ export const projects = {
   playground: fileURLToPath(new URL('playground', root)),
 }
 
-/** Nitro without Nuxt, built for each runtime that it is tried on. */
+/** Nitro without Nuxt, built for each tested runtime. */
 export const nitroProject = fileURLToPath(new URL('test/fixtures/nitro', root))
 export const nitroPresets = ['node-server', 'node-cluster', 'bun', 'deno-server', 'vercel', 'cloudflare-module']
-/** With those that are tried only for what is special about them. */
+/** Includes presets that the tests build only for one special feature. */
 export const nitroBuilds = [...nitroPresets, 'node-listener']
 export const nitroOutput = (preset: string): string => `${nitroProject}/.output/${preset}`

@@ -2,18 +2,18 @@ import { startRelay } from './relay'
 
 export interface Proxy {
   url: string
-  /** Cuts every connection that is open, without a word. */
+  /** Cuts every open connection without notice. */
   cut(): void
-  /** Holds back what the server sends, as a buffering proxy does: for event streams only, JSON goes through. */
+  /** Holds back event streams, as a buffering proxy does. JSON passes through. */
   mute: boolean
-  /** Cuts each connection after so many bytes of the server's. */
+  /** Cuts each connection after this many bytes from the server. */
   bytesUntilCut: number
-  /** Hands on what the server sends in pieces of this size. */
+  /** Forwards the server's bytes in pieces of this size. */
   pieceBytes: number
   close(): Promise<void>
 }
 
-/** What stands between a client and a server, and misbehaves when told to. */
+/** A proxy between a client and a server that misbehaves on demand. */
 export async function startProxy(target: string): Promise<Proxy> {
   const relay = await startRelay(Number(new URL(target).port), (client, upstream) => {
     let left = proxy.bytesUntilCut

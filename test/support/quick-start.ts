@@ -1,27 +1,23 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { rootDir } from './projects'
+import { readBlocks, readPage } from './markdown'
 
 export interface QuickStart {
   commands: string[]
-  /** By path, without the line that names it. */
+  /** Files by their path. */
   files: Record<string, string>
 }
 
-/** What the README tells a newcomer to type, so that a test can do exactly that. */
+/** Commands and files of the README's section "Quick set-up", for a test that follows them to the letter. */
 export async function readQuickStart(): Promise<QuickStart> {
-  const readme = await readFile(join(rootDir, 'README.md'), 'utf8')
-  const [, section] = /^## Quick set-up\n(.*?)^## /ms.exec(readme) ?? []
+  const [, section] = /^## Quick set-up\n(.*?)^## /ms.exec(await readPage('README.md')) ?? []
   if (!section) throw new Error('README.md has no section "Quick set-up".')
   const quickStart: QuickStart = { commands: [], files: {} }
-  for (const [, language, text] of section.matchAll(/^```(\w+)\n(.*?)^```$/gms)) {
+  for (const { language, file, text } of readBlocks(section)) {
     if (language === 'sh') {
-      quickStart.commands.push(...text!.trim().split('\n'))
+      quickStart.commands.push(...text.trim().split('\n'))
       continue
     }
-    const [, path] = /^(?:\/\/|<!--) (\S+)(?: -->)?\n/.exec(text!) ?? []
-    if (!path) throw new Error(`A block of the quick start does not say which file it is:\n${text}`)
-    quickStart.files[path] = text!.slice(text!.indexOf('\n') + 1)
+    if (!file) throw new Error(`A block of the quick start does not name its file:\n${text}`)
+    quickStart.files[file] = text
   }
   return quickStart
 }

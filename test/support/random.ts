@@ -1,12 +1,12 @@
 export interface Random {
-  /** A whole number from 0 to `below - 1`. */
+  /** Returns a whole number from 0 to `below - 1`. */
   int(below: number): number
   chance(probability: number): boolean
   pick<T>(items: readonly T[]): T
   shuffle<T>(items: readonly T[]): T[]
 }
 
-/** mulberry32: the same seed gives the same run, so that a failure can be run again. */
+/** mulberry32: a seed always gives the same run, so that a failure can be repeated. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
   const next = () => {
@@ -32,7 +32,7 @@ export function createRandom(seed: number): Random {
   return random
 }
 
-/** Waits so many turns of the event loop; a few microtasks for a fraction. */
+/** Waits this many turns of the event loop, or a few microtasks for a fraction. */
 export async function turns(count: number, microtasks = 0): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))
   for (let i = 0; i < microtasks; i++) await Promise.resolve()

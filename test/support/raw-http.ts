@@ -7,14 +7,14 @@ export interface CutOptions {
   headers?: Record<string, string>
   method?: string
   body?: string
-  /** Cuts the connection behind so many bytes of the body, exactly: what came in the same packet is thrown away. */
+  /** Cuts the connection after exactly this many bytes of the body, and discards the rest of the packet. */
   cutAfterBytes?: number
   /** Cuts the connection when this resolves. */
   cutWhen?: Promise<unknown>
   onBytes(bytes: Uint8Array): void
 }
 
-/** One request that is cut by its client at an exact place. Resolves when it is over, whoever ended it. */
+/** One request that its client cuts at an exact place. Resolves at the end of the connection, from either side. */
 export function requestUntilCut(url: string, { headers, method, body, cutAfterBytes = Infinity, cutWhen, onBytes }: CutOptions): Promise<{ status: number, cut: boolean }> {
   return new Promise((resolve, reject) => {
     let left = cutAfterBytes
@@ -43,7 +43,7 @@ export function requestUntilCut(url: string, { headers, method, body, cutAfterBy
   })
 }
 
-/** A bare TCP connection to a server, to send and to read what no client would. */
+/** A bare TCP connection to a server, for bytes that no client would send. */
 export class RawSocket {
   received = ''
   closed = false

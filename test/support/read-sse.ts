@@ -2,10 +2,10 @@ import { SSEReader as Reader } from '../../src/runtime/test'
 
 export interface Control { type: string, [key: string]: unknown }
 
-/** How long to wait for what must come: long, for the sake of slow machines. */
+/** Time limit for expected events. It is long because machines can be slow. */
 const UNTIL_MS = 20_000
 
-/** The reader of `nuxt-sse/test`, opened with what `fetch` takes: our own tests also send what no client would. */
+/** Reader of `nuxt-sse/test`, opened with the arguments of `fetch`, since these tests also send requests that no client would. */
 export class SSEReader extends Reader {
   declare readonly controls: Control[]
 

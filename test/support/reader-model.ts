@@ -1,11 +1,11 @@
 import type { SSEGap } from '../../src/runtime/shared/protocol'
 import { parsePosition } from '../../src/runtime/shared/position'
 
-/** What was really published, as the only one who knows everything would write it down. */
+/** Complete record of the published messages. */
 export class Truth {
-  /** Per epoch the data of offset 1, 2, 3, … */
+  /** Data of offset 1, 2, 3, … for each epoch. */
   readonly logs = new Map<string, unknown[]>()
-  /** Per epoch the newest offset that retention has removed. */
+  /** Newest offset that retention has removed, for each epoch. */
   readonly trimmed = new Map<string, number>()
 
   published(epoch: string, offset: number, data: unknown, maxMessages: number): void {
@@ -26,13 +26,13 @@ export class Truth {
 }
 
 /**
- * Promise 1, checked message by message: order, once, whole; or a gap that says what is missing. Throws at the first
- * thing that breaks it.
+ * Checks promise 1 message by message: in order, once and whole, or an exact gap. Throws at the first
+ * violation.
  */
 export class Client {
   epoch = ''
   offset = 0
-  /** What it was sent, for the message of a failure. */
+  /** Received steps, for the text of a failure. */
   readonly seen: string[] = []
   gaps = 0
   ended = false
@@ -43,7 +43,7 @@ export class Client {
     return `${this.epoch}.${this.offset}`
   }
 
-  /** Begins at a position that the server announced: `from` says which of a newcomer's two it was. */
+  /** Begins at a position that the server announced. `from` is the start of a new reader. */
   begin(position: string, from: 'start' | 'now', lastBefore: { epoch: string, offset: number }): void {
     const { epoch, offset } = parsePosition(position)!
     this.seen.push(`begin ${from} ${position}`)

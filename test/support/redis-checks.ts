@@ -10,11 +10,11 @@ import { Roamer } from './roamer'
 import { eventually } from './conditions'
 
 const READERS = 50
-/** `SSE_RUNS=20` repeats what is a matter of luck. */
+/** `SSE_RUNS=20` repeats tests that depend on timing. */
 const RUNS = Number(process.env.SSE_RUNS ?? 1)
 const RECOVERY_MS = 3_000
 
-/** Publishes through a server. Resolves with the id, or `undefined` when it was refused. */
+/** Publishes through a server. Resolves with the ID, or `undefined` if the server refused it. */
 export async function publish(server: BuiltServer, channel: string, n: number, key = ''): Promise<string | undefined> {
   try {
     const response = await fetch(`${server.url}/api/publish/${channel}?key=${key}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }), signal: AbortSignal.timeout(10_000) })
@@ -25,7 +25,7 @@ export async function publish(server: BuiltServer, channel: string, n: number, k
   }
 }
 
-/** Publishes as soon as it is possible, and once: what was refused because nobody knows whether it happened has its key. */
+/** Publishes once, as soon as possible. The key makes a retry safe after a refusal with an unknown outcome. */
 export async function publishAgain(server: BuiltServer, channel: string, n: number): Promise<string> {
   const key = randomUUID()
   return vi.waitFor(async () => {
@@ -35,7 +35,7 @@ export async function publishAgain(server: BuiltServer, channel: string, n: numb
   }, { timeout: 20_000, interval: 10 })
 }
 
-/** As clients do, who come again when they are told to: a process that 500 readers come to at once may not get at the answers of Redis in time. */
+/** Opens a stream and retries after a 503, like a client. A process with 500 simultaneous readers may read the answers of Redis too late. */
 export async function openStream(url: string, init?: RequestInit): Promise<SSEReader> {
   return vi.waitFor(async () => {
     const reader = await SSEReader.open(url, init)
@@ -45,7 +45,7 @@ export async function openStream(url: string, init?: RequestInit): Promise<SSERe
   }, { timeout: 20_000, interval: 50 })
 }
 
-/** What must hold of two built servers on one Redis, however that is run. */
+/** Tests for two built servers on one Redis, for each form of Redis. */
 export function describeRedis(name: string, start: () => Promise<TestTopology>): void {
   describe(`two servers and ${name}`, () => {
     let redis: TestTopology
@@ -77,7 +77,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }))
     }
 
-    it.each(Array.from({ length: RUNS }, (_, index) => index + 1))('promises 1 and 2: kill -9 of one server costs nobody a message (run %i)', async () => {
+    it.each(Array.from({ length: RUNS }, (_, index) => index + 1))('promises 1 and 2: kill -9 of one server costs no reader a message (run %i)', async () => {
       const roamers = Array.from({ length: READERS }, (_, index) => new Roamer(() => servers.map(server => urlOf(server)), index))
       const running = roamers.map(roamer => roamer.run())
       const acknowledged: string[] = []
@@ -108,12 +108,12 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(new Set(roamers[0]!.seen.map(one => one.n)).size).toBe(ids.length)
     })
 
-    it('trap 29: 1,000 readers over 200 channels are two connections a process, and leave no subscription', async () => {
+    it('trap 29: 1,000 readers over 200 channels use two connections a process, and leave no subscription', async () => {
       const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => openStream(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
       await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0, 20_000)))
       const connections = async () => Math.max(...await onEveryNode(async (admin) => {
         const clients = (await admin.client('LIST') as string).trim().split('\n')
-        // Not this one, nor replicas, nor those that ioredis asks a cluster for its slots with, which come and go.
+        // Without this connection, those of replicas, and the short ones that ioredis uses to query a cluster's slots.
         return clients.filter(line => !/cmd=client|flags=S|ioredis-cluster\(refresher\)/.test(line)).length
       }))
       const channels = async () => (await onEveryNode(async admin => [...await admin.pubsub('CHANNELS') as string[], ...await admin.call('PUBSUB', 'SHARDCHANNELS') as string[]]))
@@ -134,7 +134,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(ttls.filter(([, ttl]) => ttl <= 0)).toEqual([])
     })
 
-    it('stopped for 5 s: open streams stay and miss nothing, newcomers are told to wait, publishing is refused in time, and it is logged once', async () => {
+    it('stopped for 5 s: open streams stay and miss nothing, new readers have to wait, a publish is refused in time, and the outage is logged once', async () => {
       const [server] = servers as [BuiltServer]
       await using reader = await openStream(urlOf(server))
       await reader.until(r => r.controls.length > 0)
@@ -161,13 +161,13 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       const tookMs = performance.now() - back
       console.log(`${name}: recovered ${Math.round(tookMs)} ms after it was stopped`)
       expect(tookMs).toBeLessThan(RECOVERY_MS)
-      // What was refused has not happened behind everybody's back.
+      // The refused messages are not in the log.
       expect(reader.messages.map(({ id, data }) => [id, (data as { n: number }).n])).toEqual([[first, 1], [third, 3]])
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
       expect(server.output().match(/what is published is refused/g)).toHaveLength(1)
     })
 
-    it.each([['with', true], ['without', false]])('killed and started again %s its data, under open streams and a publisher', async (_, keepsData) => {
+    it.each([['with', true], ['without', false]])('killed and restarted %s its data: open streams and a publisher continue', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await openStream(urlOf(two))
       const before = await publishAgain(one, channel, 1)
@@ -188,7 +188,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(tookMs).toBeLessThan(RECOVERY_MS)
       expect(numbers(reader)).toEqual([1, 2, 3])
       expect(reader.controls.map(({ type, reason }) => [type, reason])).toEqual([['open', undefined], ...keepsData ? [] : [['gap', 'epoch']]])
-      // Who comes back is told the same.
+      // A reader that reconnects gets the same.
       await using returned = await openStream(urlOf(one), { headers: { 'last-event-id': before } })
       await returned.until(r => numbers(r).includes(3))
       expect(numbers(returned)).toEqual(keepsData ? [2, 3] : [3])
@@ -196,7 +196,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       for (const server of servers) expect(server.output()).not.toMatch(/unhandled|uncaught/i)
     })
 
-    it('trap 28: its connections killed, again and again: nothing is lost or repeated', async () => {
+    it('trap 28: repeatedly killed connections lose and repeat nothing', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await openStream(urlOf(two))
       await reader.until(r => r.controls.length > 0)
@@ -216,7 +216,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(reader.controls.map(({ type }) => type)).toEqual(['open'])
     })
 
-    it('emptied, or with one of its keys evicted: a gap, and never a wrong message', async () => {
+    it('emptied, or with an evicted key: readers get a gap, and never a wrong message', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       const admin = await redis.admin(channel)
       const poll = async (position: string) => (await fetch(`${urlOf(one)}?transport=poll&waitMs=0&position=${position}`)).json()
@@ -225,13 +225,13 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       await reader.until(r => r.data.length === 3)
       const last = reader.messages.at(-1)!.id!
 
-      // The log without its meta data is a log whose epoch is lost.
+      // A log without its metadata has lost its epoch.
       await admin.del(`sse:{${channel}}:meta`)
       await publish(one, channel, 4)
       await reader.until(r => r.data.length === 4)
       expect(reader.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch' })
 
-      // The meta data without the log knows exactly what is missing.
+      // The metadata without the log still knows exactly which messages are missing.
       const before = reader.messages.at(-1)!.id!
       for (let n = 5; n <= 7; n++) await publish(one, channel, n)
       await reader.until(r => r.data.length === 7)

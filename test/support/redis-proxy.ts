@@ -7,7 +7,7 @@ export interface RedisProxy {
   /** The most scripts in flight at a time since the last `reset()`. */
   readonly mostScripts: number
   reset(): void
-  /** Cuts all connections, and refuses others until `start()`. */
+  /** Cuts all connections, and refuses new ones until `start()`. */
   stop(): void
   start(): void
   close(): Promise<void>
@@ -27,7 +27,7 @@ function endOf(bytes: Buffer, at: number): number | undefined {
   return end
 }
 
-/** Calls `onValue` with each complete value of what comes in pieces. */
+/** Collects pieces, and calls `onValue` with each complete value. */
 function eachValue(onValue: (value: Buffer) => void): (piece: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0)
   return (piece) => {
@@ -41,13 +41,13 @@ function eachValue(onValue: (value: Buffer) => void): (piece: Buffer) => void {
   }
 }
 
-/** Stands between a process and Redis on `port`: counts commands, and the scripts that wait for their answers, and can be away. */
+/** Proxy between a process and Redis on `port`. Counts commands and scripts in flight, and can simulate an outage. */
 export async function startRedisProxy(port: number): Promise<RedisProxy> {
   const commands = new Map<string, number>()
   let scripts = 0
   let mostScripts = 0
   const relay = await startRelay(port, (client, redis) => {
-    // Of commands without an answer, in order. Not on a connection with subscriptions, where messages come in between.
+    // Commands without an answer, in order. Not for a connection with subscriptions, where messages arrive between answers.
     const waiting: string[] = []
     const onCommand = eachValue((value) => {
       const name = value.toString('latin1', value.indexOf('\n', value.indexOf('\n') + 1) + 1).split('\r', 1)[0]!.toLowerCase()

@@ -14,7 +14,7 @@ import { eventually } from './conditions'
 
 const running = new Set<TestRedis>()
 
-/** A redis-server of our own on a free port. Keeps nothing on disk, unless `args` say so. */
+/** A separate redis-server on a free port. Stores nothing on disk unless `args` request it. */
 export class TestRedis {
   #process?: ChildProcess
 
@@ -26,7 +26,7 @@ export class TestRedis {
     return TestRedis.#run(new TestRedis(port, dir, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...args]))
   }
 
-  /** One that watches others, and says which is the primary. */
+  /** A Sentinel, which watches other servers and names their primary. */
   static async startSentinel(lines: string[]): Promise<TestRedis> {
     const port = await freePort()
     const dir = await mkdtemp(join(tmpdir(), 'sse-sentinel-'))
@@ -49,7 +49,7 @@ export class TestRedis {
     return this.#process!.pid!
   }
 
-  /** After {@link kill}: with what is on disk. */
+  /** Starts again after {@link kill}, with the data on disk. */
   async start(): Promise<void> {
     const child = this.#process = spawn('redis-server', this.args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
@@ -74,12 +74,12 @@ export class TestRedis {
     await exited
   }
 
-  /** Forgets what is on disk of the data, but not which cluster it belongs to. */
+  /** Deletes the data on disk, but keeps the membership in a cluster. */
   async wipe(): Promise<void> {
     for (const name of await readdir(this.dir)) if (name !== 'nodes.conf') await rm(join(this.dir, name), { recursive: true })
   }
 
-  /** As a machine does that hangs: connections stay, and nothing answers. */
+  /** Behaves like a machine that hangs: connections stay open without answers. */
   pause(): void {
     process.kill(this.pid, 'SIGSTOP')
   }
@@ -97,26 +97,26 @@ export class TestRedis {
 
 export const startRedis = TestRedis.start
 
-/** Some way of running Redis, and how an application is told of it. */
+/** One form of running Redis, with the settings for an application. */
 export interface TestTopology {
-  /** What a server is started with. */
+  /** Environment of a server. */
   env: Record<string, string>
   nodes: TestRedis[]
-  /** A connection to the node that has `channel` now. The caller disconnects it. */
+  /** Connects to the current node of `channel`. The caller disconnects. */
   admin(channel: string): Promise<Redis>
-  /** Resolves when all of it takes writes. */
+  /** Resolves when all nodes accept writes. */
   ready(): Promise<void>
   stop(): Promise<void>
 }
 
-/** One that replaces a primary that has gone. */
+/** A Redis that replaces a lost primary. */
 export interface ReplicatedTopology extends TestTopology {
-  /** The node that has `channel` now. */
+  /** The current node of `channel`. */
   primaryOf(channel: string): Promise<TestRedis>
 }
 
-// What was written survives `kill -9` of the process, not of the machine. A slow disk must not matter: while it is busy with an fsync,
-// `everysec` puts off writing what it has acknowledged already.
+// Writes survive `kill -9` of the process, not of the machine. A slow disk must not matter: during an fsync, `everysec` delays
+// writes that Redis has already acknowledged.
 const AOF = ['--appendonly', 'yes', '--appendfsync', 'no']
 
 export async function startSingle(): Promise<TestTopology> {
@@ -130,13 +130,13 @@ export async function startSingle(): Promise<TestTopology> {
   }
 }
 
-/** A key and a certificate for `localhost` that nobody has signed but itself, as files. */
+/** Files of a key and a self-signed certificate for `localhost`. */
 export interface TestCertificate {
   key: string
   cert: string
 }
 
-/** What makes a redis-server speak TLS on `port`, with others as well. */
+/** Arguments for a redis-server with TLS on `port`, also between nodes. */
 export function tlsArgs(port: number, { key, cert }: TestCertificate): string[] {
   return ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', '--tls-replication', 'yes']
 }
@@ -148,7 +148,7 @@ export async function createCertificate(dir: string): Promise<TestCertificate> {
 }
 
 /**
- * Three primaries that speak TLS with clients and among each other, and call themselves `localhost`. `urls` are theirs with TLS.
+ * Three primaries that use TLS with clients and with each other, and announce themselves as `localhost`. `urls` are their TLS URLs.
  */
 export async function startTlsCluster(certificate: TestCertificate): Promise<TestTopology & { urls: string[] }> {
   const tlsPorts: number[] = []
@@ -162,7 +162,7 @@ export async function startTlsCluster(certificate: TestCertificate): Promise<Tes
   return { ...topology, urls: tlsPorts.map(port => `rediss://localhost:${port}`) }
 }
 
-/** Three primaries, each with `replicas`. What is found dead for `nodeTimeoutMs` is replaced. `argsOf` gives each node more arguments. */
+/** Three primaries, each with `replicas`. A node is replaced when it has been down for `nodeTimeoutMs`. `argsOf` adds arguments for each node. */
 export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000, argsOf = async (): Promise<string[]> => [] } = {}): Promise<ReplicatedTopology> {
   const nodes = await Promise.all(Array.from({ length: 3 * (1 + replicas) }, async () => {
     const args = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-port', String(await freePort()), '--cluster-node-timeout', String(nodeTimeoutMs), '--cluster-require-full-coverage', 'no']
@@ -212,7 +212,7 @@ export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000, argsO
   }
 }
 
-/** A primary, a replica, and a Sentinel that replaces the one by the other when it has been away for a second. */
+/** A primary, a replica, and a Sentinel that promotes the replica when the primary has been down for a second. */
 export async function startSentinel(): Promise<ReplicatedTopology> {
   const first = await startRedis({ args: AOF })
   const second = await startRedis({ args: [...AOF, '--replicaof', '127.0.0.1', String(first.port)] })
@@ -240,7 +240,7 @@ export async function startSentinel(): Promise<ReplicatedTopology> {
   }
 }
 
-/** Resolves when a replica has what its primary has. */
+/** Resolves when a replica has the data of its primary. */
 async function linked(replica: Redis): Promise<void> {
   await vi.waitFor(async () => {
     if (!(await replica.info('replication')).includes('master_link_status:up')) throw new Error('The replica is not there yet.')
@@ -253,7 +253,7 @@ async function connected(url: string): Promise<Redis> {
   return client
 }
 
-/** For afterAll: nothing that a test started may outlive it. */
+/** Stops all servers that a test started. For afterAll. */
 export async function stopRedis(): Promise<void> {
   await Promise.all([...running].map(redis => redis.stop()))
 }

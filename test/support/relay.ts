@@ -2,18 +2,18 @@ import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 
 export interface Relay {
-  /** On 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   port: number
-  /** Refuses connections while it is true. */
+  /** Whether the relay refuses connections. */
   away: boolean
-  /** Cuts every connection that is open, without a word. */
+  /** Cuts every open connection without notice. */
   cut(): void
   close(): Promise<void>
 }
 
 /**
- * Stands between clients and the server on `port` of 127.0.0.1: opens a connection to it for each of theirs, and closes each of the two when
- * the other one is closed. The bytes are carried by `carry`.
+ * Relay between clients and the server on `port` of 127.0.0.1. Opens a connection to the server for each client, and closes each of
+ * the two when the other one closes. `carry` forwards the bytes.
  */
 export async function startRelay(port: number, carry: (client: Socket, upstream: Socket) => void): Promise<Relay> {
   const sockets = new Set<Socket>()
@@ -29,7 +29,7 @@ export async function startRelay(port: number, carry: (client: Socket, upstream:
     const upstream = track(connect({ port, host: '127.0.0.1', noDelay: true }))
     carry(client, upstream)
     client.on('close', () => upstream.destroy())
-    // What the server has sent before still arrives.
+    // Bytes that the server sent earlier still arrive.
     upstream.on('close', () => client.destroySoon())
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -9,16 +9,16 @@ declare module 'vitest' {
   interface ProvidedContext { controlUrl: string }
 }
 
-/** What a page asks of an exchange: `['response', 'write'], ['text']`. Bytes are `{ bytes: [1, 2] }`. */
+/** A page's command for an exchange: `['response', 'write'], ['text']`. Bytes are `{ bytes: [1, 2] }`. */
 export interface Act { exchange: number, path: string[], args: unknown[], told?: number }
 
-/** What a page is told, one event each. */
+/** Reports to a page, one event each. */
 export type Told
   = | { type: 'exchange', server: number, exchange: number, url: string, method: string, headers: Record<string, string>, body: string }
     | { type: 'closed', exchange: number }
     | { type: 'done', told: number }
 
-/** Scripted servers for tests that run in a browser, which has no sockets to listen on: the other half is remote-scripted-server.ts. */
+/** Scripted servers for tests in a browser, which cannot listen on sockets. The other half is remote-scripted-server.ts. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const servers = new Map<number, ScriptedServer>()
   const exchanges = new Map<number, Exchange>()

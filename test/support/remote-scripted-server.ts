@@ -5,7 +5,7 @@ import { control } from './sse-text'
 
 export { control, message } from './sse-text'
 
-/** In place of scripted-server.ts in a browser: the same, done by a process that can listen on sockets. */
+/** Replaces scripted-server.ts in a browser. A process that can listen on sockets does the work. */
 
 const url = inject('controlUrl')
 const servers = new Map<number, RemoteServer>()
@@ -18,7 +18,7 @@ async function ask<T>(question: object): Promise<T> {
   return (await fetch(url, { method: 'POST', body: JSON.stringify(question) })).json()
 }
 
-/** Resolves when the other half can be heard. */
+/** Resolves when the connection to the other half is open. */
 function listen(): Promise<void> {
   return opened ??= new Promise((resolve) => {
     const source = new EventSource(`${url}/told`)
@@ -33,7 +33,7 @@ function onTold(told: Told): void {
   else exchanges.get(told.exchange)?.onClose()
 }
 
-// In their order, and as few questions as there are turns.
+// Commands in order. Those that arrive while a request is in flight share the next one.
 let acts: Act[] = []
 let sending = Promise.resolve()
 function act(exchange: number, path: string[], args: unknown[]): void {

@@ -1,6 +1,6 @@
 import type { LogRetention, SSERetention } from '../../src/runtime/server/options'
 
-/** The messages that a channel keeps, by count and bytes, said in the simplest way. */
+/** Messages that a channel keeps, by count and bytes, in the simplest form. */
 export function retentionModel() {
   let own: Partial<SSERetention> = {}
   let kept: string[] = []

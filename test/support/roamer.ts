@@ -1,6 +1,6 @@
 import { SSEReader } from './read-sse'
 
-/** A reader that goes on at whichever server is there, behind the last id it had, as our client does. */
+/** A reader that continues at any available server, after its last ID, like the client. */
 export class Roamer {
   readonly seen: { id: string, n: number }[] = []
   readonly gaps: unknown[] = []

@@ -6,24 +6,24 @@ import { SSEReader } from './read-sse'
 import { startScriptedServer } from './scripted-server'
 
 /**
- * One application on each runtime and on either Nitro: the same expectations everywhere. What a runtime does otherwise is said
- * in its description, and expected here.
+ * Tests one application on each runtime and on either Nitro with the same expectations. The description of a runtime lists
+ * its differences, and the tests expect them.
  */
 
-/** What a runtime does otherwise than Node with Nitro 2. Each is looked at by a test: none is a reason to skip one. */
+/** Differences of a runtime from Node with Nitro 2. A test covers each of them, and none is a reason to skip a test. */
 export interface RuntimeUnderTest {
   name: string
-  /** Starts what was built, once more with each call. */
+  /** Starts another server of the built application with each call. */
   start(env: Record<string, string>): Promise<RuntimeServer>
-  /** Before the names of variables in the environment. */
+  /** Prefix of the variables in the environment. */
   envPrefix: 'NITRO' | 'NUXT'
   /** Whether all requests share channels kept in memory. */
   memory: boolean
   /** Whether ioredis can hold its connections. */
   redis: boolean
-  /** Whether the process hears a signal. */
+  /** Whether the process handles a signal. */
   signals: boolean
-  /** What has to happen to the connection of a poll's client for the server to notice that it has left before the wait is over. */
+  /** Event on the connection of a poll's client that lets the server detect its disconnect before the end of the wait. */
   noticesPollLeft: 'close' | 'reset' | 'never'
 }
 
@@ -35,20 +35,20 @@ let names = 0
 interface Token { n: number, run: string }
 const runOf = (data: unknown[]) => (data[0] as Token).run
 
-/** What publishes while a process goes, by process, in the order in which it says so. */
+/** Publishers that report during a shutdown, by process and in their order. */
 export function saidAtTheEnd(output: string): string[][] {
   const said = [...output.matchAll(/\[end\] (\d+) (.*)/g)]
   return [...Map.groupBy(said, ([, pid]) => pid).values()].map(lines => lines.map(([, , what]) => what!))
 }
 
-/** Opens what publishes when it is over; `server` is to be stopped then. */
+/** Opens streams that publish at their end. Stop `server` after that. */
 export async function openForTheEnd(server: Pick<RuntimeServer, 'url'>): Promise<SSEReader[]> {
   const readers = await Promise.all(['generator', 'clean-up'].map(as => SSEReader.open(`${server.url}/api/at-the-end?as=${as}`)))
   await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 0)))
   return readers
 }
 
-/** All has been kept, and the hook `close` was the last. */
+/** Expects that all messages were kept, and that the hook `close` was last. */
 export function expectAllKept(output: string): void {
   const said = saidAtTheEnd(output)
   expect(said.flat().filter(what => !what.startsWith('close')).sort()).toEqual(['clean-up: kept', 'finally: kept'])
@@ -56,7 +56,7 @@ export function expectAllKept(output: string): void {
   expect(output).not.toMatch(/cannot be reached|unhandled|uncaught/i)
 }
 
-/** From the first token on, in order, none missing, none twice, and all of one start. */
+/** Expects all tokens from the first, in order, each once, and all of one start. */
 function expectOneRun(data: unknown[]): void {
   expect(data).toEqual(data.map((_, index) => ({ n: index + 1, run: runOf(data) })))
 }
@@ -76,7 +76,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
     const post = (path: string, body: unknown) => fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
     const publish = async (channel: string, body: unknown, query = '') => ((await (await post(`/api/publish/${channel}${query}`, body)).json()) as { ids: string[] }).ids
     const poll = async (channel: string, query: string) => await (await fetch(`${server.url}/api/channel/${channel}?transport=poll&${query}`)).json() as { messages: { id: string, data: unknown }[], position: string, ended: boolean, gap: unknown, error?: unknown }
-    /** What the routes tell. Of many processes, of each one that is asked. */
+    /** Counters from the routes. With many processes, those of the process that answers. */
     const told = async () => (await fetch(`${server.url}/api/told`, { headers: { connection: 'close' } })).json() as Promise<Record<string, number>>
     const toldSum = async (key: string, atLeast: number) => {
       let most = 0
@@ -88,7 +88,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
     }
     const newName = () => name = `c${++names}`
 
-    it('sends headers and preamble at once, and heartbeats while there is nothing to say', async () => {
+    it('sends headers and preamble at once, and heartbeats while no message arrives', async () => {
       await using reader = await open(`/api/channel/${newName()}`)
       expect(reader.status).toBe(200)
       expect(reader.response.headers.get('content-type')).toBe('text/event-stream')
@@ -98,7 +98,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(reader.raw).toMatch(/^retry: \d+\nid: [\w.]+\nevent: sse\ndata: \{"type":"open","heartbeatMs":200,"position":"[\w.]+","resumed":false\}\n\n(:\n\n)+$/)
     })
 
-    it('streams a generator, and the answer to a POST whose body was read', async () => {
+    it('streams a generator, and the answer to a POST after its body was read', async () => {
       const reader = await open('/api/count')
       await reader.finished
       expect(reader.data).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
@@ -115,7 +115,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(reader.controls.at(-1)).toEqual({ type: 'end' })
     })
 
-    it('resumes: a channel from any position, a source of its own, and says what is lost', async () => {
+    it('resumes a channel from any position and a custom source, and reports lost messages', async () => {
       const ids = await publish(newName(), [{ n: 1 }, { n: 2 }, { n: 3 }])
       await using reader = await open(`/api/channel/${name}`, { headers: { 'last-event-id': ids[0]! } })
       await reader.until(({ data }) => data.length === 2)
@@ -124,7 +124,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await using lost = await open(`/api/channel/${name}`, { headers: { 'last-event-id': 'other.1' } })
       await lost.until(({ data }) => data.length === 3)
       expect(lost.controls).toMatchObject([{ type: 'open' }, { type: 'gap', reason: 'epoch' }])
-      // With nothing behind it: a gap must not wait for the next message.
+      // Without a following message: a gap must not wait for the next one.
       await publish(name, [], '?anew=1')
       await lost.until(({ controls }) => controls.length === 3)
       expect(lost.controls.at(-1)).toMatchObject({ type: 'gap', reason: 'epoch' })
@@ -134,12 +134,12 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(rows.messages).toEqual([{ id: 'row-5', event: 'row', data: { row: 5 } }, { id: 'row-6', event: 'row', data: { row: 6 } }])
     })
 
-    it('polls: what is there at once, what comes while it waits, and what is over', async () => {
+    it('answers a poll at once with stored messages, later with new ones, and with the end', async () => {
       const ids = await publish(newName(), [{ n: 1 }, { n: 2 }])
       const first = await poll(name, 'position=1')
       expect(first).toEqual({ type: 'batch', messages: [{ id: ids[1], data: { n: 2 } }], position: ids[1], ended: false, gap: null, pollMs: 0 })
       const waiting = poll(name, `position=${first.position}&waitMs=8000`)
-      // Not before the poll is there: else it is the first of the two again.
+      // Only after the poll has arrived, otherwise it repeats the first of the two cases.
       await toldSum('polls', 1)
       const [third] = await publish(name, { n: 3 })
       expect(await waiting).toMatchObject({ messages: [{ id: third, data: { n: 3 } }], position: third })
@@ -150,7 +150,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await poll(name, `position=${third}`)).toMatchObject({ messages: [{ data: { n: 4 } }], ended: true })
     })
 
-    it('hands over between stream and poll, either way, losing and repeating nothing', async () => {
+    it('switches between stream and poll, either way, and loses and repeats nothing', async () => {
       newName()
       const all: unknown[] = []
       let position = ''
@@ -171,7 +171,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(all).toEqual([1, 2, 3, 4, 5, 6].map(n => ({ n })))
     })
 
-    it('one handler is live or static: what defineSSEHandler returns is called by another', async () => {
+    it('serves a live or static route with one handler that calls the result of defineSSEHandler', async () => {
       expect(await (await fetch(`${server.url}/api/live-or-static`)).json()).toEqual(['Milk'])
       for (const accept of ['text/event-stream', 'application/json']) {
         const reader = await open('/api/live-or-static?live=1', { headers: { accept } })
@@ -182,7 +182,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await batch.json()).toMatchObject({ type: 'batch', messages: [] })
     })
 
-    it('answers the probe: the headers of a stream, and a few bytes at once', async () => {
+    it('answers the probe with the headers of a stream, and a few bytes at once', async () => {
       const response = await fetch(`${server.url}/__sse/probe`)
       expect([response.status, response.headers.get('content-type'), response.headers.get('x-accel-buffering')]).toEqual([200, 'text/event-stream', 'no'])
       const reader = response.body!.getReader()
@@ -191,7 +191,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await reader.cancel()
     })
 
-    it('refuses with ordinary HTTP errors, and ends a stream that fails with words that are for strangers', async () => {
+    it('refuses with ordinary HTTP errors, and ends a failing stream with a public error text', async () => {
       for (const accept of ['text/event-stream', 'application/json']) {
         const before = await fetch(`${server.url}/api/error?when=before`, { headers: { accept } })
         expect([before.status, (await before.json()).message]).toEqual([401, 'Sign in first.'])
@@ -206,7 +206,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(hidden.raw).not.toContain('secret')
     })
 
-    it('tells all readers of an ending, also those who come later', async () => {
+    it('sends an ending to all readers, also to later ones', async () => {
       await using reader = await open(`/api/channel/${newName()}`)
       await reader.until(({ controls }) => controls.length === 1)
       const ids = await publish(name, [{ n: 1 }], '?end=1')
@@ -239,7 +239,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       const id = newName()
       const controller = new AbortController()
       const response = await fetch(`${server.url}/api/generator?id=${id}`, { signal: controller.signal })
-      // 32 MB are offered. What the sockets on both ends hold is taken, and no more: not while the server answers many other requests.
+      // The source offers 32 MB. The server takes as much as the sockets on both ends hold, and no more while it answers many other requests.
       let yielded = await toldSum(`${id}:yielded`, 1)
       for (let answers = 0; answers < 30; answers++) {
         const now = await toldSum(`${id}:yielded`, 1)
@@ -253,7 +253,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await toldSum(`${id}:released`, 1)).toBe(1)
     })
 
-    it('notices who leaves: cleans up once, and leaves nothing', async () => {
+    it('detects a disconnect, cleans up once, and leaves nothing', async () => {
       const id = newName()
       const pushed = await open(`/api/push?id=${id}`)
       const reader = await open(`/api/channel/${id}`)
@@ -264,12 +264,12 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await toldSum(`${id}:aborted`, 1)).toBe(1)
       expect(await toldSum(`${id}:released`, 1)).toBe(1)
       await eventually(async () => {
-      // Of several processes, a few answers in a row are one of each.
+      // Several processes answer in turn, so a few answers in a row cover all of them.
         for (let asked = 0; asked < 4; asked++) expect((await told()).connections).toBe(0)
       }, 10_000)
     })
 
-    it('lets go of a poll whose client has left', async () => {
+    it('ends a poll when its client disconnects', async () => {
       const polls = async () => {
         let most = 0
         for (let asked = 0; asked < 4; asked++) most = Math.max(most, (await told()).polls!)
@@ -281,7 +281,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
         socket[how]()
         await eventually(async () => expect(await polls()).toBe(0))
       }
-      // Longer than is waited for here.
+      // Longer than the limit of this test.
       await leave('resetAndDestroy', noticesPollLeft === 'never' ? 500 : 60_000)
       await leave('destroy', noticesPollLeft === 'close' ? 60_000 : 500)
     })
@@ -300,7 +300,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await Promise.all([one!.stop(), two!.stop()])
     })
 
-    it.runIf(signals)('asks clients to come back when it is told to go, and goes at once', async () => {
+    it.runIf(signals)('makes clients reconnect when a signal stops it, and exits at once', async () => {
       const leaving = await start(env?.() ?? {})
       const readers = await Promise.all(Array.from({ length: 10 }, () => SSEReader.open(`${leaving.url}/api/channel/${newName()}`)))
       await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
@@ -312,7 +312,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
     })
 
     for (const [keptIn, endEnv] of [...memory ? [['memory', () => ({})] as const] : [], ...reachesRedis ? [['Redis', redisEnv] as const] : []]) {
-      it.runIf(signals)(`lets all that a shutdown sets off publish, and calls the hook close last: ${keptIn}`, async () => {
+      it.runIf(signals)(`lets clean-ups, generators and hooks publish during a shutdown, and calls the hook close last: ${keptIn}`, async () => {
         const leaving = await start(endEnv())
         const readers = await openForTheEnd(leaving)
         const { code, ms } = await leaving.stop('SIGTERM')
@@ -324,7 +324,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       })
     }
 
-    it('runs once what many ask for, attaches the others, and goes on when the first has left', async () => {
+    it('runs a job once for many clients, attaches the others, and continues when the first leaves', async () => {
       await using first = await open(`/api/run/${newName()}?to=100000&everyMs=20`)
       await first.until(({ data }) => data.length > 2)
       const others = await Promise.all([1, 2, 3].map(() => open(`/api/run/${name}?to=100000&everyMs=20`)))
@@ -342,7 +342,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await toldSum(`${name}:released`, 1)).toBe(1)
     })
 
-    it('runs to its end while nobody reads', async () => {
+    it('runs to its end without readers', async () => {
       const first = await open(`/api/run/${newName()}?to=50&everyMs=10`)
       await first.until(({ data }) => data.length > 2)
       await first.close()
@@ -353,7 +353,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await toldSum(`${name}:released`, 1)).toBe(1)
     })
 
-    it('pipes the bytes of an event stream that it fetches, behind the answer to who asked for it', async () => {
+    it('pipes a fetched event stream into a channel after the response to its request', async () => {
       const provider = await startScriptedServer()
       provider.script(exchange => void exchange.stream())
       expect(await (await fetch(`${server.url}/api/pipe/${newName()}?url=${provider.url}`, { method: 'POST' })).json()).toEqual({ status: 200 })
@@ -370,7 +370,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await provider.close()
     })
 
-    it('goes on with a resumable generator, over either transport, and stops one to which nobody comes back', async () => {
+    it('continues a resumable generator over either transport, and stops one without returning clients', async () => {
       const path = `/api/resumable?id=${newName()}&to=100000&everyMs=20`
       const first = await open(path)
       await first.until(({ data }) => data.length > 4)
@@ -386,8 +386,8 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await toldSum(`${name}:released`, 1)).toBe(1)
     })
 
-    // The last: it looks at what all others have caused.
-    it('has rejected no promise that nobody handles', () => {
+    // The last test: it checks the effects of all others.
+    it('leaves no promise rejection unhandled', () => {
       expect(server.output()).not.toMatch(/unhandled|uncaught|different request/i)
     })
   })

@@ -10,7 +10,7 @@ import type { RuntimeServer, RuntimeUnderTest } from './runtime-suite'
 
 const running = new Set<RuntimeServer>()
 
-/** How long a process may take to stop. One that never stops must fail its test, and leave no process behind. */
+/** Time limit for a process to stop. A process that never stops must fail its test, and must not remain. */
 const STOP_DEADLINE_MS = 20_000
 
 export async function stopRuntimes(): Promise<void> {
@@ -22,7 +22,7 @@ const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
 async function startProcess(output: string, command: string[], env: Record<string, string>, serverDir = 'server'): Promise<RuntimeServer> {
   const port = await freePort()
   const child = spawn(command[0]!, [...command.slice(1), join(output, serverDir, 'index.mjs')], {
-    // Nitro 3 is mute under TEST, and hears no signal under it or CI: its owner has neither.
+    // Nitro 3 logs nothing under TEST, and handles no signal under TEST or CI. Production has neither variable.
     env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -61,7 +61,7 @@ export async function startWorker(built: string, env: Record<string, string> = {
     host: '127.0.0.1',
     port: await freePort(),
     log: new Log(LogLevel.NONE),
-    // Without this it asks a server of Cloudflare.
+    // Without this it sends a request to a server of Cloudflare.
     cf: false,
     bindings: env,
     rootPath: dir,
@@ -96,7 +96,7 @@ function added(server: RuntimeServer): RuntimeServer {
 
 const node = [process.execPath]
 
-/** The application as Nitro has built it for `preset`, in `output`. */
+/** Application that Nitro built for `preset`, in `output`. */
 export function startOn(preset: string, env: Record<string, string> = {}, output = nitroOutput(preset)): Promise<RuntimeServer> {
   switch (preset) {
     case 'node-cluster': return startProcess(output, node, { NITRO_CLUSTER_WORKERS: '2', ...env })
@@ -109,7 +109,7 @@ export function startOn(preset: string, env: Record<string, string> = {}, output
   }
 }
 
-/** What was built for Node in `output`. */
+/** Application built for Node, in `output`. */
 export const startIn = (output: string, env: Record<string, string> = {}): Promise<RuntimeServer> => startProcess(output, node, env)
 
 export const describeOn = (preset: string, { memory = true, redis = true, signals = true, noticesPollLeft = 'close' }: Partial<RuntimeUnderTest>, outputOf = nitroOutput): RuntimeUnderTest =>
@@ -117,13 +117,13 @@ export const describeOn = (preset: string, { memory = true, redis = true, signal
 
 export const runtimes = [
   describeOn('node-server', {}),
-  // A process for each core: they share through Redis.
+  // A process for each core. They share channels through Redis.
   describeOn('node-cluster', { memory: false }),
-  // Nitro 2 passes no signal on there.
+  // Nitro 2 does not forward signals there.
   describeOn('bun', { noticesPollLeft: 'never' }),
   describeOn('deno-server', { noticesPollLeft: 'never' }),
-  // Who runs functions ends their processes: ours says goodbye, and does not go by itself.
+  // A function platform ends its processes. This server announces the end, and does not exit by itself.
   describeOn('vercel', { signals: false }),
-  // No connection outlives a request, and there is nobody to send a signal.
+  // No connection outlives a request, and the platform sends no signal.
   describeOn('cloudflare-module', { redis: false, signals: false, noticesPollLeft: 'reset' }),
 ]

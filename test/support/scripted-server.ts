@@ -5,7 +5,7 @@ import { control } from './sse-text'
 
 export { control, message } from './sse-text'
 
-/** One request, and what a test does with it. */
+/** One request, and the means to answer it. */
 export class Exchange {
   closed = false
 
@@ -26,7 +26,7 @@ export class Exchange {
     return this.query.transport === 'poll'
   }
 
-  /** The position asked for, as a server reads it. */
+  /** Requested position, as a server reads it. */
   get position(): string | undefined {
     return (this.request.headers['last-event-id'] as string | undefined) ?? this.query.position
   }
@@ -39,7 +39,7 @@ export class Exchange {
     return this
   }
 
-  /** As a server of ours begins. */
+  /** Begins like a server of this package. */
   open(fields: Record<string, unknown> = {}): this {
     return this.stream(control({ type: 'open', heartbeatMs: 0, ...fields }))
   }
@@ -53,7 +53,7 @@ export class Exchange {
     this.response.end(text)
   }
 
-  /** As a broken network does. */
+  /** Cuts the connection like a broken network. */
   cut(): void {
     this.response.socket?.destroy()
   }
@@ -73,7 +73,7 @@ export type Step = (exchange: Exchange) => unknown
 export interface ScriptedServer {
   url: string
   exchanges: Exchange[]
-  /** What happens to the next requests, one step each; the last step goes on for all that follow. */
+  /** Sets the answers to the next requests, one step each. The last step repeats for all later requests. */
   script(...steps: Step[]): void
   close(): Promise<void>
 }
@@ -81,7 +81,7 @@ export interface ScriptedServer {
 /** Allows everything to pages of other origins; browsers compare the list with what a request has, as `*` excludes credentials. */
 const CORS = { 'access-control-allow-credentials': 'true', 'access-control-expose-headers': 'x-nuxt-sse, retry-after', 'access-control-max-age': '600' }
 
-/** A server that does exactly what a test says, on real sockets. `cors`: for pages of other origins, whose preflights are no exchanges. */
+/** A server on real sockets that follows the script of a test. `cors`: for pages of other origins, whose preflights are no exchanges. */
 export async function startScriptedServer({ cors = false } = {}): Promise<ScriptedServer> {
   const exchanges: Exchange[] = []
   let steps: Step[] = []

@@ -7,6 +7,7 @@ import { createApp, createRouter, defineEventHandler, send, setResponseHeader, s
 import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
 import { Channel } from '../../src/runtime/server/channel/channel'
+import { Channels } from '../../src/runtime/server/channel/several'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection/types'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
@@ -25,38 +26,40 @@ export interface TestServer {
   app: App
   server: Server
   context: SSEContext
-  /** What went to `report`: errors that nobody awaited. */
+  /** Errors that the server passed to `report`, since no caller awaited them. */
   reported: unknown[]
-  /** Open sockets, to be cut. */
+  /** Open sockets, for cutting. */
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
-  /** A route as `defineSSEHandler` makes it, on this server's context. */
+  /** `useSSEChannels` on this server. */
+  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
+  /** Adds a route like `defineSSEHandler`, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
-  /** What such a route does with a request, for use inside another handler. */
+  /** Handles a request like such a route, inside another handler. */
   stream(event: H3Event, handler: Handler): Promise<unknown>
-  /** As `createSSEConnection`, on this server's context. */
+  /** `createSSEConnection` on this server's context. */
   raw(event: H3Event, options?: SSEHandlerOptions): RawConnection
-  /** What is still open, by kind. */
+  /** Open resources, by kind. */
   left(): { connections: number, heartbeats: number, channels: number }
   /** Any other h3 route. */
   use(path: string, handler: EventHandler): void
   close(): Promise<void>
 }
 
-/** Of {@link TestServer.left}, when everything was cleaned up. */
+/** Value of {@link TestServer.left} after a complete clean-up. */
 export const NOTHING = { connections: 0, heartbeats: 0, channels: 0 }
 
 interface ServerOptions {
-  /** Errors go to the console instead of {@link TestServer.reported}. */
+  /** Sends errors to the console instead of {@link TestServer.reported}. */
   report?: 'to the console'
 }
 
 /**
  * Starts servers for the tests of a file, each with its own options, and closes them after the test that started them. Call it before
- * the file's own hooks: they then run while the servers are open, and this looks last.
+ * the file's own hooks: they then run while the servers are open, and this check runs last.
  *
- * After each test all clients are cut off, and each server has to let go of everything without being shut down. No promise may be
- * rejected unnoticed.
+ * After each test it cuts off all clients, and each server has to release everything without a shutdown. No promise rejection may
+ * remain unhandled.
  */
 export function useSSEServers(): typeof startSSEServer {
   const started = new Set<TestServer>()
@@ -90,21 +93,21 @@ export function useSSEServer(options?: SSEHandlerOptions, { driver, ...serverOpt
 }
 
 async function expectNothingLeft({ server, sockets, left }: TestServer): Promise<void> {
-  // A client that reconnects is no leak.
+  // A client that reconnects does not count as a leak.
   server.close()
   for (const socket of sockets) socket.destroy()
-  // Most need no more than a few turns, and a wait costs each test 10 ms.
+  // Most servers need only a few turns, and a wait costs each test 10 ms.
   await turns(3)
   await eventually(() => expect(left()).toEqual(NOTHING), 5_000)
 }
 
-/** The server half on h3 and a real socket, without Nuxt around it: what a test needs in milliseconds. */
+/** The server half on h3 and a real socket, without Nuxt, so that it starts in milliseconds. */
 export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: ServerOptions = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
   const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })
   const app = createApp({
-    // As Nitro answers: the text of an error is shown only where somebody made it to be shown.
+    // Answers like Nitro: the text of an error is public only if the application made it public.
     async onError({ statusCode, message, data, unhandled }, event) {
       if (event.node.res.headersSent) return
       setResponseStatus(event, statusCode)
@@ -129,6 +132,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     reported,
     sockets,
     channel: <T>(name: string, channelOptions?: ConstructorParameters<typeof Channel>[2]) => new Channel<T>(context, name, channelOptions),
+    channels: channels => new Channels(channels),
     route(path, handler, handlerOptions) {
       const own = resolveHandlerOptions(handlerOptions, resolved)
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))

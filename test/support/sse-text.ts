@@ -1,4 +1,4 @@
-/** What a server of ours writes, as text. */
+/** Text that a server of this package sends. */
 export function control(fields: { type: string, [key: string]: unknown }, id?: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: sse\ndata: ${JSON.stringify(fields)}\n\n`
 }

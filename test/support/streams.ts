@@ -1,4 +1,4 @@
-/** A web stream of these items. */
+/** Web stream of these items. */
 export function streamOf<T>(...items: T[]): ReadableStream<T> {
   return new ReadableStream({
     start(controller) {

@@ -1,8 +1,8 @@
 import { vi } from 'vitest'
 
 /**
- * Timers and intervals that have neither fired nor been cleared, of those set by code whose stack names `path`: Node sets timers of its own,
- * such as those of `fetch`. Until `vi.unstubAllGlobals()`.
+ * Tracks pending timers and intervals of code whose stack contains `path`, until `vi.unstubAllGlobals()`. Node sets timers of its own,
+ * for example for `fetch`.
  */
 export function trackTimers(path: string): ReadonlySet<unknown> {
   const pending = new Set<unknown>()

@@ -2,7 +2,7 @@ import process from 'node:process'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { turns } from './random'
 
-/** Proves after each test that no promise was rejected without anybody noticing. Call it before the file's own hooks: it looks last. */
+/** Checks after each test that no promise rejection is unhandled. Call it before the file's own hooks, so that it runs last. */
 export function failOnUnhandledRejections(): void {
   const unhandled: unknown[] = []
   const onUnhandled = (error: unknown) => void unhandled.push(error)

@@ -1,4 +1,4 @@
-// As Vercel starts a function for Node: a listener, and a server in front of it that knows of which request one is a part.
+// Starts a function for Node like Vercel: a listener, and a server in front of it that knows the current request.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer } from 'node:http'
 import process from 'node:process'

@@ -4,9 +4,9 @@ import { LATEST } from './install'
 import { nuxt5Dir } from './locked-packages'
 import { rootDir } from './projects'
 
-/** These decide whether the tests themselves work, so the canary leaves them alone. */
+/** Packages that the tests themselves depend on, so the canary does not update them. */
 const TOOLS = ['typescript', 'vue-tsc', '@types/node']
-/** The tag `latest` of this package is older than its betas. */
+/** Packages whose tag `latest` is older than their betas. */
 const PRERELEASES = ['nitro']
 
 const readManifest = async (dir: string) => JSON.parse(await readFile(join(dir, 'package.json'), 'utf8')) as Record<'dependencies' | 'devDependencies', Record<string, string>>

@@ -2,13 +2,13 @@ import { vi } from 'vitest'
 
 const turn = setImmediate
 
-/** Lets everything happen that needs no time. */
+/** Runs all pending work that needs no time. */
 export const settled = (): Promise<void> => new Promise(resolve => turn(resolve))
 
-/** Timers that one advance may fire before it is called a hot loop. */
+/** Number of timers that one advance may fire before it counts as a hot loop. */
 const MAX_FIRED = 20_000
 
-/** Timers and both clocks, which stand still until they are told; `settled()` runs between any two timers. */
+/** Replaces timers and both clocks, which move only on request. `settled()` runs between any two timers. */
 export class VirtualClock {
   wallMs = 1_800_000_000_000
   monotonicMs = 0
@@ -42,7 +42,7 @@ export class VirtualClock {
     }
   }
 
-  /** The machine sleeps: time passes on the wall, and nowhere else. */
+  /** Simulates a sleeping machine: only the wall clock moves. */
   sleep(ms: number): void {
     this.wallMs += ms
   }

@@ -4,8 +4,8 @@ import { describe, expectTypeOf, it } from 'vitest'
 import type { SSEClosed, SSEErrorPlace, SSEGap, SSEPublished, SSEStats } from '../../src/runtime/server/api'
 import { useSSEStats } from '../../src/runtime/server/api'
 
-describe('what an application is told', () => {
-  it('by hooks, with the types of what happened', () => {
+describe('insight for an application', () => {
+  it('hooks have typed events', () => {
     const { hooks } = {} as NitroApp
     void (() => {
       hooks.hook('sse:open', ({ event, route, channel }) => {
@@ -34,7 +34,7 @@ describe('what an application is told', () => {
     })
   })
 
-  it('by useSSEStats, in numbers', () => {
+  it('useSSEStats returns numbers', () => {
     expectTypeOf(useSSEStats).returns.toEqualTypeOf<SSEStats>()
     type Numbers = SSEStats[Exclude<keyof SSEStats, 'driver'>]
     expectTypeOf<Numbers>().toExtend<number | Record<string, number>>()

@@ -5,7 +5,7 @@ import type { SSEOwnHandlerOptions } from '../../src/runtime/server/options'
 import { defineSSEHandler } from '../../src/runtime/server/api'
 
 describe('options', () => {
-  it('that are functions are a handler\'s, and not the module\'s', () => {
+  it('that are functions belong to a handler, and not to the module', () => {
     expectTypeOf<ModuleOptions>().not.toHaveProperty('clientKey')
     expectTypeOf<ModuleOptions>().not.toHaveProperty('revalidate')
     expectTypeOf<SSEOwnHandlerOptions['clientKey']>().toEqualTypeOf<((event: H3Event) => string | undefined) | undefined>()
@@ -14,7 +14,7 @@ describe('options', () => {
     defineSSEHandler(() => {}, { revalidate: { everyMs: 1_000 } })
   })
 
-  it('that are limits are numbers or `false`, of both', () => {
+  it('that are limits take numbers or `false`, in both', () => {
     type Limits = 'maxConnections' | 'maxConnectionsPerClient' | 'trustProxy' | 'maxPublishPerSecond'
     expectTypeOf<ModuleOptions[Limits]>().toEqualTypeOf<number | false | undefined>()
     expectTypeOf<SSEOwnHandlerOptions[Limits]>().toEqualTypeOf<number | false | undefined>()

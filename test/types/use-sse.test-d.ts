@@ -18,7 +18,7 @@ declare const todos: () => Promise<Todo[]>
 /** One route, live or static. */
 const _liveOrStatic = defineEventHandler(event => getQuery(event).live ? live(event) : todos())
 
-/** As Nitro writes it for an application's routes: serialized, and so without what the types extend and what is `undefined`. */
+/** Route types in the form that Nitro writes: serialized, without the extended types and without `undefined`. */
 declare module 'nitropack/types' {
   interface InternalApi {
     '/api/chat': { get: { history: string[] }, post: { __sse: { id?: string, data: Token } | { id?: string, event: 'usage', data: Usage } } }
@@ -32,7 +32,7 @@ declare module 'nitropack/types' {
 }
 
 describe('the messages of a route', () => {
-  it('come from the route, for every way to write its url', () => {
+  it('come from the route, for every form of its url', () => {
     expectTypeOf(useSSE('/live').data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE('/live?x=1').data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE('/api/jobs/42/stream').data.value).toEqualTypeOf<{ percent: number } | undefined>()
@@ -46,7 +46,7 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE('/files/a/b.txt').data.value).toEqualTypeOf<{ line: string } | undefined>()
   })
 
-  it('of a route that is live or static are those of the stream; what is fetched is either, or the data alone', async () => {
+  it('of a live or static route are those of its stream, and a fetch returns either the stream or the data', async () => {
     expectTypeOf(useSSE('/api/todos').data.value).toEqualTypeOf<{ added: string } | undefined>()
     expectTypeOf(useSSE('/api/todos?live=1').data.value).toEqualTypeOf<{ added: string } | undefined>()
     const fetched = await $fetch('/api/todos')
@@ -54,7 +54,7 @@ describe('the messages of a route', () => {
     expectTypeOf<SSEStatic<typeof fetched>>().toEqualTypeOf<Todo[]>()
     expectTypeOf<SSEStatic<ReturnType<typeof _liveOrStatic>>>().toEqualTypeOf<Todo[]>()
     expectTypeOf<SSEStatic<SSEStream | { n: number } | null>>().toEqualTypeOf<{ n: number } | null>()
-    // @ts-expect-error It may be the stream.
+    // @ts-expect-error The result may be the stream.
     void fetched.length
   })
 
@@ -64,11 +64,11 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE('/api/both').data.value).toEqualTypeOf<Token | undefined>()
     expectTypeOf(useSSE('/api/both', { method: 'GET' }).data.value).toEqualTypeOf<Token | undefined>()
     expectTypeOf(useSSE('/api/both', { method: 'POST' }).data.value).toEqualTypeOf<Usage | { percent: number } | undefined>()
-    // For those that have none of their own, the one without a method in its name.
+    // A method without a route of its own uses the route without a method in its name.
     expectTypeOf(useSSE('/api/both', { method: 'PUT' }).data.value).toEqualTypeOf<boolean | undefined>()
   })
 
-  it('are told apart by their names', () => {
+  it('are distinguished by their names', () => {
     const { message } = useSSE('/api/chat', { method: 'POST', body: {} })
     if (message.value?.event === 'usage') expectTypeOf(message.value.data).toEqualTypeOf<Usage>()
     else if (message.value) expectTypeOf(message.value.data).toEqualTypeOf<Token>()
@@ -86,7 +86,7 @@ describe('the messages of a route', () => {
     }
   })
 
-  it('come by name to callbacks', () => {
+  it('reach callbacks by name', () => {
     const { on } = useSSE('/api/chat', {
       method: 'POST',
       body: {},
@@ -99,29 +99,29 @@ describe('the messages of a route', () => {
     on('usage', ({ data }) => expectTypeOf(data).toEqualTypeOf<Usage>())
     on('message', ({ data }) => expectTypeOf(data).toEqualTypeOf<Token>())
     on('*', ({ data }) => expectTypeOf(data).toEqualTypeOf<Token | Usage>())
-    // @ts-expect-error The route sends nothing of that name.
+    // @ts-expect-error The route sends no message of that name.
     on('usages', () => {})
-    // @ts-expect-error The same in the option.
+    // @ts-expect-error Nor does it in the option.
     useSSE('/api/chat', { method: 'POST', body: {}, on: { usages: () => {} } })
     const { on: onBoth } = useSSE('/api/both', { method: 'POST' })
     onBoth('stage', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>())
-    // @ts-expect-error All that it sends has a name.
+    // @ts-expect-error All of its messages have a name.
     onBoth('message', () => {})
   })
 
-  it('come by any name where names are not known', () => {
+  it('reach callbacks of any name if the names are unknown', () => {
     const { on } = useSSE('/api/jobs/42/stream', { on: { whatever: ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>() } })
     on('done', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>())
     useSSE<number>('https://example.com', { on: { tick: ({ data }) => expectTypeOf(data).toEqualTypeOf<number>() } }).on('tock', ({ data }) => expectTypeOf(data).toEqualTypeOf<number>())
     useSSE('https://example.com', { on: { tick: ({ data }) => expectTypeOf(data).toEqualTypeOf<unknown>() } })
   })
 
-  it('are unknown where there is no such route', () => {
+  it('are unknown without such a route', () => {
     expectTypeOf(useSSE('https://example.com/feed').data.value).toEqualTypeOf<unknown>()
     expectTypeOf(useSSE('/api/jobs/42' as string).data.value).toEqualTypeOf<unknown>()
   })
 
-  it('are what a type argument says', () => {
+  it('have the type of a type argument', () => {
     expectTypeOf(useSSE<{ own: true }>('/live').data.value).toEqualTypeOf<{ own: true } | undefined>()
     expectTypeOf(useSSE<string>('/live').data.value).toEqualTypeOf<string | undefined>()
     expectTypeOf(useSSE<string>('https://example.com').message.value).toEqualTypeOf<SSEMessage<string> | undefined>()
@@ -133,7 +133,7 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE<number>(() => url).data.value).toEqualTypeOf<number | undefined>()
   })
 
-  it('reach reduce, whose state is that of `initial`', () => {
+  it('reach reduce, whose state has the type of `initial`', () => {
     const { data } = useSSE('/api/jobs/1/stream', {
       initial: [] as number[],
       reduce: (all, message) => {
@@ -146,13 +146,13 @@ describe('the messages of a route', () => {
     expectTypeOf(text.value).toEqualTypeOf<string>()
   })
 
-  it('are what `reduce` says of them, where no route does: its state is inferred besides', () => {
+  it('have the types of `reduce` without a route, and its state is inferred as well', () => {
     const { data, message } = useSSE('https://example.com', { initial: '', reduce: (text, message: SSEMessage<Token>) => text + message.data.text })
     expectTypeOf(data.value).toEqualTypeOf<string>()
     expectTypeOf(message.value).toEqualTypeOf<SSEMessage<Token> | undefined>()
-    // Both type arguments, or none: TypeScript infers no second one beside a first.
+    // Give both type arguments or none: TypeScript does not infer a second one after a first.
     expectTypeOf(useSSE<Token, string>('https://example.com', { initial: '', reduce: (text, { data }) => text + data.text }).data.value).toEqualTypeOf<string>()
-    // @ts-expect-error So this says that the state is a token, or nothing.
+    // @ts-expect-error With one type argument, the state is a token or `undefined`.
     useSSE<Token>('https://example.com', { initial: '', reduce: (text, { data }) => text + data.text })
   })
 })
@@ -160,8 +160,8 @@ describe('the messages of a route', () => {
 declare const stream: SSEStream<SSEMessage<number, 'n'>>
 expectTypeOf(stream.__sse.data).toEqualTypeOf<number>()
 
-describe('a url that is not there yet', () => {
-  it('is typed by the argument, or by the route that it will be', () => {
+describe('a url that is set later', () => {
+  it('has its types from the argument, or from its later route', () => {
     expectTypeOf(useSSE<{ score: number }>().data.value).toEqualTypeOf<{ score: number } | undefined>()
     expectTypeOf(useSSE<{ score: number }>(null).data.value).toEqualTypeOf<{ score: number } | undefined>()
     expectTypeOf(useSSE().data.value).toEqualTypeOf<unknown>()

@@ -5,7 +5,7 @@ import ts from 'typescript'
 import { beforeAll, expect, it } from 'vitest'
 import { rootDir } from '../support/projects'
 
-/** Imports of each file in `src/`, types included, as paths below the root. */
+/** Imports of each file in `src/`, including types, as paths below the root. */
 const imports = new Map<string, string[]>()
 
 beforeAll(async () => {
@@ -22,7 +22,7 @@ function resolve(path: string): string {
   return found
 }
 
-/** A room of the server, or another folder of `runtime/`, or `build`; files between them are rooms of their own. */
+/** Room of a file: a folder of the server, another folder of `runtime/`, or `build`. A file between them is a room of its own. */
 function roomOf(file: string): string {
   return /^src\/(?:runtime\/)?(?:server\/)?([\w-]+)\//.exec(file)?.[1] ?? file
 }
@@ -47,16 +47,16 @@ function reachable(graph: Map<string, Iterable<string>>, start: string): Set<str
   return seen
 }
 
-it('finds circles where there are some', () => {
+it('finds existing circles', () => {
   expect(circlesIn(new Map([['a', ['b']], ['b', ['c']], ['c', ['b']], ['d', ['a']]]))).toEqual([['b', 'c']])
 })
 
-it('no file imports itself by way of others', () => {
+it('no file imports itself through others', () => {
   expect(imports.size).toBeGreaterThan(150)
   expect(circlesIn(imports)).toEqual([])
 })
 
-it('no room imports itself by way of others', () => {
+it('no room imports itself through others', () => {
   const rooms = new Map<string, Set<string>>()
   for (const [file, targets] of imports) {
     const room = roomOf(file)
@@ -75,7 +75,7 @@ it('the tree of AGENTS.md has every folder of the source, and no other', async (
   const named = new Set<string>()
   for (const line of tree.split('\n').filter(Boolean)) {
     const depth = /^ */.exec(line)![0].length / 2
-    // What stands before the explanation, which two spaces set off.
+    // The part before the explanation, which two spaces separate.
     const names = line.trim().split(/ {2,}/)[0]!.split(' ').filter(name => name.endsWith('/'))
     path.length = depth
     for (const name of names) named.add([...path, name].join(''))

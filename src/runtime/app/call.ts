@@ -4,86 +4,99 @@ import type { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
-/** What a call of `useSSE` takes and gives. */
-
+/** Options of `useSSE`: those of a connection, with refs, and those of the composable. */
 export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
+  /**
+   * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
+   * announced that it resumes, or if the server refused the request. Otherwise a lost connection fails with `INTERRUPTED`.
+   */
   method?: Method | Uppercase<Method>
   /**
-   * Added to the url. A function is called at every attempt. Refs are unwrapped, also those inside an object. A query that is itself a ref, a computed or a reactive
-   * object is watched: a change of its value drops data and position, and connects again from scratch.
+   * Query parameters that are added to the URL. Default: none. A function is called at every attempt. Refs are unwrapped, also inside an
+   * object. A ref, a computed or a reactive object is watched: a change of its value drops data and position, and connects from scratch.
    */
   query?: MaybeFresh<SSEQuery> | Ref<SSEQuery | undefined> | Record<string, MaybeRef<SSEQuery[string]>>
-  /** Headers of the request, as `fetch` takes them. Read at every attempt, and not watched. Refs are unwrapped. */
+  /** Request headers, in any form that `fetch` accepts. Default: none. Read at every attempt, and not watched. Refs are unwrapped. */
   headers?: MaybeFresh<HeadersInit> | Ref<HeadersInit | undefined> | Record<string, MaybeRef<string>>
-  /** What `fetch` takes is sent as it is, any other object as JSON. Not with `GET`. Read at every attempt, and not watched. Refs are unwrapped. */
+  /**
+   * Request body. Values that `fetch` accepts are sent as they are, other objects as JSON. Default: none. Read at every attempt, and not
+   * watched. Refs are unwrapped. With `GET` it throws `INVALID_OPTION`.
+   */
   body?: unknown
-  /** Connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
+  /** Whether to connect when the component is mounted. Default `true`. With `false`, call `connect()`. */
   immediate?: boolean
   /**
-   * While this is `false`, nothing connects. When it becomes `false`, the connection ends and data and position are forgotten; when it becomes
-   * `true`, it begins from scratch. It starts nothing that `connect()` had to start. Default `true`.
+   * Whether the call may connect. When it becomes `false`, the connection ends, and data and position are dropped. When it becomes `true`, the
+   * client connects from scratch, unless `immediate` is `false` and `connect()` was never called. Default `true`.
    */
   enabled?: MaybeRefOrGetter<boolean | undefined>
-  /** What `data` is before the first message, and what `reduce` begins with; or a function that returns it, for each beginning. */
+  /** Value of `data` before the first message, and the first state of `reduce`; or a function that returns it. Default `undefined`. */
   initial?: State | (() => State)
-  /** Folds every message into `data`. Without it, `data` is the data of the last one. */
+  /** Returns the next `data` from the current one and a message. Default: `data` is the data of the last message. */
   reduce?: (state: State, message: M) => State
-  /** How many messages `messages` keeps. Default 100. What the server reads with `ssr` is only in it if you say how many. */
+  /** Number of messages that `messages` keeps. Default 100. With `ssr`, messages that the server reads are kept only if you set `keep`. */
   keep?: number
   /**
-   * Reads the messages so far while the server renders, so that the page arrives with them; the browser goes on from there.
-   * For routes of this application that can be polled. Not with `immediate: false`. Default `false`.
+   * Reads the messages so far while the server renders, for up to 3 s. The page arrives with them, and the browser resumes after them.
+   * For routes of this application that can be polled. No effect with `immediate: false`. Default `false`.
    */
   ssr?: boolean
   /**
-   * Who shares the connection: nobody (`component`), all calls on the page that ask for the same (`page`), or those in all tabs of the
-   * browser (`browser`; without Web Locks, which need https, only the page). "The same" is method, url, query, headers, body,
+   * Scope of the connection: this call alone (`component`), all equal calls on the page (`page`), or those in all tabs of the browser
+   * (`browser`; without Web Locks, which need HTTPS, only the page). Calls are equal if they have the same method, URL, query, headers, body,
    * `credentials`, `transports`, `parse` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
    */
   share?: SSEShare
-  /** Callbacks by name, as with the returned `on`. */
+  /** Callbacks by event name, as with the returned `on`. */
   on?: SSECallbacks<M>
-  /** Called when messages were missed for good. */
+  /** Called when messages are lost for good. */
   onGap?: (gap: SSEGap) => void
-  /** Called with each failure, also with those after which the client tries again (`error.retry`). */
+  /** Called for each failure, also for those after which the client retries (`error.retry`). */
   onError?: (error: SSEError) => void
   /** Called when the source is complete. */
   onEnd?: () => void
 }
 
+/** Return value of `useSSE`. All refs are read-only, and change together. */
 export interface UseSSEReturn<M extends SSEMessage, State> {
-  /** The last message's data, or what `reduce` made of all. */
+  /** Data of the last message, or the result of `reduce`. `initial` before the first message. */
   data: Readonly<Ref<State>>
-  /** The last message. */
+  /** Last message. */
   message: Readonly<Ref<M | undefined>>
-  /** The last `keep` messages. */
+  /** The last `keep` messages, the oldest first. */
   messages: Readonly<Ref<readonly M[]>>
+  /** State of the connection. `idle` on the server. */
   status: Readonly<Ref<SSEStatus>>
   /**
-   * What went wrong last, with a stable `code` and a `statusCode`; `undefined` again with the next connection. `retry` says whether the client
-   * tries again, and `retryAt` when.
+   * Last error, with a stable `code` and a `statusCode`. `undefined` again with the next connection. `retry`: whether the client retries.
+   * `retryAt`: time of the next attempt in epoch milliseconds, while it waits.
    */
   error: Readonly<Ref<SSEError | undefined>>
-  /** After the last message: where a reconnect goes on. */
+  /** Position after the last message, from which a reconnect resumes. */
   position: Readonly<Ref<string | undefined>>
+  /** Transport in use: `stream` or `poll`. */
   transport: Readonly<Ref<SSETransport>>
   /** Failures in a row. */
   attempt: Readonly<Ref<number>>
-  /** The source is complete. */
+  /** Whether the source is complete. */
   ended: Readonly<Ref<boolean>>
-  /** `closed` because of an error: the client tries no more. */
+  /** Whether the client is `closed` because of an error, and no longer retries. */
   failed: Readonly<Ref<boolean>>
-  /** What was last missed for good. */
+  /** Last gap: messages that are lost for good. */
   gap: Readonly<Ref<SSEGap | undefined>>
   /**
-   * Continues from the position; with a url, drops data and position and begins there. An event, as from `@click="connect"`, is not taken for a
-   * url. Before the component is mounted, it waits for that, so that hydration matches. Does nothing while `enabled` is `false`.
+   * Connects, and resumes from the position. With a URL, drops data and position and connects there. An event argument, as from
+   * `@click="connect"`, is ignored. Before the component is mounted, it connects on mount, so that hydration matches. Does nothing while
+   * `enabled` is `false`.
    */
   connect: (url?: string | Event) => void
-  /** Drops data and position, and connects to the same url again. */
+  /** Drops data and position, and connects to the same URL from scratch. */
   restart: () => void
-  /** Closes the connection; `connect()` goes on from the position. Before the component is mounted, it does not connect then. */
+  /** Closes the connection. `connect()` resumes from the position. Before the component is mounted, it prevents the connection on mount. */
   stop: () => void
-  /** Calls back for every message (`*`), for unnamed ones (`message`), or for those of a name. Returns a function that takes it back. */
+  /**
+   * Registers a callback for all messages (`*`), for unnamed ones (`message`), or for those of one name. Returns a function that unregisters
+   * it.
+   */
   on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
 }

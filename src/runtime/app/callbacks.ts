@@ -1,22 +1,24 @@
-import type { SSEClient, SSEClientState } from '../client/types'
+import type { SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { UseSSEOptions } from './call'
 import type { SSECallback } from './types'
 
 type StateCallbacks = Pick<UseSSEOptions<SSEMessage, unknown>, 'onGap' | 'onError' | 'onEnd'>
 
+/** Callbacks by event name, and those for changes of the state. */
 export interface Callbacks {
+  /** Registers a callback. Returns a function that unregisters it. */
   on(event: string, callback: SSECallback): () => void
-  /** Calls those for a message. */
+  /** Calls the callbacks for a message. */
   call(message: SSEMessage): void
-  /** Calls those for what is new in a state. */
-  follow(change: Partial<SSEClientState>, before: SSEClientState): void
+  /** Calls the callbacks for a new gap, error or end in a change of the state. */
+  onChange(change: Partial<SSEClientState>, before: SSEClientState): void
 }
 
-/** A call's callbacks. Whatever one throws, the others are called, too. */
-export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: SSEClient['guard']): Callbacks {
+/** Callbacks of one call of `useSSE`. If one throws, the others are still called. */
+export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: (task: () => void) => void): Callbacks {
   const byName = new Map<string, Set<SSECallback>>()
-  let telling = false
+  let reporting = false
 
   return {
     on(event, callback) {
@@ -27,25 +29,25 @@ export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard
     },
     call(message) {
       for (const name of [message.event ?? 'message', '*']) {
-        // A callback may take back or register others, which are not for this message.
+        // A callback may unregister others, or register new ones, which are not called for this message.
         const set = byName.get(name)
         for (const callback of [...set ?? []]) if (set!.has(callback)) guard(() => callback(message))
       }
     },
-    follow({ gap, error, ended }, before) {
+    onChange({ gap, error, ended }, before) {
       if (onGap && gap && gap !== before.gap) guard(() => onGap(gap))
-      // What `onError` itself throws is not told to it.
-      if (onError && error && !telling && !isSameFailure(error, before.error)) {
-        telling = true
+      // An error that `onError` itself throws is not passed to it.
+      if (onError && error && !reporting && !isSameFailure(error, before.error)) {
+        reporting = true
         guard(() => onError(error))
-        telling = false
+        reporting = false
       }
       if (onEnd && ended && !before.ended) guard(() => onEnd())
     },
   }
 }
 
-/** The wait after a failure ends with the same error, without `retryAt`; between tabs, errors are copies. */
+/** Whether two errors report one failure. After the wait the error is set again without `retryAt`, and between tabs errors are copies. */
 function isSameFailure(error: NonNullable<SSEClientState['error']>, before: SSEClientState['error']): boolean {
   return !!before && error.code === before.code && error.message === before.message && error.cause === before.cause && (!error.retryAt || error.retryAt === before.retryAt)
 }

@@ -6,7 +6,10 @@ import type { UseSSEOptions } from './call'
 
 const NAMES = ['query', 'headers', 'body'] as const
 
-/** Options of the client in place of refs, of which it knows nothing: functions that read them at every attempt, as `useFetch` does, refs inside objects as well. */
+/**
+ * Options for the client, which has no refs: functions that read the refs at every attempt. Refs inside objects are unwrapped, as in
+ * `useFetch`.
+ */
 export function unwrapOptions(options: Pick<UseSSEOptions<SSEMessage, unknown>, typeof NAMES[number]>): { [Name in typeof NAMES[number]]: SSEClientOptions[Name] } {
   const given = NAMES.filter(name => options[name] !== undefined)
   return Object.fromEntries(given.map(name => [name, () => {
@@ -15,7 +18,7 @@ export function unwrapOptions(options: Pick<UseSSEOptions<SSEMessage, unknown>, 
   }])) as Record<typeof NAMES[number], () => never>
 }
 
-/** A ref of an object, and a ref of each of its fields. They change at once: no watcher sees one that is new and another that is not. */
+/** Ref of an object, and a ref of each of its fields. They change together: a watcher never sees a mix of old and new fields. */
 export function splitRef<T extends object>(value: T): [whole: ShallowRef<T>, parts: { readonly [Name in keyof T]-?: ComputedRef<T[Name]> }] {
   const whole = shallowRef(value) as ShallowRef<T>
   const names = Object.keys(value) as (keyof T)[]

@@ -1,34 +1,50 @@
-import type { Ref } from 'vue'
+import type { MaybeRefOrGetter, Ref } from 'vue'
 import type { StreamRoute, StreamedBy } from '#sse/routes'
 import type { SSEMessage } from '../shared/types'
 
-/** Types from the url of a route to its messages. How routes are found depends on the framework (`#sse/routes`). */
+/** Types from the URL of a route to its messages. The types of routes depend on the framework (`#sse/routes`). */
 
-/** Urls of routes that stream, for completion; any other text is accepted. */
+/** URLs of routes that stream, for completion. Any other string is accepted. */
 export type SSERoute = StreamRoute | (string & {})
 
-/** The messages of the route at `Url`; of an unknown type where there is none. */
+/** Messages of the route at `Url`. Their data is `unknown` where there is no such route. */
 export type MessageOfRoute<Url extends string, Method extends string = 'get'>
   = string extends Url ? SSEMessage : AsMessage<StreamedBy<Url, Method>>
 
-// Serialized types lose what they extend, and properties that are `undefined`: a message without a name has none at all.
+// A serialized type loses the types that it extends, and properties that are `undefined`: a message without a name has no `event`.
 type AsMessage<M> = [M] extends [never] ? never
   : M extends { data: infer T } ? 'event' extends keyof M ? M & SSEMessage<T> : M & SSEMessage<T, undefined>
     : SSEMessage
 
+/** Callback for one message. */
 export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
-/** The name under which `on` gives a kind of message: its own, or `message` where it may have none. */
+/** Name under which `on` delivers a kind of message: its `event`, or `message` where it may have none. */
 type NameOf<M extends SSEMessage> = M extends unknown ? NonNullable<M['event']> | (undefined extends M['event'] ? 'message' : never) : never
 
-/** The names that `on` takes. `*` stands for all messages. */
+/** Names that `on` accepts. `*` stands for all messages. */
 export type SSEEventName<M extends SSEMessage> = '*' | NameOf<M>
 
-/** The messages that `on` gives under a name. */
+/** Messages that `on` delivers under a name. */
 export type MessageNamed<M extends SSEMessage, Name> = Name extends '*' ? M : M extends unknown ? Name extends NameOf<M> ? M : never : never
 
-/** Callbacks by name. */
+/** Callbacks by event name. */
 export type SSECallbacks<M extends SSEMessage> = { [Name in SSEEventName<M> & string]?: SSECallback<MessageNamed<M, Name>> }
+
+/** Placeholder for the type of the route's messages, where no type argument is given. */
+export interface FromRoute { readonly __fromRoute: never }
+
+/**
+ * Type that no URL has. TypeScript types a getter once, by the first signature that it tries. This type makes it keep the getter's literal, so
+ * that the next signature finds `() => '/api/clock'`, and not `() => string`.
+ */
+interface Refused { (): '', readonly __refused: never }
+
+/** Disables the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
+export type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
+
+/** URL that may still be missing. Nothing connects until there is one. */
+export type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
 
 /** Puts a text into the compiler's error, which prints this type. No value has it. */
 export type Mistake<Text extends string> = { readonly [Name in Text]: never }

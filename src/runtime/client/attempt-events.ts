@@ -1,15 +1,15 @@
 import { MAX_TIMER_MS } from '../shared/rules'
-import { MAX_ASKED_MS } from './backoff'
+import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
-import type { ClientHost, TransportEvents } from './types'
+import type { ClientHost, TransportEvents } from './host'
 import { forgetVerdict } from './verdict'
 
-/** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
+/** Time after which a connection counts as good, in milliseconds, where no silence limit is known: 2.5 heartbeats of 15 s. */
 const GOOD_AFTER_MS = 37_500
 
-/** What becomes of a transport's events in the client's state. Nothing, once the attempt is aborted. */
-export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close, guard }: ClientHost): TransportEvents {
+/** Applies a transport's events to the client's state. Does nothing once the attempt is aborted. */
+export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close }: ClientHost): TransportEvents {
   const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
 
@@ -21,17 +21,17 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   return {
     onOpen(silenceMs) {
       if (signal.aborted) return
-      memory.mute = memory.unanswered = 0
+      memory.silent = memory.unanswered = 0
       if (isStream) {
         memory.streamed = true
         memory.verdict = undefined
         forgetVerdict(url)
       }
       if (state().status !== 'connected') set({ status: 'connected', error: undefined })
-      // Each batch of a poll calls this, and must not put the success off. And `onState` may have ended this attempt.
+      // Each batch of a poll calls this, and must not delay the success. `onState` may also have ended this attempt.
       if ((good && !silenceMs) || signal.aborted) return
       clearTimeout(good)
-      // A 200 that dies at once is no success: failures are counted on, and the delay grows on.
+      // A 200 that breaks off at once is no success: failures keep counting, and the delay keeps growing.
       good = setTimeout(() => {
         memory.failedRuns = 0
         if (state().attempt) set({ attempt: 0 })
@@ -45,7 +45,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
         if (peer !== known) set({ peer })
         return
       }
-      // A run that gave nothing was not missed; what was pushed meanwhile was.
+      // A run that sent no messages is no loss. A source that does not restart may have sent messages while the client was away.
       if (restarts ? had === 'messages' : had) set({ gap: { reason: restarts ? 'restarted' : 'unknown', missed: null } })
       set({ peer, had: had ?? 'stream' })
     },
@@ -56,7 +56,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
       const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
+      if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
     },
     onPosition(position) {
@@ -66,7 +66,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!signal.aborted) set({ gap, position: gap.position })
     },
     onRetry(ms) {
-      if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_ASKED_MS)
+      if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)
     },
   }
 }

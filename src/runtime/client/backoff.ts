@@ -1,21 +1,24 @@
 import type { SSEPeer } from './types'
 
-/** The longest wait that a server may ask for, in whatever way. */
-export const MAX_ASKED_MS = 3_600_000
+/** Longest delay that a server can impose, in milliseconds, by `retry`, `Retry-After` or `leave`. */
+export const MAX_SERVER_DELAY_MS = 3_600_000
 
-/** 2 to the 1,024 is Infinity, and nothing times that is NaN. */
+/** Keeps the power finite: 2 to the 1,024 is Infinity, and 0 times Infinity is NaN. */
 const MAX_DOUBLINGS = 40
 
+/** Parameters of the delay before an attempt. */
 export interface Backoff {
+  /** First bound of the random part, in milliseconds. It doubles with each failure in a row. */
   minDelayMs: number
+  /** Upper limit of the doubling bound, in milliseconds. */
   maxDelayMs: number
-  /** The server's `retry` field, if it sent one. */
+  /** The server's `retry` field in milliseconds, if it sent one. */
   retryMs?: number
-  /** What is always waited, in milliseconds. Default 0. */
+  /** Fixed part of each delay, in milliseconds. Default 0. */
   baseMs?: number
 }
 
-/** What delays are made of, for the kind of server that this is. `retryMs`: its `retry` field. */
+/** Back-off parameters for this kind of server. `retryMs`: its `retry` field. */
 export function backoffFor(reconnect: Backoff & { foreignDelayMs: number }, retryMs: number | undefined, peer: SSEPeer | undefined): Backoff {
   if (peer !== 'foreign') return { ...reconnect, retryMs }
   const baseMs = retryMs ?? reconnect.foreignDelayMs
@@ -23,15 +26,16 @@ export function backoffFor(reconnect: Backoff & { foreignDelayMs: number }, retr
 }
 
 /**
- * Milliseconds before the next attempt: full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015). A random part of a bound
- * that doubles with every failure in a row, so that clients which lost a server together do not come back together.
+ * Milliseconds before the next attempt, with full jitter: a random part of a bound that doubles with each failure in a row. Clients that
+ * lose a server at the same time thus reconnect at different times. A foreign server does not jitter its `retry` and expects clients to
+ * wait that long: `baseMs` is added in full.
  *
- * A server of another kind has not jittered its `retry`, and expects it to be waited: `baseMs` is waited in full, with the random part on top.
+ * `failures`: failures in a row, 1 after the first. `floorMs`: the `Retry-After` header in milliseconds. It is a lower bound, may exceed
+ * `maxDelayMs`, and is capped at one hour.
  *
- * `failures` counts those in a row, 1 after the first. `floorMs` is what `Retry-After` asked for: a floor, also above
- * `maxDelayMs`, up to one hour.
+ * Source: M. Brooker, "Exponential Backoff And Jitter", AWS 2015.
  */
 export function backoffDelay({ minDelayMs, maxDelayMs, retryMs = 0, baseMs = 0 }: Backoff, failures: number, floorMs = 0, random = Math.random): number {
   const bound = Math.min(Math.max(maxDelayMs, retryMs), Math.max(minDelayMs, retryMs) * 2 ** Math.min(failures - 1, MAX_DOUBLINGS))
-  return Math.max(baseMs + random() * bound, Math.min(floorMs, MAX_ASKED_MS))
+  return Math.max(baseMs + random() * bound, Math.min(floorMs, MAX_SERVER_DELAY_MS))
 }

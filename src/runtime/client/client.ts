@@ -1,8 +1,8 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { SSEError } from '../shared/errors'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { attemptEvents } from './attempt-events'
-import { MAX_ASKED_MS, backoffDelay, backoffFor } from './backoff'
+import { MAX_SERVER_DELAY_MS, backoffDelay, backoffFor } from './backoff'
 import { createChecks } from './checks'
 import { delay } from './delay'
 import { createMemory } from './memory'
@@ -10,16 +10,17 @@ import type { ResolvedClientOptions } from './options'
 import type { PageEvent } from './page-life'
 import { isHidden, watchPage } from './page-life'
 import { isRepeatable, prepareRequest } from './request'
-import { clientError, interrupted, passingError, revised } from './response'
+import { clientError, interrupted, retryableError, revised } from './response'
 import { streamTransport } from './transports/stream'
-import type { ClientHost, Outcome, SSEClient, SSEClientEvents, SSEClientState } from './types'
+import type { ClientHost, Outcome } from './host'
+import type { SSEClient, SSEClientEvents, SSEClientState } from './types'
 import { recallVerdict } from './verdict'
 
-/** After this many attempts in a row in which nothing came, polling takes over. */
-const MUTE_ATTEMPTS = 2
-/** After this many failures in a row of a source that each connection runs again, it is asked no more. */
+/** Silent attempts in a row after which polling takes over. */
+const SILENT_ATTEMPTS = 2
+/** Failures in a row of a source that restarts on each connection, after which the client gives up. */
 const MAX_FAILED_RUNS = 5
-/** After this many requests in a row that nothing answered, something may redirect them. */
+/** Unanswered requests in a row after which the client checks for a redirect. */
 const GATE_ATTEMPTS = 2
 
 export function initialState(transport: SSETransport): SSEClientState {
@@ -27,24 +28,23 @@ export function initialState(transport: SSETransport): SSEClientState {
 }
 
 /**
- * The state machine: connects, notices silence, reconnects, falls back to polling, resumes. Without a framework. Every state and input
- * is in `docs/client-states.md`.
+ * State machine of a client: connects, detects silence, reconnects, falls back to polling, resumes. It depends on no framework.
+ * `docs/contributing/client-states.md` lists every state and input.
  *
- * What runs between `connect()` and its end is one life, with one abort signal. Whatever belongs to an earlier life finds
- * its signal aborted, and nothing of it reaches the state or the callbacks.
- * It begins with `state`: with one that was read elsewhere it goes on from there.
+ * A session lasts from `connect()` until the connection ends, and has one abort signal. Code of an earlier session finds its signal aborted,
+ * and changes neither the state nor calls a callback. `state` is the initial state: with a position, the client resumes from it.
  */
 export function createSSEClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
   const { transports, reconnect } = options
   const prefersStream = transports[0] === 'stream'
   let current: AbortController | undefined
-  /** Its attempt that is under way. */
+  /** The session's attempt that is in flight. */
   let ongoing: AbortController | undefined
-  /** Ends listening to the page's events, which lasts from `connect()` until the end. */
+  /** Stops listening to page events. Set from `connect()` until the client closes. */
   let page: AbortController | undefined
-  /** Suspended because the page is away: it connects again when the page is back. */
+  /** Suspended because the page is hidden or frozen. The client reconnects when the page wakes. */
   let asleep = false
-  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, guard, prepare }
+  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, receive, close, prepare }
   const checks = createChecks(host)
 
   function set(change: Partial<SSEClientState>): void {
@@ -54,29 +54,19 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
     state = { ...state, ...change }
-    return onMessage(message, state.position)
-  }
-
-  function guard<T>(task: () => T): T | undefined {
-    try {
-      return task()
-    }
-    catch (cause) {
-      console.error('[nuxt-sse]', cause)
-      set({ error: clientError('CALLBACK_FAILED', 'A callback threw', cause) })
-    }
+    return onMessage(message, change)
   }
 
   function begin(): void {
     end()
-    const anew = { ...state, error: undefined, attempt: 0, ended: false }
+    const restart = { ...state, error: undefined, attempt: 0, ended: false }
     if (isUnwanted()) {
       asleep = true
-      return set({ ...anew, status: 'idle' })
+      return set({ ...restart, status: 'idle' })
     }
-    const life = current = new AbortController()
-    set({ ...anew, status: 'connecting' })
-    void live(life.signal)
+    const session = current = new AbortController()
+    set({ ...restart, status: 'connecting' })
+    void run(session.signal)
   }
 
   function forget(): void {
@@ -97,7 +87,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     set({ status: 'closed', ...change })
   }
 
-  /** Lets go of the connection. `false` if there is none, or its request cannot be repeated. */
+  /** Ends the connection, with `idle`. `false` if there is none, or if its request cannot be repeated. */
   function suspend(): boolean {
     if (!current || (ongoing && !isRepeatable(options, state))) return false
     end()
@@ -114,13 +104,14 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       asleep ||= suspend()
     }
     else if (event === 'offline') {
-      // The attempt would wait on a dead network. Retried all the same, as `offline` may be wrong: a server on this machine still answers.
+      // The attempt would wait on a dead network. It is retried all the same, since `offline` can be wrong: a server on this machine still
+      // answers.
       if (!ongoing || !isRepeatable(options, state)) return
-      ongoing.abort(passingError('NETWORK', 'The browser is off line'))
+      ongoing.abort(retryableError('NETWORK', 'The browser is offline'))
       set({ status: 'reconnecting' })
     }
     else if (asleep && event !== 'hidden') {
-      // The first event that says so; the next ones find a connection.
+      // Only the first of several wake events: the next ones find a connection.
       begin()
     }
     else if (event === 'wake' && ongoing) {
@@ -128,60 +119,60 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     }
   }
 
-  /** A browser that is back online may be in another network: what was put off is tried at once. */
+  /** Waits for the back-off. A browser that is online again may be in another network, so the stream is probed at once. */
   async function wait(ms: number, signal: AbortSignal): Promise<void> {
     const { verdict } = host.memory
     if (await delay(ms, signal, true) && verdict) verdict.probeAt = 0
   }
 
-  async function live(life: AbortSignal): Promise<void> {
+  async function run(session: AbortSignal): Promise<void> {
     const { memory } = host
-    while (!life.aborted) {
-      const outcome = await attempt(life)
-      if (life.aborted) return
+    while (!session.aborted) {
+      const outcome = await attempt(session)
+      if (session.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: undefined })
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
-        // Not a failure: the server asked for it, and has jittered the delay.
+        // Not a failure: the server requested it, and has jittered the delay.
         set({ status: 'reconnecting' })
-        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_ASKED_MS), life)
+        await delay(Math.min(outcome.retryMs ?? backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), 1), MAX_SERVER_DELAY_MS), session)
       }
-      else if (outcome.type === 'again') {
+      else if (outcome.type === 'switch') {
         set({ transport: state.transport === 'poll' ? 'stream' : 'poll' })
       }
       else {
         const { error, refused, uncounted, ofSource, unanswered } = outcome
-        memory.pastCaches ||= error.code === 'STALE_ANSWER'
-        const again = refused || isRepeatable(options, state)
-        if (!error.retry || !again) return close({ error: again || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
+        memory.skipCaches ||= error.code === 'STALE_ANSWER'
+        const repeatable = refused || isRepeatable(options, state)
+        if (!error.retry || !repeatable) return close({ error: repeatable || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })
         if (ofSource && memory.restarts) memory.failedRuns++
-        // Messages reset the first count, and not the second: a new run repeats them.
+        // Messages reset `attempt` but not `failedRuns`: each run of the source sends them again.
         const failures = Math.max(state.attempt + (uncounted ? 0 : 1), memory.failedRuns)
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(life)
-        memory.mute = outcome.mute ? memory.mute + 1 : 0
-        if (memory.mute && !memory.unpollable && transports.includes('poll')) {
-          // Before it is needed: it comes from the same network.
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(session)
+        memory.silent = outcome.silent ? memory.silent + 1 : 0
+        if (memory.silent && !memory.unpollable && transports.includes('poll')) {
+          // Loaded before it is needed: it comes over the same network.
           checks.load().catch(() => {})
-          if (memory.mute >= MUTE_ATTEMPTS) set({ transport: 'poll' })
+          if (memory.silent >= SILENT_ATTEMPTS) set({ transport: 'poll' })
         }
         else if (state.transport === 'poll' && !checks.loaded && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
         set({ status: 'reconnecting', error: revised(error, true, Date.now() + delayMs), attempt: failures })
-        await wait(delayMs, life)
-        // No longer waiting: there is no `retryAt` any more.
-        if (!life.aborted && state.error?.retryAt) set({ error: revised(error, true) })
+        await wait(delayMs, session)
+        // The wait is over, so the error loses its `retryAt`.
+        if (!session.aborted && state.error?.retryAt) set({ error: revised(error, true) })
       }
     }
   }
 
-  async function attempt(life: AbortSignal): Promise<Outcome> {
-    const own = ongoing = follow(life)
+  async function attempt(session: AbortSignal): Promise<Outcome> {
+    const own = ongoing = childController(session)
     const { signal } = own
     let outcome: Outcome
     try {
@@ -197,20 +188,20 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
     }
     catch (cause) {
-      const error = cause instanceof SSEError ? cause : passingError('REQUEST_FAILED', 'An option threw', cause)
+      const error = cause instanceof SSEError ? cause : retryableError('REQUEST_FAILED', 'An option threw', cause)
       outcome = { type: 'failed', error, refused: true }
     }
     own.abort()
     if (ongoing === own) ongoing = undefined
-    // Aborted on this side, with an error as the reason.
+    // The client itself aborted the attempt, with an error as the reason.
     const error: unknown = signal.reason
     if (!(error instanceof SSEError) || outcome.type === 'ended') return outcome
     if (error.code === 'SILENCE') return { type: 'leave', retryMs: 0 }
-    return error.code === 'CONNECT_TIMEOUT' ? { type: 'again' } : { type: 'failed', error, uncounted: true }
+    return error.code === 'CONNECT_TIMEOUT' ? { type: 'switch' } : { type: 'failed', error, uncounted: true }
   }
 
   function prepare(signal: AbortSignal): ReturnType<typeof prepareRequest> {
-    return prepareRequest(host.url, options, host.state, signal, host.memory.pastCaches)
+    return prepareRequest(host.url, options, host.state, signal, host.memory.skipCaches)
   }
 
   return {
@@ -224,7 +215,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         forget()
       }
       const { memory } = host
-      memory.mute = memory.failedRuns = 0
+      memory.silent = memory.failedRuns = 0
       memory.verdict ??= recallVerdict(host.url)
       if (memory.verdict && prefersStream && !memory.unpollable && transports.includes('poll') && isRepeatable(options, state)) state = { ...state, transport: 'poll' }
       if (!page) watchPage((page = new AbortController()).signal, onPage)
@@ -244,6 +235,5 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     stop() {
       if (page) close({ error: undefined })
     },
-    guard,
   }
 }

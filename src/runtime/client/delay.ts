@@ -1,14 +1,14 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
 /**
- * Resolves after `ms`, or at once when the signal is aborted or, if `wakeOnline`, when the browser is back on line: only
- * then with `true`. A page that wakes looks at the clock, since timers stand still while it sleeps.
+ * Resolves after `ms` with `false`, or at once when the signal is aborted. With `wakeOnline`, also resolves with `true` as soon as the browser
+ * is online again. Timers stand still while a page sleeps, so a page that wakes compares the clock.
  */
 export function delay(ms: number, signal: AbortSignal, wakeOnline?: boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    const own = follow(signal)
+    const own = childController(signal)
     const dueAt = Date.now() + ms
     const done = (online: boolean) => {
       resolve(online)

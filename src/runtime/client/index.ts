@@ -1,4 +1,4 @@
-/** `nuxt-sse/client`: without Vue, Nuxt and Node. */
+/** Entry of `nuxt-sse/client`, which depends on neither Vue, Nuxt nor Node. */
 export { openSSE } from './open-sse'
 export type { OpenSSEOptions, SSESource } from './open-sse'
 export { SSEError } from '../shared/errors'

@@ -1,31 +1,31 @@
 import type { Verdict } from './verdict'
 
-/** What a client has learnt of the server at its url, kept from attempt to attempt. */
+/** Facts that a client has learned about the server at its URL, kept from attempt to attempt. */
 export interface ServerMemory {
-  /** The server's `retry` field. */
+  /** The server's `retry` field, in milliseconds. */
   retryMs?: number
-  /** The route answers, but not with batches. */
+  /** The route answers polls, but not with batches. */
   unpollable?: boolean
-  /** A cache has answered: positions go where they make another url. */
-  pastCaches?: boolean
-  /** Attempts in a row in which nothing came. */
-  mute: number
-  /** Attempts in a row that were not answered at all, while the browser was on line. */
+  /** A cache has answered: the position goes into the query, so that each request has a URL of its own. */
+  skipCaches?: boolean
+  /** Attempts in a row in which no byte arrived. */
+  silent: number
+  /** Attempts in a row without any response while the browser was online. */
   unanswered: number
-  /** Where streams stay silent: when one is tried again. */
+  /** Set where streams stay silent: when to try one again. */
   verdict?: Verdict
-  /** When a stream was last looked at, in epoch milliseconds. */
+  /** Time of the last check of a stream, in epoch milliseconds. */
   checkedAt?: number
-  /** A stream has given bytes. */
+  /** A stream has delivered bytes. */
   streamed?: boolean
-  /** The last poll was not answered at all. */
+  /** The last poll got no response at all. */
   pollLost?: boolean
   /** Each connection runs the source from scratch. */
   restarts?: boolean
-  /** Runs in a row that failed with an error of their own. */
+  /** Runs of the source in a row that failed with an `error` message. */
   failedRuns: number
 }
 
 export function createMemory(): ServerMemory {
-  return { mute: 0, unanswered: 0, failedRuns: 0 }
+  return { silent: 0, unanswered: 0, failedRuns: 0 }
 }

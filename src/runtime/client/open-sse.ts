@@ -3,66 +3,84 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
 import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
+import { callbackError } from './response'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
-/** The most messages that wait for the loop; beyond, nothing more is read until one is taken. */
+/** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
 const MAX_QUEUED = 64
 
+/** Options of {@link openSSE}. */
 export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSEClientOptions<M> {
-  /** Ends the loop when it is aborted, without throwing, as `close()` does. */
+  /** Aborting it ends the loop without an error, as `close()` does. */
   signal?: AbortSignal
 }
 
+/** Messages of a source, for one `for await` loop. */
 export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M>, AsyncDisposable {
-  /** Ends the loop, and closes the connection. */
+  /** Ends the loop and closes the connection. */
   close(): void
+  /** State of the connection. */
   readonly status: SSEStatus
-  /** After the last message that the loop was given. */
+  /** Position after the last message that the loop received. Pass it as `position` to continue later. */
   readonly position: string | undefined
+  /** Transport in use: `stream` or `poll`. */
   readonly transport: SSETransport
+  /** Last gap: messages that are lost for good. */
   readonly gap: SSEGap | undefined
+  /** Last error. `undefined` again with the next connection. */
   readonly error: SSEError | undefined
 }
 
 /**
- * A stream of messages as an async iterable, which reconnects and resumes by itself. Needs nothing but `fetch`: runs in
- * browsers, Node, Bun, Deno and workers. Connects at once. Can be iterated once.
+ * Async iterable of messages that reconnects and resumes by itself. It needs only `fetch`, and runs in browsers, Node, Bun, Deno and
+ * workers. It connects at once, and can be iterated only once.
  *
- * The loop ends when the source is complete. `close()` and `break` end it, and close the connection. A final failure is thrown out of
- * it: an {@link SSEError} with `code` and `statusCode`.
+ * The loop ends when the source is complete. `close()` and `break` end it early and close the connection. After a final failure, the loop
+ * throws an {@link SSEError} with `code` and `statusCode`.
  *
- * @throws `INVALID_OPTION`; also for a relative url where there is no page that it could be relative to
+ * @throws `INVALID_OPTION`, also for a relative URL where there is no page to resolve it against
  */
 export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
   let position: string | undefined
-  // Set while somebody waits, and harmless afterwards. (Not all browsers have `Promise.withResolvers`.)
+  // Resolve the promise that is being awaited, and do nothing later. (Not all browsers have `Promise.withResolvers`.)
   let wakeLoop = () => {}
   let wakeTransport = () => {}
   let taken = false
   let dropped = false
+  /** Last error, which may be that of `until`. */
+  let error: SSEError | undefined
 
   assertFetchable(String(url))
-  const client = createSSEClient(String(url), resolveClientOptions(options as SSEClientOptions, loadFallback), {
-    onMessage(message, position) {
+  const until = options.until && ((message: SSEMessage<T>) => {
+    try {
+      return options.until!(message)
+    }
+    catch (cause) {
+      error = callbackError(cause)
+    }
+  })
+  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback), {
+    onMessage(message, { position }) {
       queue.push({ message: message as SSEMessage<T>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
-    onState({ status }) {
-      if (status === 'closed') over.abort()
+    onState(change) {
+      if ('error' in change) error = change.error
+      if (change.status === 'closed') finished.abort()
       wakeLoop()
     },
   })
-  /** Ends listening to the caller's signal, which may live on. */
-  const over = new AbortController()
+  /** Aborted when the source is closed, which stops listening to the caller's signal. That signal can outlive the source. */
+  const finished = new AbortController()
 
   let closed = false
   const close = () => {
     closed = true
-    over.abort()
+    finished.abort()
     client.stop()
-    // The position stays behind what the loop was not given: that can be asked for again.
+    // The position stays before the messages that the loop did not receive, so that they can be requested again.
     dropped ||= queue.length > 0
     queue.length = 0
     wakeTransport()
@@ -73,7 +91,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     close()
   }
   else {
-    signal?.addEventListener('abort', close, { signal: over.signal })
+    signal?.addEventListener('abort', close, { signal: finished.signal })
     client.connect()
   }
 
@@ -115,15 +133,15 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       return client.state.gap
     },
     get error() {
-      return client.state.error
+      return error
     },
     [Symbol.asyncIterator]() {
-      if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated once: open another.')
+      if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')
       taken = true
       const messages = iterate()
       return {
         next: () => messages.next(),
-        // A generator that waits hears of these only afterwards.
+        // A generator that awaits handles `return` and `throw` only when its promise settles.
         return: () => {
           close()
           return messages.return()
@@ -138,16 +156,16 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   }
 }
 
-/** At hand: not every runtime and bundler can load a part of a program on demand. */
+/** Part of the bundle: not every runtime and bundler can load code on demand. */
 const loadFallback = () => Promise.resolve(fallback)
 
-/** To `fetch` it would be one more failure of the network, to be tried again for ever. */
+/** Rejects an invalid URL at once. `fetch` would report it as a network failure, and the client would retry it forever. */
 function assertFetchable(url: string): void {
   const base = (globalThis as { location?: { href?: string } }).location?.href
   try {
     void new URL(url, base)
   }
   catch {
-    throw invalidOption('url', base ? 'a url' : 'an absolute url, as there is no page here that it could be relative to', url)
+    throw invalidOption('url', base ? 'a URL' : 'an absolute URL, since there is no page to resolve it against', url)
   }
 }

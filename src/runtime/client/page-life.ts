@@ -1,7 +1,9 @@
 /**
- * - `sleep`: the page is left, perhaps for the back-forward cache, or frozen; an open connection would hang there, mute
- * - `hidden`: another tab is in front, and this one runs on, with late timers
- * - `wake`: it is back, in whatever way; often said more than once
+ * Changes of the page that concern a connection:
+ *
+ * - `sleep`: the user left the page, perhaps for the back-forward cache, or the browser froze it; an open connection would hang, silent
+ * - `hidden`: another tab is in front; this one keeps running, with late timers
+ * - `wake`: the page is active again; often reported more than once
  */
 export type PageEvent = 'sleep' | 'hidden' | 'wake' | 'online' | 'offline'
 
@@ -15,13 +17,13 @@ const MEANING: Record<string, PageEvent> = {
   offline: 'offline',
 }
 
-/** Passes on what happens to the page: it may have many clients, and each of them several watchers. */
+/** Forwards page events to all watchers, with one set of listeners: a page can have many clients, each with several watchers. */
 let relay: EventTarget
 let watchers = 0
-/** Ends listening, which lasts from the first watcher to the last. */
+/** Stops the listeners, which exist from the first watcher to the last. */
 let listening: AbortController
 
-/** Calls `listener` with what happens to the page, until the signal is aborted. Where there is no page, as in Node, nothing ever does. */
+/** Calls `listener` with each page event until the signal is aborted. Does nothing where there is no page, as in Node. */
 export function watchPage(signal: AbortSignal, listener: (event: PageEvent) => void): void {
   if (signal.aborted || !globalThis.addEventListener) return
   if (!watchers++) listen()
@@ -33,12 +35,12 @@ function listen(): void {
   relay = new EventTarget()
   listening = new AbortController()
   for (const type in MEANING) {
-    // On the way down: `freeze` and `resume` are the document's, and need not bubble.
+    // In the capture phase, since `freeze` and `resume` are dispatched on the document and need not bubble.
     addEventListener(type, () => relay.dispatchEvent(new CustomEvent('page', { detail: type === 'visibilitychange' && isHidden() ? 'hidden' : MEANING[type] })), { capture: true, signal: listening.signal })
   }
 }
 
 export function isHidden(): boolean {
-  // Servers read routes with `openSSE`, too, and their types know no document.
+  // `openSSE` also runs on servers, whose types have no `document`.
   return (globalThis as { document?: { visibilityState: string } }).document?.visibilityState === 'hidden'
 }

@@ -2,17 +2,17 @@ import { parseJson } from '../shared/json'
 import type { SSEMessage } from '../shared/types'
 import type { SSEClientOptions } from './types'
 
-/** Characters of one message that are gathered before the stream is given up. */
+/** Maximum length of one message, in characters. A longer one ends the stream. */
 const MAX_MESSAGE_LENGTH = 16_777_216
 
-/** One block of an event stream. Without `data` it is no message: its `id` moves the position. */
+/** One block of an event stream. Without `data` it is not a message: its `id` moves the position. */
 export type Block = Pick<SSEMessage, 'id' | 'event'> & { data?: string }
 
 /**
- * Parses an event stream (WHATWG HTML, 9.2.6) of decoded text, split anywhere. What it returns gives what each piece has completed, or
- * `undefined` when a message is too large.
+ * Creates a parser of event streams (WHATWG HTML, 9.2.6). Call it with each piece of decoded text, split anywhere: it returns the blocks that
+ * the piece completes, or `undefined` when a message is too large.
  *
- * Our own, since `eventsource-parser` is a third of the bytes that the client may have; the tests compare the two.
+ * `eventsource-parser` would take a third of the client's size budget. The tests compare the two.
  */
 export function createParser(onRetry: (retryMs: number) => void): (text: string) => Block[] | undefined {
   let rest = ''
@@ -23,7 +23,7 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
 
   return (text) => {
     const parsed: Block[] = []
-    // The second half of a CRLF ends no second line.
+    // A CRLF that is split between two pieces ends one line, not two.
     const lines = (afterReturn && text[0] === '\n' ? text.slice(1) : text).split(/\r\n?|\n/)
     if (text) afterReturn = text.endsWith('\r')
     lines[0] = rest + lines[0]
@@ -46,8 +46,11 @@ export function createParser(onRetry: (retryMs: number) => void): (text: string)
   }
 }
 
-/** Reads the text of a message as the option `parse` says. Text that a function cannot read stays text, which is said. */
-export function readerOf(parse: NonNullable<SSEClientOptions['parse']>): (text: string) => unknown {
+/**
+ * Function that reads the text of a message by the option `parse`. If the user's function throws, the error is logged and the text is
+ * returned.
+ */
+export function createReader(parse: NonNullable<SSEClientOptions['parse']>): (text: string) => unknown {
   if (parse === 'json') return parseJson
   if (parse === 'text') return text => text
   return (text) => {

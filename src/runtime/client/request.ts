@@ -1,28 +1,32 @@
 import { encodeBody } from '../shared/json'
 import type { ResolvedClientOptions } from './options'
-import { clientError, passingError } from './response'
-import type { MaybeFresh, SSEClientState, SSEQuery, TransportRequest } from './types'
+import { clientError, retryableError } from './response'
+import type { TransportRequest } from './host'
+import type { MaybeFresh, SSEClientState, SSEQuery } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
 
-/** Makes the request of one attempt. Options that are functions are called anew, and have `connectTimeoutMs` to resolve. */
-export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, pastCaches = false): Promise<TransportRequest> {
+/**
+ * Request of one attempt. Options that are functions are called each time, and have `connectTimeoutMs` to resolve. Throws `CONNECT_TIMEOUT`,
+ * or `INVALID_OPTION` for a request that cannot be sent.
+ */
+export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, skipCaches = false): Promise<TransportRequest> {
   const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
-  const asked = await Promise.race([
+  const values = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
     new Promise((_, reject) => {
-      watchdog.signal.addEventListener('abort', () => reject(passingError('CONNECT_TIMEOUT', `An option took ${connectTimeoutMs} ms`)))
+      watchdog.signal.addEventListener('abort', () => reject(retryableError('CONNECT_TIMEOUT', `An option took over ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
   const { position: from, peer } = state()
   try {
-    const [query, headersInit, body] = asked as [SSEQuery, HeadersInit, unknown]
+    const [query, headersInit, body] = values as [SSEQuery, HeadersInit, unknown]
     const headers = new Headers(headersInit)
-    // Until there is a position of the server's own, the one that was asked for: a query, as it may be a number.
+    // Before the server has sent a position, the option `position` applies. It goes into the query, since it may be a number.
     const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
-    // `fetch` would fail as if the network were down. One of the user's own may take other urls.
-    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`${full} is no url of http`)
+    // `fetch` would fail as if the network were down. A `fetch` of the user may accept other URLs.
+    if (!options.fetch && !/^https?:/.test(new Request(full, { method, headers }).url)) throw new TypeError(`Not an HTTP URL: ${full}`)
     return {
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
@@ -30,7 +34,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
       init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
       position: from,
       peer,
-      pastCaches,
+      skipCaches,
       parse,
       connectTimeoutMs,
       silenceTimeoutMs,
@@ -38,16 +42,16 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     }
   }
   catch (cause) {
-    throw clientError('INVALID_OPTION', `This request can never be sent: ${(cause as Error).message}`, cause)
+    throw clientError('INVALID_OPTION', `Invalid request: ${(cause as Error).message}`, cause)
   }
 }
 
-/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has said that it resumes. */
+/** Whether the request may be sent again. The effect of a first `POST` is unknown, unless the server has announced that it resumes. */
 export function isRepeatable({ method }: Pick<ResolvedClientOptions, 'method'>, { peer }: Pick<SSEClientState, 'peer'>): boolean {
   return method === 'GET' || peer === 'resumable'
 }
 
-/** The value of an option at this moment. */
+/** Current value of an option. */
 export async function fresh(value: MaybeFresh<unknown>): Promise<unknown> {
   return typeof value === 'function' ? value() : value
 }

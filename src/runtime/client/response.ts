@@ -1,49 +1,55 @@
 import { SSEError } from '../shared/errors'
 
-/** An error that the client itself found: final, and without a status. */
+/** Error found by the client itself. By default final, and without an HTTP status. */
 export function clientError(code: string, message: string, cause?: unknown, statusCode = 0, retry = false): SSEError {
   return new SSEError(code, message, { statusCode, retry, cause })
 }
 
-/** One after which the client tries again. */
-export function passingError(code: string, message: string, cause?: unknown): SSEError {
+/** Error after which the client retries. */
+export function retryableError(code: string, message: string, cause?: unknown): SSEError {
   return clientError(code, message, cause, 0, true)
 }
 
-/** The connection was lost without a position to go on from: final. */
+/** Error for a callback that threw. Logs the cause. The caller keeps reading. */
+export function callbackError(cause: unknown): SSEError {
+  console.error('[nuxt-sse]', cause)
+  return clientError('CALLBACK_FAILED', 'A callback threw', cause)
+}
+
+/** Final error for a lost connection whose request cannot be repeated. */
 export function interrupted(cause?: SSEError): SSEError {
-  return clientError('INTERRUPTED', 'The connection was lost, and cannot safely be made again', cause)
+  return clientError('INTERRUPTED', 'The connection was lost. Repeating the request may not be safe.', cause)
 }
 
-/** An answer that does not continue from where the request asked: retried past caches. */
+/** Error for a response that does not continue from the requested position. The client retries with a URL that no cache has stored. */
 export function staleAnswer(): SSEError {
-  return passingError('STALE_ANSWER', 'A cache answered in place of the server')
+  return retryableError('STALE_ANSWER', 'A cache answered instead of the server')
 }
 
-/** The same error, with what this client makes of it. `retryAt`: epoch milliseconds. */
+/** Copy of an error with the client's own `retry`. `retryAt`: epoch milliseconds. */
 export function revised({ code, message, statusCode, cause, details }: SSEError, retry: boolean, retryAt?: number): SSEError {
   return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
 }
 
-/** An error as a server tells of it. What is not of the type that it should be counts as not said. */
-export function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
+/** Error that a server sent. A field of the wrong type is ignored. */
+export function serverError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
   return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'The server gave no reason.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })
 }
 
-/** What can be asked for again, in a header as in a query, whatever JSON has put there. */
+/** Whether the value is a position that fits both a header and a query. */
 export function isPosition(value: unknown): value is string {
   return typeof value === 'string' && !/[\r\n\0]/.test(value)
 }
 
-/** Milliseconds, where it is a number of them. */
-export function msOf(value: unknown): number | undefined {
+/** Value in milliseconds; `undefined` if it is not a number of at least 0. */
+export function parseMs(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? value : undefined
 }
 
-/** For texts that may end up in a log: there may be a ticket in the query. */
+/** URL without its query, for texts that may be logged: the query may contain a ticket. */
 export function withoutQuery(url: string): string {
   return url.replace(/\?.*/s, '')
 }

@@ -1,248 +1,170 @@
 import type { SSEError } from '../shared/errors'
-import type { ServerMemory } from './memory'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
- * - `idle`: not asked to connect yet (also everywhere on the server), or paused
- * - `connecting`: the first attempt is under way
+ * State of a connection:
+ *
+ * - `idle`: not connected yet, or paused; always on the server
+ * - `connecting`: the first attempt is in flight
  * - `connected`: messages arrive, over either transport
- * - `reconnecting`: waiting for the next attempt, or making it
- * - `closed`: complete, stopped, or failed for good (`error` says why)
+ * - `reconnecting`: the next attempt is waiting or in flight
+ * - `closed`: complete, stopped, or failed for good, with `error`
  */
 export type SSEStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'closed'
 
-/** A value, or a function that is called at every attempt: for tokens that expire. */
+/** Value, or a function that is called at every attempt, such as for tokens that expire. */
 export type MaybeFresh<T> = T | (() => T | Promise<T>)
 
+/** Query parameters by name. `null` and `undefined` are left out. */
 export type SSEQuery = Record<string, string | number | boolean | null | undefined>
 
-/** Who uses one connection: a call of `useSSE` alone, all of a page that ask for the same, or all tabs of the browser. */
+/** Scope of one connection: one call of `useSSE`, all equal calls of a page, or those in all tabs of the browser. */
 export type SSEShare = 'component' | 'page' | 'browser'
 
+/** Delays between attempts, and their number. */
 export interface SSEReconnectOptions {
-  /** Base of the delay before an attempt, in milliseconds; the server's `retry` counts if it is larger. Default 500. */
+  /**
+   * Base of the delay before an attempt, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 500. For a
+   * server without this module's protocol, `retry` replaces it, and the default is 3,000.
+   */
   minDelayMs?: number
-  /** The delay doubles up to this, in milliseconds, or up to the server's `retry` if that is larger. Default 20,000. */
+  /** Upper bound of the doubling delay, in milliseconds, at least 0. The server's `retry` applies if it is larger. Default 20,000. */
   maxDelayMs?: number
   /**
-   * After this many failures in a row, at least 1, the client gives up (`GAVE_UP`). A message, or staying open for a while, resets the
-   * count. Default: never.
+   * Failures in a row after which the client gives up with `GAVE_UP`, at least 1. A message, or a connection that holds for a while, resets
+   * the count. Default: no limit. A source that restarts on each connection is given up after 5 runs that failed.
    */
   maxAttempts?: number
 }
 
+/** Options of a connection, common to `useSSE` and `openSSE`. */
 export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
   /**
-   * HTTP method. Default `GET`, or `POST` with a `body`. A request with any other is repeated only when that is safe: when a server of ours said that it resumes,
-   * or when the server refused it. Otherwise a connection that is lost, or that the server ends with `leave`, fails with `INTERRUPTED`.
+   * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
+   * announced that it resumes, or if the server refused the request. Otherwise a lost connection, or a `leave` of the server, fails with
+   * `INTERRUPTED`.
    */
   method?: string
-  /** Added to the url. `null` and `undefined` are left out. */
+  /** Query parameters that are added to the URL. `null` and `undefined` are left out. Default: none. */
   query?: MaybeFresh<SSEQuery>
-  /** Headers of the request, as `fetch` takes them. */
+  /** Request headers, in any form that `fetch` accepts. Default: none. */
   headers?: MaybeFresh<HeadersInit>
-  /** What `fetch` takes is sent as it is, any other object as JSON. Not with `GET`. */
+  /**
+   * Request body. Values that `fetch` accepts are sent as they are, other objects as JSON. Default: none. With `GET` it throws
+   * `INVALID_OPTION`.
+   */
   body?: MaybeFresh<unknown>
-  /** As in `fetch`. Default: what `fetch` does, which is `same-origin`. */
+  /** Credentials mode of `fetch`. Default: that of `fetch`, `same-origin`. */
   credentials?: RequestCredentials
-  /** Makes the requests in place of the global `fetch`: for interceptors, and for platforms with one of their own. What it rejects with counts as `NETWORK`. */
+  /**
+   * Replaces the global `fetch`, for interceptors and for platforms with their own. A rejection counts as `NETWORK`. Default: the global
+   * `fetch`.
+   */
   fetch?: typeof globalThis.fetch
-  /** Where to begin: `start`, `now`, an id, or how many messages you have already. Default: what the server's option `from` says. */
+  /** Where to begin: `start`, `now`, an ID, or the number of messages that you have already. Default: the server's option `from`. */
   position?: string | number
   /**
-   * What the text of a message becomes: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default: the JSON that this module
-   * sends, unless its stream says that it is raw text; of other servers, text that begins with `{` or `[` and is JSON, and otherwise the text itself.
+   * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this
+   * module's server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as
+   * JSON if it is valid, other text stays text. If the function throws, the error is logged and the text is kept.
    */
   parse?: 'json' | 'text' | ((text: string) => unknown)
-  /** The message for which this returns `true` is the last: for endpoints that do not say when they are complete. */
+  /** Returns `true` for the last message, and the client closes as `ended`. For endpoints that do not announce their end. Default: none. */
   until?: (message: M) => boolean
-  /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
+  /** Allowed transports, the preferred one first. Default `['stream', 'poll']`. */
   transports?: SSETransport[]
+  /** Delays between attempts, and their number. */
   reconnect?: SSEReconnectOptions
-  /** How long to wait for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. */
+  /**
+   * Timeout for an attempt's headers and first bytes, in milliseconds, at least 1. Default 10,000; 60,000 with a `body`. Error:
+   * `CONNECT_TIMEOUT`.
+   */
   connectTimeoutMs?: number
   /**
-   * After this many milliseconds without a byte, at least 1, the connection counts as dead. `false`: no limit. Default: 2.5 times the
-   * heartbeat that the server announces; no limit where it announces none.
+   * Time without a byte after which the connection counts as dead, in milliseconds, at least 1. `false`: no limit. Default: 2.5 times the
+   * heartbeat that the server announces; no limit if it announces none. Error: `SILENCE`.
    */
   silenceTimeoutMs?: number | false
   /**
-   * Lets go of the connection while the page is hidden (`idle`), and goes on when it is visible again. A request that cannot be repeated
-   * goes on. Default `false`: a hidden page keeps its connection.
+   * Closes the connection while the page is hidden (`idle`), and resumes when it is visible again. A request that cannot be repeated
+   * keeps running. Default `false`: a hidden page keeps its connection.
    */
   pauseWhenHidden?: boolean
 }
 
 /**
- * Those of the protocol, and two that only the client can know, of sources without positions:
+ * Reason of a gap. The protocol's reasons come from the server. The client adds two for sources without positions:
  *
- * - `restarted`: the source began from scratch, after there were messages
- * - `unknown`: the connection was made again, and what the source sent meanwhile is lost
+ * - `restarted`: the source had sent messages, and began again from scratch
+ * - `unknown`: the client reconnected, and messages that the source sent meanwhile are lost
  */
 export type SSEGapReason = ServerGapReason | 'restarted' | 'unknown'
 
-/** What was missed for good. */
+/** Messages that are lost for good. */
 export interface SSEGap {
   reason: SSEGapReason
-  /** How many messages; `null` where that cannot be known. */
+  /** Number of messages. `null` if it is unknown. */
   missed: number | null
-  /** Where the client continues: right before the message that follows. Only where there are positions. */
+  /** Position right before the next message. Only for sources with positions. */
   position?: string
 }
 
 /**
- * What the server has shown of itself:
+ * Kind of server, from its first block:
  *
- * - `foreign`: its stream began without `open`; nothing of our protocol is assumed
- * - `ours`: it speaks our protocol
- * - `resumable`: it also said that it resumes from a position, so that any request may be repeated
+ * - `foreign`: the stream began without `open`, so the server does not use this module's protocol
+ * - `ours`: the server uses this module's protocol
+ * - `resumable`: the server also resumes from a position, so any request may be repeated
  */
 export type SSEPeer = 'foreign' | 'ours' | 'resumable'
 
-/** What a client knows of itself. */
+/** State of a client. */
 export interface SSEClientState {
   status: SSEStatus
   /**
-   * What went wrong last; kept while reconnecting, gone with the next connection. `retry` says whether this client tries again, and
-   * `retryAt` when, while it waits.
+   * Last error. Kept while reconnecting, `undefined` again with the next connection. `retry`: whether this client retries. `retryAt`: time of
+   * the next attempt in epoch milliseconds, while it waits.
    */
   error: SSEError | undefined
-  /** Behind the last message: what a reconnect asks for. */
+  /** Position after the last message, from which a reconnect resumes. */
   position: string | undefined
   transport: SSETransport
   /** Failures in a row. */
   attempt: number
   /** The source is complete. */
   ended: boolean
-  /** What was missed last, if anything was. */
+  /** Last gap, if there was one. */
   gap: SSEGap | undefined
-  /** Unknown until the server has answered. Internal: `useSSE` does not return it. */
+  /** Kind of server, `undefined` until it has answered. Internal: `useSSE` does not return it. */
   peer?: SSEPeer
-  /** What a source without positions has given so far. Internal. */
+  /** Whether a source without positions has answered (`stream`), or has sent messages. Internal. */
   had?: 'stream' | 'messages'
 }
 
+/** Callbacks of a client. */
 export interface SSEClientEvents {
-  /** Each message once, in order, and the position after it. The state has changed by then; nothing else reports that. Reading continues when the promise is resolved. */
-  onMessage(message: SSEMessage, position: string | undefined): void | Promise<void>
-  /** After every other change, with what has changed. */
+  /**
+   * Called for each message once, in order, with the fields that it changes, such as the position after it. The state has changed before,
+   * without a call of `onState`. Reading continues when the returned promise resolves.
+   */
+  onMessage(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void>
+  /** Called after every other change of the state, with the changed fields. */
   onState(change: Partial<SSEClientState>): void
 }
 
+/** Client of one source. */
 export interface SSEClient {
   readonly state: SSEClientState
-  /** Goes on from the position; with a `url`, begins anew there. Gives up the connection or the wait that is under way. */
+  /** Connects, and resumes from the position. With a `url`, starts from scratch there. Replaces a connection or a wait that is in progress. */
   connect(url?: string): void
   /**
-   * Ends the connection but not the client: the status is `idle`, the position is kept, and `connect()` goes on from it. Does nothing
-   * while a request that cannot be repeated is under way.
+   * Ends the connection but not the client: the status is `idle`, and `connect()` resumes from the position. Does nothing while a request that
+   * cannot be repeated is in flight.
    */
   pause(): void
+  /** Ends the connection and the client: the status is `closed`. `connect()` resumes from the position. */
   stop(): void
-  /** Ends the connection and forgets everything: the status is `idle`, as before the first `connect()`. */
+  /** Ends the connection and drops the state: the status is `idle`, as before the first `connect()`. */
   reset(): void
-  /** Runs the user's code. If it throws, that is logged and becomes the `error`, and everything else goes on. */
-  guard<T>(task: () => T): T | undefined
-}
-
-/** What a transport tells while it is open: in the order of the bytes, waiting for any promise that is returned. */
-export interface TransportEvents {
-  /** The first bytes are here. `silenceMs`: the silence after which the connection counts as dead, if that is known. */
-  onOpen(silenceMs?: number | false): void
-  /** `restarts`: as `open` says of a source without positions. */
-  onPeer(peer: SSEPeer, restarts?: boolean): void
-  /** The `id` of a message is the position after it. */
-  onMessage(message: SSEMessage): void | Promise<void>
-  /** An empty one resets (WHATWG HTML, 9.2.6). */
-  onPosition(position: string): void
-  onGap(gap: SSEGap & { position: string }): void
-  /** The server's `retry` field, in milliseconds. */
-  onRetry(retryMs: number): void
-}
-
-export interface Failure {
-  type: 'failed'
-  error: SSEError
-  /** What `Retry-After` asked for, in milliseconds. */
-  retryAfterMs?: number
-  /** Nothing came, not even an error. */
-  mute?: boolean
-  /** `fetch` itself failed: there is no response. */
-  unanswered?: boolean
-  /** Not a failure to be counted: the server says that it waits for something itself. */
-  uncounted?: boolean
-  /** The source itself says that it failed. */
-  ofSource?: boolean
-  /** The server refused the request, and so has done nothing. */
-  refused?: boolean
-  /** The route answers, but not with batches. */
-  unpollable?: boolean
-}
-
-/** How an attempt ended. */
-export type Outcome
-  = | { type: 'ended' }
-    /** As long as for a failure where it is not said how long. */
-    | { type: 'leave', retryMs: number | undefined }
-    /** Nothing went wrong: the other transport takes over. */
-    | { type: 'again' }
-    | Failure
-
-export interface TransportRequest {
-  url: string
-  fetch: typeof globalThis.fetch
-  /** Loads what reads a refusal. */
-  load: () => Promise<Fallback>
-  /** Not shared: a transport adds its headers. */
-  init: RequestInit & { headers: Headers }
-  position: string | undefined
-  peer: SSEPeer | undefined
-  /** The position goes in the query, which caches look at. */
-  pastCaches: boolean
-  parse: SSEClientOptions['parse']
-  connectTimeoutMs: number
-  /** Sets another limit to the wait for the first bytes. There while the stream is silent. */
-  wait?: (ms: number) => void
-  /** `undefined`: 2.5 heartbeats, if announced. */
-  silenceTimeoutMs: number | false | undefined
-  signal: AbortSignal
-}
-
-/** The client's options with nothing left open but what the user may leave out of a request. */
-export interface ResolvedClientOptions extends SSEClientOptions {
-  method: string
-  transports: SSETransport[]
-  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
-  connectTimeoutMs: number
-  /** Only of `useSSE`. */
-  share?: SSEShare
-  /** Where the application begins, with `/` at its end: there is the probe of the network. */
-  base: string
-  /** Loads what only some connections need; resolves at once where it is there already. Rejects with a passing error. */
-  loadFallback: () => Promise<Fallback>
-}
-
-/** A client, for the parts that it consists of. */
-export interface ClientHost {
-  url: string
-  options: ResolvedClientOptions
-  /** Another one for each url. */
-  memory: ServerMemory
-  state: () => SSEClientState
-  set: (change: Partial<SSEClientState>) => void
-  /** A message, and all that it changes. */
-  receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
-  close: (change: Partial<SSEClientState>) => void
-  guard: SSEClient['guard']
-  prepare: (signal: AbortSignal) => Promise<TransportRequest>
-}
-
-/** What a client needs when something is wrong; `fallback/` has it, and pages load it on demand. */
-export interface Fallback {
-  findGate(life: AbortSignal, host: ClientHost): Promise<void>
-  checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
-  pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
-  probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
-  refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }

@@ -1,14 +1,14 @@
 import type { SSEQuery } from './types'
 
-/** Whether a page asks another origin. Without a page there are none. */
+/** Whether the URL is of another origin than the page. `false` where there is no page. */
 export function crossesOrigin(url: string): boolean {
   const { location } = globalThis
   return !!location && new URL(url, location.href).origin !== location.origin
 }
 
 /**
- * The url with parameters added after those it has, which stay as they were written: a signature may depend on every byte. One of the same name is
- * replaced. Works for relative urls, which `URL` does not take without a base.
+ * URL with parameters appended. Existing ones stay byte for byte, since a signature may depend on them; one of the same name is replaced.
+ * Relative URLs work too, which `URL` does not accept without a base.
  */
 export function addQuery(url: string, query: SSEQuery): string {
   const [, path, search, hash = ''] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(url)!

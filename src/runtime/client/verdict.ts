@@ -1,11 +1,12 @@
-/** The finding that streams from an origin stay silent, and when one is tried again. */
+/** Finding that streams from an origin stay silent, and when to try one again. */
 export interface Verdict {
-  /** Epoch milliseconds. */
+  /** Time of the next probe, in epoch milliseconds. */
   probeAt: number
+  /** Wait that led to `probeAt`, in milliseconds. It doubles with each silent probe. */
   probeWaitMs: number
 }
 
-/** What `rememberVerdict` stored in this browser session. */
+/** Verdict that was stored in this browser session. */
 export function recallVerdict(url: string): Verdict | undefined {
   return inStorage(url, (storage, key) => {
     const verdict = JSON.parse(storage.getItem(key)!) as Verdict | null
@@ -13,17 +14,17 @@ export function recallVerdict(url: string): Verdict | undefined {
   })
 }
 
-/** A stream from this origin has given bytes. */
+/** Removes the verdict, once a stream from this origin has delivered bytes. */
 export function forgetVerdict(url: string): void {
   inStorage(url, (storage, key) => storage.removeItem(key))
 }
 
-/** Nothing is remembered where there is no storage, or one that is full or forbidden. */
+/** Runs `task` with the session storage and the origin's key. Returns `undefined` where storage is missing, full or forbidden. */
 export function inStorage<T>(url: string, task: (storage: Storage, key: string) => T): T | undefined {
   try {
     return task(sessionStorage, `nuxt-sse:${new URL(url, globalThis.location?.href).origin}`)
   }
   catch {
-    // Then each client finds out by itself.
+    // Each client then finds out by itself.
   }
 }

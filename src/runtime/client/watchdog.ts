@@ -1,32 +1,34 @@
-import { follow } from '../shared/abort'
+import { childController } from '../shared/abort'
 import { MAX_TIMER_MS } from '../shared/rules'
 import { watchPage } from './page-life'
 
-/** Bytes that came while nothing ran are read within this time. */
+/** Time to read bytes that arrived while the page did not run, in milliseconds. */
 const GRACE_MS = 500
 
+/** Time limit of one request. */
 export interface Watchdog {
   /** Aborted when the limit has passed, or with the parent. */
   readonly signal: AbortSignal
-  /** Whether it was the limit. */
-  readonly barked: boolean
-  /** There was a sign of life. Cheap: the timer is not touched. */
+  /** Whether the limit has passed. */
+  readonly expired: boolean
+  /** Restarts the limit. Cheap: the timer stays as it is. */
   touch(): void
-  /** Sets another limit in milliseconds; `false`: none. Counts from the last sign of life. */
+  /** Sets another limit in milliseconds, which begins now. `false`: no limit. */
   limit(ms: number | false): void
+  /** Ends the watch, and aborts the signal. */
   stop(): void
 }
 
 /**
- * Aborts a request that takes too long, or falls silent. It looks at the clocks, and not only at its timer: in a hidden tab, or after
- * sleep, timers are late, and what came meanwhile must count.
+ * Aborts a request that takes too long or falls silent. It compares clocks instead of trusting its timer: in a hidden tab, or after sleep,
+ * timers are late, and bytes that arrived meanwhile must count.
  */
 export function createWatchdog(parent: AbortSignal, limitMs: number | false): Watchdog {
-  const own = follow(parent)
+  const own = childController(parent)
   let timer: ReturnType<typeof setTimeout>
   let touchedAt: number
   let touchedAtWall: number
-  let barked = false
+  let expired = false
   let lastChance = false
 
   function touch(): void {
@@ -34,7 +36,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
     touchedAtWall = Date.now()
   }
 
-  // On some platforms `performance.now()` stands still during sleep. `Date.now()` may be set by hand, which costs a reconnect.
+  // On some platforms `performance.now()` stands still during sleep. The system clock can be changed, which costs one reconnect.
   const leftMs = () => limitMs as number - Math.max(performance.now() - touchedAt, Date.now() - touchedAtWall)
 
   function arm(ms = leftMs()): void {
@@ -43,7 +45,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
     timer = setTimeout(look, Math.min(Math.max(1, ms), MAX_TIMER_MS), GRACE_MS)
   }
 
-  /** A limit that is overdue by more than `latenessMs` was not looked at in time: what is queued gets its chance to be read. */
+  /** Aborts if the limit has passed. If this runs more than `latenessMs` late, bytes that are queued first get time to be read. */
   function look(latenessMs: number): void {
     const left = leftMs()
     if (left > 1) {
@@ -54,7 +56,7 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
       lastChance = true
       return arm(GRACE_MS)
     }
-    barked = true
+    expired = true
     own.abort()
   }
 
@@ -66,8 +68,8 @@ export function createWatchdog(parent: AbortSignal, limitMs: number | false): Wa
 
   return {
     signal: own.signal,
-    get barked() {
-      return barked
+    get expired() {
+      return expired
     },
     touch,
     limit(ms) {

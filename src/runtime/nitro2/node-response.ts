@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { H3Event } from 'h3'
-import { behindOneListener } from '../server/lib/one-listener'
+import { shareListener } from '../server/lib/one-listener'
 import { STREAM_HEADERS, answerHeaders } from '../server/http/response-headers'
 import type { OwnHeaders, SSEResponse, SinkEvents } from '../server/http/sink'
 import { afterTick } from '../server/lib/tick'
@@ -24,7 +24,7 @@ function isGone(req: IncomingMessage, res: ServerResponse): boolean {
 }
 
 /** One listener per socket for its pipelined requests, of which a client may send any number. */
-const whenClosed = behindOneListener<Socket>((socket, callAll) => socket.once('close', callAll))
+const whenClosed = shareListener<Socket>((socket, callAll) => socket.once('close', callAll))
 
 const ignore = () => {}
 

@@ -19,7 +19,7 @@ export const HANDLER_RULES: Rules<SSEOwnHandlerOptions> = {
   heartbeatMs: orFalse(milliseconds()),
   heartbeatText: lineOfText(MAX_HEARTBEAT_TEXT),
   heartbeatAs: oneOf('comment', 'control'),
-  headers: object('of names and texts'),
+  headers: object('of header names and string values'),
   retryMs: milliseconds(),
   maxLifetimeMs: orFalse(milliseconds()),
   maxBufferedBytes: bytes(),
@@ -36,7 +36,7 @@ export const HANDLER_RULES: Rules<SSEOwnHandlerOptions> = {
   trustProxy: countOrFalse,
   maxPublishPerSecond: countOrFalse,
   clientKey: functionOf('of the event'),
-  revalidate: { test: isRevalidate, expected: 'an object `{ everyMs, check }` of a whole number of milliseconds, at least 1, and a function' },
+  revalidate: { test: isRevalidate, expected: 'an object `{ everyMs, check }`, with a whole number of milliseconds, at least 1, and a function' },
 }
 
 const RETENTION_RULES: Rules<SSERetention> = {
@@ -55,7 +55,7 @@ export function resolveHandlerOptions(options: SSEOwnHandlerOptions = {}, base =
 export function resolveModuleHandlerOptions(options: SSEHandlerOptions = {}): ResolvedHandlerOptions {
   for (const name of ['clientKey', 'revalidate'] as const) {
     const value = (options as SSEOwnHandlerOptions)[name]
-    if (value !== undefined) throw invalidOption(`sse.${name}`, `an option of a handler, as no function can come from \`nuxt.config\`: \`defineSSEHandler(…, { ${name} })\``, value)
+    if (value !== undefined) throw invalidOption(`sse.${name}`, `set on a handler, \`defineSSEHandler(…, { ${name} })\`, because \`nuxt.config\` cannot pass functions to the server`, value)
   }
   const { retention: { named: _, ...retention }, ...resolved } = resolveHandlerOptions(options)
   // The module names no field: its retention is the default of channels without their own.

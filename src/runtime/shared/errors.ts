@@ -83,6 +83,7 @@ export function invalidOption(name: string, expected: string, got: unknown, opti
 
 /** Prints a value for an error message: as JSON where it has any, up to 80 characters. */
 export function printValue(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
   let text: string | undefined
   try {
     text = JSON.stringify(value)
@@ -90,7 +91,7 @@ export function printValue(value: unknown): string {
   catch {
     // Circular, or a BigInt.
   }
-  // In JSON, `NaN` and `Infinity` are `null`, and a function is nothing.
-  if (text === undefined || typeof value === 'number') text = typeof value === 'function' ? 'a function' : String(value)
+  // In JSON, `NaN` and `Infinity` are `null`.
+  if (text === undefined || typeof value === 'number') text = String(value)
   return `\`${text.length > 80 ? `${text.slice(0, 80)}…` : text}\``
 }

@@ -26,7 +26,7 @@ export function encodeBody(body: unknown, headers: Headers): BodyInit {
   if (typeof body !== 'object' || !body || ArrayBuffer.isView(body) || [ArrayBuffer, Blob, FormData, URLSearchParams, ReadableStream].some(type => body instanceof type)) return body as BodyInit
   const json = JSON.stringify(body)
   const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(body))
-  if (!isPlain && json === '{}') throw new TypeError('JSON would keep nothing of the body')
+  if (!isPlain && json === '{}') throw new TypeError('Expected a body that JSON can hold')
   if (!headers.has('content-type')) headers.set('content-type', 'application/json')
   return json
 }

@@ -11,21 +11,23 @@ export interface StreamPosition {
   offset: number
 }
 
-/** Parsed request for a position. `count` is the bare number n: "I have the first n". */
+/** Parsed request for a position. `count` is the bare number n: "I have the first n". `last` is `-n`: the last n messages that are kept. */
 export type PositionRequest
   = | { kind: 'start' }
     | { kind: 'now' }
+    | { kind: 'last', messages: number }
     | { kind: 'at', epoch: string, offset: number }
     | { kind: 'count', offset: number }
 
 /** Accepted forms, for every error about a malformed position. */
-export const POSITION_FORMS = '`start`, `now`, the id of a message (`<epoch>.<offset>`), or a number of messages already had'
+export const POSITION_FORMS = '`start`, `now`, a message ID (`<epoch>.<offset>`), the number of messages already received, or `-n` for the last n messages'
 
 const MAX_POSITION_LENGTH = 128
 const EPOCH_RANDOM_LENGTH = 8
 /** Random characters of a secret epoch (134 bits). */
 export const SECRET_LENGTH = 26
 const OFFSET_PATTERN = /^(?:0|[1-9]\d{0,15})$/
+const LAST_PATTERN = /^-[1-9]\d{0,15}$/
 // At least one letter, so that a decimal number such as "1.5" is malformed and not "epoch 1, offset 5".
 const EPOCH_PATTERN = /^(?=.*[a-z])[a-z0-9]{1,64}$/i
 
@@ -47,6 +49,10 @@ export function parsePosition(text: string): StreamPosition | undefined {
 /** Parses every form of a requested position; `undefined` when malformed. */
 export function parsePositionRequest(text: string): PositionRequest | undefined {
   if (text === 'start' || text === 'now') return { kind: text }
+  if (LAST_PATTERN.test(text)) {
+    const messages = parseOffset(text.slice(1))
+    return messages === undefined ? undefined : { kind: 'last', messages }
+  }
   const count = parseOffset(text)
   if (count !== undefined) return { kind: 'count', offset: count }
   const position = parsePosition(text)

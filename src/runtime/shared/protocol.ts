@@ -34,8 +34,10 @@ export interface SSEOpenControl {
   heartbeatMs: number
   /** Position of the reader, if the source is resumable. */
   position?: string
-  /** Whether the stream continues from the requested position, if the source is resumable. */
+  /** Whether the stream continues from the requested position, if the source is resumable; with several channels, in all of them. */
   resumed?: boolean
+  /** Start of each channel by its key, on a route of several. Each position is that channel's own. */
+  channels?: Record<string, { position: string, resumed: boolean }>
   /** Set only if the source has no positions. `true`: each connection runs it from scratch. `false`: it sends events as they happen. */
   restarts?: boolean
   /** Whether the data is plain text and not JSON. */
@@ -44,16 +46,22 @@ export interface SSEOpenControl {
 
 export interface SSEGapControl extends SSEGap {
   type: 'gap'
+  /** Key of the channel, on a route of several; `position` is that channel's own. The others continue. */
+  channel?: string
 }
 
 /** The source is complete: do not reconnect. */
 export interface SSEEndControl {
   type: 'end'
+  /** Key of the channel that has ended, on a route of several. The last `end` has none: then all are over. */
+  channel?: string
 }
 
 /** The source failed. `retry`: whether a reconnect may help. */
 export interface SSEErrorControl extends SSEPublicError {
   type: 'error'
+  /** Key of the channel that has failed, on a route of several. The others continue. */
+  channel?: string
 }
 
 /** The server requests a reconnect: it is shutting down, the stream is old, or the client reads too slowly. */
@@ -74,7 +82,7 @@ export type SSEControl = SSEOpenControl | SSEGapControl | SSEEndControl | SSEErr
 export interface SSEBatch<T = unknown> {
   type: 'batch'
   messages: SSEMessage<T>[]
-  /** Position after the last of `messages`: request it next. */
+  /** Position after the last of `messages`: request it next. With several channels, of all of them. */
   position: string
   /** Whether the channel has ended and this batch reaches its end. */
   ended: boolean
@@ -84,6 +92,22 @@ export interface SSEBatch<T = unknown> {
   pollMs: number
   /** Error of a failed channel. Comes with `ended: true`. */
   error?: SSEPublicError
+  /** State of each channel by its key, on a route of several. `gap` is `null` there, and `ended` means all of them. */
+  channels?: Record<string, SSEBatchChannel>
+}
+
+/** One of several channels in a batch. Its `position` is the channel's own. */
+export type SSEBatchChannel = Pick<SSEBatch, 'position' | 'ended' | 'gap' | 'error'>
+
+/** Answer to a request for older messages (`?before=`). */
+export interface SSEPage<T = unknown> {
+  type: 'page'
+  /** Messages right before the requested one, the oldest first. */
+  messages: SSEMessage<T>[]
+  /** Whether the log keeps messages that are older. */
+  hasOlder: boolean
+  /** Set if the requested message belongs to another epoch; `messages` is empty then. */
+  gap?: SSEGap
 }
 
 /** Body of a 503: the driver cannot be reached at the moment. Keep the position and retry. */

@@ -1,5 +1,4 @@
-import type { SSEError } from './errors'
-import { invalidOption } from './errors'
+import { SSEError, invalidOption } from './errors'
 
 /** Longest delay of a timer, in milliseconds. Timers count signed 32-bit milliseconds: a longer one fires at once. */
 export const MAX_TIMER_MS = 0x7FFFFFFF
@@ -106,7 +105,7 @@ export function overlay<T extends object>(options: object, base: T, rules: { rea
   const resolved = { ...base } as Record<string, unknown>
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    if (!Object.hasOwn(rules, name)) throw noSuchOption(path, name, value, rules)
+    if (!Object.hasOwn(rules, name)) throw noSuchOption(path, name, rules)
     check(nameIn(path, name), value, rules[name]!)
     resolved[name] = value
   }
@@ -116,7 +115,7 @@ export function overlay<T extends object>(options: object, base: T, rules: { rea
 /** Throws `INVALID_OPTION` unless `options` is an object with values only for the names of `known`. */
 export function assertNames(options: object, known: object, path = ''): void {
   check(path || 'options', options, ANY_OBJECT)
-  for (const [name, value] of Object.entries(options)) if (value !== undefined && !Object.hasOwn(known, name)) throw noSuchOption(path, name, value, known)
+  for (const [name, value] of Object.entries(options)) if (value !== undefined && !Object.hasOwn(known, name)) throw noSuchOption(path, name, known)
 }
 
 /**
@@ -134,6 +133,6 @@ function nameIn(path: string, name: string): string {
   return path ? `${path}.${name}` : name
 }
 
-function noSuchOption(path: string, name: string, value: unknown, known: object): SSEError {
-  return invalidOption(nameIn(path, name), `one of ${Object.keys(known).map(other => `\`${other}\``).join(', ')}: there is no such option`, value)
+function noSuchOption(path: string, name: string, known: object): SSEError {
+  return new SSEError('INVALID_OPTION', `Unknown option \`${nameIn(path, name)}\`. Expected one of ${Object.keys(known).map(other => `\`${other}\``).join(', ')}.`)
 }

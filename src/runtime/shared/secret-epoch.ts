@@ -15,7 +15,7 @@ export function withoutSecret(text: string): string {
 
 /** Shortens secret epochs in the positions of a path's query. Nothing else in it is changed. */
 export function pathWithoutSecret(path: string): string {
-  return path.replace(/[?&](?:position|lastEventId)=[^&#]*/gi, withoutSecret)
+  return path.replace(/[?&](?:position|lastEventId|before)=[^&#]*/gi, withoutSecret)
 }
 
 /** Name of a channel for errors, hooks and logs. The name of a resumable run contains its epoch, which is shortened. */

@@ -8,6 +8,8 @@ export interface SSEMessage<T = unknown, E extends string | undefined = string |
   /** SSE `event` field; absent for an unnamed message. */
   event?: E
   data: T
+  /** Key of the message's channel, on a route of several. */
+  channel?: string
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createEpoch, formatPosition, parsePositionRequest } from '../shared/position'
 import type { SSEBatch, SSEControl, SSEGap } from '../shared/protocol'
 import type { SSEMessage } from '../shared/types'
-import { assertEvent, encodeControl, encodeData, encodeMessage, encodePreamble } from '../server/wire/encode'
+import { assertEvent, encodeControl, encodeData, encodeMessage, encodeOpeningBlock } from '../server/wire/encode'
 
 interface StoredMessage {
   message: SSEMessage
@@ -62,8 +62,8 @@ export function createMockedLog(resumable: boolean): MockedLog {
     },
     open({ index, resumed, gap }) {
       const open = { type: 'open', heartbeatMs: 0 } as const
-      if (!resumable) return encodePreamble(0, { ...open, restarts: true })
-      return encodePreamble(0, { ...open, position: positionAt(index), resumed }, positionAt(index)) + (gap ? gapText(gap) : '')
+      if (!resumable) return encodeOpeningBlock(0, { ...open, restarts: true })
+      return encodeOpeningBlock(0, { ...open, position: positionAt(index), resumed }, positionAt(index)) + (gap ? gapText(gap) : '')
     },
     read: index => entries.slice(index).map(entry => 'json' in entry ? encodeMessage({ ...entry.message, data: entry.json }) : gapText(entry)).join(''),
     batch({ index, gap }) {

@@ -46,7 +46,7 @@ it.each([
 })
 
 describe('a name', () => {
-  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['what UTF-8 cannot hold, and Redis would take for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {
+  it.each([['empty', ''], ['513 bytes', 'x'.repeat(513)], ['513 bytes of UTF-8', `${'é'.repeat(256)}x`], ['no text', 5], ['nothing', undefined], ['invalid in UTF-8, so that Redis would take it for another', 'room:\uD800']])('refuses one that is %s', (_, name) => {
     expect(() => server.channel(name as string)).toThrowError(expect.objectContaining({ code: 'INVALID_CHANNEL' }))
   })
   it('takes 1 to 512 bytes', () => {
@@ -59,7 +59,7 @@ describe('a name', () => {
 })
 
 describe('publish', () => {
-  it('resolves with the id of the message', async () => {
+  it('resolves with the ID of the message', async () => {
     const channel = server.channel('c')
     const { epoch } = await channel.info()
     expect(await Promise.all([1, 2, 3].map(n => channel.publish(n)))).toEqual([1, 2, 3].map(n => `${epoch}.${n}`))
@@ -68,7 +68,7 @@ describe('publish', () => {
     expect(await server.channel('c').info()).toEqual({ name: 'c', epoch, position: `${epoch}.4`, messages: 4, firstOffset: 1, lastOffset: 4, ended: false, running: false })
   })
 
-  it('refuses what it cannot keep, and keeps nothing of it', async () => {
+  it('refuses a message that it cannot keep, and stores no part of it', async () => {
     const channel = server.channel<unknown>('c')
     expect(await code(channel.publish(undefined))).toBe('INVALID_DATA')
     expect(await code(channel.publish(1n))).toBe('INVALID_DATA')
@@ -80,7 +80,7 @@ describe('publish', () => {
     expect(await code(channel.publish(1, { key: '' }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(1, { key: 'é'.repeat(257) }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(1, { key: 5 as never }))).toBe('INVALID_OPTION')
-    // In UTF-8 the same key as any other half of a pair, so that the second message would be none.
+    // In UTF-8, the same key as any other half of a pair, so the second message would be dropped.
     expect(await code(channel.publish(1, { key: '\uD800' }))).toBe('INVALID_OPTION')
     expect(await code(channel.publish(new TaggedMessage(1, { id: '7' })))).toBe('INVALID_ID')
     expect((await channel.info()).lastOffset).toBe(0)
@@ -88,7 +88,7 @@ describe('publish', () => {
     expect((await channel.read()).messages).toMatchObject([{ event: 'named', data: 'tagged' }])
   })
 
-  it('keeps as much as the retention of its handle says', async () => {
+  it('keeps as much as the retention of its handle allows', async () => {
     for (let i = 1; i <= 5; i++) await server.channel('c', { retention: { maxMessages: 2 } }).publish(i)
     expect(await server.channel('c').info()).toMatchObject({ messages: 2, firstOffset: 4, lastOffset: 5 })
   })
@@ -106,10 +106,10 @@ describe('end and fail', () => {
     expect(await channel.info()).not.toHaveProperty('error')
   })
 
-  it('trap 21: fail tells readers what they may know, and the server the rest', async () => {
+  it('trap 21: fail sends readers the public part of the error, and logs the rest on the server', async () => {
     await server.channel('private').fail(new Error('secret'))
     await server.channel('shown').fail(createError({ statusCode: 402, message: 'Pay first.', data: { code: 'UNPAID' } }))
-    expect((await server.channel('private').info()).error).toEqual({ code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: false })
+    expect((await server.channel('private').info()).error).toEqual({ code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: false })
     expect((await server.channel('shown').info()).error).toEqual({ code: 'UNPAID', statusCode: 402, message: 'Pay first.', retry: false })
     expect(server.reported).toMatchObject([{ message: 'secret' }])
   })
@@ -126,7 +126,7 @@ describe('pipe', () => {
     expect((await server.channel('stream').read()).messages.map(({ data }) => data)).toEqual([1, 2])
   })
 
-  it('fails the channel when the source throws, or holds what cannot be sent; it need not be awaited', async () => {
+  it('fails the channel when the source throws or yields data that cannot be sent; it need not be awaited', async () => {
     let released = 0
     const failing = async function* (item: unknown) {
       try {
@@ -146,7 +146,7 @@ describe('pipe', () => {
     expect(server.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_DATA' }])
   })
 
-  it('trap 31: a source that cannot even be begun fails the channel', async () => {
+  it('trap 31: a source that cannot even start fails the channel', async () => {
     const stream = streamOf(1)
     stream.getReader()
     await expect(server.channel('c').pipe(stream)).rejects.toThrow('locked')
@@ -166,7 +166,7 @@ describe('pipe', () => {
     expect(await code(server.channel('d').pipe(source, { signal: AbortSignal.abort() }))).toBe('ABORTED')
   })
 
-  it('stops when somebody else ends the channel', async () => {
+  it('stops when another caller ends the channel', async () => {
     let released = 0
     const piped = server.channel('c').pipe((async function* () {
       try {
@@ -182,7 +182,7 @@ describe('pipe', () => {
     await turns(5)
     await server.channel('c').end()
     expect(await code(piped)).toBe('CHANNEL_ENDED')
-    // A generator is released when it comes to its next `yield`.
+    // A generator is released when it reaches its next `yield`.
     await eventually(() => expect(released).toBe(1))
   })
 
@@ -193,7 +193,7 @@ describe('pipe', () => {
     expect(released).toBe(0)
   })
 
-  it('promise 4: holds on to nothing that it has published, however long it goes on', async () => {
+  it('promise 4: retains nothing that it has published, however long it runs', async () => {
     const watch = collected()
     const gate = Promise.withResolvers<void>()
     const channel = server.channel<{ n: number }>('c', { retention: { maxMessages: 1 } })
@@ -214,7 +214,7 @@ describe('pipe', () => {
 })
 
 describe('read', () => {
-  it('reads behind a position, and says where to go on', async () => {
+  it('reads after a position, and returns where to continue', async () => {
     const channel = server.channel<number>('c')
     for (let i = 1; i <= 5; i++) await channel.publish(i)
     const { epoch } = await channel.info()
@@ -229,7 +229,7 @@ describe('read', () => {
     for (const limit of [0, -1, 1.5, Number.NaN, '5']) expect(await code(channel.read({ limit: limit as number }))).toBe('INVALID_OPTION')
   })
 
-  it('promise 1: skips nothing when the log begins anew, or is trimmed, between two reads', async () => {
+  it('promise 1: skips nothing when the log restarts or is trimmed between two reads', async () => {
     const retention = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
     for (const meanwhile of ['begins anew', 'is trimmed'] as const) {
       const memory = createMemoryDriver(retention)
@@ -253,7 +253,7 @@ describe('read', () => {
 })
 
 describe('subscribe', () => {
-  it('gives what is kept, then what comes, until the channel ends', async () => {
+  it('yields retained messages, then new ones, until the channel ends', async () => {
     const channel = server.channel<number>('c')
     await channel.publish(1)
     const collecting = collect(channel.subscribe())
@@ -265,7 +265,7 @@ describe('subscribe', () => {
     expect(await collect(channel.subscribe({ after: 'now' }))).toEqual([])
   })
 
-  it('throws the error of a channel that failed, behind its last message', async () => {
+  it('throws the error of a failed channel, after its last message', async () => {
     const channel = server.channel<number>('c')
     await channel.publish(1)
     await channel.fail(new SSEError('BROKEN', 'It broke.', { statusCode: 502 }))
@@ -285,7 +285,7 @@ describe('subscribe', () => {
     expect(await code(collecting)).toBe('SHUTTING_DOWN')
   })
 
-  it('throws a gap, or tells `onGap` and goes on', async () => {
+  it('throws a gap, or calls `onGap` and continues', async () => {
     const channel = server.channel<number>('c', { retention: { maxMessages: 2 } })
     for (let i = 1; i <= 5; i++) await channel.publish(i)
     await channel.end()
@@ -326,7 +326,7 @@ describe('subscribe', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('trap 19: leaves no listener on a signal that lives longer', async () => {
+  it('trap 19: leaves no listener on a signal that outlives it', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const channel = server.channel<number>('c')
@@ -339,7 +339,7 @@ describe('subscribe', () => {
 })
 
 describe('delete', () => {
-  it('begins anew: no message, no end, another epoch', async () => {
+  it('starts from scratch: no message, no end, another epoch', async () => {
     const channel = server.channel<number>('c')
     await channel.publish(1)
     await channel.end()

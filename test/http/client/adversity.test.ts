@@ -18,20 +18,20 @@ function mute(x: Exchange): void {
 }
 
 describe('a request that must not be repeated', () => {
-  it('trap 40: a POST without a position is not repeated when the server asks to come back', async () => {
+  it('trap 40: a POST without a position is not repeated when the server sends a reconnect', async () => {
     harness.server.script(x => x.open().write(message('a')).end(control({ type: 'leave', retryMs: 1 })), x => x.open().write(message('a')).end(END))
     expect(await failure(open({ method: 'POST', body: { prompt: 'hi' } }))).toMatchObject({ code: 'INTERRUPTED' })
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('trap 40: one with a position comes back when asked to', async () => {
+  it('trap 40: one with a position is repeated when the server sends a reconnect', async () => {
     harness.server.script(x => x.open({ position: 'e1.0' }).write(message('a', 'e1.1')).end(control({ type: 'leave', retryMs: 1 })), x => x.open({ position: 'e1.1' }).write(message('b', 'e1.2')).end(END))
     expect(data(await all(open({ method: 'POST', body: { prompt: 'hi' } })))).toEqual(['a', 'b'])
   })
 })
 
 describe('polling', () => {
-  it('trap 39: asks for a fresh token at every poll, not once for all of them', async () => {
+  it('trap 39: requests a fresh token at every poll, not once for all of them', async () => {
     let token = 0
     harness.server.script(
       x => x.batch([], { position: 'e1.0' }),
@@ -47,7 +47,7 @@ describe('polling', () => {
       x => x.open({ position: 'e1.3' }).write(message(4, 'e1.4')).end(),
       mute, mute,
       (x) => {
-        // As a server of ours: it waits for news only as long as it was asked to.
+        // As a server of ours: it waits for news only as long as requested.
         if (x.query.waitMs === '0') x.batch([])
       },
     )
@@ -59,7 +59,7 @@ describe('polling', () => {
     expect(data(await read)).toEqual([4])
   })
 
-  it('trap 38: polling that holds sets the count back, although every batch is short', async () => {
+  it('trap 38: polling that holds resets the count, although every batch is short', async () => {
     let polls = 0
     harness.server.script(x => x.status(500), x => x.status(500), async (x) => {
       polls++
@@ -86,19 +86,19 @@ describe('polling', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(150)
   })
 
-  it('a page where a batch was expected is said, and not asked for for ever', async () => {
+  it('a page where a batch was expected is reported, and not requested forever', async () => {
     harness.server.script(x => x.status(200, '<html>'))
     expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ retry: false, statusCode: 200 })
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('so is a batch without messages, and not as if an option had thrown', async () => {
+  it('a batch without messages is reported too, and not as if an option had thrown', async () => {
     harness.server.script(x => x.status(200, { type: 'batch', position: 'e1.0' }))
     expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ code: 'INVALID_BATCH', retry: false })
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('a batch may take longer than `connectTimeoutMs`, as long as some of it comes', async () => {
+  it('a batch may take longer than `connectTimeoutMs`, as long as some of it arrives', async () => {
     const text = JSON.stringify({ type: 'batch', messages: Array.from({ length: 30 }, (_, n) => ({ id: `e1.${n + 1}`, data: n })), position: 'e1.30', ended: true, gap: null, pollMs: 0 })
     const pieces = spyOnReading()
     const read = () => pieces().filter(piece => text.includes(piece)).join('')
@@ -116,7 +116,7 @@ describe('polling', () => {
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('but one that stalls is given up', async () => {
+  it('a batch that stalls is given up', async () => {
     const pieces = spyOnReading()
     harness.server.script(async (x) => {
       x.response.writeHead(200, { 'content-type': 'application/json' })
@@ -128,7 +128,7 @@ describe('polling', () => {
     expect(harness.server.exchanges).toHaveLength(2)
   })
 
-  it('a batch that is cut in the middle is asked for again', async () => {
+  it('a batch that is cut in the middle is requested again', async () => {
     harness.server.script((x) => {
       x.response.writeHead(200, { 'content-type': 'application/json', 'connection': 'close' })
       x.response.write('{"type":"batch","messages":[{"id":"e1.1",', () => x.response.socket!.end())
@@ -136,7 +136,7 @@ describe('polling', () => {
     expect(data(await all(open({ transports: ['poll'] })))).toEqual([1])
   })
 
-  it('asks nothing of the options once it is closed', async () => {
+  it('reads none of the options once it is closed', async () => {
     stubBrowser()
     let asked = 0
     harness.server.script(mute, mute, x => x.batch([], { position: 'e1.0' }), () => {})
@@ -155,7 +155,7 @@ describe('polling', () => {
 })
 
 describe('falling back', () => {
-  it('trap 42: mute attempts with a good connection between them are not in a row', async () => {
+  it('trap 42: silent attempts with a good connection between them are not in a row', async () => {
     harness.server.script(
       mute,
       x => x.open().write(message(1)).end(control({ type: 'leave', retryMs: 1 })),
@@ -191,13 +191,13 @@ describe('falling back', () => {
     expect(harness.server.exchanges).toHaveLength(4)
   })
 
-  it('trap 42: an answer that is no batch goes back to streaming, and polling is not tried a second time', async () => {
+  it('trap 42: an answer that is not a batch leads back to streaming, and polling is not tried a second time', async () => {
     harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
-  it('begins with what is preferred: polling first, and the stream where a source cannot be polled', async () => {
+  it('starts with the preferred transport: polling first, and the stream where a source cannot be polled', async () => {
     harness.server.script(x => x.status(406, { message: 'no' }), x => x.open().write(message(1)).end(END))
     const source = open({ transports: ['poll', 'stream'] })
     expect(source.transport).toBe('poll')
@@ -205,7 +205,7 @@ describe('falling back', () => {
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true, false])
   })
 
-  it('never polls if it may not', async () => {
+  it('never polls if polling is not allowed', async () => {
     harness.server.script(mute, mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ transports: ['stream'], connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.some(x => x.isPoll)).toBe(false)
@@ -213,7 +213,7 @@ describe('falling back', () => {
 })
 
 describe('a loop that is slow', () => {
-  it('promise 3: a hand-over waits until the poll has settled, and neither loses nor repeats what was in flight', async () => {
+  it('promise 3: a hand-over waits until the poll has settled, and neither loses nor repeats messages in flight', async () => {
     const browser = stubBrowser()
     const messages = Array.from({ length: 200 }, (_, index) => ({ id: `e1.${index + 1}`, data: index + 1 }))
     harness.server.script(
@@ -228,7 +228,7 @@ describe('a loop that is slow', () => {
     const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     await eventually(() => expect(source).toMatchObject({ transport: 'poll', status: 'connected' }))
     browser.dispatchEvent(new Event('online'))
-    // The stream is there, and has shown its first bytes; but nobody has read what the poll has brought.
+    // The stream is there, and has shown its first bytes; but the batch of the poll is still unread.
     await eventually(() => expect(harness.server.exchanges[3]?.closed).toBe(true))
     expect([source.transport, harness.server.exchanges.length]).toEqual(['poll', 4])
     expect(data(await all(source))).toEqual(messages.map(one => one.data))
@@ -247,7 +247,7 @@ describe('a loop that is slow', () => {
     for (let n = 0; n < 7; n++) await clock.move(30_000)
     expect([source.status, harness.server.exchanges.length, harness.server.exchanges[0]!.closed]).toEqual(['connected', 1, false])
     for (let n = 0; n < 100; n++) expect((await iterator.next()).value?.data).toBe(n)
-    // Whereas now it is silent.
+    // Now it really is silent.
     await clock.move(30_000)
     await eventually(() => expect(harness.server.exchanges.length).toBeGreaterThan(1))
     await iterator.return!()
@@ -268,7 +268,7 @@ describe('a server that lies', () => {
     await read
   })
 
-  it('nor does a `leave` or a heartbeat of a year', async () => {
+  it('a `leave` or a heartbeat of a year does not make it hammer either', async () => {
     const requests = spyOnRequests(harness.server.url)
     harness.server.script(x => x.open({ heartbeatMs: 31_536_000_000 }).write(message(1)).end(control({ type: 'leave', retryMs: 31_536_000_000 })))
     const source = open()
@@ -286,14 +286,14 @@ describe('a server that lies', () => {
     expect(data(await all(open()))).toEqual([1])
   })
 
-  it('a control message that nobody knows is an ordinary message', async () => {
+  it('a control message of an unknown kind is an ordinary message', async () => {
     harness.server.script(x => x.open().write(control({ type: 'of the future' })).write('event: sse\ndata: null\n\n').end(END))
     expect(await all(open())).toEqual([{ event: 'sse', data: { type: 'of the future' } }, { event: 'sse', data: null }])
   })
 })
 
 describe('a position', () => {
-  it('stays behind the last message that the loop was given, also when it breaks off', async () => {
+  it('stays after the last message that the loop was given, also when it breaks off', async () => {
     harness.server.script(x => x.open({ position: 'e1.0' }).write([1, 2, 3].map(n => message(n, `e1.${n}`)).join('')))
     const source = open()
     for await (const one of source) {
@@ -304,7 +304,7 @@ describe('a position', () => {
     expect(source.position).toBe('e1.1')
   })
 
-  it('and when it is closed', async () => {
+  it('stays there when it is closed', async () => {
     harness.server.script(x => x.open({ position: 'e1.0' }).write([1, 2, 3].map(n => message(n, `e1.${n}`)).join('')))
     const source = open()
     const iterator = source[Symbol.asyncIterator]()
@@ -314,7 +314,7 @@ describe('a position', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('is that of a gap, also where the gap has no id', async () => {
+  it('is that of a gap, also where the gap has no ID', async () => {
     harness.server.script(x => x.open({ position: 'e1.9' }).write(control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.4' })).end(), x => x.open().end(END))
     await all(open())
     expect(harness.server.exchanges[1]!.position).toBe('e2.4')
@@ -329,7 +329,7 @@ describe('a position', () => {
     expect(harness.server.exchanges.map(x => x.query.position)).toEqual(['5', 'e1.7'])
   })
 
-  it('that a query asks for is not lost', async () => {
+  it('that a query requests is not lost', async () => {
     harness.server.script(x => x.open().end(END))
     await all(open({ query: { position: 'now' } }))
     expect(harness.server.exchanges[0]!.query.position).toBe('now')
@@ -350,7 +350,7 @@ describe('functions of the user', () => {
     reported.mockRestore()
   })
 
-  it('headers that throw are an attempt that failed, and are asked again', async () => {
+  it('headers that throw are a failed attempt, and are called again', async () => {
     let n = 0
     harness.server.script(x => x.open().write(message(1)).end(END))
     const source = open({ headers: () => {

@@ -6,7 +6,7 @@ import { END, useHarness } from './harness'
 
 const harness = useHarness()
 
-/** What every runtime has: browsers, workers, Node, Bun and Deno. */
+/** The globals of every runtime: browsers, workers, Node, Bun and Deno. */
 const BARE = { fetch, Request, AbortController, Headers, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, clearTimeout, performance, console }
 
 it('openSSE needs nothing of a page, and nothing of Node', async () => {

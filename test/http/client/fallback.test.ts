@@ -32,7 +32,7 @@ function open(loadFallback: () => Promise<typeof fallback>, options: SSEClientOp
   return Object.defineProperties(client, { messages: { value: messages }, errors: { value: errors } }) as never
 }
 
-it('polling is loaded at the first sign that streams do not arrive, once, and not by what is well', async () => {
+it('polling is loaded at the first sign that streams do not arrive, once, and not on a healthy network', async () => {
   const load = vi.fn(() => Promise.resolve(fallback))
   harness.server.script(x => x.cut(), x => x.open().write(message(1)).cut(), x => x.open().write(message(2)).end(END))
   const well = open(load)
@@ -45,7 +45,7 @@ it('polling is loaded at the first sign that streams do not arrive, once, and no
   silent.stop()
 })
 
-it('a client whose polling cannot be loaded goes on with streams, says so, and loads it at the next sign', async () => {
+it('a client whose polling cannot be loaded continues with streams, warns, and loads it at the next sign', async () => {
   let fails = 2
   const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
   harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : mute(x))
@@ -66,7 +66,7 @@ it('a client that may only poll waits for it by its back-off', async () => {
   expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true])
 })
 
-it('a refusal that cannot be read is tried again, until it can be', async () => {
+it('a refusal that cannot be read is retried until it can be', async () => {
   let fails = 2
   const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
   harness.server.script(x => x.status(403, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))
@@ -76,7 +76,7 @@ it('a refusal that cannot be read is tried again, until it can be', async () => 
   await eventually(() => expect(harness.server.exchanges.every(x => x.response.writableFinished)).toBe(true))
 })
 
-it('204 needs nothing that is loaded', async () => {
+it('204 loads nothing', async () => {
   const load = vi.fn(() => Promise.resolve(fallback))
   harness.server.script(x => x.status(204))
   const client = open(load)
@@ -84,7 +84,7 @@ it('204 needs nothing that is loaded', async () => {
   expect(load).not.toHaveBeenCalled()
 })
 
-it('stop() while it is loaded is the end', async () => {
+it('stop() during the load is the end', async () => {
   const { promise, resolve } = Promise.withResolvers<typeof fallback>()
   const client = open(() => promise, { transports: ['poll'] })
   expect(client.state.status).toBe('connecting')

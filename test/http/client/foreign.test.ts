@@ -19,7 +19,7 @@ describe('a POST to a server that sends no `open`', () => {
     ['an ID without data', 'id: 5\n\n'],
     ['no IDs', 'data: {"token":"x"}\n\n'],
     ['an event named `sse` that looks like `open`, after a message', blocks('e1.1') + control({ type: 'open', heartbeatMs: 0, position: 'e1.1' }, 'e1.1')],
-    ['an event named `sse` that asks to leave', blocks('1') + control({ type: 'leave', retryMs: 1 })],
+    ['an event named `sse` that looks like `leave`', blocks('1') + control({ type: 'leave', retryMs: 1 })],
   ])('is sent once when the answer ends: %s', async (_, text) => {
     harness.server.script(x => x.stream(text).end())
     expect(await failure(open({ method: 'POST', body: { prompt: 'hi' } }))).toMatchObject({ code: 'INTERRUPTED', retry: false })
@@ -90,7 +90,7 @@ describe('delays against a server that sends no `open`', () => {
   it.each([
     ['3 s where it has no `retry`', 'data: {}\n\n', 2_500, 6_000],
     ['its `retry`', 'retry: 10000\n\ndata: {}\n\n', 9_500, 20_000],
-    ['an hour where it asks for more', 'retry: 99999999999\n\ndata: {}\n\n', 3_599_000, 7_200_000],
+    ['an hour where its `retry` is longer', 'retry: 99999999999\n\ndata: {}\n\n', 3_599_000, 7_200_000],
   ])('are at least %s', async (_, script, least, most) => {
     for (let n = 0; n < 5; n++) {
       const delayMs = await retryOf(script)
@@ -100,7 +100,7 @@ describe('delays against a server that sends no `open`', () => {
   })
 })
 
-describe('a POST that is answered late', () => {
+describe('a POST with a late answer', () => {
   it('fails with CONNECT_TIMEOUT, and is not sent again', async () => {
     harness.server.script(() => {})
     expect(await failure(open({ method: 'POST', body: {}, connectTimeoutMs: 200 }))).toMatchObject({ code: 'CONNECT_TIMEOUT', retry: false, message: expect.stringContaining('200 ms') })

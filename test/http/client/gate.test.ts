@@ -4,7 +4,7 @@ import { all, failure, useHarness } from './harness'
 
 const harness = useHarness()
 
-/** What a browser makes of a redirect to another origin: requests fail, and `redirect: 'manual'` gives an answer without anything in it. */
+/** The effect of a redirect to another origin in a browser: requests fail, and `redirect: 'manual'` gives an empty answer. */
 function gate(opaque = true) {
   const asked: string[] = []
   const fetch = vi.fn((_: unknown, { method, redirect }: RequestInit = {}) => {
@@ -23,9 +23,9 @@ it('a gate that redirects to another origin is final, found by one HEAD after tw
 })
 
 it.each([
-  ['a POST is not asked for in that way', { method: 'POST' }, true, {}],
-  ['nor is anything while the browser is off line', {}, true, { onLine: false }],
-  ['nor where there is no page', {}, false, {}],
+  ['a POST is not probed', { method: 'POST' }, true, {}],
+  ['nothing is probed while the browser is offline', {}, true, { onLine: false }],
+  ['nothing is probed where there is no page', {}, false, {}],
 ] as const)('%s', async (_, options, page, navigator) => {
   if (page) vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
   vi.stubGlobal('navigator', navigator)
@@ -36,7 +36,7 @@ it.each([
   expect(source.error?.code).not.toBe('REDIRECTED')
 })
 
-it('a network that is only down goes on being tried, and is asked once', async () => {
+it('a network that is only down is retried, and is probed once', async () => {
   vi.stubGlobal('location', { href: 'http://page.test/', origin: 'http://page.test' })
   const { asked, fetch } = gate(false)
   const source = harness.open({ fetch })

@@ -7,18 +7,18 @@ import { control, startScriptedServer } from '../../support/scripted-server'
 
 export const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies SSEClientOptions
 export const END = control({ type: 'end' })
-/** As a server of ours marks its answers. */
+/** The mark on the answers of our server. */
 export const MARK = { 'x-nuxt-sse': '1' }
 
 export interface Harness {
-  /** Another one for each test. */
+  /** A new one for each test. */
   readonly server: ScriptedServer
-  /** Those that `open` has opened in this test. */
+  /** Sources that `open` has opened in this test. */
   readonly sources: SSESource[]
   open(options?: OpenSSEOptions): SSESource
 }
 
-/** A scripted server for each test of the file, and sources that are closed behind it. */
+/** A scripted server for each test of the file, and sources that are closed after it. */
 export function useHarness(): Harness {
   let server: ScriptedServer
   const sources: SSESource[] = []
@@ -57,7 +57,7 @@ export async function failure(source: SSESource): Promise<SSEError> {
 
 export const data = (messages: SSEMessage[]) => messages.map(one => one.data)
 
-/** Requests to `url` that were begun in this test, whether or not they have arrived. */
+/** Requests to `url` that were started in this test, whether or not they have arrived. */
 export function spyOnRequests(url: string): () => number {
   const fetched = vi.spyOn(globalThis, 'fetch')
   onTestFinished(() => void fetched.mockRestore())
@@ -71,7 +71,7 @@ export function spyOnReading(): () => string[] {
   return () => decode.mock.results.map(({ value }) => value)
 }
 
-/** Node has no window: what listens to it gets this one. */
+/** Node has no window: listeners of the window get this one. */
 export function stubBrowser(): EventTarget {
   const target = new EventTarget()
   vi.stubGlobal('addEventListener', target.addEventListener.bind(target))

@@ -11,7 +11,7 @@ const clock = useMovingClock()
 const harness = useHarness()
 const open = harness.open
 
-/** Whatever JSON can put where a text or a number belongs. */
+/** Any JSON value where a text or a number belongs. */
 const NONSENSE: unknown[] = [null, 5, -1, '', 'x', true, {}, [], { toString: 1, valueOf: 1 }, 'a\r\nb', 'a\0b']
 const NO_POSITIONS: unknown[] = [null, 5, true, {}, [], { toString: 1 }, 'a\r\nb', 'a\nb', 'a\0b']
 
@@ -19,7 +19,7 @@ const NO_POSITIONS: unknown[] = [null, 5, true, {}, [], { toString: 1 }, 'a\r\nb
 const rows = (values: unknown[]): [unknown][] => values.map(value => [value])
 
 describe('control messages with the wrong types', () => {
-  it.each(rows(NO_POSITIONS))('a position of %j is not adopted: the client goes on from the one it had', async (position) => {
+  it.each(rows(NO_POSITIONS))('a position of %j is not adopted: the client continues from the one it had', async (position) => {
     harness.server.script(
       x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')).end(),
       x => x.open({ position }).end(),
@@ -42,7 +42,7 @@ describe('control messages with the wrong types', () => {
     await read
   })
 
-  it.each(rows(NONSENSE))('a heartbeat of %j is none', async (heartbeatMs) => {
+  it.each(rows(NONSENSE))('a heartbeat of %j is ignored', async (heartbeatMs) => {
     harness.server.script(x => x.open({ heartbeatMs }).write(message(1)).end(END))
     expect(data(await all(open()))).toEqual([1])
     expect(harness.server.exchanges).toHaveLength(1)
@@ -63,7 +63,7 @@ describe('batches with the wrong types', () => {
     ...NO_POSITIONS.map(id => ({ messages: [{ id, data: 1 }] })),
     ...NO_POSITIONS.map(position => ({ gap: { reason: 'trimmed', missed: 1, position } })),
     { gap: 5 }, { gap: 'x' }, { gap: [] },
-  ])('%j is no batch: final, and nothing of it is delivered', async (fields) => {
+  ])('%j is not a batch: final, and no part of it is delivered', async (fields) => {
     harness.server.script((x: Exchange) => x.batch([], fields))
     const source = open({ transports: ['poll'] })
     expect(await failure(source)).toMatchObject({ code: 'INVALID_BATCH', retry: false })
@@ -77,7 +77,7 @@ describe('batches with the wrong types', () => {
     harness.server.script((x: Exchange) => x.batch([], { pollMs, position: 'e1.0' }))
     const source = open({ transports: ['poll'], reconnect: { minDelayMs: 36_000_000, maxDelayMs: 36_000_000 } })
     const read = all(source)
-    // The first poll does not wait, and the second is not answered at once by a server that is honest.
+    // The first poll does not wait, and an honest server does not answer the second at once.
     await vi.waitFor(() => expect(pieces().filter(piece => piece.includes('"batch"'))).toHaveLength(2), { timeout: 20_000 })
     await clock.move(40)
     expect(requests()).toBe(2)
@@ -90,7 +90,7 @@ describe('batches with the wrong types', () => {
     expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ code: expect.any(String), message: expect.any(String), statusCode: expect.any(Number), retry: false })
   })
 
-  it('one without an end is given up, and does not fill the memory', async () => {
+  it('a batch without an end is given up, and does not fill the memory', async () => {
     let sent = 0
     harness.server.script((x: Exchange) => {
       x.response.writeHead(200, { 'content-type': 'application/json' })
@@ -116,7 +116,7 @@ describe('answers that are errors', () => {
     }
   })
 
-  it.each([...NONSENSE.map(value => JSON.stringify({ type: 'pending', message: value, retryMs: value })), 'null', '5', '"x"', '[]', '{"data":null}', '{"data":5}'])('503 with %s is tried again, after a while', async (body) => {
+  it.each([...NONSENSE.map(value => JSON.stringify({ type: 'pending', message: value, retryMs: value })), 'null', '5', '"x"', '[]', '{"data":null}', '{"data":5}'])('503 with %s is retried, after a while', async (body) => {
     const requests = spyOnRequests(harness.server.url)
     harness.server.script((x) => {
       x.response.writeHead(503, { 'content-type': 'application/json' })

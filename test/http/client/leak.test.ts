@@ -44,10 +44,10 @@ describe('the page has one listener of each kind', () => {
     await eventually(() => expect([...counts.values()]).toEqual(Array.from({ length: 7 }).fill(0)))
   })
 
-  it('which calls those that watch in the order in which they began, none that has gone meanwhile, and all though one throws', async () => {
+  it('and calls the watchers in the order of their registration, none that has gone meanwhile, and all although one throws', async () => {
     const { browser } = countListeners()
     const thrown: unknown[] = []
-    // The platform reports what a listener throws, and goes on to the next: in Node as an uncaught exception.
+    // The platform reports the error of a listener, and continues with the next: in Node as an uncaught exception.
     const report = vi.spyOn(process, 'nextTick').mockImplementation((task) => {
       try {
         task()
@@ -108,7 +108,7 @@ describe('nothing is left', () => {
         source.close()
         await read
       },
-      // While the server has asked to come back later.
+      // While the server has requested a later reconnect.
       async () => {
         server.script(x => x.open().end(control({ type: 'leave', retryMs: 60_000 })))
         const source = open()
@@ -136,7 +136,7 @@ describe('nothing is left', () => {
         source.close()
         await read
       },
-      // While nobody reads.
+      // Without a reader.
       async () => {
         server.script(x => x.open().write(message(1).repeat(500)))
         const source = open()

@@ -4,7 +4,7 @@ import { message } from '../../support/scripted-server'
 import { END, all, data, useHarness } from './harness'
 import { Page } from './model/world'
 
-// What the model test has found. That a page on its way to the back-forward cache reconnected is in page-life.test.ts.
+// Found by the model test. That a page on its way to the back-forward cache reconnected is in page-life.test.ts.
 const harness = useHarness()
 let page: Page
 beforeEach(() => {
@@ -12,7 +12,7 @@ beforeEach(() => {
   page.install()
 })
 
-it('is not `connected` to a poll that says it cannot be polled any more', async () => {
+it('is not `connected` to a poll whose answer is that it cannot be polled any more', async () => {
   harness.server.script(x => x.batch([{ id: 'e1.1', data: 1 }]), x => x.status(406, { message: 'no' }), () => {})
   const source = harness.open({ transports: ['poll', 'stream'] })
   void all(source)
@@ -20,7 +20,7 @@ it('is not `connected` to a poll that says it cannot be polled any more', async 
   expect(source).toMatchObject({ status: 'reconnecting', transport: 'stream', position: 'e1.1' })
 })
 
-it('a token that was asked for before the machine slept has its chance to arrive', async () => {
+it('a token that was requested before the machine slept has its chance to arrive', async () => {
   let give!: (headers: HeadersInit) => void
   harness.server.script(x => x.open().write(message(1)).end(END))
   const source = harness.open({ reconnect: { maxAttempts: 1 }, headers: () => new Promise<HeadersInit>(resolve => give = resolve) })

@@ -11,7 +11,7 @@ const clock = useMovingClock()
 const harness = useHarness()
 beforeEach(() => new Page().install())
 
-/** The page is one of the scripted server, whose probe answers with `probe`; its other requests are answered by `step`. */
+/** The page is one of the scripted server, whose probe answers with `probe`; `step` answers its other requests. */
 function serve(probe: (x: Exchange) => unknown, step: (x: Exchange) => unknown): void {
   const { origin } = new URL(harness.server.url)
   vi.stubGlobal('location', { href: `${origin}/page`, origin })
@@ -25,7 +25,7 @@ const healthy = (x: Exchange) => x.stream(': probe\n\n', MARK)
 const held = (x: Exchange) => x.stream('', MARK)
 const never = () => {}
 
-/** Opens a route whose first stream is silent, and waits until it has been probed for. */
+/** Opens a route whose first stream is silent, and waits until the network is probed. */
 async function opened(options?: SSEClientOptions) {
   const source = harness.open(options)
   const read = all(source)
@@ -109,19 +109,19 @@ describe('a first stream that is silent for three seconds', () => {
     ['a page', x => x.status(200)],
     ['a stream that ends without a byte', x => x.stream('', MARK).end()],
     ['a connection that breaks', x => x.cut()],
-  ])('is left as it is where the probe gives %s', async (_, probe) => {
+  ])('stays as it is where the probe gives %s', async (_, probe) => {
     serve(probe, never)
     const { source } = await opened({ reconnect: { maxAttempts: 1 } })
     await eventually(() => expect(asked('/__sse/probe')[0]!.closed || asked('/__sse/probe')[0]!.response.writableEnded).toBe(true))
     await clock.move(5_000)
     expect(source.status).toBe('connecting')
     await clock.move(3_000)
-    await eventually(() => expect(source.error).toMatchObject({ code: 'GAVE_UP', message: expect.stringContaining('Nothing came within 10000 ms') }))
+    await eventually(() => expect(source.error).toMatchObject({ code: 'GAVE_UP', message: expect.stringContaining('No data within 10000 ms') }))
     expect(verdict()).toBeNull()
     expect(asked('/elsewhere')).toEqual([])
   })
 
-  it('asks once for all that is silent on the page', async () => {
+  it('is probed once for all silent streams of the page', async () => {
     serve(healthy, never)
     const sources = Array.from({ length: 5 }, () => harness.open())
     for (const source of sources) void all(source)
@@ -167,7 +167,7 @@ describe('the probe is not requested', () => {
     expect(asked('/__sse/probe')).toEqual([])
   })
 
-  it('where a server of another kind has answered, and thinks', async () => {
+  it('where a server of another kind has answered, and is slow', async () => {
     serve(healthy, x => x.stream(''))
     void all(harness.open())
     await eventually(() => expect(asked('/')).toHaveLength(1))

@@ -17,7 +17,7 @@ afterEach(() => {
 function follow(create: typeof createSSEClient, options: SSEClientOptions & { share?: SSEShare } = {}): { client: SSEClient, log: string[] } {
   const log: string[] = []
   const client = create(harness.server.url, resolveClientOptions({ ...QUICK, ...options }), {
-    onMessage: ({ data }, position) => void log.push(`${data} ${position} ${client.state.position} ${client.state.attempt}`),
+    onMessage: ({ data }, { position }) => void log.push(`${data} ${position} ${client.state.position} ${client.state.attempt}`),
     onState: change => void log.push(`+${Object.keys(change).filter(name => name === 'position' || name === 'attempt' || name === 'had').join()}`),
   })
   clients.push(client)
@@ -46,7 +46,7 @@ describe('a message is one event', () => {
     expect(log.slice(first, first + 3)).toEqual(['a e1.1 e1.1 0', 'b e1.2 e1.2 0', 'c e1.2 e1.2 0'])
   })
 
-  it('which a member that catches up by itself receives in the same way, until it has met the others', async () => {
+  it('a member that catches up by itself receives its messages in the same way, until it has met the others', async () => {
     const { server } = harness
     server.script(
       x => x.open({ position: 'e1.0' }).write(message('a', 'e1.1') + message('b', 'e1.2')),

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { SSESource } from '../../../src/runtime/client'
-import { refusalOf } from '../../../src/runtime/client/fallback/refusal-of'
+import { readRefusal } from '../../../src/runtime/client/fallback/read-refusal'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import type { Exchange, ScriptedServer } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
@@ -28,14 +28,14 @@ function mute(x: Exchange): void {
 }
 
 describe('messages', () => {
-  it('gives each once, in order, with id, name and data; control messages are none', async () => {
+  it('gives each once, in order, with ID, name and data; control messages are none', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(`:\n\n${message({ a: 1 }, 'e1.1')}${message('two', 'e1.2', 'named')}`).end(END))
     expect(await all(open())).toEqual([{ id: 'e1.1', data: { a: 1 } }, { id: 'e1.2', event: 'named', data: 'two' }])
     expect(server.exchanges).toHaveLength(1)
     expect(server.exchanges[0]!.request.headers.accept).toBe('text/event-stream')
   })
 
-  it('gives data that is no JSON as the text that it was, and takes foreign ids as they are', async () => {
+  it('gives data that is not JSON as plain text, and takes foreign IDs as they are', async () => {
     server.script(
       x => x.stream('id: größe/7\ndata: plain text\n\nevent: sse\ndata: {"type":"theirs"}\n\n').end(),
       x => x.open().end(END),
@@ -54,7 +54,7 @@ describe('messages', () => {
         x.stream()
         for (const chunk of chunks) {
           x.write(chunk)
-          // What is written in one turn arrives in one piece.
+          // Chunks written in one turn arrive in one piece.
           await new Promise(resolve => setTimeout(resolve))
         }
         x.end(END)
@@ -72,7 +72,7 @@ describe('messages', () => {
     expect(await failure(open())).toMatchObject({ code: 'MESSAGE_TOO_LARGE', retry: false })
   })
 
-  it('trap 6 and 2: an id without data moves the position and gives no message; an empty one resets it', async () => {
+  it('trap 6 and 2: an ID without data moves the position and gives no message; an empty one resets it', async () => {
     server.script(
       x => x.stream('id: 5\n\n').write(message(1)).end(),
       x => x.open().write(message(2)).write('id\n\n').end(),
@@ -82,7 +82,7 @@ describe('messages', () => {
     expect(server.exchanges.map(x => x.position)).toEqual([undefined, '5', undefined])
   })
 
-  // Chromium reads on, into memory of its own: 300 MB in a second of which the page has asked for the first piece alone.
+  // Chromium reads further, into memory of its own: 300 MB in a second of which the page has requested the first piece alone.
   it.skipIf('document' in globalThis)('reads no further than a loop that is slow', async () => {
     let written = 0
     server.script(async (x) => {
@@ -90,7 +90,7 @@ describe('messages', () => {
       while (!x.closed && written < 100_000_000) await new Promise<void>(resolve => x.response.write(message('x'.repeat(100_000)), () => (written += 100_000, resolve())))
     })
     const source = open()
-    // Both ends are in this process: what the one takes, the other writes within a few turns.
+    // Both ends are in this process: each side takes what the other writes within a few turns.
     await vi.waitFor(async () => {
       const before = written
       await turns(100)
@@ -106,7 +106,7 @@ describe('messages', () => {
 })
 
 describe('reconnects', () => {
-  it('trap 36: come back with the position, over a cut, an end without `end`, and a leave', async () => {
+  it('trap 36: carry the position, after a cut, an end without `end`, and a leave', async () => {
     server.script(
       async (x) => {
         x.open({ position: 'e1.0' }).write(message(1, 'e1.1'))
@@ -123,7 +123,7 @@ describe('reconnects', () => {
     expect(source).toMatchObject({ status: 'closed', position: 'e1.3', error: undefined })
   })
 
-  it('asks for the initial position until it has learned one', async () => {
+  it('requests the initial position until it has learned one', async () => {
     server.script(x => x.cut(), x => x.open({ position: 'e1.7' }).end(), x => x.open().end(END))
     await all(open({ position: 7 }))
     expect(server.exchanges.map(x => x.position)).toEqual(['7', '7', 'e1.7'])
@@ -139,7 +139,7 @@ describe('reconnects', () => {
     expect(server.exchanges[1]!.position).toBe('e2.4')
   })
 
-  it('trap 39: asks for fresh headers, query and body at every attempt', async () => {
+  it('trap 39: reads fresh headers, query and body at every attempt', async () => {
     let token = 0
     server.script(x => x.status(503), x => x.status(503), x => x.open().end(END))
     await all(open({ method: 'POST', headers: async () => ({ authorization: `t${++token}` }), query: () => ({ n: token, none: undefined }), body: () => ({ token }) }))
@@ -148,7 +148,7 @@ describe('reconnects', () => {
     expect(server.exchanges[0]!.request.headers['content-type']).toBe('application/json')
   })
 
-  /** Lets the 60 s pass for which a source was told to wait, and nothing happens before that. */
+  /** Lets the 60 s pass that a source was sent to wait, and nothing happens before that. */
   async function retryAfter(source: SSESource): Promise<void> {
     await eventually(() => expect(source.status).toBe('reconnecting'))
     const dueInMs = source.error!.retryAt! - Date.now()
@@ -176,7 +176,7 @@ describe('reconnects', () => {
     [503, '', true],
     [503, { statusCode: 503, message: 'Full.', data: { code: 'TOO_MANY_CONNECTIONS' } }, true],
     [503, { type: 'pending', message: 'away', retryMs: 1 }, false],
-  ])('trap 39: %i %j is waited for as long as Retry-After says; is a failure: %j', async (status, body, failed) => {
+  ])('trap 39: %i %j waits as long as Retry-After prescribes; is a failure: %j', async (status, body, failed) => {
     let refusedAt = 0
     let waited = 0
     server.script((x) => {
@@ -203,7 +203,7 @@ describe('reconnects', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it.each([408, 425, 429, 500, 502, 503, 504])('trap 41: %i is tried again', async (status) => {
+  it.each([408, 425, 429, 500, 502, 503, 504])('trap 41: %i is retried', async (status) => {
     server.script(x => x.status(status, '<html>'), x => x.open().end(END))
     await all(open())
     expect(server.exchanges).toHaveLength(2)
@@ -216,12 +216,12 @@ describe('reconnects', () => {
     expect(source).toMatchObject({ status: 'closed', error: undefined })
   })
 
-  it('says it when a route is no event stream', async () => {
+  it('reports a route that is not an event stream', async () => {
     server.script(x => x.status(200, { hello: 'world' }))
     expect(await failure(open())).toMatchObject({ code: 'NOT_EVENT_STREAM', message: expect.stringContaining('application/json') })
   })
 
-  it('shows no query in what it says of a route: there may be a ticket in it', async () => {
+  it('shows no query in errors about a route: there may be a ticket in it', async () => {
     for (const [transport, body] of [['stream', { hello: 'world' }], ['poll', { hello: 'world' }]] as const) {
       server.script(x => x.status(200, body), x => x.status(200, body))
       const { code, message } = await failure(open({ query: { ticket: 'eyJ' }, transports: [transport] }))
@@ -231,7 +231,7 @@ describe('reconnects', () => {
     }
   })
 
-  it('an `error` control message says itself whether to come back', async () => {
+  it('an `error` control message decides whether to reconnect', async () => {
     server.script(x => x.open().end(control({ type: 'error', code: 'BUSY', statusCode: 500, message: 'Later.', retry: true })), x => x.open().end(control({ type: 'error', code: 'BROKEN', statusCode: 500, message: 'Never.', retry: false })))
     expect(await failure(open())).toMatchObject({ code: 'BROKEN', message: 'Never.' })
     expect(server.exchanges).toHaveLength(2)
@@ -243,7 +243,7 @@ describe('reconnects', () => {
     expect(data(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })))).toEqual([1])
   })
 
-  it('trap 38: a 200 that dies at once does not set the count back', async () => {
+  it('trap 38: a 200 that dies at once does not reset the count', async () => {
     // Cut when it is connected: Firefox itself repeats a GET that is cut earlier.
     server.script(async (x) => {
       x.open()
@@ -255,13 +255,13 @@ describe('reconnects', () => {
     expect(server.exchanges).toHaveLength(3)
   })
 
-  it('trap 38: a message sets the count back', async () => {
+  it('trap 38: a message resets the count', async () => {
     let n = 0
     server.script(x => ++n < 10 ? x.open().write(message(n)).end() : x.open().end(END))
     expect(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toHaveLength(9)
   })
 
-  it('trap 38: so does a connection that holds', async () => {
+  it('trap 38: a connection that holds resets the count', async () => {
     // For as long as a silence may be, in two parts: with a sign of life between them, it is no silence.
     const holds = async (x: Exchange) => {
       const position = `e1.${server.exchanges.length}`
@@ -274,7 +274,7 @@ describe('reconnects', () => {
       x.cut()
     }
     server.script(holds, x => x.cut(), holds, x => x.open().end(END))
-    // Three failures in a row would be one too many; between the second and the third the stream has held.
+    // Three failures in a row would be one too many; between the second and the third the stream was up long enough.
     await all(open({ silenceTimeoutMs: 20_000, reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))
     expect(server.exchanges).toHaveLength(4)
   })
@@ -289,7 +289,7 @@ describe('reconnects', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('trap 40: a POST with a position goes on', async () => {
+  it('trap 40: a POST with a position is repeated', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open().write(message(2, 'e1.2')).end(END))
     expect(data(await all(open({ method: 'POST', body: {} })))).toEqual([1, 2])
     expect(server.exchanges[1]!.position).toBe('e1.1')
@@ -331,7 +331,7 @@ describe('silence', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 42: two mute attempts in a row hand over to polling, at the same position', async () => {
+  it('trap 42: two silent attempts in a row lead to polling, at the same position', async () => {
     server.script(
       x => x.open({ position: 'e1.4' }).write(message(5, 'e1.5')).end(),
       mute,
@@ -365,7 +365,7 @@ describe('silence', () => {
     const source = open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
     const messages = all(source)
     await eventually(() => expect(waiting).toBeDefined())
-    // Back on line: the browser's own sign that a network may be another one.
+    // Back online: the browser's own sign that a network may be another one.
     browser.dispatchEvent(new Event('online'))
     expect(data(await messages)).toEqual([2])
     expect(source.transport).toBe('stream')
@@ -373,7 +373,7 @@ describe('silence', () => {
     await eventually(() => expect(server.exchanges.slice(0, 5).every(x => x.closed)).toBe(true))
   })
 
-  it('a stream that is still mute leaves the poll as it is', async () => {
+  it('a stream that is still silent leaves the poll as it is', async () => {
     const browser = stubBrowser()
     let waiting: (() => void) | undefined
     server.script(
@@ -394,7 +394,7 @@ describe('silence', () => {
 })
 
 describe('polling only', () => {
-  it('asks for a position at once, then waits, and honours pollMs, gaps and ends', async () => {
+  it('requests a position at once, then waits, and honours pollMs, gaps and ends', async () => {
     const gap = { reason: 'epoch', missed: null, position: 'e2.0' }
     server.script(
       x => x.batch([], { position: 'e1.3' }),
@@ -411,7 +411,7 @@ describe('polling only', () => {
     expect(server.exchanges.every(x => x.request.headers.accept === 'application/json')).toBe(true)
   })
 
-  it('throws the error of a failed channel behind its last message', async () => {
+  it('throws the error of a failed channel after its last message', async () => {
     server.script(x => x.batch([{ id: 'e1.1', data: 1 }], { ended: true, error: { code: 'BROKEN', statusCode: 500, message: 'It broke.', retry: false } }))
     const seen: unknown[] = []
     const source = open({ transports: ['poll'] })
@@ -469,7 +469,7 @@ describe('the life of a source', () => {
     expect(await next).toEqual({ done: true, value: undefined })
   })
 
-  it('counts as its position only what the loop was given', async () => {
+  it('counts as its position only messages that the loop was given', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1') + message(2, 'e1.2') + message(3, 'e1.3')))
     const source = open()
     const iterator = source[Symbol.asyncIterator]()
@@ -496,33 +496,33 @@ describe('the life of a source', () => {
     [{ connectTimeoutMs: -1 }, 'Expected `connectTimeoutMs` to be a number of at least 1, got `-1`.'],
     [{ reconnect: { minDelayMs: Number.NaN } }, 'Expected `minDelayMs` to be a number of at least 0, got `NaN`.'],
     [{ transports: ['socket' as never] }, 'Expected `transports` to be `stream`, `poll`, or both, got `["socket"]`.'],
-    [{ method: 'GET', body: {} }, 'Expected `method` to be one that has a body, got `"GET"`.'],
+    [{ method: 'GET', body: {} }, 'Expected `method` to be one with a body, got `"GET"`.'],
   ])('refuses %j', (options, sentence) => {
     expect(() => openSSE(server.url, options)).toThrow(sentence)
   })
 })
 
 // A page cannot be without its location.
-describe.skipIf('document' in globalThis)('a url that nothing can be asked of', () => {
-  it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not tried for ever', (url) => {
+describe.skipIf('document' in globalThis)('a URL that cannot be requested', () => {
+  it.each(['/api/feed', 'api/feed', 'http://', ''])('%j is refused at once where there is no page, and not retried forever', (url) => {
     // Pages have one, and workers, of themselves.
     vi.stubGlobal('location', undefined)
-    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute url') }))
+    expect(() => openSSE(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be an absolute URL') }))
   })
 
-  it('a relative one is a url in a page', async () => {
+  it('a relative URL is requested in a page', async () => {
     vi.stubGlobal('location', { href: 'http://127.0.0.1:1/page' })
     openSSE('/api/feed').close()
-    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a url') }))
+    expect(() => openSSE('http://')).toThrow(expect.objectContaining({ message: expect.stringContaining('Expected `url` to be a URL') }))
   })
 })
 
-it('who gives up says what the last failure was', async () => {
+it('the error of a client that gives up carries the last failure', async () => {
   server.script(x => x.status(500, { message: 'Out of order' }))
   expect(await failure(open({ ...QUICK, reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', message: expect.stringMatching(/^Gave up after 2 attempts: Out of order$/) })
 })
 
-it('an answer that has no url, as of a request from inside a server, is asked about all the same', async () => {
-  const refusal = await refusalOf(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
+it('an answer without a URL, as of a request from inside a server, is handled all the same', async () => {
+  const refusal = await readRefusal(new Response('{}', { headers: { 'content-type': 'text/event-stream' } }), 'application/json', 'INVALID_BATCH')
   expect(refusal).toMatchObject({ error: { message: 'Expected application/json, got text/event-stream: is it an SSE route?' } })
 })

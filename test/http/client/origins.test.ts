@@ -11,11 +11,11 @@ function stubPage(origin: string): void {
   vi.stubGlobal('location', { origin, href: origin === 'null' ? 'file:///page' : `${origin}/page` })
 }
 
-/** Headers that a browser sends to another origin without asking first (Fetch, CORS-safelisted), or that only Node sends. */
+/** Headers that a browser sends to another origin without a preflight (Fetch, CORS-safelisted), or that only Node sends. */
 const SIMPLE = ['accept', 'accept-language', 'accept-encoding', 'user-agent', 'host', 'connection', 'sec-fetch-mode', 'cache-control', 'pragma']
 
 describe.skipIf('document' in globalThis)('positions across origins', () => {
-  it.each(['http://page.test', 'https://127.0.0.1', 'null'])('of ours are asked for in the query, so that a reconnect from %s is as simple a request as the first', async (origin) => {
+  it.each(['http://page.test', 'https://127.0.0.1', 'null'])('of ours go in the query, so that a reconnect from %s is as simple a request as the first', async (origin) => {
     stubPage(origin)
     harness.server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open({ position: 'e1.1', resumed: true }).write(message(2, 'e1.2')).end(END))
     expect(data(await all(open({ query: { position: 'start', a: 1 } })))).toEqual([1, 2])
@@ -33,7 +33,7 @@ describe.skipIf('document' in globalThis)('positions across origins', () => {
     }
   })
 
-  it('of a foreign server go in the header, and a refusal says what its CORS must allow', async () => {
+  it('of a foreign server go in the header, and the error of a refusal names what its CORS must allow', async () => {
     stubPage('http://page.test')
     harness.server.script(x => x.stream('id: 7\ndata: {}\n\n').end(), x => x.cut())
     const source = open()
@@ -42,7 +42,7 @@ describe.skipIf('document' in globalThis)('positions across origins', () => {
     await eventually(() => expect(source.error).toMatchObject({ code: 'NETWORK', message: expect.stringContaining('`last-event-id`') }))
   })
 
-  it('no other failure says that', async () => {
+  it('no other failure names CORS', async () => {
     stubPage('http://page.test')
     harness.server.script(x => x.cut())
     const source = open()

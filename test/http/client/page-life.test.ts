@@ -34,21 +34,21 @@ function hide(): void {
   page.dispatch('visibilitychange')
 }
 
-/** How many the client has made: a request behind them has come in. */
+/** Number of requests by the client so far. The request made here arrives after all of them. */
 async function requests(): Promise<number> {
   await fetch(harness.server.url).then(response => response.body!.cancel())
   return harness.server.exchanges.length - 1
 }
 
 describe('a page that goes', () => {
-  it.each(['pagehide', 'freeze'])('trap 43: %s leaves no mute reader with the server', async (type) => {
+  it.each(['pagehide', 'freeze'])('trap 43: %s leaves no silent reader with the server', async (type) => {
     await connected()
     page.dispatch(type)
     await eventually(() => expect(harness.server.exchanges[0]!.closed).toBe(true))
     expect(client.state).toMatchObject({ status: 'idle', position: 'e1.1' })
   })
 
-  it('trap 43: is not woken by being hidden, which comes behind `pagehide`', async () => {
+  it('trap 43: is not woken by being hidden, an event that follows `pagehide`', async () => {
     await connected()
     page.dispatch('pagehide')
     hide()
@@ -63,7 +63,7 @@ describe('a page that goes', () => {
     [['resume', 'pageshow', 'visibilitychange', 'online']],
     [['online', 'visibilitychange', 'pageshow', 'resume']],
     [['visibilitychange', 'pageshow', 'visibilitychange', 'pageshow']],
-  ])('trap 43: wakes once, and goes on, however it is said: %j', async (types) => {
+  ])('trap 43: wakes once, and resumes, by any of its events: %j', async (types) => {
     await connected()
     page.dispatch('pagehide', 'freeze')
     page.dispatch(...types)
@@ -73,7 +73,7 @@ describe('a page that goes', () => {
     expect(harness.server.exchanges[1]!.position).toBe('e1.1')
   })
 
-  it('what the user has paused or stopped stays so', async () => {
+  it('a source that the user has paused or stopped stays so', async () => {
     await connected()
     client.pause()
     page.dispatch('freeze', 'resume', 'online')
@@ -93,7 +93,7 @@ describe('a hidden page', () => {
     await eventually(() => expect(data(messages)).toEqual([1, 'still']))
   })
 
-  it('`pauseWhenHidden` lets it go, and takes it up again', async () => {
+  it('`pauseWhenHidden` closes it, and opens it again', async () => {
     await connected({ pauseWhenHidden: true })
     hide()
     await eventually(() => expect(harness.server.exchanges[0]!.closed).toBe(true))
@@ -104,7 +104,7 @@ describe('a hidden page', () => {
     await eventually(() => expect(data(messages)).toEqual([1, 2]))
   })
 
-  it('`pauseWhenHidden` does not begin before it is seen', async () => {
+  it('`pauseWhenHidden` does not start before the page is seen', async () => {
     page.hidden = true
     harness.server.script(x => x.open().write(message(1)))
     client = createSSEClient(harness.server.url, resolveClientOptions({ pauseWhenHidden: true }), { onMessage: one => void messages.push(one), onState() {} })
@@ -117,8 +117,8 @@ describe('a hidden page', () => {
   })
 })
 
-describe('a browser that is off line', () => {
-  it('says so at once, cuts what may be repeated, and tries again: a server on the same machine answers', async () => {
+describe('a browser that is offline', () => {
+  it('reports it at once, cuts what may be repeated, and retries: a server on the same machine answers', async () => {
     await connected()
     page.dispatch('offline')
     expect(client.state.status).toBe('reconnecting')
@@ -127,7 +127,7 @@ describe('a browser that is off line', () => {
     expect(client.state).toMatchObject({ status: 'connected', attempt: 0, error: undefined })
   })
 
-  it('does not count, says when it is tried again, and comes back with `online`', async () => {
+  it('counts no failure, reports the next attempt, and reconnects with `online`', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(1)
     await connected({ reconnect: { minDelayMs: 60_000, maxDelayMs: 60_000, maxAttempts: 1 } })
     page.dispatch('offline')
@@ -138,7 +138,7 @@ describe('a browser that is off line', () => {
     expect(client.state.error).toBeUndefined()
   })
 
-  it('trap 40: a POST without a position goes on', async () => {
+  it('trap 40: a POST without a position stays connected', async () => {
     harness.server.script(x => x.open().write(message(1)))
     client = createSSEClient(harness.server.url, resolveClientOptions({ method: 'POST' }), { onMessage: one => void messages.push(one), onState() {} })
     client.connect()

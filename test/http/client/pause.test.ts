@@ -22,7 +22,7 @@ function create(options: SSEClientOptions = {}): { client: SSEClient, messages: 
 }
 
 describe('pause()', () => {
-  it('closes nothing and keeps the position; connect() goes on', async () => {
+  it('closes nothing and keeps the position; connect() resumes', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('a', 'e1.1')), x => x.open().write(message('b', 'e1.2')))
     const { client, messages, statuses } = create()
@@ -49,7 +49,7 @@ describe('pause()', () => {
     await eventually(() => expect(messages).toHaveLength(1))
   })
 
-  it('trap 40: is not for what cannot be repeated', async () => {
+  it('trap 40: does not cut a request that cannot be repeated', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('a')))
     const { client, messages } = create({ method: 'POST' })
@@ -61,7 +61,7 @@ describe('pause()', () => {
     await eventually(() => expect(data(messages)).toEqual(['a', 'b']))
   })
 
-  it('stop() closes what is paused, and nothing else brings it back', async () => {
+  it('stop() closes a paused source, and nothing else reopens it', async () => {
     const { server } = harness
     server.script(x => x.open())
     const { client, statuses } = create()

@@ -9,7 +9,7 @@ import { share, useSharers } from './sharer'
 const harness = useHarness()
 useSharers()
 
-describe('what can never be sent is refused at once, and not tried forever', () => {
+describe('a request that can never be sent is refused at once, and not retried forever', () => {
   const circular: Record<string, unknown> = {}
   circular.self = circular
   it.each<[string, string | undefined, SSEClientOptions]>([
@@ -31,7 +31,7 @@ describe('what can never be sent is refused at once, and not tried forever', () 
     expect(harness.server.exchanges).toEqual([])
   })
 
-  it('a function that throws is asked again: a token may come later', async () => {
+  it('a function that throws is called again: a token may come later', async () => {
     let asked = 0
     harness.server.script(x => x.open().end(END))
     await all(harness.open({
@@ -58,7 +58,7 @@ describe('bodies', () => {
     ['a plain object', { a: 1 }, '{"a":1}', 'application/json'],
     ['an object without a prototype', Object.assign(Object.create(null), { a: 1 }), '{"a":1}', 'application/json'],
     ['an instance of a class', new Prompt('x'), '{"text":"x","n":1}', 'application/json'],
-    ['what says itself what it is in JSON', new Dated(), '{"at":"then"}', 'application/json'],
+    ['an object with `toJSON`', new Dated(), '{"at":"then"}', 'application/json'],
     ['an array', [1], '[1]', 'application/json'],
     ['a date', new Date(0), '"1970-01-01T00:00:00.000Z"', 'application/json'],
     ['a text', 'a=1', 'a=1', 'text/plain;charset=UTF-8'],
@@ -80,7 +80,7 @@ describe('bodies', () => {
   })
 })
 
-describe('a `fetch` of one\'s own', () => {
+describe('a custom `fetch`', () => {
   it('makes every request, polls as well', async () => {
     const mine = vi.fn(globalThis.fetch)
     harness.server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open({ position: 'e1.1', resumed: true }).end(END))
@@ -91,13 +91,13 @@ describe('a `fetch` of one\'s own', () => {
     expect(mine.mock.calls.map(([, init]) => init!.signal!.aborted)).toEqual([true, true, true])
   })
 
-  it('what it throws is a failure of the network', async () => {
+  it('fails as the network does when it throws', async () => {
     const mine = vi.fn(() => Promise.reject(new Error('no bridge')))
     expect(await failure(harness.open({ fetch: mine, reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 2 } }))).toMatchObject({ code: 'GAVE_UP', cause: { code: 'NETWORK', cause: { message: 'no bridge' } } })
     expect(mine).toHaveBeenCalledTimes(2)
   })
 
-  it('decides by itself which urls it takes', async () => {
+  it('decides by itself which URLs it takes', async () => {
     const mine = (url: string | URL | Request, init?: RequestInit) => fetch(String(url).replace('app://local/', harness.server.url), init)
     harness.server.script(x => x.open().write(message(1)).end(END))
     const source = openSSE('app://local/feed', { ...QUICK, fetch: mine })
@@ -133,15 +133,15 @@ describe('ways to end a loop', () => {
     await eventually(() => expect(harness.server.exchanges[0]!.closed).toBe(true))
   })
 
-  it('one that is aborted already connects to nothing', async () => {
+  it('a signal that is aborted already connects to nothing', async () => {
     endless()
     expect(await all(harness.open({ signal: AbortSignal.abort(new Error('no')) }))).toEqual([])
-    // A request that had been begun would be here before this one.
+    // A request that had started would be here before this one.
     await fetch(harness.server.url).then(response => response.body!.cancel())
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('a signal that lives on keeps nothing of those that have ended', async () => {
+  it('a signal that outlives its sources retains none of them', async () => {
     harness.server.script(x => x.open().write(message(1)).end(END))
     const { signal } = new AbortController()
     let listeners = 0

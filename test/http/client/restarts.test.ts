@@ -12,7 +12,7 @@ const RESTARTED = { reason: 'restarted', missed: null }
 const UNKNOWN = { reason: 'unknown', missed: null }
 const FAILED = control({ type: 'error', code: 'SOURCE_FAILED', statusCode: 500, message: 'no', retry: true })
 
-describe('a source without positions that is connected to again', () => {
+describe('a reconnect to a source without positions', () => {
   it('a run that starts over is a gap, once there were messages', async () => {
     harness.server.script(
       x => x.open({ restarts: true }).end(),
@@ -30,7 +30,7 @@ describe('a source without positions that is connected to again', () => {
     expect(source.gap).not.toHaveProperty('position')
   })
 
-  it('what was pushed meanwhile is unknown, messages or not', async () => {
+  it('missed pushes of a push API are unknown, with or without earlier messages', async () => {
     harness.server.script(x => x.status(503), x => x.open({ restarts: false }).end(), x => x.open({ restarts: false }).write(message(1)).end(END))
     const source = harness.open()
     expect(data(await all(source))).toEqual([1])
@@ -83,7 +83,7 @@ describe('a run that fails', () => {
     expect(harness.server.exchanges).toHaveLength(5)
   })
 
-  it('earlier with `maxAttempts`, and not with a source that starts nothing', async () => {
+  it('is given up earlier with `maxAttempts`, and not for a source that starts nothing', async () => {
     harness.server.script(x => x.open({ restarts: true }).write(message(1)).end(FAILED))
     await failure(harness.open({ reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 2 } }))
     expect(harness.server.exchanges).toHaveLength(2)
@@ -93,7 +93,7 @@ describe('a run that fails', () => {
     expect(harness.server.exchanges).toHaveLength(8)
   })
 
-  it('a run that ends otherwise begins the count again, and connect() does', async () => {
+  it('a run that ends otherwise resets the count, and connect() does', async () => {
     harness.server.script(x => harness.server.exchanges.length === 12
       ? x.open({ restarts: true }).end(END)
       : x.open({ restarts: true }).write(message(1)).end(harness.server.exchanges.length % 4 ? FAILED : control({ type: 'leave', retryMs: 1 })))

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { resolveClientOptions } from '../../support/client-options'
-import { nameOf } from '../../../src/runtime/client/sharing/election'
-import { SHARING_VERSION, keyOf } from '../../../src/runtime/client/sharing/key'
+import { lockName } from '../../../src/runtime/client/sharing/election'
+import { SHARING_VERSION, sharingKey } from '../../../src/runtime/client/sharing/key'
 import type { SSEClientState } from '../../../src/runtime/client/types'
 import type { FeedEvent } from '../../../src/runtime/client/sharing/election'
 import { parsePosition } from '../../../src/runtime/shared/position'
@@ -17,19 +17,19 @@ import { openTab, useSharers } from './sharer'
 const harness = useHarness()
 useSharers()
 
-/** What tabs call those of `share: 'browser'` that ask for this. */
-const nameFor = async (url: string, options = resolveClientOptions()) => nameOf(await keyOf(url, options, true, new AbortController().signal))
+/** The name that tabs give to those of `share: 'browser'` with this request. */
+const nameFor = async (url: string, options = resolveClientOptions()) => lockName(await sharingKey(url, options, true, new AbortController().signal))
 
 const below = (name: string, names: string[]) => names.map(inner => `${name}.${inner}`)
 
-/** Of all that is in it, at any depth. */
+/** All that is in it, at any depth. */
 function namesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([name, inner]) => [name, ...below(name, namesIn(inner))])
 }
 
 describe('one connection for all tabs', () => {
-  it('the leader tells the others all that it is told', async () => {
+  it('the leader forwards all that it receives to the others', async () => {
     const { server } = harness
     server.script(x => x.status(503, { message: 'Not yet', data: { code: 'NOT_YET' } }, { 'retry-after': '1' }), x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1', 'named')), x => x.status(204))
     const first = await openTab()
@@ -47,11 +47,11 @@ describe('one connection for all tabs', () => {
     })
     expect(server.exchanges).toHaveLength(2)
     server.exchanges[1]!.end(END)
-    // Who is given the lock before the word asks the server, and is told the same.
+    // A tab that gets the lock before the message arrives requests the server, and receives the same.
     await eventually(() => expect(both.map(one => one.state)).toMatchObject(Array.from({ length: 2 }).fill({ status: 'closed', ended: true, error: undefined })))
   })
 
-  it('when the leader\'s last component stops, another tab goes on from its own position', async () => {
+  it('when the leader\'s last component stops, another tab resumes from its own position', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.5' }))
     const first = await openTab()
@@ -69,7 +69,7 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(follower.statuses).toEqual(['connecting', 'connected', 'reconnecting', 'connected']))
   })
 
-  it('says what its version says: count SHARING_VERSION up with any change of it, since tabs of the last deployment are listening', async () => {
+  it('the messages between tabs match their version: count SHARING_VERSION up with any change of them, since tabs of the last deployment are listening', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.0' }), x => x.status(204))
     const leader = (await openTab())(server.url)
@@ -81,7 +81,7 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(follower.state.status).toBe('connected'))
     server.exchanges[0]!.write(message(1, 'e1.1', 'named') + control({ type: 'gap', reason: 'epoch', missed: null, position: 'e2.0' })).end(control({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false }))
     await eventually(() => expect(words).toContainEqual(expect.objectContaining({ state: expect.objectContaining({ status: 'closed', error: expect.anything() }) })))
-    // Who is given the lock before that word asks the server.
+    // A tab that gets the lock before that message arrives requests the server.
     await eventually(() => expect([leader, follower].map(({ state }) => state.status)).toEqual(['closed', 'closed']))
     channel.close()
     const gap = ['reason', 'missed', 'position']
@@ -144,7 +144,7 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('a tab that is hidden from the beginning says that it pauses', async () => {
+  it('a tab that is hidden from the start announces that it pauses', async () => {
     const { server } = harness
     const page = stubBrowser()
     const document = { visibilityState: 'hidden' }
@@ -152,7 +152,7 @@ describe('one connection for all tabs', () => {
     server.script(x => x.open())
     const one = (await openTab())(server.url, { pauseWhenHidden: true })
     expect(one.state.status).toBe('idle')
-    // The key is there, and nobody has asked for the lock.
+    // The key is there, and no tab has requested the lock.
     await crypto.subtle.digest('SHA-256', new Uint8Array())
     expect(one.state.status).toBe('idle')
     document.visibilityState = 'visible'
@@ -163,7 +163,7 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 40: the next leader does not repeat what cannot be repeated', async () => {
+  it('trap 40: the next leader does not repeat a request that cannot be repeated', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('part')))
     const post = { method: 'POST', body: { prompt: 'once' } }
@@ -174,13 +174,13 @@ describe('one connection for all tabs', () => {
     leader.stop()
     await eventually(() => expect(follower.state).toMatchObject({ status: 'closed', error: { code: 'INTERRUPTED', retry: false } }))
     expect(server.exchanges).toHaveLength(1)
-    // Whoever asks for it gets it.
+    // The lock is granted on request.
     follower.connect()
     await eventually(() => expect(follower.seen).toEqual(['part']))
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('the next leader repeats what has a position', async () => {
+  it('the next leader repeats a request with a position', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.5' }))
     const post = { method: 'POST', position: 'e1.5' }
@@ -192,7 +192,7 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(server.exchanges.map(x => x.request.headers['last-event-id'])).toEqual([undefined, 'e1.5']))
   })
 
-  it('trap 40: a sleep does not cut what cannot be repeated', async () => {
+  it('trap 40: a sleep does not cut a request that cannot be repeated', async () => {
     const { server } = harness
     const page = stubBrowser()
     server.script(x => x.open().write(message('part')))
@@ -244,8 +244,8 @@ describe('one connection for all tabs', () => {
     expect(await nameFor('http://127.0.0.1/api/x', options)).toBe(name)
   })
 
-  it('a url that is relative to its page is another one on another page', async () => {
-    // What `fetch` and `Request` of Node have in place of a document's base.
+  it('a URL that is relative to its page is another one on another page', async () => {
+    // The equivalent of a document's base in `fetch` and `Request` of Node.
     const base = Symbol.for('undici.globalOrigin.1')
     const names = new Map<string, string>()
     try {
@@ -264,13 +264,13 @@ describe('one connection for all tabs', () => {
 })
 
 /**
- * A leader that tells whatever a test wants: the truth, doubled, with holes, late, of another term. It has the lock, and the
- * member that follows it reads what it lacks from the real server.
+ * A leader that sends anything a test wants: the truth, doubled, with holes, late, of another term. It has the lock, and the
+ * member that follows it reads the missing messages from the real server.
  */
 async function startUnreliableLeader(url: string, stand: () => void): Promise<{ tell(event: FeedEvent, term: number): void, stop(): void }> {
   const name = await nameFor(url)
   const channel = new BroadcastChannel(name)
-  // Who comes asks where it stands.
+  // A newcomer requests its position.
   channel.onmessage = ({ data }) => data === 0 && stand()
   let release = () => {}
   await new Promise<void>(resolve => void navigator.locks.request(name, () => new Promise<void>((end) => {
@@ -288,13 +288,13 @@ async function startUnreliableLeader(url: string, stand: () => void): Promise<{ 
 
 type Command
   = | { type: 'publish', count: number }
-    /** The message at so many parts of what is published, and `count - 1` behind it. */
+    /** The message at this fraction of the published ones, and `count - 1` after it. */
     | { type: 'live', at: number, count: number }
-    /** Says where it stands, as when it is asked. */
+    /** Sends its position, as on a request. */
     | { type: 'stand', at: number }
-    /** The next leader, which begins there. */
+    /** The next leader, which starts there. */
     | { type: 'leader', at: number }
-    /** The one before talks in its sleep. */
+    /** The former leader still sends. */
     | { type: 'sleeper', at: number }
     | { type: 'turns', count: number }
     | { type: 'delete' }
@@ -311,17 +311,17 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 )
 const asked = fc.constantFrom(undefined, 'start', 0, 3, 'id' as const)
 
-describe('what a member makes of any feed', () => {
+describe('a member, at any feed', () => {
   const server = useSSEServer({ pollWaitMs: 500 })
 
-  it('has each message once, in order, from where it asked', { timeout: 120_000 }, async () => {
+  it('has each message once, in order, from its start position', { timeout: 120_000 }, async () => {
     let run = 0
     const property = fc.asyncProperty(asked, fc.integer({ min: 3, max: 8 }), fc.array(command, { minLength: 1, maxLength: 30 }), async (from, before, commands) => {
       const name = `run${run++}`
       const url = `${server.url}/${name}`
       const channel = server.channel<number>(name)
       server.route(`/${name}`, () => channel)
-      // Per epoch what was published: the whole truth.
+      // The messages published per epoch: the whole truth.
       const logs = new Map<string, number[]>()
       let epoch = ''
       let n = 0
@@ -355,11 +355,11 @@ describe('what a member makes of any feed', () => {
           }
           if (one.type === 'sleeper' && offsetOf(one.at)) live(offsetOf(one.at), term - 1)
           if (one.type === 'turns') await turns(one.count)
-          // A number is a claim, and says nothing of another log.
+          // A number is a claim, and proves nothing for another log.
           if (one.type === 'delete' && typeof from !== 'number') {
             await channel.delete()
             await publish()
-            // As the server tells the leader: what follows begins there.
+            // As the server sends it to the leader: later messages start there.
             stand(0)
           }
         }
@@ -368,7 +368,7 @@ describe('what a member makes of any feed', () => {
         await eventually(() => expect(follower.seen.at(-1)).toBe(n))
         expectOnceInOrder(follower, logs, first.epoch, skipped)
         expect(follower.state.position).toBe(`${epoch}.${last()}`)
-        // What is live now follows without another read.
+        // Live messages follow now, without another read.
         await publish()
         live(last())
         await eventually(() => expect(follower.state).toMatchObject({ position: `${epoch}.${last()}`, transport: 'stream', status: 'connected' }))
@@ -383,7 +383,7 @@ describe('what a member makes of any feed', () => {
   })
 })
 
-/** All of each epoch that it was in; of an earlier one a beginning, with a gap behind it. */
+/** All of each epoch that it was in; of an earlier one a beginning, followed by a gap. */
 function expectOnceInOrder(follower: Sharer, logs: Map<string, number[]>, firstEpoch: string, skipped: number): void {
   const byEpoch = new Map<string, unknown[]>()
   for (const { id, data } of follower.messages) {
@@ -398,6 +398,6 @@ function expectOnceInOrder(follower: Sharer, logs: Map<string, number[]>, firstE
     total += had.length
   }
   expect(follower.messages).toHaveLength(total)
-  // Epochs do not come back.
+  // Epochs never repeat.
   expect([...byEpoch.keys()]).toEqual(epochs.filter(epoch => byEpoch.has(epoch)))
 }

@@ -9,7 +9,7 @@ import { share, useSharers } from './sharer'
 const harness = useHarness()
 useSharers()
 
-describe('one connection for all of a page that ask for the same', () => {
+describe('one connection for all identical requests of a page', () => {
   it('trap 44: the first to leave does not close it for the other, the last does', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
@@ -26,7 +26,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 44: the key holds method, url, query, headers, body, credentials and transports, with functions asked', async () => {
+  it('trap 44: the key holds method, URL, query, headers, body, credentials and transports, with functions called', async () => {
     const { server } = harness
     server.script(x => x.open())
     const different = [
@@ -45,7 +45,7 @@ describe('one connection for all of a page that ask for the same', () => {
     ]
     const sharers = different.map(options => share(server.url, options))
     sharers.push(share(`${server.url}other`))
-    // The same again, said in another way.
+    // An identical request in another notation.
     const same = [
       share(server.url, { query: () => ({ a: 1 }) }),
       share(server.url, { headers: () => new Headers({ Authorization: 'a' }) }),
@@ -55,7 +55,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(server.exchanges).toHaveLength(13)
   })
 
-  it('asks the options of a member that is still there', async () => {
+  it('reads the options of a member that is still there', async () => {
     const { server } = harness
     let token = 'same'
     server.script(x => x.open(), x => x.open())
@@ -69,7 +69,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(server.exchanges[1]!.request.headers.token).toBe('of the second')
   })
 
-  it('an option that throws is reported, and tried again', async () => {
+  it('an option that throws is reported, and retried', async () => {
     const { server } = harness
     server.script(x => x.open())
     let broken = true
@@ -95,7 +95,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(long.state).toMatchObject({ status: 'connected', ended: false })
   })
 
-  it('the end reaches all; who comes afterwards asks the server', async () => {
+  it('the end reaches all; a later client requests the server', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.status(204))
     const both = [share(server.url), share(server.url)]
@@ -107,7 +107,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('a final error reaches all, and is no verdict on who comes afterwards', async () => {
+  it('a final error reaches all, and is no verdict on later clients', async () => {
     const { server } = harness
     server.script(x => x.status(403), x => x.open())
     const both = [share(server.url), share(server.url)]
@@ -138,24 +138,7 @@ describe('one connection for all of a page that ask for the same', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('a callback that throws is its own, and stays until the next connection', async () => {
-    const { server } = harness
-    server.script(x => x.open())
-    const both = [share(server.url), share(server.url)]
-    await eventually(() => expect(both.map(one => one.state.status)).toEqual(['connected', 'connected']))
-    const { error } = console
-    console.error = () => {}
-    both[0]!.guard(() => {
-      throw new Error('mine')
-    })
-    console.error = error
-    server.exchanges[0]!.write(message(1))
-    await eventually(() => expect(both.map(one => one.seen)).toEqual([[1], [1]]))
-    expect(both.map(one => one.state.error?.code)).toEqual(['CALLBACK_FAILED', undefined])
-    expect(both[0]!.state.error!.retry).toBe(false)
-  })
-
-  it('on a route without positions a late joiner gets only what is new; foreign ids come as they are', async () => {
+  it('on a route without positions a late joiner gets only new messages; foreign IDs stay as they are', async () => {
     const { server } = harness
     for (const ids of [[undefined, undefined], ['17', 'x']]) {
       server.exchanges.length = 0
@@ -194,7 +177,7 @@ describe('a late joiner, against the real server', () => {
   }
   const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-  it('is given what it is owed from where it asks, by one poll, then what is live', async () => {
+  it('receives the messages since its position, by one poll, then live messages', async () => {
     await publish(1, 20)
     const first = share(`${server.url}/start`)
     await eventually(() => expect(first.seen).toEqual(numbers(1, 20)))
@@ -212,14 +195,14 @@ describe('a late joiner, against the real server', () => {
       late.stop()
     }
     expect(first.seen).toEqual(numbers(1, n))
-    // Whoever stands where the feed stands is owed nothing.
+    // A member at the position of the feed is up to date.
     requests.length = 0
     const last = share(`${server.url}/start`, { position: first.state.position })
     await eventually(() => expect(last.state.status).toBe('connected'))
     expect(requests).toEqual([])
   })
 
-  it('the server\'s `from` decides where nothing is asked', async () => {
+  it('starts at the server\'s `from` without a position of its own', async () => {
     await publish(1, 5)
     const first = share(`${server.url}/now`)
     await eventually(() => expect(first.state.position).toMatch(/\.5$/))
@@ -231,7 +214,7 @@ describe('a late joiner, against the real server', () => {
     await eventually(() => expect([first.seen, late.seen]).toEqual([[6, 7, 8, 9], [9]]))
   })
 
-  it('its gaps are its own', async () => {
+  it('has gaps of its own', async () => {
     maxMessages = 50
     await publish(1, 60)
     const first = share(`${server.url}/start`)

@@ -16,7 +16,7 @@ type Options = SSEClientOptions & { share?: SSEShare }
 
 const sharers: Sharer[] = []
 
-/** Stops those of a test behind it. */
+/** Stops those of a test after it. */
 export function useSharers(): void {
   afterEach(() => {
     for (const sharer of sharers.splice(0)) sharer.stop()
@@ -43,7 +43,7 @@ export function share(url: string, options: Options = {}, state?: SSEClientState
   return sharer
 }
 
-/** Another tab: the same code, and nothing in common but what the browser gives. Node has Web Locks and BroadcastChannel too. */
+/** Another tab: the same code, sharing only the browser's own means. Node has Web Locks and BroadcastChannel too. */
 export async function openTab(): Promise<(url: string, options?: Options) => Sharer> {
   vi.resetModules()
   const { createSharedClient: create } = await import('../../../src/runtime/client/sharing/shared-client')

@@ -10,14 +10,14 @@ const harness = useHarness()
 /** Ten seconds are the default of `connectTimeoutMs`. */
 const LONG_MS = 30_000
 
-/** Until the client has the headers: what it counts from then on is not the wait for them. */
+/** Until the client has the headers: it counts the time from then on, not the wait for them. */
 async function answered(): Promise<void> {
   await eventually(() => expect(harness.server.exchanges).toHaveLength(1))
   // Sockets of this process: after an answer of another request, this one's headers are here.
   await fetch(`${harness.server.url}after`).then(response => response.text())
 }
 
-it.each(['GET', 'POST'])('%s: another server that answers at once may think about its first token for as long as it likes', async (method) => {
+it.each(['GET', 'POST'])('%s: another server that answers at once may take any time for its first token', async (method) => {
   harness.server.script(x => x.url.pathname === '/after' ? x.status(200, 'ok') : x.stream())
   const source = harness.open({ method, connectTimeoutMs: 10_000 })
   const read = all(source)
@@ -32,7 +32,7 @@ it.each(['GET', 'POST'])('%s: another server that answers at once may think abou
   expect(data(await read)).toEqual(['1'])
 })
 
-it('unless it is said how long a silence may be: then it fell silent', async () => {
+it('another server that stays silent longer than `silenceTimeoutMs` is a failure', async () => {
   harness.server.script(x => x.url.pathname === '/after' ? x.status(200, 'ok') : x.stream())
   const source = harness.open({ silenceTimeoutMs: 20_000, reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 1 } })
   const failed = failure(source)
@@ -59,7 +59,7 @@ it('the marked headers of a server of ours without a byte are a silent attempt: 
   expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true])
 })
 
-it('so are unmarked ones of a server that has shown what it is, since a page of another origin may not see the mark', async () => {
+it('unmarked headers of a known server of ours are a silent attempt too, since a page of another origin may not see the mark', async () => {
   harness.server.script(
     x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(),
     (x) => {
@@ -71,7 +71,7 @@ it('so are unmarked ones of a server that has shown what it is, since a page of 
   expect(data(await all(harness.open()))).toEqual([1])
 })
 
-it('no headers at all are a silent attempt, whoever it is', async () => {
+it('no headers at all are a silent attempt, from any server', async () => {
   harness.server.script(() => void clock.move(LONG_MS), x => x.stream(message(1)).end(), x => x.status(204))
   const source = harness.open()
   expect(data(await all(source))).toEqual(['1'])

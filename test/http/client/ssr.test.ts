@@ -31,7 +31,7 @@ beforeAll(async () => {
 })
 afterAll(() => vite.close())
 
-it('trap 46: on the server nothing opens, also when it is asked to, and the status is idle', async () => {
+it('trap 46: on the server nothing opens, even on request, and the status is idle', async () => {
   harness.server.script(x => x.open().write(message(1)))
   const called: unknown[] = []
   let sse!: UseSSEReturn<SSEMessage<number>, number>
@@ -45,7 +45,7 @@ it('trap 46: on the server nothing opens, also when it is asked to, and the stat
     },
   }))
   expect(html).toBe('<p>idle 7 stream</p>')
-  // Long enough for a request that had been begun to be here.
+  // Long enough for a request that had started to be here.
   await fetch(harness.server.url).then(response => response.body!.cancel())
   expect([harness.server.exchanges.length, called, sse.status.value]).toEqual([1, [], 'idle'])
 })

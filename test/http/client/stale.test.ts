@@ -7,13 +7,13 @@ const open = harness.open
 
 const FIRST = control({ type: 'open', heartbeatMs: 0, position: 'e1.0', resumed: false }, 'e1.0') + [1, 2, 3].map(n => message(n, `e1.${n}`)).join('')
 
-describe('an answer that a cache gives to another question', () => {
+describe('an answer that a cache gives to another request', () => {
   it.each([
     ['the first answer again', FIRST],
     ['a later one', control({ type: 'open', heartbeatMs: 0, position: 'e1.1', resumed: true }, 'e1.1') + message(2, 'e1.2')],
     ['one of another life', control({ type: 'open', heartbeatMs: 0, position: 'e0.9', resumed: true }, 'e0.9') + message(9, 'e0.10')],
     ['only its end', control({ type: 'open', heartbeatMs: 0, position: 'e1.3', resumed: true }, 'e1.3') + message(3, 'e1.3')],
-  ])('delivers nothing, moves no position, and is asked past the cache: %s', async (_, cached) => {
+  ])('delivers nothing, moves no position, and is requested past the cache: %s', async (_, cached) => {
     const positions: unknown[] = []
     harness.server.script(
       x => x.stream(FIRST).end(),
@@ -39,7 +39,7 @@ describe('an answer that a cache gives to another question', () => {
     expect(seen).toEqual([1, 2, 3])
   })
 
-  it('nor from a batch', async () => {
+  it('delivers nothing from a batch', async () => {
     const batch = [1, 2].map(n => ({ id: `e1.${n}`, data: n }))
     harness.server.script(x => x.batch(batch), x => x.batch(batch), x => x.batch([{ id: 'e1.3', data: 3 }], { ended: true }))
     expect(data(await all(open({ transports: ['poll'] })))).toEqual([1, 2, 3])

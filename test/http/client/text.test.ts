@@ -29,12 +29,12 @@ describe('text of a server that sends no `open`', () => {
     ['json', [42, { a: 1 }, 'word']],
     ['text', [' 42', '{"a":1}', 'word']],
     [text => text.length, [3, 7, 4]],
-  ])('is what `parse: %s` makes of it', async (parse, expected) => {
+  ])('is the result of `parse: %s`', async (parse, expected) => {
     harness.server.script(x => x.stream(send([' 42', '{"a":1}', 'word'])))
     expect(data(await all(open({ parse, until: last(3) })))).toEqual(expected)
   })
 
-  it('stays text where `parse` throws, which is said', async () => {
+  it('stays text where `parse` throws, with a warning', async () => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => {})
     harness.server.script(x => x.stream(send(['x', '1'])))
     expect(data(await all(open({ parse: text => JSON.parse(text), until: last(2) })))).toEqual(['x', 1])
@@ -44,7 +44,7 @@ describe('text of a server that sends no `open`', () => {
 })
 
 describe('text of a server that sends `open`', () => {
-  it('is JSON, unless `open` says that it is raw text', async () => {
+  it('is JSON, unless `open` marks it as raw text', async () => {
     harness.server.script(x => x.open().write(send(['1.0', '"a"'])).end(END))
     expect(data(await all(open()))).toEqual([1, 'a'])
     harness.server.script(x => x.open({ text: true }).write(send(TOKENS)).write(control({ type: 'end' })).end())

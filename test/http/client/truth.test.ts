@@ -9,19 +9,19 @@ import { all, failure, useHarness } from './harness'
 const clock = useMovingClock()
 const harness = useHarness()
 
-describe('what `error` says', () => {
+describe('the value of `error`', () => {
   it.each<[string, SSEClientOptions, (x: Exchange) => void, object]>([
     ['a final answer', {}, x => x.status(404), { code: 'HTTP_ERROR', statusCode: 404 }],
     ['attempts that are used up', { reconnect: { maxAttempts: 2, minDelayMs: 1, maxDelayMs: 2 } }, x => x.status(500), { code: 'GAVE_UP', statusCode: 500 }],
     ['a 500 to a POST', { method: 'POST' }, x => x.status(500), { code: 'HTTP_ERROR', statusCode: 500 }],
     ['a POST that was cut', { method: 'POST' }, x => x.open().write(message(1)).cut(), { code: 'INTERRUPTED' }],
     ['an `error` to try again, for a POST', { method: 'POST' }, x => x.open().end(control({ type: 'error', code: 'X', statusCode: 503, message: 'x', retry: true })), { code: 'X', statusCode: 503 }],
-  ])('%s is not tried again, and says so', async (_, options, step, expected) => {
+  ])('%s is not retried, and the state shows it', async (_, options, step, expected) => {
     harness.server.script(step)
     expect(await failure(harness.open(options))).toMatchObject({ ...expected, retry: false, retryAt: undefined })
   })
 
-  it('`retryAt` says when, as long as it is waited for', async () => {
+  it('`retryAt` is the time of the next attempt, as long as the client waits for it', async () => {
     let answer: (() => void) | undefined
     harness.server.script(x => x.status(503, '', { 'retry-after': '60' }), x => void (answer = () => x.open()))
     const startedAt = Date.now()
@@ -33,13 +33,13 @@ describe('what `error` says', () => {
     expect(source.error!.retryAt! - Date.now()).toBeLessThanOrEqual(60_000)
     await clock.move(60_000)
     await eventually(() => expect(answer).toBeDefined())
-    // It is being tried.
+    // The attempt is under way.
     expect(source).toMatchObject({ status: 'reconnecting', error: { statusCode: 503, retry: true, retryAt: undefined } })
     answer!()
     await eventually(() => expect(source).toMatchObject({ status: 'connected', error: undefined }))
   })
 
-  it('503 pending says what is waited for, and is no failure', async () => {
+  it('503 pending carries its reason, and is no failure', async () => {
     harness.server.script(x => x.status(503, { type: 'pending', message: 'The log is away.', retryMs: 60_000 }))
     const source = harness.open({ reconnect: { maxAttempts: 1 } })
     void all(source)

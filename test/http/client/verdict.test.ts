@@ -29,8 +29,8 @@ function forbidden(): never {
   throw new DOMException('no', 'SecurityError')
 }
 
-describe('trap 42: that streams are mute', () => {
-  it('is remembered for the session: the next client begins with polling', async () => {
+describe('trap 42: the verdict that streams are silent', () => {
+  it('is remembered for the session: the next client starts with polling', async () => {
     harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : mute(x))
     expect(data(await all(harness.open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(verdict().probeAt - Date.now()).toBeGreaterThan(50_000)
@@ -46,13 +46,13 @@ describe('trap 42: that streams are mute', () => {
     let streams = 0
     harness.server.script(async (x) => {
       if (x.isPoll) {
-        // The first has two; those behind it wait.
+        // The first attempt has two requests; later ones wait.
         if (!x.position) x.batch(log.slice(0, 2))
         return
       }
-      // The first is the probe: it is let go of, with its poll still there.
+      // The first is the probe: it is released, with its poll still there.
       if (++streams === 1) return x.open({ position: x.position ?? 'e1.0' })
-      // The second delivers: whatever was open is let go of before this one gives a byte.
+      // The second delivers: everything open is released before this one gives a byte.
       await eventually(() => expect(harness.server.exchanges.filter(one => one !== x && !one.closed)).toEqual([]))
       x.open({ position: x.position }).write(log.slice(from(x.position)).map(one => message(one.data, one.id)).join('')).end(END)
     })
@@ -98,7 +98,7 @@ describe('trap 42: that streams are mute', () => {
     }
   })
 
-  it('does not make a request that cannot be repeated begin with a poll', async () => {
+  it('does not make a request that cannot be repeated start with a poll', async () => {
     remember(Date.now() + 60_000)
     harness.server.script(x => x.open().write(message(1)).end(END))
     await all(harness.open({ method: 'POST' }))
@@ -118,7 +118,7 @@ describe('trap 42: that streams are mute', () => {
 })
 
 describe('options that are functions', () => {
-  it.each(['headers', 'query', 'body'] as const)('%s that never settle are given up, and asked again', async (name) => {
+  it.each(['headers', 'query', 'body'] as const)('%s that never settle are given up, and called again', async (name) => {
     let asked = 0
     harness.server.script(x => x.stream(control({ type: 'open' }) + message(1)).end(END))
     const source = harness.open({ method: name === 'body' ? 'POST' : 'GET', connectTimeoutMs: CONNECT_TIMEOUT_MS, [name]: () => ++asked === 1 ? new Promise(() => {}) : undefined })

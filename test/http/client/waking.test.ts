@@ -37,7 +37,7 @@ async function connected(onPoll: Step, options: SSEClientOptions = {}, fields: o
   await eventually(() => expect(messages).toHaveLength(1))
 }
 
-it('a message that the stream should have brought is there at once when the page wakes', async () => {
+it('a message that a dead stream has missed is there at once when the page wakes', async () => {
   await connected(x => x.batch([{ id: 'e1.2', data: 2 }]))
   wake()
   await clock.until(() => expect(messages.map(({ id }) => id)).toEqual(['e1.1', 'e1.2']))
@@ -47,7 +47,7 @@ it('a message that the stream should have brought is there at once when the page
   expect(client.state.error).toBeUndefined()
 })
 
-it('so is one where the network does not answer within two seconds', async () => {
+it('a missed message is there also where the network does not answer within two seconds', async () => {
   await connected(() => {})
   wake()
   await eventually(() => expect(polls()).toHaveLength(1))
@@ -56,7 +56,7 @@ it('so is one where the network does not answer within two seconds', async () =>
   await clock.until(() => expect(messages).toHaveLength(2))
 })
 
-it('a stream that has missed nothing stays, and is asked about once in ten seconds', async () => {
+it('a stream that has missed nothing stays, and is checked once in ten seconds', async () => {
   await connected(x => x.batch([], { position: 'e1.1' }))
   for (let n = 0; n < 5; n++) wake()
   await eventually(() => expect(polls()).toHaveLength(1))
@@ -80,7 +80,7 @@ it('a stream that is only later than the poll stays', async () => {
   expect([messages.length, streams().length, client.state.status]).toEqual([2, 1, 'connected'])
 })
 
-it('what the server answers to the poll instead is no judgement of the stream', async () => {
+it('an error in the answer to the poll is no judgement of the stream', async () => {
   await connected(x => x.status(503, { type: 'pending', message: 'away', retryMs: 1 }))
   wake()
   await eventually(() => expect(polls()).toHaveLength(1))
@@ -91,7 +91,7 @@ it('what the server answers to the poll instead is no judgement of the stream', 
 it.each<[string, SSEClientOptions, object]>([
   ['a source without positions', {}, { restarts: true }],
   ['a call that may not poll', { transports: ['stream'] }, { position: 'e1.0' }],
-])('%s is not asked about', async (_, options, fields) => {
+])('%s is not checked', async (_, options, fields) => {
   await connected(x => x.batch([]), options, fields)
   wake()
   await clock.move(3_000)

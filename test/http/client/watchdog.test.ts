@@ -14,28 +14,28 @@ describe('createWatchdog', () => {
     vi.advanceTimersByTime(90)
     dog.touch()
     vi.advanceTimersByTime(98)
-    expect([dog.barked, dog.signal.aborted]).toEqual([false, false])
+    expect([dog.expired, dog.signal.aborted]).toEqual([false, false])
     vi.advanceTimersByTime(4)
-    expect([dog.barked, dog.signal.aborted]).toEqual([true, true])
+    expect([dog.expired, dog.signal.aborted]).toEqual([true, true])
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('trap 43: a timer that is late, as in a hidden tab, does not outweigh what came meanwhile', () => {
+  it('trap 43: a timer that is late, as in a hidden tab, does not outweigh bytes that arrived meanwhile', () => {
     let now = 0
     vi.spyOn(performance, 'now').mockImplementation(() => now)
     const dog = createWatchdog(never(), 100)
-    // The browser held the timer back by 900 ms; bytes came 10 ms before it let it fire.
+    // The browser held the timer up by 900 ms; bytes came 10 ms before it let it fire.
     now = 990
     dog.touch()
     now = 1_000
     vi.advanceTimersToNextTimer()
-    expect(dog.barked).toBe(false)
+    expect(dog.expired).toBe(false)
     now = 1_100
     vi.advanceTimersToNextTimer()
-    expect(dog.barked).toBe(true)
+    expect(dog.expired).toBe(true)
   })
 
-  it('trap 43: on waking, what sleep has made too old is given up at once, whichever clock stood still', () => {
+  it('trap 43: on waking, a connection that sleep has made too old is given up at once, whichever clock stood still', () => {
     const page = new Page()
     page.install()
     for (const clock of [Date, performance]) {
@@ -44,9 +44,9 @@ describe('createWatchdog', () => {
       const dog = createWatchdog(never(), 10_000)
       now = 3_600_000
       page.dispatch('resume', 'pageshow', 'visibilitychange', 'online')
-      expect(dog.barked).toBe(false)
+      expect(dog.expired).toBe(false)
       vi.advanceTimersToNextTimer()
-      expect(dog.barked).toBe(true)
+      expect(dog.expired).toBe(true)
       vi.restoreAllMocks()
     }
     vi.unstubAllGlobals()
@@ -62,9 +62,9 @@ describe('createWatchdog', () => {
     page.dispatch('pageshow', 'online')
     dog.touch()
     vi.advanceTimersByTime(9_000)
-    expect(dog.barked).toBe(false)
+    expect(dog.expired).toBe(false)
     vi.advanceTimersByTime(2_000)
-    expect(dog.barked).toBe(true)
+    expect(dog.expired).toBe(true)
     vi.restoreAllMocks()
     vi.unstubAllGlobals()
   })
@@ -76,10 +76,10 @@ describe('createWatchdog', () => {
     vi.advanceTimersByTime(1_000_000)
     dog.limit(Infinity)
     vi.advanceTimersByTime(0x7FFFFFFF * 3)
-    expect(dog.barked).toBe(false)
+    expect(dog.expired).toBe(false)
     dog.limit(50)
     vi.advanceTimersByTime(60)
-    expect(dog.barked).toBe(true)
+    expect(dog.expired).toBe(true)
   })
 
   it('leaves no timer when it is stopped, or ends with its parent', () => {
@@ -87,7 +87,7 @@ describe('createWatchdog', () => {
     const parent = new AbortController()
     const dog = createWatchdog(parent.signal, 100)
     parent.abort()
-    expect([dog.signal.aborted, dog.barked]).toEqual([true, false])
+    expect([dog.signal.aborted, dog.expired]).toEqual([true, false])
     dog.stop()
     expect(vi.getTimerCount()).toBe(0)
     createWatchdog(parent.signal, 100).stop()

@@ -14,14 +14,14 @@ import { useSSEServer } from '../../support/sse-server'
 
 const MIB = 1_048_576
 const CHUNK = 'x'.repeat(100_000)
-/** What 200 MB are made of. */
+/** The chunk that 200 MB consist of. */
 const CHUNKS = 2_000
-/** What the kernel takes on both sides of a local socket before anybody is told that it is full. */
+/** The bytes that the kernel takes on both sides of a local socket before a write reports that it is full. */
 const KERNEL_BYTES = 16 * MIB
 
 const server = useSSEServer({ retryMs: 100 })
 
-/** A client that has asked and does not read. `resume` makes it read, and collects what comes. */
+/** A client that has sent its request and does not read. `resume` makes it read, and collects what arrives. */
 class LazyClient {
   text = ''
   closed = false
@@ -56,7 +56,7 @@ class LazyClient {
 const bufferedBytes = () => [...server.sockets].reduce((sum, socket) => sum + socket.writableLength, 0)
 function memory(): number {
   collectGarbage()
-  // Array buffers are in `external`, and what they held is given back some collections later.
+  // Array buffers are in `external`, and their memory is returned some collections later.
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
@@ -111,7 +111,7 @@ describe('a client that does not read, while 200 MB are offered', () => {
     expect(answers.slice(0, -1)).not.toContain(false)
   })
 
-  it.each([100, 1_000, 100_000, 900_000])('trap 23: pushes of %i bytes that nobody awaits are held up to maxBufferedBytes, then end with a `leave`', async (size) => {
+  it.each([100, 1_000, 100_000, 900_000])('trap 23: unawaited pushes of %i bytes are held up to maxBufferedBytes, then end with a `leave`', async (size) => {
     const data = 'x'.repeat(size)
     let sent = 0
     let most = 0
@@ -198,7 +198,7 @@ describe('a client that reads', () => {
     expect(reader.data).toHaveLength(50)
   })
 
-  it('a channel needs none of the bound, also for what is not a message', async () => {
+  it('a channel needs none of the bound, also for data that is not a message', async () => {
     const channel = server.channel<number>('c', { retention: { maxMessages: 1 } })
     for (let i = 1; i <= 3; i++) await channel.publish(i)
     await channel.end()

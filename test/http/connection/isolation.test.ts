@@ -8,7 +8,7 @@ import { NOTHING, useSSEServers } from '../../support/sse-server'
 const startServer = useSSEServers()
 let server: TestServer
 
-/** As a library that compresses wraps `res.write`: this one throws once it is told to. */
+/** As a library that compresses wraps `res.write`: this one throws once it is armed. */
 async function start(heartbeatMs: number | false): Promise<{ broken: Set<string> }> {
   server = await startServer({ heartbeatMs, retryMs: 1 })
   const broken = new Set<string>()
@@ -35,7 +35,7 @@ async function open(path: string): Promise<SSEReader> {
 }
 
 describe('a response that throws when it is written to', () => {
-  it('by its first bytes: it counts as opened and closed, and its clean-up runs', async () => {
+  it('at its first bytes: it counts as opened and closed, and its clean-up runs', async () => {
     const { broken } = await start(false)
     let cleaned = 0
     server.route('/cleaned', () => () => void cleaned++)
@@ -47,7 +47,7 @@ describe('a response that throws when it is written to', () => {
     expect(server.left()).toEqual(NOTHING)
   })
 
-  it.each([0, 1, 2])('by a message: other readers of the channel get it, whichever is the broken one (%i)', async (index) => {
+  it.each([0, 1, 2])('at a message: other readers of the channel get it, whichever is the broken one (%i)', async (index) => {
     const { broken } = await start(false)
     const readers = [await open('/channel?a'), await open('/channel?b'), await open('/channel?c')]
     const [bad] = readers.splice(index, 1)
@@ -62,7 +62,7 @@ describe('a response that throws when it is written to', () => {
     await eventually(() => expect(server.left()).toEqual(NOTHING))
   })
 
-  it.each([0, 1, 2])('by a heartbeat: others have theirs, whichever is the broken one (%i)', async (index) => {
+  it.each([0, 1, 2])('at a heartbeat: others get theirs, whichever is the broken one (%i)', async (index) => {
     const { broken } = await start(20)
     const readers = [await open('/push?a'), await open('/push?b'), await open('/push?c')]
     const [bad] = readers.splice(index, 1)
@@ -74,7 +74,7 @@ describe('a response that throws when it is written to', () => {
     await Promise.all(readers.map(reader => reader.close()))
   })
 
-  it.each([0, 1, 2])('by a shutdown: all others are told, and it ends (%i)', async (index) => {
+  it.each([0, 1, 2])('at a shutdown: all others receive it, and it ends (%i)', async (index) => {
     const { broken } = await start(false)
     const readers = [await open('/push?a'), await open('/channel?b'), await open('/push?c')]
     broken.add('abc'[index]!)

@@ -23,10 +23,10 @@ function resources(): Record<string, number> {
   return counts
 }
 
-/** What there is more of than there was. */
+/** The resources whose number has grown. */
 const more = (now: Record<string, number>, before: Record<string, number>) => Object.fromEntries(Object.entries(now).filter(([name, count]) => count > (before[name] ?? 0)))
 
-it('trap 14, promise 5: 550 connections ended in every way leave nothing behind', { timeout: 60_000 }, async () => {
+it('trap 14, promise 5: 550 connections ended in every way leave nothing open', { timeout: 60_000 }, async () => {
   let opens = 0
   let cleanups = 0
   const watch = collected()
@@ -115,7 +115,7 @@ it('trap 14, promise 5: 550 connections ended in every way leave nothing behind'
 
   // The server's side ends it.
   await Promise.all(['/ends', '/throws', '/refused', '/leaves'].map(path => times(() => whole(path))))
-  // The client's side does: in good order, with a reset, and before the handler had an answer.
+  // The client's side ends it: in good order, with a reset, and before the handler had an answer.
   for (const path of ['/push', '/channel', '/generator', '/raw']) {
     const readers = await times(() => opened(path))
     await Promise.all(readers.map(reader => reader.close()))
@@ -137,14 +137,14 @@ it('trap 14, promise 5: 550 connections ended in every way leave nothing behind'
   expect(opens).toBe(EACH * 10)
   await eventually(() => expect(cleanups).toBe(opens), 10_000)
   await eventually(() => expect(server.left()).toEqual(NOTHING), 10_000)
-  // Keep-alive sockets of the test's own client are let go of by cutting them here.
+  // Keep-alive sockets of the test's own client are released by cutting them here.
   for (const socket of server.sockets) socket.destroy()
   await eventually(() => expect(server.sockets.size).toBe(0))
   // Without a timer of its own, which would be counted.
   const deadline = performance.now() + 10_000
   while (Object.keys(more(resources(), start)).length > 0 && performance.now() < deadline) await turns(1)
   expect(more(resources(), start)).toEqual({})
-  // Nobody holds on to a connection that is over.
+  // No reference to a finished connection is left.
   await watch.atLeast(opens - 5)
   process.off('unhandledRejection', onUnhandled)
   expect(unhandled).toEqual([])

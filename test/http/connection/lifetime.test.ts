@@ -15,7 +15,7 @@ describe('maxLifetimeMs', () => {
     const before = performance.now()
     const readers = await Promise.all(Array.from({ length: 200 }, () => SSEReader.open(`${server.url}/`)))
     const took = performance.now() - before
-    // When each would be ended, in parts of its time.
+    // The end of each, in parts of its lifetime.
     const parts = [...server.context.connections].map(connection => (connection.dueAt() - before) / 100_000)
     expect(parts).toHaveLength(200)
     for (const part of parts) {
@@ -53,7 +53,7 @@ describe('maxLifetimeMs', () => {
     expect([server.context.connections.size, server.context.heartbeats.size]).toEqual([0, 0])
   })
 
-  it('costs a client nothing: it goes on behind its position, and counts no failure', async () => {
+  it('costs a client nothing: it resumes after its position, and counts no failure', async () => {
     server = await startServer({ maxLifetimeMs: 60, retryMs: 1 })
     const channel = server.channel<number>('feed')
     let visits = 0

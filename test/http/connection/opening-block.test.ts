@@ -49,12 +49,12 @@ describe('open: whether the source starts over', () => {
     ['more pushed at once than one write holds', (_, connection) => {
       for (let n = 0; n < 50; n++) void connection.push('x'.repeat(10_000))
     }],
-  ])('`restarts: false` for push style: %s', async (_, handler) => {
+  ])('`restarts: false` for the push API: %s', async (_, handler) => {
     server.route('/', handler)
     expect(await openOf('/')).toEqual({ type: 'open', heartbeatMs: 15_000, restarts: false })
   })
 
-  it('says neither of a channel, of a resumable run, and of a source with positions of its own', async () => {
+  it('omits it for a channel, a resumable run, and a source with positions of its own', async () => {
     server.route('/channel', () => server.channel('c'))
     server.route('/resumable', () => [1].values(), { resumable: true })
     server.route('/generator', async function* (event) {
@@ -73,7 +73,7 @@ describe('open: whether the source starts over', () => {
 })
 
 describe('open: raw text', () => {
-  it('`text: true` for createSSEConnection, also when a push opens it, with the position that was asked for', async () => {
+  it('`text: true` for createSSEConnection, also when a push opens it, with the requested position', async () => {
     server.use('/', defineEventHandler(async (event) => {
       const connection = server.raw(event)
       void connection.push(' 42')
@@ -108,7 +108,7 @@ describe('open: raw text', () => {
   })
 })
 
-describe('answers that are ours', () => {
+describe('responses of ours', () => {
   it('are marked, and name what they depend on, with either transport and without a body', async () => {
     const channel = server.channel('c')
     const id = await channel.publish(1)
@@ -127,7 +127,7 @@ describe('answers that are ours', () => {
     }
   })
 
-  it('are the same whether a position is asked for by header or by query', async () => {
+  it('are the same whether a position is requested by header or by query', async () => {
     const ids: string[] = []
     for (let n = 0; n < 5; n++) ids.push(await server.channel('c').publish(n))
     await server.channel('c').end()

@@ -8,7 +8,7 @@ import type { TestServer } from '../../support/sse-server'
 const startServer = useSSEServers()
 let server: TestServer
 
-/** All that a stream says until it ends by itself. */
+/** All that a stream sends until it ends by itself. */
 async function lastOf(check: () => unknown): Promise<unknown> {
   server = await startServer()
   server.route('/', () => undefined, { revalidate: { everyMs: 20, check } })
@@ -25,12 +25,12 @@ describe('revalidate', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('ends one of whom no session is found', async () => {
+  it('ends a stream without a session', async () => {
     let checks = 0
     expect(await lastOf(async () => ++checks < 3 ? { user: 1 } : null)).toMatchObject({ code: 'UNAUTHORIZED', retry: false })
   })
 
-  it('shows an error that was made to be shown, and does not invite the client back', async () => {
+  it('shows an error that was made to be shown, and does not invite the client to reconnect', async () => {
     expect(await lastOf(() => Promise.reject(new SSEError('BANNED', 'Banned.', { statusCode: 503 })))).toMatchObject({ code: 'BANNED', statusCode: 503, retry: false })
     await server.close()
     expect(await lastOf(() => {
@@ -38,12 +38,12 @@ describe('revalidate', () => {
     })).toMatchObject({ statusCode: 401, message: 'Log in.', retry: false })
   })
 
-  it('asks a client whose token should be a fresh one to come back, through the handler\'s own checks', async () => {
+  it('sends a leave where the check returns `leave`, so that the client reconnects through the handler\'s own checks', async () => {
     expect(await lastOf(() => 'leave')).toMatchObject({ type: 'leave', retryMs: expect.any(Number) })
     expect(server.reported).toEqual([])
   })
 
-  it('survives a check that fails for a moment, and says so', async () => {
+  it('survives a check that fails for a moment, and reports it', async () => {
     let checks = 0
     expect(await lastOf(() => {
       checks++
@@ -53,12 +53,12 @@ describe('revalidate', () => {
     expect(server.reported).toHaveLength(4)
   })
 
-  it('gives up after three failures in a row, without telling a stranger why', async () => {
+  it('gives up after three failures in a row, without showing an unauthorized client the reason', async () => {
     expect(await lastOf(() => Promise.reject(new Error('secret')))).toMatchObject({ code: 'REVALIDATION_FAILED', statusCode: 503, retry: true, message: expect.not.stringContaining('secret') })
     expect(server.reported).toHaveLength(3)
   })
 
-  it('never runs two checks at once, and does not wait for one that hangs for ever', async () => {
+  it('never runs two checks at once, and does not wait for one that hangs forever', async () => {
     let running = 0
     expect(await lastOf(() => {
       running++

@@ -43,7 +43,7 @@ describe('a shutdown', () => {
     expect(new Set(waits).size).toBeGreaterThan(40)
   })
 
-  it('lets a producer finish, and closes the driver behind it', async () => {
+  it('lets a producer finish, and closes the driver after it', async () => {
     server = await startServer({ shutdownMs: 5_000 })
     const channel = server.channel<number>('job')
     const going = Promise.withResolvers<void>()
@@ -58,7 +58,7 @@ describe('a shutdown', () => {
     await closing
   })
 
-  it('waits for what it has set off, and the driver closes behind it: clean-ups, sources that are told to return, appends', async () => {
+  it('waits for work that it has started, and the driver closes after it: clean-ups, sources that must return, appends', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     const kept: string[] = []
     let closed = false
@@ -83,7 +83,7 @@ describe('a shutdown', () => {
         await turns(20)
         await publish('later')
       })
-      // Not returned: it was begun, and that is enough.
+      // Not returned: starting it is enough.
       connection.onClosed(() => void publish('not returned'))
       return async () => {
         await turns(3)
@@ -127,7 +127,7 @@ describe('a shutdown', () => {
     await expect(server.channel('log').publish('late')).rejects.toMatchObject({ code: 'SHUTTING_DOWN', statusCode: 503 })
   })
 
-  it.each([0, 50])('does not wait for what hangs longer than `shutdownMs` (%i ms): the response has ended long before', async (shutdownMs) => {
+  it.each([0, 50])('does not wait for work that hangs longer than `shutdownMs` (%i ms): the response has ended long before', async (shutdownMs) => {
     server = await startServer({ shutdownMs })
     server.route('/generator', async function* () {
       yield 1
@@ -144,7 +144,7 @@ describe('a shutdown', () => {
     for (const { controls } of readers) expect(controls.at(-1)).toMatchObject({ type: 'leave' })
   })
 
-  it('of Redis: what is under way, and what comes later, is never "cannot be reached"', async () => {
+  it('of Redis: operations under way, and later ones, never fail with "cannot be reached"', async () => {
     const redis = await startRedis()
     const ioredis = await loadIoredis()
     const connect = redisConnector({ url: redis.url })
@@ -162,9 +162,9 @@ describe('a shutdown', () => {
     await redis.stop()
   })
 
-  it('stops one that does not when `shutdownMs` is over, and its readers are told', async () => {
+  it('stops a producer that does not end when `shutdownMs` is over, and its readers receive the error', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
-    // Its store goes on without this process, as Redis does.
+    // Its store outlives this process, as Redis does.
     server = await startServer({ shutdownMs: 20 }, { ...driver, close: async () => {} })
     const signals: AbortSignal[] = []
     const hanging = (signal?: AbortSignal) => {
@@ -188,7 +188,7 @@ describe('a shutdown', () => {
     await expect(server.channel('late').run(() => [1])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 
-  it('a run that is still being asked for when the time of all is up: it does not go on, and its readers are told', async () => {
+  it('stops a run whose start is under way when the time is up, and its readers receive the error', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     const answer = Promise.withResolvers<void>()
     server = await startServer({ shutdownMs: 0 }, {
@@ -208,7 +208,7 @@ describe('a shutdown', () => {
       return new ReadableStream({ cancel: () => void released++ })
     })
     const closing = server.context.close()
-    // Those that were there have been stopped.
+    // The earlier ones have been stopped.
     await expect(before).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
     answer.resolve()
     await late
@@ -218,7 +218,7 @@ describe('a shutdown', () => {
     expect((await readState(driver, 'late')).closing).toMatchObject({ error: { code: 'SHUTTING_DOWN' } })
   })
 
-  it('a pipe that begins when the time of all is up: its readers are told', async () => {
+  it('stops a pipe that starts when the time is up, and its readers receive the error', async () => {
     const driver = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
     server = await startServer({ shutdownMs: 0 }, driver)
     await server.context.leave()

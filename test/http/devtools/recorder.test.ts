@@ -40,7 +40,18 @@ it('shows open streams, with their channel, position and numbers, and those that
   await eventually(async () => expect(await snapshot()).toMatchObject({ connections: [], closed: [{ id: 1, channel: 'feed', position: id, reason: 'disconnect', messages: 1, closedAt: expect.any(Number) }] }))
 })
 
-it('shows channels as their driver has them, and begins none', async () => {
+it('shows several channels of one stream, each in the list', async () => {
+  server.route('/live', () => server.channels({ notices: server.channel('user:1'), feed: server.channel('feed') }))
+  const reader = await SSEReader.open(`${server.url}/live`)
+  await server.channel('user:1').publish(1)
+  await reader.until(({ messages }) => messages.length === 1)
+  await eventually(async () => expect(await snapshot()).toMatchObject({ connections: [{ channel: 'user:1, feed', position: reader.position }] }))
+  expect((await snapshot()).channels.map(({ name, readers }) => `${name} ${readers}`).sort()).toEqual(['feed 1', 'user:1 1'])
+  await reader.close()
+  await eventually(async () => expect((await snapshot()).channels.map(({ readers }) => readers)).toEqual([0, 0]))
+})
+
+it('shows channels as their driver has them, and creates none', async () => {
   const epoch = (await server.channel('feed').publish(1)).split('.')[0]
   await server.channel('feed').publish(2)
   await server.channel('job').publish(1)
@@ -104,7 +115,7 @@ it('shows gaps, errors and refusals', async () => {
   })
 })
 
-it('tells what it could not while the driver was away, and nothing twice', async () => {
+it('shows late what it could not show while the driver was down, and nothing twice', async () => {
   const driver = createFailingDriver()
   const other = await startSSEServer({}, driver)
   const away = new Recorder(() => other.context)
@@ -119,7 +130,7 @@ it('tells what it could not while the driver was away, and nothing twice', async
   await other.close()
 })
 
-it('keeps so much and no more', async () => {
+it('keeps only a bounded number', async () => {
   for (let n = 0; n < 1_000; n++) recorder.hooks['sse:error']({ error: new Error('x'.repeat(10_000)), code: 'X', where: 'background' })
   for (let n = 0; n < 300; n++) recorder.hooks['sse:publish']({ channel: `c${n}`, id: '1', bytes: 1 })
   const { log } = await snapshot()

@@ -7,11 +7,11 @@ import { startNginx } from '../../support/nginx'
 import { SSEReader } from '../../support/read-sse'
 import { startSSEServer } from '../../support/sse-server'
 
-/** Blocks of code that are no TypeScript: of that, test/package/docs.test.ts takes care. */
+/** Blocks of code that are not TypeScript; test/package/docs.test.ts checks those that are. */
 
 const run = promisify(execFile)
 
-/** What is checked here or there, or is only to be read: what a server answers, trees, commands of other people's tools. */
+/** Languages checked here or there, or only for reading: answers of a server, trees, commands of other tools. */
 const LANGUAGES = ['ts', 'vue', 'sh', 'nginx', 'json', 'yaml', 'dockerfile', 'caddy', '']
 
 const blocks = [...await readPages()].flatMap(([page, markdown]) => readBlocks(markdown).map(block => ({ ...block, name: `${page}:${block.line}` })))
@@ -23,11 +23,11 @@ function blocksIn(language: string) {
 }
 
 describe('blocks of code in README and docs', () => {
-  it('are in languages that somebody checks', () => {
+  it('are in languages that a test checks', () => {
     expect(blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ name, language }) => `${name}: ${language}`)).toEqual([])
   })
 
-  it('of nginx are what nginx takes, and let a stream through as it comes', async () => {
+  it('of nginx are valid for nginx, and let a stream through unbuffered', async () => {
     const server = await startSSEServer()
     const channel = server.channel<number>('feed')
     server.route('/', () => channel)
@@ -37,7 +37,7 @@ describe('blocks of code in README and docs', () => {
           const here = text.replaceAll(/127\.0\.0\.1:300\d/g, new URL(server.url).host)
           if (here.includes('listen ')) return here.replace('127.0.0.1:8080', `127.0.0.1:${port}`)
           const site = (inner: string) => `server {\n listen 127.0.0.1:${port};\n${inner}}`
-          // What belongs beside a site, in front of one that does nothing else.
+          // Directives that belong beside a site, in front of one that does nothing else.
           return here.includes('location ') ? site(here) : `${here}\n${site(`location / { proxy_pass ${server.url}; }`)}`
         })
         try {

@@ -18,7 +18,7 @@ describe('HTTP/2', () => {
   let http2: Http2Server
   let session: ClientHttp2Session
   beforeEach(async () => {
-    // As h3 types it, a Node listener is one of HTTP/1; the compatibility layer is made for it.
+    // By the types of h3, a Node listener is one of HTTP/1; the compatibility layer is made for it.
     http2 = createServer(toNodeListener(server.app) as never)
     await new Promise<void>(resolve => http2.listen(0, '127.0.0.1', resolve))
     session = connect(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`)
@@ -195,7 +195,7 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
     await nothingLeft()
   })
 
-  it('is over when its end was collected, and cut when nobody does within ten seconds', async () => {
+  it('is over when its end was collected, and cut when its end stays uncollected for ten seconds', async () => {
     const opened: SSEConnection[] = []
     server.route('/push', (_, connection) => {
       opened.push(connection)
@@ -204,7 +204,7 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
     const [collected, left] = await Promise.all([fetchIt('/push'), fetchIt('/push')])
     await turns(3)
     const over: number[] = []
-    // Asked for only now: what is left is the timer of the connections.
+    // Requested only now: the timer of the connections is all that is left.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {
       const closing = opened.map((connection, index) => connection.close().then(() => over.push(index)))
@@ -226,7 +226,7 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
     await nothingLeft()
   })
 
-  it('traps 7, 11: pulls a source only as the body is read; pushes that nobody awaits end with a `leave`', async () => {
+  it('traps 7, 11: pulls a source only as the body is read; unawaited pushes end with a `leave`', async () => {
     let pulled = 0
     server.route('/generator', async function* () {
       while (pulled < 300) yield `${++pulled}${'x'.repeat(100_000)}`
@@ -256,7 +256,7 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
     await nothingLeft()
   })
 
-  it('does not give away the bytes that other readers still need', async () => {
+  it('does not transfer the bytes that other readers still need', async () => {
     const channel = server.channel<string>('c')
     server.route('/', () => server.channel('c'))
     const bodies = (await Promise.all([fetchIt('/'), fetchIt('/')])).map(response => response.body!.getReader())

@@ -33,7 +33,7 @@ describe('headers', () => {
     expect((await headersOf('/plain')).get('cache-control')).toBe('no-cache, no-transform')
   })
 
-  it('only where the status is 200', async () => {
+  it('are set only where the status is 200', async () => {
     await server.channel('over').end()
     server.route('/ended', () => server.channel('over'))
     server.route('/thrown', () => server.channel(''))
@@ -86,7 +86,7 @@ describe('heartbeats', () => {
     expect(id).toMatch(/\.1$/)
   })
 
-  it('our client takes control messages for signs of life, and gives them to nobody', async () => {
+  it('our client takes control messages for signs of life, and passes none on', async () => {
     server.route('/', async function* () {
       yield 1
       await new Promise(resolve => setTimeout(resolve, 1_000))

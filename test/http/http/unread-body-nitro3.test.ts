@@ -6,7 +6,7 @@ import type { SSEContext } from '../../../src/runtime/server/context/context'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
 
-// As Nitro 3 has it. Not by their types: here, those of h3 1 stand for them.
+// The events of Nitro 3. Not by their types: here, those of h3 1 stand for them.
 vi.mock('#sse/h3', () => import('../../../src/runtime/nitro3/h3' as string))
 vi.mock('#sse/node-response', () => import('../../../src/runtime/nitro2/no-node-response'))
 interface Event { req: { text(): Promise<string> } }
@@ -41,14 +41,14 @@ const post = async (path: string, size: number) => {
   return socket
 }
 
-it.each([20_000, 300_000, 1_000_000])('a client that leaves although nobody has read its body of %i bytes is noticed at once on h3 2, too', async (size) => {
+it.each([20_000, 300_000, 1_000_000])('a client that leaves while its body of %i bytes is unread is noticed at once on h3 2, too', async (size) => {
   const socket = await post('/push', size)
   await socket.until(s => s.received.includes('"type":"open"'))
   socket.destroy()
   await eventually(() => expect(context.connections.size).toBe(0), 5_000)
 })
 
-it('a body that is read after the stream has begun is whole', async () => {
+it('a body that is read after the stream has started is whole', async () => {
   const socket = await post('/late', 300_000)
   await socket.until(s => s.received.includes('data: 300000\n'))
   socket.destroy()

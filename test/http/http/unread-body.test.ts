@@ -10,7 +10,7 @@ import { trackTimers } from '../../support/track-timers'
 const KB = 1_000
 const MB = 1_000_000
 
-// No heartbeat would find a client that has left within this test.
+// No heartbeat would detect a disconnected client within this test.
 const server = useSSEServer({ heartbeatMs: false, pollWaitMs: 60_000 })
 beforeEach(() => {
   server.route('/push', () => {})
@@ -27,7 +27,7 @@ const head = (path: string, ...headers: string[]) => [`POST ${path} HTTP/1.1`, '
 const sized = (path: string, size: number) => `${head(path, `content-length: ${size}`)}${'x'.repeat(size)}`
 const chunked = (path: string, size: number) => `${head(path, 'transfer-encoding: chunked')}${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`
 
-describe('a client that leaves although nobody has read its body', () => {
+describe('a client that leaves while its body is unread', () => {
   const requests: [string, (path: string) => string][] = [
     ['20 kB', path => sized(path, 20 * KB)],
     ['300 kB', path => sized(path, 300 * KB)],
@@ -69,7 +69,7 @@ describe('a body that the handler reads', () => {
       return JSON.parse(Buffer.concat(chunks).toString())
     }],
   ]
-  it.each(late)('after the stream has begun, is whole: %s', async (_, read) => {
+  it.each(late)('is whole when it is read after the stream has started: %s', async (_, read) => {
     server.route('/', async function* (event: H3Event) {
       yield 'reading'
       yield (await read(event) as { text: string }).text.length
@@ -79,7 +79,7 @@ describe('a body that the handler reads', () => {
     expect(reader.data).toEqual(['reading', 200 * KB])
   })
 
-  it('of 5 MB, before and after, is whole', async () => {
+  it('of 5 MB is whole, read before and after the start', async () => {
     const body = JSON.stringify('x'.repeat(5 * MB))
     server.route('/before', async event => [(await readRawBody(event, false))!.length][Symbol.iterator]())
     server.route('/after', async function* (event: H3Event) {
@@ -103,7 +103,7 @@ describe('a body that the handler reads', () => {
   })
 })
 
-describe('the timer of a body that nobody has read', () => {
+describe('the timer of an unread body', () => {
   afterEach(() => vi.unstubAllGlobals())
 
   interface Ending { socket: RawSocket, over: () => void }
@@ -115,7 +115,7 @@ describe('the timer of a body that nobody has read', () => {
     ['the server shuts down: a poll', '/channel?transport=poll', () => server.context.leave()],
     ['the server shuts down: createSSEConnection', '/raw', () => server.context.leave()],
   ]
-  // That the client of a longer body has left is noticed when the body is thrown away: see below.
+  // The departure of the client of a longer body is detected when the body is thrown away: see below.
   const leaves: typeof ends = ['/push', '/raw', '/busy'].map(path => [`the client of ${path} leaves`, path, ({ socket }) => socket.destroy()])
   const all = [300 * KB, 3 * MB].flatMap(size => [...ends, ...size < MB ? leaves : []].map(([what, path, end]) => [what, size, path, end] as const))
 
@@ -140,8 +140,8 @@ describe('the timer of a body that nobody has read', () => {
   })
 })
 
-describe('a body of more than 1 MiB that nobody reads', () => {
-  it('is thrown away after ten seconds: the client that leaves is noticed, and who reads later is told', async () => {
+describe('an unread body of more than 1 MiB', () => {
+  it('is thrown away after ten seconds: a disconnect is detected, and a later read fails with the reason', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     try {
       const late = Promise.withResolvers<void>()

@@ -15,7 +15,7 @@ const MIB = 1_048_576
 const server = useSSEServer({ retryMs: 100, retention: { maxMessages: 100, maxAgeMs: 3_600_000 } })
 beforeEach(() => server.route('/c', () => server.channel('c')))
 
-/** What is handed to each socket from now on, without changing it. */
+/** Every chunk handed to each socket from now on, unchanged. */
 function watchWrites(sockets: Iterable<Socket>): unknown[][] {
   return [...sockets].map((socket) => {
     const written: unknown[] = []
@@ -35,7 +35,7 @@ async function openReaders(count: number): Promise<SSEReader[]> {
 }
 
 describe('fan-out: readers at the head of a channel', () => {
-  it('get what was published in one turn as one write each, of one buffer for all', async () => {
+  it('receive all that is published in one turn as one write each, of one buffer for all', async () => {
     const readers = await openReaders(20)
     const channel = server.channel<number>('c')
     const written = watchWrites(server.sockets)
@@ -50,7 +50,7 @@ describe('fan-out: readers at the head of a channel', () => {
     await eventually(() => expect([server.context.connections.size, server.context.hub.size]).toEqual([0, 0]))
   })
 
-  it('keep their buffer when a few readers come from elsewhere in between', () => {
+  it('keep their buffer when a few readers join from elsewhere in between', () => {
     const recent = new RecentMessages('e', 0, { messages: 100, bytes: MIB })
     recent.push(Array.from({ length: 20 }, (_, i) => ({ offset: i + 1, data: `${i + 1}` })))
     const shared = recent.runAfter(19, MIB)!
@@ -62,7 +62,7 @@ describe('fan-out: readers at the head of a channel', () => {
     expect(recent.runAfter(19, MIB)!.entries).toHaveLength(2)
   })
 
-  it('what somebody has wrapped around `res.write` sees every byte', async () => {
+  it('a wrapper around `res.write` sees every byte', async () => {
     const seen: string[] = []
     server.use('/wrapped', defineEventHandler((event) => {
       const { res } = event.node
@@ -82,7 +82,7 @@ describe('fan-out: readers at the head of a channel', () => {
   })
 })
 
-/** Asks, and reads only while it is told to: ids and gaps, in the order in which they came. */
+/** A client that requests, and reads only when the test lets it: IDs and gaps, in order of arrival. */
 class SlowClient {
   offsets: number[] = []
   gaps: { at: number, missed: number | null, position: number }[] = []
@@ -103,7 +103,7 @@ class SlowClient {
     return client
   }
 
-  /** Every message is the next one, or a gap has said otherwise, and what was missed was counted. */
+  /** Every message is the next one, or a gap has announced otherwise and counted what was missed. */
   expectWhole(last: number): void {
     let next = 1
     const gaps = [...this.gaps]
@@ -138,7 +138,7 @@ describe('fan-out: stalled readers among live ones', () => {
   const MESSAGES = 1_200
   const BATCH = 50
 
-  it('cost their position, hold nobody up, and get everything or a gap when they wake', async () => {
+  it('cost their position, delay no other reader, and get everything or a gap when they wake', async () => {
     const live = await Promise.all(Array.from({ length: LIVE }, () => SlowClient.open()))
     const stalled = await Promise.all(Array.from({ length: STALLED }, () => SlowClient.open()))
     for (const { socket } of stalled) socket.pause()
@@ -153,11 +153,11 @@ describe('fan-out: stalled readers among live ones', () => {
       await Promise.all(Array.from({ length: BATCH }, () => channel.publish(DATA)))
       await eventually(() => expect(live.map(({ offsets }) => offsets.length)).toEqual(live.map(() => published + BATCH)), 20_000)
     }
-    // What a stalled one has in its socket is one write: a run, and the message that made it full.
+    // A stalled reader has one write in its socket: a run, and the message that made it full.
     for (const connection of server.context.connections) expect(connection.outbox.bufferedBytes).toBeLessThan(200_000)
     expect([...server.context.connections].filter(connection => !connection.hasRoom)).toHaveLength(STALLED)
-    // The log (100 messages), the recent ones, and what waits in the sockets of the stalled.
-    // Looked at until it is true: what a collection finds of buffers is given back a little later.
+    // The log (100 messages), the recent ones, and the data that waits in the sockets of the stalled.
+    // Polled until it is true: the memory of collected buffers is returned a little later.
     await eventually(() => expect(memory() - before).toBeLessThan(12 * MIB))
     for (const client of live) client.expectWhole(MESSAGES)
 

@@ -40,6 +40,25 @@ const stats = () => readStats(server.context)
 /** Nothing is open any more. */
 const zero: Partial<SSEStats> = { connections: 0, polls: 0, parkedReaders: 0, channels: 0 }
 
+describe('several channels', () => {
+  it('are named in `sse:open` and `sse:close`, and the one with the gap in `sse:gap`', async () => {
+    server.route('/live', () => server.channels({ notices: server.channel('user:1'), feed: server.channel('feed') }))
+    const asked = 'notices:now,feed:gone.5'
+    await using reader = await SSEReader.open(`${server.url}/live`, { headers: { 'last-event-id': asked } })
+    await reader.until(({ controls }) => controls.length === 2)
+    const { position } = reader.controls[0] as unknown as { position: string }
+    const opened = { channel: 'user:1, feed', channels: { notices: 'user:1', feed: 'feed' }, position, resumed: false }
+    expect(told.open).toMatchObject([opened])
+    expect(told.gap).toEqual([{ channel: 'feed', gap: { reason: 'epoch', missed: null, position: expect.any(String) }, transport: 'stream' }])
+    expect(stats()).toMatchObject({ connections: 1, channels: 2, gaps: { epoch: 1 } })
+    await fetch(`${server.url}/live?transport=poll&waitMs=0&position=${asked}`)
+    expect(told.gap[1]).toEqual({ ...told.gap[0], transport: 'poll' })
+    await reader.close()
+    await eventually(() => expect(told.close).toMatchObject([{ ...opened, reason: 'disconnect' }]))
+    expect(stats()).toMatchObject({ ...zero, pollsTotal: 1 })
+  })
+})
+
 describe('sse:open and sse:close', () => {
   const ways: [reason: SSEClosed['reason'], code: string | undefined, end: (connection: SSEConnection, reader: SSEReader) => unknown][] = [
     ['end', undefined, connection => connection.close()],
@@ -47,7 +66,7 @@ describe('sse:open and sse:close', () => {
     ['disconnect', undefined, (_, reader) => reader.close()],
   ]
 
-  it.each(ways)('come once each when a stream ends by %s, with what it took', async (reason, code, end) => {
+  it.each(ways)('fire once each when a stream ends by %s, with its figures', async (reason, code, end) => {
     let connection!: SSEConnection
     server.route('/push/:id', (_, one) => {
       connection = one
@@ -68,7 +87,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, connectionsTotal: 1, closed: { [reason]: 1 }, messagesSent: 2, bytesSent: reader.raw.length })
   })
 
-  it('say the code of an error; what the client is not told is an sse:error as well', async () => {
+  it('carry the code of an error; an error that the client does not receive is an sse:error as well', async () => {
     server.route('/shown', async function* () {
       yield 1
       throw new SSEError('NO_PAPER', 'Out of paper.')
@@ -84,7 +103,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, closed: { end: 0, error: 2, leave: 0, disconnect: 0 } })
   })
 
-  it('of a channel have its name and position, and count the messages of shared bytes', async () => {
+  it('of a channel have its name and position, and count the messages in shared bytes', async () => {
     const channel = server.channel('feed')
     const ids = [await channel.publish('a'), await channel.publish('b'), await channel.publish('c')]
     server.route('/feed', () => channel)
@@ -100,7 +119,7 @@ describe('sse:open and sse:close', () => {
     expect(stats()).toMatchObject({ ...zero, messagesSent: 5, published: 3 })
   })
 
-  it('come for createSSEConnection, and count every message of an array', async () => {
+  it('fire for createSSEConnection, and count every message of an array', async () => {
     server.use('/raw', defineEventHandler((event) => {
       const raw = server.raw(event)
       void raw.push(['a', 'b', 'ü']).then(() => raw.close())
@@ -112,7 +131,7 @@ describe('sse:open and sse:close', () => {
     expect(told.close[0]).toMatchObject({ path: '/raw', reason: 'end', messages: 3, bytes: new TextEncoder().encode(reader.raw).length })
   })
 
-  it('do not come for what never opened: refused, complete, polled, or left before', async () => {
+  it('do not fire for streams that never opened: refused, complete, polled, or left before', async () => {
     const ended = server.channel('ended')
     await ended.publish(1)
     await ended.end()
@@ -148,7 +167,7 @@ describe('sse:open and sse:close', () => {
     ])
   })
 
-  it('come for all streams at a shutdown; newcomers are refused', async () => {
+  it('fire for all streams at a shutdown; newcomers are refused', async () => {
     server.route('/', () => server.channel('feed'))
     const readers = await Promise.all(Array.from({ length: 5 }, () => SSEReader.open(`${server.url}/`)))
     server.context.leave()
@@ -167,7 +186,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(told.publish.map(({ bytes }) => bytes)).toEqual([3, 4, 12, 22, 3_002, 6_002, 200_002, 400_002])
   })
 
-  it('tell of each message that the driver has, and of each that was refused', async () => {
+  it('sse:publish reports each message that the driver accepts, and each that it refuses', async () => {
     const channel = server.channel('feed')
     const id = await channel.publish({ title: 'ü' }, { event: 'notice' })
     await expect(channel.publish(undefined)).rejects.toMatchObject({ code: 'INVALID_DATA' })
@@ -181,7 +200,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(stats()).toMatchObject({ published: 2, publishErrors: { INVALID_DATA: 1, CHANNEL_ENDED: 1 } })
   })
 
-  it('tell of each gap that a client is told of, on either transport', async () => {
+  it('sse:gap reports each gap that a client receives, on either transport', async () => {
     const channel = server.channel('feed', { retention: { maxMessages: 2 } })
     for (let n = 1; n <= 5; n++) await channel.publish(n)
     server.route('/', () => channel)
@@ -195,7 +214,7 @@ describe('sse:publish, sse:gap and sse:error', () => {
     expect(stats()).toMatchObject({ gaps: { trimmed: 1, epoch: 0, invalid: 1 }, polls: 0, pollsTotal: 1 })
   })
 
-  it('tell where an error happened that nobody awaited', async () => {
+  it('sse:error names the place of an unawaited error', async () => {
     server.route('/push', (_, connection) => {
       void connection.push(undefined)
       connection.onClosed(() => {
@@ -264,7 +283,7 @@ describe('a hook', () => {
     expect(stats()).toMatchObject({ ...zero, connectionsTotal: 1 })
   })
 
-  it('costs nothing while nobody listens: no payload is made, and no request is held', async () => {
+  it('costs nothing without a listener: no payload is made, and no request is held', async () => {
     hooks.removeAllHooks()
     const calls: string[] = []
     const { isHeard } = server.context.insight.hooks!
@@ -279,7 +298,7 @@ describe('a hook', () => {
   })
 })
 
-it('tells 64 codes apart, and the rest together: an application may make them of anything', async () => {
+it('counts 64 codes apart, and the rest together: an application may make them of anything', async () => {
   for (let n = 0; n < 70; n++) server.context.insight.onPublishError('feed', new SSEError(`CODE_${n}`, 'no'))
   const { publishErrors } = stats()
   expect(Object.keys(publishErrors)).toHaveLength(65)

@@ -14,7 +14,7 @@ const endless = () => undefined
 const empty = () => expect(server.context.admissions.all).toMatchObject({ open: 0, clients: 0 })
 
 describe('maxConnections', () => {
-  it('admits exactly so many of those who come at once, before any handler has answered, and refuses only newcomers', async () => {
+  it('admits exactly the maximum of simultaneous requests, before any handler has answered, and refuses only newcomers', async () => {
     server = await startServer({ maxConnections: 5 })
     const gate = Promise.withResolvers<void>()
     server.route('/', () => gate.promise)
@@ -64,7 +64,7 @@ describe('maxConnections', () => {
     busy.resolve()
   })
 
-  it('of a poll is given back when its client leaves, although the handler is busy', async () => {
+  it('gives the place of a poll back when its client leaves, although the handler is busy', async () => {
     server = await startServer({ maxConnections: 1 })
     const busy = Promise.withResolvers<void>()
     const channel = server.channel('feed')
@@ -83,7 +83,7 @@ describe('maxConnections', () => {
     expect(next.status).toBe(200)
     const last = fetch(`${server.url}/?transport=poll&waitMs=10000`)
     await eventually(() => expect(server.context.admissions.all.open).toBe(1))
-    // The first handler returns now, and gives back nobody else's place.
+    // The first handler returns now, and gives back only its own place.
     busy.resolve()
     await eventually(() => expect(asked).toBe(3))
     expect((await fetch(`${server.url}/?transport=poll`)).status).toBe(503)
@@ -92,10 +92,10 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
-  it('of a poll is held until its answer was taken: as many as do not read would be as much memory', async () => {
+  it('holds the place of a poll until the client has read the answer: unread answers take memory', async () => {
     server = await startServer({ maxConnectionsPerClient: 1, maxMessageBytes: 2 ** 26 })
     const channel = server.channel('feed')
-    // More than what lies between two sockets takes by itself.
+    // More than the buffers between two sockets take by themselves.
     await channel.publish('x'.repeat(2 ** 25))
     server.route('/', () => channel)
     const mute = await RawSocket.get(server.url, '/?transport=poll')
@@ -111,7 +111,7 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
-  it('on a handler counts that handler, besides the module; `false` exempts it', async () => {
+  it('on a handler counts that handler, in addition to the module; `false` exempts it', async () => {
     server = await startServer({ maxConnections: 2 })
     server.route('/one', endless, { maxConnections: 1 })
     server.route('/free', endless, { maxConnections: false })
@@ -126,7 +126,7 @@ describe('createSSEConnection', () => {
   it.each([
     [{ maxConnections: 2 }, 503, 'TOO_MANY_CONNECTIONS'],
     [{ maxConnectionsPerClient: 2 }, 429, 'TOO_MANY_CONNECTIONS_PER_CLIENT'],
-  ])('is bounded by %j of the module, besides the handlers, and gives its places back once', async (limits, status, code) => {
+  ])('is bounded by %j of the module, in addition to the handlers, and gives its places back once', async (limits, status, code) => {
     server = await startServer(limits)
     server.use('/raw', defineEventHandler(event => server.raw(event).send()))
     server.use('/free', defineEventHandler(event => server.raw(event, { maxConnections: false, maxConnectionsPerClient: false }).send()))
@@ -153,17 +153,17 @@ describe('createSSEConnection', () => {
 })
 
 describe('maxConnectionsPerClient', () => {
-  it('is per address; X-Forwarded-For is believed only as far as the app says so', async () => {
+  it('is per address; X-Forwarded-For is trusted only as far as the app is configured to trust it', async () => {
     server = await startServer({ maxConnectionsPerClient: 1 })
     server.route('/direct', endless)
     server.route('/proxied', endless, { trustProxy: 1 })
     const status = async (path: string, forwarded: string) => (await fetch(server.url + path, { headers: { 'x-forwarded-for': forwarded } })).status
     expect([await status('/direct', '1.1.1.1'), await status('/direct', '2.2.2.2')]).toEqual([200, 429])
-    // What stands left of our proxy's entry is the client's own invention.
+    // What is left of our proxy's entry is the client's own invention.
     expect([await status('/proxied', '9.9.9.1, 3.3.3.3'), await status('/proxied', '9.9.9.2, 3.3.3.3'), await status('/proxied', '4.4.4.4')]).toEqual([200, 429, 200])
   })
 
-  it('is per holder of an address: of IPv6 its first 64 bits, since the others are as many as its holder likes', async () => {
+  it('is per holder of an address: the first 64 bits of an IPv6 address, since the holder chooses the rest freely', async () => {
     server = await startServer({ maxConnectionsPerClient: 1, trustProxy: 1 })
     server.route('/', endless)
     const status = async (forwarded: string) => (await fetch(server.url, { headers: { 'x-forwarded-for': forwarded } })).status
@@ -181,7 +181,7 @@ describe('maxConnectionsPerClient', () => {
     expect(holderOf(address)).toBe(holder)
   })
 
-  it('takes no key that names nobody: a promise would be another client each time', async () => {
+  it('takes no key that names no client: a promise would be another client each time', async () => {
     server = await startServer()
     server.route('/', endless, { maxConnectionsPerClient: 1, clientKey: (async () => 'me') as never })
     server.route('/run', async function* () {
@@ -190,7 +190,7 @@ describe('maxConnectionsPerClient', () => {
     for (const path of ['/', '/run']) expect((await fetch(server.url + path)).status).toBe(500)
     expect(server.reported).toHaveLength(2)
     expect(server.reported[0]).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('`clientKey`') })
-    // Its kind alone: a client is shown it, and a user has fields that even the user is not.
+    // Only the kind of limit: the response reaches the client, and a user record has fields that even the user may not see.
     server.route('/user', endless, { maxConnectionsPerClient: 1, clientKey: (() => ({ passwordHash: 'hush' })) as never })
     expect(await (await fetch(`${server.url}/user`)).text()).not.toContain('hush')
   })
@@ -207,7 +207,7 @@ describe('maxConnectionsPerClient', () => {
 })
 
 describe('maxPublishPerSecond', () => {
-  it('rejects at once beyond the rate, for one channel and not the others, and nothing was published', async () => {
+  it('rejects at once beyond the rate, for one channel and not the others, and publishes nothing', async () => {
     server = await startServer({ maxPublishPerSecond: 3 })
     const [feed, other] = [server.channel('feed'), server.channel('other')]
     const results = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => feed.publish(i)))
@@ -218,7 +218,7 @@ describe('maxPublishPerSecond', () => {
     await other.publish(1)
   })
 
-  it('fills again with time, and forgets channels that are quiet', () => {
+  it('fills again with time, and forgets quiet channels', () => {
     let now = 0
     const rate = new PublishRate(() => now)
     rate.take('a', 1)

@@ -38,14 +38,14 @@ describe.each(targets)('a proxy to %s', (_, target) => {
     }
   })
 
-  it('brings a stream to its end', async () => {
+  it('carries a stream to its end', async () => {
     server.route('/api', () => [1, 2][Symbol.iterator]())
     await using reader = await SSEReader.open(`${server.url}/alias`)
     await reader.finished
     expect([reader.data, reader.controls.at(-1)]).toEqual([[1, 2], { type: 'end' }])
   })
 
-  it('brings any other answer as it is', async () => {
+  it('carries any other answer unchanged', async () => {
     server.route('/api', () => server.channel(''))
     const response = await fetch(`${server.url}/alias`)
     expect([response.status, await response.json()]).toMatchObject([400, { data: { code: 'INVALID_CHANNEL' } }])

@@ -47,7 +47,7 @@ afterEach(async () => {
   await once(server, 'close')
 })
 
-it('passes what comes while the network is clear', async () => {
+it('passes all bytes while the network is clear', async () => {
   await begin('clear')
   expect(response.write('a')).toBe(true)
   await eventually(() => expect(body).toBe('a'))
@@ -57,7 +57,7 @@ it('passes what comes while the network is clear', async () => {
   await eventually(() => expect(onClosed).toHaveBeenCalledTimes(1))
 })
 
-it('hands each byte on late, in order, and what is held back at once when the network clears', async () => {
+it('delays each byte, in order, and sends the bytes held back at once when the network clears', async () => {
   await begin('delay')
   const startedAt = performance.now()
   response.write('a')
@@ -72,7 +72,7 @@ it('hands each byte on late, in order, and what is held back at once when the ne
   expect(body).toBe('abcd')
 })
 
-it('holds back what is not complete, tells the source to wait, and goes on when there is room', async () => {
+it('holds incomplete bytes back, makes the source wait, and continues when there is room', async () => {
   await begin('buffer')
   expect(response.write('a')).toBe(true)
   expect(response.write('b'.repeat(70_000))).toBe(false)
@@ -89,7 +89,7 @@ it('holds back what is not complete, tells the source to wait, and goes on when 
   expect(body.slice(-3)).toBe('bcd')
 })
 
-it('has answered once it was told to, although nothing has left yet', async () => {
+it('has answered once the response was written, although nothing has left yet', async () => {
   await begin('delay')
   response.statusCode = 202
   response.end('later')
@@ -98,7 +98,7 @@ it('has answered once it was told to, although nothing has left yet', async () =
   expect(body).toBe('later')
 })
 
-it('cuts without a word, and lets go of what was held back', async () => {
+it('cuts silently, and drops the bytes held back', async () => {
   await begin('clear')
   response.write('a')
   await eventually(() => expect(body).toBe('a'))

@@ -11,7 +11,7 @@ import { startSSEServer } from '../../support/sse-server'
 import type { TestServer } from '../../support/sse-server'
 import { failOnUnhandledRejections } from '../../support/unhandled'
 
-/** A store does what it is asked, and its answer gets lost: a run may be delayed by one lease, and must not fail. */
+/** A store executes a request, and its answer gets lost: a run may be delayed by one lease, and must not fail. */
 
 failOnUnhandledRejections()
 
@@ -37,7 +37,7 @@ const run = (at: number, options?: SSERunOptions) => channel(at).run(() => [`${a
 const complete = (by: number) => eventually(async () => expect(await channel(1).read()).toMatchObject({ messages: [{ data: `${by}` }], ended: true }))
 
 describe.each(['fail', 'restart'] as const)('the answer to `acquire` is lost (onLost: %s)', (onLost) => {
-  it('once: run asks again, and starts', async () => {
+  it('once: run retries, and starts', async () => {
     drivers[0]!.fail('lease', { times: 1, lost: 'answer' })
     expect(await code(run(0, { onLost }))).toBe('resolved')
     await complete(0)
@@ -61,7 +61,7 @@ describe.each(['fail', 'restart'] as const)('the answer to `acquire` is lost (on
     await complete(1)
   })
 
-  it('a reader that waits meanwhile is told of no loss', async () => {
+  it('a reader that waits meanwhile receives no loss', async () => {
     const collected = (async () => {
       const all: string[] = []
       for await (const { data } of channel(1).subscribe()) all.push(data)
@@ -76,9 +76,9 @@ describe.each(['fail', 'restart'] as const)('the answer to `acquire` is lost (on
 })
 
 describe('the lease runs out before it was used', () => {
-  it.each(['fail', 'restart'] as const)('readers are told, or the producer starts again (onLost: %s)', async (onLost) => {
+  it.each(['fail', 'restart'] as const)('readers receive the loss, or the producer starts again (onLost: %s)', async (onLost) => {
     let started = 0
-    // Redis is away as soon as it has given the lease, and for longer than that.
+    // Redis fails as soon as it has given the lease, for longer than that lease.
     const { lease } = drivers[0]!
     drivers[0]!.lease = async (...args) => {
       const answer = await lease!(...args)
@@ -123,14 +123,14 @@ describe('other answers that are lost', () => {
     expect(await channel(1).info()).not.toHaveProperty('error')
   })
 
-  it('an ending: asked for again, it is there', async () => {
+  it('an ending: the retry finds it done', async () => {
     drivers[0]!.fail('finish', { times: 1, lost: 'answer' })
     expect(await code(channel().end())).toBe('DRIVER_UNAVAILABLE')
     expect(await code(channel().end())).toBe('resolved')
     expect(await channel(1).info()).toMatchObject({ ended: true })
   })
 
-  it('a deletion: asked for again, it is done', async () => {
+  it('a deletion: the retry finds it done', async () => {
     await channel().publish('x')
     drivers[0]!.fail('remove', { times: 1, lost: 'answer' })
     expect(await code(channel().delete())).toBe('DRIVER_UNAVAILABLE')

@@ -7,7 +7,7 @@ import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { NOTHING, startSSEServer, useSSEServer } from '../../support/sse-server'
 
-const NOT_SUPPORTED = { name: 'SSEError', code: 'NOT_SUPPORTED', statusCode: 501, retry: false, message: 'Expected a driver with leases for `channel.run` and `resumable`: the driver `leaseless` has no `lease`.' }
+const NOT_SUPPORTED = { name: 'SSEError', code: 'NOT_SUPPORTED', statusCode: 501, retry: false, message: 'Expected the driver `leaseless` to have the method `lease`, which `channel.run` and `resumable` need. Add it, or use `channel.pipe`.' }
 
 function leaseless(): LogDriver {
   const { lease: _, ...rest } = createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention)
@@ -27,7 +27,7 @@ describe('on a driver without leases', () => {
     expect([started, server.context.producers.size]).toEqual([0, 0])
   })
 
-  it('a `resumable` source is refused, released before it has begun, and reported once for each request', async () => {
+  it('a `resumable` source is refused, released before it starts, and reported once for each request', async () => {
     let begun = 0
     let left = 0
     server.route('/run', ({ path }, { signal }) => {
@@ -47,7 +47,7 @@ describe('on a driver without leases', () => {
     expect(server.left()).toEqual(NOTHING)
   })
 
-  it('`resumable` has no effect on channels and push style, as with any driver', async () => {
+  it('`resumable` has no effect on channels and the push API, as with any driver', async () => {
     await server.channel('c').publish('kept')
     server.route('/channel', () => server.channel('c'), { resumable: true })
     server.route('/push', (_, connection) => void connection.push('pushed'), { resumable: true })
@@ -81,7 +81,7 @@ describe('on a driver without leases', () => {
     expect(await feed.info()).toMatchObject({ messages: 0, ended: false })
   })
 
-  it('a shutdown tells the readers of a pipe', async () => {
+  it('a shutdown sends the readers of a pipe its error', async () => {
     const piped = server.channel('piped').pipe((async function* () {
       yield 1
       await new Promise(() => {})

@@ -13,7 +13,7 @@ afterEach(() => expect(relay.context.producers.size).toBe(0))
 
 const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (error: SSEError) => error)
 const messages = async (name = 'c') => (await relay.channel(name).read()).messages.map(({ id: _, ...message }) => message)
-/** Our routes as a `Response`, whose headers tell that it is ours, and as its body, which only tells by what it says. */
+/** Our routes as a `Response`, whose headers mark it as ours, and as its body, which only its content marks. */
 const forms: [string, (response: Response) => Response | ReadableStream<Uint8Array>][] = [['a Response', response => response], ['a body', response => response.body!]]
 
 describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
@@ -74,7 +74,7 @@ describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
     await eventually(async () => expect(await run.info()).toMatchObject({ ended: true, error: { code } }))
   })
 
-  it('fails with SOURCE_INTERRUPTED when it is asked to connect again, or is cut, and never ends as if complete', async () => {
+  it('fails with SOURCE_INTERRUPTED when the server sends a reconnect, or is cut, and never ends as if complete', async () => {
     const gate = Promise.withResolvers<void>()
     origin.route('/leave', (_event, connection) => {
       void connection.push(1)
@@ -96,13 +96,13 @@ describe.each(forms)('pipe of a route of ours, as %s', (_, form) => {
     gate.resolve()
   })
 
-  it('fails with GAP where messages are lost, and says how many', async () => {
+  it('fails with GAP where messages are lost, and counts them', async () => {
     const channel = origin.channel('trimmed', { retention: { maxMessages: 2 } })
     for (let n = 1; n <= 5; n++) await channel.publish(n)
     await channel.end()
     origin.route('/', () => channel)
     expect(await failure(pipe('/?position=1'))).toMatchObject({ code: 'GAP', statusCode: 410, details: { gap: { reason: 'trimmed', missed: 2 } } })
-    expect((await relay.channel('c').info()).error).toMatchObject({ code: 'GAP', message: 'The source has lost 2 messages.' })
+    expect((await relay.channel('c').info()).error).toMatchObject({ code: 'GAP', message: 'The source of this stream lost 2 messages.' })
     // Without a gap, all of it.
     await pipe('/?position=3', 'd')
     expect(await messages('d')).toEqual([{ data: 4 }, { data: 5 }])
@@ -147,7 +147,7 @@ describe('pipe: the data of streams of other servers', () => {
   const streamOf = (texts: string[]) => new Response(texts.map(text => `${text.split('\n').map(line => `data: ${line}\n`).join('')}\n`).join(''), { headers: { 'content-type': 'text/event-stream' } })
   const dataOf = async (name: string) => (await messages(name)).map(({ data }) => data)
 
-  it('is what it was, except for JSON that begins with `{` or `[`', async () => {
+  it('is unchanged, except for JSON that begins with `{` or `[`', async () => {
     const text = fc.oneof(
       fc.constantFrom(' 42', '1.0', '"quoted"', '12345678901234567890', 'true', 'null', '', '{', '[1', '{a}', ' {"a":1}', '[x](y)', '-0', '1e999'),
       fc.jsonValue({ maxDepth: 2 }).map(value => JSON.stringify(value)),
@@ -168,7 +168,7 @@ describe('pipe: the data of streams of other servers', () => {
     }), { numRuns: 50 })
   })
 
-  it('is read as `parse` says', async () => {
+  it('is read as `parse` prescribes', async () => {
     const texts = ['1.0', '{"a":1}', 'x']
     await relay.channel('json').pipe(streamOf(texts), { parse: 'json' })
     await relay.channel('text').pipe(streamOf(texts), { parse: 'text' })
@@ -178,7 +178,7 @@ describe('pipe: the data of streams of other servers', () => {
     expect(await messages('own')).toEqual([{ data: 3 }, { data: 7 }, { event: 'last', data: 0 }])
   })
 
-  it('fails the pipe when `parse` throws, or gives what JSON cannot hold, after what came before', async () => {
+  it('fails the pipe when `parse` throws, or returns a value that JSON cannot hold, after the earlier messages', async () => {
     await expect(relay.channel('c').pipe(streamOf(['1', '2']), { parse: (text) => {
       if (text === '2') throw new Error('secret')
       return text

@@ -10,7 +10,7 @@ import { createRandom, turns } from '../../support/random'
 import { startSSEServer, useSSEServer } from '../../support/sse-server'
 
 let driver: FailingDriver
-/** What each append brought. */
+/** The items that each append carried. */
 let appends: LogAppend[][]
 const server = useSSEServer({ maxMessageBytes: 1_000, shutdownMs: 50 }, { driver: () => driver = createFailingDriver(recorded(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))) })
 beforeEach(() => void (appends = []))
@@ -21,7 +21,7 @@ function recorded(inner: LogDriver): LogDriver {
     ...inner,
     async append(channel, entries, ...rest) {
       appends.push(entries)
-      // As long as an answer takes that comes over a network.
+      // As long as an answer takes over a network.
       await turns(2)
       return inner.append(channel, entries, ...rest)
     },
@@ -48,13 +48,13 @@ function bytes(text: string, seed = 1, onCancel: () => void = () => {}): Readabl
 }
 
 describe('pipe: how it appends', () => {
-  it('what comes while an append is under way is the next append: 1,000 items at once are a few, in order, each once', async () => {
+  it('items that arrive during an append are the next append: 1,000 items at once are a few, in order, each once', async () => {
     await server.channel('c').pipe(Array.from({ length: 1_000 }, (_, n) => n))
     expect(await dataOf()).toEqual(Array.from({ length: 1_000 }, (_, n) => n))
     expect(appends.length).toBeLessThanOrEqual(3)
   })
 
-  it('what comes in quick succession is gathered, the first at once', async () => {
+  it('items in quick succession are gathered, the first is sent at once', async () => {
     const begun = performance.now()
     await server.channel('c').pipe((async function* () {
       for (let n = 0; n < 200; n++) {
@@ -87,11 +87,11 @@ describe('pipe: how it appends', () => {
     expect(await code(piped)).toBe('ABORTED')
   })
 
-  it('a source that never waits, nor does its driver, leaves everybody else their turns', async () => {
+  it('a source that never waits, with a driver that never waits, leaves all others their turns', async () => {
     const fast = await startSSEServer({ retention: { maxMessages: 10 } })
     let pulled = 0
     const seen: number[] = []
-    // Not quite without an end: otherwise the test would have none if it failed.
+    // Not quite endless: otherwise a failure would never finish the test.
     const piped = fast.channel('c').pipe((function* () {
       while (pulled < 50_000) yield pulled++
     })())
@@ -104,7 +104,7 @@ describe('pipe: how it appends', () => {
     await fast.close()
   })
 
-  it('what a source gave before it failed is there, before its error', async () => {
+  it('items that a source yielded before it failed are there, before its error', async () => {
     expect(await code(server.channel('c').pipe((async function* () {
       yield 1
       yield 2
@@ -113,12 +113,12 @@ describe('pipe: how it appends', () => {
     expect(await server.channel('c').read()).toMatchObject({ messages: [{ data: 1 }, { data: 2 }], ended: true, error: { code: 'SOURCE_FAILED' } })
   })
 
-  it.each([['text', 'abc'], ['nothing', undefined], ['an object', {}], ['a number', 5]])('refuses %s as a source, and readers are told', async (_, source) => {
+  it.each([['text', 'abc'], ['nothing', undefined], ['an object', {}], ['a number', 5]])('refuses %s as a source, and readers receive the error', async (_, source) => {
     expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
     expect(await server.channel('c').info()).toMatchObject({ ended: true, error: { code: 'INVALID_SOURCE' } })
   })
 
-  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('does not tell readers what %s is that cannot be piped', async (_, source) => {
+  it.each([['text', 'top secret'], ['an object', { secret: 'top secret' }]])('shows readers nothing of a source that cannot be piped: %s', async (_, source) => {
     expect(await code(server.channel('c').pipe(source as never))).toBe('INVALID_SOURCE')
     expect(JSON.stringify((await server.channel('c').info()).error)).not.toContain('secret')
   })
@@ -135,7 +135,7 @@ describe('pipe: how it appends', () => {
     expect(seen).toEqual(Array.from({ length: 50 }, (_, n) => n))
   })
 
-  it('onto a channel that has ended: rejected, and said where nobody awaits it, since no reader is told', async () => {
+  it('onto a channel that has ended: rejects, and is logged when it is not awaited, since no reader receives the error', async () => {
     await server.channel('c').end()
     let released = 0
     const source = (function* () {
@@ -151,17 +151,17 @@ describe('pipe: how it appends', () => {
     expect(released).toBe(1)
   })
 
-  it('keeps the request alive where that is asked for', async () => {
+  it('keeps the request alive where that is requested', async () => {
     const kept: Promise<unknown>[] = []
     const event = { waitUntil: (promise: Promise<unknown>) => void kept.push(promise) }
     await server.channel('c').pipe([1], { event })
     await code(server.channel('d').pipe(5 as never, { event }))
     await server.channel('e').run(() => [1], { event })
-    // None of them rejects: nobody would handle it.
+    // None of them rejects: a rejection would stay unhandled.
     expect(await Promise.all(kept)).toHaveLength(3)
   })
 
-  it('keeps it alive until a source that was stopped has let go of what it had', async () => {
+  it('keeps the request alive until a stopped source has released its resources', async () => {
     const kept: Promise<unknown>[] = []
     const stop = new AbortController()
     const letGo = Promise.withResolvers<void>()
@@ -185,8 +185,8 @@ describe('pipe: how it appends', () => {
   })
 })
 
-describe('pipe: a driver that is away', () => {
-  it('is asked again, and each item is there once', async () => {
+describe('pipe: a driver that is down', () => {
+  it('is retried, and each item is there once', async () => {
     const piped = server.channel('c').pipe((async function* () {
       yield 1
       await eventually(() => expect(appends).toHaveLength(1))
@@ -201,7 +201,7 @@ describe('pipe: a driver that is away', () => {
     expect(await dataOf()).toEqual([1, 2, 3])
   })
 
-  it('trap 31: readers are told as soon as it is back, when the source has failed meanwhile', async () => {
+  it('trap 31: readers receive the error as soon as the driver is up, when the source has failed meanwhile', async () => {
     const failed = Promise.withResolvers<void>()
     const piped = server.channel('c').pipe((async function* () {
       yield 1
@@ -230,14 +230,14 @@ describe('pipe: an event stream as bytes', () => {
   const STREAM = ': hello\n\nid: 7\nevent: delta\ndata: {"text":"é😀"}\n\ndata: plain\ndata: lines\r\n\r\ndata: 5\n\nretry: 10\n\ndata: half'
   const MESSAGES = [{ event: 'delta', data: { text: 'é😀' } }, { data: 'plain\nlines' }, { data: '5' }]
 
-  it.each([1, 2, 3, 4, 5])('is a message for each of its events, however it is cut (%i); what is not complete is none', async (seed) => {
+  it.each([1, 2, 3, 4, 5])('is a message for each of its complete events, however it is cut (%i)', async (seed) => {
     await server.channel('c').pipe(bytes(STREAM, seed))
     const { messages, ended } = await server.channel('c').read()
     expect(messages.map(({ id: _, ...message }) => message)).toEqual(MESSAGES)
     expect(ended).toBe(true)
   })
 
-  it('as a Response, and as chunks of an async iterable', async () => {
+  it('reads a Response, and chunks of an async iterable', async () => {
     await server.channel('c').pipe(new Response(bytes(STREAM), { headers: { 'content-type': 'text/event-stream; charset=utf-8' } }))
     await server.channel('d').pipe((async function* () {
       yield Buffer.from(STREAM.slice(0, 40))
@@ -247,7 +247,7 @@ describe('pipe: an event stream as bytes', () => {
     expect((await server.channel('d').read()).messages).toHaveLength(3)
   })
 
-  it('ends with `[DONE]`, and releases what follows', async () => {
+  it('ends with `[DONE]`, and releases the rest', async () => {
     let cancelled = 0
     await server.channel('c').pipe(bytes(`data: {"n":1}\n\ndata: [DONE]\n\n${'data: {"n":2}\n\n'.repeat(50)}`, 1, () => cancelled++))
     expect(await dataOf()).toEqual([{ n: 1 }])
@@ -258,23 +258,23 @@ describe('pipe: an event stream as bytes', () => {
     ['an error', () => new Response('{"error":"over quota"}', { status: 429 })],
     ['something else', () => new Response('<html>', { headers: { 'content-type': 'text/html' } })],
     ['nothing', () => new Response(null)],
-  ])('a Response that is %s fails the channel, and only the server learns what it said', async (_, response) => {
+  ])('a Response that is %s fails the channel, and only the server sees its text', async (_, response) => {
     await expect(server.channel('c').pipe(response())).rejects.toThrow('to be an event stream')
-    expect((await server.channel('c').info()).error).toMatchObject({ code: 'SOURCE_FAILED', message: 'The source of this stream failed.' })
+    expect((await server.channel('c').info()).error).toMatchObject({ code: 'SOURCE_FAILED', message: 'The stream failed because of an error on the server.' })
     expect(server.reported).toHaveLength(1)
   })
 
-  it('a Response that is none, and does not end either, is let go of', async () => {
+  it('releases a Response that is not an event stream and does not end', async () => {
     let pulled = 0
     let cancelled = 0
-    // Not quite without an end: otherwise it would end the process if it failed.
+    // Not quite endless: otherwise a failure would end the process.
     const endless = new ReadableStream<Uint8Array>({ pull: controller => pulled < 1_000 ? controller.enqueue(encoder.encode(`${pulled++} `.repeat(100))) : controller.close(), cancel: () => void cancelled++ })
     await expect(server.channel('c').pipe(new Response(endless, { headers: { 'content-type': 'text/plain' } }))).rejects.toThrow('to be an event stream, got status 200, `text/plain`: 0 0 0')
     expect(pulled).toBeLessThan(5)
     await eventually(() => expect(cancelled).toBe(1))
   })
 
-  it('a Response that is none, and says nothing more: stopped, and let go of', async () => {
+  it('stops and releases a Response that is not an event stream and falls silent', async () => {
     let cancelled = 0
     const quiet = new Response(new ReadableStream({ cancel: () => void cancelled++ }), { status: 500 })
     const controller = new AbortController()
@@ -285,7 +285,7 @@ describe('pipe: an event stream as bytes', () => {
     await eventually(() => expect(cancelled).toBe(1))
   })
 
-  it('a Response whose headers do not care about case is one', async () => {
+  it('reads a Response whose headers have any case', async () => {
     await server.channel('c').pipe(new Response('data: {"n":1}\n\n', { headers: { 'content-type': 'Text/Event-Stream' } }))
     expect(await dataOf()).toEqual([{ n: 1 }])
   })
@@ -298,7 +298,7 @@ describe('pipe: an event stream as bytes', () => {
     expect(Math.max(...appends.map(({ length }) => length))).toBeLessThanOrEqual(500)
   })
 
-  it('what is complete in a chunk before a message that is too long is there, before the error', async () => {
+  it('messages that are complete in a chunk before one that is too long are there, before the error', async () => {
     expect(await code(server.channel('c').pipe(new Response(`data: 1\n\ndata: 2\n\ndata: ${'x'.repeat(2_000)}`, { headers: { 'content-type': 'text/event-stream' } })))).toBe('MESSAGE_TOO_LARGE')
     expect(await dataOf()).toEqual(['1', '2'])
   })
@@ -310,7 +310,7 @@ describe('pipe: an event stream as bytes', () => {
     expect(pulled).toBeLessThan(20)
   })
 
-  it('the reserved event name in a stream that is not ours is refused', async () => {
+  it('the reserved event name in a foreign stream is refused', async () => {
     expect(await code(server.channel('c').pipe(bytes('event: sse\ndata: {"type":"end"}\n\n')))).toBe('RESERVED_EVENT')
   })
 })

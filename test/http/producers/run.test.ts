@@ -42,7 +42,7 @@ const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', (erro
 const channel = (at = 0) => servers[at]!.channel<unknown>('c')
 const dataOf = async (at = 0) => (await channel(at).read()).messages.map(({ data }) => data)
 
-/** A producer that goes on until it is told to, and what has become of it. */
+/** A producer that runs until it is stopped, and its state. */
 function producer(at = 0) {
   const gate = Promise.withResolvers<void>()
   const seen = { runs: [] as SSERun[], released: 0, finish: () => gate.resolve() }
@@ -63,7 +63,7 @@ function producer(at = 0) {
 }
 
 describe('run', () => {
-  it('promise 5: who produces and who stands by let go of the channel when it has ended, not only with the process', async () => {
+  it('promise 5: producer and standby release the channel when it has ended, not only with the process', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
@@ -73,7 +73,7 @@ describe('run', () => {
     expect([first.released, second.runs.length]).toEqual([1, 0])
   })
 
-  it('100 callers at once, here and there, start one, and resolve with their channel', async () => {
+  it('starts one run for 100 simultaneous callers, here and there, and resolves with their channel', async () => {
     const all = [producer(0), producer(1)]
     const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => all[index % 2]!.start()))
     expect(answers.every(({ name }) => name === 'c')).toBe(true)
@@ -85,7 +85,7 @@ describe('run', () => {
     expect(all[0]!.released + all[1]!.released).toBe(1)
   })
 
-  it('outlives its lease many times, is told where the channel ends, and goes on without a reader', async () => {
+  it('outlives its lease many times, learns where the channel ends, and runs without a reader', async () => {
     await channel().publish('before')
     const one = producer()
     await one.start()
@@ -101,7 +101,7 @@ describe('run', () => {
     await eventually(async () => expect(await channel(1).info()).toMatchObject({ ended: true, lastOffset: 3 }))
   })
 
-  it('on a channel that has ended: attaches, or restarts it', async () => {
+  it('attaches to, or restarts, a channel that has ended', async () => {
     await channel().run(() => [1])
     await eventually(async () => expect((await channel().info()).ended).toBe(true))
     const { epoch } = await channel().info()
@@ -114,7 +114,7 @@ describe('run', () => {
     expect((await channel().info()).epoch).not.toBe(epoch)
   })
 
-  it('stopped, or deleted, and begun anew in one breath', async () => {
+  it('is stopped, or deleted, and started again in one turn', async () => {
     for (const end of ['stop', 'delete'] as const) {
       const one = producer()
       await one.start({ ifEnded: 'restart' })
@@ -139,7 +139,7 @@ describe('run', () => {
     expect(await code(channel().run([1] as never))).toBe('INVALID_OPTION')
   })
 
-  it('a producer that throws, or gives nothing that can be read, fails the channel', async () => {
+  it('fails the channel when a producer throws, or returns nothing that can be read', async () => {
     await channel().run(() => {
       throw new Error('secret')
     })
@@ -162,7 +162,7 @@ describe('run', () => {
     await eventually(async () => expect((await channel().info()).ended).toBe(true))
   })
 
-  it('what others publish and end meanwhile counts: it is stopped when the channel has ended', async () => {
+  it('sees messages and ends of others meanwhile: it is stopped when the channel has ended', async () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
@@ -174,7 +174,7 @@ describe('run', () => {
     expect(await channel().info()).toMatchObject({ ended: true, lastOffset: 2 })
   })
 
-  it('is stopped when its channel is deleted, and leaves what comes then alone', async () => {
+  it('is stopped when its channel is deleted, and leaves later messages alone', async () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
@@ -188,7 +188,7 @@ describe('run', () => {
 })
 
 describe('stop', () => {
-  it.each([['here', 0], ['from another process', 1]])('%s: aborts the producer, and tells readers behind its last message', async (_, at) => {
+  it.each([['here', 0], ['from another process', 1]])('%s: aborts the producer, and readers receive the error after its last message', async (_, at) => {
     const one = producer()
     servers[1]!.route('/c', () => channel(1))
     await one.start()
@@ -201,13 +201,13 @@ describe('stop', () => {
     expect(reader.controls.at(-1)).toMatchObject({ code: 'ABORTED', retry: false })
     one.finish()
     await eventually(() => expect(one.released).toBe(1))
-    // Once more does nothing, nor where there is none.
+    // A second call does nothing, nor does one where no run exists.
     await channel(at).stop()
     await servers[at]!.channel('none').stop()
   })
 
   it.each([['leaves', false], ['closes', true]])('rejects when the process %s before the producer has stopped', async (_, closes) => {
-    // Of another process, which does not hear it.
+    // In another process, which does not receive it.
     await store.lease!('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, DEFAULT_HANDLER_OPTIONS.retention)
     const stopped = code(channel(1).stop())
     await eventually(async () => expect((await readState(store, 'c')).lease).toMatchObject({ stopping: true }))
@@ -216,7 +216,7 @@ describe('stop', () => {
     expect((await readState(store, 'c')).lease).toMatchObject({ stopping: true })
   })
 
-  it('is heard at once, and not when the lease is renewed next', async () => {
+  it('takes effect at once, and not at the next renewal of the lease', async () => {
     const slow = await startSSEServer({ leaseMs: 600_000 }, drivers[0])
     let signal: AbortSignal | undefined
     await slow.channel('c').run((run) => {
@@ -233,7 +233,7 @@ describe('stop', () => {
     await slow.close()
   })
 
-  describe('and a lease that is renewed once in minutes', () => {
+  describe('takes effect at once when a lease is renewed only every few minutes', () => {
     let slow: TestServer
     let signal: AbortSignal | undefined
     beforeEach(async () => {
@@ -246,7 +246,7 @@ describe('stop', () => {
       return new ReadableStream()
     })
 
-    it('is heard at once while a renewal is under way, which is older', async () => {
+    it('takes effect at once during an older renewal', async () => {
       const answer = Promise.withResolvers<void>()
       const asked = Promise.withResolvers<void>()
       const { lease, subscribe } = drivers[0]!
@@ -273,7 +273,7 @@ describe('stop', () => {
       expect(signal!.reason).toMatchObject({ code: 'ABORTED' })
     })
 
-    it('is heard at once before the producer listens', async () => {
+    it('takes effect at once before the producer listens', async () => {
       const answer = Promise.withResolvers<void>()
       const { subscribe } = drivers[0]!
       drivers[0]!.subscribe = async (...args) => {
@@ -289,11 +289,11 @@ describe('stop', () => {
     })
   })
 
-  it('does not wait for another run that has begun meanwhile', async () => {
+  it('does not wait for another run that has started meanwhile', async () => {
     const one = producer()
     await one.start()
     const { finish } = store
-    // In one breath with the end of the first.
+    // In the same turn as the end of the first.
     drivers[0]!.finish = async (...args) => {
       const ended = await finish(...args)
       await store.lease!('c', { type: 'acquire', token: 'next', leaseMs: 60_000, onLost: 'fail', anew: true }, DEFAULT_HANDLER_OPTIONS.retention)
@@ -321,7 +321,7 @@ describe('stop', () => {
 })
 
 describe('a producer whose process is gone, or cut off', () => {
-  it('readers are told within two lease times, newcomers too, and it appends nothing any more', async () => {
+  it('is reported to readers within two lease times, newcomers too, and appends nothing any more', async () => {
     const one = producer()
     await one.start()
     servers[1]!.route('/c', () => channel(1))
@@ -344,7 +344,7 @@ describe('a producer whose process is gone, or cut off', () => {
     await eventually(() => expect(servers[0]!.reported).toMatchObject([{ code: 'LEASE_LOST' }]))
   })
 
-  it('an outage that is shorter than the lease costs nothing', async () => {
+  it('loses nothing in an outage that is shorter than the lease', async () => {
     const one = producer()
     await one.start()
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
@@ -356,7 +356,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect((await channel(1).info()).error).toBeUndefined()
   })
 
-  it('restart: a process that has called `run` goes on where it was, told the last position', async () => {
+  it('restart: a process that has called `run` resumes where it was, with the last position', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await eventually(async () => expect(await dataOf()).toEqual(['0 begins']))
@@ -376,7 +376,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(first.runs).toHaveLength(1)
   })
 
-  it('restart, and nobody there who could: readers are told to come back, and the next caller goes on in the same log', async () => {
+  it('with `restart`, and no process that can take over: readers are sent a reconnect, and the next caller resumes in the same log', async () => {
     const one = producer()
     await one.start({ onLost: 'restart' })
     servers[1]!.route('/c', () => channel(1))
@@ -395,7 +395,7 @@ describe('a producer whose process is gone, or cut off', () => {
     one.finish()
   })
 
-  it('a graceful shutdown hands it over at once', async () => {
+  it('is handed over at once by a graceful shutdown', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
@@ -409,7 +409,7 @@ describe('a producer whose process is gone, or cut off', () => {
     expect(await dataOf(1)).toEqual(['0 begins', '1 begins', '1 ends'])
   })
 
-  it('a process that goes does not take what another one hands over', async () => {
+  it('a process that shuts down does not take a run that another one hands over', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })
@@ -434,7 +434,7 @@ describe('a producer whose process is gone, or cut off', () => {
     first.finish()
   })
 
-  it('a store that has lost it all and then does not answer for a moment: the producer asks again, for its messages and for its end', async () => {
+  it('a store that has lost everything and then fails for a moment: the producer retries, for its messages and for its end', async () => {
     for (const method of ['append', 'finish'] as const) {
       const name = `lost before ${method}`
       const gate = Promise.withResolvers<void>()
@@ -445,7 +445,7 @@ describe('a producer whose process is gone, or cut off', () => {
       })
       if (method === 'append') await eventually(async () => expect((await servers[0]!.channel(name).read()).messages).toHaveLength(1))
       await turns(5)
-      // As the store says it to whoever has a lease that it knows nothing of; asked to give it again, it is away, and then it does.
+      // The store's answer to the holder of a lease that it does not know; at the request for a new one it is down, and then it recovers.
       const { lease, [method]: call } = drivers[0]!
       let lost = 0
       let away = 0
@@ -467,7 +467,7 @@ describe('a producer whose process is gone, or cut off', () => {
     }
   })
 
-  it('a stop holds although its producer is gone: nobody restarts it', async () => {
+  it('a stop holds although its producer is gone: no process restarts it', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })

@@ -43,7 +43,7 @@ async function open(as: string, path = '/'): Promise<SSEReader> {
 }
 
 describe('a check of revalidate', () => {
-  it('runs in its own request, whoever opened a stream first', async () => {
+  it('runs in its own request, whichever request opened a stream first', async () => {
     await start({ heartbeatMs: 10 })
     const banned = new Set<string>()
     const checked: Record<string, (string | undefined)[]> = { a: [], b: [], c: [] }
@@ -122,7 +122,7 @@ describe('clean-ups and sources', () => {
       return () => {}
     })
     const all = ['onClosed', 'async', 'abort', 'returned', 'finally', 'return']
-    // The first has made what all share.
+    // The first has created what all share.
     const first = await open('z', '/push')
     const readers = await Promise.all(['a', 'b'].flatMap(own => ['/push', '/generator', '/iterator'].map(path => open(own, path))))
     for (const reader of readers) await end(reader)
@@ -164,7 +164,7 @@ describe('hooks', () => {
     const pushed = ['a', 'b'].map(own => SSEReader.open(`${server.url}/push`, { headers: { 'x-user': own } }))
     await eventually(() => expect(pushes).toHaveLength(2))
     storage.run({ user: 'c' }, () => pushes.forEach(push => push(1)))
-    // A gap, told while somebody else deletes the channel.
+    // A gap, reported while another request deletes the channel.
     await storage.run({ user: 'c' }, async () => {
       for (const name of ['a', 'b']) await server.channel(name).delete()
     })
@@ -178,7 +178,7 @@ describe('hooks', () => {
   })
 })
 
-describe('what belongs to the process', () => {
+describe('state that belongs to the process', () => {
   let redis: TestRedis
   beforeAll(async () => {
     redis = await startRedis()
@@ -193,7 +193,7 @@ describe('what belongs to the process', () => {
       return createRedisDriver({ keyPrefix: `als-${Math.random()}:`, createClient: settings => connect(ioredis, settings) }, DEFAULT_HANDLER_OPTIONS.retention)
     }],
   ]
-  it.each(drivers)('keeps no request of those that have left: %s', async (_, driver) => {
+  it.each(drivers)('keeps no request of clients that have left: %s', async (_, driver) => {
     const watch = collected()
     await start({ heartbeatMs: 20, resumeWindowMs: 1_000, leaseMs: 3_000 }, await driver(), store => store.user.startsWith('leaves') && watch.add(store))
     server.route('/channel', () => server.channel('shared'), { revalidate: { everyMs: 20, check: () => true } })
@@ -212,7 +212,7 @@ describe('what belongs to the process', () => {
     })
     const paths = ['/channel', '/publish', '/run', '/resumable', '/push']
     const leaving = await Promise.all([...paths, ...paths].map((path, index) => open(`leaves ${index}`, path)))
-    // These go on, on what the others have begun.
+    // These continue, using what the others have started.
     const staying = await Promise.all(['/channel', '/push'].map(path => open('stays', path)))
     await Promise.all(leaving.map(reader => reader.close()))
     await eventually(() => expect(server.context.connections.size).toBe(2))

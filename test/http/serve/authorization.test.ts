@@ -17,7 +17,7 @@ beforeEach(() => {
 const as = (user: string, id?: string) => ({ headers: { authorization: user, ...id && { 'last-event-id': id } } })
 
 describe('trap 30: the handler\'s own checks', () => {
-  it('run again whenever somebody comes back: a right that has lapsed shows nothing more, over either transport', async () => {
+  it('run again on every reconnect: a right that has lapsed shows nothing more, over either transport', async () => {
     const id = await server.channel('notices:ann').publish('first')
     await using reader = await SSEReader.open(`${server.url}/notices/ann`, as('ann'))
     await reader.until(r => r.data.length === 1)
@@ -33,7 +33,7 @@ describe('trap 30: the handler\'s own checks', () => {
     expect(head.status).toBe(401)
   })
 
-  it('decide what is read: somebody else\'s position opens nothing of theirs', async () => {
+  it('decide what is read: a position of another user opens none of that user\'s data', async () => {
     const stolen = await server.channel('notices:ann').publish('for ann only')
     await server.channel('notices:ann').publish('that too')
     await server.channel('notices:bob').publish('for bob')

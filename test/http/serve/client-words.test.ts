@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => vi.restoreAllMocks())
 
-describe('the words of a client that are none of ours are answered with 400 and a code, and nothing is logged', () => {
+describe('invalid input from a client gets 400 and a code, and nothing is logged', () => {
   const LONG = 'x'.repeat(600)
   const text = Buffer.from('ä'.repeat(300)).toString('latin1')
   it.each<[string, string, RequestInit | undefined]>([
@@ -55,14 +55,14 @@ describe('the words of a client that are none of ours are answered with 400 and 
   })
 })
 
-describe('what only the server can have caused', () => {
-  it('is a 500 in an ordinary handler, whose text stays there, and is logged', async () => {
+describe('a failure that only the server can cause', () => {
+  it('is a 500 in an ordinary handler; its text stays on the server, in the log', async () => {
     server.use('/mistake', defineEventHandler(() => server.channel('c').publish(undefined)))
     const response = await fetch(`${server.url}/mistake`)
     expect([response.status, await response.json()]).toMatchObject([500, { message: 'Server Error' }])
   })
 
-  it('a name that a source may not send is logged, and told to the reader', async () => {
+  it('an event name that a source may not send is logged, and reported to the reader', async () => {
     server.route('/', async function* () {
       yield 1
       await server.channel('c').publish(1, { event: 'a\nb' })

@@ -13,7 +13,7 @@ const server = useSSEServer({ retryMs: 100 })
 
 const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
-describe('the beginning', () => {
+describe('the start of a stream', () => {
   it('trap 10: headers and first bytes leave before the source has produced anything, for every kind of source', async () => {
     const never = new Promise<never>(() => {})
     server.route('/generator', async function* () {
@@ -77,7 +77,7 @@ describe('the beginning', () => {
 })
 
 describe('OPTIONS', () => {
-  it('answers 204 and never runs the handler, whatever the request says', async () => {
+  it('answers 204 and never runs the handler, whatever the request contains', async () => {
     let ran = 0
     const run = (result?: unknown) => () => {
       ran++
@@ -108,7 +108,7 @@ describe('OPTIONS', () => {
 })
 
 describe('a client that leaves', () => {
-  it.each(['generator', 'push', 'channel', 'raw'])('trap 8: after the body of a POST was read it is noticed, and cleaned up once: %s', async (kind) => {
+  it.each(['generator', 'push', 'channel', 'raw'])('trap 8: is noticed after the body of a POST was read, and cleaned up once: %s', async (kind) => {
     let cleaned = 0
     let body: unknown
     server.route('/generator', async (event, connection) => {
@@ -208,7 +208,7 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it.each(['stream', 'poll'])('trap 9: while the driver was asked for its channel: %s', async (transport) => {
+  it.each(['stream', 'poll'])('trap 9: while the driver was reading its channel: %s', async (transport) => {
     const driver = watchedDriver()
     driver.hold()
     const slow = await startSSEServer({}, driver)
@@ -227,7 +227,7 @@ describe('a client that leaves', () => {
     }
   })
 
-  it('an abort error of a handler or a source that listens to the signal is no news', async () => {
+  it('an abort error of a handler or a source that listens to the signal is not reported', async () => {
     const waitForAbort = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     server.route('/handler', async (_, connection) => {
       await connection.push(1)
@@ -246,7 +246,7 @@ describe('a client that leaves', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('a poll that is left while it waits is not waited for', async () => {
+  it('a poll whose client leaves is not waited for', async () => {
     server.route('/', () => server.channel('c'))
     const socket = await RawSocket.get(server.url, '/?transport=poll&waitMs=20000')
     await eventually(() => expect(server.context.hub.size).toBe(1))
@@ -254,7 +254,7 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('trap 15: half-closed by the peer is over', async () => {
+  it('trap 15: a connection that the peer half-closes is over', async () => {
     let reason: unknown
     server.route('/', (_, connection) => () => void (reason = connection.closeReason))
     const socket = await RawSocket.get(server.url, '/')
@@ -265,7 +265,7 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('traps 12, 15: a heartbeat to a peer that resets is the write that finds out, and throws nowhere', async () => {
+  it('traps 12, 15: a heartbeat to a peer that resets is the write that detects it, and throws nowhere', async () => {
     let closed = 0
     server.route('/', () => () => void closed++, { heartbeatMs: 10 })
     const sockets = await Promise.all(Array.from({ length: 20 }, () => RawSocket.get(server.url, '/')))
@@ -276,7 +276,7 @@ describe('a client that leaves', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('promise 5: requests behind a stream on the same socket (pipelining) are released with it', async () => {
+  it('promise 5: requests that follow a stream on the same socket (pipelining) are released with it', async () => {
     let opened = 0
     let closed = 0
     let produced = 0
@@ -306,7 +306,7 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('as many as a client likes: no warning of Node\'s in the log for each of its sockets', async () => {
+  it('one socket takes any number of requests, without a warning of Node in the log', async () => {
     const warnings: string[] = []
     const onWarning = ({ name }: Error) => void warnings.push(name)
     process.on('warning', onWarning)
@@ -322,7 +322,7 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('serves a request that was sent behind a short one on the same socket', async () => {
+  it('serves a request that was sent after a short one on the same socket', async () => {
     server.route('/poll', () => server.channel('c'))
     server.route('/stream', async function* () {
       yield 'streamed'
@@ -342,7 +342,7 @@ describe('a client that leaves', () => {
 })
 
 describe('heartbeats', () => {
-  it('are sent only when nothing else was', async () => {
+  it('are sent only when the connection is otherwise silent', async () => {
     const clock = new MovingClock()
     clock.install()
     onTestFinished(() => clock.uninstall())

@@ -13,7 +13,7 @@ import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const RUNS = 150
 
-/** What a client of either transport does with its position, and nothing more. */
+/** A minimal client of either transport: it keeps its position, and nothing more. */
 class HttpClient extends Client {
   known = false
   streams = 0
@@ -34,7 +34,7 @@ class HttpClient extends Client {
     }
   }
 
-  /** The position, as a header or in the query, as the one transport or the other would send it. */
+  /** The position, in a header or in the query, as each transport sends it. */
   #ask(transport: string): { url: string, headers: Record<string, string> } {
     const inHeader = this.known && this.random.chance(0.5)
     const query = this.known && !inHeader ? `&position=${this.position}` : ''
@@ -121,7 +121,7 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
     calm = true
     driver.settle()
   }
-  // A notice that was lost is made up for when the driver is whole again, which here it becomes again and again.
+  // The reader catches up on a lost notice when the driver recovers, which here happens again and again.
   const healing = setInterval(() => driver.settle(), 20)
   try {
     await Promise.all([publish(), ...clients.map(client => client.run(() => calm))])

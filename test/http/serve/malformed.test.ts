@@ -39,10 +39,10 @@ const request = fc.record({
   headers: fc.array(header, { maxLength: 4 }),
   body: text,
 }).map(({ method, path, query, headers, body }) => `${method} ${path}?${query} HTTP/1.1\r\nHost: x\r\n${headers.map(line => `${line}\r\n`).join('')}\r\n${body}`)
-/** Of requests on one socket: how many, cut where, and how the peer goes. */
+/** For requests on one socket: how many, where each is cut, and how the peer leaves. */
 const visit = fc.record({ requests: fc.array(request, { minLength: 1, maxLength: 4 }), keep: fc.double({ min: 0.05, max: 1, noNaN: true }), ending: fc.constantFrom('reset', 'reset at once', 'end') })
 
-it(`${REQUESTS} malformed requests leave the server alive, and nothing behind`, { timeout: 180_000 }, async () => {
+it(`${REQUESTS} malformed requests leave the server alive, and no trace in memory`, { timeout: 180_000 }, async () => {
   let sent = 0
   const visitAll = async (visits: { requests: string[], keep: number, ending: string }[]) => {
     await Promise.all(visits.map(async ({ requests, keep, ending }) => {
@@ -66,7 +66,7 @@ it(`${REQUESTS} malformed requests leave the server alive, and nothing behind`, 
     return process.memoryUsage().heapUsed
   }
   const batch = fc.array(visit, { minLength: AT_ONCE, maxLength: AT_ONCE })
-  // What is made once, by Node and by the test.
+  // Objects that Node and the test create once.
   for (const visits of fc.sample(batch, 2)) await visitAll(visits)
   const before = await heap()
   sent = 0

@@ -65,7 +65,7 @@ describe('a source that can only be streamed', () => {
 })
 
 describe('a channel under a header of JSON', () => {
-  it('is a poll, of which the connection is closed for pushes, and over when the answer was taken', async () => {
+  it('is a poll, whose connection is closed for pushes, and over when the client has read the answer', async () => {
     await server.channel<number>('c').publish(1)
     const seen: unknown[] = []
     server.route('/', async (_, connection) => {
@@ -135,7 +135,7 @@ describe('HEAD', () => {
     expect(server.context.admissions.all.open).toBe(0)
   })
 
-  it('has the headers that GET would have, whatever the source', async () => {
+  it('has the headers of a GET, whatever the source', async () => {
     server.route('/generator', async function* () {
       yield 1
     })

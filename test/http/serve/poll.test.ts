@@ -33,10 +33,10 @@ async function publish(count: number, retention?: { maxMessages: number }): Prom
 }
 
 describe('a client that leaves while its poll waits', () => {
-  it('has nothing read for it any more', async () => {
+  it('runs no further read', async () => {
     const leave = new AbortController()
     const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
-    // The page, what is read when a channel is opened, and once more when its subscription is acknowledged.
+    // The page, the read when a channel is opened, and one more when its subscription is acknowledged.
     await eventually(() => expect([server.left().channels, driver.calls.read]).toEqual([1, 3]))
     leave.abort()
     expect(await answer).toBe('left')
@@ -45,7 +45,7 @@ describe('a client that leaves while its poll waits', () => {
     expect(driver.calls.read).toBe(3)
   })
 
-  it('during the first read has no subscription made for it', async () => {
+  it('during the first read starts no subscription', async () => {
     driver.slow('read', { times: 1, delayMs: 100 })
     const leave = new AbortController()
     const answer = fetch(`${server.url}/c/x?transport=poll`, { signal: leave.signal }).catch(() => 'left')
@@ -58,7 +58,7 @@ describe('a client that leaves while its poll waits', () => {
 })
 
 describe('a batch', () => {
-  it('has every field of the contract, and says it is JSON that may not be cached', async () => {
+  it('has every field of the contract, as JSON that may not be cached', async () => {
     const epoch = await publish(2)
     const response = await poll()
     expect(response.headers.get('content-type')).toBe('application/json')
@@ -67,7 +67,7 @@ describe('a batch', () => {
       .replace(/,\s+"/g, ',"'))
   })
 
-  it('has data as it was published, short or long: other publishers may write numbers that JavaScript rounds', async () => {
+  it('keeps the data as published, short or long: other publishers may write numbers that JavaScript rounds', async () => {
     const data = ['12345678901234567890', '1e400', `["\u2028","${'🙂'.repeat(2_000)}",{"__proto__":{"admin":true}}]`]
     await driver.append('x', data.map(data => ({ data })), { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
     const text = await (await poll()).text()
@@ -92,7 +92,7 @@ describe('a batch', () => {
     }
   })
 
-  it('a newcomer begins where the route says', async () => {
+  it('starts for a newcomer where the route is configured to start', async () => {
     const epoch = await publish(3)
     expect((await batch()).messages).toHaveLength(3)
     expect(await batch('', {}, '/now/x')).toMatchObject({ messages: [], position: `${epoch}.3`, gap: null })
@@ -105,7 +105,7 @@ describe('a batch', () => {
     expect((await batch('&position=1', { 'last-event-id': `${epoch}.2` })).messages.map(({ data }) => data)).toEqual([3])
   })
 
-  it('comes in parts that lose nothing, by count and by size', async () => {
+  it('is split by count and by size, without a loss', async () => {
     const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
     for (let i = 1; i <= 2_500; i++) await channel.publish(`${i}`)
     for (let i = 2_501; i <= 2_530; i++) await channel.publish(`${i} ${'x'.repeat(100_000)}`)
@@ -141,11 +141,11 @@ describe('gaps, on both transports', () => {
     await using reader = await SSEReader.open(`${server.url}/c/x`, { headers: { 'last-event-id': asked } })
     await reader.until(r => r.data.length === 3)
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: asked, resumed: false }, { type: 'gap', ...expected }])
-    // Cut before the gap, a browser asks for the same position again; cut behind it, for the gap's.
+    // A browser that is cut before the gap requests the same position again; one that is cut after it requests the position of the gap.
     expect(reader.events.slice(0, 3).map(({ id }) => id)).toEqual([asked, `${epoch}.7`, `${epoch}.8`])
   })
 
-  it('trap 26: `start` is the oldest kept, without a gap', async () => {
+  it('trap 26: `start` is the oldest retained position, without a gap', async () => {
     const epoch = await publish(10, { maxMessages: 3 })
     expect(await batch('&position=start')).toMatchObject({ gap: null, position: `${epoch}.10`, messages: [{ data: 8 }, { data: 9 }, { data: 10 }] })
     await using reader = await SSEReader.open(`${server.url}/c/x?position=start`)
@@ -153,17 +153,17 @@ describe('gaps, on both transports', () => {
     expect(reader.controls).toEqual([{ type: 'open', heartbeatMs: 15_000, position: `${epoch}.7`, resumed: false }])
   })
 
-  const malformed = ['abc', '1.5', '-1', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
-  it.each(malformed)('trap 26: a malformed query is a 400 that says what is allowed: %j', async (position) => {
+  const malformed = ['abc', '1.5', '-0', '-01', '-1.5', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
+  it.each(malformed)('trap 26: a malformed query is a 400 that lists what is allowed: %j', async (position) => {
     await publish(1)
     for (const transport of ['stream', 'poll']) {
       const response = await fetch(`${server.url}/c/x?transport=${transport}&waitMs=0&position=${encodeURIComponent(position)}`)
       expect(response.status).toBe(400)
-      expect(await response.json()).toMatchObject({ message: expect.stringContaining('`start`, `now`, the id of a message'), data: { code: 'INVALID_POSITION' } })
+      expect(await response.json()).toMatchObject({ message: expect.stringContaining('`start`, `now`, a message ID'), data: { code: 'INVALID_POSITION' } })
     }
   })
 
-  it.each(malformed.map(text => text.trim()))('trap 26: a malformed header is a gap, because a browser that gets a 400 never comes back: %j', async (position) => {
+  it.each(malformed.map(text => text.trim()))('trap 26: a malformed header is a gap, because a browser never reconnects after a 400: %j', async (position) => {
     if (position === '1') return
     const epoch = await publish(2)
     const gap = { reason: 'invalid', missed: null, position: `${epoch}.0` }
@@ -198,7 +198,7 @@ describe('gaps, on both transports', () => {
 })
 
 describe('waiting', () => {
-  it('answers as soon as there is something, and waits no longer than asked', async () => {
+  it('answers as soon as there is a message, and waits no longer than requested', async () => {
     const channel = server.channel<number>('x')
     const epoch = await publish(1)
     const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
@@ -225,7 +225,7 @@ describe('waiting', () => {
     })
   })
 
-  it('waits at most `pollWaitMs`; 0 answers at once, and says when to come again', async () => {
+  it('waits at most `pollWaitMs`; 0 answers at once, with the delay before the next poll', async () => {
     await publish(1)
     server.route('/capped', () => server.channel('x'), { pollWaitMs: 30 })
     server.route('/never', () => server.channel('x'), { pollWaitMs: 0 })
@@ -237,7 +237,7 @@ describe('waiting', () => {
     expect(pollMs).toBeLessThanOrEqual(300)
   })
 
-  it('any number of them, and of `subscribe`, listen to the shutdown with one listener: each that is added would be compared with all', async () => {
+  it('polls and `subscribe` calls share one listener for the shutdown: each further listener would be compared with all', async () => {
     const channel = server.channel('x')
     const waiting = Array.from({ length: 50 }, () => fetch(`${server.url}/c/x?transport=poll&position=now`))
     const subscribed = Array.from({ length: 50 }, async () => {
@@ -251,7 +251,7 @@ describe('waiting', () => {
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array.from({ length: 50 }).fill(200))
   })
 
-  it('any number of them get what is published without a read of the log for each', async () => {
+  it('polls receive what is published without a read of the log for each', async () => {
     const channel = server.channel<number>('x')
     const epoch = await publish(1)
     const waiting = Array.from({ length: 50 }, () => fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`))
@@ -264,7 +264,7 @@ describe('waiting', () => {
     expect(driver.calls.read - read).toBeLessThan(3)
   })
 
-  it('a gap, more messages and an end come one after the other, and none is lost', async () => {
+  it('a gap, more messages and an end arrive one after the other, and none is lost', async () => {
     const channel = server.channel<number>('x')
     const { url } = server
     let position = `${await publish(2)}.2`
@@ -284,7 +284,7 @@ describe('waiting', () => {
     expect(seen).toEqual(['epoch', 7, 8, 9, 'BROKEN'])
   })
 
-  it('a shutdown does not make it wait, nor lose its place', async () => {
+  it('a poll does not wait during a shutdown, and keeps its place', async () => {
     const epoch = await publish(1)
     const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
     await eventually(() => expect(server.context.hub.size).toBe(1))
@@ -293,7 +293,7 @@ describe('waiting', () => {
   })
 })
 
-describe('what has ended', () => {
+describe('an ended channel', () => {
   it('is a batch with `ended` for a poll and 204 for a stream that has it all', async () => {
     const epoch = await publish(2)
     await server.channel('x').end()
@@ -315,10 +315,10 @@ describe('what has ended', () => {
     const first = await batch()
     expect(first.ended).toBe(false)
     expect(first).not.toHaveProperty('error')
-    expect(await batch(`&position=${first.position}`)).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED', message: 'The source of this stream failed.' } })
+    expect(await batch(`&position=${first.position}`)).toMatchObject({ ended: true, error: { code: 'SOURCE_FAILED', message: 'The stream failed because of an error on the server.' } })
   })
 
-  it('failed: whoever comes back gets the rest, then the error, every time', async () => {
+  it('failed: every reconnect gets the rest, then the error, every time', async () => {
     const epoch = await publish(2)
     await server.channel('x').fail(new SSEError('BROKEN', 'It broke.', { statusCode: 502 }))
     const error = { code: 'BROKEN', statusCode: 502, message: 'It broke.', retry: false }
@@ -333,7 +333,7 @@ describe('what has ended', () => {
   })
 })
 
-describe('what cannot be polled', () => {
+describe('a source that cannot be polled', () => {
   it.each<[string, () => unknown, boolean]>([
     ['a generator', async function* () {
       yield 1
@@ -346,7 +346,7 @@ describe('what cannot be polled', () => {
       stream.getReader()
       return stream
     }, false],
-  ])('answers 406 and says why, and starts nothing: %s', async (_, handler, cleans) => {
+  ])('answers 406 with the reason, and starts nothing: %s', async (_, handler, cleans) => {
     cleaned = 0
     server.route('/', handler as () => unknown)
     for (const init of [{ headers: { accept: 'application/json, text/event-stream;q=0' } }, undefined]) {
@@ -357,7 +357,7 @@ describe('what cannot be polled', () => {
     expect(cleaned).toBe(cleans ? 2 : 0)
   })
 
-  it('406 as well for who accepts neither', async () => {
+  it('answers 406 as well when the client accepts neither', async () => {
     const response = await fetch(`${server.url}/c/x`, { headers: { accept: 'image/png' } })
     expect(response.status).toBe(406)
     expect(await response.json()).toMatchObject({ data: { code: 'NOT_ACCEPTABLE' } })
@@ -380,14 +380,14 @@ describe('when the driver cannot be reached', () => {
     expect((await poll()).status).toBe(200)
   })
 
-  it('open connections stay, and get what was published meanwhile', async () => {
+  it('open connections stay, and receive what is published meanwhile', async () => {
     const channel = server.channel<number>('x')
     await publish(1)
     await using reader = await SSEReader.open(`${server.url}/c/x`)
     await reader.until(r => r.data.length === 1)
     driver.fail('all')
     await expect(channel.publish(2)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    // Far behind, so that the log itself must be asked, which fails.
+    // Far back, so that the read must go to the log, which fails.
     const late = SSEReader.open(`${server.url}/c/x`)
     expect((await late).status).toBe(503)
     driver.heal()
@@ -396,21 +396,21 @@ describe('when the driver cannot be reached', () => {
     expect(reader.data).toEqual([1, 3])
   })
 
-  /** A channel whose reader must ask the log for what follows, and the driver is gone when it does. */
+  /** A channel whose reader must read on from the log, at the moment when the driver fails. */
   async function farBehind(): Promise<Channel<string>> {
     const channel = server.channel<string>('x', { retention: { maxMessages: 10_000 } })
     for (let i = 1; i <= 100; i++) await channel.publish(`${i}${'x'.repeat(10_000)}`)
     let reads = 0
     const { read } = driver
     driver.read = (...args) => {
-      // The read of the hub and the first page are answered; then it is gone.
+      // The read of the hub and the first page succeed; then the driver fails.
       if (++reads === 3) driver.fail('all')
       return read(...args)
     }
     return channel
   }
 
-  it('a reader that must ask the log waits until it is back, is told nothing, and it is logged once', async () => {
+  it('a reader that must read the log waits for the driver, receives no error, and the failure is logged once', async () => {
     await farBehind()
     await using reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(1))
@@ -422,7 +422,7 @@ describe('when the driver cannot be reached', () => {
     expect(server.reported).toHaveLength(1)
   })
 
-  it('`subscribe` waits until it is back as a stream does, and it is logged once', async () => {
+  it('`subscribe` waits for the driver as a stream does, and the failure is logged once', async () => {
     const channel = await farBehind()
     const seen: number[] = []
     const subscribed = (async () => {
@@ -461,7 +461,7 @@ describe('when the driver cannot be reached', () => {
     expect(driver.failed).toBe(failed)
   })
 
-  it('`subscribe` that cannot begin rejects, and leaves nothing on its signal', async () => {
+  it('`subscribe` that cannot start rejects, and leaves nothing on its signal', async () => {
     driver.fail('all')
     const controller = new AbortController()
     await expect(server.channel('x').subscribe({ signal: controller.signal })[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
@@ -474,7 +474,7 @@ describe('when the driver cannot be reached', () => {
     const waiting = fetch(`${server.url}/c/x?transport=poll&position=${epoch}.1`)
     await eventually(() => expect([server.left().channels, driver.calls.read - before]).toEqual([1, 3]))
     driver.fail('read')
-    // More than is kept in memory.
+    // More than the memory retains.
     const long = 'x'.repeat(600_000)
     await driver.append('x', [2, 3, 4].map(n => ({ data: JSON.stringify(n + long) })), { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
     const response = await waiting
@@ -493,7 +493,7 @@ describe('when the driver cannot be reached', () => {
     await farBehind()
     const reader = await SSEReader.open(`${server.url}/c/x`)
     await eventually(() => expect(driver.failed).toBeGreaterThan(0))
-    // It asks again as long as it is there.
+    // It retries as long as the reader is there.
     const { failed: first } = driver
     await clock.move(600)
     await eventually(() => expect(driver.failed).toBeGreaterThan(first))

@@ -70,7 +70,7 @@ describe('the probe', () => {
       return serveProbe(event, server.context)
     }))
     for (const socket of await openProbes('/watched')) socket.destroy()
-    // Something may still have the last one.
+    // Another part may still hold the last one.
     await watch.atLeast(PROBES - 2)
   })
 

@@ -60,7 +60,7 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     ['a retry with LF', { data: 'x', retry: '1\ndata: y' }, 'INVALID_OPTION'], ['a retry of -1', { data: 'x', retry: -1 }, 'INVALID_OPTION'],
     ['too much text', 'x'.repeat(1_001), 'MESSAGE_TOO_LARGE'], ['undefined', undefined, 'INVALID_DATA'], ['a BigInt', 1n, 'INVALID_DATA'],
     ['a mistake in an array, of which then nothing is sent', ['first', { data: 'x', event: 'sse' }], 'RESERVED_EVENT'],
-  ])('trap 1: rejects %s, and goes on', async (_, message, code) => {
+  ])('trap 1: rejects %s, and stays open', async (_, message, code) => {
     let refused: unknown
     const reader = await sent(async (connection) => {
       void connection.push(message)
@@ -76,7 +76,7 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     let connection!: RawConnection
     await sent((own) => {
       connection = own
-      // As h3's documentation has it.
+      // As documented by h3.
       own.onClosed(async () => {
         closed++
         await own.close()

@@ -17,8 +17,8 @@ const failing = async function* () {
   throw new Error('The database is away')
 }
 
-describe('what goes to the log', () => {
-  it('names the route of a source that failed, without what stands in its place or in its query', async () => {
+describe('the log', () => {
+  it('names the route of a source that failed, without the values in its path or in its query', async () => {
     server.route('/jobs/:id', failing)
     await (await SSEReader.open(`${server.url}/jobs/42?token=secret`)).finished
     expect(said).toEqual([['[nuxt-sse]', 'GET /jobs/:id:', expect.objectContaining({ message: 'The database is away' })]])
@@ -35,7 +35,7 @@ describe('what goes to the log', () => {
     await eventually(() => expect(said).toEqual([['[nuxt-sse]', 'a resumable run:', expect.objectContaining({ message: 'The database is away' })]]))
   })
 
-  it('says whose it is, also of an error of our own', async () => {
+  it('names the origin of an error, also of our own', async () => {
     server.route('/object', () => ({ hello: 'world' }))
     await (await fetch(`${server.url}/object`)).text()
     expect(said).toEqual([['[nuxt-sse]', 'GET /object:', expect.objectContaining({ code: 'INVALID_SOURCE', message: expect.stringMatching(/^Expected the handler to return .+ `yield` /) })]])

@@ -20,7 +20,7 @@ failOnUnhandledRejections()
 const WINDOW_MS = 300
 
 interface Run {
-  /** Lets it give so many more numbers, and then end. */
+  /** Lets it yield that many more numbers, and then end. */
   give(count: number, end?: boolean): void
   given: number
   signal: AbortSignal
@@ -92,7 +92,7 @@ const poll = async (at = 0, query = '') => (await fetch(`${servers[at]!.url}/cou
 const numbers = ({ data }: SSEReader) => data.map(item => (item as { n: number }).n)
 const producers = () => servers.reduce((sum, { context }) => sum + context.producers.size, 0)
 
-/** Opens a stream and has its run give `count` numbers. */
+/** Opens a stream and lets its run yield `count` numbers. */
 async function started(count: number): Promise<{ reader: SSEReader, run: Run, position: string }> {
   const reader = await open()
   await reader.until(({ controls }) => controls.length > 0)
@@ -103,7 +103,7 @@ async function started(count: number): Promise<{ reader: SSEReader, run: Run, po
 }
 
 describe('resumable', () => {
-  it('a reconnect, to another instance, goes on with the same run, and starts no other', async () => {
+  it('a reconnect, to another instance, continues the same run, and starts no other', async () => {
     const { reader, run, position } = await started(2)
     await reader.close()
     run.give(2)
@@ -114,12 +114,12 @@ describe('resumable', () => {
     expect(numbers(back)).toEqual([3, 4, 5])
     expect(back.controls).toMatchObject([{ type: 'open', position, resumed: true }, { type: 'end' }])
     expect([runs.length, handled, run.released]).toEqual([1, 2, true])
-    // Read to its end: what stops a native EventSource.
+    // Read to its end: the 204 that stops a native EventSource.
     expect((await open(0, back.messages.at(-1)!.id)).status).toBe(204)
     expect(runs).toHaveLength(1)
   })
 
-  it('each newcomer has a run of its own, behind an epoch that nobody guesses', async () => {
+  it('each newcomer has a run of its own, under an epoch that cannot be guessed', async () => {
     await using one = await open(0)
     await using two = await open(1)
     for (const reader of [one, two]) await reader.until(({ controls }) => controls.length > 0)
@@ -132,7 +132,7 @@ describe('resumable', () => {
     for (const epoch of epochs) expect(epoch).toMatch(/^e[a-z0-9]{26}$/)
   })
 
-  it('polls, from the first one on, and changes transport on the way', async () => {
+  it('can be polled from the start, and changes transport on the way', async () => {
     const first = await poll(0, '&waitMs=0')
     expect(first).toMatchObject({ messages: [], ended: false, gap: null })
     await eventually(() => expect(runs).toHaveLength(1))
@@ -168,7 +168,7 @@ describe('resumable', () => {
     expect([handled, runs.length]).toEqual([3, 1])
   })
 
-  it('a position is worth nothing on another route, nor to somebody else where `clientKey` says who', async () => {
+  it('a position is worth nothing on another route, nor for another user where `clientKey` identifies users', async () => {
     route('/other', {})
     const own = { clientKey: (event: Parameters<NonNullable<SSEOwnHandlerOptions['clientKey']>>[0]) => getRequestHeader(event, 'x-user') }
     route('/own', own)
@@ -194,7 +194,7 @@ describe('resumable', () => {
     await reader.close()
   })
 
-  it('a store that has gone back gives the same log another epoch, and the run is found by it', async () => {
+  it('a store that was rolled back gives the same log another epoch, and the run is found by it', async () => {
     const { reader, position } = await started(2)
     await reader.close()
     const [epoch] = position.split('.')
@@ -202,14 +202,14 @@ describe('resumable', () => {
     await back.until(({ data }) => data.length === 2)
     expect(back.controls).toMatchObject([{ type: 'open', resumed: false }, { type: 'gap', reason: 'epoch' }])
     expect([numbers(back), runs.length]).toEqual([[1, 2], 1])
-    // And by no other that only begins alike.
+    // And by no other epoch that only starts with the same characters.
     await using other = await open(1, `${epoch!.slice(0, -1)}.1`)
     await other.until(({ controls }) => controls.length > 1)
     expect(other.data).toEqual([])
     await eventually(() => expect(runs).toHaveLength(2))
   })
 
-  it.each(['eabc.1', '7', 'nonsense'])('who comes with a position of nobody (%s) gets a run from its beginning, and is told', async (position) => {
+  it.each(['eabc.1', '7', 'nonsense'])('a client with a position of no run (%s) gets a run from its beginning, and a gap', async (position) => {
     await using reader = await open(0, position)
     await reader.until(({ controls }) => controls.length > 1)
     expect(reader.controls[1]).toMatchObject({ type: 'gap', reason: position === 'eabc.1' ? 'epoch' : 'invalid' })
@@ -219,7 +219,7 @@ describe('resumable', () => {
     expect(numbers(reader)).toEqual([1])
   })
 
-  it('without a reader for its window: it is aborted, and its `finally` runs', async () => {
+  it('a run without a reader for its window is aborted, and its `finally` runs', async () => {
     const { reader, run, position } = await started(1)
     await reader.close()
     const left = performance.now()
@@ -227,14 +227,14 @@ describe('resumable', () => {
     expect(performance.now() - left).toBeGreaterThan(WINDOW_MS * 0.6)
     expect(run.signal.aborted).toBe(true)
     await eventually(() => expect(producers()).toBe(0))
-    // Who comes too late is told that it was cut short, and does not start another.
+    // A late reader learns that the run was cut short, and starts no other.
     await using late = await open(1, position)
     await late.until(({ controls }) => controls.at(-1)?.type === 'error')
     expect(late.controls.at(-1)).toMatchObject({ code: 'ABORTED', retry: false })
     expect(runs).toHaveLength(1)
   })
 
-  it('a reader on another instance, and one that polls, keep it going', async () => {
+  it('a reader on another instance, and one that polls, keep it running', async () => {
     const { reader, run, position } = await started(1)
     await reader.close()
     const begun = performance.now()
@@ -263,7 +263,7 @@ describe('resumable', () => {
     await eventually(() => expect(run.released).toBe(true))
   })
 
-  it('promise 5: what a handler has begun on its signal ends with its viewer, as long as no run has begun: left, refused, push style', async () => {
+  it('promise 5: work that a handler starts on its signal ends with its viewer, as long as no run has started: left, refused, push API', async () => {
     const signals: AbortSignal[] = []
     const busy = Promise.withResolvers<void>()
     const route = (path: string, handler: () => unknown) => servers[0]!.route(path, (_, connection) => {
@@ -319,7 +319,7 @@ describe('resumable', () => {
     expect([runs.length, producers()]).toEqual([0, 0])
   })
 
-  it('with POST, its body read: cut, polled, looked at with HEAD, and read to its end, one run', async () => {
+  it('a POST, its body read: cut, polled, requested with HEAD, and read to its end, is one run', async () => {
     let asked = 0
     for (const server of servers) {
       server.route('/ask', async (event, connection) => {
@@ -346,7 +346,7 @@ describe('resumable', () => {
     expect((await fetch(`${servers[1]!.url}/ask?position=${back.messages.at(-1)!.id}`, init)).status).toBe(204)
   })
 
-  it('HEAD starts nothing; channels and push style are what they were', async () => {
+  it('HEAD starts nothing; channels and the push API stay as they were', async () => {
     expect((await fetch(`${servers[0]!.url}/count`, { method: 'HEAD' })).status).toBe(200)
     expect(runs).toEqual([])
     servers[0]!.route('/channel', () => servers[0]!.channel('feed'), { resumable: true })

@@ -16,8 +16,8 @@ import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { useSSEServer } from '../../support/sse-server'
 
-describe('what is shown of a secret epoch', () => {
-  it('is its beginning, wherever it stands, in any of its lives', () => {
+describe('a redacted secret epoch', () => {
+  it('shows only its beginning, anywhere in a text', () => {
     fc.assert(fc.property(fc.constantFrom('', 'resumable:', 'position=', '{', '"', '`'), fc.constantFrom('', '.5', ':abc', 'e12345678', '}'), (before, after) => {
       const epoch = createEpoch(SECRET_LENGTH)
       const shown = withoutSecret(`${before}${epoch}${after}`)
@@ -41,7 +41,7 @@ describe('what is shown of a secret epoch', () => {
     expect(isSecretPosition(`${looksAlike}.5`)).toBe(true)
   })
 
-  it('is all that errors of drivers have of it', () => {
+  it('is shortened in all errors of drivers', () => {
     const name = `resumable:${createEpoch(SECRET_LENGTH)}:abc`
     for (const { message } of [channelEnded(name), leaseLost(name)]) {
       expect(message).not.toContain(name)
@@ -104,7 +104,7 @@ describe('the epoch of a resumable run', () => {
       epochs.push(position.split('.')[0]!)
       await look()
       await first.close()
-      // By query and by header, where it is trimmed, where it is malformed, with either transport.
+      // By query and by header, trimmed, malformed, with either transport.
       const oldest = `${epochs.at(-1)}.0`
       for (const [path, header] of [[`/run?position=${position}`, undefined], ['/run', position], [`/run?position=${oldest}`, undefined], ['/run', oldest], [`/run?position=${position}x`, undefined], ['/run', `${position}x`], [`/run?position=${position}&position=${position}`, undefined]] as const) {
         const reader = await SSEReader.open(server.url + path, { headers: header ? { 'last-event-id': header } : {} })
@@ -127,7 +127,7 @@ describe('the epoch of a resumable run', () => {
     expect([...heard].sort()).toEqual(['sse:close', 'sse:error', 'sse:gap', 'sse:open', 'sse:publish'])
     expect(logged.length).toBeGreaterThan(0)
     expect(epochs[0]).toHaveLength(SECRET_LENGTH + 1)
-    // Hooks tell runs apart.
+    // Hooks distinguish runs.
     expect(inspect(seen, { depth: 9, maxArrayLength: null, maxStringLength: null })).toContain(epochs[0]!.slice(0, 9))
     for (const [where, shown] of Object.entries({ hooks: seen, logs: logged, snapshots })) {
       const text = inspect(shown, { depth: 9, maxArrayLength: null, maxStringLength: null })

@@ -21,7 +21,7 @@ async function whole(path = '/'): Promise<SSEReader> {
 const types = (reader: SSEReader) => reader.controls.map(({ type }) => type)
 
 describe('leave', () => {
-  it.each([-1, Number.NaN, Infinity])('refuses %d, and the connection goes on', async (retryMs) => {
+  it.each([-1, Number.NaN, Infinity])('refuses %d, and the connection stays open', async (retryMs) => {
     let connection!: SSEConnection
     server.route('/leave', (_, own) => void (connection = own))
     await using reader = await SSEReader.open(`${server.url}/leave`)
@@ -34,7 +34,7 @@ describe('leave', () => {
 })
 
 describe('every kind of source', () => {
-  it('a generator, with named messages and ids', async () => {
+  it('a generator, with named messages and IDs', async () => {
     server.route('/', async function* () {
       yield 0
       yield ''
@@ -80,7 +80,7 @@ describe('every kind of source', () => {
     expect(server.reported).toMatchObject([{ message: PRIVATE }])
   })
 
-  it('push style: a clean-up function, nothing, and a promise of either', async () => {
+  it('push API: a clean-up function, nothing, and a promise of either', async () => {
     let cleaned = 0
     server.route('/clean', (_, connection) => {
       void connection.push(1)
@@ -101,7 +101,7 @@ describe('every kind of source', () => {
     await eventually(() => expect(cleaned).toBe(2))
   })
 
-  it('push style that goes on for long before it returns: what it pushes is sent meanwhile', async () => {
+  it('a push handler that runs for long before it returns: its pushes are sent meanwhile', async () => {
     const gate = Promise.withResolvers<void>()
     server.route('/', async (_, connection) => {
       await connection.push(1)
@@ -120,7 +120,7 @@ describe('every kind of source', () => {
   it.each<[string, () => unknown]>([
     ['a number', () => 5], ['a text', () => 'x'], ['an array', () => [1]], ['an object', () => ({ a: 1 })], ['null', () => null], ['true', () => true],
     ['a generator function that was not called', () => async function* () {}], ['the same, not async', () => function* () {}],
-  ])('refuses %s with a 500 that says what is allowed, and a line in the log of the server', async (_, result) => {
+  ])('refuses %s with a 500 that lists what is allowed, and logs a line on the server', async (_, result) => {
     server.route('/', result)
     const response = await fetch(server.url)
     expect(response.status).toBe(500)
@@ -128,7 +128,7 @@ describe('every kind of source', () => {
     expect(server.reported).toMatchObject([{ code: 'INVALID_SOURCE', message: expect.stringContaining('Expected the handler to return an async iterable') }])
   })
 
-  it('promise 6: a result that is no source, behind pushes that were sent, is an `error` and not silence', async () => {
+  it('promise 6: an invalid result after pushes that were sent is an `error` and not silence', async () => {
     server.route('/', async (_, connection) => {
       await connection.push(1)
       await turns(3)
@@ -139,7 +139,7 @@ describe('every kind of source', () => {
     expect(reader.controls.at(-1)).toMatchObject({ type: 'error', code: 'INVALID_SOURCE' })
   })
 
-  it('a stream that somebody else reads already is a 500, not an unhandled rejection', async () => {
+  it('a stream that another reader holds already is a 500, not an unhandled rejection', async () => {
     server.route('/locked', () => {
       const stream = streamOf(1)
       stream.getReader()
@@ -153,7 +153,7 @@ describe('every kind of source', () => {
     for (const path of ['/locked', '/throwing']) expect((await fetch(server.url + path)).status).toBe(500)
   })
 
-  it('a handler that has answered by itself is left alone', async () => {
+  it('a handler that has already answered is left alone', async () => {
     server.route('/', event => sendRedirect(event, '/login'))
     const response = await fetch(server.url, { redirect: 'manual' })
     expect(response.status).toBe(302)
@@ -187,11 +187,11 @@ describe('errors', () => {
   })
 
   it.each<[string, () => unknown, object]>([
-    ['any error', () => new Error(PRIVATE), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['a text', () => PRIVATE, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['nothing', () => undefined, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['an object with a status', () => ({ statusCode: 400, message: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
-    ['an error with a status', () => Object.assign(new Error(PRIVATE), { statusCode: 400, data: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }],
+    ['any error', () => new Error(PRIVATE), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['a text', () => PRIVATE, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['nothing', () => undefined, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['an object with a status', () => ({ statusCode: 400, message: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
+    ['an error with a status', () => Object.assign(new Error(PRIVATE), { statusCode: 400, data: PRIVATE }), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
     ['an h3 error', () => createError({ statusCode: 403, message: 'Not yours.', cause: new Error(PRIVATE), data: { code: 'FOREIGN', table: PRIVATE } }), { code: 'FOREIGN', statusCode: 403, message: 'Not yours.', retry: false }],
     ['an h3 error made of another', () => createError(new Error(PRIVATE)), null as never],
     ['an SSEError', () => new SSEError('BUSY', 'Come back.', { statusCode: 503, cause: new Error(PRIVATE), details: { PRIVATE } }), { code: 'BUSY', statusCode: 503, message: 'Come back.', retry: true }],
@@ -216,7 +216,7 @@ describe('errors', () => {
       expect(reader.controls.at(-1)).toEqual({ type: 'error', ...shown })
       expect(reader.raw).not.toContain(PRIVATE)
     }
-    // What was hidden from the client is told on the server.
+    // The server logs what the client does not receive.
     expect(server.reported).toHaveLength('code' in shown && shown.code === 'SOURCE_FAILED' ? 3 : 0)
   })
 
@@ -239,7 +239,7 @@ describe('items that cannot be sent', () => {
     ['an injected id', new TaggedMessage(1, { id: '1\ndata: x' }), 'INVALID_ID'], ['an injected name', new TaggedMessage(1, { event: 'a\rb' }), 'INVALID_EVENT'],
   ]
 
-  it.each(bad)('are thrown into the generator, which may go on: %s', async (_, item, code) => {
+  it.each(bad)('are thrown into the generator, which may continue: %s', async (_, item, code) => {
     const caught: unknown[] = []
     server.route('/async', async function* () {
       try {
@@ -291,10 +291,10 @@ describe('items that cannot be sent', () => {
     expect(released).toBe(2)
   })
 
-  it.each(bad)('reject a push, and the connection goes on: %s', async (_, item, code) => {
+  it.each(bad)('reject a push, and the connection stays open: %s', async (_, item, code) => {
     const codes: unknown[] = []
     server.route('/', async (_, connection) => {
-      // One that nobody awaits must not end the process.
+      // An unawaited rejection must not end the process.
       void connection.push(item)
       await connection.push(item).catch((error: SSEError) => codes.push(error.code))
       expect(await connection.push('next')).toBe(true)
@@ -307,7 +307,7 @@ describe('items that cannot be sent', () => {
     expect(server.reported).toHaveLength(2)
   })
 
-  it('trap 1: a comment of several lines stays a comment, and one that is no text rejects', async () => {
+  it('trap 1: a comment of several lines stays a comment, and one that is not text rejects', async () => {
     let refused: unknown
     server.route('/', async (_, connection) => {
       await connection.comment('a\rdata: x\n\nevent: sse\r\ndata: y')
@@ -354,7 +354,7 @@ describe('the end of a connection', () => {
     await end(connection, opening)
     await eventually(() => expect(calls).toEqual(['abort', 'throws', 'rejects', 'returned']))
     expect([connection.closed, connection.closeReason, connection.signal.aborted]).toEqual([true, reason, true])
-    // Whatever comes after finds it closed.
+    // Anything that runs later finds it closed.
     void connection.close()
     connection.leave()
     connection.onClosed(() => calls.push('late'))
@@ -364,7 +364,7 @@ describe('the end of a connection', () => {
     await eventually(() => expect(server.reported).toMatchObject([{ message: 'clean-up' }, { message: 'clean-up' }]))
   })
 
-  it('trap 14: a source releases itself once: not again when it is complete, or has failed', async () => {
+  it('trap 14: a source releases itself once: not again after it completes or fails', async () => {
     const released: Record<string, number> = { '/done': 0, '/failed': 0, '/left': 0 }
     const iterable = (path: string, next: () => Promise<IteratorResult<unknown>>) => server.route(path, () => ({
       [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: void released[path]!++ }) }),
@@ -377,7 +377,7 @@ describe('the end of a connection', () => {
     const reader = await open('/left')
     await reader.until(r => r.data.length > 0)
     await reader.close()
-    // As `for await` has it: return() is for who stops before the end.
+    // As in `for await`: return() is called only on an early exit.
     await eventually(() => expect(released).toEqual({ '/done': 0, '/failed': 0, '/left': 1 }))
   })
 
@@ -393,7 +393,7 @@ describe('the end of a connection', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('close() resolves when the last byte has left, and its promise is the same for all', async () => {
+  it('close() resolves when the last byte has left, and every call returns the same promise', async () => {
     const gate = Promise.withResolvers<void>()
     server.route('/', async (_, connection) => {
       await connection.push('last')
@@ -406,7 +406,7 @@ describe('the end of a connection', () => {
     expect(types(reader)).toEqual(['open', 'end'])
   })
 
-  it('leave() says after how long to come back', async () => {
+  it('leave() sends the delay before the reconnect', async () => {
     server.route('/given', (_, connection) => connection.leave(1234))
     server.route('/random', (_, connection) => connection.leave())
     expect((await whole('/given')).controls.at(-1)).toEqual({ type: 'leave', retryMs: 1234 })
@@ -440,7 +440,7 @@ describe('the end of a connection', () => {
 })
 
 describe('shutdown', () => {
-  it('asks every client to come back; who comes meanwhile gets 503', async () => {
+  it('sends every client a reconnect; a request meanwhile gets 503', async () => {
     server.route('/', () => {})
     server.route('/channel', () => server.channel('c'))
     const readers = await Promise.all([open(), open('/channel')])
@@ -458,7 +458,7 @@ describe('shutdown', () => {
     }
   })
 
-  it.each(['generator', 'push', 'channel', 'raw'])('whose handler was busy at that moment is asked to come back too: %s', async (kind) => {
+  it.each(['generator', 'push', 'channel', 'raw'])('makes a client reconnect although its handler was busy at that moment: %s', async (kind) => {
     const gate = Promise.withResolvers<void>()
     const called = Promise.withResolvers<void>()
     const busy = async () => {

@@ -6,7 +6,7 @@ import { SSEReader } from '../../support/read-sse'
 const server = useSSEServer()
 
 describe('the stream transport', () => {
-  it.each(['/', '/?transport=poll&waitMs=0'])('adds to what others have said that an answer depends on, as of CORS: %s', async (path) => {
+  it.each(['/', '/?transport=poll&waitMs=0'])('keeps the `vary` values that are already there, such as those of CORS: %s', async (path) => {
     server.route('/', (event) => {
       appendCorsHeaders(event, { origin: ['https://a.example'] })
       return server.channel('c')
@@ -17,7 +17,7 @@ describe('the stream transport', () => {
     expect(response.headers.get('access-control-allow-origin')).toBe('https://a.example')
   })
 
-  it('streams a generator: preamble, messages, end', async () => {
+  it('streams a generator: opening block, messages, end', async () => {
     server.route('/', async function* () {
       yield { n: 1 }
       yield { n: 2 }
@@ -48,7 +48,7 @@ describe('the stream transport', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
     const again = await SSEReader.open(server.url, { headers: { 'last-event-id': id } })
     expect(again.status).toBe(204)
-    // A cache may keep a 204 of its own accord, and newcomers would be told that there is nothing.
+    // A cache may store a 204 by default, and newcomers would then see an empty stream.
     expect(again.response.headers.get('cache-control')).toBe('no-store')
     expect(again.response.headers.get('vary')).toBe('accept, last-event-id')
   })

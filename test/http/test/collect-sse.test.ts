@@ -27,7 +27,7 @@ beforeEach(() => {
   })
 })
 afterEach(async () => {
-  // Whoever collected has left.
+  // The collector has left.
   await eventually(() => expect(server.context.connections.size).toBe(0))
 })
 
@@ -45,14 +45,14 @@ describe('collectSSE', () => {
     expect(got.raw).toContain('data: {"n":3}\n\n')
   })
 
-  it('leaves when there are as many as asked for, and shows no more, whatever came in the same packet', async () => {
+  it('leaves after the requested number of messages, and returns no more, whatever arrived in the same packet', async () => {
     const { data, controls } = await collectSSE(`${server.url}/three`, { count: 2 })
     expect(data).toEqual([{ n: 1 }, { n: 2 }])
     expect(controls.map(({ type }) => type)).toEqual(['open'])
     expect((await collectSSE(new URL('/endless', server.url), { count: 5 })).data).toHaveLength(5)
   })
 
-  it('leaves behind the message that `until` says, asking once for each', async () => {
+  it('leaves after the message that matches `until`, calling it once for each', async () => {
     const asked: number[] = []
     const { data } = await collectSSE<{ n: number }>(`${server.url}/endless`, { until: ({ data: { n } }, messages) => {
       asked.push(n)
@@ -62,7 +62,7 @@ describe('collectSSE', () => {
     expect(asked).toEqual([1, 2, 3, 4])
   })
 
-  it('sends headers, a body and a query, and goes on behind a position', async () => {
+  it('sends headers, a body and a query, and resumes after a position', async () => {
     expect((await collectSSE<{ asked: string }>(`${server.url}/endless`, { count: 1, headers: { 'x-asked': 'yes' } })).data[0]).toMatchObject({ asked: 'yes' })
     expect((await collectSSE(`${server.url}/body`, { body: { prompt: 'Hi' } })).data).toEqual([{ prompt: 'Hi' }])
     for (const n of [1, 2, 3]) await server.channel('feed').publish(n)
@@ -73,7 +73,7 @@ describe('collectSSE', () => {
     expect((await collectSSE(`${server.url}/feed`, { count: 1, position: 2 })).data).toEqual([3])
   })
 
-  it('shows an answer with an error status as it is, and fails only if something was waited for', async () => {
+  it('returns a response with an error status as it is, and fails only if it waits for a message', async () => {
     const { status, messages, raw } = await collectSSE(`${server.url}/private`)
     expect([status, messages, JSON.parse(raw).message]).toEqual([401, [], 'Who are you?'])
     const error = await failure(collectSSE(`${server.url}/private`, { count: 1 }))
@@ -81,19 +81,19 @@ describe('collectSSE', () => {
     expect(error.message).toContain('Who are you?')
   })
 
-  it('says on a timeout what it has received', async () => {
+  it('reports on a timeout what it has received', async () => {
     await server.channel('feed').publish('one')
     const error = await failure(collectSSE(`${server.url}/feed`, { count: 2, timeoutMs: 100 }))
     expect(error).toMatchObject({ code: 'COLLECT_TIMEOUT', details: { received: { status: 200, messages: [{ data: 'one' }], controls: [{ type: 'open' }] } } })
     expect(error.message).toMatch(/within \d+ ms\. It answered 200, text\/event-stream\. Received so far \(messages: 1, control messages: 1\):\n.*data: "one"/s)
   })
 
-  it('says when a stream is over too early', async () => {
+  it('reports when a stream is over too early', async () => {
     const error = await failure(collectSSE(`${server.url}/three`, { count: 4 }))
     expect(error).toMatchObject({ code: 'COLLECT_ENDED', details: { received: { messages: { length: 3 } } } })
   })
 
-  it('says when nobody answers, and when nothing is answered', async () => {
+  it('reports when no server answers, and when the answer never comes', async () => {
     expect(await failure(collectSSE(`http://127.0.0.1:${await freePort()}/`))).toMatchObject({ code: 'NETWORK', message: expect.stringContaining('Is the server running?') })
     const scripted: ScriptedServer = await startScriptedServer()
     scripted.script(() => {})
@@ -101,7 +101,7 @@ describe('collectSSE', () => {
     await scripted.close()
   })
 
-  it('reads what is no JSON as the text that it is, also of servers that are not ours', async () => {
+  it('reads data that is not JSON as plain text, also from servers that are not ours', async () => {
     const scripted = await startScriptedServer()
     scripted.script(exchange => exchange.stream('event: sse\ndata: hm\n\nid: 7\ndata: plain\n\n').end())
     expect(await collectSSE(scripted.url)).toMatchObject({ data: ['plain'], controls: ['hm'], position: '7' })
@@ -119,7 +119,7 @@ describe('collectSSE', () => {
 })
 
 describe('readSSE', () => {
-  it('resolves when the route has answered, and reads on while a test does something', async () => {
+  it('resolves when the route has answered, and continues reading while a test does its work', async () => {
     const reader = await readSSE<string>(`${server.url}/feed`, { position: 'now' })
     await reader.until(({ controls }) => controls.length === 1)
     await server.channel('feed').publish('Hello', { event: 'greeting' })

@@ -13,7 +13,7 @@ const code = (promise: Promise<unknown>) => promise.then(() => 'resolved', error
 const kept = async () => (await server.channel('feed').read()).messages.map(({ data }) => data)
 
 describe('createFailingDriver: fail', () => {
-  it('fails as often as told, and only what it was told', async () => {
+  it('fails as often as configured, and only the configured operations', async () => {
     driver.fail('append', { times: 2 })
     expect([await code(publish(1)), await code(publish(2)), await code(publish(3))]).toEqual(['DRIVER_UNAVAILABLE', 'DRIVER_UNAVAILABLE', 'resolved'])
     expect(await kept()).toEqual([3])
@@ -21,7 +21,7 @@ describe('createFailingDriver: fail', () => {
     expect(driver.calls.append).toBe(3)
   })
 
-  it('fails until it is healed, with the code that was asked for, and a route answers 503', async () => {
+  it('fails until it is healed, with the configured code, and a route answers 503', async () => {
     driver.fail('all', { code: 'DISK_FULL' })
     expect(await code(publish(1))).toBe('DISK_FULL')
     driver.heal()
@@ -64,7 +64,7 @@ describe('createFailingDriver: disturb', () => {
     expect(reader.data).toEqual([1, 2, 3, 4])
   })
 
-  it('some only, and late by so much', async () => {
+  it('affects only some, and delays them by the configured time', async () => {
     await using reader = await readSSE<number>(`${server.url}/feed`, { position: 'now' })
     await reader.until(({ controls }) => controls.length === 1)
     driver.disturb('late', { times: 1, delayMs: 60 })
@@ -91,7 +91,7 @@ describe('createFailingDriver: disturb', () => {
   })
 })
 
-describe('createFailingDriver: what makes no sense', () => {
+describe('createFailingDriver: invalid options', () => {
   it.each([
     [() => driver.fail('publish' as never), 'Expected `method` to be `all`, `append`'],
     [() => driver.fail('append', { times: 0 }), 'Expected `times` to be a whole number, at least 1, got `0`.'],

@@ -8,7 +8,7 @@ import { useSSEServer } from '../../support/sse-server'
 
 const [first, second, strange] = ['f', 's', 'x'].map(letter => letter.repeat(32)) as [string, string, string]
 
-/** What is thrown for it, which must not show it. */
+/** The error for it, which must not show it. */
 async function refusal(ticket: unknown, secrets = [first]): Promise<{ code: string, statusCode: number }> {
   const error = await verifyTicket(ticket, secrets).then(() => undefined, (thrown: unknown) => thrown)
   if (!(error instanceof SSEError)) throw new Error('Expected it to be refused.')
@@ -23,7 +23,7 @@ describe('a ticket', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: 1_700_000_000_123 }))
   afterEach(() => void vi.useRealTimers())
 
-  it('says which channel it opens, and what is known of its bearer, until it expires, to the millisecond', async () => {
+  it('carries its channel and the data of its bearer until it expires, to the millisecond', async () => {
     const ticket = await signTicket('user:1 ü', { expiresInMs: 1_500, claims: { user: 'ann', roles: ['a'] } }, [first])
     expect(ticket).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/)
     vi.setSystemTime(1_700_000_000_123 + 1_499)
@@ -32,8 +32,14 @@ describe('a ticket', () => {
     expect(await refusal(ticket)).toEqual({ code: 'TICKET_EXPIRED', statusCode: 401 })
   })
 
-  it('lasts a minute, and says nothing of its bearer, unless it is told otherwise', async () => {
+  it('lasts a minute, and carries nothing of its bearer, by default', async () => {
     expect(await verifyTicket(await signTicket('c', {}, [first]), [first])).toEqual({ channel: 'c', claims: {}, expiresAt: Date.now() + 60_000 })
+  })
+
+  it('for several names all of them, and the first as older versions read it', async () => {
+    const claims = { user: 'ann' }
+    expect(await verifyTicket(await signTicket(['a', 'b', 'ü'], { claims }, [first]), [first])).toEqual({ channel: 'a', channels: ['a', 'b', 'ü'], claims, expiresAt: Date.now() + 60_000 })
+    expect(await verifyTicket(await signTicket(['a'], {}, [first]), [first])).toEqual({ channel: 'a', channels: ['a'], claims: {}, expiresAt: Date.now() + 60_000 })
   })
 
   it('is signed with the first of the secrets, and verified with all', async () => {
@@ -45,7 +51,7 @@ describe('a ticket', () => {
     expect(await refusal(await signTicket('c', {}, [strange]), [first, second])).toEqual(INVALID)
   })
 
-  it('is none with any other letter in it', async () => {
+  it('is invalid with any other letter in it', async () => {
     const ticket = await signTicket('channel', { claims: { user: 'ann' } }, [first])
     for (let at = 0; at < ticket.length; at++) {
       // Two letters of base64url that differ in their first bit: the last bits of a part may mean nothing.
@@ -54,7 +60,7 @@ describe('a ticket', () => {
     }
   })
 
-  it('is none of another kind: unsigned, another algorithm, another type of token under the same secret, or one that lasts for ever', async () => {
+  it('is invalid when of another kind: unsigned, another algorithm, another type of token under the same secret, or one that lasts forever', async () => {
     const key = new TextEncoder().encode(first)
     const make = (payload: object, header: object = {}) => new SignJWT({ channel: 'c', claims: {}, ...payload }).setProtectedHeader({ alg: 'HS256', typ: 'sse-ticket+jwt', ...header }).sign(key)
     const exp = Date.now() / 1000 + 60
@@ -69,17 +75,17 @@ describe('a ticket', () => {
     ]) expect(await refusal(ticket)).toEqual(INVALID)
   })
 
-  it.each([[''], ['..'], ['a.b.c'], ['ey'.repeat(3_000)], [['a', 'b']], [{}], [null], [1]])('is none: %j', async (ticket) => {
+  it.each([[''], ['..'], ['a.b.c'], ['ey'.repeat(3_000)], [['a', 'b']], [{}], [null], [1]])('is invalid: %j', async (ticket) => {
     expect(await refusal(ticket)).toEqual(INVALID)
   })
 
-  it('an expired one of somebody else\'s says only that it is not ours', async () => {
+  it('of another server is only reported as not ours when it has expired', async () => {
     const ticket = await signTicket('c', { expiresInMs: 1 }, [strange])
     vi.setSystemTime(Date.now() + 1_000)
     expect(await refusal(ticket)).toEqual(INVALID)
   })
 
-  it('is not made of what makes no sense', async () => {
+  it('is refused for invalid options', async () => {
     for (const expiresInMs of [0, -1, 1.5, Number.NaN, Infinity, 86_400_001, '60' as never]) {
       await expect(signTicket('c', { expiresInMs }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('`expiresInMs` to be a whole number of milliseconds from 1 to 86400000') })
     }
@@ -89,12 +95,12 @@ describe('a ticket', () => {
     circular.self = circular
     await expect(signTicket('c', { claims: circular }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     const lost = { user: { roles: new Set(['admin']) } }
-    await expect(signTicket('c', { claims: lost }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: 'Expected `claims` to be what JSON can hold, got an instance of Set at `claims.user.roles`.' })
+    await expect(signTicket('c', { claims: lost }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: 'Expected `claims` to be serializable as JSON, got an instance of Set at `claims.user.roles`.' })
     await expect(signTicket('c', { claims: { until: new Date(Number.NaN) } }, [first])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     await expect(signTicket('c', { claims: { id: 1n } }, [first])).rejects.toMatchObject({ message: expect.stringContaining('a bigint at `claims.id`') })
   })
 
-  it('without a secret there is none, and none is believed', async () => {
+  it('is neither issued nor accepted without a secret', async () => {
     const missing = { code: 'TICKET_SECRET_MISSING', statusCode: 500, message: expect.stringContaining('NUXT_SSE_TICKET_SECRET') }
     await expect(signTicket('c', {}, [])).rejects.toMatchObject(missing)
     await expect(verifyTicket(await signTicket('c', {}, [first]), [])).rejects.toMatchObject(missing)

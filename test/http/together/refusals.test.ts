@@ -11,7 +11,7 @@ beforeEach(() => {
   asked = 0
 })
 
-/** How our client fails, with what a route of ours does. */
+/** How our client fails with a route of ours that does this. */
 async function failureOf(handler: Parameters<TestServer['route']>[1], transport: 'stream' | 'poll'): Promise<SSEError> {
   const path = `/${Math.random()}`
   server.route(path, (event, connection) => {
@@ -27,21 +27,21 @@ async function failureOf(handler: Parameters<TestServer['route']>[1], transport:
   throw new Error('It has ended without an error.')
 }
 
-describe.each(['stream', 'poll'] as const)('what our client does with an error of our server, by %s', (transport) => {
+describe.each(['stream', 'poll'] as const)('our client, at an error of our server, by %s', (transport) => {
   it.each<[string, Parameters<TestServer['route']>[1], string]>([
     ['a source that is none', () => 5, 'INVALID_SOURCE'],
     ['a channel without a name', () => server.channel(''), 'INVALID_CHANNEL'],
     ['an option that makes no sense', () => server.channel('c', { retention: { maxMessages: 0 } }), 'INVALID_OPTION'],
-    ['an error of the application that says so', () => {
+    ['an error of the application with `retry: false`', () => {
       throw new SSEError('CLOSED_FOR_GOOD', 'This room is closed.', { statusCode: 503, retry: false })
     }, 'CLOSED_FOR_GOOD'],
-  ])('is final at once: %s', async (_, handler, code) => {
+  ])('stops at once: %s', async (_, handler, code) => {
     if (transport === 'poll' && code === 'INVALID_SOURCE') code = 'NOT_POLLABLE'
     expect(await failureOf(handler, transport)).toMatchObject({ code, retry: false })
     expect(asked).toBe(1)
   })
 
-  it('is tried again where an error says so, whatever its status', async () => {
+  it('retries where an error allows it, whatever its status', async () => {
     const error = await failureOf(() => {
       throw new SSEError('BUSY', 'Busy.', { statusCode: 409, retry: true })
     }, transport)
@@ -51,7 +51,7 @@ describe.each(['stream', 'poll'] as const)('what our client does with an error o
 })
 
 describe('an HTTP error', () => {
-  it('says `retry` only where its status says otherwise', async () => {
+  it('sends `retry` only where its status implies the opposite', async () => {
     const data = async (error: SSEError) => {
       const path = `/${Math.random()}`
       server.route(path, () => {
@@ -66,12 +66,12 @@ describe('an HTTP error', () => {
   })
 })
 
-describe('a source that yields what only its developer can fix', () => {
+describe('a source that yields a developer error', () => {
   it.each<[string, unknown, string]>([
     ['a name with a line break', new TaggedMessage(1, { event: 'a\nb' }), 'INVALID_EVENT'],
     ['the reserved name', new TaggedMessage(1, { event: 'sse' }), 'RESERVED_EVENT'],
     ['data that JSON cannot hold', undefined, 'INVALID_DATA'],
-  ])('is not asked again: %s', async (_, item, code) => {
+  ])('is not retried: %s', async (_, item, code) => {
     expect(await failureOf(async function* () {
       yield item
     }, 'stream')).toMatchObject({ code, retry: false })

@@ -33,7 +33,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 )
 
 describe('our client and our server, with a network between them', () => {
-  it('promises 1 and 3: whatever is cut, muted or handed over, each message arrives once and in order', async () => {
+  it('promises 1 and 3: each message arrives once and in order, however the stream is cut, silenced or handed over', async () => {
     let handOvers = 0
     let cuts = 0
     const browser = new EventTarget()
@@ -79,7 +79,7 @@ describe('our client and our server, with a network between them', () => {
             proxy.mute = false
             await channel.publish(++published)
             if (source.transport === 'poll') handOvers++
-            // A machine that is busy may take longer than the timeout of an attempt: the browser says it again then.
+            // A busy machine may take longer than the timeout of an attempt: the browser then requests it again.
             await settle('stream', () => browser.dispatchEvent(new Event('online')))
             break
           case 'cut':

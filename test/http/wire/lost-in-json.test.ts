@@ -34,7 +34,7 @@ class Named {
   name = 'n'
 }
 
-/** Values of which JSON keeps nothing, and what an error calls them. */
+/** Values of which JSON keeps nothing, and their names in errors. */
 const lostValues: [string, () => unknown, string][] = [
   ['an Error', () => new Error('no'), 'an instance of Error'],
   ['a TypeError', () => new TypeError('no'), 'an instance of TypeError'],
@@ -59,7 +59,7 @@ const lostValues: [string, () => unknown, string][] = [
   ['a generator', () => (function* () { yield 1 })(), 'an instance of'],
 ]
 
-/** Values that look alike, and of which JSON keeps something, or all that there is. */
+/** Values that look alike, which JSON keeps in part or in whole. */
 const keptValues: [string, () => unknown][] = [
   ['{}', () => ({})],
   ['[]', () => []],
@@ -95,7 +95,7 @@ function printed(path: (string | number)[]): string {
   return path.reduce<string>((text, key) => typeof key === 'number' ? `${text}[${key}]` : /^\w+$/.test(key) ? `${text}.${key}` : `${text}[${JSON.stringify(key)}]`, 'data')
 }
 
-describe('what JSON would lose in silence', () => {
+describe('values that JSON would drop silently', () => {
   for (const deep of [false, true]) {
     it.each(lostValues)(`refuses %s at the top, ${deep ? 'in development' : 'in production'}`, (_, make, what) => {
       const error = refusalOf(() => encodeData(make(), MAX, deep))
@@ -136,7 +136,7 @@ describe('what JSON would lose in silence', () => {
     expect(refusalOf(() => encodeData(data, MAX, false))?.message).toContain('got a circular structure at `data.list[0].self`.')
   })
 
-  it('sends the same bytes in development and in production, whatever JSON holds', () => {
+  it('sends the same bytes in development and in production, for all that JSON holds', () => {
     fc.assert(fc.property(fc.jsonValue({ maxDepth: 5 }), (data) => {
       expect(encodeData(data, MAX, true)).toBe(JSON.stringify(data))
       expect(encodeData(data, MAX, false)).toBe(JSON.stringify(data))
@@ -166,7 +166,7 @@ describe('what JSON would lose in silence', () => {
   })
 })
 
-describe('wherever a message is accepted', () => {
+describe('every API that accepts a message', () => {
   const server = useSSEServer({ shutdownMs: 50 })
 
   const codeOf = (promise: Promise<unknown>) => promise.then(() => 'resolved', (error: SSEError) => error.code)

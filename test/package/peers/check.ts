@@ -1,6 +1,6 @@
 /**
- * How a cell of README's table is known. A function runs the library and says what it did; of what cannot be seen by running it,
- * a text says where it stands: in the library's code, or, as `test/…: title`, in a test of ours.
+ * Evidence for a cell of the table in docs/guide/comparison.md. A function runs the library, and returns what it did. Where a run cannot show it,
+ * a text names the place: in the library's code, or, as `test/…: title`, in a test of this repository.
  */
 export type Check = (() => Promise<boolean>) | { no: string } | { yes: string }
 

@@ -89,7 +89,7 @@ async function openPage(page: Page, url: string, options: Record<string, unknown
 
 const AUTO_RECONNECT = { autoReconnect: { retries: -1, delay: 10 } }
 
-/** Its first request breaks off behind a message, the second is refused, the third is a stream. */
+/** Its first request breaks off after a message, the second is refused, the third is a stream. */
 const breaksThenRefuses: Answer = (exchange, number) => {
   if (number === 0) return exchange.stream(`retry: 10\n\n${message('one', '7')}`).end()
   if (number === 1) return exchange.status(503)
@@ -101,35 +101,35 @@ const goesOnBehind = async ({ requests, received }: Client) => {
   return requests()[2]!.position === '7'
 }
 
-/** Says that it beats every 100 ms, and says nothing any more. */
+/** Announces a heartbeat every 100 ms, and falls silent. */
 const fallsSilent: Answer = exchange => exchange.open({ heartbeatMs: 100 })
 
 export const clientChecks: Checks = {
-  'Connects again after a 503': {
+  'Reconnects after a 503': {
     [OURS]: () => withOurs(breaksThenRefuses, {}, async client => (await goesOnBehind(client), true)),
     [VUEUSE]: () => withVueUse(breaksThenRefuses, AUTO_RECONNECT, async client => (await goesOnBehind(client), true)),
     [UPSTASH]: { yes: 'client/provider.js: `eventSource.onerror`' },
   },
-  'A new connection goes on behind the last message': {
+  'Resumes after the last message on a new connection': {
     [OURS]: () => withOurs(breaksThenRefuses, {}, goesOnBehind),
     [VUEUSE]: () => withVueUse(breaksThenRefuses, AUTO_RECONNECT, async (client) => {
       const goesOn = await goesOnBehind(client)
-      // What the browser does by itself, it does right.
+      // The browser's own reconnects work.
       expect(client.requests()[1]!.position).toBe('7')
       return goesOn
     }),
     [UPSTASH]: { yes: 'client/provider.js: `last_ack_…`' },
   },
-  'Notices a connection that fell silent': {
+  'Detects a silent connection': {
     [OURS]: () => withOurs(fallsSilent, {}, ({ requests }) => eventually(() => expect(requests().length).toBeGreaterThan(1)).then(() => true)),
-    // For as long as it takes ours to do so twice.
+    // For as long as ours takes to do so twice.
     [VUEUSE]: () => withVueUse(fallsSilent, AUTO_RECONNECT, async ({ requests }) => {
       await withOurs(fallsSilent, {}, ours => eventually(() => expect(ours.requests().length).toBeGreaterThan(2)))
       return requests().length > 1
     }),
     [UPSTASH]: { yes: 'client/provider.js: `PING_TIMEOUT_MS`' },
   },
-  'Sends headers and a body': {
+  'Sends request headers and a body': {
     [OURS]: () => withOurs(exchange => exchange.stream(message('one')), SENT, sendsAll),
     [VUEUSE]: () => withVueUse(exchange => exchange.stream(message('one')), { ...SENT }, sendsAll),
     [UPSTASH]: { no: 'client/provider.js: `new EventSource`' },
@@ -142,7 +142,7 @@ export const clientChecks: Checks = {
     }),
     [UPSTASH]: { no: 'client/provider.js: `new EventSource`, and nothing else' },
   },
-  'One connection for all tabs': {
+  'Shares one connection between tabs': {
     [OURS]: { yes: 'test/e2e/sharing.test.ts: trap 47: eight tabs have one connection, and others can still load' },
     [VUEUSE]: () => withVueUse(exchange => exchange.stream(message('one')), {}, async (client) => {
       await eventually(() => expect(client.requests().length).toBeGreaterThan(1))
@@ -160,7 +160,7 @@ async function sendsAll({ requests, received }: Client): Promise<boolean> {
   return request.method === 'POST' && request.headers['x-token'] === 'fresh' && body === '{"asked":"this"}'
 }
 
-/** A proxy that holds streams back: they are open, and mute. */
+/** A proxy that holds streams back: they are open, and silent. */
 function answersPolls(exchange: Exchange): void {
   if (exchange.isPoll) exchange.batch([{ id: 'e1.1', data: 'polled' }], { ended: true })
 }

@@ -17,7 +17,7 @@ import type { Peers, ServerPeer } from './server-peers'
 import { startPeers } from './server-peers'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 60_000, maxBytes: 67_108_864 }
-/** More than the kernel takes on both sides of a local socket before anybody is told that it is full. */
+/** More than the kernel takes on both sides of a local socket before a write reports that it is full. */
 const MANY_BYTES = 16 * 1_048_576
 const CHUNK = 'x'.repeat(100_000)
 
@@ -63,7 +63,7 @@ const givesWhatWasMissed = each(async (peer, peers) => {
   return found
 })
 
-/** Two processes, as far as Redis knows. What is killed lets go of its connections and says nothing. */
+/** Two processes, as far as Redis knows. A killed one releases its connections silently. */
 async function onRedis<T>(task: (open: () => Promise<ReturnType<typeof openContext>>, url: string) => Promise<T>): Promise<T> {
   const redis = await startRedis()
   const open: ReturnType<typeof openContext>[] = []
@@ -86,14 +86,14 @@ function openContext(url: string) {
   return { ...context, kill: () => clients.forEach(client => client.disconnect()) }
 }
 
-/** A source that gives what it is told to. */
+/** A source that yields on command. */
 function openSource(): { stream: ReadableStream<string>, give(text: string): void, end(): void } {
   let controller!: ReadableStreamDefaultController<string>
   const stream = new ReadableStream<string>({ start: given => void (controller = given) })
   return { stream, give: text => controller.enqueue(text), end: () => controller.close() }
 }
 
-/** Half an answer, of which somebody on another instance has the first word. */
+/** Half an answer; a reader on another instance has its first word. */
 const resumedElsewhere = () => onRedis(async (open) => {
   const [here, there] = [await open(), await open()]
   const source = openSource()
@@ -120,7 +120,7 @@ const withRedisServers = (task: (one: Awaited<ReturnType<typeof startSSEServer>>
   }
 }
 
-/** Pushes as fast as it may, to somebody who has asked and does not read; `false` if that is without end. */
+/** Pushes as fast as it may, to a client that has sent its request and does not read; `false` if that is without end. */
 const bounded = (path: (peer: ServerPeer) => string) => async (peer: ServerPeer, { server }: Peers) => {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   socket.on('error', () => {})
@@ -147,12 +147,12 @@ const bounded = (path: (peer: ServerPeer) => string) => async (peer: ServerPeer,
 const boundedOf = { ours: bounded(() => '/ours-pushed'), others: bounded(({ path }) => path) }
 
 export const serverChecks: Checks = {
-  'Keeps messages for who comes back': {
+  'Replays missed messages on reconnect': {
     ...givesWhatWasMissed,
     [RESUMABLE_STREAM]: resumedElsewhere,
     [UPSTASH]: { yes: 'server/handler.js: XRANGE from `last_ack_…`' },
   },
-  'Says so when they are not kept any more': {
+  'Reports missed messages that are no longer stored': {
     [OURS]: async () => {
       const server = await startSSEServer({ retention: { maxMessages: 1 } })
       try {
@@ -168,7 +168,7 @@ export const serverChecks: Checks = {
         await server.close()
       }
     },
-    // There is nothing in what they send but the third message.
+    // Their output contains only the third message.
     [H3]: () => withPeer('h3', saysWhatWasMissed),
     [BETTER_SSE]: () => withPeer('betterSse', saysWhatWasMissed),
     [RESUMABLE_STREAM]: () => onRedis(async (open) => {
@@ -182,7 +182,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { no: 'server/handler.js: XRANGE gives what is left, and nothing is compared with what was asked for' },
   },
-  'What was published outlives its process': {
+  'Published messages survive their process': {
     [OURS]: withRedisServers(async (one, two) => {
       await one.channel<string>('feed').publish('one')
       await one.close()
@@ -206,7 +206,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'server/realtime.js: XADD' },
   },
-  'Readers on another instance': {
+  'Reaches readers on another instance': {
     [OURS]: withRedisServers(async (one, two) => {
       const reader = await SSEReader.open(`${two.url}/`)
       await one.channel<string>('feed').publish('one')
@@ -219,7 +219,7 @@ export const serverChecks: Checks = {
     [RESUMABLE_STREAM]: resumedElsewhere,
     [UPSTASH]: { yes: 'server/handler.js: SUBSCRIBE' },
   },
-  'Memory is bounded while a reader does not read': {
+  'Bounds memory while a reader does not read': {
     [OURS]: () => withPeer('ours', boundedOf.ours),
     [H3]: () => withPeer('h3', boundedOf.others),
     [BETTER_SSE]: () => withPeer('betterSse', boundedOf.others),
@@ -233,13 +233,13 @@ export const serverChecks: Checks = {
       }, { highWaterMark: 0 })
       const here = await open()
       await here.createNewResumableStream('answer', () => source)
-      // Nobody reads, and it is asked for more than anybody should keep.
+      // Without a reader, it is offered more than any server should keep.
       return eventually(() => expect(asked * CHUNK.length).toBeGreaterThan(MANY_BYTES)).then(() => false)
     }),
     [UPSTASH]: { no: 'server/handler.js: `controller.enqueue` without a look at `desiredSize`' },
   },
   'Heartbeats': {
-    // An hour of their clock, in which nobody says anything.
+    // An hour of their clock, in silence.
     ...each(async (peer, { server }) => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
       let opening: Promise<SSEReader>
@@ -260,7 +260,7 @@ export const serverChecks: Checks = {
     }),
     [UPSTASH]: { yes: 'server/handler.js: a ping every 60 s, published to the first channel' },
   },
-  'Headers before the first message': each(async (peer, { server }) => {
+  'Sends headers before the first message': each(async (peer, { server }) => {
     let arrived = false
     const opening = SSEReader.open(server.url + peer.path).then(reader => (arrived = true, reader))
     await eventually(() => expect(peer.size).toBe(1))
@@ -271,7 +271,7 @@ export const serverChecks: Checks = {
     await (await opening).close()
     return atOnce
   }),
-  'Notices who left after their body was read': {
+  'Detects a disconnect after the request body was read': {
     ...each(async (peer, { server }) => {
       const reader = await SSEReader.open(`${server.url}${peer.path}-posted`, { method: 'POST', body: '{}' })
       await reader.until(({ raw }) => raw !== '')

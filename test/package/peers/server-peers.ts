@@ -4,16 +4,16 @@ import { createEventStream, defineEventHandler, readBody } from 'h3'
 import type { TestServer } from '../../support/sse-server'
 import { startSSEServer } from '../../support/sse-server'
 
-/** One feed, made in the way that each library has for it, on the same server. */
+/** One feed, written in the style of each library, on the same server. */
 export interface ServerPeer {
   /** `GET`: the feed, from its start where that can be. */
   path: string
   publish(data: string, id: string): unknown
-  /** Sends to the one reader that there is, as fast as the library says that it may. */
+  /** Sends to the one reader that there is, as fast as the library allows. */
   push(data: string): unknown
   /** Readers that the library knows of. */
   readonly size: number
-  /** `POST` with a body that the route reads first: how often somebody who left has been noticed. */
+  /** `POST` with a body that the route reads first: the number of disconnects that were noticed. */
   readonly noticed: number
 }
 
@@ -69,7 +69,7 @@ function h3(server: TestServer): ServerPeer {
     const stream = createEventStream(event)
     streams.add(stream)
     stream.onClosed(() => noticed++)
-    // Without a message not even its headers would go.
+    // Without a message not even its headers would leave.
     void stream.push('open')
     return stream.send()
   }))

@@ -11,7 +11,7 @@ let watchReduce: typeof Warnings.watchReduce
 let warn: ReturnType<typeof vi.spyOn>
 
 beforeEach(async () => {
-  // What has been said, and what is live, is of a page: each test has another.
+  // Past warnings and live connections belong to a page, so each test gets a new one.
   vi.resetModules()
   ;({ warnOfState, warnOfCall, watchReduce } = await import('../../../src/runtime/app/dev-warnings'))
   warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
@@ -29,7 +29,7 @@ function speaks(nextHopProtocol: string): void {
   vi.spyOn(performance, 'getEntriesByType').mockImplementation(type => type === 'resource' ? [entry] : [])
 }
 
-it('trap 47: six over TLS are too many only where they speak HTTP/1.1', () => {
+it('trap 47: six connections over TLS are too many only with HTTP/1.1', () => {
   speaks('h2')
   for (const key of streams(7)) tell(key, '/api/x')
   expect(warn).not.toHaveBeenCalled()
@@ -40,7 +40,7 @@ it('trap 47: six over TLS are too many only where they speak HTTP/1.1', () => {
   expect(warn.mock.calls[0]![0]).toContain('https://app.test')
 })
 
-it('trap 47: counts what is live, once each, and by origin', () => {
+it('trap 47: counts each live connection once, by origin', () => {
   const keys = streams(5)
   for (const key of [...keys, ...keys]) tell(key, 'http://a.test/x')
   for (const key of streams(5)) tell(key, 'http://b.test/x')
@@ -52,7 +52,7 @@ it('trap 47: counts what is live, once each, and by origin', () => {
   expect(warn).toHaveBeenCalledOnce()
 })
 
-it('says nothing where something ends the call', () => {
+it('stays silent when something ends the call', () => {
   effectScope().run(() => warnOfCall('/api/x', {}))
   expect(warn).not.toHaveBeenCalled()
   warnOfCall('/api/x', {})
@@ -61,33 +61,33 @@ it('says nothing where something ends the call', () => {
 })
 
 it.each([
-  ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this url and method'],
-  ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this url and method'],
+  ['no route', new SSEError('HTTP_ERROR', 'Page not found', { statusCode: 404 }), 'no server route has this URL and method'],
+  ['a route of another method', new SSEError('HTTP_ERROR', 'Not allowed', { statusCode: 405 }), 'no server route has this URL and method'],
   ['a handler that returns no source', new SSEError('INVALID_SOURCE', 'Expected the handler to return …'), '[nuxt-sse] /api/x: Expected the handler to return …'],
-])('%s: says what to do, once', (_, error, text) => {
+])('%s: names the fix, once', (_, error, text) => {
   for (let n = 0; n < 2; n++) warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
   expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(text))
 })
 
 it.each([
-  ['what will pass', new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached', { statusCode: 503 })],
-  ['what a handler says itself', new SSEError('NO_SUCH_JOB', 'There is no such job', { statusCode: 404 })],
-  ['what is asked of the user', new SSEError('HTTP_ERROR', 'Sign in', { statusCode: 401 })],
-])('%s: nothing', (_, error) => {
+  ['a passing failure', new SSEError('DRIVER_UNAVAILABLE', 'Redis cannot be reached', { statusCode: 503 })],
+  ['an error of the handler itself', new SSEError('NO_SUCH_JOB', 'There is no such job', { statusCode: 404 })],
+  ['a request for credentials', new SSEError('HTTP_ERROR', 'Sign in', { statusCode: 401 })],
+])('%s: stays silent', (_, error) => {
   warnOfState({}, '/api/x', { ...initialState('stream'), status: 'reconnecting', error })
   expect(warn).not.toHaveBeenCalled()
 })
 
-it('an option that there is none of, once for each call', () => {
+it('reports an unknown option, once for each call', () => {
   effectScope().run(() => {
     warnOfCall('/api/x', { keep: 3, ssr: true })
     expect(warn).not.toHaveBeenCalled()
     for (let n = 0; n < 2; n++) warnOfCall('/api/x', { methd: 'POST', imediate: false, keep: 3 })
   })
-  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. There are `immediate`, .*`method`/))
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. The options are `immediate`, .*`method`/))
 })
 
-it('a ref in an option that takes none, once for each, and no ref in one that takes it', () => {
+it('reports a ref in an option that takes a value, once for each option', () => {
   effectScope().run(() => {
     warnOfCall('/api/x', { query: ref({}), headers: ref({}), body: ref({}), enabled: computed(() => true), keep: 3 })
     expect(warn).not.toHaveBeenCalled()
@@ -96,7 +96,7 @@ it('a ref in an option that takes none, once for each, and no ref in one that ta
   expect(warn.mock.calls).toEqual(['keep', 'share'].map(name => [`[nuxt-sse] The option \`${name}\` of useSSE('/api/x') is a ref, and takes a value: it does not follow the ref.`]))
 })
 
-it('a reduce that returns nothing, or what it was given, changed; and none that returns what it was given, as it was', () => {
+it('reports a reduce that returns nothing or its changed state, and not one that returns its state unchanged', () => {
   const kept = [1]
   watchReduce('/api/x', kept)(kept)
   watchReduce('/api/x', kept)([1, 2])
@@ -105,7 +105,7 @@ it('a reduce that returns nothing, or what it was given, changed; and none that 
   const after = watchReduce('/api/x', kept)
   kept.push(2)
   after(kept)
-  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('changed what it was given: return a new value'))
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('changed its first argument: return a new value'))
   watchReduce('/api/x', kept)(undefined)
   expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('returned nothing'))
 })

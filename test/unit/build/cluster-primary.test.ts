@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(serverDir, { recursive: true }))
 
-/** As Nitro 3 writes it. */
+/** Primary in the form that Nitro 3 writes. */
 const PRIMARY = `import cluster from "node:cluster";
 if (cluster.isPrimary) {
   for (let i = 0; i < 2; i++) cluster.fork();
@@ -24,7 +24,7 @@ if (cluster.isPrimary) {
 `
 const WORKER = `process.on("SIGTERM", signal => { console.log(\`<\${signal}>\`); process.exit() })\nconsole.log("<ready>")\n`
 
-/** Builds as often as there are lists of modules: each installs this package once for each of its names. */
+/** Runs one build for each list of modules, and installs this package once for each name in the list. */
 async function build(preset: string, nitroMajor: number, builds: string[][]): Promise<void> {
   for (const modules of builds) {
     const listeners: (() => Promise<void>)[] = []
@@ -40,7 +40,7 @@ async function build(preset: string, nitroMajor: number, builds: string[][]): Pr
   }
 }
 
-/** Starts what was built, sends SIGTERM to the primary, and returns what the two workers have heard. */
+/** Starts the built application, sends SIGTERM to the primary, and returns the signals that the two workers received. */
 async function heard(): Promise<string[]> {
   const child = spawn(process.execPath, [join(serverDir, 'index.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
@@ -56,7 +56,7 @@ it.each([
   ['once', [['nuxt']]],
   ['with the modules for Nuxt and for Nitro', [['nuxt', 'nitro']]],
   ['again', [['nuxt'], ['nuxt']]],
-])('the primary of node-cluster on Nitro 3 passes a signal on, built %s', async (_, builds) => {
+])('the primary of node-cluster on Nitro 3 forwards a signal, built %s', async (_, builds) => {
   await build('node-cluster', 3, builds)
   expect(await heard()).toEqual(['<SIGTERM>', '<SIGTERM>'])
 })

@@ -14,9 +14,9 @@ afterEach(() => nuxt?.close())
 
 const load = (sse: object) => loadNuxt({ cwd: projects.basic, overrides: { sse } as object, ready: true })
 
-// A whole Nuxt is loaded, which takes seconds where others are at work.
+// The test loads a complete Nuxt, which takes seconds on a loaded machine.
 describe('the module', { timeout: 30_000 }, () => {
-  it('passes its options on, with the defaults, to where the environment may override them', async () => {
+  it('puts its options, with the defaults, where the environment may override them', async () => {
     nuxt = await load({ heartbeatMs: 7_000, retention: { maxMessages: 5 } })
     expect(nuxt.options.runtimeConfig.sse).toEqual({
       heartbeatMs: 7_000,
@@ -45,7 +45,7 @@ describe('the module', { timeout: 30_000 }, () => {
     expect(nuxt.options.alias['#sse/server']).toMatch(/runtime\/server\/api\/index$/)
   })
 
-  it('has the route of the probe, which no rule for all pages caches, unless it is turned off', async () => {
+  it('adds the route of the probe unless it is turned off, and no rule for all pages caches it', async () => {
     const probes = ({ options }: Nuxt) => [options.serverHandlers.filter(({ route }) => route === '/__sse/probe').map(({ method }) => method), options.routeRules?.['/__sse/probe']]
     nuxt = await load({})
     expect(probes(nuxt)).toEqual([['get'], { cache: false }])
@@ -54,7 +54,7 @@ describe('the module', { timeout: 30_000 }, () => {
     expect(probes(nuxt)).toEqual([[], undefined])
   })
 
-  it('signs tickets in development with a secret of its own, and in a build with none that was not given', async () => {
+  it('signs tickets in development with its own secret, and in a build only with a configured one', async () => {
     const secretOf = ({ options }: Nuxt) => options.runtimeConfig.sse as { ticketSecret: string }
     nuxt = await loadNuxt({ cwd: projects.basic, dev: true, ready: true })
     const { ticketSecret } = secretOf(nuxt)
@@ -69,20 +69,20 @@ describe('the module', { timeout: 30_000 }, () => {
   })
 
   it.each([
-    [{ ticketSecret: 'too-short-to-be-shown' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters, got one of 21: make one with `openssl rand -base64 32`.'],
+    [{ ticketSecret: 'too-short-to-be-shown' }, 'Expected each secret in `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters, got one with 21. Generate one with `openssl rand -base64 32`.'],
     [{ heartbeatMs: -1 }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `-1`.'],
     [{ retention: { maxMessages: 0 } }, 'Expected `retention.maxMessages` to be a whole number, at least 1, got `0`.'],
-    [{ redis: { url: 'localhost' } }, 'Expected `redis.url` to be `redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded, got `"localhost"`.'],
-    [{ heartbeatsMs: 1 }, /^Expected `sse\.heartbeatsMs` to be one of `driver`, .*`heartbeatMs`.*: there is no such option, got `1`\.$/],
+    [{ redis: { url: 'localhost' } }, 'Expected `redis.url` to be `redis://` or `rediss://` URLs, separated by commas, with user and password percent-encoded, got `"localhost"`.'],
+    [{ heartbeatsMs: 1 }, /^Unknown option `sse\.heartbeatsMs`\. Expected one of `driver`, .*`heartbeatMs`.*\.$/],
     [{ redis: 'redis://localhost' }, 'Expected `sse.redis` to be an object, got `"redis://localhost"`.'],
-    [{ redis: { uri: 'redis://localhost' } }, 'Expected `sse.redis.uri` to be one of `url`, `cluster`, `sentinel`, `sentinelPassword`, `keyPrefix`, `timeoutMs`: there is no such option, got `"redis://localhost"`.'],
+    [{ redis: { uri: 'redis://localhost' } }, 'Unknown option `sse.redis.uri`. Expected one of `url`, `cluster`, `sentinel`, `sentinelPassword`, `keyPrefix`, `timeoutMs`.'],
     [{ redis: { cluster: 'yes' } }, 'Expected `sse.redis.cluster` to be `true` or `false`, got `"yes"`.'],
     [{ redis: { keyPrefix: 5 } }, 'Expected `sse.redis.keyPrefix` to be a string, got `5`.'],
     [{ redis: { sentinelPassword: { hush: 1 } } }, 'Expected `sse.redis.sentinelPassword` to be a string, got `"object"`.'],
     [{ redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
-    [{ client: { share: true } }, /^Expected `sse\.client` to be one of `driver`, .*: there is no such option, got /],
+    [{ client: { share: true } }, /^Unknown option `sse\.client`\. Expected one of `driver`, /],
     [{ heartbeatMs: '15s' }, 'Expected `heartbeatMs` to be a whole number of milliseconds from 1 to 2147483647, or `false`, got `"15s"`.'],
-    [{ clientKey: () => 'x' }, 'Expected `sse.clientKey` to be an option of a handler'],
+    [{ clientKey: () => 'x' }, 'Expected `sse.clientKey` to be set on a handler'],
     [{ probe: 'no' }, 'Expected `sse.probe` to be `true` or `false`, got `"no"`.'],
     [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
   ])('refuses %j in nuxt.config with one sentence', async (sse, sentence) => {
@@ -90,13 +90,13 @@ describe('the module', { timeout: 30_000 }, () => {
     expect(() => resolveOptions(sse as never)).toThrow(sentence)
   })
 
-  it('refuses what is no options at all', async () => {
+  it('refuses options that are no object', async () => {
     await expect(load('redis' as never).then(loaded => nuxt = loaded)).rejects.toThrow('Expected `sse` to be an object, or `false`, got `"redis"`.')
   })
 
-  it('says what to install where Redis is asked for and its client is not there', async () => {
+  it('names the package to install when the options need Redis and its client is missing', async () => {
     const bare = await mkdtemp(join(tmpdir(), 'sse-bare-'))
-    expect(() => assertIoredis([bare])).toThrow('run `npm install ioredis`')
+    expect(() => assertIoredis([bare])).toThrow('Run `npm install ioredis`')
     expect(() => assertIoredis([bare, rootDir])).not.toThrow()
     await rm(bare, { recursive: true })
   })
@@ -104,6 +104,6 @@ describe('the module', { timeout: 30_000 }, () => {
 
 it.each([
   [undefined, true], [{}, true], [{ enabled: true }, true], [true, true], [{ enabled: false }, false], [false, false],
-])('with `devtools: %j` there is a tab in development: %s', (devtools, expected) => {
+])('adds a tab in development with `devtools: %j`: %s', (devtools, expected) => {
   expect(hasDevtools(devtools)).toBe(expected)
 })

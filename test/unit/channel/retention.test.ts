@@ -16,7 +16,7 @@ describe('handles on one channel', () => {
     ['end', channel => channel.end()],
     ['fail', channel => channel.fail(new SSEError('X', 'x'))],
     ['run', channel => channel.run(() => ['x'])],
-  ])('%s with a handle that names none leaves what another has named', async (_, write) => {
+  ])('%s with a handle without limits leaves those of another handle', async (_, write) => {
     const sse = context()
     const named = new Channel(sse, 'c', { retention: { maxMessages: 5 } })
     for (let n = 1; n <= 5; n++) await named.publish(n)
@@ -30,7 +30,7 @@ describe('handles on one channel', () => {
     ['info', channel => channel.info()],
     ['stop', channel => channel.stop()],
     ['subscribe', async channel => channel.subscribe()[Symbol.asyncIterator]().next()],
-  ])('%s with a handle that names less removes nothing', async (_, read) => {
+  ])('%s with a handle of lower limits removes nothing', async (_, read) => {
     const sse = context()
     const channel = new Channel(sse, 'c')
     for (let n = 1; n <= 3; n++) await channel.publish(n)
@@ -41,7 +41,7 @@ describe('handles on one channel', () => {
     await sse.close()
   })
 
-  it('after delete() the module\'s default holds again', async () => {
+  it('delete() restores the module\'s default', async () => {
     const sse = context()
     await new Channel(sse, 'c', { retention: { maxMessages: 1 } }).publish(1)
     const channel = new Channel(sse, 'c')
@@ -51,7 +51,7 @@ describe('handles on one channel', () => {
     await sse.close()
   })
 
-  it('a resumable run keeps what its handler names, and else what the module says', () => {
+  it('a resumable run keeps the limits of its handler, and otherwise those of the module', () => {
     const sse = context()
     const own = resolveHandlerOptions({ retention: { maxBytes: 5 } }, sse.options)
     expect(new RunChannel(sse, 'a', own).retention).toEqual({ maxMessages: 3, maxAgeMs: 3_600_000, maxBytes: 5, named: { maxBytes: 5 } })
@@ -62,7 +62,7 @@ describe('handles on one channel', () => {
 describe('in development', () => {
   afterEach(() => void vi.restoreAllMocks())
 
-  it('warns once of two handles that name differently, and not of the same, of other fields, or after delete()', () => {
+  it('warns once about two handles with different limits, and not about equal limits, other fields, or after delete()', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
     warnOfRetention('w', { maxMessages: 5 })
     warnOfRetention('w', { maxMessages: 5 })
@@ -72,6 +72,6 @@ describe('in development', () => {
     warnOfRetention('w', { maxMessages: 6 })
     expect(warn).not.toHaveBeenCalled()
     for (const maxMessages of [7, 8, 9]) warnOfRetention('w', { maxMessages })
-    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/Channel `w`: `retention.maxMessages` was 6, and another handle names 7/))
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/Channel `w`: `retention.maxMessages` was 6, and another handle sets it to 7/))
   })
 })

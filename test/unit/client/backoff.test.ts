@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { backoffDelay } from '../../../src/runtime/client/backoff'
-import { parseRetryAfter } from '../../../src/runtime/client/fallback/refusal-of'
+import { parseRetryAfter } from '../../../src/runtime/client/fallback/read-refusal'
 
 const times = { minDelayMs: fc.integer({ min: 0, max: 10_000 }), maxDelayMs: fc.integer({ min: 0, max: 100_000 }), retryMs: fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined }) }
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
@@ -16,14 +16,14 @@ describe('backoffDelay', () => {
     }))
   })
 
-  it('never goes below what Retry-After asks for, also above maxDelayMs, up to one hour', () => {
+  it('never waits less than Retry-After, also above maxDelayMs, up to one hour', () => {
     fc.assert(fc.property(fc.record(times), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 0, max: 10_000_000 }), (backoff, failures, floor) => {
       expect(backoffDelay(backoff, failures, floor)).toBeGreaterThanOrEqual(Math.min(floor, 3_600_000))
     }))
     expect(backoffDelay({ minDelayMs: 1, maxDelayMs: 2 }, 1, 86_400_000)).toBe(3_600_000)
   })
 
-  it('waits all that a server of another kind asks for, with up to as much on top', () => {
+  it('waits the full time that a server of another kind requests, plus up to as much again', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 1, max: 50 }), random, (baseMs, failures, part) => {
       const delay = backoffDelay({ minDelayMs: baseMs, maxDelayMs: 20_000, retryMs: baseMs, baseMs }, failures, 0, () => part)
       expect(delay).toBeGreaterThanOrEqual(baseMs)
@@ -31,7 +31,7 @@ describe('backoffDelay', () => {
     }))
   })
 
-  it('spreads: a thousand clients that fail together do not come back together', () => {
+  it('spreads a thousand clients that fail together over time', () => {
     const delays = Array.from({ length: 1_000 }, () => backoffDelay({ minDelayMs: 1_000, maxDelayMs: 20_000 }, 4))
     const inFirstTenth = delays.filter(delay => delay < 800).length
     expect(inFirstTenth).toBeGreaterThan(50)

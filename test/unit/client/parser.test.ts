@@ -13,9 +13,9 @@ function split(text: string, sizes: number[]): string[] {
   return chunks
 }
 
-it('trap 5: reads what eventsource-parser reads, split anywhere', () => {
+it('trap 5: reads the same as eventsource-parser, split anywhere', () => {
   fc.assert(fc.property(fc.array(fc.constantFrom(...PIECES), { maxLength: 40 }), fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1 }).filter(sizes => sizes.some(Boolean)), (pieces, sizes) => {
-    // Neither ends a line that nothing ends.
+    // Neither parser completes an unterminated line.
     const text = `${pieces.join('')}\n\n`
     const expected: unknown[] = []
     const reference = createReference({
@@ -38,12 +38,12 @@ it('trap 5: reads what eventsource-parser reads, split anywhere', () => {
   }), { numRuns: 5_000 })
 })
 
-it('gives an id with its message, and alone where it has none', () => {
+it('gives an id with its message, and alone without one', () => {
   const parsed: Block[] = createParser(() => {})('id: 1\n\nid: 2\nevent: a\ndata: x\ndata: y\n\nid\n\n')!
   expect(parsed).toEqual([{ id: '1' }, { id: '2', event: 'a', data: 'x\ny' }, { id: '' }])
 })
 
-it('trap 5: gives up a message that does not end, by its line and by its lines', () => {
+it('trap 5: rejects a message that does not end, in one line or in many', () => {
   const line = createParser(() => {})
   const lines = createParser(() => {})
   const part = 'x'.repeat(1_048_576)

@@ -4,7 +4,7 @@ import { addQuery } from '../../../src/runtime/client/url'
 
 const PIECES = ['a=%20b', 'flag', 'c=~', 'd=%E9', 'e=1+1', '', '=', 'f==', 'g=%', 'é=ü', 'position=1&position=2']
 
-it('sends a url as it was given, and adds parameters after it', () => {
+it('sends a url unchanged, and adds parameters after it', () => {
   expect(addQuery('/x?a=%20b&flag&c=~&d=%E9#top', { n: 1, none: undefined, no: null })).toBe('/x?a=%20b&flag&c=~&d=%E9&n=1#top')
   fc.assert(fc.property(fc.constantFrom('/x', 'http://a.test/', '', 'x/y'), fc.array(fc.constantFrom(...PIECES)), fc.constantFrom('', '#', '#h?x=1'), (path, pieces, hash) => {
     const search = pieces.length ? `?${pieces.join('&')}` : ''
@@ -13,6 +13,6 @@ it('sends a url as it was given, and adds parameters after it', () => {
   }))
 })
 
-it('replaces a parameter that it adds, however that was written', () => {
+it('replaces a parameter of the same name, in any encoding', () => {
   expect(addQuery('/x?position=start&a=%20&%70osition=7&positions=1', { position: 'e1.2' })).toBe('/x?a=%20&positions=1&position=e1.2')
 })

@@ -5,7 +5,7 @@ import { Heartbeats } from '../../../src/runtime/server/connection/heartbeat'
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-/** One that is due every `everyMs` after it was last touched, as a connection is. */
+/** Member that is due `everyMs` after its last activity, like a connection. */
 class Beat implements Due {
   touchedAt = performance.now()
   readonly fired: number[] = []
@@ -25,25 +25,25 @@ class Beat implements Due {
 }
 
 describe('heartbeats', () => {
-  it.each([1, 3, 20])('one that throws stops no other, in its slot or in another: %i of them', (many) => {
+  it.each([1, 3, 20])('fire in any slot although other members throw: %i of them', (many) => {
     const reported: unknown[] = []
     const heartbeats = new Heartbeats(error => reported.push(error))
     const failing = Array.from({ length: many }, (_, index) => new Beat(1_000, () => {
       throw new Error(`member ${index}`)
     }))
     const others = [200, 1_000, 1_000, 15_000].map(everyMs => new Beat(everyMs))
-    // Before, between and behind the others of its slot.
+    // Before, between and after the other members of the slot.
     for (const beat of [...failing.slice(0, many / 2), others[1]!, ...failing.slice(many / 2), others[0]!, others[2]!, others[3]!]) heartbeats.add(beat)
     vi.advanceTimersByTime(31_000)
     expect(others.map(({ fired }) => fired.length)).toEqual([expect.closeTo(155, -1), expect.closeTo(30, -1), expect.closeTo(30, -1), 2])
-    // It fires again when it is due again.
+    // A failing member fires again when it is due again.
     for (const { fired } of failing) expect(fired.length).toBe(others[1]!.fired.length)
     expect(reported).toHaveLength(many * failing[0]!.fired.length)
     for (const beat of [...failing, ...others]) heartbeats.delete(beat)
     expect([heartbeats.size, vi.getTimerCount()]).toEqual([0, 0])
   })
 
-  it('one that throws before it has moved on does not fire for ever', () => {
+  it('do not fire forever when a member throws before it sets its next time', () => {
     const reported: unknown[] = []
     const heartbeats = new Heartbeats(error => reported.push(error))
     const due = performance.now() + 100
@@ -74,7 +74,7 @@ describe('heartbeats', () => {
     heartbeats.delete(beat)
   })
 
-  it('move with the traffic: who sends is not woken', () => {
+  it('move with the traffic: a connection that sends is not woken', () => {
     const heartbeats = new Heartbeats()
     const beat = new Beat(1_000)
     heartbeats.add(beat)
@@ -88,7 +88,7 @@ describe('heartbeats', () => {
     heartbeats.delete(beat)
   })
 
-  it('one timer for 10,000 members, none when the last has gone', () => {
+  it('use one timer for 10,000 members, and none after the last has gone', () => {
     const heartbeats = new Heartbeats()
     const beats = Array.from({ length: 10_000 }, (_, i) => new Beat(1_000 + i))
     for (const beat of beats) heartbeats.add(beat)
@@ -100,7 +100,7 @@ describe('heartbeats', () => {
     expect([heartbeats.size, vi.getTimerCount()]).toEqual([0, 0])
   })
 
-  it('trap 12: one that removes itself or another while it fires, and one that is over', () => {
+  it('trap 12: do not fire for a member that was removed during a heartbeat, or one that is over', () => {
     const heartbeats = new Heartbeats()
     const other = new Beat(100)
     const self = new Beat(100, (beat) => {
@@ -118,7 +118,7 @@ describe('heartbeats', () => {
     expect([heartbeats.size, vi.getTimerCount()]).toEqual([0, 0])
   })
 
-  it('takes an earlier member in before a later one', () => {
+  it('take in an earlier member before a later one', () => {
     const heartbeats = new Heartbeats()
     const late = new Beat(60_000)
     const early = new Beat(50)
@@ -131,7 +131,7 @@ describe('heartbeats', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('the longest delay that an option allows does not turn into no delay', () => {
+  it('keep the longest delay that an option allows', () => {
     vi.useRealTimers()
     const heartbeats = new Heartbeats()
     const delays: number[] = []

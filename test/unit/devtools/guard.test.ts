@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { refusalOf } from '../../../src/runtime/server/devtools/guard'
+import { reasonToRefuse } from '../../../src/runtime/server/devtools/guard'
 
 const own = { method: 'GET', host: 'localhost:3000' }
 const post = { method: 'POST', host: 'localhost:3000', origin: 'http://localhost:3000', fetchSite: 'same-origin', contentType: 'application/json' }
 
-describe('who may use the tab in Nuxt DevTools', () => {
+describe('access to the tab in Nuxt DevTools', () => {
   it.each([
     ['its page, typed by the user', { ...own, fetchSite: 'none' }],
     ['its page, in Nuxt DevTools', { ...own, fetchSite: 'same-origin' }],
-    ['a browser that says nothing, to an address in the local network', { ...own, host: '192.168.1.5:3000' }],
+    ['a browser without fetch metadata, at an address in the local network', { ...own, host: '192.168.1.5:3000' }],
     ['an IPv6 address', { ...own, host: '[::1]:3000' }],
     ['a name below localhost', { ...own, host: 'app.localhost:3000' }],
     ['its form', post],
     ['its form over TLS', { ...post, host: 'localhost', origin: 'https://localhost' }],
     ['a program of the same machine', { method: 'POST', host: '127.0.0.1:3000', contentType: 'application/json; charset=utf-8' }],
-  ])('%s', (_, asked) => {
-    expect(refusalOf(asked, [])).toBeUndefined()
+  ])('allows %s', (_, asked) => {
+    expect(reasonToRefuse(asked, [])).toBeUndefined()
   })
 
   it.each([
@@ -23,24 +23,24 @@ describe('who may use the tab in Nuxt DevTools', () => {
     ['a foreign page that reads, on another port of this machine', { ...own, origin: 'http://localhost:4000', fetchSite: 'same-site' }],
     ['a foreign page in whose frame it is', { ...own, fetchSite: 'cross-site' }],
     ['a foreign page that publishes', { ...post, origin: 'https://example.com', fetchSite: 'cross-site' }],
-    ['the same in a browser that does not say who asks', { ...post, origin: 'https://example.com', fetchSite: undefined }],
+    ['a foreign page that publishes, in a browser without fetch metadata', { ...post, origin: 'https://example.com', fetchSite: undefined }],
     ['a sandboxed frame', { ...post, origin: 'null', fetchSite: undefined }],
     ['a form of a foreign page, followed by the user', { ...post, origin: undefined, fetchSite: 'none', contentType: 'text/plain' }],
-    ['what a foreign page can send without asking first', { method: 'POST', host: 'localhost:3000', contentType: 'text/plain' }],
+    ['a request that a foreign page can send without a preflight', { method: 'POST', host: 'localhost:3000', contentType: 'text/plain' }],
     ['a body without a type', { method: 'POST', host: 'localhost:3000' }],
     ['DNS rebinding: a foreign name that leads here', { ...own, host: 'example.com:3000', origin: 'http://example.com:3000', fetchSite: 'same-origin' }],
     ['a name that only begins like an own one', { ...own, host: 'localhost.example.com' }],
     ['a name that only ends like an own one', { ...own, host: 'notlocalhost' }],
     ['no host', { method: 'GET' }],
-    ['a host that is none', { ...own, host: 'a b' }],
+    ['a malformed host', { ...own, host: 'a b' }],
   ])('refuses %s', (_, asked) => {
-    expect(refusalOf(asked, [])).toEqual(expect.any(String))
+    expect(reasonToRefuse(asked, [])).toEqual(expect.any(String))
   })
 
-  it('knows the names that the application allows, as Vite does', () => {
-    const asked = (host: string) => refusalOf({ method: 'GET', host }, ['app.test', '.dev.test'])
+  it('accepts the host names that the application allows, as Vite does', () => {
+    const asked = (host: string) => reasonToRefuse({ method: 'GET', host }, ['app.test', '.dev.test'])
     for (const host of ['app.test', 'app.test:3000', 'dev.test', 'a.b.dev.test:80']) expect(asked(host), host).toBeUndefined()
     for (const host of ['x.app.test', 'notdev.test', 'test']) expect(asked(host), host).toContain('vite.server.allowedHosts')
-    expect(refusalOf({ method: 'GET', host: 'anything' }, true)).toBeUndefined()
+    expect(reasonToRefuse({ method: 'GET', host: 'anything' }, true)).toBeUndefined()
   })
 })

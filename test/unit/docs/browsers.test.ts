@@ -6,7 +6,7 @@ import { readPage, readTable } from '../../support/markdown'
 const OTHERS = ['name', 'canGoOffline']
 
 it('has a column for each engine under test, and a row for each difference that its tests know', async () => {
-  const page = await readPage('docs/browsers.md')
+  const page = await readPage('docs/guide/browsers.md')
   const [heading] = /^\| \| (.*) \|$/m.exec(page)!.slice(1)
   const engines = ['Chromium', 'Firefox', 'WebKit']
   expect(heading!.split(' | ')).toEqual(engines)

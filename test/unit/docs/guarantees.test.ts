@@ -10,10 +10,10 @@ interface Section {
   tests: string[]
 }
 
-/** `### 4. Bounded` and `23. A bound counts …` begin one; `- `file`: title` is a test in it. */
+/** `### 4. Bounded` and `23. A bound counts …` begin a section, and `- `file`: title` is a test in it. */
 async function readSections(): Promise<Section[]> {
   const sections: Section[] = []
-  for (const line of (await readPage('docs/guarantees.md')).split('\n')) {
+  for (const line of (await readPage('docs/contributing/guarantees.md')).split('\n')) {
     const [, marks, number] = /^(### )?(\d+)\. /.exec(line) ?? []
     if (number) sections.push({ kind: marks ? 'promise' : 'trap', number: Number(number), tests: [] })
     const [, file, title] = /^ *- `([\w/.-]+\.ts)`: (.+)$/.exec(line) ?? []
@@ -30,7 +30,7 @@ async function readTests(): Promise<string[]> {
   return tests
 }
 
-/** `traps 7, 23: …`, `promises 1 and 2: …`: the numbers that a title has of a kind. */
+/** Numbers of one kind in a title: `traps 7, 23: …`, `promises 1 and 2: …`. */
 function numbersIn(title: string, kind: Section['kind']): number[] {
   const list = new RegExp(`\\b${kind}s? (\\d+(?:(?:, | and )\\d+)*)`).exec(title)?.[1] ?? ''
   return list.split(/\D+/).filter(Boolean).map(Number)
@@ -50,14 +50,14 @@ it('every promise and every trap has a test', () => {
   expect(sections.filter(({ tests }) => tests.length === 0)).toEqual([])
 })
 
-it('every test that is named is there', () => {
+it('every named test exists', () => {
   const there = new Set(tests)
   const named = sections.flatMap(section => section.tests)
   expect(named.length).toBeGreaterThan(150)
   expect(named.filter(test => !there.has(test))).toEqual([])
 })
 
-it('every test that names a promise or a trap is named', () => {
+it('every test that names a promise or a trap is listed', () => {
   const missing: string[] = []
   for (const test of tests) {
     for (const { kind, number, tests: named } of sections) {

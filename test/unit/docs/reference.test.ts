@@ -11,25 +11,25 @@ import { literalsOf, membersOf, textsOf } from '../../support/declarations'
 import { codesIn, readPage, readTable } from '../../support/markdown'
 import { rootDir } from '../../support/projects'
 
-/** The reference names what the source has, all of it, and nothing else. */
+/** Compares the reference with the source: the names of both must be equal. */
 
 const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
 const MODULE_OPTIONS = 'src/build/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
 const USE_SSE = 'src/runtime/app/call.ts'
 
-/** First cells, in which several names may stand, without the parameters of functions. */
+/** Names in the first cells, of which a cell may have several, without the parameters of functions. */
 async function namesIn(page: string, heading: string): Promise<string[]> {
   const rows = readTable(await readPage(page), heading)
   return rows.flatMap(([first]) => codesIn(first!).map(name => name.replace(/\(.*$/, '')))
 }
 
-/** Names and defaults, of those rows that say a value. */
+/** Names and defaults of the rows with a value. */
 async function defaultsIn(page: string, heading: string, column = 1): Promise<Record<string, unknown>> {
   const rows = readTable(await readPage(page), heading)
   return Object.fromEntries(rows.flatMap((cells) => {
     const value = /^`([^`]+)`$/.exec(cells[column]!)?.[1]
-    // As JavaScript reads it: it is written as in a configuration.
+    // The page writes it as JavaScript, as in a configuration.
     return value === undefined ? [] : [[codesIn(cells[0]!)[0]!, new Function(`return (${value})`)() as unknown]]
   }))
 }
@@ -52,7 +52,7 @@ describe('reference/options.md', () => {
     expect(sorted([...keeps, ...tickets, ...routes].map(name => name.split('.')[0]!))).toEqual(membersOf(MODULE_OPTIONS, 'ModuleOptions').sort())
   })
 
-  it('says of an option that it is only the module\'s where its comment does', async () => {
+  it('limits an option to the module if its comment does', async () => {
     const source = await readPage(HANDLER_OPTIONS)
     const only = membersOf(HANDLER_OPTIONS, 'SSEHandlerOptions').filter(name => new RegExp(`on a handler it has no effect(?:(?!\\*/).)*\\*/\\s*${name}\\?`, 's').test(source))
     expect(sorted(only)).toEqual(sorted(await namesIn(page, 'Only under `sse`')))
@@ -104,10 +104,10 @@ describe('reference/client.md', () => {
 describe('reference/server.md', () => {
   const page = 'docs/reference/server.md'
 
-  it('has every function that is auto-imported in `server/`', async () => {
+  it('has every auto-imported function of `server/`', async () => {
     const imported = SERVER_IMPORTS.map(([name]) => name)
-    // Of its first table: those that follow are of what these give.
-    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Functions on the server').map(([first]) => codesIn(first!)[0]!)
+    // The first table only: the following ones describe the results of these functions.
+    const named = readTable((await readPage(page)).split('\n## ')[0]!, 'Server API').map(([first]) => codesIn(first!)[0]!)
     expect(sorted(named)).toEqual(sorted(imported))
   })
 
@@ -124,7 +124,7 @@ describe('reference/server.md', () => {
 describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
-  it('has every code that the source names, and no other', async () => {
+  it('has every code of the source, and no other', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
     expect(named.length).toBeGreaterThan(30)
     const server = await namesIn('docs/reference/errors.md', 'Of the server')
@@ -133,18 +133,18 @@ describe('reference/errors.md', () => {
     expect(sorted([...server, ...client, ...test])).toEqual(sorted(named))
   })
 
-  it('every code that is thrown somewhere is one that is named', async () => {
+  it('names every code that the source throws', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode')
     const thrown: string[] = []
     for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
       const source = await readPage(file)
-      for (const [, code] of source.matchAll(/(?:SSEError|clientError|passingError)\(\s*'([^']+)'/g)) thrown.push(code!)
+      for (const [, code] of source.matchAll(/(?:SSEError|clientError|retryableError)\(\s*'([^']+)'/g)) thrown.push(code!)
     }
     expect(thrown.length).toBeGreaterThan(30)
     expect(sorted(thrown).filter(code => !named.includes(code))).toEqual([])
   })
 
-  it('has the status of each code of the server, and whether it is retried, as the source has them', async () => {
+  it('has the status and the retry of each server code, as in the source', async () => {
     const rows = readTable(await readPage('docs/reference/errors.md'), 'Of the server')
     const said = new Map(rows.flatMap(([codes, status, retried]) => codesIn(codes!).map(code => [code, { statuses: status!.split(', ').map(Number), retried }] as const)))
     const seen = new Set<string>()
@@ -154,7 +154,7 @@ describe('reference/errors.md', () => {
         const retry = /retry: (true|false)/.exec(options!)?.[1]
         const error = new SSEError(code!, '', { statusCode, ...retry && { retry: retry === 'true' } })
         seen.add(code!)
-        // Of these, the channel's option decides.
+        // For these, the channel's option decides.
         if (code === 'PRODUCER_LOST') continue
         expect(said.get(code!), `${code} in ${file}`).toEqual({ statuses: expect.arrayContaining([error.statusCode]), retried: error.retry ? 'yes' : 'no' })
       }
@@ -164,7 +164,7 @@ describe('reference/errors.md', () => {
     for (const onLost of ['fail', 'restart'] as const) expect(PRODUCER_LOST[onLost].retry).toBe(onLost === 'restart')
   })
 
-  it('every code that is named is used', async () => {
+  it('names only codes in use', async () => {
     const used = new Set<string>()
     for await (const file of glob('src/**/*.ts', { cwd: rootDir })) {
       if (file.endsWith('shared/errors.ts')) continue
@@ -174,14 +174,14 @@ describe('reference/errors.md', () => {
     expect(named.filter(code => !used.has(code))).toEqual([])
   })
 
-  it('has every part of an error', async () => {
+  it('has every field of an error', async () => {
     const parts = [...membersOf('src/runtime/shared/errors.ts', 'SSEErrorOptions'), 'code', 'message']
     expect(sorted(await namesIn('docs/reference/errors.md', 'The parts of an `SSEError`'))).toEqual(sorted(parts))
   })
 })
 
-describe('insight.md', () => {
-  const page = 'docs/insight.md'
+describe('operate/monitoring.md', () => {
+  const page = 'docs/operate/monitoring.md'
 
   it('has every hook, and every place of an error', async () => {
     const hooks = (await namesIn(page, 'Hooks')).filter(name => name.startsWith('sse:'))
@@ -195,18 +195,19 @@ describe('insight.md', () => {
   })
 })
 
-describe('protocol.md', () => {
+describe('reference/protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGapControl', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
-    const text = await readPage('docs/protocol.md')
+    const text = await readPage('docs/reference/protocol.md')
     const rows = readTable(text, 'Event stream')
-    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
+    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => !['batch', 'page', 'pending'].includes(type))
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const members = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : membersOf(PROTOCOL, CONTROLS[name]).filter(member => member !== 'type')
+      const inherited = ({ error: () => membersOf('src/runtime/shared/errors.ts', 'SSEPublicError'), gap: () => membersOf(PROTOCOL, 'SSEGap') } as Record<string, (() => string[]) | undefined>)[name]?.() ?? []
+      const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }
     const reasons = readTable(text, 'Position').map(([first]) => codesIn(first!)[0]).filter(name => ['trimmed', 'epoch', 'invalid'].includes(name!))

@@ -9,23 +9,23 @@ import { redisConnector } from '../../../src/runtime/server/drivers/redis/connec
 const settings = redisSettings(2_000, 'commands')
 const connect = (options: RedisConnectOptions) => redisConnector(options)(ioredis, settings)
 
-describe('where Redis is', () => {
+describe('location of Redis', () => {
   it.each([
-    ['nothing said', {}, { host: '127.0.0.1', port: 6379, db: 0, tls: undefined }],
+    ['no options', {}, { host: '127.0.0.1', port: 6379, db: 0, tls: undefined }],
     ['a url', { url: 'redis://redis.example:7000' }, { host: 'redis.example', port: 7000, db: 0 }],
     ['user, password and database', { url: 'redis://us%40er:p%3Aw%2Fd@h/3' }, { host: 'h', port: 6379, username: 'us@er', password: 'p:w/d', db: 3 }],
     ['only a password', { url: 'redis://:secret@h' }, { username: null, password: 'secret' }],
     ['TLS', { url: 'rediss://h:1' }, { host: 'h', port: 1, tls: {} }],
     ['IPv6', { url: 'redis://[::1]:7000' }, { host: '::1', port: 7000 }],
     ['Sentinels', { url: 'rediss://:pw@a:1,rediss://b', sentinel: 'main', sentinelPassword: 'x' }, { sentinels: [{ host: 'a', port: 1 }, { host: 'b', port: 26_379 }], name: 'main', password: 'pw', sentinelPassword: 'x', tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true, failoverDetector: true }],
-  ])('%s', (_, options, expected) => {
+  ])('connects with %s', (_, options, expected) => {
     const client = connect(options)
-    // Lazy: nothing is connected.
+    // Lazy: the client does not connect yet.
     expect(client.status).toBe('wait')
     expect(client.options).toMatchObject({ ...expected, enableOfflineQueue: false, maxRetriesPerRequest: 0, socketTimeout: 1_600 })
   })
 
-  it('a cluster', () => {
+  it('makes a client of a cluster', () => {
     const client = connect({ url: 'rediss://u:p@a:1,rediss://b:2', cluster: true }) as ioredis.Cluster
     expect(client.isCluster).toBe(true)
     expect(client.status).toBe('wait')
@@ -52,9 +52,9 @@ describe('where Redis is', () => {
   })
 })
 
-it('a client that cannot be made: whoever asks hears that Redis is away, and the log why, once', async () => {
+it('a failing client factory rejects each request as unavailable, and logs the cause once', async () => {
   const report = vi.fn()
-  // As of the package: its text is for the log, and not for strangers, who are shown that of an SSEError.
+  // Error of a missing package. Clients see the text of an SSEError, and this text belongs only in the log.
   const missing = new SSEError('DRIVER_UNAVAILABLE', 'There is no such package.', { statusCode: 503 })
   const retention = { maxMessages: 1, maxAgeMs: 1_000, maxBytes: 67_108_864 }
   const driver = createRedisDriver({ createClient: () => {
@@ -62,6 +62,6 @@ it('a client that cannot be made: whoever asks hears that Redis is away, and the
   }, report, timeoutMs: 200 }, retention)
   for (let n = 0; n < 2; n++) await expect(driver.append('c', [{ data: '1' }], retention)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
   await expect(driver.subscribe('c', () => {})).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE', message: expect.stringContaining('Redis cannot be reached') })
-  expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis cannot be reached'), missing)
+  expect(report).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('Redis is unreachable'), missing)
   await driver.close()
 })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_REDIS_OPTIONS, resolveRedisOptions } from '../../../src/runtime/server/drivers/redis/options'
 
-/** What Nitro makes of the environment: texts that look like a number or `true` have become one. */
-describe('sse.redis as the environment gives it', () => {
+/** Nitro converts texts of the environment that look like a number or `true`. */
+describe('sse.redis from the environment', () => {
   it.each([
     [{}, {}],
     [undefined, {}],
@@ -24,7 +24,7 @@ describe('sse.redis as the environment gives it', () => {
     expect(() => resolveRedisOptions(given)).toThrow(`got \`${JSON.stringify(value)}\`.`)
   })
 
-  it('shows no password', () => {
+  it('does not show a password', () => {
     expect(() => resolveRedisOptions({ sentinelPassword: { hush: 'hush' } })).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hush') }))
   })
 })

@@ -5,13 +5,13 @@ import { parseRedisUrls } from '../../../src/runtime/server/drivers/redis/connec
 
 const read = (text: string) => parseRedisUrls(text, 6_379)
 
-/** What ioredis takes from a url, as its `Redis` does. */
+/** Options that `Redis` of ioredis takes from a url. */
 function asIoredis(url: string) {
   const { host, port, db, family, username, password } = parseURL(url) as Record<string, string>
   return { nodes: [{ host, port: Number(port ?? 6_379) }], db: Number.parseInt(db ?? '0'), username: username || undefined, password: password || undefined, family, tls: url.startsWith('rediss://') }
 }
 
-describe('what a Redis url says', () => {
+describe('Redis urls', () => {
   it.each([
     'redis://h', 'rediss://h', 'redis://h:7000', 'redis://h/3', 'redis://h/', 'redis://h?db=5', 'redis://h/?db=5', 'redis://host:6379?db=5',
     'rediss://u:p@h:1/15', 'redis://:p@h', 'redis://u@h', 'redis://us%40er:p%3Aw%2Fd%3F@h/2', 'redis://h?family=6', 'redis://h/1?family=4', 'redis://h?db=0&family=0', 'redis://[::1]:7000/2', 'redis://127.0.0.1',
@@ -28,11 +28,11 @@ describe('what a Redis url says', () => {
     expect(() => read(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('redis.url') }))
   })
 
-  it('several nodes: what the first says holds for those that say nothing, or the same', () => {
+  it('several nodes share the settings of the first, unless another differs', () => {
     expect(read('rediss://u:p@a:1/2?family=6, rediss://b,rediss://u:p@c/2')).toEqual({ nodes: [{ host: 'a', port: 1 }, { host: 'b', port: 6_379 }, { host: 'c', port: 6_379 }], username: 'u', password: 'p', db: 2, family: 6, tls: true })
   })
 
-  it('any url is honoured as ioredis does, or refused, and an error never has the password in it', () => {
+  it('any url is honoured as ioredis does, or refused, without its password in the error', () => {
     const SECRET = 'hush'
     const part = fc.constantFrom('', ':', '@', '/', '?', '#', ',', '%', '&', '=', 'db', '5', 'x')
     const secret = fc.tuple(part, part).map(([before, after]) => `${before}${SECRET}${after}`)
@@ -49,7 +49,7 @@ describe('what a Redis url says', () => {
       }
       catch (error) {
         expect(error).toMatchObject({ code: 'INVALID_OPTION' })
-        // A parameter called `db` or `family` has no password in it.
+        // A parameter called `db` or `family` contains no password.
         if (!/(?:db|family)=hush/.test(text)) expect((error as Error).message).not.toContain(SECRET)
         return
       }

@@ -5,7 +5,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 
-/** The context of a process, which is one for each instance of the module: each test has its own. The framework's runtime config is all that is not the real one. */
+/** The context of a process. Each instance of the module has one, and each test its own instance. Only the runtime config of the framework is a replacement. */
 
 const config = vi.hoisted(() => ({ sse: {} as object }))
 vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => config, isCachedByRule: () => false }))
@@ -32,7 +32,7 @@ it('warns once, whether or not an application sets its own driver', () => {
   expect(warn.mock.calls).toEqual([[expect.stringContaining('NUXT_SSE_HEARTBEET_MS')]])
 })
 
-it('takes texts and flags as the environment gives them, which Nitro parses', () => {
+it('takes texts and flags from the environment in the form that Nitro gives them', () => {
   config.sse = { heartbeatText: 5, resumable: 1, redis: { cluster: 0, keyPrefix: 7 } }
   expect(nitro.useSSEContext().options).toMatchObject({ heartbeatText: '5', resumable: true })
 })
@@ -42,8 +42,8 @@ it.each<[object, string]>([
   [{ resumable: 'yes' }, 'Expected `resumable` to be `true` or `false`, got `"yes"`.'],
   [{ driver: 'kafka' }, 'Expected `sse.driver` to be `"memory"` or `"redis"`, got `"kafka"`.'],
   [{ driver: 'redis', redis: { timeoutMs: '2s' } }, 'Expected `sse.redis.timeoutMs` to be a whole number of milliseconds from 1 to 2147483647, got `"2s"`.'],
-  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one url'],
-  [{ ticketSecret: 'short' }, 'Expected each secret of `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
+  [{ redis: { url: 'redis://a,redis://b' } }, 'Expected `redis.url` to be one URL'],
+  [{ ticketSecret: 'short' }, 'Expected each secret in `ticketSecret` (NUXT_SSE_TICKET_SECRET) to have at least 32 characters'],
 ])('refuses %j when the server starts', (sse, sentence) => {
   config.sse = sse
   expect(() => nitro.startSSEContext()).toThrow(sentence)
@@ -51,10 +51,10 @@ it.each<[object, string]>([
 
 describe('choices of plugins', () => {
   const memory = (name = 'own'): LogDriver => ({ ...createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention), name })
-  const tooLate = (what: string) => expect.objectContaining({ code: 'INVALID_OPTION', message: `Expected the ${what} before the first channel is used: set it in a server plugin.` })
+  const tooLate = (what: string, setter: string) => expect.objectContaining({ code: 'INVALID_OPTION', message: `Expected the ${what} to be set before a channel is used. Call \`${setter}\` in a server plugin.` })
   const channel = async () => new (await import('../../../src/runtime/server/channel/channel')).Channel(nitro.useSSEContext(), 'c')
 
-  it.each([['before', () => {}], ['after', () => nitro.startSSEContext()]])('a driver is used that was set %s our own plugin, the last of several', (_, start) => {
+  it.each([['before', () => {}], ['after', () => nitro.startSSEContext()]])('the last driver set %s the module\'s plugin takes effect', (_, start) => {
     start()
     nitro.useDriver(memory('first'))
     nitro.useDriver(memory('second'))
@@ -63,20 +63,20 @@ describe('choices of plugins', () => {
     expect(nitro.useSSEContext()).toBe(nitro.useSSEContext())
   })
 
-  it('a driver comes too late when the context was used, and must be one', () => {
-    expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver`: it has no `append`')
-    expect(() => nitro.useDriver(undefined as never)).toThrow('it has no `append`')
-    // Optional, and no longer part of it.
+  it('a driver is refused after the first use of the context, or if it is incomplete', () => {
+    expect(() => nitro.useDriver({ ...memory(), append: undefined } as never)).toThrow('Expected `driver` to be a `LogDriver` with the method `append`')
+    expect(() => nitro.useDriver(undefined as never)).toThrow('Expected `driver` to be a `LogDriver` with the method `append`, got `undefined`.')
+    // `lease` is optional, and `state` no longer belongs to a driver.
     nitro.useDriver({ ...memory(), lease: undefined, state: 5 } as never)
     nitro.useDriver(memory('memory'))
     nitro.useSSEContext()
-    expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver'))
+    expect(() => nitro.useDriver(memory())).toThrow(tooLate('driver', 'setSSEDriver'))
     expect(nitro.useSSEContext().driver.name).toBe('memory')
   })
 
-  it('Redis clients are the application\'s own until one was made, and only where the driver is redis', async () => {
+  it('an application can set its Redis clients until the first one is made, and only for the driver redis', async () => {
     const factory = vi.fn(() => Promise.reject(new Error('no client')))
-    expect(() => nitro.useRedisClientFactory(factory)).toThrow('Expected `sse.driver` to be `"redis"` where an application makes the clients, got `"memory"`.')
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow('Expected `sse.driver` to be `"redis"` when `setSSERedisClient` is called, got `"memory"`.')
     config.sse = { driver: 'redis', redis: { timeoutMs: 50 } }
     vi.resetModules()
     nitro = await import('../../../src/runtime/server/entry/runtime-context')
@@ -86,11 +86,11 @@ describe('choices of plugins', () => {
     nitro.useRedisClientFactory(factory)
     await expect(handle.publish(1)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
     expect(factory).toHaveBeenCalledWith(expect.anything(), 'commands')
-    expect(() => nitro.useRedisClientFactory(factory)).toThrow(tooLate('client factory'))
+    expect(() => nitro.useRedisClientFactory(factory)).toThrow(tooLate('client factory', 'setSSERedisClient'))
     await nitro.useSSEContext().close()
   })
 
-  it.each([['before', true], ['after', false]])('hooks and the tap that are set %s the first use take effect', async (_, early) => {
+  it.each([['before', true], ['after', false]])('hooks and the tap set %s the first use take effect', async (_, early) => {
     const heard: unknown[] = []
     const hooks = createHooks()
     hooks.hook('sse:publish', (published: unknown) => void heard.push(published))
@@ -108,13 +108,13 @@ describe('choices of plugins', () => {
   })
 })
 
-it('a shutdown before the first use turns later requests away', async () => {
+it('a shutdown before the first use rejects later requests', async () => {
   nitro.startSSEContext()
   await nitro.leaveSSEContext()
   expect(nitro.useSSEContext().closing.aborted).toBe(true)
 })
 
-it('an ordinary handler may throw an `SSEError` before anything is used', async () => {
+it('an ordinary handler may throw an `SSEError` before the first use', async () => {
   const { SSEError } = await import('../../../src/runtime/shared/errors')
   nitro.startSSEContext()
   expect(isError(new SSEError('NO', 'No.', { statusCode: 403 }))).toBe(true)
@@ -123,8 +123,8 @@ it('an ordinary handler may throw an `SSEError` before anything is used', async 
 describe('the hook `close`', () => {
   const codeOf = (promise: Promise<unknown>) => promise.then(() => 'kept', error => error.code)
 
-  // Those of Nitro 2 and of Nitro 3.
-  it.each([['Hookable', () => createHooks()], ['HookableCore', () => new HookableCore()]])('%s: streams and their clean-ups first, then all listeners, in which publishing works, then the driver', async (_, create) => {
+  // The hooks of Nitro 2 and of Nitro 3.
+  it.each([['Hookable', () => createHooks()], ['HookableCore', () => new HookableCore()]])('%s: ends streams and their clean-ups first, then runs all listeners, which can publish, then closes the driver', async (_, create) => {
     const hooks = create()
     const { Channel } = await import('../../../src/runtime/server/channel/channel')
     const done: string[] = []
@@ -140,7 +140,7 @@ describe('the hook `close`', () => {
     hooks.hook('close', listener('after'))
     context.track(new Promise(resolve => setTimeout(resolve, 30)).then(() => void done.push('clean-up')))
     hooks.hook('close', async () => {
-      // Under way when the last listener has settled.
+      // Still in flight when the last listener has settled.
       void channel.publish('last').then(() => done.push('last'))
     })
     await Promise.all([close(), close()])
@@ -149,7 +149,7 @@ describe('the hook `close`', () => {
     expect(await codeOf(channel.read())).toBe('SHUTTING_DOWN')
   })
 
-  it('closes the driver behind a listener that fails', async () => {
+  it('closes the driver after a listener that fails', async () => {
     const hooks = createHooks()
     vi.spyOn(console, 'error').mockImplementation(() => {})
     let closed = 0

@@ -18,7 +18,7 @@ const written = ({ type, weight, parameter, space, upper }: { type: string, weig
   `${space}${upper ? type.toUpperCase() : type}${parameter}${weight === undefined ? '' : `${space};${space}${upper ? 'Q' : 'q'}=${(weight / 1_000).toFixed(3)}`}${space}`
 
 describe('parseAccept', () => {
-  it('reads back whatever was written: weights, wildcards, parameters with commas in quotes, any case and space', () => {
+  it('reads any written header: weights, wildcards, parameters with commas in quotes, any case and space', () => {
     fc.assert(fc.property(fc.array(range), (ranges) => {
       expect(parseAccept(ranges.map(written).join(','))).toEqual(ranges.map(({ type, weight }) => ({ type, quality: (weight ?? 1_000) / 1_000 })))
     }))
@@ -39,7 +39,7 @@ describe('parseAccept', () => {
     ['', []], [' , ,', []], ['text', []], ['/json', []], ['*/json', []], ['a/b/c', []], ['te xt/plain', []],
     ['a/b;q=2', [{ type: 'a/b', quality: 1 }]], ['a/b;q=-1', [{ type: 'a/b', quality: 1 }]], ['a/b;q=', [{ type: 'a/b', quality: 1 }]], ['a/b;q="0"', [{ type: 'a/b', quality: 1 }]],
     ['a/b; q = 0.5', [{ type: 'a/b', quality: 0.5 }]], ['a/b;q=.5', [{ type: 'a/b', quality: 0.5 }]], ['a/b;level=1;q=0;ext=1', [{ type: 'a/b', quality: 0 }]], ['a/b;x="', [{ type: 'a/b', quality: 1 }]],
-  ])('malformed or unusual: %j', (header, ranges) => {
+  ])('parses the malformed or unusual %j', (header, ranges) => {
     expect(parseAccept(header)).toEqual(ranges)
   })
 
@@ -62,7 +62,7 @@ describe('preferenceFor', () => {
 })
 
 describe('negotiate', () => {
-  it('refuses just what allows neither, chooses only what is allowed, and withholds streams only where they are refused by name', () => {
+  it('refuses only headers that allow neither, chooses only an allowed form, and withholds streams only if they are refused by name', () => {
     fc.assert(fc.property(fc.array(range, { minLength: 1 }), (ranges) => {
       const header = ranges.map(written).join(',')
       const [stream, poll] = [STREAM, JSON_TYPE].map(type => preferenceFor(parseAccept(header), type)) as [ReturnType<typeof preferenceFor>, ReturnType<typeof preferenceFor>]

@@ -16,7 +16,7 @@ describe('the transport', () => {
   it.each(['image/png', 'text/html', 'application/xml', '*/*;q=0', 'application/json;q=0'])('Accept: %j is refused', (accept) => {
     expect(() => read({ accept })).toThrowError(expect.objectContaining({ code: 'NOT_ACCEPTABLE', statusCode: 406 }))
   })
-  it('?transport= wins, and is checked', () => {
+  it('?transport= overrides Accept, and is checked', () => {
     expect(read({ accept: 'text/event-stream', query: { transport: 'poll' } }).transport).toBe('poll')
     expect(read({ accept: 'application/json', query: { transport: 'stream' } }).transport).toBe('stream')
     expect(read({ accept: 'image/png', query: { transport: 'stream' } }).transport).toBe('stream')
@@ -28,14 +28,14 @@ describe('the transport', () => {
   ])('Accept: %j allows a source that can only be streamed: %j', (accept, mayStream) => {
     expect(read({ accept }).mayStream).toBe(mayStream)
   })
-  it('?transport=poll allows none, and ?transport=stream does', () => {
+  it('?transport=poll allows no streams, and ?transport=stream does', () => {
     expect(read({ query: { transport: 'poll' } }).mayStream).toBe(false)
     expect(read({ accept: 'text/event-stream;q=0', query: { transport: 'stream' } }).mayStream).toBe(true)
   })
 })
 
 describe('the position', () => {
-  it('header before query; an empty one is none', () => {
+  it('comes from the header before the query, and an empty one does not count', () => {
     expect(read({}).position).toBeUndefined()
     expect(read({ lastEventId: '', query: { position: '' } }).position).toBeUndefined()
     expect(read({ lastEventId: '', query: { position: '3' } }).position).toMatchObject({ text: '3', source: 'query' })
@@ -45,13 +45,13 @@ describe('the position', () => {
     expect(channelPosition(read({ lastEventId: '0' }).position)).toEqual({ kind: 'count', offset: 0 })
     expect(channelPosition(read({ query: { position: '0' } }).position)).toEqual({ kind: 'count', offset: 0 })
   })
-  it('a header is UTF-8 that was read as Latin-1, or already text', () => {
+  it('takes a header as UTF-8 that was decoded as Latin-1, or as text', () => {
     expect(read({ lastEventId: latin1('é😀') }).position!.text).toBe('é😀')
     expect(read({ lastEventId: 'é😀' }).position!.text).toBe('é😀')
     expect(read({ lastEventId: 'row-1' }).position!.text).toBe('row-1')
     expect(read({ lastEventId: 'é' }).position!.text).toBe('\uFFFD')
   })
-  it.each(['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id', 'last_event_id', 'evs_last_event_id'])('of a polyfill: ?%s= is as the header', (name) => {
+  it.each(['lastEventId', 'lastEventID', 'Last-Event-ID', 'last-event-id', 'last_event_id', 'evs_last_event_id'])('takes ?%s= of a polyfill like the header', (name) => {
     const text = 'k3v9x1qa.41'
     expect(read({ query: { [name]: text, position: '3' } }).position).toMatchObject({ text, source: 'header' })
     expect(read({ query: { [name]: ['k3v9x1qa.1', text] } }).position).toMatchObject({ text, source: 'header' })
@@ -63,7 +63,7 @@ describe('the position', () => {
   it.each([['a\nb'], ['a\rb'], ['\0'], [['1', '2']], [{}]])('refuses the query %j', (position) => {
     expect(() => read({ query: { position } })).toThrowError(expect.objectContaining({ code: 'INVALID_QUERY', statusCode: 400, message: expect.stringMatching(/^Expected the query parameter `position` to be `start`, `now`/) }))
   })
-  it('malformed for a channel: a query is refused, a header is not', () => {
+  it('refuses a query that is malformed for a channel, and accepts such a header', () => {
     expect(channelPosition(undefined)).toBeUndefined()
     expect(channelPosition({ text: 'x', source: 'header', parsed: undefined })).toBe('malformed')
     expect(() => channelPosition({ text: 'x', source: 'query', parsed: undefined })).toThrowError(expect.objectContaining({ code: 'INVALID_POSITION', statusCode: 400 }))
@@ -71,7 +71,7 @@ describe('the position', () => {
 })
 
 describe('waitMs', () => {
-  it('is a whole number, or not given', () => {
+  it('is a whole number, or absent', () => {
     expect([read({}).waitMs, read({ query: { waitMs: '0' } }).waitMs, read({ query: { waitMs: '999999999' } }).waitMs]).toEqual([undefined, 0, 999_999_999])
   })
   it.each([[''], ['x'], ['-1'], ['1.5'], ['1e3'], ['9999999999'], [['1']], [null]])('refuses %j', (waitMs) => {

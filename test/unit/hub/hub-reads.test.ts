@@ -16,10 +16,10 @@ import { turns } from '../../support/random'
 
 const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const keep = (maxMessages: number) => ({ ...DEFAULTS, maxMessages })
-/** More than what is read when a channel is opened, so that the last of them have to be read from the log. */
+/** Longer than the first read of a channel allows, so that the last messages have to be read from the log. */
 const LONG = 'x'.repeat(100_000)
 
-/** A reader with two messages in hand, which has to read the next ones from the log. */
+/** A reader that holds two messages and has to read the next ones from the log. */
 async function readerBehind(driver: LogDriver): Promise<{ hub: Hub, reader: ChannelReader }> {
   const hub = new Hub(driver)
   for (let n = 1; n <= 6; n++) await driver.append('c', [{ data: JSON.stringify(n + LONG) }], keep(100))
@@ -29,7 +29,7 @@ async function readerBehind(driver: LogDriver): Promise<{ hub: Hub, reader: Chan
   return { hub, reader }
 }
 
-describe('a reader that is closed while it reads', () => {
+describe('a reader that closes during a read', () => {
   it.each(['is unchanged', 'is deleted', 'is deleted and begins again', 'is trimmed', 'grows', 'ends'] as const)('reads no more, also when the channel %s', async (what) => {
     const driver = watchedDriver()
     const { hub, reader } = await readerBehind(driver)
@@ -57,8 +57,8 @@ describe('a reader that is closed while it reads', () => {
   })
 })
 
-describe('a channel that moves while it is read', () => {
-  it('newcomers are let in while others keep coming: each waits for one read that began after it came', async () => {
+describe('a channel that changes during a read', () => {
+  it('new readers start while others keep connecting: each waits for one read that began after its arrival', async () => {
     const driver = watchedDriver()
     const hub = new Hub(driver)
     const first = await hub.reader('c', undefined, 'start')
@@ -67,7 +67,7 @@ describe('a channel that moves while it is read', () => {
     let admitted = 0
     const coming: Promise<void>[] = []
     const inner = driver.read
-    // One more comes during each read, so that there is no quiet moment.
+    // One more reader arrives during each read, so that there is no quiet moment.
     const busy = { on: true }
     driver.read = async (...args) => {
       if (busy.on && coming.length < 500) {
@@ -91,7 +91,7 @@ describe('a channel that moves while it is read', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('a read that is repeated names the message that it was asked for, also when newer ones have come meanwhile', async () => {
+  it('a repeated read names the last message of its first attempt, also when newer ones have arrived meanwhile', async () => {
     const inner = watchedDriver(undefined, { mute: true })
     const { epoch } = await readState(inner, 'c')
     const asked: [number, string | undefined][] = []
@@ -104,7 +104,7 @@ describe('a channel that moves while it is read', () => {
         const page = await inner.read(channel, after, limit)
         if (hold) {
           await held.promise
-          // As a driver does whose first attempt got no answer.
+          // As a driver does when its first attempt gets no answer.
           asked.push([after, seen?.mark])
         }
         return { ...page, mark: markOf(page.last), entries: page.entries.map(entry => ({ ...entry, mark: markOf(entry.offset) })) }
@@ -122,7 +122,7 @@ describe('a channel that moves while it is read', () => {
     reader.close()
   })
 
-  it('readers get what was read while the log is read on, where more is written than a page', async () => {
+  it('readers get a page while the next one is read, on a channel that grows by more than a page', async () => {
     const driver = watchedDriver(undefined, { mute: true })
     const hub = new Hub(driver)
     const inner = driver.read
@@ -131,7 +131,7 @@ describe('a channel that moves while it is read', () => {
     await turns(2)
     const hubDriver = (hub as unknown as { readonly channels: Map<string, { driver: LogDriver, refresh(): Promise<void> }> }).channels.get('c')!
     hubDriver.driver.read = async (name, after, limit, seen) => {
-      // Two for each one that is read.
+      // Two messages are written for each one that is read.
       if (!stop) await driver.append('c', [{ data: '1' }, { data: '2' }], DEFAULTS)
       await turns(1)
       return inner(name, after, { ...limit, messages: 1 }, seen)
@@ -144,10 +144,10 @@ describe('a channel that moves while it is read', () => {
     reader.close()
   })
 
-  it('a reader that is behind in a channel that keeps little and gets much has messages after each gap', async () => {
+  it('a late reader of a busy channel with a short log gets messages after each gap', async () => {
     const driver = createMemoryDriver(DEFAULTS)
     let n = 0
-    // Before any read another message takes the place of the one that is kept. Other channels use up the memory for recent messages.
+    // Before each read another message replaces the kept one. Other channels use up the memory for recent messages.
     const write = async () => {
       await driver.append('c', [{ data: `${++n}` }, { data: `${++n}` }], keep(1))
       await driver.append('other', [{ data: '1' }], keep(1))
@@ -182,7 +182,7 @@ describe('readChannel', () => {
     ['the newest', { kind: 'count', offset: 10 }, 'start', []],
     ['a malformed position', 'malformed', 'start', [8, 9, 10]],
   ]
-  it.each(requests)('asks the log once for %s, also where it was trimmed', async (_, request, from, expected) => {
+  it.each(requests)('reads the log once for %s, also after it was trimmed', async (_, request, from, expected) => {
     const driver = watchedDriver()
     for (let n = 1; n <= 10; n++) await driver.append('c', [{ data: `${n}` }], keep(3))
     const { messages } = await readChannel(driver, 'c', request, from)
@@ -190,7 +190,7 @@ describe('readChannel', () => {
     expect(driver.reads).toBe(1)
   })
 
-  it.each([['of another epoch', { kind: 'at', epoch: 'other', offset: 9 }], ['beyond the end', { kind: 'count', offset: 50 }]] as const)('asks twice for a position %s', async (_, request) => {
+  it.each([['of another epoch', { kind: 'at', epoch: 'other', offset: 9 }], ['beyond the end', { kind: 'count', offset: 50 }]] as const)('reads twice for a position %s', async (_, request) => {
     const driver = watchedDriver()
     for (let n = 1; n <= 10; n++) await driver.append('c', [{ data: `${n}` }], keep(3))
     const { messages, gap } = await readChannel(driver, 'c', request, 'start')
@@ -199,7 +199,7 @@ describe('readChannel', () => {
     expect(driver.reads).toBe(2)
   })
 
-  it('whatever happens to the log between its reads, it answers after few of them, with what follows the position that it gives', async () => {
+  it('answers after a few reads with the messages that follow its position, whatever happens to the log between the reads', async () => {
     const change = fc.oneof(
       fc.record({ type: fc.constant('append' as const), count: fc.integer({ min: 1, max: 8 }), keep: fc.integer({ min: 1, max: 5 }) }),
       fc.constant({ type: 'remove' as const }),
@@ -238,7 +238,7 @@ describe('readChannel', () => {
     }), { numRuns: 300 })
   })
 
-  it('answers at once where one message is kept and others are written all the time', async () => {
+  it('answers at once for a log of one message under constant writes', async () => {
     const driver = watchedDriver()
     const inner = driver.read
     let n = 0

@@ -22,7 +22,7 @@ import { VirtualClock } from '../../support/virtual-clock'
 const DEFAULTS = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
 const keep = (maxMessages: number) => ({ maxMessages, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
 
-/** One reader as a connection uses it: pulled until there is nothing, and again when it is woken. */
+/** Uses one reader as a connection does: pulls until nothing is left, and again on each wake-up. */
 class Pulled {
   reader?: ChannelReader
   busy = false
@@ -106,7 +106,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ op: fc.constant('wait' as const), turns: fc.nat(3), microtasks: fc.nat(6) }) },
 )
 
-/** With marks, as a store of another process gives them: what is recent is kept then when the last reader leaves. */
+/** Adds marks to entries, as a shared store does, so that the hub keeps recent messages after the last reader leaves. */
 function marked(driver: LogDriver): LogDriver {
   const markOf = (epoch: string, offset: number) => `${epoch} ${offset}`
   const mark = (epoch: string, entries: readonly LogEntry[]) => entries.map(entry => ({ ...entry, mark: markOf(epoch, entry.offset) }))
@@ -121,7 +121,7 @@ function marked(driver: LogDriver): LogDriver {
   }
 }
 
-/** Runs one interleaving and checks that everybody has seen everything. */
+/** Runs one interleaving and checks that all readers have all messages. */
 async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps: number, messages: number }> {
   const random = createRandom(seed)
   const memory = createMemoryDriver(DEFAULTS)
@@ -133,7 +133,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
   const opening: Promise<void>[] = []
   let published = 0
   let ended = false
-  // The first to know, and in the same breath as the append.
+  // The first subscriber, which is called within the append.
   await memory.subscribe('c', (notice) => {
     if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
   })
@@ -147,7 +147,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
     switch (step.op) {
       case 'publish': {
         if (ended) break
-        // Some are so large that a page, or what a reader is handed at a time, has room for only a few.
+        // Some are so large that a page, or one step of a reader, holds only a few.
         const pad = random.chance(0.1) ? 'x'.repeat(30_000) : ''
         const entries = Array.from({ length: step.count }, () => ({ data: JSON.stringify(`${++published}${pad}`), key: step.key ? `k${published % 7}` : undefined }))
         await driver.append('c', entries, keep(maxMessages))
@@ -184,7 +184,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
         driver.deliver()
         break
       case 'forget':
-        // As if other channels had taken the room.
+        // As if other channels had filled the memory.
         recent.get('c')?.forget()
         recent.delete('c')
         break
@@ -193,7 +193,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
     }
   }
   await Promise.all(opening)
-  // Everybody comes back, and the connection to the store is whole again.
+  // All clients reconnect, and the connection to the store works again.
   for (const entry of clients) {
     if (entry.pulled.failed) throw entry.pulled.failed
     if (!entry.pulled.closed || entry.client.ended) continue
@@ -215,7 +215,7 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
 }
 
 describe('hub: every interleaving', () => {
-  it('traps 24, 25, 26, 29, promise 1: each message once and in order, or an exact gap, whatever the notices do', { timeout: 120_000 }, async () => {
+  it('traps 24, 25, 26, 29, promise 1: readers get each message once and in order, or an exact gap, whatever the notices do', { timeout: 120_000 }, async () => {
     let gaps = 0
     let messages = 0
     await fc.assert(fc.asyncProperty(fc.array(op, { minLength: 20, maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 12 }), fc.nat(), async (ops, maxMessages, seed) => {
@@ -223,19 +223,19 @@ describe('hub: every interleaving', () => {
       gaps += result.gaps
       messages += result.messages
     }), { numRuns: 3_000 })
-    // The runs were of the kind that the test is about.
+    // The runs contained enough gaps and messages.
     expect(gaps).toBeGreaterThan(2_000)
     expect(messages).toBeGreaterThan(2_000)
   })
 
-  it('trap 31, promise 1: the end reaches everybody, behind the last message, also when its notice is lost', { timeout: 120_000 }, async () => {
+  it('trap 31, promise 1: the end reaches all readers after the last message, also when its notice is lost', { timeout: 120_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(op.filter(({ op }) => op !== 'delete'), { minLength: 10, maxLength: 40, size: 'max' }), fc.array(op.filter(({ op }) => op !== 'delete' && op !== 'publish'), { maxLength: 20, size: 'max' }), fc.integer({ min: 3, max: 12 }), fc.nat(), async (before, after, maxMessages, seed) => {
       await run([...before, { op: 'end' }, ...after], maxMessages, seed)
     }), { numRuns: 1_000 })
   })
 })
 
-/** Everything that the reader has now. */
+/** All steps that the reader has now. */
 async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
   const steps: ReaderStep[] = []
   for (let step = await reader.step(); step; step = await reader.step()) {
@@ -248,7 +248,7 @@ async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
 const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(unpackData(data))) : [step])
 
 describe('hub: subscriptions', () => {
-  it('trap 29: one driver subscription a channel, however many readers come at once, and none when they have gone', async () => {
+  it('trap 29: a channel has one driver subscription, however many readers connect at once, and none after they leave', async () => {
     const driver = watchedDriver()
     const hub = new Hub(driver)
     const readers = await Promise.all(Array.from({ length: 50 }, () => hub.reader('c', undefined, 'start')))
@@ -260,7 +260,7 @@ describe('hub: subscriptions', () => {
     expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
-  it('trap 29: a last one that leaves takes nothing from a newcomer', async () => {
+  it('trap 29: the last reader to leave takes nothing from a new one', async () => {
     const driver = watchedDriver()
     const hub = new Hub(driver)
     for (let i = 0; i < 20; i++) {
@@ -278,7 +278,7 @@ describe('hub: subscriptions', () => {
     expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
-  it('trap 24: what is published behind the first look at the log, and before the subscription is acknowledged, arrives without another word', async () => {
+  it('trap 24: a message published between the first read of the log and the acknowledged subscription arrives without a notice', async () => {
     const inner = createMemoryDriver(DEFAULTS)
     const acknowledged = Promise.withResolvers<void>()
     const hub = new Hub({ ...inner, async subscribe() {
@@ -311,7 +311,7 @@ describe('hub: subscriptions', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('releases a subscription whose log could not be read', async () => {
+  it('releases a subscription if the read of its log fails', async () => {
     const driver = watchedDriver()
     const hub = new Hub({ ...driver, read: () => Promise.reject(new Error('down')) })
     await expect(hub.reader('c', undefined, 'start')).rejects.toThrow('down')
@@ -319,8 +319,8 @@ describe('hub: subscriptions', () => {
   })
 })
 
-describe('hub: a driver that goes away and comes back', () => {
-  it.each(['end', 'hole', 'epoch'] as const)('trap 31: what a notice told while the log could not be read is read later: %s', async (what) => {
+describe('hub: an outage of the driver', () => {
+  it.each(['end', 'hole', 'epoch'] as const)('trap 31: a notice that arrives while the log is unreadable makes the hub read later: %s', async (what) => {
     const inner = watchedDriver(undefined, { mute: true })
     const driver = createFailingDriver(inner)
     const hub = new Hub(driver)
@@ -346,7 +346,7 @@ describe('hub: a driver that goes away and comes back', () => {
     expect(hub.size).toBe(0)
   })
 
-  it('keeps the position of a reader whose read failed, reports it once, and repeats it until the driver is back', async () => {
+  it('keeps a reader\'s position when its read fails, reports the failure once, and repeats the read until the driver is back', async () => {
     const clock = new VirtualClock()
     clock.install()
     onTestFinished(() => {
@@ -355,7 +355,7 @@ describe('hub: a driver that goes away and comes back', () => {
     })
     const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
-    // More than what is read when the channel is opened.
+    // More than the first read of a channel returns.
     const long = 'x'.repeat(200_000)
     for (let i = 1; i <= 4; i++) await driver.append('c', [{ data: JSON.stringify(i + long) }], keep(10))
     const reader = await hub.reader('c', { kind: 'count', offset: 1 }, 'start')
@@ -368,20 +368,20 @@ describe('hub: a driver that goes away and comes back', () => {
     const next = pull.next()
     const { failed } = driver
     await clock.advance(60_000)
-    // The reader and its channel: after one to two seconds each.
+    // The reader and its channel each retry after one to two seconds.
     expect(driver.failed - failed).toSatisfy(repeats => repeats > 55 && repeats < 130)
     expect([reader.step(), reader.offset]).toEqual([undefined, 2])
     driver.heal()
     await clock.advance(2_000)
     expect(dataOf([(await next)!])).toEqual([3 + long])
-    // Another outage is another report.
+    // Another outage gives another report.
     driver.fail('all')
     expect(await pull.next()).toMatchObject({ type: 'unreachable' })
     driver.heal()
     const last = pull.next()
     await clock.advance(500)
     expect(dataOf([(await last)!])).toEqual([4 + long])
-    // A reader that is closed during an outage leaves nothing.
+    // A reader that closes during an outage leaves nothing.
     const behind = await hub.reader('c', { kind: 'count', offset: 2 }, 'start')
     driver.fail('all')
     expect(await behind.step()).toMatchObject({ type: 'unreachable' })
@@ -396,7 +396,7 @@ describe('hub: a driver that goes away and comes back', () => {
 })
 
 describe('hub: memory and length', () => {
-  it('trap 25: a reader far behind what is held in memory gets all of it, from the log', async () => {
+  it('trap 25: a reader far behind the messages in memory gets all messages from the log', async () => {
     const driver = createMemoryDriver(DEFAULTS)
     const hub = new Hub(driver)
     const early = await hub.reader('c', undefined, 'start')
@@ -409,14 +409,14 @@ describe('hub: memory and length', () => {
   })
 
   it.each([
-    ['has stayed as it was', async () => {}, [1, 2, 3], 0],
+    ['is unchanged', async () => {}, [1, 2, 3], 0],
     ['has grown', (driver: LogDriver) => driver.append('c', [{ data: '4' }], keep(10)), [1, 2, 3, 4], 1],
     ['has lost its oldest', (driver: LogDriver) => driver.append('c', [{ data: '4' }, { data: '5' }], keep(3)), [3, 4, 5], 2],
-    ['has begun anew', async (driver: LogDriver) => {
+    ['was deleted and has begun again', async (driver: LogDriver) => {
       await driver.remove('c')
       await driver.append('c', [{ data: '7' }, { data: '8' }, { data: '9' }, { data: '10' }], keep(10))
     }, [7, 8, 9, 10], 5],
-  ] as const)('keeps what was recent when the last reader leaves: who comes back to a log that %s reads only what is new', async (_, meanwhile, expected, read) => {
+  ] as const)('keeps recent messages when the last reader leaves: a returning reader of a log that %s reads only new ones', async (_, meanwhile, expected, read) => {
     const driver = watchedDriver(marked(createMemoryDriver(DEFAULTS)))
     const hub = new Hub(driver)
     const first = await hub.reader('c', undefined, 'start')
@@ -433,10 +433,10 @@ describe('hub: memory and length', () => {
   })
 
   it.each([
-    ['has begun anew', [7, 8], (driver: LogDriver) => driver.append('c', [{ data: '7' }, { data: '8' }], keep(10))],
+    ['was deleted and has begun again', [7, 8], (driver: LogDriver) => driver.append('c', [{ data: '7' }, { data: '8' }], keep(10))],
     ['is empty', [], async () => {}],
-    ['has let go of its oldest', [3, 4], undefined],
-  ] as const)('who comes to a channel that %s is shown nothing that is not there any more, also where others have it in memory and no notice has come', async (_, expected, anew) => {
+    ['has dropped its oldest', [3, 4], undefined],
+  ] as const)('a new reader of a channel that %s gets no removed message, also while other readers hold it in memory and no notice has arrived', async (_, expected, anew) => {
     const inner = watchedDriver(marked(createMemoryDriver(DEFAULTS)), { mute: true })
     const hub = new Hub(inner)
     await inner.append('c', [{ data: '1' }, { data: '2' }], keep(10))
@@ -459,7 +459,7 @@ describe('hub: memory and length', () => {
     reads.close()
   })
 
-  it('promise 4: what is recent in all channels is bounded; the one used longest ago is let go of', () => {
+  it('promise 4: recent messages of all channels are bounded, and the least recently used channel is evicted', () => {
     const memory = new RecentMemory(10_000)
     const all = new Map<string, RecentMessages>()
     for (let n = 1; n <= 20; n++) {
@@ -467,7 +467,7 @@ describe('hub: memory and length', () => {
       recent.push([{ offset: 1, data: 'x'.repeat(500) }])
       all.set(`c${n}`, recent)
       memory.keep(`c${n}`, recent)
-      // The first one is used all the time.
+      // The first one is in constant use.
       memory.keep('c1', all.get('c1')!)
       expect(memory.bytes).toBeLessThanOrEqual(10_000)
     }
@@ -480,7 +480,7 @@ describe('hub: memory and length', () => {
     expect(memory.bytes).toBe(0)
   })
 
-  it('encodes a message once for all readers at the same place', async () => {
+  it('encodes a message once for all readers at the same position', async () => {
     const driver = createMemoryDriver(DEFAULTS)
     const hub = new Hub(driver)
     const readers = await Promise.all([1, 2, 3].map(() => hub.reader('c', undefined, 'start')))
@@ -491,7 +491,7 @@ describe('hub: memory and length', () => {
     for (const reader of readers) reader.close()
   })
 
-  it('promise 4: lets go of messages that it no longer holds for readers', async () => {
+  it('promise 4: releases messages that it no longer holds for readers', async () => {
     const driver = watchedDriver(undefined, { mute: true })
     const hub = new Hub(driver)
     const reader = await hub.reader('c', undefined, 'start')
@@ -502,12 +502,12 @@ describe('hub: memory and length', () => {
       watch.add(entry)
       driver.notify({ type: 'append', epoch, entries: [entry] })
     }
-    // 1 MiB of them is held, which is ten.
+    // The hub holds 1 MiB, which is ten of them.
     await watch.atLeast(85)
     reader.close()
   })
 
-  it('finds a producer that is lost also where its timers are gone, when it is asked to look', async () => {
+  it('finds a lost producer on request, also when its timers have gone', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] })
     let now = performance.now()
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
@@ -533,7 +533,7 @@ describe('hub: memory and length', () => {
     }
   })
 
-  it('finds by itself that a producer is lost, and that somebody goes on with its channel, whatever notices it misses', async () => {
+  it('finds by itself that a producer is lost and that another continues its channel, whatever notices it misses', async () => {
     const driver = createMemoryDriver(DEFAULTS)
     const hub = new Hub({ ...driver, subscribe: (channel, listener) => driver.subscribe(channel, notice => notice.type === 'append' && listener(notice)) })
     const lease = { leaseMs: 30, onLost: 'restart' } as const

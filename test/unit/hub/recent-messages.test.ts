@@ -5,7 +5,7 @@ import { Run } from '../../../src/runtime/server/hub/run'
 import { encodeMessage } from '../../../src/runtime/server/wire/encode'
 
 describe('recent messages', () => {
-  it('traps 24, 27, promise 1: whatever is pushed, late, twice or with holes, a run continues exactly where it was asked to, or the log must be asked', () => {
+  it('traps 24, 27, promise 1: a run continues exactly at the requested position, or requires a read of the log, whatever arrives late, twice or with holes', () => {
     const batch = fc.record({ from: fc.integer({ min: 1, max: 40 }), count: fc.integer({ min: 0, max: 6 }), after: fc.nat(45), maxBytes: fc.integer({ min: 1, max: 40 }), reset: fc.option(fc.nat(40), { freq: 15 }) })
     fc.assert(fc.property(fc.array(batch, { maxLength: 40, size: 'max' }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 4, max: 60 }), (batches, messages, bytes) => {
       const recent = new RecentMessages('e', 0, { messages, bytes })
@@ -37,19 +37,19 @@ describe('recent messages', () => {
     }), { numRuns: 1_000 })
   })
 
-  it('a run is the bytes of its messages, made once', () => {
+  it('a run has the bytes of its messages, encoded once', () => {
     const run = new Run('e', [{ offset: 1, data: '1' }, { offset: 2, event: 'x', data: '"é"' }])
     expect(new TextDecoder().decode(run.bytes)).toBe('id: e.1\ndata: 1\n\nid: e.2\nevent: x\ndata: "é"\n\n')
     expect(run.bytes).toBe(run.bytes)
   })
 
-  it('promise 4: long messages of any alphabet are let go of at the limit, however many have been and gone', () => {
+  it('promise 4: long messages of any alphabet are evicted at the limit, however many came before', () => {
     const recent = new RecentMessages('e', 0, { messages: 1_000, bytes: 100_000 })
     for (let offset = 1; offset <= 300; offset++) recent.push([{ offset, data: JSON.stringify('é'.repeat(5_000)) }])
     expect(recent.size).toBe(9)
   })
 
-  it('long messages are kept as bytes, and look the same on the wire', () => {
+  it('long messages are stored as bytes, and look the same on the wire', () => {
     const entry = fc.record({ data: fc.oneof(fc.string({ unit: 'binary' }), fc.constant('é😀\u2028'.repeat(1_000))).map(text => JSON.stringify(text)), event: fc.option(fc.constantFrom('a', 'é'), { nil: undefined }) })
     fc.assert(fc.property(fc.array(entry, { minLength: 1, maxLength: 8 }), (given) => {
       const entries = given.map((message, index) => ({ offset: index + 1, ...message }))

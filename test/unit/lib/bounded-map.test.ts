@@ -8,7 +8,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ type: 'clear' as const }) },
 )
 
-it.each(['counts entries', 'weighs values'] as const)('does what a list of its entries would, oldest first, and reports each that it drops: %s', (how) => {
+it.each(['counts entries', 'weighs values'] as const)('behaves like a list of its entries, oldest first, and reports each dropped entry: %s', (how) => {
   fc.assert(fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 12 }), (steps, limit) => {
     const weigh = ({ weight }: { weight: number }) => how === 'counts entries' ? 1 : weight
     const dropped: unknown[] = []
@@ -37,7 +37,7 @@ it.each(['counts entries', 'weighs values'] as const)('does what a list of its e
   }))
 })
 
-it('keeps a newest entry that is heavier than the limit, and `undefined` as a value', () => {
+it('keeps the newest entry even above the limit, and `undefined` as a value', () => {
   const map = new BoundedMap<string, number | undefined>({ limit: 2, weigh: value => value ?? 1 })
   map.set('light', 1).set('heavy', 5)
   expect([...map]).toEqual([['heavy', 5]])

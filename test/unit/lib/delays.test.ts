@@ -18,7 +18,7 @@ it('waits between half of the bound and the bound, which doubles from `firstMs` 
   }))
 })
 
-it('is another time for each that fails, after any number of failures', () => {
+it('gives a different time to each caller, after any number of failures', () => {
   fc.assert(fc.property(policy, fc.nat(100), (policy, failures) => {
     expect(new Set(Array.from({ length: 20 }, () => retryDelayMs(policy, failures))).size).toBeGreaterThan(10)
   }))

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { expect, it, vi } from 'vitest'
-import { behindOneListener } from '../../../src/runtime/server/lib/one-listener'
+import { shareListener } from '../../../src/runtime/server/lib/one-listener'
 import { collected } from '../../support/garbage'
 
-const whenCut = behindOneListener<EventEmitter>((emitter, callAll) => emitter.on('cut', callAll))
+const whenCut = shareListener<EventEmitter>((emitter, callAll) => emitter.on('cut', callAll))
 
-it('any number of callbacks are one listener on each target, and are called until they are removed', () => {
+it('any number of callbacks share one listener on each target, and run until they are removed', () => {
   const [one, other] = [new EventEmitter(), new EventEmitter()]
   const callbacks = Array.from({ length: 20 }, () => vi.fn())
   const releases = callbacks.map(callback => whenCut(one, callback))
@@ -18,7 +18,7 @@ it('any number of callbacks are one listener on each target, and are called unti
   expect(apart).not.toHaveBeenCalled()
 })
 
-it('one that removes itself when it is called keeps no other from being called', () => {
+it('a callback that removes itself does not stop the others', () => {
   const emitter = new EventEmitter()
   const release = whenCut(emitter, () => release())
   const next = vi.fn()
@@ -27,7 +27,7 @@ it('one that removes itself when it is called keeps no other from being called',
   expect(next).toHaveBeenCalledOnce()
 })
 
-it('nothing is left of those that were removed, nor of a target that is gone', async () => {
+it('nothing remains of removed callbacks, or of a target that was collected', async () => {
   const seen = collected()
   const emitter = new EventEmitter()
   const use = (target: EventEmitter) => {
@@ -37,7 +37,7 @@ it('nothing is left of those that were removed, nor of a target that is gone', a
   }
   for (let index = 0; index < 10; index++) use(emitter)()
   for (let index = 0; index < 10; index++) use(new EventEmitter())
-  // The engine may hold the last of each for longer.
+  // The engine may hold the last object of each kind for longer.
   await seen.atLeast(18)
   expect(emitter.listenerCount('cut')).toBe(1)
 })

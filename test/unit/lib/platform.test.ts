@@ -9,7 +9,7 @@ afterEach(() => {
   vi.resetModules()
 })
 
-it.each([['Cloudflare-Workers', true], ['Node.js/24', false], ['Bun/1.3', false], [undefined, false]])('a runtime that calls itself %s is Workers: %s', async (userAgent, isWorkers) => {
+it.each([['Cloudflare-Workers', true], ['Node.js/24', false], ['Bun/1.3', false], [undefined, false]])('a runtime with the user agent %s counts as Workers: %s', async (userAgent, isWorkers) => {
   vi.stubGlobal('navigator', userAgent && { userAgent })
   vi.resetModules()
   const chosen = await import('../../../src/runtime/server/lib/platform/platform')
@@ -18,7 +18,7 @@ it.each([['Cloudflare-Workers', true], ['Node.js/24', false], ['Bun/1.3', false]
 })
 
 describe.each([['a process', platform], ['Workers', workers]])('turns on %s', (_name, { turns }) => {
-  it('a task that hands over another is not the last that is run', async () => {
+  it('a task that hands over another is not the last to run', async () => {
     const own = turns()
     const ran: number[] = []
     await new Promise<void>(resolve => own.afterTick(() => {
@@ -32,7 +32,7 @@ describe.each([['a process', platform], ['Workers', workers]])('turns on %s', (_
     own.stop()
   })
 
-  it('what was handed over before the end is still run', async () => {
+  it('a task handed over before the end still runs', async () => {
     const own = turns()
     const done = new Promise<void>(resolve => own.callable(resolve)())
     own.stop()
@@ -41,21 +41,21 @@ describe.each([['a process', platform], ['Workers', workers]])('turns on %s', (_
 })
 
 describe('the pulse of a request', () => {
-  it('is there for ever in a process', () => {
+  it('is there forever in a process', () => {
     const pulse = platform.pulse()
     vi.spyOn(performance, 'now').mockReturnValue(Number.MAX_SAFE_INTEGER)
-    expect(pulse.feel()).toBe('there')
+    expect(pulse.check()).toBe('there')
     vi.restoreAllMocks()
   })
 
-  it('is late on Workers when its timer is, and gone when it still is at the second look', () => {
+  it('is late on Workers when its timer is late, and gone when the timer is still late at the second check', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     let now = 0
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
     const pulse = workers.pulse()
     const at = (ms: number) => {
       now = ms
-      return pulse.feel()
+      return pulse.check()
     }
     expect([at(4_999), at(5_000), at(5_999)]).toEqual(['there', 'late', 'late'])
     vi.advanceTimersByTime(1_000)
@@ -66,10 +66,10 @@ describe('the pulse of a request', () => {
   })
 })
 
-describe('what recurs', () => {
+describe('recurring tasks', () => {
   beforeEach(() => vi.useFakeTimers())
 
-  it('does so by itself in a process, until it is stopped, and again when it is started again', () => {
+  it('run by themselves in a process until they are stopped, and again after a restart', () => {
     const task = vi.fn()
     const recurring = platform.recurring(task, 100)
     for (const times of [1, 2]) {
@@ -82,7 +82,7 @@ describe('what recurs', () => {
     }
   })
 
-  it('does so on Workers when it is started, at most once in its time, and without a timer', () => {
+  it('run on Workers when they are started, at most once per interval, and without a timer', () => {
     const task = vi.fn()
     const recurring = workers.recurring(task, 100)
     vi.advanceTimersByTime(1_000)
@@ -95,15 +95,15 @@ describe('what recurs', () => {
   })
 })
 
-describe('what one request has begun', () => {
+describe('work that one request has started', () => {
   const request = { waitUntil: vi.fn() }
 
-  it('is joined by others of a process, which do not hold on to the request', () => {
+  it('is shared with other requests of a process, and does not retain the request', () => {
     const starting = platform.joinable<number>().set('a', 1)
     expect([starting.get('a'), platform.outliving(request)]).toEqual([1, undefined])
   })
 
-  it('is its own on Workers, where the request is what it lives by', () => {
+  it('belongs to its request on Workers, and depends on it', () => {
     const starting = workers.joinable<number>().set('a', 1)
     expect([starting.get('a'), starting.size, workers.outliving(request)]).toEqual([undefined, 0, request])
   })
@@ -119,16 +119,16 @@ describe('what one request has begun', () => {
 })
 
 describe('timers', () => {
-  /** Remembers its members. */
+  /** Timers that remember their members. */
   class Kept extends Set<Due> implements Timers {}
   const due = () => ({ dueAt: () => 7, fire: vi.fn() })
 
-  it('are one for all requests of a process', () => {
+  it('are shared by all requests of a process', () => {
     const kept = new Kept()
     expect(platform.timers(() => kept)).toBe(kept)
   })
 
-  it('are each member\'s own on Workers, which only forgets those that leave', () => {
+  it('belong to each member on Workers, which only forgets members that leave', () => {
     const made: Kept[] = []
     const timers = workers.timers(() => made[made.push(new Kept()) - 1]!)
     const [first, second] = [due(), due()]
@@ -143,14 +143,14 @@ describe('timers', () => {
   })
 })
 
-describe('connections that were abandoned', () => {
-  it('are none in a process', () => {
+describe('abandoned connections', () => {
+  it('do not exist in a process', () => {
     const abandon = vi.fn()
     platform.watchAbandoned([{ dueAt: () => -Infinity, abandon }], abandon)()
     expect(abandon).not.toHaveBeenCalled()
   })
 
-  it('end on Workers when they are long overdue, at most once a second, and once more where something was late', () => {
+  it('end on Workers when they are long overdue, at most once a second, and once more after a delay', () => {
     vi.useFakeTimers()
     const now = performance.now()
     const overdue = { dueAt: () => now - 5_001, abandon: vi.fn() }

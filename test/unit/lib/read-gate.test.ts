@@ -22,7 +22,7 @@ afterEach(() => {
 })
 
 describe('ReadGate', () => {
-  it('lets each read run once, never more than the limits at a time, and has nothing left', async () => {
+  it('runs each read once, never more than the limits at a time, and leaves nothing', async () => {
     const read = fc.record({ reason: fc.constantFrom<ReadReason>('reader', 'channel', 'unread', 'repeat'), turns: fc.nat(3), fails: fc.boolean() })
     await fc.assert(fc.asyncProperty(fc.array(read, { maxLength: 60 }), fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 6 }), async (reads, most, mostRepeats) => {
       const gate = new ReadGate(most, mostRepeats)
@@ -44,7 +44,7 @@ describe('ReadGate', () => {
     }), { numRuns: 50 })
   })
 
-  it('serves readers first, then channels that are read, then others, then repeats', async () => {
+  it('serves readers first, then channels with readers, then other channels, then repeats', async () => {
     const gate = new ReadGate(1, 1)
     const order: ReadReason[] = []
     const held = Promise.withResolvers<void>()
@@ -56,7 +56,7 @@ describe('ReadGate', () => {
 })
 
 describe('recheckDelayMs', () => {
-  it('doubles from the shortest to the longest interval, and is never later than 15 % beyond', () => {
+  it('doubles from the shortest to the longest interval, and exceeds it by at most 15 %', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 600_000 }), fc.integer({ min: 1, max: 600_000 }), fc.nat(2_000), (recheckMs, maxMs, quiet) => {
       const delay = recheckDelayMs(recheckMs, maxMs, quiet)
       expect(delay).toBeGreaterThanOrEqual(0)
@@ -67,7 +67,7 @@ describe('recheckDelayMs', () => {
   })
 })
 
-/** A driver without notices of its own, whose reads are counted, can be held back, and fail. */
+/** A driver without notices that counts its reads, and can hold them back or fail them. */
 function store(recheckMs = 5_000, recheckMaxMs = 300_000) {
   const inner = watchedDriver(undefined, { mute: true })
   const seen = { reads: 0, running: 0, most: 0, failures: [] as number[], down: false, inner, turns: 0 }
@@ -96,8 +96,8 @@ async function readers(hub: Hub, count: number) {
   return Promise.all(Array.from({ length: count }, (_, n) => hub.reader(`c${n}`, undefined, 'start')))
 }
 
-describe('many read channels whose store was away', () => {
-  it('are read 64 at a time at most when it is back, and all of their readers are right', async () => {
+describe('many channels with readers after an outage of the store', () => {
+  it('are read at most 64 at a time, and all of their readers are correct', async () => {
     const clock = new VirtualClock()
     clock.install()
     const seen = store()
@@ -108,7 +108,7 @@ describe('many read channels whose store was away', () => {
     seen.down = true
     seen.inner.notify({ type: 'changed' })
     await clock.advance(10_000)
-    // Repeats wait for their turn, and none is in step with others.
+    // Repeated reads wait for their turn, at different times.
     const repeats = seen.failures.slice(CHANNELS)
     expect(new Set(repeats).size).toBeGreaterThan(0.5 * repeats.length)
     expect(seen.failures.length).toBeLessThan(12 * CHANNELS)
@@ -127,8 +127,8 @@ describe('many read channels whose store was away', () => {
 })
 
 describe('10,000 silent channels', () => {
-  it('cost at most 50 reads a second after ten minutes, and each is read at least once in six minutes', () => {
-    // A channel's looks depend on nothing but their delays.
+  it('cost at most 50 reads a second after ten minutes, with at least one read of each in six minutes', () => {
+    // The reads of a silent channel depend only on their delays.
     const looks = Array.from({ length: 10_000 }, () => {
       const times: number[] = []
       for (let at = 0, quiet = 0; at < 60 * MINUTE_MS; quiet++) times.push(at += recheckDelayMs(5_000, 300_000, quiet))
@@ -142,7 +142,7 @@ describe('10,000 silent channels', () => {
     expect(Math.max(...perSecond)).toBeLessThanOrEqual(50)
   })
 
-  it('are read like that by the hub', async () => {
+  it('are read at this rate by the hub', async () => {
     const clock = new VirtualClock()
     clock.install()
     const seen = store()
@@ -151,7 +151,7 @@ describe('10,000 silent channels', () => {
     await clock.advance(10 * MINUTE_MS)
     const { reads } = seen
     await clock.advance(60 * MINUTE_MS)
-    // Once in five minutes each.
+    // One read of each in five minutes.
     expect((seen.reads - reads) / 20 / 12).toSatisfy(ratio => ratio > 0.8 && ratio < 1.2)
     for (const reader of all) reader.close()
     expect(clock.pending).toBe(0)
@@ -193,7 +193,7 @@ describe('10,000 silent channels', () => {
     expect(clock.pending).toBe(0)
   })
 
-  it.each([10_000, MINUTE_MS, 30 * MINUTE_MS])('are still read after a read had to wait %d ms for its turn, which is longer than a look waits', async (waitMs) => {
+  it.each([10_000, MINUTE_MS, 30 * MINUTE_MS])('are still read after a read waited %d ms for its turn, which is longer than the interval', async (waitMs) => {
     const clock = new VirtualClock()
     clock.install()
     const seen = store()
@@ -206,21 +206,21 @@ describe('10,000 silent channels', () => {
     seen.inner.notify({ type: 'changed' })
     const { reads } = seen
     await clock.advance(waitMs)
-    // Each of them waits once, whatever the number of its looks.
+    // Each channel waits once, however often it was due.
     expect([seen.reads - reads, gate.waiting]).toEqual([0, all.length])
     held.resolve()
     await holds
     while (gate.waiting + gate.running) await turns(1)
     expect(seen.reads - reads).toBe(all.length)
     for (let n = 0; n < all.length; n++) await seen.inner.append(`c${n}`, [{ data: '1' }], DEFAULTS)
-    // No notice tells of these messages.
+    // These messages give no notice.
     await clock.advance(7_500)
     expect(all.map(reader => reader.step())).toEqual(all.map(() => expect.objectContaining({ type: 'messages' })))
     for (const reader of all) reader.close()
     expect(clock.pending).toBe(0)
   })
 
-  it('a driver that says nothing of a longest interval is asked at its own', async () => {
+  it('a driver without a longest interval is read at its own', async () => {
     const clock = new VirtualClock()
     clock.install()
     const seen = store(1_000)

@@ -6,13 +6,13 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 const { retention } = DEFAULT_HANDLER_OPTIONS
 
 it.each([
-  ['was asked to stop', false, 'ABORTED'],
+  ['was stopped', false, 'ABORTED'],
   ['has no reader', 0, 'ABORTED'],
-] as const)('a producer that %s is told once, however often the lease is renewed meanwhile, and lost', async (_, unreadMs, code) => {
+] as const)('a producer that %s gets one signal, however often the lease is renewed meanwhile, and lost', async (_, unreadMs, code) => {
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs })
   const told: string[] = []
-  lease.onOver = ({ code }) => told.push(code)
+  lease.onStop = ({ code }) => told.push(code)
   await lease.acquire(false)
   if (unreadMs === false) await driver.lease('c', { type: 'stop' }, retention)
   for (let renewals = 0; renewals < 5; renewals++) expect(await lease.renew()).toBe(true)
@@ -25,11 +25,11 @@ it.each([
   await driver.close()
 })
 
-it('a producer whose lease is lost is told that', async () => {
+it('a producer gets a signal when its lease is lost', async () => {
   const driver = createMemoryDriver(retention)
   const lease = new Lease({ driver, channel: 'c', retention, leaseMs: 60_000, onLost: 'fail', unreadMs: false })
   const told: string[] = []
-  lease.onOver = ({ code }) => told.push(code)
+  lease.onStop = ({ code }) => told.push(code)
   await lease.acquire(false)
   await driver.remove('c')
   await driver.lease('c', { type: 'acquire', token: 'other', leaseMs: 60_000, onLost: 'fail' }, retention)

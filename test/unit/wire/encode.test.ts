@@ -3,12 +3,12 @@ import type { EventSourceMessage } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TaggedMessage, encodeItem } from '../../../src/runtime/server/wire/message'
-import { HEARTBEAT, assertEvent, assertSize, byteLength, encodeComment, encodeControl, encodeData, encodeId, encodeMessage, encodePreamble, encodeRetry, encodeText } from '../../../src/runtime/server/wire/encode'
+import { HEARTBEAT, assertEvent, assertSize, byteLength, encodeComment, encodeControl, encodeData, encodeId, encodeMessage, encodeOpeningBlock, encodeRetry, encodeText } from '../../../src/runtime/server/wire/encode'
 import { SSEError } from '../../../src/runtime/shared/errors'
 
 interface Parsed { events: EventSourceMessage[], comments: string[], retries: number[], errors: unknown[] }
 
-/** Reads text with a parser that is not ours, one byte at a time through one streaming decoder. */
+/** Reads text with an independent parser, one byte at a time through one streaming decoder. */
 function parse(text: string): Parsed {
   const parsed: Parsed = { events: [], comments: [], retries: [], errors: [] }
   const parser = createParser({
@@ -35,17 +35,17 @@ function codeOf(run: () => unknown): unknown {
 }
 
 const MAX = 1_048_576
-/** What breaks parsers, mixed into whatever fast-check thinks of. */
+/** Texts that break parsers, mixed with arbitrary ones. */
 const nastyText = fc.array(fc.oneof(
   fc.constantFrom('\r', '\n', '\r\n', '\0', '\uFEFF', '\u2028', '\u2029', '\u0085', ' ', ':', 'data: ', 'id: ', 'event: ', '\n\n', '\uD800', '\uDC00', '😀', 'é', ''),
   fc.string({ unit: 'binary', maxLength: 4 }),
 ), { maxLength: 8 }).map(parts => parts.join(''))
 const json = fc.oneof(fc.constantFrom<unknown>('', 0, -0, false, null, [], {}, '\uFEFF', ' x', '\r\n', true), nastyText, fc.jsonValue({ maxDepth: 3 }), fc.array(nastyText), fc.dictionary(nastyText, nastyText))
-/** Text of a field that UTF-8 can hold. */
+/** Any text of a field that UTF-8 can hold. */
 const wellFormed = nastyText.filter(text => text.isWellFormed())
 const fieldText = wellFormed.map(text => text.replace(/[\r\n\0]/g, ''))
 
-describe('wire: what is encoded is what a parser reads', () => {
+describe('wire: a parser reads the encoded messages', () => {
   it('traps 1, 2, 3, 5: parse(encode(m)) == m, for any JSON, name and id, one byte at a time', () => {
     fc.assert(fc.property(fc.array(fc.record({
       data: json,
@@ -77,7 +77,7 @@ describe('wire: what is encoded is what a parser reads', () => {
     }), { numRuns: 1_000 })
   })
 
-  it('keeps what is before and after a comment, a heartbeat, a control message and a retry apart', () => {
+  it('separates the messages before and after a comment, a heartbeat, a control message and a retry', () => {
     const text = encodeMessage({ data: '1' }) + HEARTBEAT + encodeComment('a\r\nb') + encodeControl({ type: 'end' }) + encodeRetry(0) + encodeMessage({ data: '2' })
     const { events, comments, retries } = parse(text)
     expect(events).toEqual([{ data: '1', event: undefined, id: undefined }, { data: '{"type":"end"}', event: 'sse', id: undefined }, { data: '2', event: undefined, id: undefined }])
@@ -87,10 +87,10 @@ describe('wire: what is encoded is what a parser reads', () => {
 })
 
 describe('wire: exact bytes', () => {
-  it('trap 6: the preamble is the block of the contract', () => {
-    expect(encodePreamble(2310, { type: 'open', heartbeatMs: 15_000, position: 'k3v9x1qa.41', resumed: true }, 'k3v9x1qa.41')).toBe(
+  it('trap 6: the opening block is the one of the protocol', () => {
+    expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 15_000, position: 'k3v9x1qa.41', resumed: true }, 'k3v9x1qa.41')).toBe(
       'retry: 2310\nid: k3v9x1qa.41\nevent: sse\ndata: {"type":"open","heartbeatMs":15000,"position":"k3v9x1qa.41","resumed":true}\n\n')
-    expect(encodePreamble(2310, { type: 'open', heartbeatMs: 0, position: undefined, resumed: undefined })).toBe(
+    expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 0, position: undefined, resumed: undefined })).toBe(
       'retry: 2310\nevent: sse\ndata: {"type":"open","heartbeatMs":0}\n\n')
   })
 
@@ -124,32 +124,32 @@ describe('wire: exact bytes', () => {
   })
 })
 
-describe('wire: refused at run time', () => {
+describe('wire: values refused at run time', () => {
   const breaks = { 'a bare CR': '\r', 'a bare LF': '\n', 'CRLF': '\r\n', 'NUL': '\0', 'half a surrogate pair': '\uD800' }
   for (const [name, text] of Object.entries(breaks)) {
-    it(`trap 1: an id with ${name}`, () => {
+    it(`trap 1: refuses an id with ${name}`, () => {
       expect(codeOf(() => encodeId(`1${text}data: injected`))).toBe('INVALID_ID')
       expect(codeOf(() => encodeItem(new TaggedMessage(1, { id: `x${text}` }), MAX))).toBe('INVALID_ID')
     })
-    it(`trap 1: an event name with ${name}`, () => {
+    it(`trap 1: refuses an event name with ${name}`, () => {
       expect(codeOf(() => assertEvent(`a${text}data: injected`))).toBe('INVALID_EVENT')
       expect(codeOf(() => encodeItem(1, MAX, { event: `${text}sse` }))).toBe('INVALID_EVENT')
     })
   }
 
-  it.each(['1\ndata: x', Number.NaN, Infinity, -1, 1.5, null, {}])('trap 1: a retry of %j', (retry) => {
+  it.each(['1\ndata: x', Number.NaN, Infinity, -1, 1.5, null, {}])('trap 1: refuses a retry of %j', (retry) => {
     expect(codeOf(() => encodeRetry(retry as number))).toBe('INVALID_OPTION')
   })
 
-  it.each([null, {}, [], true, Number.NaN, Infinity, { toString: () => 'a\nb' }])('trap 1: an id of %j, whatever its type says', (id) => {
+  it.each([null, {}, [], true, Number.NaN, Infinity, { toString: () => 'a\nb' }])('trap 1: refuses an id of %j, whatever its type', (id) => {
     expect(codeOf(() => encodeId(id))).toBe('INVALID_ID')
   })
 
-  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }, 'x'.repeat(513)])('trap 1: an event name of %j', (event) => {
+  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }, 'x'.repeat(513)])('trap 1: refuses an event name of %j', (event) => {
     expect(codeOf(() => assertEvent(event))).toBe('INVALID_EVENT')
   })
 
-  it('the reserved name, and only that', () => {
+  it('refuses the reserved name, and only that', () => {
     expect(codeOf(() => assertEvent('sse'))).toBe('RESERVED_EVENT')
     expect(codeOf(() => assertEvent('SSE'))).toBeUndefined()
     expect(codeOf(() => assertEvent(' sse'))).toBeUndefined()
@@ -161,11 +161,11 @@ describe('wire: refused at run time', () => {
     ['undefined', undefined], ['a function', () => 1], ['a symbol', Symbol('s')], ['a BigInt', 1n], ['a BigInt inside', { n: 1n }], ['a circle', circular],
     ['NaN', Number.NaN], ['Infinity', -Infinity], ['a Map', new Map()], ['a Set', new Set()], ['bytes', new Uint8Array(1)], ['an ArrayBuffer', new ArrayBuffer(1)],
     ['toJSON that gives undefined', { toJSON: () => undefined }], ['toJSON that throws', { toJSON() { throw new Error('no') } }], ['a Promise', Promise.resolve(1)],
-  ])('trap 3: data that JSON cannot hold: %s', (_, data) => {
+  ])('trap 3: refuses data that JSON cannot hold: %s', (_, data) => {
     expect(codeOf(() => encodeData(data, MAX))).toBe('INVALID_DATA')
   })
 
-  it('a message over the limit, counted in bytes of UTF-8', () => {
+  it('refuses a message over the limit, counted in bytes of UTF-8', () => {
     expect(codeOf(() => assertSize('a'.repeat(100), 100))).toBeUndefined()
     expect(codeOf(() => assertSize('a'.repeat(101), 100))).toBe('MESSAGE_TOO_LARGE')
     expect(codeOf(() => assertSize('é'.repeat(50), 100))).toBeUndefined()
@@ -176,7 +176,7 @@ describe('wire: refused at run time', () => {
     expect(codeOf(() => encodeData('x'.repeat(99), 100))).toBe('MESSAGE_TOO_LARGE')
   })
 
-  it('counts bytes as an encoder does', () => {
+  it('counts bytes like an encoder', () => {
     fc.assert(fc.property(nastyText, text => byteLength(text) === new TextEncoder().encode(text).length))
   })
 })

@@ -3,16 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { isPrivateError, publicError } from '../../../src/runtime/server/wire/public-error'
 import { SSEError, invalidOption, isRetryableStatus, printValue } from '../../../src/runtime/shared/errors'
 
-const HIDDEN = { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
+const HIDDEN = { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }
 
-describe('trap 21: what a stranger may know of an error', () => {
+describe('trap 21: public parts of an error', () => {
   it.each<[string, unknown, object]>([
     ['an Error', new Error('secret'), HIDDEN], ['a text', 'secret', HIDDEN], ['undefined', undefined, HIDDEN], ['null', null, HIDDEN], ['a number', 5, HIDDEN],
     ['an object that looks like one', { name: 'HTTPError', statusCode: 400, message: 'secret', __h3_error__: true }, HIDDEN],
     ['an Error with a status', Object.assign(new Error('secret'), { statusCode: 400 }), HIDDEN],
     ['an unhandled h3 error', Object.assign(createError({ statusCode: 500, message: 'secret' }), { unhandled: true }), HIDDEN],
     ['an AggregateError', new AggregateError([new Error('secret')], 'secret'), HIDDEN],
-  ])('nothing of %s', (_, error, shown) => {
+  ])('hides %s', (_, error, shown) => {
     expect(publicError(error)).toEqual(shown)
     expect(isPrivateError(error)).toBe(true)
   })
@@ -22,20 +22,20 @@ describe('trap 21: what a stranger may know of an error', () => {
     ['h3 with only a status message', createError({ statusCode: 404, statusMessage: 'Not here' }), { code: 'SOURCE_FAILED', statusCode: 404, message: 'Not here', retry: false }],
     ['h3 with data that is no object', createError({ statusCode: 404, message: 'No.', data: 'secret' }), { code: 'SOURCE_FAILED', statusCode: 404, message: 'No.', retry: false }],
     ['h3 2', Object.assign(new Error('Two.'), { name: 'HTTPError', statusCode: 503 }), { code: 'SOURCE_FAILED', statusCode: 503, message: 'Two.', retry: true }],
-  ])('code, status, text and retry of %s, and no more', (_, error, shown) => {
+  ])('shows code, status, text and retry of %s, and no more', (_, error, shown) => {
     expect(publicError(error)).toEqual(shown)
     expect(isPrivateError(error)).toBe(false)
   })
 })
 
 describe('errors', () => {
-  it('retry follows the status unless it is said', () => {
+  it('retry follows the status unless it is given', () => {
     expect([200, 400, 401, 403, 404, 406, 408, 410, 413, 422, 425, 429, 500, 503].filter(isRetryableStatus)).toEqual([200, 408, 425, 429, 500, 503])
     expect(new SSEError('X', 'x').retry).toBe(true)
     expect(new SSEError('X', 'x', { statusCode: 400, retry: true }).retry).toBe(true)
     expect(new SSEError('X', 'x')).not.toHaveProperty('cause')
   })
-  it('what only a developer can fix is not retried, unless it is said', () => {
+  it('an error that only a developer can fix is not retried, unless `retry` is given', () => {
     for (const code of ['INVALID_SOURCE', 'INVALID_OPTION', 'INVALID_EVENT', 'INVALID_DATA', 'INVALID_ROUTE_RULE', 'RESERVED_EVENT']) {
       expect(new SSEError(code, 'x'), code).toMatchObject({ statusCode: 500, retry: false })
       expect(publicError(new SSEError(code, 'x')), code).toMatchObject({ retry: false })
@@ -44,7 +44,7 @@ describe('errors', () => {
     expect(invalidOption('x', 'y', 1).retry).toBe(false)
     expect(new SSEError('NOT_INVALID_AT_ALL', 'x').retry).toBe(true)
   })
-  it('an error that went through the framework keeps what was said of it', () => {
+  it('an error that passed through the framework keeps its public fields', () => {
     expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: false } }))).toMatchObject({ code: 'A', retry: false })
     expect(publicError(createError({ statusCode: 500, message: 'x', data: { code: 'A', retry: 'no' } }))).toMatchObject({ code: 'A', retry: true })
   })

@@ -4,7 +4,7 @@ import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
-import { clientError } from '../../client/response'
+import { callbackError, clientError } from '../../client/response'
 import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
@@ -15,41 +15,27 @@ import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { CallCheck, MessageOfRoute, RefCheck, SSERoute } from '../types'
+import type { CallCheck, FromRoute, MaybeUrl, MessageOfRoute, RefCheck, SSERoute, UrlIfTyped } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
+export type { FromRoute } from '../types'
 
-// Loaded on demand, as most pages need neither.
+// Loaded on demand, since most pages need neither.
 const loadFallback = () => import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
 
-/** Stands for "whatever the route sends" where no type argument is given. */
-export interface FromRoute { readonly __fromRoute: never }
-
 /**
- * What no url is. TypeScript types a getter once, by the first signature that it tries. This one tells it that the getter's text matters, and
- * the next one then finds it (`() => '/api/clock'`, and not `() => string`).
- */
-interface Refused { (): '', readonly __refused: never }
-
-/** Rules out the overload with a type argument where none is given. `any` counts as given, although it extends everything. */
-type UrlIfTyped<T> = 0 extends 1 & T ? MaybeRefOrGetter<string> : [T] extends [FromRoute] ? Refused : MaybeRefOrGetter<string>
-
-/** Without a url, nothing connects yet. */
-type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undefined>
-
-/**
- * Live messages of a route: connects when the component is mounted, reconnects, resumes, falls back to polling, and ends
- * with the component. On the server nothing opens, and `status` is `idle`.
+ * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
+ * closes with the component. On the server it opens no connection, and `status` is `idle`.
  *
- * The type of the messages is the route's, unless a type argument says otherwise: `useSSE<Notice>('/api/notices')`.
+ * The type of the messages comes from the route, or from a type argument: `useSSE<Notice>('/api/notices')`.
  *
- * Every message reaches callbacks and `reduce`, also when ten come in one tick, or equal ones. The refs show the last.
+ * Every message reaches callbacks and `reduce`, also when several arrive in one tick, or equal ones. The refs show the last one.
  *
- * @param url may be a ref or a getter: a change drops data and position, and connects again from scratch. One that begins with `/` is
- * below the application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
+ * @param url URL of the route, a ref or a getter of one. A change drops data and position, and connects from scratch. A path is below the
+ * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
 export function useSSE<T = FromRoute, State = T | undefined>(
@@ -62,7 +48,7 @@ export function useSSE<Url extends SSERoute, Method extends string = 'get', Stat
   options?: RefCheck<UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>>,
 ): UseSSEReturn<MessageOfRoute<Url, Method>, State>
 export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>): UseSSEReturn<SSEMessage<T>, State>
-// Apart from the one above, as the text of a getter is only typed where nothing else may be returned.
+// Not merged with the signature above: TypeScript keeps the literal of a getter only where no other type may be returned.
 export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
   this: CallCheck<Url, Method, State>,
   // eslint-disable-next-line @typescript-eslint/unified-signatures
@@ -75,14 +61,15 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback, base)
+  const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
 
-  /** As `$fetch` does: what is below the base already, or on another host, stays as it is. */
+  /** URL with the application's base, as in `$fetch`. A URL that is below the base already, or on another host, stays as it is. */
   function withBase(path: string): string {
-    if (typeof path !== 'string') throw invalidOption('url', 'a text', path)
+    if (typeof path !== 'string') throw invalidOption('url', 'a string', path)
     return path.startsWith(base) ? path : path.replace(/^\/(?!\/)/, base)
   }
 
@@ -93,9 +80,9 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
   const [state, stateRefs] = splitRef(first)
-  // Only a batch of ours gives a snapshot its position.
+  // A snapshot gets a position only from a batch of this module's server.
   if (first.position) first.peer = 'resumable'
-  /** The source has begun again, and its next message is the first of another run. */
+  /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
   function take(next: SSEMessage, keep: number): void {
@@ -103,7 +90,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     isNewRun = false
     const { messages } = content.value
     let { data } = content.value
-    client.guard(() => {
+    guard(() => {
       const check = import.meta.dev && reduce && watchReduce(path(), data)
       data = reduce ? reduce(data, next) : next.data as State
       if (check) check(data)
@@ -111,44 +98,54 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     content.value = { data, message: next, messages: keep ? [...messages, next].slice(-keep) : messages }
   }
 
+  /** Runs a callback. If it throws, the error stays until the next connection. */
+  function guard<R>(callback: () => R): R | undefined {
+    try {
+      return callback()
+    }
+    catch (cause) {
+      setState({ error: callbackError(cause) })
+    }
+  }
+
   function setState(change: Partial<SSEClientState>): void {
     const before = state.value
     state.value = { ...before, ...change }
     if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
-    if (import.meta.client) callbacks.follow(change, before)
+    if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
 
   const events: SSEClientEvents = {
-    onMessage(next) {
-      setState(client.state)
+    onMessage(next, change) {
+      setState(change)
       take(next, keep)
       callbacks.call(next)
     },
     onState: setState,
   }
   let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
-  const callbacks = createCallbacks(options, task => client.guard(task))
+  const callbacks = createCallbacks(options, guard)
 
-  /** Where the client stands, if anywhere: with a snapshot, where the server's reading ended. */
+  /** URL of which the client holds a position, if any. With a snapshot, the URL that the server read. */
   let current = snapshot && given()
-  /** The url of `connect(url)`, until the option changes. */
+  /** URL of `connect(url)`, which applies until the parameter `url` changes. */
   let chosen: string | undefined
   let wanted = immediate
   let ready = false
-  /** Mounted, and waiting for the code of sharing. */
+  /** Mounted, and loading the code for sharing. */
   let loading = false
-  let over = false
+  let disposed = false
 
-  function connect(to?: string | Event, anew?: boolean): void {
-    // Nothing would end it after its component.
-    if (import.meta.server || over || !isEnabled()) return
+  function connect(to?: string | Event, fromScratch?: boolean): void {
+    // After the component is unmounted, nothing would end the connection.
+    if (import.meta.server || disposed || !isEnabled()) return
     wanted = true
     if (typeof to === 'string' && to) {
       chosen = to
-      anew = true
+      fromScratch = true
     }
-    if (anew) current = undefined
+    if (fromScratch) current = undefined
     if (!ready) return showWait()
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
@@ -167,7 +164,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     if (loading) setState({ status: wanted && isEnabled() && (chosen ?? given()) ? 'connecting' : 'idle' })
   }
 
-  /** Begins, as soon as the code is here that it needs. */
+  /** Loads the code for sharing, then starts. */
   async function load(): Promise<void> {
     loading = true
     showWait()
@@ -176,24 +173,24 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
-      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` could not be loaded: this call has a connection of its own', cause))
+      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` failed to load: this call opens its own connection', cause))
     }
     loading = false
-    if (!over) start()
+    if (!disposed) start()
   }
 
   function start(): void {
     ready = true
-    // The url has changed since.
+    // The URL has changed since the snapshot.
     if (current !== given()) current = undefined
     if (!wanted) return
-    // Asking again would give the same answer.
+    // Another request would get the same response.
     if (current !== undefined && (first.ended || first.error?.retry === false)) setState({ status: 'closed' })
     else connect()
   }
 
-  /** Follows the url, `enabled` and a query. */
-  function follow([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
+  /** Reacts to a change of the URL, `enabled` or a watched query. */
+  function onInput([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
     if (next !== last) chosen = undefined
     showWait()
     if (!ready || !wanted) return
@@ -207,14 +204,14 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     const kept: SSEMessage[] = []
     const soFar = await readSoFar(nuxtApp, path(), resolved, (next) => {
       take(next, 0)
-      // A page need not carry messages that nobody asked for.
+      // The payload contains messages only if the option `keep` is set.
       if (options.keep) kept.push(next)
-      return resolved.until && client.guard(() => resolved.until!(next))
+      return until?.(next)
     })
     if (!soFar) return
     setState(soFar)
     if (kept.length) content.value = { ...content.value, messages: kept.slice(-keep) }
-    // The error may be what `reduce` or `until` has thrown.
+    // `reduce` or `until` may have thrown, and set the error.
     return { ...content.value, state: { ...soFar, error: state.value.error } }
   }
 
@@ -222,19 +219,19 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
-    // After mount, so that the first render in the browser is what the server rendered; in a plugin, or in a store, whose scope outlives the component
-    // that asks first, after the first render of all. In `onMounted` it is after mount already, and that hook does not come again.
+    // Starts after mount, so that the first render in the browser matches the server's. In a plugin, or in a store, whose scope outlives the
+    // component that first uses it, starts after the application's first render. In `onMounted`, which runs only once, starts at once.
     const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
     const isOwn = component && getCurrentScope() === component.scope
     const mounted = isShared ? load : start
     if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
     else if (isOwn) onMounted(mounted)
     else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
-    // By value; a function is called at every attempt, and not watched.
+    // Watched by value. A function is called at every attempt, and not watched.
     const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
-    watch([given, isEnabled, query], follow)
+    watch([given, isEnabled, query], onInput)
     tryOnScopeDispose(() => {
-      over = true
+      disposed = true
       client.stop()
     })
   }

@@ -1,6 +1,6 @@
 import type { NuxtApp } from '#app'
 import { useRequestEvent, useRequestFetch, useRequestURL } from '#imports'
-import { refusalOf } from '../../client/fallback/refusal-of'
+import { readRefusal } from '../../client/fallback/read-refusal'
 import type { ResolvedClientOptions } from '../../client/options'
 import { prepareRequest } from '../../client/request'
 import { clientError } from '../../client/response'
@@ -13,55 +13,55 @@ import { isSecretPosition } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import { warnOnce } from '../dev-warnings'
 
-/** How long a render waits for the reading of one call. */
+/** Maximum time that one call may delay a render, in milliseconds. */
 const READ_TIMEOUT_MS = 3_000
-/** With this many messages the server stops asking: the browser reads the rest. A poll answers with at most 1,000. */
+/** Number of messages after which the server stops polling, and the browser reads the rest. One poll returns at most 1,000. */
 const READ_MESSAGES = 10_000
 
 type PageEvent = NonNullable<ReturnType<typeof useRequestEvent>>
 
-/** A `fetch` of this application's routes without a socket, with the headers of the request for the page. */
+/** `fetch` for this application's routes, without a socket and with the headers of the page's request. */
 type OwnFetch = (path: string, init: RequestInit) => Promise<Response>
 
-/** How far the reading has come, as part of a client's state. */
+/** Progress of the reading, as part of a client's state. */
 export type SoFar = Partial<SSEClientState>
 
-/** Stands for "this cannot be read here, but perhaps from the browser". */
+/** Result for a route that the server cannot read, but perhaps the browser can. */
 const unreadable = Symbol('unreadable')
 
 /**
- * Reads the messages so far of a route of this application, without a socket, on behalf of whoever asked for the page: poll after
- * poll, until there is nothing more, `take` says that it is enough, or a bound is reached.
+ * Reads the messages so far of a route of this application, without a socket, on behalf of the user who requested the page. It polls until
+ * there are no more messages, `take` returns `true`, or a limit is reached.
  *
- * A failure is returned as the `error`, and never thrown. `undefined`: nothing was read.
+ * Never throws: a failure is returned as `error`. `undefined`: nothing was read.
  */
 export async function readSoFar(nuxtApp: NuxtApp, url: string, options: ResolvedClientOptions, take: (message: SSEMessage) => boolean | undefined): Promise<SoFar | undefined> {
   const event = useRequestEvent(nuxtApp)!
   const origin = await nuxtApp.runWithContext(() => useRequestURL())
-  // This page is itself being read in this way, by a call whose url is a page's: it would read itself for ever.
+  // A call whose URL is that of a page polls this page. Without this check, the page would read itself forever.
   if (event.headers.get('accept') === POLL_CONTENT_TYPE) return undefined
   const ownFetch = await nuxtApp.runWithContext(() => fetchOf(event))
   const path = ownPath(url, origin)
   if (path === undefined) {
-    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: only routes of this application are read on the server.`)
+    if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}. The browser connects as usual. Reason: the server reads only routes of this application`)
     return undefined
   }
-  const left = new AbortController()
+  const reading = new AbortController()
   let timer: ReturnType<typeof setTimeout>
-  const late = new Promise<'late'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'late'))
+  const timeout = new Promise<'timeout'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'timeout'))
   let soFar: SoFar | undefined
   let count = 0
   try {
     while (true) {
-      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, left.signal), late])
-      // What was read is shown, and the browser goes on from there.
-      if (page === unreadable || (page === 'late' && soFar)) return soFar
-      if (page === 'late' || page instanceof SSEError) {
-        const error = page === 'late' ? clientError('CONNECT_TIMEOUT', `Nothing came within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
-        return isForMany(event) ? soFar : { ...soFar, error }
+      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, reading.signal), timeout])
+      // The page shows the messages that were read, and the browser resumes after them.
+      if (page === unreadable || (page === 'timeout' && soFar)) return soFar
+      if (page === 'timeout' || page instanceof SSEError) {
+        const error = page === 'timeout' ? clientError('CONNECT_TIMEOUT', `No data within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
+        return isSharedPage(event) ? soFar : { ...soFar, error }
       }
-      // A payload for many would hand everybody the one run that was begun for this page.
-      if (isSecretPosition(page.position) && isForMany(event)) return undefined
+      // A cached payload would pass the run that was started for this page on to every visitor.
+      if (isSecretPosition(page.position) && isSharedPage(event)) return undefined
       for (const message of page.messages) {
         if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
       }
@@ -76,37 +76,37 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   }
   finally {
     clearTimeout(timer!)
-    left.abort()
+    reading.abort()
   }
 }
 
-/** Nuxt 5's events have no `fetch`; what its `$fetch` for a page is made of does the same. */
+/** Own `fetch` of a page's request. Nuxt 5's events have none; the native `fetch` of its `useRequestFetch` does the same. */
 function fetchOf(event: PageEvent): OwnFetch {
   if (!event.fetch) return (useRequestFetch() as unknown as { native: OwnFetch }).native
   return (path, { headers, ...init }) => event.fetch(path, {
     ...init,
-    // Those of the page come first. Its length is not that of this body, and it has no position here.
+    // `event.fetch` adds the page's headers. Its content length and its position do not apply to this request.
     headers: { ...{ 'content-length': undefined, 'last-event-id': undefined } as object, ...Object.fromEntries(headers as Headers) },
   })
 }
 
-/** The path of what is below this host; cookies and headers of the user go nowhere else. */
+/** Path of a URL on this host; `undefined` for another host, which must not receive the user's cookies and headers. */
 function ownPath(url: string, origin: URL): string | undefined {
   if (!URL.canParse(url, origin)) return undefined
   const { host, pathname, search } = new URL(url, origin)
   return host === origin.host ? pathname + search : undefined
 }
 
-/** Whether the page is prerendered or cached: an error that was met while it was made means nothing to those who see it. */
-function isForMany({ context: { cache, _nitro } }: PageEvent): boolean {
+/** Whether the page is prerendered or cached, and so served to many. An error of its rendering does not concern them. */
+function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
   return import.meta.prerender || !!(cache || _nitro?.routeRules?.isr)
 }
 
-async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, left: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), left).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option that is a function threw', cause, 0, true))
+async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, signal: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
+  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
-  // Finds the content type of forms and the like, as `fetch` would.
+  // Determines the content type of forms and similar bodies, as `fetch` does.
   const sent = body === undefined ? undefined : new Response(body)
   for (const [name, value] of sent?.headers ?? []) if (!headers.has(name)) headers.set(name, value)
   headers.set('accept', POLL_CONTENT_TYPE)
@@ -115,19 +115,19 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
     body: sent && new Uint8Array(await sent.arrayBuffer()),
     headers,
   })
-  if (response.status >= 300 && response.status < 400) return giveUp(url, `it answers ${response.status} with ${response.headers.get('location')}`)
-  const refusal = await refusalOf(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
+  if (response.status >= 300 && response.status < 400) return skip(url, `it redirects to ${response.headers.get('location')} (${response.status})`)
+  const refusal = await readRefusal(response, POLL_CONTENT_TYPE, 'INVALID_BATCH')
   if (refusal?.type === 'ended') return { type: 'batch', messages: [], position: position!, ended: true, gap: null, pollMs: 0 }
   if (refusal?.type === 'failed') {
-    // 200: another kind of route, perhaps a foreign event stream. The browser finds out.
-    return [200, 406].includes(refusal.error.statusCode) ? giveUp(url, refusal.error.message) : refusal.error
+    // 200: another kind of route, perhaps a foreign event stream, which the browser can read.
+    return [200, 406].includes(refusal.error.statusCode) ? skip(url, refusal.error.message) : refusal.error
   }
   if (refusal) return clientError('HTTP_ERROR', 'The driver cannot be reached', undefined, 503, true)
   const text = await response.text()
   const batch = JSON.parse(text) as SSEBatch
-  if (batch?.type !== 'batch') return giveUp(url, 'what it answers is no batch of messages')
-  // Nuxt's payload cannot hold such a key, and one message must not break everybody's page.
-  if (text.includes('"__proto__"') && hasProto(text)) return giveUp(url, 'a message has a key `__proto__`, which a payload cannot hold')
+  if (batch?.type !== 'batch') return skip(url, 'the response is not a batch of messages')
+  // Nuxt's payload cannot hold such a key, and one message must not break the page of every user.
+  if (text.includes('"__proto__"') && hasProto(text)) return skip(url, 'a message has a key `__proto__`, which a payload cannot hold')
   return batch
 }
 
@@ -140,7 +140,7 @@ function hasProto(json: string): boolean {
   return found
 }
 
-function giveUp(url: string, why: string): typeof unreadable {
-  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}, the browser connects as usual: ${why}`)
+function skip(url: string, why: string): typeof unreadable {
+  if (import.meta.dev) warnOnce(`\`ssr\` does nothing for ${url}. The browser connects as usual. Reason: ${why}`)
   return unreadable
 }

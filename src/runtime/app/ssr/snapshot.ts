@@ -5,23 +5,23 @@ import { SSEError } from '../../shared/errors'
 import type { SSEErrorOptions } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
 
-/** What the server read of a source before it rendered. */
+/** Messages and state of a source that the server read while it rendered. */
 export interface SSESnapshot {
   data: unknown
   message: SSEMessage | undefined
   messages: readonly SSEMessage[]
-  /** What differs from the initial state. Errors travel as plain objects: a payload cannot hold instances of classes. */
+  /** Difference from the initial state. An error travels as a plain object, since a payload cannot hold class instances. */
   state: Partial<SSEClientState>
 }
 
 type Payload = NuxtApp['payload'] & { sse?: Record<string, SSESnapshot | undefined> }
 
 /**
- * Hands what the server read over to the first render in the browser, in the payload of the page. A render waits for
- * `readOnServer`; the browser gets what it resolved with, and `undefined` if it does not hydrate what was rendered.
+ * Passes the server's snapshot to the first render in the browser, in the payload of the page. On the server, the render waits for
+ * `readOnServer`. In the browser, returns its result, or `undefined` if the component is not hydrated.
  *
- * A call is identified by Vue's `useId`, which differs for two calls in one component and for two instances of one. Outside of
- * components there is no id, and the first call with the url gets the snapshot.
+ * Vue's `useId` identifies a call: it differs for two calls in one component, and for two instances of one. Outside components there is no
+ * ID, and the first call with the URL gets the snapshot.
  */
 export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: false | (() => Promise<SSESnapshot | undefined>)): SSESnapshot | undefined {
   const payload = nuxtApp.payload as Payload
@@ -31,30 +31,30 @@ export function useSnapshot(nuxtApp: NuxtApp, url: () => string, readOnServer: f
 
   if (import.meta.server && readOnServer) {
     const prefetch = async () => {
-      const asked = key()
-      if (payload.sse?.[asked]) return
+      const entry = key()
+      if (payload.sse?.[entry]) return
       const snapshot = await readOnServer()
-      if (snapshot) (payload.sse ??= {})[asked] = { ...snapshot, state: withPlainError(snapshot.state) }
+      if (snapshot) (payload.sse ??= {})[entry] = { ...snapshot, state: withPlainError(snapshot.state) }
     }
     if (instance) onServerPrefetch(prefetch)
     else nuxtApp.hook('app:created', prefetch)
     return undefined
   }
 
-  // Vue numbers the ids below a component that prefetches in another way, and Nuxt leaves `onServerPrefetch` out of what it
-  // builds for browsers: as `useAsyncData` does.
+  // Vue numbers IDs differently below a component that prefetches, and Nuxt removes `onServerPrefetch` from builds for browsers.
+  // `useAsyncData` does the same.
   if (instance) instance.sp ||= []
-  // A component may be hydrated later than the application.
+  // A component may be hydrated after the application.
   const snapshot = (instance ? instance.vnode.el : nuxtApp.isHydrating) && payload.sse?.[key()]
   if (!snapshot) return undefined
-  // Used once: whatever is mounted later begins anew.
+  // Used once: a component that is mounted later starts from scratch.
   payload.sse![key()] = undefined
   const { error } = snapshot.state
   if (error) snapshot.state.error = new SSEError(error.code, error.message, error as SSEErrorOptions)
   return snapshot
 }
 
-/** Without its cause, which is not enumerable, and nobody's business. */
+/** State with a plain error, without `cause`, which must not reach the page. */
 function withPlainError({ error, ...state }: SSESnapshot['state']): SSESnapshot['state'] {
   return error ? { ...state, error: { ...error, message: error.message } as SSEError } : state
 }

@@ -1,17 +1,17 @@
 import { clientError } from '../response'
-import type { ClientHost } from '../types'
+import type { ClientHost } from '../host'
 import { createWatchdog } from '../watchdog'
 
 /**
- * Asks, without following it, whether the route redirects, and ends the client then. A gate in front of the application may send unauthorized clients to a sign-in
- * page on another origin, which fails for `fetch` as if the network were down.
+ * Checks whether the route redirects, without following it, and closes the client with `REDIRECTED` if it does. A gate in front of the
+ * application may redirect unauthorized clients to a sign-in page on another origin. For `fetch`, that looks like a network failure.
  */
-export async function findGate(life: AbortSignal, { prepare, close }: ClientHost): Promise<void> {
-  const { url, fetch, init, connectTimeoutMs } = await prepare(life)
-  const watchdog = createWatchdog(life, connectTimeoutMs)
+export async function findGate(session: AbortSignal, { prepare, close }: ClientHost): Promise<void> {
+  const { url, fetch, init, connectTimeoutMs } = await prepare(session)
+  const watchdog = createWatchdog(session, connectTimeoutMs)
   try {
     const { type } = await fetch(url, { ...init, method: 'HEAD', redirect: 'manual', signal: watchdog.signal })
-    if (type === 'opaqueredirect' && !life.aborted) close({ error: clientError('REDIRECTED', 'The request was redirected to another page. You may need to sign in again.') })
+    if (type === 'opaqueredirect' && !session.aborted) close({ error: clientError('REDIRECTED', 'The request was redirected to another page. You may need to sign in again.') })
   }
   finally {
     watchdog.stop()

@@ -1,6 +1,6 @@
-/** What a client needs when something is wrong: where event streams do not arrive, or where requests fail or are refused. Pages load it on demand: see `ResolvedClientOptions.loadFallback`. */
+/** Code for connections that fail: polling, checks of the network, and reading error responses. Pages load it on demand, by `loadFallback`. */
 export { checkStream } from './check-stream'
 export { findGate } from './find-gate'
 export { pollUntilStream } from './poll-until-stream'
 export { probeNetwork } from './probe-network'
-export { refusalOf } from './refusal-of'
+export { readRefusal } from './read-refusal'

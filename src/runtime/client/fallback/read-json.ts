@@ -1,9 +1,9 @@
 import { clientError } from '../response'
 
-/** Characters of one answer that are gathered before it is given up: a batch of ours is a sixteenth of it at most, unless its last message is larger. */
+/** Maximum length of a response, in characters. A server's batch reaches a sixteenth of it, unless its last message is larger. */
 const MAX_ANSWER_LENGTH = 67_108_864
 
-/** The body as JSON. `touch` is called whenever there is more of it. Throws `MESSAGE_TOO_LARGE`. */
+/** Body as JSON. Calls `touch` for each piece that arrives. Throws `MESSAGE_TOO_LARGE`. */
 export async function readJson(response: Response, touch = () => {}): Promise<unknown> {
   const decoder = new TextDecoder()
   const reader = response.body!.getReader()
@@ -13,6 +13,6 @@ export async function readJson(response: Response, touch = () => {}): Promise<un
     if (done) return JSON.parse(text)
     touch()
     text += decoder.decode(value, { stream: true })
-    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'An answer is too large')
+    if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'A response is too large')
   }
 }

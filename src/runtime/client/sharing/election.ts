@@ -1,90 +1,92 @@
 import type { SSEMessage } from '../../shared/types'
 import type { SSEClientState, SSEGap } from '../types'
 
-/** One step of a group's feed. Each says where it begins, so that a hole is seen. */
+/** Step of a group's feed. It names its starting point, so that members detect a missing step. */
 export interface FeedEvent {
-  /** Where the feed stood before: a position, or what was asked for while there was none. */
+  /** Position of the feed before this step, or the requested position while the source has sent none. */
   after: string | undefined
-  /** The feeding client's. Its position is where the feed stands now. */
+  /** State of the feeding client. Its position is the feed's position after this step. */
   state: SSEClientState
   message?: SSEMessage
-  /** What was missed between `after` and now. */
+  /** Gap between `after` and the position of `state`. */
   gap?: SSEGap
 }
 
-/** How often a follower looks whether the leader lives, in milliseconds. */
+/** Period in which a follower checks the leader, in milliseconds. */
 const PERIOD_MS = 2_000
-/** Periods without a word from the leader, in all but one of them asked for, after which its lock is stolen. */
+/** Periods without an event from the leader after which its lock is stolen. In all but the first, the follower has requested one. */
 const SILENT_PERIODS = 3
-/** How much later than its lock the last word of a leader may arrive, in milliseconds. */
-const WORD_MS = 500
+/** Time in which the last event of a leader may arrive after its lock is released, in milliseconds. */
+const LAST_EVENT_MS = 500
 
-interface Electorate {
-  /** Feeds the group until the signal is aborted. */
-  lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void
+interface ElectionHost {
+  /** Feeds the group until the signal is aborted, and publishes each event to all tabs. */
+  lead(signal: AbortSignal, publish: (event: FeedEvent) => void): void
+  /** Delivers an event of the feed to the members in this tab. */
   share(event: FeedEvent): void
-  now(): FeedEvent | undefined
-  /** Whether the next leader can go on. */
+  /** Last event of the feed. */
+  latest(): FeedEvent | undefined
+  /** Whether a new leader can resume the feed. */
   isRepeatable(): boolean
   /** Whether this tab may take part at the moment. */
   isEligible(): boolean
 }
 
 /** A tab's part in the election. */
-export interface Seat {
-  /** Takes part, if it does not. */
+export interface Candidate {
+  /** Takes part, unless it already does. */
   enter(): void
-  /** Steps down. */
+  /** Steps down, and stops following. */
   leave(): void
 }
 
-/** A hash, since the key may contain a token, and developer tools show the names of locks. */
-export async function nameOf(key: string): Promise<string> {
+/** Name of a group's lock and channel. A hash, since the key may contain a token, and developer tools show the names of locks. */
+export async function lockName(key: string): Promise<string> {
   return `nuxt-sse:${btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))))}`
 }
 
 /**
- * Lets one tab of the browser lead, and feed the others. A Web Lock decides which: the browser hands it on when a tab is closed or
- * crashes. The lock of one that has fallen silent is stolen.
+ * Elects one tab of the browser as the leader, which feeds the others. The leader holds a Web Lock, which the browser passes on when the tab
+ * is closed or crashes. If the leader falls silent, another tab steals the lock.
  *
- * Imports nothing, so that it is a chunk of its own.
+ * This file imports nothing at run time, so that it is a chunk of its own.
  */
-export function elect(name: string, over: AbortSignal, { lead, share, now, isRepeatable, isEligible }: Electorate): Seat {
-  let stay: AbortController | undefined
-  // Tells which leader is newer: one whose lock was stolen while it slept goes on talking when it wakes.
+export function elect(name: string, ended: AbortSignal, { lead, share, latest, isRepeatable, isEligible }: ElectionHost): Candidate {
+  let candidacy: AbortController | undefined
+  // Identifies the newer of two leaders: one whose lock was stolen while it slept still sends events when it wakes.
   let term = 0
 
   function enter(steal?: true): void {
-    if ((stay && !stay.signal.aborted) || over.aborted || !isEligible()) return
-    const own = stay = new AbortController()
+    if ((candidacy && !candidacy.signal.aborted) || ended.aborted || !isEligible()) return
+    const own = candidacy = new AbortController()
     const { signal } = own
-    over.addEventListener('abort', () => own.abort(), { signal })
+    ended.addEventListener('abort', () => own.abort(), { signal })
     const channel = new BroadcastChannel(name)
     let leading = false
     let silent = 0
 
-    const ask = () => channel.postMessage(0)
-    const again = (robbing?: true) => {
+    const requestEvent = () => channel.postMessage(0)
+    const reenter = (steal?: true) => {
       leave()
-      enter(robbing)
+      enter(steal)
     }
 
-    function tell(event: FeedEvent): void {
+    function publish(event: FeedEvent): void {
       const { error } = event.state
-      // A clone of an error has lost its fields.
+      // A structured clone of an error loses its own fields.
       channel.postMessage({ ...event, term, state: { ...event.state, error: error && { ...error, message: error.message } } })
     }
 
     async function hold(): Promise<void> {
-      // Was it lost, or has it ended?
-      if (now() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, WORD_MS))
+      // The last event of the previous leader may still arrive. It shows whether the source has ended.
+      if (latest() && !signal.aborted && !isRepeatable()) await new Promise(resolve => setTimeout(resolve, LAST_EVENT_MS))
       if (signal.aborted) return
       leading = true
       term = Math.max(Date.now(), term + 1)
       return new Promise((release) => {
         signal.addEventListener('abort', () => release())
         lead(signal, (event) => {
-          tell(event)
+          publish(event)
           share(event)
         })
       })
@@ -92,37 +94,37 @@ export function elect(name: string, over: AbortSignal, { lead, share, now, isRep
 
     channel.onmessage = ({ data }) => {
       if (!data) {
-        const event = now()
-        if (leading && event) tell(event)
+        const event = latest()
+        if (leading && event) publish(event)
         return
       }
       if (data.term < term) return
-      if (leading) return again()
+      if (leading) return reenter()
       term = data.term
       silent = 0
       share(data)
     }
-    // In hidden tabs timers are late, messages are not: whoever leads answers in time.
+    // In hidden tabs timers are late, but messages are not: a leader that runs answers in time.
     const timer = setInterval(() => {
       if (leading) return
-      if (silent > SILENT_PERIODS - 1) again(true)
-      else if (silent++) ask()
+      if (silent > SILENT_PERIODS - 1) reenter(true)
+      else if (silent++) requestEvent()
     }, PERIOD_MS)
     signal.addEventListener('abort', () => {
       clearInterval(timer)
       channel.close()
     })
 
-    ask()
+    requestEvent()
     navigator.locks.request(name, steal ? { steal } : { signal }, hold).catch(() => {
-      // The lock was stolen; or there are no locks here, as in a sandboxed frame, and nobody to share with.
+      // The lock was stolen. Or there are no locks here, as in a sandboxed frame, and this tab leads alone.
       if (signal.aborted) return
-      if (leading) again()
+      if (leading) reenter()
       else void hold()
     })
   }
 
-  const leave = () => stay?.abort()
+  const leave = () => candidacy?.abort()
 
   return { enter: () => enter(), leave }
 }

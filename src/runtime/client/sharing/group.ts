@@ -5,75 +5,76 @@ import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
-import type { FeedEvent, elect, nameOf } from './election'
-import { canElect, keyOf } from './key'
+import type { FeedEvent, elect, lockName } from './election'
+import { canElect, sharingKey } from './key'
 
+/** Client that shares a connection. */
 export interface Member {
   readonly options: ResolvedClientOptions
-  /** Where it stands: its position, or what it asks for while it has none. */
+  /** Its position, or the requested one while it has none. */
   at: string | undefined
   readonly state: SSEClientState
   take(event: FeedEvent): void
 }
 
 interface Group {
-  join(member: Member, life: AbortSignal): void
+  join(member: Member, session: AbortSignal): void
 }
 
 const groups = new Map<string, Group>()
 
-/** Joins all that ask for the same, until the signal is aborted. The last to leave closes the connection. */
-export async function joinGroup(url: string, member: Member, life: AbortSignal): Promise<void> {
+/** Joins the group of all equal requests until the signal is aborted. The connection closes when the last member leaves. */
+export async function joinGroup(url: string, member: Member, session: AbortSignal): Promise<void> {
   const election = member.options.share === 'browser' && canElect() ? await loadElection() : undefined
-  const text = await keyOf(url, member.options, !!election, life)
-  const key = election ? await election.nameOf(text) : text
-  if (life.aborted) return
+  const text = await sharingKey(url, member.options, !!election, session)
+  const key = election ? await election.lockName(text) : text
+  if (session.aborted) return
   let group = groups.get(key)
   if (!group) groups.set(key, group = createGroup(url, key, election?.elect, () => groups.delete(key)))
-  group.join(member, life)
+  group.join(member, session)
 }
 
-/** Loaded for `share: 'browser'` alone. Without it, this page shares by itself, and the next call tries again. */
-async function loadElection(): Promise<{ elect: typeof elect, nameOf: typeof nameOf } | undefined> {
+/** Loads the code for `share: 'browser'`. If that fails, the connection is shared within the page, and the next call tries again. */
+async function loadElection(): Promise<{ elect: typeof elect, lockName: typeof lockName } | undefined> {
   try {
     return await import('./election')
   }
   catch (cause) {
-    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` could not be loaded: only this page shares the connection', cause))
+    console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share: \'browser\'` failed to load: the connection is shared within this page only', cause))
   }
 }
 
-/** The members with one key in this page. With `electLeader`, the browser's tabs are one group, in which the key is its name. */
+/** Group of the members with one key in this page. With `electLeader`, it is part of a group of tabs, whose name is the key. */
 function createGroup(url: string, key: string, electLeader: typeof elect | undefined, onEnd: () => void): Group {
   const members = new Set<Member>()
-  const over = new AbortController()
-  let now: FeedEvent | undefined
-  let hurry = () => {}
+  const ended = new AbortController()
+  let latest: FeedEvent | undefined
+  let retryNow = () => {}
 
   const first = () => members.values().next().value!
-  // As one client decides it for itself.
-  const canGoOn = () => isRepeatable(first().options, now?.state ?? {})
+  // By the rule of a single client.
+  const canResume = () => isRepeatable(first().options, latest?.state ?? {})
 
   function share(event: FeedEvent): void {
     const { error } = event.state
-    // From another tab it comes as a plain object.
+    // From another tab, an error arrives as a plain object.
     if (error && !(error instanceof SSEError)) event.state.error = new SSEError((error as SSEError).code, (error as SSEError).message, error)
-    now = { after: event.state.position ?? event.after, state: event.state }
-    // What a member does with it may make others join or leave.
+    latest = { after: event.state.position ?? event.after, state: event.state }
+    // A callback of a member may make others join or leave.
     for (const member of [...members]) if (members.has(member)) member.take(event)
-    // Whoever joins later asks the server anew, which knows what they have missed.
+    // A later member starts a new group: its request to the server finds what it has missed.
     if (event.state.status === 'closed') end()
   }
 
   function end(): void {
-    if (over.signal.aborted) return
-    over.abort()
+    if (ended.signal.aborted) return
+    ended.abort()
     onEnd()
   }
 
-  /** Runs the client that feeds the group, from where one of its members stands. */
-  function lead(signal: AbortSignal, tell: (event: FeedEvent) => void): void {
-    if (now && !canGoOn()) return tell({ ...now, state: { ...now.state, status: 'closed', error: interrupted() } })
+  /** Runs the client that feeds the group, from the position of its first member. */
+  function lead(signal: AbortSignal, publish: (event: FeedEvent) => void): void {
+    if (latest && !canResume()) return publish({ ...latest, state: { ...latest.state, status: 'closed', error: interrupted() } })
     const { options, state: { position, peer, had } } = first()
     let { at } = first()
 
@@ -82,60 +83,60 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       const { state } = client
       const after = at
       at = state.position ?? at
-      tell({ after, state, ...more })
+      publish({ after, state, ...more })
     }
 
     const client = createSSEClient(url, {
       ...options,
       until: undefined,
-      // With the election, if there is one.
+      // In an election, `campaign` pauses instead.
       pauseWhenHidden: !electLeader && options.pauseWhenHidden,
-      // Options of a member that is still there, at each attempt.
+      // Each attempt reads the options of a member that has not left.
       query: () => fresh(first().options.query),
       headers: () => fresh(first().options.headers),
       body: () => fresh(first().options.body),
     } as ResolvedClientOptions, {
       onMessage: message => emit({ message }),
-      // With a status, the gap is one that was reported before.
+      // A change with a status may repeat the whole state, with a gap that was reported before.
       onState: ({ gap, status }) => emit(status ? {} : { gap }),
     }, { ...initialState(options.transports[0]!), position, peer, had })
     signal.addEventListener('abort', () => client.stop())
-    hurry = () => client.state.status === 'reconnecting' && client.connect()
+    retryNow = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()
   }
 
   /** Takes part in the election, except while the page is frozen, or pauses because it is hidden. */
   function campaign(electLeader: typeof elect, pauseWhenHidden: boolean | undefined): void {
-    const seat = electLeader(key, over.signal, { lead, share, now: () => now, isRepeatable: canGoOn, isEligible: () => !(pauseWhenHidden && isHidden()) })
-    // Before any client listens: what it says of its sleep is for nobody.
-    watchPage(over.signal, (event) => {
+    const candidate = electLeader(key, ended.signal, { lead, share, latest: () => latest, isRepeatable: canResume, isEligible: () => !(pauseWhenHidden && isHidden()) })
+    // Registered before any client listens, so that the candidate steps down before the client reports that it sleeps.
+    watchPage(ended.signal, (event) => {
       if (event === 'sleep' || (pauseWhenHidden && event === 'hidden')) {
-        if (!canGoOn()) return
-        seat.leave()
-        if (now) share({ ...now, state: { ...now.state, status: 'idle', error: undefined } })
+        if (!canResume()) return
+        candidate.leave()
+        if (latest) share({ ...latest, state: { ...latest.state, status: 'idle', error: undefined } })
       }
       else if (event === 'wake') {
-        seat.enter()
+        candidate.enter()
       }
     })
-    seat.enter()
+    candidate.enter()
   }
 
   return {
-    join(member, life) {
-      life.addEventListener('abort', () => {
+    join(member, session) {
+      session.addEventListener('abort', () => {
         members.delete(member)
         if (!members.size) end()
       })
       if (members.add(member).size > 1) {
-        hurry()
-        if (now) member.take(now)
+        retryNow()
+        if (latest) member.take(latest)
       }
       else if (electLeader) {
         campaign(electLeader, member.options.pauseWhenHidden)
       }
       else {
-        lead(over.signal, share)
+        lead(ended.signal, share)
       }
     },
   }

@@ -1,20 +1,23 @@
 import type { ResolvedClientOptions } from '../options'
 import { prepareRequest } from '../request'
 
-/** Of what tabs say to each other. Those of an application before a deployment and behind it share if they speak alike, and else not. */
+/** Version of the messages between tabs. Tabs of two deployments share a connection only if their versions match. */
 export const SHARING_VERSION = 2
 
-/** The key of all that may share a connection: everything that decides what arrives, with functions called. `inBrowser`: with other tabs. */
-export async function keyOf(url: string, options: ResolvedClientOptions, inBrowser: boolean, signal: AbortSignal): Promise<string> {
+/**
+ * Key of the calls that may share a connection: all options that decide which messages arrive, with functions called. `inBrowser`: shared with
+ * other tabs.
+ */
+export async function sharingKey(url: string, options: ResolvedClientOptions, inBrowser: boolean, signal: AbortSignal): Promise<string> {
   const parts = await prepareRequest(url, { ...options, position: undefined }, () => ({ position: undefined }), signal).then(
-    // A form, a stream or a function cannot be compared; a relative url only as `fetch` will see it.
+    // Forms, streams and functions cannot be compared, so they get a random key. A relative URL is resolved as `fetch` does.
     ({ url, init: { method, credentials, headers, body } }) => [new Request(url).url, method, credentials, options.transports, options.pauseWhenHidden, typeof options.parse === 'function' || options.fetch ? Math.random() : options.parse, [...headers], typeof body === 'object' ? Math.random() : body],
-  // What throws is asked again by a connection of its own, which reports it.
+  // If an option throws, the call gets a connection of its own, which reports the error.
   ).catch(Math.random)
   return JSON.stringify([SHARING_VERSION, inBrowser, parts])
 }
 
-/** Web Locks are only in secure contexts, and not in old browsers. */
+/** Whether tabs can share a connection. Web Locks exist only in secure contexts, and not in old browsers. */
 export function canElect(): boolean {
   return !!globalThis.navigator?.locks && !!globalThis.BroadcastChannel
 }

@@ -9,27 +9,26 @@ import type { FeedEvent } from './election'
 import type { Member } from './group'
 import { joinGroup } from './group'
 
-/** The most live events that wait while a member catches up; beyond, the oldest are dropped, and it reads on until it meets the rest. */
+/** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
 
 /**
- * A client that shares its connection with all that ask for the same: on this page, or in this browser. To its user it is as
- * {@link createSSEClient}.
+ * Client that shares its connection with all equal calls on the page or in the browser. It has the interface of {@link createSSEClient}.
  *
- * It follows its group's feed, or, while it is behind that, a client of its own that polls until it has met the feed. Only its own
- * position decides, so that a late joiner, a hole in the feed and a new leader are the same case.
+ * It follows its group's feed. While it has not caught up with the feed, it follows a client of its own, which polls until it has. Only its
+ * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { position: asked, transports, until } = options
-  const ask = asked === undefined ? asked : `${asked}`
+  const { position: option, transports, until } = options
+  const requested = option === undefined ? option : `${option}`
   let own = createOwn()
   let waiting: FeedEvent[] | undefined
-  let life: AbortController | undefined
+  let session: AbortController | undefined
 
   const member: Member = {
     options,
-    // Until there is a position of the server's own, the one that was asked for: members that ask for the same begin together.
-    at: state.position ?? ask,
+    // Before the server has sent a position, the requested one: members with the same request then begin together.
+    at: state.position ?? requested,
     get state() {
       return state
     },
@@ -42,35 +41,35 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   }
 
   function leave(change?: Partial<SSEClientState>): void {
-    if (!life) return
-    life.abort()
-    life = waiting = undefined
+    if (!session) return
+    session.abort()
+    session = waiting = undefined
     own.stop()
     if (change) set(change)
   }
 
-  /** What the followed client says of itself. */
+  /** Applies a change of the followed client's state. */
   function adopt(change: Partial<SSEClientState>): void {
     if (change.status === 'closed') leave(change)
-    // The feed's client connects anew; for this one it is a reconnect.
+    // A new client of the feed connects. For a member that was connected, that is a reconnect.
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
-    const current = life
+    const current = session
     state = { ...state, ...change }
-    void onMessage(message, state.position)
-    // A callback may have stopped it, or connected it elsewhere.
-    if (until && own.guard(() => until(message)) && life === current) leave({ status: 'closed', ended: true, error: undefined })
+    void onMessage(message, change)
+    // A callback may have stopped this client, or connected it elsewhere.
+    if (until?.(message) && session === current) leave({ status: 'closed', ended: true, error: undefined })
   }
 
   function take(event: FeedEvent): void {
     if (waiting) {
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
-      return meet()
+      return rejoinIfCaughtUp()
     }
     const { position, error, status, peer } = event.state
-    // Foreign IDs cannot be compared, nor can what follows them be asked for.
+    // Foreign IDs cannot be compared, and a poll cannot resume from them.
     const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
     if (!isNext && !has(position)) {
       waiting = [event]
@@ -78,13 +77,13 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       return own.connect()
     }
     if (isNext) member.at = position ?? event.after
-    const next = {
+    const next: Partial<SSEClientState> = {
       ...event.state,
       position: isNext ? position : state.position,
       gap: (isNext && event.gap) || state.gap,
-      // What a callback of this one has thrown stays until the next connection.
-      error: error ?? (status === state.status ? state.error : error),
     }
+    // Errors of callbacks are not in the feed. They stay until the next connection.
+    if (!error && status === state.status) delete next.error
     if (isNext && event.message) receive(event.message, next)
     else adopt(next)
   }
@@ -93,46 +92,45 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return isUpTo(position, member.at)
   }
 
-  /** A client that reads what this one has missed. While it does, its state is this one's; errors of callbacks always are. */
+  /** Client that reads missed messages. Its state counts only while it catches up. */
   function createOwn(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
     return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
-      onMessage(message, position) {
+      onMessage(message, { position }) {
         member.at = position ?? member.at
         receive(message, { position, had: own.state.had, attempt: 0 })
-        meet()
+        rejoinIfCaughtUp()
       },
       onState(change) {
+        if (!waiting) return
         const { status, error } = change
-        // Without a status, it is what a callback has thrown.
-        if (!waiting && status) return
-        // What was missed cannot be read: go on with what is new.
+        // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
-          member.at = waiting![0]!.after
-          return follow(0)
+          member.at = waiting[0]!.after
+          return rejoin(0)
         }
         if (change.position) member.at = change.position
         adopt(change)
-        meet()
+        rejoinIfCaughtUp()
       },
     }, { ...state, transport: only })
   }
 
-  /** Whether what was read has come to where the feed stands, or stood when an event began to wait. */
-  function meet(): void {
+  /** Returns to the feed, once this client's position is one of the feed, or after it. */
+  function rejoinIfCaughtUp(): void {
     if (!waiting) return
     const next = waiting.findIndex(event => event.after === member.at)
-    // -1: of those that wait the last one says what the feed is like.
-    if (next >= 0 || has(waiting.at(-1)!.state.position)) follow(next)
+    // -1: only the last event applies, for its state.
+    if (next >= 0 || has(waiting.at(-1)!.state.position)) rejoin(next)
   }
 
-  function follow(from: number): void {
+  function rejoin(from: number): void {
     const events = waiting!.slice(from)
-    const current = life
+    const current = session
     waiting = undefined
     own.stop()
     for (const event of events) {
-      if (life === current) take(event)
+      if (session === current) take(event)
     }
   }
 
@@ -145,9 +143,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (to !== undefined) {
         url = to
         state = initialState(transports[0]!)
-        member.at = ask
+        member.at = requested
       }
-      const { signal } = life = new AbortController()
+      const { signal } = session = new AbortController()
       set({ ...state, status: options.pauseWhenHidden && isHidden() ? 'idle' : 'connecting', error: undefined, attempt: 0, ended: false })
       void joinGroup(url, member, signal)
     },
@@ -156,12 +154,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     },
     reset() {
       leave()
-      member.at = ask
+      member.at = requested
       onState(state = initialState(transports[0]!))
     },
     stop() {
       leave({ status: 'closed', error: undefined })
     },
-    guard: task => own.guard(task),
   }
 }

@@ -2,32 +2,33 @@ import { SSEError } from '../../shared/errors'
 import { parseForeign, parseJson } from '../../shared/json'
 import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
-import { createParser, readerOf } from '../parser'
-import { clientError, isPosition, msOf, passingError, staleAnswer, toldError } from '../response'
-import type { Outcome, SSEPeer, TransportEvents, TransportRequest } from '../types'
+import { createParser, createReader } from '../parser'
+import { clientError, isPosition, parseMs, retryableError, serverError, staleAnswer } from '../response'
+import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
+import type { Outcome, TransportEvents, TransportRequest } from '../host'
 
-/** The silence after which a stream counts as dead, in heartbeats: one may be lost, and a timer late. */
+/** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
 
-/** One event stream, from request to its last byte. */
+/** Runs one event stream, from the request to the last byte. */
 export async function streamTransport(request: TransportRequest, events: TransportEvents): Promise<Outcome> {
-  const { fetch, load, init, position, peer: known, pastCaches, parse: asked, connectTimeoutMs, silenceTimeoutMs, signal } = request
+  const { fetch, load, init, position, peer: known, skipCaches, parse: parseOption, connectTimeoutMs, silenceTimeoutMs, signal } = request
   let { url } = request
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   request.wait = watchdog.limit
   let open = false
   let response: Response | undefined
-  /** The limit is that of silence. */
-  let mayThink = false
+  /** A foreign server has answered, and may take time before its first byte: the limit is that of silence. */
+  let slowStart = false
   let peer: SSEPeer | undefined
   let crosses = false
   let read = parseJson
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
-  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, mute: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
+  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
     open = true
@@ -40,20 +41,20 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   try {
     init.headers.set('accept', STREAM_CONTENT_TYPE)
     if (position) {
-      // Across origins the header would need a preflight, which the first request did not: only a server of ours knows the query.
+      // Across origins, the header would need a preflight, unlike the first request. Only this module's server reads the query.
       crosses = crossesOrigin(url)
-      if ((crosses || pastCaches) && known !== 'foreign') url = addQuery(url, { position })
+      if ((crosses || skipCaches) && known !== 'foreign') url = addQuery(url, { position })
       else init.headers.set('last-event-id', toHeader(position))
     }
     response = await fetch(url, { ...init, signal: watchdog.signal })
     if (response.status === 204) return { type: 'ended' }
     if (!response.ok || !response.headers.get('content-type')?.toLowerCase().startsWith(STREAM_CONTENT_TYPE)) {
-      const refusal = await (await load()).refusalOf(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
+      const refusal = await (await load()).readRefusal(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
       if (refusal) return refusal
     }
-    // A server of ours sends its first bytes at once. Any other may think about them, as a model does, after it has answered.
-    mayThink = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
-    if (mayThink) {
+    // This module's server sends its first bytes at once. Another server may send headers and then take time, as a language model does.
+    slowStart = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
+    if (slowStart) {
       request.wait = undefined
       watchdog.limit(silenceTimeoutMs ?? false)
     }
@@ -61,22 +62,22 @@ export async function streamTransport(request: TransportRequest, events: Transpo
     const reader = response.body!.getReader()
     while (true) {
       const { done, value } = await reader.read()
-      if (done) return failed(passingError('NETWORK', 'The stream broke off'))
+      if (done) return failed(retryableError('NETWORK', 'The stream was cut off'))
       watchdog.touch()
       if (!open) begin()
       const blocks = parse(decoder.decode(value, { stream: true }))
       if (!blocks) return failed(clientError('MESSAGE_TOO_LARGE', 'A message is too large'))
       for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
-        // Only after `open`, which is the first block, is such an event not a message of whatever server this is.
+        // A stream that begins with `open` is from this module's server. In any other stream, an event of this name is a message.
         const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
         if (!peer) {
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
-          if (control?.type === 'open') begin(msOf(control.heartbeatMs))
-          read = readerOf(asked ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
+          if (control?.type === 'open') begin(parseMs(control.heartbeatMs))
+          read = createReader(parseOption ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
           events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
-        const outcome = control && peer !== 'foreign' ? obey(control, events, position) : undefined
+        const outcome = control && peer !== 'foreign' ? applyControl(control, events, position) : undefined
         if (outcome) return outcome
         if (text === undefined) {
           events.onPosition(id!)
@@ -84,7 +85,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         else if (outcome === undefined) {
           const busy = events.onMessage({ id, event, data: read(text) })
           if (busy) {
-            // While a consumer is busy nothing is read, and nothing can be silent.
+            // While the consumer is busy nothing is read, so silence is not measured.
             watchdog.limit(false)
             await busy
             watchdog.limit(silenceMs)
@@ -95,29 +96,29 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
   catch (cause) {
     if (cause instanceof SSEError) return failed(cause)
-    if (!watchdog.barked) {
-      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, CORS of the server must allow the header `last-event-id`' : ''
-      return failed(passingError('NETWORK', `The connection failed${why}`, cause))
+    if (!watchdog.expired) {
+      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
+      return failed(retryableError('NETWORK', `The connection failed${why}`, cause))
     }
-    return failed(open || mayThink ? passingError('SILENCE', 'The stream fell silent', cause) : passingError('CONNECT_TIMEOUT', `Nothing came within ${connectTimeoutMs} ms`, cause))
+    return failed(open || slowStart ? retryableError('SILENCE', 'The stream fell silent', cause) : retryableError('CONNECT_TIMEOUT', `No data within ${connectTimeoutMs} ms`, cause))
   }
   finally {
     request.wait = undefined
-    // Ends the request too, if it is not over.
+    // Also aborts the request, if it is still open.
     watchdog.stop()
   }
 }
 
-/** Does what a control message says: how the stream ends, `null` if it goes on, `undefined` if this was none. */
-function obey(control: SSEControl, events: TransportEvents, asked: string | undefined): Outcome | null | undefined {
+/** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if the message is of no known type. */
+function applyControl(control: SSEControl, events: TransportEvents, requested: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
     const { position, resumed } = control
-    if (asked === undefined) {
+    if (requested === undefined) {
       if (isPosition(position)) events.onPosition(position)
     }
-    // Without `resumed`, a gap follows that says where it continues.
-    else if (resumed === true && isPosition(position) && position !== asked) {
+    // Without `resumed`, a gap follows, with the position from which the stream continues.
+    else if (resumed === true && isPosition(position) && position !== requested) {
       return { type: 'failed', error: staleAnswer() }
     }
     return null
@@ -129,11 +130,11 @@ function obey(control: SSEControl, events: TransportEvents, asked: string | unde
   }
   if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }
-  if (type === 'leave') return { type, retryMs: msOf(control.retryMs) }
-  if (type === 'error') return { type: 'failed', error: toldError({ ...control }), ofSource: true }
+  if (type === 'leave') return { type, retryMs: parseMs(control.retryMs) }
+  if (type === 'error') return { type: 'failed', error: serverError({ ...control }), ofSource: true }
 }
 
-/** Header values are bytes: the UTF-8 of the id, as browsers send it. */
+/** Header value for a position: the bytes of its UTF-8, as browsers send it. */
 function toHeader(position: string): string {
   return String.fromCharCode(...new TextEncoder().encode(position))
 }

@@ -4,6 +4,7 @@ import { isCachedByRule } from '#sse/nitro'
 import { SSEError } from '../../shared/errors'
 import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
+import type { SSEChannels, SSEMessageOfChannels } from '../channel/several'
 import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
@@ -23,10 +24,11 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 /** Messages that a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
-    : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
-      : Result extends Iterable<infer Item> ? MessageOfItem<Item>
-        : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
-          : SSEMessage<Pushed>
+    : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
+      : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+        : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+          : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+            : SSEMessage<Pushed>
 
 export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
 
@@ -37,7 +39,7 @@ export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerReq
  * The handler receives `(event, connection)` and returns, or resolves to,
  * - an `AsyncIterable` or a `ReadableStream`: each item is one message; it is pulled only as fast as the client reads, and released
  * (`finally`, `cancel`) when the client leaves;
- * - a channel: resumable and pollable;
+ * - a channel, or several (`useSSEChannels`): resumable and pollable;
  * - a function: the clean-up, run exactly once when the connection is over; messages come through `connection.push` (annotate it as
  * `SSEConnection<T>` to type the route);
  * - nothing: push API without a clean-up.
@@ -53,7 +55,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
   options: SSEOwnHandlerOptions = {},
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
   const mistake = mistakeIn(handler, options)
-  if (mistake) console.error(mistake)
+  if (mistake) console.error('[nuxt-sse]', mistake)
   let resolved: ResolvedHandlerOptions | undefined
   let checkedRoute: string | undefined
   return defineEventHandler((event) => {
@@ -87,5 +89,5 @@ function mistakeIn(handler: unknown, options: SSEOwnHandlerOptions): unknown {
  */
 function mistakeInRules(route: string): SSEError | undefined {
   if (!isCachedByRule(route)) return
-  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached: a rule (\`cache\` or \`swr\`) in \`routeRules\` would hold back its stream until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` there.`)
+  return new SSEError('INVALID_ROUTE_RULE', `Expected ${route} not to be cached, got a \`cache\` or \`swr\` rule, which holds a stream back until it ends. Add \`'${route.replaceAll(/:\w+/g, '*')}': { cache: false }\` to \`routeRules\`.`)
 }

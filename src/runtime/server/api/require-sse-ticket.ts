@@ -14,8 +14,8 @@ const verified = new WeakMap<H3Event, Promise<SSETicket>>()
  * from the URL. An open stream continues when its ticket expires; `maxLifetimeMs` and `revalidate` end streams. A reconnect needs a ticket
  * that has not expired.
  *
- * Name the `channel` that the ticket must be for, or use the channel that the ticket names. Without either, any ticket of the application
- * is accepted.
+ * Name the `channel` that must be among those of the ticket, or use the channels that the ticket names. Without either, any ticket of the
+ * application is accepted.
  *
  * @throws an HTTP error with a code: 401 `TICKET_MISSING`, `TICKET_EXPIRED`, `TICKET_INVALID`, 403 `TICKET_OTHER_CHANNEL`; 500
  * `TICKET_SECRET_MISSING`. No error contains any part of the ticket.
@@ -25,7 +25,7 @@ export async function requireSSETicket<Claims = Record<string, unknown>>(event: 
   try {
     const ticket = await verified.get(event)!
     // Decided by the number of arguments: an accidental `undefined` must not mean any channel.
-    if (wanted.length && nameOf(wanted[0]) !== ticket.channel) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
+    if (wanted.length && !(ticket.channels ?? [ticket.channel]).includes(nameOf(wanted[0])!)) throw new SSEError('TICKET_OTHER_CHANNEL', 'The ticket is for another channel.', { statusCode: 403 })
     return ticket as SSETicket<Claims>
   }
   catch (error) {

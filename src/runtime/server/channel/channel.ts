@@ -1,6 +1,5 @@
-import { parsePositionRequest, POSITION_FORMS, formatPosition } from '../../shared/position'
+import { formatPosition } from '../../shared/position'
 import { SSEError, printValue } from '../../shared/errors'
-import { check, whole } from '../../shared/rules'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import type { SSEContext } from '../context/context'
@@ -15,8 +14,9 @@ import { watchLease } from '../producers/lease'
 import { resolveRetention } from '../resolve-options'
 import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
-import { readChannel, subscribeChannel } from './read'
-import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
+import { parseAfter, subscribeChannel } from './read'
+import { readAsAsked } from './read-options'
+import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
 import { packData } from '../drivers/packed-data'
 import type { PackedData } from '../drivers/packed-data'
 import type { PackedAppend } from '../drivers/types'
@@ -24,7 +24,6 @@ import { asText, encodePacked } from '../wire/message'
 
 /** Maximum length of a channel's name and of a key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 512
-const LIMIT = whole({ from: 1 })
 
 /** Implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
@@ -33,7 +32,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 
   constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
     if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `Expected the name of a channel to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
+      throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
     }
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -58,7 +57,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
   pipe(source: SSEPipeSource<SSEItem<T>>, { signal, event, parse }: SSEPipeOptions = {}): Promise<void> {
     this.#beforeWrite()
     const producer = this.context.producers.pipe(this, source, signal, parse)
-    platform.keepAlive(event, producer.through())
+    platform.keepAlive(event, producer.released())
     return producer.done
   }
 
@@ -83,7 +82,7 @@ export class Channel<T = unknown> implements SSEChannel<T> {
       if (!now.lease.stopping) await ask()
       return false
     }, closing)
-    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was asked to stop, and may still be at work.`, { statusCode: 503 })
+    if (!stopped) throw new SSEError('SHUTTING_DOWN', `The server is shutting down. The producer of channel \`${this.name}\` was requested to stop, but may still be running.`, { statusCode: 503 })
   }
 
   async end(): Promise<void> {
@@ -97,12 +96,13 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     // Not to be retried: a client that reconnects gets the same error.
     const closing = { error: { ...publicError(error), retry: false } }
     if (await this.context.driver.finish(this.name, closing, this.retention)) return
-    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has ended: it cannot fail any more.`, { statusCode: 409, cause: error })
+    throw new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(this.name)}\` to be open, but it has already ended.`, { statusCode: 409, cause: error })
   }
 
-  async read({ after = 'start', limit }: SSEReadOptions = {}): Promise<SSEReadResult<T>> {
-    if (limit !== undefined) check('limit', limit, LIMIT, 400)
-    return readChannel<T>(this.context.driver, this.name, parseAfter(after), 'start', limit)
+  read(options: SSEReadOlderOptions): Promise<SSEReadOlderResult<T>>
+  read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
+  async read(options: SSEReadOptions | SSEReadOlderOptions = {}): Promise<SSEReadResult<T> | SSEReadOlderResult<T>> {
+    return readAsAsked<T>(this.context.driver, this.name, options)
   }
 
   subscribe({ after, ...options }: SSESubscribeOptions = {}): AsyncIterable<SSEMessage<T>> {
@@ -165,10 +165,4 @@ export class Channel<T = unknown> implements SSEChannel<T> {
 /** Half a surrogate pair has no UTF-8 form: all names, or keys, that differ only there would be the same. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.isWellFormed() && byteLength(value) <= MAX_NAME_BYTES
-}
-
-function parseAfter(after: string | number): NonNullable<ReturnType<typeof parsePositionRequest>> {
-  const request = parsePositionRequest(String(after))
-  if (request) return request
-  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

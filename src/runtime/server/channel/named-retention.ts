@@ -12,7 +12,7 @@ export function warnOfRetention(channel: string, retention: Partial<SSERetention
   const known = named.get(channel) ?? { retention: {}, warned: false }
   const field = (Object.keys(retention) as (keyof SSERetention)[]).find(name => known.retention[name] !== undefined && known.retention[name] !== retention[name])
   if (field && !known.warned) {
-    console.warn(`[nuxt-sse] Channel \`${channel}\`: \`retention.${field}\` was ${known.retention[field]}, and another handle names ${retention[field]}. Retention belongs to the channel, and the latest writer's applies: name it in one place, in a function that makes the handle.`)
+    console.warn(`[nuxt-sse] Channel \`${channel}\`: \`retention.${field}\` was ${known.retention[field]}, and another handle sets it to ${retention[field]}. The value of the latest writer applies. Set it in one place: a function that returns the handle.`)
     known.warned = true
   }
   Object.assign(known.retention, retention)

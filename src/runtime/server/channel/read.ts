@@ -1,8 +1,8 @@
-import { formatPosition } from '../../shared/position'
+import { POSITION_FORMS, formatPosition, parsePositionRequest } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
-import { SSEError } from '../../shared/errors'
-import { follow } from '../../shared/abort'
-import type { SSEBatch, SSEGap } from '../../shared/protocol'
+import { SSEError, printValue } from '../../shared/errors'
+import { childController } from '../../shared/abort'
+import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
@@ -11,12 +11,12 @@ import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
 import type { ChannelReader } from '../hub/channel-reader'
 import { Pull } from '../hub/pull'
-import { firstGuess, locate } from '../hub/locate'
-import type { ReplayStart } from '../hub/locate'
+import { probableOffset, resolveStart } from '../hub/replay-start'
+import type { ReplayStart } from '../hub/replay-start'
 
 const DEFAULT_READ_MESSAGES = 1_000
 /** Maximum bytes of a batch. It is held in memory as a whole, and so is the answer made of it. */
-const READ_BYTES = 1_048_576
+export const READ_BYTES = 1_048_576
 
 /**
  * Maximum number of reads for one page; after them the answer is an empty page. A log whose epoch changed before each read will change it
@@ -36,15 +36,15 @@ export async function readChannel<T>(...args: Parameters<typeof readPage>): Prom
   return { messages: entries.map(entry => toMessage<T>(epoch, entry)), ...rest }
 }
 
-export async function readPage(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES): Promise<ChannelPage> {
-  let after = firstGuess(request, from)
+export async function readPage(driver: LogDriver, name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', limit = DEFAULT_READ_MESSAGES, bytes = READ_BYTES): Promise<ChannelPage> {
+  let after = probableOffset(request, from)
   let page: LogPage
   let start: ReplayStart
   let entries: LogEntry[] | undefined
   for (let reads = 1; ; reads++) {
-    page = await driver.read(name, after, { messages: limit, bytes: READ_BYTES })
+    page = await driver.read(name, after, { messages: limit, bytes })
     // The same page determines the start and the messages: between two reads, the log may have changed.
-    start = locate(request, from, page)
+    start = resolveStart(request, from, page)
     entries = entriesFrom(page, after, start.offset)
     if (entries || reads === MAX_READS) break
     after = start.offset
@@ -61,16 +61,6 @@ export async function readPage(driver: LogDriver, name: string, request: Positio
   }
 }
 
-/**
- * Encodes an {@link SSEBatch} as JSON. The data is JSON in the log and is inserted unchanged: to parse and print it again would be most of
- * the cost of a poll.
- */
-export function encodeBatch({ epoch, entries, ...rest }: ChannelPage, pollMs: SSEBatch['pollMs']): string {
-  const messages = entries.map(({ offset, event, data }) =>
-    `{"id":${JSON.stringify(formatPosition(epoch, offset))},${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`)
-  return `{"type":"batch","messages":[${messages.join()}],${JSON.stringify({ ...rest, pollMs }).slice(1)}`
-}
-
 /** Entries of a page after `offset`; `undefined` if the page, which was read after `after`, begins later or ends before. */
 function entriesFrom({ entries, first, last }: LogPage, after: number, offset: number): LogEntry[] | undefined {
   if (offset >= last) return []
@@ -83,7 +73,7 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
 export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
-      const left = follow(signal)
+      const left = childController(signal)
       const messages = pull<T>(open, context, left, onGap)
       return {
         next: () => messages.next(),
@@ -140,10 +130,18 @@ async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }:
   }
 }
 
-function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
+export function toMessage<T>(epoch: string, { offset, event, data }: LogEntry): SSEMessage<T> {
   return { id: formatPosition(epoch, offset), ...event !== undefined && { event }, data: JSON.parse(unpackData(data)) as T }
 }
 
 function gapError(gap: SSEGap): SSEError {
   return new SSEError('GAP', `Missed ${gap.missed ?? 'an unknown number of'} messages (${gap.reason}). Subscribe again after \`${gap.position}\`, or pass \`onGap\`.`, { statusCode: 410, details: { gap } })
+}
+
+/** Parses the option `after`. Throws `INVALID_POSITION` (400). */
+export function parseAfter(after: string | number): PositionRequest {
+  const request = parsePositionRequest(String(after))
+  // A negative number is more likely a mistake in a count than the text that a client may send.
+  if (request && !(typeof after === 'number' && after < 0)) return request
+  throw new SSEError('INVALID_POSITION', `Expected \`after\` to be ${POSITION_FORMS}, got ${printValue(after)}.`, { statusCode: 400 })
 }

@@ -19,8 +19,29 @@ export interface SSEPublishOptions {
 export interface SSEReadOptions {
   /** Position to read after: `start`, `now`, an ID, or the number of messages that you have already. Default `start`. */
   after?: string | number
+  /**
+   * Reads the last messages that are kept, at most this many, instead of those after a position. At least 1. Then `limit` is the same by
+   * default. Like any page, the result has at most about 1 MiB: its `position` is where the rest begins.
+   */
+  last?: number
   /** Maximum number of messages to return, at least 1. Default 1000. */
   limit?: number
+}
+
+export interface SSEReadOlderOptions {
+  /** ID of a message: reads the messages right before it. */
+  before: string
+  /** Maximum number of messages to return, at least 1. Default 50. The result has at most about 1 MiB. */
+  limit?: number
+}
+
+export interface SSEReadOlderResult<T> {
+  /** Messages right before the ID, the oldest first. */
+  messages: SSEMessage<T>[]
+  /** Whether the channel keeps messages that are older. */
+  hasOlder: boolean
+  /** Gap if the ID belongs to another epoch, in which case `messages` is empty; else `null`. */
+  gap: SSEGap | null
 }
 
 export interface SSEReadResult<T> {
@@ -132,7 +153,9 @@ export interface SSEChannel<T = unknown> extends SSEStream<SSEMessage<T>> {
    * `createError` is shown to them. Rejects with `CHANNEL_ENDED` when the channel has ended already.
    */
   fail(error: unknown): Promise<void>
-  /** Reads the messages after a position, as a poll does. Does not wait for new ones. */
+  /** Reads the messages right before an ID, for a list that is scrolled back. Rejects with `INVALID_POSITION` and `INVALID_OPTION`. */
+  read(options: SSEReadOlderOptions): Promise<SSEReadOlderResult<T>>
+  /** Reads the messages after a position, or the last ones, as a poll does. Does not wait for new ones. */
   read(options?: SSEReadOptions): Promise<SSEReadResult<T>>
   /**
    * Iterates over the messages after a position, then over new ones, until the channel ends. Throws the error of a failed channel,

@@ -1,22 +1,25 @@
-/** Never changed. */
+/** Shared by all instances, and never changed. */
 const NONE: (() => unknown)[] = []
 
 export interface CleanupContext {
-  /** Where errors go that nobody awaits. */
+  /** Reports the error of a clean-up. */
   report(error: unknown): void
-  /** Given each promise that a clean-up returns: a shutdown waits for it. Such a promise never rejects. */
+  /** Receives each promise that a clean-up returns. It never rejects, and a shutdown waits for it. */
   track(promise: Promise<unknown>): void
 }
 
-/** Callbacks that run once, when something is over. */
+/** Callbacks that run once, at the end. */
 export class Cleanups {
-  /** Most connections have one, for which a set would be much. */
+  /** Most connections have one callback: a set for each would cost more memory. */
   #callbacks: (() => unknown)[] = NONE
   #over = false
 
   constructor(private readonly context: CleanupContext) {}
 
-  /** Runs `callback` at once when it is over already. Returns a function that takes it back. The same function twice is two clean-ups. */
+  /**
+   * Adds a callback, or runs it at once if the end has come already. The returned function removes it. The same function added twice runs
+   * twice.
+   */
   add(callback: () => unknown): () => void {
     if (this.#over) {
       runSafely(callback, this.context)
@@ -32,7 +35,7 @@ export class Cleanups {
     }
   }
 
-  /** In the order they were given; never a second time. */
+  /** Runs the callbacks in the order in which they were added. A second call does nothing. */
   run(): void {
     this.#over = true
     const callbacks = this.#callbacks
@@ -41,7 +44,7 @@ export class Cleanups {
   }
 }
 
-/** One clean-up that throws, or rejects, does not keep the others from running. */
+/** Runs a clean-up and reports its error, so that the other clean-ups still run. */
 export function runSafely(cleanup: () => unknown, { report, track }: CleanupContext): void {
   try {
     const result = cleanup()

@@ -22,16 +22,16 @@ import type { OutboxOwner } from './outbox'
 import { Outbox, REFUSED } from './outbox'
 import type { SSECloseReason, SSEConnection } from './types'
 
-/** How long a reader that does not read may take to collect the `leave` that ends its connection. */
+/** Milliseconds that a client which reads too slowly has to receive the last block, before the connection is cut. */
 const LINGER_MS = 10_000
 const nothingKnown = (): StartPosition => ({})
 const ignore = () => {}
 
 /**
- * One open response: what is pushed, and how it ends. Knows neither h3 nor channels.
+ * One open response: its messages and its end. Independent of h3 and of channels.
  *
- * It opens with the first write, one turn of the event loop later: a handler may still fail with an ordinary HTTP
- * error in the turn in which it pushed. Everything of one turn is one write.
+ * It opens with the first write, one turn of the event loop after the first push. Until then, a handler may still fail with an ordinary
+ * HTTP error. All pushes of one turn are one write.
  */
 export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   readonly life: Lifecycle
@@ -39,10 +39,10 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
   readonly sink: ResponseSink
   #leaveAt = Infinity
   #linger?: ReturnType<typeof setTimeout>
-  /** Async context of its request, for hooks: until it opens, and then only where one listens. */
+  /** Async context of its request, for hooks. Dropped when the connection opens, unless a hook listens. */
   #context?: AsyncContext
   #record?: StreamRecord
-  /** What the first block says, asked when it is sent: a push may open the connection before its source is known. Dropped then. */
+  /** Content of the first block, requested when it is sent: a push may open the connection before its source is known. Dropped then. */
   start = nothingKnown
   /** Called once, when the response has begun. */
   onOpen = ignore
@@ -53,14 +53,14 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     readonly options: ResolvedHandlerOptions,
     private readonly context: ConnectionContext<Connection>,
     sink: ResponseSink,
-    /** For hooks. Dropped when the stream opens: a request would be the larger part of an idle connection. */
+    /** For hooks. Dropped when the stream opens: a request would be the larger part of an idle connection's memory. */
     private event?: H3Event,
   ) {
     this.life = new Lifecycle(context)
     if (event) this.#context = captureContext()
     this.sink = event && context.tap ? context.tap(this, sink, event) : sink
     this.outbox = new Outbox(this.sink, this, options.maxBufferedBytes)
-    // `this`, and not two closures for each open connection.
+    // `this` saves two closures for each open connection.
     this.sink.watch(this)
   }
 
@@ -81,7 +81,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     return this.life.isOpen && !this.outbox.isBlocked
   }
 
-  /** Sends headers and the opening block now, and what was pushed before. */
+  /** Sends the headers, the opening block and the queued text now. */
   open(start?: StartPosition): void {
     if (!this.life.isPending) return
     if (start) this.start = () => start
@@ -106,14 +106,14 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     }
   }
 
-  /** A rejected promise which, if nothing awaits it, is reported instead of ending the process. */
+  /** Returns a promise that rejects, and reports the error: a push that is not awaited must neither fail silently nor end the process. */
   refuse(error: unknown): Promise<boolean> {
     const refused = Promise.reject<boolean>(error)
     refused.catch(() => this.context.report(error, 'push'))
     return refused
   }
 
-  /** Queues text that is already encoded, and holds `messages` messages. Past `maxBufferedBytes`, the connection ends with a `leave`. */
+  /** Queues encoded text that contains `messages` messages. Beyond `maxBufferedBytes`, the connection ends with a `leave`. */
   queue(text: string, messages = 1): Promise<boolean> {
     if (this.closed) return REFUSED
     const accepted = this.outbox.push(text, messages)
@@ -122,7 +122,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     return REFUSED
   }
 
-  /** Writes at once what was encoded once for many connections. For pulled sources, which look at {@link hasRoom} first. */
+  /** Writes bytes that were encoded once for many connections. For pulled sources, which check {@link hasRoom} first. */
   writeNow(chunk: Uint8Array | string, messages = 0): void {
     if (!this.closed) this.outbox.writeNow(chunk, messages)
   }
@@ -142,14 +142,14 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.#finish('leave', { type: 'leave', retryMs })
   }
 
-  /** Ends before it opened: the answer is an ordinary HTTP response, most likely an error. */
+  /** Ends a connection that never opened: the response is an ordinary HTTP response, usually an error. */
   refuseToOpen(): void {
     if (this.life.isOpen || this.life.isOver) return
     this.#end('refused')
     this.life.sent()
   }
 
-  /** `callback` runs in the context of the request that gives it. Clean-ups of our own need none: `life.whenClosed`. */
+  /** Runs `callback` in the context of the request that adds it. Internal clean-ups need no context and use `life.whenClosed`. */
   onClosed(callback: () => unknown): () => void {
     return this.life.whenClosed(bindContext(callback))
   }
@@ -172,7 +172,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     else this.writeNow(heartbeatOf(this.options))
   }
 
-  /** For the outbox: opens the response before its first bytes. `false` where it is over, or something else has answered the request. */
+  /** For the outbox: opens the response. Returns `false` if it is over, or the request has another response already. */
   begin(): boolean {
     if (this.life.isPending) this.#open()
     return !this.closed
@@ -197,30 +197,30 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.onOpen()
     this.onOpen = ignore
     if (this.closed) return
-    // A stream whose handler was still busy when the others were asked to leave must not hold back the shutdown.
+    // The handler was still busy when the other clients were sent away. Its stream must not delay the shutdown.
     if (context.closing.aborted) this.sink.afterTick(() => this.leave())
   }
 
-  /** For the sink: there is room again. */
+  /** For the sink: called when there is room again. */
   onDrain(): void {
     if (!this.closed && this.outbox.drain()) this.onRoom()
   }
 
-  /** For the sink: the response is over. */
+  /** For the sink: called when the response is over. */
   onClose(): void {
     clearTimeout(this.#linger)
     this.#end('disconnect')
     this.life.sent()
   }
 
-  /** For the outbox. A response that another library has wrapped may throw: that ends this connection, and no other. */
+  /** For the outbox: called when a write throws, as one to a wrapped response may. It must end only this connection. */
   onFailure(error: unknown): void {
     this.run(() => this.context.report(error))
     this.sink.destroy()
     this.onClose()
   }
 
-  /** The request is gone without a sign, and so is everything that could hear of an abort. */
+  /** Called when the request was cancelled without a sign. Listeners of its signal can no longer run. */
   abandon(): void {
     this.life.dropSignal()
     this.onClose()

@@ -4,18 +4,18 @@ import { processTimeout } from '../lib/tick'
 import type { ResolvedHandlerOptions } from '../options'
 import { HEARTBEAT, encodeComment, encodeControl, encodeShared } from '../wire/encode'
 
-/** A timer is late by at most one slot; a 15 s heartbeat by less than 1 %. */
+/** Width of a slot, and so the maximum delay of a timer: less than 1 % of a 15 s heartbeat. */
 const SLOT_MS = 100
-/** Below this the slots are finer, for heartbeats of a few hundred milliseconds. */
+/** Slots of timers due sooner than this are finer, for heartbeats of a few hundred milliseconds. */
 const FINE_BELOW_MS = 2_000
 const FINE_SLOT_MS = 10
 
 /**
- * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection (a hashed timing wheel,
- * Varghese and Lauck 1987, with a map for a wheel: only slots in use exist).
+ * One timer for all heartbeats and lifetimes of a process, instead of one or two per connection: a hashed timing wheel (Varghese and Lauck
+ * 1987). The wheel is a map, so only slots in use exist.
  *
- * Nothing is done when a message is sent. A slot that comes up looks at its members, fires what is due, and puts the
- * rest where they belong by now. The timer runs only while there is something in it, and keeps no process alive.
+ * Sending a message costs nothing here. A due slot checks its members, fires those that are due, and moves the others to the slot of their
+ * new time. The timer runs only while there are members, and never keeps the process alive.
  */
 export class Heartbeats implements Timers {
   readonly #slots = new Map<number, Set<Due>>()
@@ -23,10 +23,10 @@ export class Heartbeats implements Timers {
   #timer?: ReturnType<typeof setTimeout>
   #timerAt = Infinity
 
-  /** `report`: where the error of a member goes that throws. */
+  /** `report` receives the error of a member that throws. */
   constructor(private readonly report: (error: unknown) => void = error => console.error(error)) {}
 
-  /** Members: 0 when nothing is left. */
+  /** Number of members: 0 when none is left. */
   get size(): number {
     return this.#slotOf.size
   }
@@ -48,7 +48,7 @@ export class Heartbeats implements Timers {
     const slot = this.#slotOf.get(due)
     if (slot === undefined) return
     this.#slotOf.delete(due)
-    // The slot is taken out before its members fire, and one of them may remove another.
+    // The slot may be gone: it is removed before its members fire, and one of them may remove another.
     const members = this.#slots.get(slot)
     members?.delete(due)
     if (members?.size === 0) this.#slots.delete(slot)
@@ -70,7 +70,7 @@ export class Heartbeats implements Timers {
 
   #turn(): void {
     this.#disarm()
-    // Timers may fire up to a millisecond early by this clock.
+    // By this clock, timers may fire up to a millisecond early.
     const now = performance.now() + 1
     for (const slot of [...this.#slots.keys()].filter(slot => slot <= now)) {
       const members = this.#slots.get(slot) ?? []
@@ -78,7 +78,7 @@ export class Heartbeats implements Timers {
       for (const due of members) {
         if (this.#slotOf.get(due) !== slot) continue
         this.#slotOf.delete(due)
-        // A member may have been removed, or have removed itself, while it fired: `dueAt` is Infinity then.
+        // A member may have been removed while it fired, possibly by itself. Its `dueAt` is Infinity then.
         if (this.#fire(due, now)) this.add(due)
       }
     }
@@ -87,7 +87,10 @@ export class Heartbeats implements Timers {
     if (next !== Infinity) this.#arm(next, performance.now())
   }
 
-  /** Members belong to different requests: one that throws must not stop the others. `false` when it would throw again and again. */
+  /**
+   * Fires a member if it is due. Members belong to different requests: an error of one must not stop the others. Returns `false` if the
+   * member would throw again at once.
+   */
   #fire(due: Due, now: number): boolean {
     try {
       if (due.dueAt() <= now) due.fire(now)
@@ -102,10 +105,10 @@ export class Heartbeats implements Timers {
 
 const HEARTBEAT_BYTES = encodeShared(HEARTBEAT)
 const CONTROL_HEARTBEAT_BYTES = encodeShared(encodeControl({ type: 'heartbeat' }))
-/** By options, which all connections of a route share. */
+/** Key: options object, which all connections of a route share. */
 const heartbeatTexts = new WeakMap<ResolvedHandlerOptions, Uint8Array>()
 
-/** The bytes of one heartbeat, shared by all connections with these options. */
+/** Bytes of one heartbeat, shared by all connections with these options. */
 export function heartbeatOf(options: ResolvedHandlerOptions): Uint8Array {
   if (options.heartbeatAs === 'control') return CONTROL_HEARTBEAT_BYTES
   if (options.heartbeatText === '') return HEARTBEAT_BYTES

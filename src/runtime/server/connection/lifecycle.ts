@@ -5,15 +5,18 @@ import type { SSECloseReason } from './types'
 
 const DONE = Promise.resolve()
 
-/** A connection that is over. `sent`: so is its response. */
+/** End of a connection. `sent`: the response is over, too. */
 interface Ending {
   readonly reason: SSECloseReason
   sent: boolean
 }
 
-/** Where a connection is between its request and its end, and all that waits for the end: the signal, `done`, and clean-ups. */
+/** State of a connection from its request to its end, and everything that waits for the end: the signal, `done`, and clean-ups. */
 export class Lifecycle {
-  /** `forgone`: the answer is another response, and no stream. Handlers see it as closed; clean-ups wait for the end of that response. */
+  /**
+   * `forgone`: the request gets another response instead of a stream. Handlers see a closed connection; clean-ups wait for the end of that
+   * response.
+   */
   #state: 'pending' | 'forgone' | 'open' | Ending = 'pending'
   readonly #cleanups: Cleanups
   #abort?: { readonly controller: AbortController, now(): void }
@@ -31,12 +34,12 @@ export class Lifecycle {
     return this.#state === 'open'
   }
 
-  /** Nothing can be sent on it any more. */
+  /** Whether nothing can be sent any more. */
   get isClosed(): boolean {
     return this.isOver || this.#state === 'forgone'
   }
 
-  /** It has ended, or was refused. */
+  /** Whether it has ended, or was refused. */
   get isOver(): boolean {
     return typeof this.#state === 'object'
   }
@@ -45,16 +48,16 @@ export class Lifecycle {
     return typeof this.#state === 'object' ? this.#state.reason : undefined
   }
 
-  /** Resolves when the response is over. Made when first asked for, as {@link signal}. */
+  /** Resolves when the response is over. Created on first use, as {@link signal} is. */
   get done(): Promise<void> {
     return typeof this.#state === 'object' && this.#state.sent ? DONE : (this.#done ??= Promise.withResolvers<void>()).promise
   }
 
-  /** Aborted when the connection is over. Made when first asked for: most handlers never do. */
+  /** Aborted when the connection is over. Created on first use: most handlers never use it. */
   get signal(): AbortSignal {
     if (!this.#abort) {
       const controller = new AbortController()
-      // Listeners of the signal clean up: in the context of the request that has asked for it.
+      // Listeners of the signal run in the context of the request that used it first.
       this.#abort = { controller, now: bindContext(() => controller.abort()) }
       if (this.isOver) controller.abort()
     }
@@ -69,12 +72,15 @@ export class Lifecycle {
     this.#state = 'open'
   }
 
-  /** It never opens: the request is answered otherwise, by a poll's batch. The signal still says when the client leaves. */
+  /**
+   * Called if the connection never opens because the request gets another response, such as a poll's batch. The signal still reports when
+   * the client disconnects.
+   */
   forgo(): void {
     if (this.#state === 'pending') this.#state = 'forgone'
   }
 
-  /** The connection is over. `release` drops what it holds, before anything is told of the end. Does nothing the second time. */
+  /** Ends the connection. `release` drops its resources before the signal and the clean-ups. A second call does nothing. */
   end(reason: SSECloseReason, release: () => void): void {
     if (this.isOver) return
     this.#state = { reason: this.#state === 'forgone' ? 'refused' : reason, sent: false }
@@ -83,14 +89,14 @@ export class Lifecycle {
     this.#cleanups.run()
   }
 
-  /** Its response is over, too. */
+  /** Called when the response is over, too. */
   sent(): void {
     if (typeof this.#state !== 'object' || this.#state.sent) return
     this.#state.sent = true
     this.#done?.resolve()
   }
 
-  /** What listens to the signal can no longer run. */
+  /** Drops the signal: its listeners can no longer run. */
   dropSignal(): void {
     this.#abort = undefined
   }

@@ -1,7 +1,7 @@
 import type { ResponseSink } from '../http/sink'
 import { byteLength } from '../wire/encode'
 
-/** `push()` resolves at once while less than this waits to be sent; beyond, when the socket has drained. */
+/** `push()` resolves at once while fewer bytes are buffered, and otherwise when the socket has drained. */
 const HIGH_WATER_BYTES = 65_536
 
 const ACCEPTED = Promise.resolve(true)
@@ -11,18 +11,18 @@ const NOTHING: string[] = []
 
 export interface OutboxOwner {
   readonly closed: boolean
-  /** Opens the response before its first bytes. `false` where it is over. */
+  /** Opens the response before its first bytes. Returns `false` if the response is over. */
   begin(): boolean
-  /** A write threw, against the contract of a sink. */
+  /** Called when a write throws, against the contract of a sink. */
   onFailure(error: unknown): void
 }
 
 /**
- * What one response sends, and in which order: gathers what is pushed in one turn of the event loop into one write, holds it while the
- * peer does not keep up, and counts what was accepted.
+ * Output of one response, in order. It joins the pushes of one turn of the event loop into one write, holds them back while the client
+ * reads too slowly, and counts accepted messages and bytes.
  */
 export class Outbox {
-  /** Accepted messages, and bytes of the body, heartbeats and control messages among them. */
+  /** Accepted messages; and bytes of the body, including heartbeats and control messages. */
   messages = 0
   bytes = 0
   #sentAt = 0
@@ -31,34 +31,37 @@ export class Outbox {
   #isOpen = false
   #isScheduled = false
   #isBlocked = false
-  /** Past the bound in this turn, with a socket that has not said that it is full: it sends what it has when the turn is over. */
+  /**
+   * Set when a push exceeds the bound while the socket has not reported that it is full. That push is accepted once, and resolves at the
+   * end of the turn.
+   */
   #isYielding = false
   #drained?: PromiseWithResolvers<boolean>
 
   constructor(private readonly sink: ResponseSink, private readonly owner: OutboxOwner, private readonly maxBufferedBytes: number) {}
 
-  /** The peer does not keep up. Only what the sink has said counts, because only that is followed by `onDrain`. */
+  /** Whether the client reads too slowly. Only the result of `write` sets it, because `onDrain` follows only then. */
   get isBlocked(): boolean {
     return this.#isBlocked
   }
 
-  /** When bytes were last handed to the socket, in `performance.now()` time. */
+  /** Time of the last write to the socket, as `performance.now()`. */
   get sentAt(): number {
     return this.#sentAt
   }
 
-  /** Bytes that wait here and in the socket. */
+  /** Bytes queued here and in the socket. */
   get bufferedBytes(): number {
     return this.#queuedBytes + (this.#isOpen ? this.sink.bufferedBytes : 0)
   }
 
   /**
-   * Queues text that holds `messages` messages. Resolves with `true` when there is room for more, and with `false` where the response
-   * is over. `undefined`: past the bound, and nothing was taken.
+   * Queues text that contains `messages` messages. Resolves with `true` when there is room for more, and with `false` if the response is
+   * over. Returns `undefined` if the text exceeds the bound: nothing was queued then.
    */
   push(text: string, messages: number): Promise<boolean> | undefined {
     const size = byteLength(text)
-    // What was only gathered in this turn says nothing of how slow the reader is: it is handed over before it counts.
+    // Text queued in this turn does not show how slow the client is. Flush it before it counts.
     if (this.#overflows(size) && !this.flush()) return REFUSED
     if (this.#overflows(size)) {
       if (this.#isBlocked || this.#isYielding) return undefined
@@ -74,11 +77,11 @@ export class Outbox {
     if (isFull) this.flush()
     else this.#flushLater()
     if (this.#isBlocked) return (this.#drained ??= Promise.withResolvers<boolean>()).promise
-    // A loop of awaited pushes is microtasks only: without a turn of the event loop nothing else would be served.
+    // A loop of awaited pushes runs in microtasks only. Without a turn of the event loop it would block everything else.
     return isFull ? new Promise(resolve => this.sink.afterTick(() => resolve(!this.owner.closed))) : ACCEPTED
   }
 
-  /** Writes at once, after what is queued, whether the peer keeps up or not. */
+  /** Writes at once, after the queued text, even while the client reads too slowly. */
   writeNow(chunk: Uint8Array | string, messages = 0): void {
     if (!this.flush()) return
     this.messages += messages
@@ -86,24 +89,27 @@ export class Outbox {
     this.#write(chunk)
   }
 
-  /** The response has begun: its first bytes, before all that is queued. */
+  /** Begins the response: writes its first bytes, before all queued text. */
   begin(block: string): void {
     this.#isOpen = true
     this.bytes += byteLength(block)
     this.#write(block)
   }
 
-  /** The last write, with all that is queued. Written even to a full socket: nothing that was accepted is dropped, and nothing more will come. */
+  /**
+   * Makes the last write, with all queued text. It is written even to a full socket: accepted messages are never dropped, and nothing
+   * follows.
+   */
   finish(last: string): void {
     const text = this.#queue.join('') + last
     this.bytes += byteLength(last)
-    // Before the write: a web stream may ask for more while it is being written to.
+    // Reset before the write: a web stream may pull during the write.
     this.#queue = NOTHING
     this.#queuedBytes = 0
     this.#write(text)
   }
 
-  /** Writes what is queued, unless the peer does not keep up. `false` where the response is over. */
+  /** Writes the queued text, unless the client reads too slowly. Returns `false` if the response is over. */
   flush(): boolean {
     if (!this.owner.begin()) return false
     if (this.#queue.length === 0 || this.#isBlocked) return true
@@ -114,7 +120,7 @@ export class Outbox {
     return !this.owner.closed
   }
 
-  /** The socket has room again. `false` where what was queued has filled it at once, or the response is over. */
+  /** Called when the socket has room again. Returns `false` if the queued text filled it at once, or the response is over. */
   drain(): boolean {
     this.#isBlocked = false
     if (!this.flush() || this.#isBlocked) return false
@@ -122,12 +128,12 @@ export class Outbox {
     return true
   }
 
-  /** Counts as a write for {@link sentAt}: bytes that wait show whether the peer is there, as a heartbeat would. */
+  /** Counts as a write for {@link sentAt}: unsent bytes already reveal whether the client is connected, as a heartbeat would. */
   touch(now: number): void {
     this.#sentAt = now
   }
 
-  /** The response is over. */
+  /** Called when the response is over. */
   drop(): void {
     this.#isOpen = false
     this.#queue = NOTHING
@@ -135,7 +141,7 @@ export class Outbox {
     this.#settle(false)
   }
 
-  /** A message that exceeds the bound by itself can still be sent when nothing else waits. */
+  /** A message larger than the bound can still be sent when nothing else is buffered. */
   #overflows(size: number): boolean {
     const buffered = this.bufferedBytes
     return buffered > 0 && buffered + size > this.maxBufferedBytes

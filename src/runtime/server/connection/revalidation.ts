@@ -8,21 +8,21 @@ import type { Due, Timers } from '../lib/platform/contract'
 import { spreadEarlier } from '../lib/delays'
 import { isPrivateError, publicError } from '../wire/public-error'
 
-/** After this many checks in a row that said neither yes nor no, the stream ends. */
+/** Checks in a row without a yes or no, after which the stream ends. */
 const MAX_UNKNOWN = 3
 
 /**
- * Asks again and again whether a stream may go on. On the wheel of the heartbeats: no timer of its own.
+ * Checks periodically whether a stream may continue. Uses the timer wheel of the heartbeats, and no timer of its own.
  *
- * A check that throws something unexpected, or does not answer until the next is due, says nothing about the right: a
- * database that is away for a moment must not send everybody away at once. After three in a row the stream ends
- * nevertheless, and its client may come back: through the handler's own checks. `'leave'` asks it to.
+ * A check that throws an unexpected error, or is still running when the next is due, does not count as a no: an outage of a database must
+ * not disconnect all clients at once. After three such checks in a row the stream ends nevertheless, and its client may reconnect, through
+ * the handler's own checks. A check that returns `'leave'` instructs the client to do so.
  */
 export class Revalidation implements Due {
   #at = Infinity
   #running = false
   #unknown = 0
-  /** The timer that calls for checks is everybody's. */
+  /** The timer belongs to the process, but checks run in the context of their request. */
   readonly #context = captureContext()
 
   constructor(
@@ -32,10 +32,10 @@ export class Revalidation implements Due {
     private readonly report: (error: unknown) => void,
   ) {}
 
-  /** The stream has opened. */
+  /** Called when the stream has opened. */
   start(heartbeats: Timers): void {
     if (this.connection.closed) return
-    // Streams that were opened together must not all be checked together.
+    // Spreads the checks of streams that were opened together.
     this.#at = performance.now() + spreadEarlier(this.options.everyMs)
     heartbeats.add(this)
     this.connection.life.whenClosed(() => heartbeats.delete(this))
@@ -51,24 +51,25 @@ export class Revalidation implements Due {
   }
 
   #begin(): void {
-    // Never two at once.
-    if (this.#running) return this.#onUnknown(new Error(`The check of \`revalidate\` has not answered within ${this.options.everyMs} ms.`))
+    // One check at a time.
+    if (this.#running) return this.#onUnknown(new Error(`\`revalidate\` did not settle within ${this.options.everyMs} ms. Make the check faster, or raise \`everyMs\`.`))
     this.#running = true
-    void this.#ask()
+    void this.#check()
   }
 
-  async #ask(): Promise<void> {
+  async #check(): Promise<void> {
     try {
       const allowed = await this.options.check(this.event)
-      // Many functions that find no session resolve with `null`. `undefined` is allowed: it comes from a check that throws instead.
-      if (allowed === false || allowed === null) this.#end(LAPSED)
-      // Neither yes nor no: the client must come back and be checked as a newcomer.
+      // Many functions resolve with `null` if there is no session. `undefined` means allowed: checks that throw instead of returning end
+      // with it.
+      if (allowed === false || allowed === null) this.#end(ACCESS_LOST)
+      // The client must reconnect, and is checked as a new one.
       else if (allowed === 'leave') this.connection.leave()
       else this.#unknown = 0
     }
     catch (error) {
       if (isPrivateError(error)) this.#onUnknown(error)
-      // A refusal is final for this right, whatever its status would otherwise say.
+      // A refusal is final, whatever its status would otherwise imply.
       else this.#end({ ...publicError(error), retry: false })
     }
     finally {
@@ -79,7 +80,7 @@ export class Revalidation implements Due {
   #onUnknown(error: unknown): void {
     if (this.connection.closed) return
     this.report(error)
-    if (++this.#unknown >= MAX_UNKNOWN) this.#end(UNKNOWN)
+    if (++this.#unknown >= MAX_UNKNOWN) this.#end(UNVERIFIED)
   }
 
   #end(error: SSEPublicError): void {
@@ -87,5 +88,5 @@ export class Revalidation implements Due {
   }
 }
 
-const LAPSED = publicError(new SSEError('UNAUTHORIZED', 'You no longer have access to this stream.', { statusCode: 401, retry: false }))
-const UNKNOWN = publicError(new SSEError('REVALIDATION_FAILED', 'Your access to this stream could not be verified.', { statusCode: 503 }))
+const ACCESS_LOST = publicError(new SSEError('UNAUTHORIZED', 'You no longer have access to this stream.', { statusCode: 401, retry: false }))
+const UNVERIFIED = publicError(new SSEError('REVALIDATION_FAILED', 'Your access to this stream could not be verified.', { statusCode: 503 }))

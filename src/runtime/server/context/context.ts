@@ -16,27 +16,28 @@ import { Producers } from '../producers/producers'
 import { settled } from '../lib/within'
 import type { ProcessDriver } from '../drivers/process-driver'
 
-/** All that one process has of this package: made once, passed on, never imported. */
+/** Services of one process: created once, passed on, never imported. */
 export interface SSEContext extends ConnectionContext<Connection> {
-  /** The module's options, which a handler's own override. */
+  /** Options of the module, which a handler's own override. */
   readonly options: ResolvedHandlerOptions
-  /** The platform's limits, within which handlers' options are brought. */
+  /** Limits of the platform. Options of handlers are brought within them. */
   readonly limits: PlatformLimits
   readonly driver: ProcessDriver
   readonly hub: Hub
-  /** Who may come in. */
+  /** Limits on open connections. */
   readonly admissions: Admissions
   readonly publishRate: PublishRate
-  /** Aborted when the process begins to shut down: newcomers are turned away, and nobody waits any longer. */
+  /** Aborted when the process begins to shut down: new requests are refused, and nothing waits any longer. */
   readonly closing: AbortSignal
-  /** Sources on their way into channels, which a shutdown waits for. */
+  /** Producers of channels, which a shutdown waits for. */
   readonly producers: Producers
   /**
-   * Turns newcomers away, answers waiting polls, and asks the clients of all streams to come back. Resolves when everything that this has
-   * set off is through (clean-ups, sources, writes) or `shutdownMs` are over; producers are stopped then. Requests under way may still publish. Safe to call twice.
+   * Refuses new requests, answers waiting polls, and instructs the clients of all streams to reconnect. Resolves when all work that this
+   * causes is done (clean-ups, sources, writes), or after `shutdownMs` and the stop of the producers. Requests in flight may still publish.
+   * Safe to call twice.
    */
   leave(): Promise<void>
-  /** Does the same, and closes the driver behind the last write. Safe to call twice. */
+  /** Calls {@link leave}, and closes the driver after the last write. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -67,7 +68,7 @@ export function createSSEContext({ options, limits = {}, driver: store = createM
   async function leaveNow(): Promise<void> {
     closing.abort()
     leaveAll(connections, reportTo)
-    await settled(() => [...tracked, ...producers.underWay, ...writing()], options.shutdownMs)
+    await settled(() => [...tracked, ...producers.inFlight, ...writing()], options.shutdownMs)
     await producers.stop()
   }
   const leave = () => left ??= leaveNow()
@@ -109,10 +110,10 @@ function reportToConsole(error: unknown, subject?: string): void {
   console.error('[nuxt-sse]', ...subject ? [`${subject}:`] : [], error)
 }
 
-/** How many clients a second a process that goes may send to the others: 10,000 come back within 20 s. */
+/** Clients per second that a process sends to the others at its shutdown: 10,000 reconnect within 20 s. */
 const RECONNECTS_PER_SECOND = 500
 
-/** Asks all clients to come back, spread over the time that their number needs, and over `retryMs` at least. */
+/** Instructs all clients to reconnect, spread over a time that grows with their number and is at least `retryMs`. */
 export function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {
   const open = [...connections]
   const spreadMs = open.length * 1_000 / RECONNECTS_PER_SECOND

@@ -2,40 +2,43 @@ import type { SSEGapReason } from '../../shared/protocol'
 import type { SSEContext } from './context'
 import type { SSEEndReason } from '../insight/hooks'
 
-/** One process at one moment. `connections`, `polls`, `parkedReaders`, `channels` and `producers` are current numbers; all other numbers only grow. */
+/**
+ * State of one process. `connections`, `polls`, `parkedReaders`, `channels` and `producers` are current numbers; all other numbers only
+ * grow.
+ */
 export interface SSEStats {
-  /** The driver's name: `memory` or `redis`. */
+  /** Name of the driver: `memory` or `redis`. */
   driver: string
-  /** Streams open now. */
+  /** Number of open streams. */
   connections: number
-  /** Streams ever opened. */
+  /** Number of streams ever opened. */
   connectionsTotal: number
-  /** Streams that are over, by reason. */
+  /** Number of streams that are over, by reason. */
   closed: Record<SSEEndReason, number>
-  /** Polls being answered now, nearly all of them waiting for news. */
+  /** Number of polls in flight, nearly all of them waiting for messages. */
   polls: number
   pollsTotal: number
-  /** Requests that were answered with an error instead of a stream or a batch, by code. */
+  /** Number of requests that received an error instead of a stream or a batch, by code. */
   refused: Record<string, number>
-  /** Open streams whose socket is full: they wait until their client reads on. */
+  /** Number of open streams whose socket is full: they wait until their client reads. */
   parkedReaders: number
-  /** Channels that somebody reads now: streams, waiting polls and `subscribe`. */
+  /** Number of channels with a reader in this process: a stream, a waiting poll or `subscribe`. */
   channels: number
-  /** Producers under way: `channel.pipe`, `channel.run`, and generators of `resumable` handlers. */
+  /** Number of running producers: `channel.pipe`, `channel.run`, and generators of `resumable` handlers. */
   producers: number
-  /** Messages accepted for streams: one message to ten readers counts ten. */
+  /** Number of messages accepted for streams: one message to ten readers counts ten. */
   messagesSent: number
-  /** Bytes of the bodies of streams, heartbeats and control messages among them. */
+  /** Bytes of the bodies of streams, including heartbeats and control messages. */
   bytesSent: number
-  /** Messages that the driver has acknowledged to this process, repeats with a `key` among them. */
+  /** Number of messages that the driver has acknowledged to this process, including repeats with a `key`. */
   published: number
-  /** Messages that could not be published, by code. */
+  /** Number of messages that could not be published, by code. */
   publishErrors: Record<string, number>
-  /** Gaps that clients were told of, by reason. */
+  /** Number of gaps sent to clients, by reason. */
   gaps: Record<SSEGapReason, number>
 }
 
-/** Looks at each open connection once: fine every few seconds, and too much for every message. */
+/** Collects the statistics. Visits each open connection once: call it every few seconds, and not for every message. */
 export function readStats({ insight, connections, hub, driver, producers }: SSEContext): SSEStats {
   let { messages, bytes } = insight.sent
   let parkedReaders = 0

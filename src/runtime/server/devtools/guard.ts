@@ -17,12 +17,12 @@ export interface AskedBy {
  * - A browser's request must come from this very origin, or be typed by its user.
  * - A request that changes something must be JSON, which a foreign page cannot send without a preflight.
  */
-export function refusalOf({ method, host, origin, fetchSite, contentType }: AskedBy, allowedHosts: string[] | true): string | undefined {
+export function reasonToRefuse({ method, host, origin, fetchSite, contentType }: AskedBy, allowedHosts: string[] | true): string | undefined {
   if (!isOwnHost(host, allowedHosts)) return `The host ${host} is not allowed: add it to \`vite.server.allowedHosts\`.`
   if (origin !== undefined && hostOf(origin) !== host?.toLowerCase()) return 'Pages of other origins are not allowed.'
   const changes = method !== 'GET' && method !== 'HEAD'
   if (fetchSite !== undefined && fetchSite !== 'same-origin' && (changes || fetchSite !== 'none')) return 'Pages of other origins are not allowed.'
-  if (changes && !/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) return 'Expected JSON.'
+  if (changes && !/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) return 'Expected the content type `application/json`.'
   return undefined
 }
 

@@ -5,7 +5,7 @@ import { SSEError } from '../../shared/errors'
 import { Channel } from '../channel/channel'
 import { useSSEContext } from '../entry/runtime-context'
 import { serve } from '../serve/serve'
-import { refusalOf } from './guard'
+import { reasonToRefuse } from './guard'
 import { startCursor } from './recorder'
 import { devtoolsContext, recorder } from './plugin'
 
@@ -28,7 +28,7 @@ interface DevtoolsConfig {
 export default defineEventHandler((event) => {
   const { app, sseDevtools: { route, allowedHosts } } = useRuntimeConfig() as unknown as DevtoolsConfig
   const header = (name: string) => getRequestHeader(event, name)
-  const refusal = refusalOf({ method: event.method, host: header('host'), origin: header('origin'), fetchSite: header('sec-fetch-site'), contentType: header('content-type') }, allowedHosts)
+  const refusal = reasonToRefuse({ method: event.method, host: header('host'), origin: header('origin'), fetchSite: header('sec-fetch-site'), contentType: header('content-type') }, allowedHosts)
   if (refusal) throw createError({ statusCode: 403, message: `${refusal}` })
 
   const path = event.path.split('?')[0]!.slice(route.length).replace(/^\//, '')
@@ -70,5 +70,5 @@ async function sendAsset(event: H3Event, name: string, base: string) {
 }
 
 function notFound(): never {
-  throw createError({ statusCode: 404, message: 'There is no such page.' })
+  throw createError({ statusCode: 404, message: 'Page not found.' })
 }

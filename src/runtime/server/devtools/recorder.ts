@@ -13,7 +13,7 @@ import type { ResponseSink } from '../http/sink'
 import { readStats } from '../context/stats'
 import { BoundedMap } from '../lib/bounded-map'
 import { afterTick } from '../lib/tick'
-import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './types'
+import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './snapshot'
 
 const MAX_LOG_ITEMS = 200
 const MAX_CLOSED = 20
@@ -60,10 +60,10 @@ export class Recorder {
   constructor(private readonly context: () => SSEContext) {}
 
   readonly hooks: SSEHooks = {
-    'sse:open': ({ event, channel, position, resumed }) => {
+    'sse:open': ({ event, channel, channels, position, resumed }) => {
       const seen = this.#open.get(event)
       if (seen) Object.assign(seen, { channel, position: seen.position ?? position })
-      if (channel) this.#channels.set(channel, true)
+      for (const name of channels ? Object.values(channels) : channel ? [channel] : []) this.#channels.set(name, true)
       this.#write('open', pathWithoutSecret(event.path), { text: channel === undefined ? '' : `${channel}${resumed ? `, resumed at ${position}` : ''}` })
     },
     'sse:close': ({ event, path, reason, code, durationMs, messages, bytes }) => {
@@ -80,7 +80,7 @@ export class Recorder {
       this.#publishedAt.set(`${id} ${channel}`, Date.now())
     },
     'sse:gap': ({ channel, gap: { reason, missed, position }, transport }) => {
-      this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, goes on at ${position} (${transport})` })
+      this.#write('gap', channel, { text: `${reason}, ${missed ?? 'unknown how many'} missed, continues at ${position} (${transport})` })
     },
     'sse:error': ({ error, code, where, event, channel }) => {
       this.#write('error', channel ?? (event && pathWithoutSecret(event.path)) ?? where, { text: `${code}: ${error instanceof Error ? error.message : String(error)}` })

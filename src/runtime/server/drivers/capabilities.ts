@@ -13,7 +13,7 @@ export function hasLeases(driver: LogDriver): driver is LeasingDriver {
 /** Returns `driver` if it has leases. Throws `NOT_SUPPORTED` otherwise. */
 export function leasing(driver: LogDriver): LeasingDriver {
   if (hasLeases(driver)) return driver
-  throw new SSEError('NOT_SUPPORTED', `Expected a driver with leases for \`channel.run\` and \`resumable\`: the driver \`${driver.name}\` has no \`lease\`.`, { statusCode: 501, retry: false })
+  throw new SSEError('NOT_SUPPORTED', `Expected the driver \`${driver.name}\` to have the method \`lease\`, which \`channel.run\` and \`resumable\` need. Add it, or use \`channel.pipe\`.`, { statusCode: 501, retry: false })
 }
 
 /** Limit of a read that returns the state and no entries. */

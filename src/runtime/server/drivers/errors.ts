@@ -5,7 +5,7 @@ import type { LogOnLost } from './types'
 
 /** Error of every driver for a producer that no longer holds its lease. */
 export function leaseLost(channel: string): SSEError {
-  return new SSEError('LEASE_LOST', `The producer of channel \`${publicChannelName(channel)}\` has lost its lease: it was away for too long, and nothing more of it is published.`, { statusCode: 409 })
+  return new SSEError('LEASE_LOST', `The producer of channel \`${publicChannelName(channel)}\` has lost its lease, because it did not renew the lease in time. It can no longer publish.`, { statusCode: 409 })
 }
 
 /**
@@ -21,5 +21,5 @@ function producerLost(retry: boolean): SSEPublicError {
 
 /** Error of every driver for an append to a log that has ended. */
 export function channelEnded(channel: string): SSEError {
-  return new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(channel)}\` to be open, but it has ended. Use another name, or delete() it first.`, { statusCode: 409 })
+  return new SSEError('CHANNEL_ENDED', `Expected channel \`${publicChannelName(channel)}\` to be open, but it has ended. Use another name, or call \`delete()\` first.`, { statusCode: 409 })
 }

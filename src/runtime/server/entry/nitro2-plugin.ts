@@ -1,7 +1,7 @@
 import { defineNitroPlugin } from 'nitropack/runtime'
 import { hangUpProxies } from '../../nitro2/proxied-streams'
 import { SSEError } from '../../shared/errors'
-import { Channel } from '../channel/channel'
+import { isChannelSource } from '../channel/several'
 import { closeWithHook, connectHooks, startSSEContext, useSSEContext } from './runtime-context'
 import { toHttpError } from '../http/response'
 import { listenToSignals } from './signals'
@@ -20,7 +20,7 @@ export default defineNitroPlugin((nitroApp) => {
   hangUpProxies(nitroApp)
   // h3 takes a channel for a response that other code sends, because it has an `end()`: nothing would ever be sent.
   nitroApp.hooks.hook('beforeResponse', (event, response) => {
-    if (!(response.body instanceof Channel)) return
+    if (!(isChannelSource(response.body))) return
     const error = strayChannel()
     useSSEContext().insight.onRefuse(event, error)
     // An error thrown in this hook would be swallowed by Nitro, but an error may be sent as the body.
@@ -33,5 +33,5 @@ export default defineNitroPlugin((nitroApp) => {
 })
 
 function strayChannel(): SSEError {
-  return new SSEError('INVALID_SOURCE', 'Expected a channel to be returned to `defineSSEHandler`, not to `defineEventHandler`, which cannot stream it.')
+  return new SSEError('INVALID_SOURCE', 'Expected a channel to be returned from `defineSSEHandler`, not from `defineEventHandler`, which cannot stream it.')
 }

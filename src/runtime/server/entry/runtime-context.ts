@@ -57,16 +57,16 @@ export function useSSEContext(): SSEContext {
 /** Uses `driver` for all channels, regardless of the options. Throws `INVALID_OPTION` when it is too late, or `driver` is not a driver. */
 export function useDriver(driver: LogDriver): void {
   const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
-  if (missing) throw invalidOption('driver', `a \`LogDriver\`: it has no \`${missing}\``, driver)
-  if (context) throw new SSEError('INVALID_OPTION', 'Expected the driver before the first channel is used: set it in a server plugin.')
+  if (missing) throw invalidOption('driver', `a \`LogDriver\` with the method \`${missing}\``, driver)
+  if (context) throw new SSEError('INVALID_OPTION', 'Expected the driver to be set before a channel is used. Call `setSSEDriver` in a server plugin.')
   choices.driver = driver
 }
 
 /** Makes the Redis driver create its clients with `factory`. Throws `INVALID_OPTION` when it is too late, or the driver is not `redis`. */
 export function useRedisClientFactory(factory: CreateRedisClient): void {
   const { name } = choices.driver ?? readSettings().driver
-  if (name !== 'redis') throw invalidOption('sse.driver', '`"redis"` where an application makes the clients', name)
-  if (choices.redisClientsMade) throw new SSEError('INVALID_OPTION', 'Expected the client factory before the first channel is used: set it in a server plugin.')
+  if (name !== 'redis') throw invalidOption('sse.driver', '`"redis"` when `setSSERedisClient` is called', name)
+  if (choices.redisClientsMade) throw new SSEError('INVALID_OPTION', 'Expected the client factory to be set before a channel is used. Call `setSSERedisClient` in a server plugin.')
   choices.createRedisClient = factory
 }
 
@@ -155,7 +155,7 @@ function readSettings(): Settings {
 
 function warn(options: ResolvedHandlerOptions, limits: PlatformLimits): void {
   const variables = unknownVariables(globalThis.process?.env ?? {}, runtimeOptions())
-  if (variables.length) console.warn(`[nuxt-sse] There is no option for ${variables.join(', ')}: it has no effect.`)
+  if (variables.length) console.warn(`[nuxt-sse] Expected environment variables that match an option, got ${variables.join(', ')}. These variables have no effect.`)
   if (withinLimits(options, limits) !== options) console.info(`[nuxt-sse] ${limits.reason}`)
 }
 

@@ -45,13 +45,13 @@ function redisClients(options: RedisConnectOptions, choices: DriverChoices): Cre
   return async (settings, role) => {
     choices.redisClientsMade = true
     if (choices.createRedisClient) return choices.createRedisClient(settings, role)
-    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] Nothing says where Redis is: trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\`, or NUXT_SSE_REDIS_URL.`)
+    if (!options.url && role === 'commands') console.warn(`[nuxt-sse] [redis] No Redis URL is set. Trying ${DEFAULT_REDIS_URL}. Set \`sse.redis.url\` or NUXT_SSE_REDIS_URL.`)
     return connect(await loadClient(), settings)
   }
 }
 
 async function loadClient(): ReturnType<typeof loadIoredis> {
   return loadIoredis().catch((cause) => {
-    throw new SSEError('DRIVER_UNAVAILABLE', 'Expected the package `ioredis` to be there: run `npm install ioredis`, and set `sse.driver` to `redis` when you build.', { statusCode: 503, cause })
+    throw new SSEError('DRIVER_UNAVAILABLE', 'Expected the package `ioredis` to be installed. Run `npm install ioredis`, and set `sse.driver` to `redis` for the build.', { statusCode: 503, cause })
   })
 }

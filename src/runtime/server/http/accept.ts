@@ -1,22 +1,22 @@
 /** One media range of an `Accept` header (RFC 9110, section 12.5.1). */
 export interface MediaRange {
-  /** In lower case, without parameters: `text/html`, or with a star for a part. */
+  /** Type in lower case, without parameters: `text/html`, or with a star for a part. */
   type: string
-  /** From 0 ("not this") to 1. */
+  /** Weight, from 0 ("not this") to 1. */
   quality: number
 }
 
-/** How much a header wants one media type. */
+/** Preference of a header for one media type. */
 export interface Preference {
-  /** Of the most specific range that covers the type; 0 where none does. */
+  /** Weight of the most specific range that covers the type; 0 if none does. */
   quality: number
-  /** What that range names: 3 the type itself, 2 its first half, 1 anything, 0 where there is none. */
+  /** Part that the range names: 3 the type itself, 2 its first half, 1 any type, 0 if no range covers it. */
   specificity: 0 | 1 | 2 | 3
 }
 
 /**
- * The media ranges of an `Accept` header. Never throws: an element that is no media range is skipped, and a weight that is
- * none counts as 1, as servers do. Parameters other than the weight are ignored.
+ * Media ranges of an `Accept` header. Never throws: an element that is not a media range is skipped, and an invalid weight counts as 1, as
+ * in other servers. Parameters other than the weight are ignored.
  */
 export function parseAccept(header: string): MediaRange[] {
   const ranges: MediaRange[] = []
@@ -27,7 +27,7 @@ export function parseAccept(header: string): MediaRange[] {
   return ranges
 }
 
-/** How much the ranges want `type`, such as `text/event-stream`: the most specific range decides, and of several equal ones the best. */
+/** Preference of the ranges for `type`, such as `text/event-stream`. The most specific range decides; among equals, the highest weight. */
 export function preferenceFor(ranges: readonly MediaRange[], type: string): Preference {
   const covering = [type, `${type.split('/')[0]}/*`, '*/*']
   for (const [index, name] of covering.entries()) {
@@ -35,6 +35,19 @@ export function preferenceFor(ranges: readonly MediaRange[], type: string): Pref
     if (qualities.length) return { quality: Math.max(...qualities), specificity: 3 - index as 1 | 2 | 3 }
   }
   return { quality: 0, specificity: 0 }
+}
+
+/** Whether a range of `type` has the parameter. Its name and value are compared without case, and the value may be quoted (RFC 9110, section 5.6.6). */
+export function hasParameter(header: string, type: string, name: string, value: string): boolean {
+  // Nearly every header lacks it.
+  if (!header.toLowerCase().includes(name)) return false
+  return splitUnquoted(header, ',').some((element) => {
+    const [range = '', ...parameters] = splitUnquoted(element, ';').map(part => part.trim().toLowerCase())
+    return range === type && parameters.some((parameter) => {
+      const [itsName, itsValue] = parameter.split('=').map(part => part.trim())
+      return itsName === name && itsValue?.replace(/^"(.*)"$/, '$1') === value
+    })
+  })
 }
 
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/

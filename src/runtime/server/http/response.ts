@@ -11,9 +11,9 @@ import type { SSEResponse } from './sink'
 import { keepReading } from './unread-body'
 import { WebResponse } from './web-response'
 
-/** Requests and answers, by way of `#sse/h3`, which both versions of h3 have. */
+/** Requests and responses, through `#sse/h3`, which exists for both versions of h3. */
 
-/** Reason phrases of the statuses that requests are refused with (RFC 9110). */
+/** Reason phrases of the statuses with which requests are refused (RFC 9110). */
 const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 501: 'A Stream Cannot Be Prerendered', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
@@ -24,70 +24,76 @@ export function readRawRequest(event: H3Event): RawRequest {
   }
 }
 
-/** Node's own response where there is one; a web stream elsewhere. */
+/** Creates the response: Node's own if it exists, otherwise a web stream. */
 export function createResponse(event: H3Event): SSEResponse {
   const node = nodeOf(event)
   if (node?.res) keepReading(node.req, node.res)
   return createNodeResponse(event) ?? new WebResponse(event)
 }
 
-/** Headers without a body. */
+/** Sends headers without a body. */
 export function sendHead(event: H3Event, transport: SSETransport, headers: OwnHeaders): string | undefined {
   if (isAnswered(event)) return undefined
   setHeaders(event, answerHeaders(transport === 'poll' ? BATCH_HEADERS : STREAM_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return ''
 }
 
-/** 204, with the headers that route rules or middleware have set. */
+/** Responds to an `OPTIONS` request with 204, and the headers that route rules or middleware have set. */
 export function sendOptions(event: H3Event): null {
   return sendNothing(event)
 }
 
-/** For this reader only: a cache may keep a 204 of its own accord (RFC 9110, 15.3.5), and the next one has not read anything. */
+/**
+ * Responds with 204, for this client only: a cache may store a 204 by default (RFC 9110, 15.3.5), and the next client has not read anything
+ * yet.
+ */
 export function sendNothing(event: H3Event): null {
   setStatus(event, 204)
   setHeaders(event, answerHeaders(NOTHING_HEADERS, sentHeaderOf(event, 'vary')))
   return null
 }
 
-/** Answers with JSON text. What it returns is what the handler must return. */
+/** Responds with JSON text. Return its result from the handler. */
 export function sendJson(event: H3Event, json: string, headers?: OwnHeaders): string {
   setHeaders(event, answerHeaders(BATCH_HEADERS, sentHeaderOf(event, 'vary'), headers))
   return json
 }
 
-/** 503, with the delay twice: in `Retry-After`, which every client knows, in whole seconds, and in the body, exactly. */
+/** Responds with 503 and the delay, twice: in `Retry-After`, which every client knows, in whole seconds, and exactly in the body. */
 export function sendPending(event: H3Event, message: string, retryMs: number): string {
   setStatus(event, 503)
   setRetryAfter(event, retryMs)
   return sendJson(event, JSON.stringify({ type: 'pending', message, retryMs } satisfies SSEPending))
 }
 
-/** In whole seconds, as the standard has it. Also for errors, which keep the headers that were set. */
+/** Sets `Retry-After`, in whole seconds, as the standard requires. Also for errors, which keep headers that were set before. */
 export function setRetryAfter(event: H3Event, retryMs: number): void {
   setHeaders(event, { 'retry-after': String(Math.ceil(retryMs / 1000)) })
 }
 
-/** An ordinary HTTP error of the framework, with the code in its `data`, and whether to try again where the status says otherwise. Anything but an `SSEError` stays what it is. */
+/**
+ * Converts an `SSEError` to an ordinary HTTP error of the framework. Its `data` has the code, and `retry` if that differs from the status's
+ * default. Returns any other error unchanged.
+ */
 export function toHttpError(event: H3Event, error: unknown): unknown {
   if (!(error instanceof SSEError)) return error
   const { statusCode, message, code, retry, cause } = error
-  // Without one, Nitro's status line says "Server Error" for a 400 too.
+  // Without a status text, Nitro's status line is "Server Error" even for a 400.
   return createHttpError(event, { statusCode, statusMessage: STATUS_TEXT[statusCode], message, data: { code, ...retry !== isRetryableStatus(statusCode) && { retry } }, cause })
 }
 
 /**
- * Makes every `SSEError` an error that h3 1 knows, so that an ordinary handler may throw one: a 4xx is answered with its text and code,
- * and is not logged. On the server only: a page would load it for nothing. Safe to call twice.
+ * Makes h3 1 recognize every `SSEError`, so that an ordinary handler may throw one: a 4xx response has its text and code, and is not
+ * logged. On the server only, as pages do not need it. Safe to call twice.
  */
 export function makeErrorsKnownToH3(): void {
   Object.defineProperty(SSEError, '__h3_error__', { value: true, configurable: true })
   Object.defineProperties(SSEError.prototype, {
-    // Whether h3 logs it, and keeps its text from the client.
+    // Whether h3 logs it, and hides its text from the client.
     unhandled: { get(this: SSEError) {
       return this.statusCode >= 500
     }, configurable: true },
-    // What the answer has besides the text.
+    // Content of the response besides the text.
     data: { get(this: SSEError) {
       return { code: this.code }
     }, configurable: true },

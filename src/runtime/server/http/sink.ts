@@ -2,35 +2,38 @@ import type { OwnHeaders } from './own-headers'
 
 export type { OwnHeaders }
 
-/** Where bytes are written to: Node's response, or a web stream. */
+/** Destination of bytes: Node's response, or a web stream. */
 export interface ResponseSink {
-  /** Begins to watch the peer, also before the response is opened. Calls `onClose` if it has left already. */
+  /** Begins to watch the client, before the response is opened. Calls `onClose` if the client has disconnected already. */
   watch(events: SinkEvents): void
-  /** Sends status and headers, with those of `headers`, with whatever is written next. `false` when somebody else has answered the request. */
+  /**
+   * Sends status and headers, including `headers`, together with the next write. Returns `false` if the request has another response
+   * already.
+   */
   open(headers?: OwnHeaders): boolean
-  /** `false` when the peer does not keep up: `onDrain` is called when it does again. Never throws. */
+  /** Writes a chunk. Returns `false` when the client reads too slowly: `onDrain` is called when there is room again. Never throws. */
   write(chunk: string | Uint8Array): boolean
-  /** Ends the response behind what was written. */
+  /** Ends the response after the written bytes. */
   end(): void
-  /** Gives up what was written and cuts. */
+  /** Discards the written bytes and closes the connection. */
   destroy(): void
-  /** Runs `task` one turn later, where the response can be written to. */
+  /** Runs `task` one turn later, in the request that may write to the response. */
   afterTick(task: () => void): void
-  /** A function that runs `task` where the response can be written to, wherever it is called. */
+  /** Returns a function that runs `task` in the request that may write to the response, wherever it is called. */
   callable(task: () => void): () => void
-  /** Bytes accepted and not yet taken by the peer's side of the socket. */
+  /** Bytes that were accepted and are still in the buffer of the response. */
   readonly bufferedBytes: number
 }
 
 export interface SinkEvents {
   onDrain(): void
-  /** The response is over: sent, cut, or left by the peer. */
+  /** Called when the response is over: sent, cut, or abandoned by the client. */
   onClose(): void
 }
 
 export interface SSEResponse extends ResponseSink {
-  /** Whether the framework must be kept waiting until the response is over. */
+  /** Whether the framework must wait until the response is over. */
   readonly holdsRequest: boolean
-  /** What the handler must return once the response has begun. */
+  /** Return value for the handler once the response has begun. */
   readonly answer: unknown
 }

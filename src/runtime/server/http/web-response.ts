@@ -6,10 +6,10 @@ import { platform } from '../lib/platform/platform'
 import type { SSEResponse, SinkEvents } from './sink'
 import { encodeText } from '../wire/encode'
 
-/** A web stream is pulled again while it holds less than this. */
+/** A web stream pulls again while it buffers fewer bytes. */
 const WEB_HIGH_WATER_BYTES = 65_536
 
-/** A web stream: on runtimes without Node's response, and for requests that a server makes to itself. */
+/** Response as a web stream: on runtimes without Node's response, and for requests that a server makes to itself. */
 export class WebResponse implements SSEResponse {
   readonly holdsRequest = false
   answer: unknown
@@ -18,7 +18,7 @@ export class WebResponse implements SSEResponse {
   #controller?: ReadableStreamDefaultController<Uint8Array>
   #ending = false
   #over = false
-  /** Whatever is done for this response is done in its own request. */
+  /** Runs every task of this response in its own request. */
   readonly #turns = platform.turns()
 
   constructor(private readonly event: H3Event) {}
@@ -27,7 +27,7 @@ export class WebResponse implements SSEResponse {
     return this.#over ? 0 : WEB_HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? WEB_HIGH_WATER_BYTES)
   }
 
-  /** A client that leaves cancels the stream; before there is one, the request says it, where it does. */
+  /** A client that disconnects cancels the stream. Before the stream exists, the signal of the request reports it, if there is one. */
   watch(events: SinkEvents): void {
     this.#events = events
     this.#signal = signalOf(this.event)
@@ -53,12 +53,12 @@ export class WebResponse implements SSEResponse {
 
   write(chunk: string | Uint8Array): boolean {
     if (this.#over) return true
-    // A consumer may transfer what it is given, and shared bytes must stay readable for the others.
+    // A consumer may transfer the bytes, and shared bytes must stay readable for other clients.
     this.#controller!.enqueue(typeof chunk === 'string' ? encodeText(chunk) : new Uint8Array(chunk))
     return this.#controller!.desiredSize! > 0
   }
 
-  /** Over when the last byte was taken, and not before: until then whoever does not take it can be cut off. */
+  /** Ends when the client has taken the last byte. Until then, a client that takes none can be cut off. */
   end(): void {
     if (this.#over || this.#ending) return
     this.#ending = true
@@ -74,7 +74,7 @@ export class WebResponse implements SSEResponse {
   destroy(): void {
     if (this.#over) return
     this.#leave()
-    this.#controller?.error(new Error('The stream was cut.'))
+    this.#controller?.error(new Error('The stream was closed before it was complete.'))
     this.#events.onClose()
   }
 
@@ -95,7 +95,7 @@ export class WebResponse implements SSEResponse {
   readonly #onClose = (): void => {
     if (this.#over) return
     this.#leave()
-    // A stream whose request is over may still be held by somebody: it must not look as if it would go on.
+    // Code outside may still hold the stream of a request that is over. The stream must not look as if it continued.
     if (this.#signal?.aborted) this.#controller?.error(this.#signal.reason)
     this.#events.onClose()
   }

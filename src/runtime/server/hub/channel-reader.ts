@@ -9,8 +9,8 @@ import { processTimeout } from '../lib/tick'
 import type { HubChannel } from './hub-channel'
 import { PAGE_LIMIT, Run } from './run'
 import { READ_RETRY } from './rereads'
-import { gapBehind } from './locate'
-import type { locate } from './locate'
+import { gapAfter } from './replay-start'
+import type { resolveStart } from './replay-start'
 
 export type ReaderStep
   = | { type: 'messages', run: Run }
@@ -22,8 +22,24 @@ export type ReaderStep
      */
     | { type: 'unreachable', error: unknown }
 
+/** Source of steps for a stream or a waiting poll: one channel, or several in turn. */
+export interface Reader {
+  /** Called when {@link step} may have a result again after it had none. */
+  wake: () => void
+  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined
+  close(): void
+  /** Reader of the channel of the last step. */
+  readonly current: ChannelReader
+  /** Key of that channel among several; `undefined` if there is one channel, or if the step concerns all of them. */
+  readonly key: string | undefined
+  /** ID after the last step; `undefined` if only messages have IDs. */
+  readonly id: string | undefined
+  /** Encodes the messages of the last step. */
+  encode(run: Run): Uint8Array
+}
+
 /** Position of one reader in a channel. Its owner pulls messages from it, and it keeps no state but the position. */
-export class ChannelReader {
+export class ChannelReader implements Reader {
   epoch = ''
   offset = 0
   /** Whether it continues from the requested position. */
@@ -53,10 +69,27 @@ export class ChannelReader {
     return formatPosition(this.epoch, this.offset)
   }
 
+  get id(): string {
+    return this.position
+  }
+
+  get key(): undefined {
+    return undefined
+  }
+
+  get current(): this {
+    return this
+  }
+
   /** Whether everything was read and nothing will follow. */
   get complete(): boolean {
     const { closing, life, last } = this.channel.log
     return !this.gap && closing !== null && this.#life === life && this.offset >= last
+  }
+
+  /** Whether nothing is left to send: it is {@link complete}, and has not failed. */
+  get exhausted(): boolean {
+    return this.complete && !this.closing?.error
   }
 
   /** Closing of the channel, if it has ended. */
@@ -64,7 +97,7 @@ export class ChannelReader {
     return this.channel.log.closing
   }
 
-  begin({ offset, resumed, gap }: ReturnType<typeof locate>): void {
+  begin({ offset, resumed, gap }: ReturnType<typeof resolveStart>): void {
     this.epoch = this.channel.log.epoch
     this.#life = this.channel.log.life
     this.offset = offset
@@ -76,9 +109,9 @@ export class ChannelReader {
   /**
    * Returns the next step, at once or after a read of the log; nothing while there is no news. `wake` is called when there is. The position
    * is already after a returned step, unless the driver cannot be reached. Never rejects. One call at a time. A closed reader returns
-   * nothing.
+   * nothing. Without `mayRead`, it returns only what needs no read of the log.
    */
-  step(): ReaderStep | Promise<ReaderStep | undefined> | undefined {
+  step(mayRead = true): ReaderStep | Promise<ReaderStep | undefined> | undefined {
     if (this.#closed) return undefined
     const { channel } = this
     if (this.#life !== channel.log.life) this.#lose()
@@ -86,11 +119,15 @@ export class ChannelReader {
     if (this.offset < channel.log.last) {
       const run = channel.log.runAfter(this.offset, PAGE_LIMIT.bytes) ?? this.#opened()
       if (run) return this.#take(run)
-      return this.#retry ? undefined : this.#ask()
+      return this.#retry || !mayRead ? undefined : this.#ask()
     }
     if (!this.complete) return undefined
     const { error } = channel.log.closing!
     return error ? { type: 'error', error } : { type: 'end' }
+  }
+
+  encode(run: Run): Uint8Array {
+    return run.bytes
   }
 
   close(): void {
@@ -131,7 +168,7 @@ export class ChannelReader {
     if (this.#closed || !page) return undefined
     if (this.#life !== channel.log.life) return this.step()
     if (page.epoch === this.epoch) {
-      const gap = gapBehind(this, page)
+      const gap = gapAfter(this, page)
       // The page follows the gap. If little is kept and much is written, a later page would have a gap again.
       if (gap && page.entries.length) this.#opening = new Run(page.epoch, page.entries)
       if (gap) return this.#tell(gap)
@@ -143,13 +180,13 @@ export class ChannelReader {
     if (this.#closed) return undefined
     if (this.#life !== channel.log.life || this.offset >= channel.log.last) return this.step()
     // An immediate retry could loop forever.
-    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log has nothing behind ${withoutSecret(this.position)}, although newer messages were announced.`, { statusCode: 503 })
+    throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: newer messages than ${withoutSecret(this.position)} were announced, but the driver does not return them.`, { statusCode: 503 })
   }
 
   /** Handles a log that was replaced since this reader began: the messages so far belong to another life. */
   #lose(): void {
     this.#life = this.channel.log.life
-    this.gap = gapBehind({ epoch: '', offset: this.offset }, this.channel.log)
+    this.gap = gapAfter({ epoch: '', offset: this.offset }, this.channel.log)
   }
 
   #take(run: Run): ReaderStep {

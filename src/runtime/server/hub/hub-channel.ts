@@ -153,7 +153,7 @@ export class HubChannel {
           return
         }
         stuck = life !== log.life || log.last > last ? 0 : stuck + 1
-        if (stuck === MAX_STUCK) throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the log says that there is more than ${log.last}, and has nothing that follows it.`, { statusCode: 503 })
+        if (stuck === MAX_STUCK) throw new SSEError('DRIVER_UNAVAILABLE', `Channel \`${publicChannelName(this.name)}\`: the driver reports newer messages than ${log.last}, but does not return them.`, { statusCode: 503 })
       }
     }
     finally {

@@ -1,11 +1,28 @@
 import type { PositionRequest } from '../../shared/position'
 import { outside } from '../lib/async-context'
 import { ChannelReader } from './channel-reader'
+import type { IdForm } from './channels-reader'
+import { ChannelsReader } from './channels-reader'
 import type { LogDriver } from '../drivers/types'
 import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
-import { firstGuess, locate } from './locate'
+import { probableOffset, resolveStart } from './replay-start'
+
+/** Requested start on one channel. */
+export interface ReadStart {
+  readonly name: string
+  readonly request: PositionRequest | 'malformed' | undefined
+  /** Start without a request. */
+  readonly from: 'start' | 'now'
+  /** Text of the request, if it was well-formed. */
+  readonly asked?: string
+}
+
+/** Requested start on one of several channels. */
+export interface KeyedStart extends ReadStart {
+  readonly key: string
+}
 
 /** Channels with readers in this process. Each has one driver subscription, regardless of the number of readers. */
 export class Hub {
@@ -37,7 +54,7 @@ export class Hub {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
-      channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, firstGuess(request, from)))
+      channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, probableOffset(request, from)))
       this.#channels.set(name, channel)
     }
     const reader: ChannelReader = new ChannelReader(channel, () => this.#leave(channel, reader))
@@ -48,13 +65,22 @@ export class Hub {
       // has just assigned must not count as beyond the end. The channel may also have been deleted or replaced, while the notice of it is
       // late or lost. For the first reader, the opening read is recent enough.
       if (!isFirst) await channel.refresh()
-      reader.begin(locate(request, from, channel.log))
+      reader.begin(resolveStart(request, from, channel.log))
       return reader
     }
     catch (error) {
       reader.close()
       throw error
     }
+  }
+
+  /** Creates a reader of several channels, as {@link reader} does for one. All of them begin, or none. */
+  async readers(starts: readonly KeyedStart[], ids: IdForm): Promise<ChannelsReader> {
+    const opened = await Promise.allSettled(starts.map(({ name, request, from }) => this.reader(name, request, from)))
+    const failed = opened.find(result => result.status === 'rejected')
+    if (!failed) return new ChannelsReader(opened.map((result, index) => ({ ...starts[index]!, reader: (result as PromiseFulfilledResult<ChannelReader>).value })), ids)
+    for (const result of opened) if (result.status === 'fulfilled') result.value.close()
+    throw failed.reason
   }
 
   /** Rereads the channels whose producer may be lost by now. */

@@ -1,4 +1,4 @@
-import type { ChannelReader, ReaderStep } from './channel-reader'
+import type { Reader, ReaderStep } from './channel-reader'
 
 /**
  * Pulls a reader for a caller that awaits each step. Streams use the reader's callback instead: a waiting stream must not cost a promise.
@@ -7,7 +7,7 @@ export class Pull {
   #closed = false
   #wake = () => {}
 
-  constructor(private readonly reader: ChannelReader) {}
+  constructor(private readonly reader: Reader) {}
 
   /** Resolves with the reader's next step, as soon as there is one; `undefined` once this is closed. One call at a time. */
   async next(): Promise<ReaderStep | undefined> {

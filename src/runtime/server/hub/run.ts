@@ -1,5 +1,6 @@
 import { formatPosition } from '../../shared/position'
 import type { LogEntry } from '../drivers/types'
+import { BoundedMap } from '../lib/bounded-map'
 import { concatShared, encodeMessage, encodeMessageAround, encodeShared, encodeText } from '../wire/encode'
 
 /**
@@ -14,9 +15,20 @@ export const PAGE_LIMIT = { messages: 1_000, bytes: 65_536 }
  */
 export const OPENING_LIMIT = { messages: 4_096, bytes: 262_144 }
 
+/** Maximum keys whose encoding of one run is kept: routes that share a channel rarely give it more names. */
+const MAX_KEYS = 2
+
+/** How messages are labelled where a connection has several channels: their IDs begin and end so, and their names begin with the key. */
+export interface Label {
+  readonly key: string
+  readonly before: string
+  readonly after: string
+}
+
 /** Adjacent messages of one channel, encoded when the first reader needs them, and once for all readers. */
 export class Run {
   #bytes?: Uint8Array
+  #keyed?: BoundedMap<string, Uint8Array>
 
   constructor(readonly epoch: string, readonly entries: readonly LogEntry[]) {}
 
@@ -26,6 +38,19 @@ export class Run {
 
   get bytes(): Uint8Array {
     return this.#bytes ??= encodeEntries(this.epoch, this.entries)
+  }
+
+  /** Bytes for readers of several channels, in which this one has `key`, and whose IDs are those of its channel alone. */
+  bytesOf(key: string): Uint8Array {
+    const keyed = this.#keyed ??= new BoundedMap({ limit: MAX_KEYS })
+    let bytes = keyed.get(key)
+    if (!bytes) keyed.set(key, bytes = this.encode({ key, before: `${key}:`, after: '' }))
+    return bytes
+  }
+
+  /** Bytes for one reader. */
+  encode(label: Label): Uint8Array {
+    return encodeEntries(this.epoch, this.entries, label)
   }
 }
 
@@ -43,11 +68,11 @@ export function cutRun(epoch: string, entries: readonly LogEntry[], from: number
 const ENCODE_LENGTH = 4_096
 
 /** Collects text and encodes it together; copies bytes into their places. */
-function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array {
+function encodeEntries(epoch: string, entries: readonly LogEntry[], label?: Label): Uint8Array {
   const chunks: Uint8Array[] = []
   let text = ''
   for (const { offset, event, data } of entries) {
-    const message = { id: formatPosition(epoch, offset), event }
+    const message = label ? labelled(label, formatPosition(epoch, offset), event) : { id: formatPosition(epoch, offset), event }
     if (typeof data === 'string') {
       text += encodeMessage({ ...message, data })
       if (text.length < ENCODE_LENGTH) continue
@@ -61,4 +86,8 @@ function encodeEntries(epoch: string, entries: readonly LogEntry[]): Uint8Array 
     text = after
   }
   return chunks.length ? concatShared([...chunks, encodeText(text)]) : encodeShared(text)
+}
+
+function labelled({ key, before, after }: Label, position: string, event: string | undefined): { id: string, event: string } {
+  return { id: before + position + after, event: event === undefined ? key : `${key}/${event}` }
 }

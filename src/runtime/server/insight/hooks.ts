@@ -11,6 +11,8 @@ export interface SSEOpened {
   route?: string
   /** Name of the channel, if the source is one. The name and the positions of a resumable run are shortened: they are the key to it. */
   channel?: string
+  /** Names of several channels by their keys; `channel` then lists them, joined by `, `. */
+  channels?: Record<string, string>
   /** Position at which the stream began, if the source is resumable. */
   position?: string
   /** Whether the stream continues from the requested position. */

@@ -45,12 +45,12 @@ export class Insight {
   constructor(private readonly report: (error: unknown, subject?: string) => void) {}
 
   /** Counts an opened stream. Pass the result to {@link onClose}. */
-  onOpen(event: H3Event | undefined, start: { channel?: string, position?: string, resumed?: boolean }): StreamRecord | undefined {
+  onOpen(event: H3Event | undefined, start: { channel?: string | Record<string, string>, position?: string, resumed?: boolean }): StreamRecord | undefined {
     this.connectionsTotal++
     const { hooks } = this
     if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
     const { channel, position, resumed = false } = start
-    const opened = { event, path: pathWithoutSecret(pathOf(event)), route: routeOf(event), ...channel !== undefined && isRun(channel) ? { channel: withoutSecret(channel), position: position && withoutSecret(position) } : { channel, position }, resumed }
+    const opened = { event, path: pathWithoutSecret(pathOf(event)), route: routeOf(event), ...describeSource(channel, position), resumed }
     this.#call('sse:open', opened)
     return { opened, at: performance.now() }
   }
@@ -106,6 +106,11 @@ export class Insight {
     // In a microtask, so that no hook runs in the middle of the operation that it reports.
     void Promise.resolve().then(() => this.hooks!.call(name, payload)).catch(error => this.report(error))
   }
+}
+
+function describeSource(channel: string | Record<string, string> | undefined, position: string | undefined): Pick<SSEOpened, 'channel' | 'channels' | 'position'> {
+  if (typeof channel === 'object') return { channel: Object.values(channel).join(', '), channels: channel, position }
+  return channel !== undefined && isRun(channel) ? { channel: withoutSecret(channel), position: position && withoutSecret(position) } : { channel, position }
 }
 
 function codeOf(error: unknown): string {

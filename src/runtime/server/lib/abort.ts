@@ -1,9 +1,9 @@
 import { SSEError } from '../../shared/errors'
-import { behindOneListener } from './one-listener'
+import { shareListener } from './one-listener'
 
 /**
- * What `run` resolves with; rejects with `ABORTED` when `signal` aborts first.
- * Not a race with one promise that lives as long as the signal: that would hold on to every result until then.
+ * Resolves as `run` does; rejects with `ABORTED` when `signal` aborts first. Not a race with one promise that lives as long as the signal:
+ * that would keep every result in memory until then.
  */
 export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   if (!signal) return run()
@@ -15,10 +15,13 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, run: () => Pro
   })
 }
 
-/** Calls `callback` when `signal` aborts, unless the returned function was called before. For a signal with any number of listeners, such as the process's. */
-export const whenAborted = behindOneListener<AbortSignal>((signal, callAll) => signal.addEventListener('abort', callAll))
+/**
+ * Calls `callback` when `signal` aborts, unless the returned function is called first. For a signal with any number of listeners, such as
+ * the process's.
+ */
+export const whenAborted = shareListener<AbortSignal>((signal, callAll) => signal.addEventListener('abort', callAll))
 
-/** What readers are told when their producer was stopped. */
+/** Error that readers receive when their producer was stopped. */
 export function aborted(cause?: unknown): SSEError {
   return new SSEError('ABORTED', 'The producer was stopped.', { cause, retry: false })
 }

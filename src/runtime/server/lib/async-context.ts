@@ -1,15 +1,15 @@
 import { platform } from './platform/platform'
 
 /**
- * The async context of a request: what an `AsyncLocalStorage` returns, and with it Nitro's `useEvent()`. Timers, connections and promises
- * belong to the request in which they are made, and keep it in memory. So the process makes its own {@link outside} of all requests, and
- * a callback that a request gave runs in the context that was captured then.
+ * Async context of a request: the value of each `AsyncLocalStorage`, and so Nitro's `useEvent()`. Timers, connections and promises belong
+ * to the request in which they are created, and keep it in memory. So the process creates its own {@link outside} of all requests, and a
+ * callback of a request runs in the context captured with it.
  *
- * On Workers each timer is its request's own in any case.
+ * On Workers, each timer belongs to its request in any case.
  */
 const { asyncHooks } = platform
 
-/** A captured context. Without an `AsyncLocalStorage` in use it refers to nothing. */
+/** Captured context. If no `AsyncLocalStorage` is in use, it keeps nothing in memory. */
 export interface AsyncContext {
   run<T>(task: () => T): T
 }
@@ -24,12 +24,12 @@ class CapturedContext implements AsyncContext {
   }
 }
 
-/** The context of the request that is under way. */
+/** Captures the context of the current request. */
 export function captureContext(): AsyncContext {
   return asyncHooks ? new CapturedContext() : NO_CONTEXT
 }
 
-/** A function that runs `task` in the context of the request that is under way. */
+/** Returns a function that runs `task` in the context of the current request. */
 export function bindContext<Arguments extends unknown[], Result>(task: (...args: Arguments) => Result): (...args: Arguments) => Result {
   if (!asyncHooks) return task
   const context = captureContext()
@@ -39,7 +39,7 @@ export function bindContext<Arguments extends unknown[], Result>(task: (...args:
 /** Captured when the server starts, before its first request. */
 const PROCESS = captureContext()
 
-/** Runs `task` in no request's context: for everything that outlives the request that happens to begin it. */
+/** Runs `task` in no request's context, for work that outlives the request that happens to begin it. */
 export function outside<T>(task: () => T): T {
   return PROCESS.run(task)
 }

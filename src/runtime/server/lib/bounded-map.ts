@@ -1,13 +1,13 @@
 export interface BoundedMapInit<Key, Value> {
-  /** What the values weigh together at most. The newest stays whatever it weighs. */
+  /** Maximum total weight of the values. The newest entry is kept, whatever its weight. */
   limit: number
-  /** Weight of a value, 0 or more, the same for as long as the value is here. Default: 1, so that `limit` counts entries. */
+  /** Weight of a value, 0 or more, constant while it is in the map. Default: 1, so that `limit` counts entries. */
   weigh?(value: Value): number
-  /** Called with each entry that is dropped because of the limit, after it has left the map. */
+  /** Called with each entry that is dropped because of the limit, after it is removed. */
   onDrop?(key: Key, value: Value): void
 }
 
-/** A map that drops the entry that was set longest ago when a new one goes beyond its limit. To set a key again makes it the newest. */
+/** Map that drops its oldest entries when a new one exceeds the limit. Setting a key again makes it the newest. */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   #weight = 0
 
@@ -15,7 +15,7 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
     super()
   }
 
-  /** What the values weigh together. */
+  /** Total weight of the values. */
   get weight(): number {
     return this.#weight
   }

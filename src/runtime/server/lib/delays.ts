@@ -1,23 +1,23 @@
-/** Spreads what would otherwise happen to all at once: from half of it to one and a half. */
+/** Jitters a delay to 50 to 150 %, so that many clients do not act at once. */
 export function spread(ms: number): number {
   return ms * (0.5 + Math.random())
 }
 
-/** Spreads what must not come late: from 80 % of it. */
+/** Jitters a delay to 80 to 100 %, for tasks that must not be late. */
 export function spreadEarlier(ms: number): number {
   return ms * (0.8 + 0.2 * Math.random())
 }
 
 interface RetryPolicy {
-  /** The longest wait after the first failure. */
+  /** Longest delay after the first failure, in milliseconds. */
   firstMs: number
-  /** The longest wait at all. */
+  /** Longest delay, in milliseconds. */
   maxMs: number
 }
 
 /**
- * Milliseconds until a try that failed is repeated, after `before` failures in a row before it: `firstMs`, doubled each time up to
- * `maxMs`. Jittered down to half of that, so that thousands that failed together do not try again together.
+ * Milliseconds until a failed attempt is retried, after `before` earlier failures in a row: `firstMs`, doubled each time up to `maxMs`.
+ * Jittered down to half of that, so that thousands of failures are not retried at once.
  */
 export function retryDelayMs({ firstMs, maxMs }: RetryPolicy, before: number): number {
   return Math.min(maxMs, firstMs * 2 ** before) * (0.5 + Math.random() / 2)

@@ -1,9 +1,11 @@
 /**
- * Puts any number of callbacks behind one listener on a target: `listen` is called once for each target, with what calls them all. The
- * returned function adds a callback, and returns what removes it. Emitters and signals go through all their listeners whenever
- * one is added or removed: with one each, 20,000 waiting requests held the process for six seconds; and Node warns of more than ten.
+ * Attaches any number of callbacks to a target through one listener. `listen` is called once for each target, with a function that calls
+ * all callbacks. The returned function adds a callback, and returns its removal.
+ *
+ * Emitters and signals visit all listeners whenever one is added or removed: with one each, 20,000 waiting requests blocked the process for
+ * six seconds. Node also warns of more than ten.
  */
-export function behindOneListener<Target extends object>(listen: (target: Target, callAll: () => void) => void): (target: Target, callback: () => void) => () => void {
+export function shareListener<Target extends object>(listen: (target: Target, callAll: () => void) => void): (target: Target, callback: () => void) => () => void {
   const targets = new WeakMap<Target, Set<() => void>>()
   return (target, callback) => {
     let callbacks = targets.get(target)

@@ -1,16 +1,16 @@
 import { platform } from './platform/platform'
 
 /**
- * Why a log is read in the background, in the order in which reads get their turn: a `reader` that lacks messages, a `channel` that
- * has readers, another channel (`unread`), or a read that failed before (`repeat`).
+ * Reason to read a log in the background, in order of priority: a `reader` that lacks messages, a `channel` with readers, another channel
+ * (`unread`), or a retry of a failed read (`repeat`).
  */
 export type ReadReason = 'reader' | 'channel' | 'unread' | 'repeat'
 
 const ORDER: readonly ReadReason[] = ['reader', 'channel', 'unread', 'repeat']
 
 /**
- * Bounds the background reads of a process. When Redis is back after an outage, each channel must be read once: all at the same
- * time, thousands of reads would delay everything else.
+ * Limits the background reads of a process. After an outage of Redis, each channel must be read once. Thousands of reads at the same time
+ * would delay everything else.
  */
 export class ReadGate {
   #running = 0
@@ -19,17 +19,17 @@ export class ReadGate {
 
   constructor(private readonly maxReads = platform.maxReads, private readonly maxRepeats = platform.maxRepeats) {}
 
-  /** Reads under way. */
+  /** Number of reads in flight. */
   get running(): number {
     return this.#running
   }
 
-  /** Reads that wait for their turn. */
+  /** Number of reads that wait for their turn. */
   get waiting(): number {
     return ORDER.reduce((sum, reason) => sum + this.#waiting[reason].size, 0)
   }
 
-  /** Calls `read` at once if there is room, or as soon as there is. Settles as it does. */
+  /** Calls `read` as soon as there is room. Settles as it does. */
   async run<T>(reason: ReadReason, read: () => T | Promise<T>): Promise<T> {
     if (!this.#hasRoom(reason)) await new Promise<void>(resolve => this.#waiting[reason].add(resolve))
     else this.#take(reason)
@@ -52,7 +52,7 @@ export class ReadGate {
     if (reason === 'repeat') this.#repeats++
   }
 
-  /** The place is taken before the next one runs: a newcomer must not get in between. */
+  /** Starts the next read. Its place is taken first, so that no other read gets in between. */
   #next(): void {
     for (const reason of ORDER) {
       const [start] = this.#waiting[reason]

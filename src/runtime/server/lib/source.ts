@@ -1,4 +1,4 @@
-/** What a handler may return to be streamed item by item. */
+/** Value that a handler may return to stream it item by item. */
 export type SSEIterableSource<Item = unknown> = AsyncIterable<Item> | Iterable<Item> | ReadableStream<Item>
 
 export type SourceIterator = AsyncIterator<unknown> | Iterator<unknown>
@@ -8,24 +8,26 @@ export function isIterableSource(value: unknown): value is SSEIterableSource {
   return Symbol.asyncIterator in value || Symbol.iterator in value || 'getReader' in value
 }
 
-/** The kind of what was given in place of a source. Not its contents, which may be secret: readers of a channel are told this. */
+/** Kind of an unsuitable source. It does not contain the value, which may be secret: readers of a channel receive this text. */
 export function kindOf(value: unknown): string {
   if (isGeneratorFunction(value)) return 'a generator function that was not called'
   return typeof value === 'object' ? Object.prototype.toString.call(value) : typeof value
 }
 
-/** Whether a generator function was not called. As a clean-up it would do nothing, and its reader would wait for ever. */
+/**
+ * Whether a value is a generator function that was not called. As a clean-up it would do nothing, and a reader of it would wait forever.
+ */
 export function isGeneratorFunction(value: unknown): boolean {
   return /^\[object (?:Async)?GeneratorFunction\]$/.test(Object.prototype.toString.call(value))
 }
 
-/** The items of a source of any kind. Its `return` releases the source: a generator's `finally`, a stream's `cancel`. */
+/** Iterates over a source of any kind. `return` releases the source: a generator's `finally`, a stream's `cancel`. */
 export function iterate(source: SSEIterableSource): SourceIterator {
   if ('getReader' in source) return iterateStream(source)
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
 }
 
-/** Releases a source that was never started, or whose reader has gone. Never throws. */
+/** Releases a source that was never started, or is no longer read. Never throws. */
 export async function release(iterator: SourceIterator, report: (error: unknown) => void): Promise<void> {
   try {
     await iterator.return?.()
@@ -35,7 +37,7 @@ export async function release(iterator: SourceIterator, report: (error: unknown)
   }
 }
 
-/** A source or a handler that listens to `connection.signal` is meant to fail like this when the client leaves. */
+/** Whether an error is an `AbortError`, which a source or handler that uses `connection.signal` throws when the client disconnects. */
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }
@@ -55,7 +57,7 @@ function iterateStream(stream: ReadableStream<unknown>): AsyncIterator<unknown> 
       }
     },
     async return() {
-      // Cancelling a stream that has failed rejects with the same error a second time.
+      // Cancelling a failed stream rejects with the same error again.
       if (!errored) await reader.cancel()
       return { done: true, value: undefined }
     },

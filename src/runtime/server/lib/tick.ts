@@ -2,18 +2,18 @@ import { outside } from './async-context'
 import { platform } from './platform/platform'
 
 /**
- * Runs `task` once, after everything that is now ready to run. What happens within one turn of the event loop is thus
- * gathered: one write for ten messages, one encoding for all readers.
+ * Runs `task` once, after all work that is ready now. It coalesces the work of one turn of the event loop: one write for ten messages, one
+ * encoding for all readers.
  */
 export const afterTick = platform.afterTick
 
-/** A timer must not keep a process alive; on runtimes without `unref` none does. */
+/** Prevents a timer from keeping the process alive. On runtimes without `unref`, no timer does. */
 export function unref<T>(timer: T): T {
   (timer as { unref?: () => void }).unref?.()
   return timer
 }
 
-/** A timer of the process: it keeps neither the process alive nor the request that sets it. */
+/** Sets a timer that keeps neither the process alive nor the current request in memory. */
 export function processTimeout(task: () => void, ms: number): ReturnType<typeof setTimeout> {
   return outside(() => unref(setTimeout(task, ms)))
 }

@@ -1,8 +1,8 @@
-/** Settles as `promise` does, or rejects when `until` (in `performance.now()` time) comes first. What it stands for may still happen. */
+/** Settles as `promise` does, or rejects at the time `until`, as `performance.now()`. The work of the promise is not cancelled. */
 export async function within<T>(until: number, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('There was no answer in time.')), Math.max(0, until - performance.now()))
+    timer = setTimeout(() => reject(new Error('No response within the time limit.')), Math.max(0, until - performance.now()))
   })
   try {
     return await Promise.race([promise, late])
@@ -12,7 +12,7 @@ export async function within<T>(until: number, promise: Promise<T>): Promise<T> 
   }
 }
 
-/** Resolves when all promises that `open` gives are settled, with those that were added meanwhile, or when the time is up. */
+/** Resolves when all promises that `open` returns are settled, including those added meanwhile, or after `withinMs`. */
 export async function settled(open: () => Promise<unknown>[], withinMs: number): Promise<void> {
   const { promise: timeUp, resolve } = Promise.withResolvers<false>()
   const timer = setTimeout(resolve, withinMs, false)

@@ -6,8 +6,8 @@ export interface AdmissionLimits {
 }
 
 /**
- * Counts what is open, of a process or of one handler, and refuses newcomers beyond a bound; never evicts. A place is
- * taken before the handler runs, in the same turn in which it was found free: the count is exact however many come at once.
+ * Counter of open connections and polls, of a process or of one handler. It refuses new ones beyond a limit, and never evicts. A place is
+ * taken before the handler runs, in the turn in which it was found free. So the count is exact, however many requests arrive at once.
  */
 export class Admission {
   #open = 0
@@ -17,14 +17,14 @@ export class Admission {
     return this.#open
   }
 
-  /** Clients of whom something is open: 0 when nothing is left. */
+  /** Number of clients with an open connection: 0 when none is left. */
   get clients(): number {
     return this.#byClient.size
   }
 
   /** Throws `TOO_MANY_CONNECTIONS` (503) or `TOO_MANY_CONNECTIONS_PER_CLIENT` (429). */
   check({ maxConnections, maxConnectionsPerClient }: AdmissionLimits, client: string | undefined): void {
-    // First the bound that the client itself has reached.
+    // Checks first the limit that the client itself has reached.
     if (maxConnectionsPerClient !== false && client !== undefined && (this.#byClient.get(client) ?? 0) >= maxConnectionsPerClient) {
       throw new SSEError('TOO_MANY_CONNECTIONS_PER_CLIENT', `Too many open connections: ${maxConnectionsPerClient} are allowed per client. Close one, or try again later.`, { statusCode: 429 })
     }
@@ -33,7 +33,7 @@ export class Admission {
     }
   }
 
-  /** Takes a place. The release may be called more than once. */
+  /** Takes a place, and returns its release, which may be called more than once. */
   enter(client: string | undefined): () => void {
     this.#open++
     if (client !== undefined) this.#byClient.set(client, (this.#byClient.get(client) ?? 0) + 1)
@@ -50,7 +50,7 @@ export class Admission {
   }
 }
 
-/** The admissions of a process: one of all connections, and one of each handler that has bounds of its own. */
+/** Admissions of a process: one for all connections, and one for each handler with limits of its own. */
 export class Admissions {
   readonly all = new Admission()
   readonly #own = new WeakMap<AdmissionLimits, Admission>()
@@ -58,11 +58,12 @@ export class Admissions {
   constructor(private readonly limits: AdmissionLimits) {}
 
   /**
-   * `limits` is a handler's, with the module's where it has none: the same object at every request. A number of its own
-   * counts that handler's connections, besides the module's; `false` exempts it from the module's bound.
+   * Takes a place for a request, and returns its release; returns `undefined` if nothing is limited. Throws as {@link Admission.check}
+   * does. `limits` are the handler's, completed with the module's: the same object at every request. A number counts the connections of
+   * that handler, in addition to the module's limit; `false` exempts the handler from the module's limit.
    */
   enter(limits: AdmissionLimits, clientKey: () => string | undefined): (() => void) | undefined {
-    // Where nothing is bounded, nothing is counted: there is a release for each open connection.
+    // Without a limit, nothing is counted, which saves a release for each open connection.
     if (isUnbounded(limits) && isUnbounded(this.limits)) return undefined
     const shared = { maxConnections: this.#shared('maxConnections', limits), maxConnectionsPerClient: this.#shared('maxConnectionsPerClient', limits) }
     const client = limits.maxConnectionsPerClient === false && shared.maxConnectionsPerClient === false ? undefined : clientKey()

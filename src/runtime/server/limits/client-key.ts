@@ -4,36 +4,36 @@ import { invalidOption } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
 import { kindOf } from '../lib/source'
 
-/** Who a client is: what `clientKey` says, or its address. `undefined`: nobody in particular. */
+/** Key of a client: the result of `clientKey` if that option is set, otherwise the client's address. `undefined` if there is none. */
 export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {
   return options.clientKey ? ownKeyOf(event, options) : clientAddress(event, options.trustProxy)
 }
 
 /**
- * What `clientKey` says, if there is one. Throws `INVALID_OPTION` for what names nobody: a promise, say, would be another client at each
- * request where it is counted, and the same for everybody where it becomes a name.
+ * Result of `clientKey`, if there is one. Throws `INVALID_OPTION` for a value that identifies no client. A promise, for example, would
+ * count as another client at each request, and would give all clients the same name.
  */
 export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOptions, 'clientKey'>): string | undefined {
   const key: unknown = clientKey?.(event)
   if (key === undefined || key === null) return undefined
   if (typeof key === 'string' || typeof key === 'number') return String(key)
-  throw invalidOption('clientKey', 'a function that returns a string or nothing, at once', kindOf(key))
+  throw invalidOption('clientKey', 'a synchronous function that returns a string, a number or nothing', kindOf(key))
 }
 
-/** The address that the outermost of our own `proxies` saw; of the socket without any. */
+/** Address that the outermost of our own `proxies` saw. Without proxies, or without their header, the address of the socket. */
 function clientAddress(event: H3Event, proxies: number | false): string | undefined {
   const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
-  // A request that the application makes to itself has an empty one, which is nobody's.
+  // A request that the application makes to itself has an empty address, which identifies no client.
   const address = forwarded || addressOf(event)
   return address ? holderOf(address) : undefined
 }
 
-/** Prefixes under which IPv6 writes an address of IPv4: in a socket (RFC 4291, 2.5.5.2), and behind a translator (RFC 6052). */
+/** Prefixes with which IPv6 embeds an IPv4 address: in a socket (RFC 4291, 2.5.5.2), and after a translator (RFC 6052). */
 const EMBEDS_IPV4 = /^(?:0:0:0:0:0:ffff|64:ff9b:0:0:0:0):/
 
 /**
- * Whoever has this address: itself, without the port that some proxies add; of IPv6 its first 64 bits, since the others are its
- * holder's to choose (RFC 4291, 2.5.1), and would be as many clients as they like.
+ * Part of an address that identifies its holder. IPv4: the address without the port that some proxies add. IPv6: the first 64 bits, since
+ * the holder chooses the others (RFC 4291, 2.5.1), and could pose as any number of clients.
  */
 export function holderOf(address: string): string {
   const [, bracketed, ported] = /^(?:\[(.*)\](?::\d+)?|([^:]*):\d+)$/.exec(address) ?? []
@@ -49,7 +49,7 @@ export function holderOf(address: string): string {
   return EMBEDS_IPV4.test(full) ? full : `${groups.slice(0, 4).join(':')}::/64`
 }
 
-/** Without leading zeros, which some write and others do not. */
+/** Groups without leading zeros, which only some proxies write. */
 function groupsOf(text: string): string[] {
   return text === '' ? [] : text.split(':').map(group => group.replace(/^0+(?=.)/, '').toLowerCase())
 }

@@ -8,8 +8,8 @@ interface Bucket {
 }
 
 /**
- * How often each channel may be published to by this process: a token bucket that holds one second's worth. It refuses
- * at once: waiting publishes would be memory without a bound.
+ * Limit on how often this process may publish to each channel: a token bucket that holds one second's worth. It refuses at once, because
+ * waiting publishes would take memory without a bound.
  */
 export class PublishRate {
   readonly #buckets = new Map<string, Bucket>()
@@ -17,12 +17,12 @@ export class PublishRate {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Channels that are remembered: those published to in about the last two seconds. */
+  /** Number of remembered channels: those published to in about the last two seconds. */
   get size(): number {
     return this.#buckets.size
   }
 
-  /** Throws `PUBLISH_RATE`. */
+  /** Counts one message. Throws `PUBLISH_RATE` (429) beyond `perSecond`. */
   take(channel: string, perSecond: number): void {
     const now = this.now()
     this.#sweep(now)
@@ -31,12 +31,12 @@ export class PublishRate {
     bucket.tokens = Math.min(perSecond, bucket.tokens + (now - bucket.filledAt) * perSecond / 1_000)
     bucket.filledAt = now
     if (bucket.tokens < 1) {
-      throw new SSEError('PUBLISH_RATE', `Expected at most ${perSecond} messages a second on channel \`${channel}\`: nothing was published.`, { statusCode: 429 })
+      throw new SSEError('PUBLISH_RATE', `Channel \`${channel}\` accepts at most ${perSecond} messages per second from this process. This message was not published. Publish less often, or raise \`maxPublishPerSecond\`.`, { statusCode: 429 })
     }
     bucket.tokens--
   }
 
-  /** A bucket untouched for a second is full again, as a new one would be. */
+  /** Forgets buckets untouched for a second: they are full again, as new ones would be. */
   #sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_EVERY_MS) return
     this.#sweptAt = now

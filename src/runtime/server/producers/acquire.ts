@@ -4,21 +4,22 @@ import { retryDelayMs } from '../lib/delays'
 import { pause } from '../lib/tick'
 import type { Lease } from './lease'
 
-/** When a lease is asked for again that another process may have without knowing it. */
+/** Delays between attempts to acquire a lease that another process may hold without knowing it. */
 export const ACQUIRE_RETRY = { firstMs: 20, maxMs: 200 }
 
 export interface AcquireInit {
-  /** Forgets a log that has ended, and begins a new epoch. */
+  /** Deletes a log that has ended, and begins a new epoch. */
   restart: boolean
-  /** Epoch of the log that begins with this. */
+  /** Epoch of a log that begins with this run. */
   epoch?: string
   /** Aborted when the process begins to shut down. */
   closing: AbortSignal
 }
 
 /**
- * Asks for a lease until it is clear who has it. Where another process has asked for it, and perhaps never received the answer, this
- * waits until that process has used the lease, or the lease has run out. Rejects when the driver cannot be reached.
+ * Acquires a lease, or determines that another process holds it. Another process may have requested it without receiving the answer. In
+ * that case, waits until that process uses the lease, or the lease expires. Rejects when the driver cannot be reached, and with
+ * `SHUTTING_DOWN`.
  */
 export async function acquireLease(lease: Lease, { restart, epoch, closing }: AcquireInit): Promise<LeaseAnswer> {
   for (let asked = 0; ; asked++) {
@@ -29,7 +30,7 @@ export async function acquireLease(lease: Lease, { restart, epoch, closing }: Ac
   }
 }
 
-/** Asks twice, as an answer may be lost; and gives back what may have been given unheard. */
+/** Tries twice, as an answer may be lost. After two failures, releases the lease: it may have been granted. */
 async function acquireOnce(lease: Lease, restart: boolean, epoch: string | undefined): Promise<LeaseAnswer> {
   try {
     return await lease.acquire(restart, epoch).catch(() => lease.acquire(restart, epoch))

@@ -5,40 +5,40 @@ import { CONTROL_EVENT } from '../../shared/protocol'
 import { TaggedMessage } from '../wire/message'
 import { isPrivateError } from '../wire/public-error'
 
-/** How OpenAI, and those who speak its format, say that an answer is complete. */
+/** End of a response in the format of OpenAI, which other providers use as well. */
 const DONE = '[DONE]'
 
 /**
- * How the data of a piped event stream is read. `json`: as JSON, or as the string that it is where it is no JSON. `text`: as a string.
- * A function gets the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
+ * Parser for the data of a piped event stream. `json`: as JSON, or as a string if it is not JSON. `text`: as a string. A function receives
+ * the text and returns the data, or a message made by `sseMessage`; if it throws, the pipe fails.
  */
 export type SSEPipeParse = 'json' | 'text' | ((text: string) => unknown)
 
 export interface EventStreamReaderOptions {
-  /** Of one message, in characters. */
+  /** Maximum length of one message, in characters. */
   maxLength: number
-  /** Default: by the stream. */
+  /** Default: depends on the stream, see {@link EventStreamReader}. */
   parse?: SSEPipeParse
-  /** The stream is known to come from a route of ours. Without it, a first message `open` tells. */
+  /** Whether the stream comes from a route of this module. If unset, a first message `open` shows it. */
   isOurs?: boolean
 }
 
 /**
- * Reads an event stream (WHATWG HTML, section 9.2) that comes as bytes, into items under their event's name. IDs are dropped, since a
- * channel gives its own. `data: [DONE]` ends it.
+ * Parses the bytes of an event stream (WHATWG HTML, section 9.2) into items with their event names. IDs are dropped, since a channel
+ * assigns its own. `data: [DONE]` ends the stream.
  *
- * A stream from a route of ours speaks the protocol of `docs/protocol.md`: its control messages are obeyed and never items, its data is
- * JSON (or text, where `open` says so), and it is complete only after `end`. In any other stream, text that begins with `{` or `[`, and
- * is JSON, is parsed, and everything else is the string it was: `1.0` and ` 42` must not lose what a number cannot hold.
+ * A stream from a route of this module uses the protocol of `docs/reference/protocol.md`. Its control messages are obeyed and are never items, its
+ * data is JSON (or text, if `open` declares it), and it is complete only after `end`. In any other stream, text that begins with `{` or `[`
+ * and is JSON is parsed. All other text stays a string: as numbers, `1.0` and ` 42` would lose characters.
  */
 export class EventStreamReader {
-  /** The stream has said that it is complete. */
+  /** Whether the stream has declared that it is complete. */
   over = false
   #isOurs: boolean
   #isText = false
   #isFirst = true
   #items: unknown[] = []
-  /** Follows the items before it. */
+  /** Error to throw after the items before it. */
   #failure?: unknown
   readonly #decoder = new TextDecoder()
   readonly #parser
@@ -49,14 +49,17 @@ export class EventStreamReader {
       maxBufferSize: options.maxLength,
       onEvent: ({ event, data }) => this.#take(event, data),
       onError: (error) => {
-        // Any other is about a line that readers skip, by the standard.
+        // Every other error is about a line that the standard lets readers skip.
         if (error.type !== 'max-buffer-size-exceeded') return
-        this.#failure ??= new SSEError('MESSAGE_TOO_LARGE', `Expected the messages of a piped event stream to have at most ${options.maxLength} characters.`, { statusCode: 413, cause: error })
+        this.#failure ??= new SSEError('MESSAGE_TOO_LARGE', `A message of the piped event stream is longer than ${options.maxLength} characters. Raise \`maxMessageBytes\` to accept it.`, { statusCode: 413, cause: error })
       },
     })
   }
 
-  /** The items that this chunk completes. Then throws what ended the stream, or `MESSAGE_TOO_LARGE` if the next item is too long. */
+  /**
+   * Yields the items that a chunk completes. Then throws the error that ended the stream, or `MESSAGE_TOO_LARGE` if the next item is too
+   * long.
+   */
   * read(chunk: Uint8Array): Generator<unknown> {
     this.#items = []
     this.#parser.feed(this.#decoder.decode(chunk, { stream: true }))
@@ -64,12 +67,12 @@ export class EventStreamReader {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** No more bytes come. Throws where the stream would have said that it is complete. */
+  /** Called after the last byte. Throws `SOURCE_INTERRUPTED` if the stream should have declared its end. */
   end(): void {
     if (this.#isOurs && !this.over) throw interrupted('was cut off')
   }
 
-  /** What a source that has failed with `error` means. */
+  /** Error to report for a source that failed with `error`. */
   failureOf(error: unknown): unknown {
     return this.#isOurs && isPrivateError(error) ? interrupted('was cut off', error) : error
   }
@@ -97,13 +100,13 @@ export class EventStreamReader {
         this.#isText = fields.text === true
         return
       case 'end':
-        // With a name, it is one of several channels that has ended.
+        // With the name of a channel, `end` is about that one of several.
         this.over = fields.channel === undefined
         return
-      case 'error': throw toldError(fields)
-      case 'leave': throw interrupted('was ended by its server, which asked to connect again')
-      case 'gap': throw new SSEError('GAP', `The source has lost ${typeof fields.missed === 'number' ? fields.missed : 'an unknown number of'} messages.`, { statusCode: 410, details: { gap: fields } })
-      // A heartbeat, or a control message of a later version: no message of the application.
+      case 'error': throw receivedError(fields)
+      case 'leave': throw interrupted('was disconnected by its server')
+      case 'gap': throw new SSEError('GAP', `The source of this stream lost ${typeof fields.missed === 'number' ? fields.missed : 'an unknown number of'} messages.`, { statusCode: 410, details: { gap: fields } })
+      // Heartbeats, and control messages of later versions, are not messages of the application.
     }
   }
 
@@ -124,9 +127,9 @@ function asControl(text: string): Control | undefined {
   return typeof data === 'object' && typeof data?.type === 'string' ? data : undefined
 }
 
-/** An error as the other server sent it: whatever is not of its type counts as not said. */
-function toldError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
-  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The source of this stream failed.', {
+/** Error that the other server sent. Fields of an unexpected type count as absent. */
+function receivedError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
+  return new SSEError(typeof code === 'string' ? code : 'SOURCE_FAILED', typeof message === 'string' ? message : 'The stream failed because of an error on the server.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,
   })

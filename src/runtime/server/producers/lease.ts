@@ -5,14 +5,14 @@ import { channelEnded, leaseLost } from '../drivers/errors'
 import type { LeasingDriver } from '../drivers/capabilities'
 import type { LeaseAnswer, LogOnLost, LogState } from '../drivers/types'
 import type { SSERetention } from '../options'
-import { OwnTask } from '../lib/own-task'
+import { RequestTask } from '../lib/request-task'
 import { pause, processTimeout } from '../lib/tick'
 
-/** How often a lease is renewed in its duration. */
+/** Renewals of a lease within its duration. */
 const RENEWALS = 3
-/** How long until a driver that could not be reached is asked again. */
+/** Milliseconds until a request to an unreachable driver is retried. */
 const RETRY_MS = 200
-/** How much later than due we look, as the driver's clock is not ours. */
+/** Milliseconds after the due time at which to look, as the driver's clock differs from ours. */
 const LATE_MS = 10
 
 export interface LeaseInit {
@@ -21,29 +21,29 @@ export interface LeaseInit {
   retention: SSERetention
   leaseMs: number
   onLost: LogOnLost
-  /** The producer is stopped when nobody has read for so long, in milliseconds. `false`: it needs no reader. */
+  /** Milliseconds without a reader after which the producer is stopped. `false`: it needs no reader. */
   unreadMs: number | false
 }
 
-/** A lease of this process: renewed until it is closed, or lost. */
+/** Lease of this process: renewed until it is closed or lost. */
 export class Lease {
-  /** Nobody may guess it: whoever has it may append. */
+  /** Secret: its holder may append. */
   readonly token = createEpoch(SECRET_LENGTH)
-  /** Called once, with what the producer must end with: it was stopped, or has lost the lease, or the channel has ended. */
-  onOver: (reason: SSEError) => void = () => {}
-  /** Whether it was renewed: until then it counts as never taken once it has run out. */
+  /** Called once, with the reason why the producer must stop: it was stopped, the lease was lost, or the channel has ended. */
+  onStop: (reason: SSEError) => void = () => {}
+  /** Whether it was renewed. A lease that expires before that counts as never acquired. */
   used = false
   #heldUntil = 0
-  /** Since when the driver can be reached again; `undefined` while it cannot. Until then readers could not say that they read, either. */
+  /** Time since which the driver can be reached; `undefined` during an outage, when readers cannot report their presence either. */
   #reachedAt?: number = -Infinity
   #timer?: ReturnType<typeof setTimeout>
   #unsubscribe?: () => void
   #subscribing = false
-  /** Whoever stops it may be another request. */
-  #hearing?: OwnTask
+  /** The notice of a stop may arrive in another request. */
+  #noticeTask?: RequestTask
   #renewing?: Promise<boolean | undefined>
   #closed = false
-  #told = false
+  #stopped = false
 
   constructor(private readonly init: LeaseInit) {}
 
@@ -52,40 +52,40 @@ export class Lease {
   }
 
   /**
-   * Asks for the lease once, and keeps it if it is given. Rejects when the driver cannot be reached; asking again is safe. An answer
-   * that never arrives costs others one lease and no more: the lease is tentative until the first renewal, which follows at once.
+   * Requests the lease once, and renews it if it is granted. Rejects when the driver cannot be reached; a retry is safe. If the answer is
+   * lost, other processes wait for one duration of a lease at most: the lease is tentative until its first renewal, which follows at once.
    */
-  async acquire(anew: boolean, epoch?: string): Promise<LeaseAnswer> {
+  async acquire(restart: boolean, epoch?: string): Promise<LeaseAnswer> {
     const { driver, channel, retention, leaseMs, onLost } = this.init
-    const askedAt = performance.now()
-    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew, epoch, tentative: true }, retention)
+    const requestedAt = performance.now()
+    const answer = await driver.lease(channel, { type: 'acquire', token: this.token, leaseMs, onLost, anew: restart, epoch, tentative: true }, retention)
     if (answer.held) {
-      this.#heldUntil = askedAt + leaseMs
+      this.#heldUntil = requestedAt + leaseMs
       this.#renewIn(leaseMs / RENEWALS)
-      void this.#listen()
+      void this.#subscribe()
     }
     return answer
   }
 
-  /** Renews it now. Resolves with whether it is held, or with `undefined` when the driver could not be asked. */
+  /** Renews it now. Resolves with whether it is held, or with `undefined` when the driver cannot be reached. */
   renew(): Promise<boolean | undefined> {
     return this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined)
   }
 
-  /** Gives it back: another process may have it at once. */
+  /** Releases it: another process may acquire it at once. */
   async release(): Promise<void> {
     const { driver, channel, retention } = this.init
     await driver.lease(channel, { type: 'release', token: this.token }, retention)
   }
 
-  /** Stops renewing it. */
+  /** Stops its renewal. */
   close(): void {
     this.abandon()
     clearTimeout(this.#timer)
-    this.#hearing?.stop()
+    this.#noticeTask?.stop()
   }
 
-  /** The same where the request is gone that has it: nothing of that can be stopped any more. */
+  /** Stops its renewal after the request that holds it was cancelled. Timers of that request can no longer be stopped. */
   abandon(): void {
     this.#closed = true
     this.#unsubscribe?.()
@@ -96,9 +96,9 @@ export class Lease {
     const { driver, channel, retention, leaseMs, onLost, unreadMs } = this.init
     clearTimeout(this.#timer)
     if (this.#closed) return false
-    const askedAt = performance.now()
-    // Somebody else may hold it by now, and what goes on here would be done twice. A process that was paused finds out here.
-    if (askedAt >= this.#heldUntil) return this.#over(leaseLost(channel))
+    const requestedAt = performance.now()
+    // Another process may hold it by now, and would do the same work. A process that was paused notices here.
+    if (requestedAt >= this.#heldUntil) return this.#end(leaseLost(channel))
     let answer: LeaseAnswer
     try {
       answer = await driver.lease(channel, { type: 'renew', token: this.token, leaseMs, onLost }, retention)
@@ -109,18 +109,18 @@ export class Lease {
       return undefined
     }
     const { held, state } = answer
-    // Closed meanwhile: whoever has closed it needs no reason.
+    // Closed meanwhile: its owner needs no reason.
     if (this.#closed) return held
     if (!held) {
-      return this.#over(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
+      return this.#end(state?.closing && state.closing.error?.code !== 'PRODUCER_LOST' ? channelEnded(channel) : leaseLost(channel))
     }
-    this.#heldUntil = askedAt + leaseMs
+    this.#heldUntil = requestedAt + leaseMs
     this.used = true
-    void this.#listen()
+    void this.#subscribe()
     const { stopping, unreadMs: unread } = state!.lease!
     this.#reachedAt ??= performance.now()
     const windowMs = unreadMs === false ? Infinity : unreadMs - Math.min(unread, performance.now() - this.#reachedAt)
-    if (stopping || windowMs <= 0) this.#tell(aborted())
+    if (stopping || windowMs <= 0) this.#stopWith(aborted())
     this.#renewIn(Math.min(leaseMs / RENEWALS, windowMs <= 0 ? Infinity : windowMs + LATE_MS))
     return true
   }
@@ -130,71 +130,74 @@ export class Lease {
     if (!this.#closed) this.#timer = processTimeout(() => void this.renew(), ms)
   }
 
-  #over(reason: SSEError): false {
+  #end(reason: SSEError): false {
     this.close()
-    this.#tell(reason)
+    this.#stopWith(reason)
     return false
   }
 
-  /** The first reason stands: a producer that was asked to stop, and takes its time, is not asked again with each renewal. */
-  #tell(reason: SSEError): void {
-    if (this.#told) return
-    this.#told = true
-    this.onOver(reason)
+  /** Reports the first reason only: a producer that is slow to stop is not stopped again with each renewal. */
+  #stopWith(reason: SSEError): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.onStop(reason)
   }
 
-  /** To be told at once when somebody stops it. A failed subscription is tried again with the next renewal, which would be told as well. */
-  async #listen(): Promise<void> {
+  /**
+   * Subscribes to the channel, to notice a stop at once. A failed subscription is retried with the next renewal, which would notice the
+   * stop as well.
+   */
+  async #subscribe(): Promise<void> {
     if (this.#unsubscribe || this.#subscribing) return
     this.#subscribing = true
-    const hearing = this.#hearing ??= new OwnTask(() => void this.#hear())
+    const noticeTask = this.#noticeTask ??= new RequestTask(() => void this.#onNotice())
     try {
       const unsubscribe = await this.init.driver.subscribe(this.init.channel, ({ type }) => {
-        if (type === 'changed' && !hearing.run()) unsubscribe()
+        if (type === 'changed' && !noticeTask.trigger()) unsubscribe()
       })
       if (this.#closed) return unsubscribe()
       this.#unsubscribe = unsubscribe
-      // For what was said before.
-      void this.#hear()
+      // Covers changes before the subscription.
+      void this.#onNotice()
     }
     catch {
-      // Away already: the renewals will find out.
+      // The driver cannot be reached: the renewals notice that.
     }
     finally {
       this.#subscribing = false
     }
   }
 
-  /** Looks what has changed, with a renewal that begins after the notice. */
-  async #hear(): Promise<void> {
+  /** Checks the lease, with a renewal that begins after the notice. */
+  async #onNotice(): Promise<void> {
     await this.#renewing
     if (!this.#closed) void this.renew()
   }
 }
 
 /**
- * Looks at the state of a channel whenever its lease may have changed hands, or be over, until `enough` says so or `signal`
- * aborts. A driver that cannot be reached is asked again.
+ * Checks the state of a channel whenever its lease may have changed hands or ended, until `isDone` returns `true` or `signal` aborts.
+ * Retries while the driver cannot be reached.
  */
-export async function watchLease(driver: LeasingDriver, channel: string, retention: SSERetention, enough: (state: LogState | undefined) => boolean | Promise<boolean>, signal: AbortSignal): Promise<void> {
+export async function watchLease(driver: LeasingDriver, channel: string, retention: SSERetention, isDone: (state: LogState | undefined) => boolean | Promise<boolean>, signal: AbortSignal): Promise<void> {
   let unsubscribe: (() => void) | undefined
   let news = new AbortController()
   const onLeave = () => news.abort()
   const release = whenAborted(signal, onLeave)
-  const hearing = new OwnTask(onLeave)
+  const noticeTask = new RequestTask(onLeave)
   try {
     while (!signal.aborted) {
       let waitMs = RETRY_MS
       try {
-        // Before anything can fail: waiting on a signal that is aborted already would be a busy loop.
+        // Set before any failure: a pause on an aborted signal would be a busy loop.
         news = new AbortController()
-        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && !hearing.run() && unsubscribe?.())
+        unsubscribe ??= await driver.subscribe(channel, ({ type }) => type === 'changed' && !noticeTask.trigger() && unsubscribe?.())
         const { state } = await driver.lease(channel, { type: 'look' }, retention)
-        if (await enough(state)) return
-        waitMs = Math.min(untilItMatters(state), driver.recheckMs ?? Infinity)
+        if (await isDone(state)) return
+        waitMs = Math.min(nextCheckMs(state), driver.recheckMs ?? Infinity)
       }
       catch (error) {
-        // Of a driver that was closed, `signal` tells.
+        // If the driver was closed, `signal` aborts.
         if (!(error instanceof SSEError && (error.code === 'DRIVER_UNAVAILABLE' || error.code === 'SHUTTING_DOWN'))) throw error
       }
       if (!signal.aborted) await pause(waitMs, news.signal)
@@ -203,12 +206,12 @@ export async function watchLease(driver: LeasingDriver, channel: string, retenti
   finally {
     release()
     unsubscribe?.()
-    hearing.stop()
+    noticeTask.stop()
   }
 }
 
-/** When to look again although nobody has said anything. */
-function untilItMatters(state: LogState | undefined): number {
+/** Milliseconds until the next check without a notice. */
+function nextCheckMs(state: LogState | undefined): number {
   const { leftMs, lostInMs } = state?.lease ?? { leftMs: 0, lostInMs: 0 }
   const dueMs = leftMs > 0 ? leftMs : lostInMs
   return dueMs > 0 ? dueMs + LATE_MS : RETRY_MS

@@ -18,83 +18,87 @@ import { platform } from '../lib/platform/platform'
 import { retryDelayMs } from '../lib/delays'
 import { pause } from '../lib/tick'
 
-/** How long a pipe keeps trying a driver that cannot be reached. A run does so for as long as it has its lease. */
-const PATIENCE_MS = 30_000
-/** How long until an append is tried again: as often all the time, since that time is limited. */
+/** Milliseconds for which a pipe retries while the driver cannot be reached. A run retries for as long as it holds its lease. */
+const PIPE_RETRY_MS = 30_000
+/** Milliseconds until an append is retried: constant, since the time for retries is limited. */
 const APPEND_RETRY_MS = 200
-/** When an ending is tried again, for as long as it takes. */
+/** Delays between attempts to end a channel, which are repeated without limit. */
 const FINISH_RETRY = { firstMs: 200, maxMs: 5_000 }
-/** Random characters of a writer's id: unlike any other that the driver remembers. */
+/** Length of a writer's random ID, in characters: long enough to differ from every ID that the driver remembers. */
 const WRITER_LENGTH = 16
 
 export interface ProducerContext {
   readonly driver: LogDriver
   readonly insight: Insight
-  /** Aborted when the driver is closed: nothing can be told to anybody any more. */
+  /** Aborted when the driver is closed: no channel can be written to after that. */
   readonly over: AbortSignal
   report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
 export interface ProducerInit {
   channel: { readonly name: string, readonly retention: SSERetention }
-  /** Begins the source, or resolves with it. */
+  /** Returns the source, or a promise of it. */
   source: (signal: AbortSignal) => unknown
   maxMessageBytes: number
-  /** Of a pipe. */
+  /** Parser, for a pipe of bytes. */
   parse?: SSEPipeParse
-  /** Of a run: nothing is appended without it. */
+  /** Lease, for a run: without it, nothing is appended. */
   lease?: Lease
 }
 
-/** One source on its way into a channel, from its first item to the channel's end. */
+/** One source that is published on a channel, from its first item to the channel's end. */
 export class Producer {
-  /** Resolves when the channel has ended; rejects with what made it fail. */
+  /** Resolves when the channel has ended. Rejects with the error that made it fail. */
   readonly done: Promise<void>
   readonly #abort = new AbortController()
-  /** Of the request that has begun it. */
+  /** Pulse of the request that started it. */
   readonly #pulse = platform.pulse()
   #released?: Promise<void>
   readonly #writer: string
   #number = 0
-  /** The driver's last word: the error of an append or an ending that was given up. */
+  /** Error of an append or an ending that was given up. */
   #refusal?: unknown
 
   constructor(private readonly context: ProducerContext, private readonly init: ProducerInit) {
     const { lease } = init
     this.#writer = lease?.token ?? createEpoch(WRITER_LENGTH)
-    if (lease) lease.onOver = reason => this.abort(reason)
+    if (lease) lease.onStop = reason => this.abort(reason)
     this.done = this.#run()
-    // Handled for those who do not await it: readers are told. What they may not be told, or were told of another producer, is reported.
+    // Readers receive the failure, so the promise need not be awaited. Failures whose text readers must not see, and failures of this
+    // producer that do not end the channel, are reported.
     this.done.catch((error) => {
       if (isForTheLog(error) || isLost(error) || (isEnded(error) && !lease)) context.report(error, 'channel', subjectOfChannel(init.channel.name))
     })
   }
 
-  /** Stops it: its source is released, and its readers are told. The first reason stands. What listens to its signal runs in the context of the request that began it. */
+  /**
+   * Stops it: the source is released, and the channel ends with the reason. Only the first reason counts. Listeners of the signal run in
+   * the context of the request that started it.
+   */
   readonly abort = bindContext((reason: SSEError): void => this.#abort.abort(reason))
 
-  /** Resolves when its source, too, has let go of what it had: for as long must a request live that it belongs to. Never rejects. */
-  async through(): Promise<void> {
+  /** Resolves when the channel has ended and the source is released. Its request must live until then. Never rejects. */
+  async released(): Promise<void> {
     await this.done.catch(() => {})
     await this.#released
   }
 
-  /** Whether the request is there to which it belongs. */
-  feel(): ReturnType<Pulse['feel']> {
-    return this.#pulse.feel()
+  /** Checks whether the request that it belongs to still runs. */
+  checkRequest(): ReturnType<Pulse['check']> {
+    return this.#pulse.check()
   }
 
-  /** That request is gone, and it with that: says in its place that it is lost, or lets another go on. */
+  /** Called when its request was cancelled, and the source with it. Ends the channel as lost, or lets another process continue. */
   async abandon(): Promise<void> {
     const { context: { driver, report }, init: { channel: { name, retention }, lease } } = this
     lease?.abandon()
-    report(new SSEError('PRODUCER_LOST', `The producer of channel \`${publicChannelName(name)}\` went with the request that has started it, before it was complete. On Cloudflare Workers it has as long as that request's client stays, and with the option \`event\` 30 s more.`, { statusCode: 503 }), 'channel')
+    report(new SSEError('PRODUCER_LOST', `The producer of channel \`${publicChannelName(name)}\` stopped before it was complete, because the request that started it ended. On Cloudflare Workers, a producer runs until the client of that request disconnects. Pass the option \`event\` for 30 s more.`, { statusCode: 503 }), 'channel')
     try {
       if (lease?.onLost === 'restart') await lease.release()
       else await driver.finish(name, { error: PRODUCER_LOST.fail }, retention, lease?.token)
     }
     catch (error) {
-      // Whose lease is over counts as lost already.
+      // Without a valid lease it counts as lost already.
       if (!isLost(error)) throw error
     }
   }
@@ -137,9 +141,9 @@ export class Producer {
   async #append(entries: LogAppend[]): Promise<void> {
     const { context: { driver, insight }, init: { channel: { name, retention }, lease } } = this
     const { signal } = this.#abort
-    // The same number at each attempt: what has happened and was not heard of does not happen again.
+    // Each attempt has the same number: an append that succeeded without an answer is not repeated.
     const writer = { id: this.#writer, number: ++this.#number, leased: lease !== undefined }
-    const giveUpAt = performance.now() + (lease ? Infinity : PATIENCE_MS)
+    const giveUpAt = performance.now() + (lease ? Infinity : PIPE_RETRY_MS)
     while (true) {
       try {
         const { epoch, offsets } = await driver.append(name, entries, retention, writer)
@@ -147,8 +151,8 @@ export class Producer {
         return
       }
       catch (error) {
-        const again = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
-        if (!again) {
+        const mayRetry = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
+        if (!mayRetry) {
           insight.onPublishError(name, error)
           throw this.#refusal = signal.aborted ? signal.reason : error
         }
@@ -157,10 +161,13 @@ export class Producer {
     }
   }
 
-  /** Tells readers how it ended, or they would wait for ever; unless the channel is another producer's by now, or has ended. */
+  /**
+   * Ends the channel with the error, or readers would wait forever. Does nothing if the channel belongs to another producer by now, or has
+   * ended.
+   */
   async #close(error: unknown): Promise<void> {
     const { lease } = this.init
-    // A source may fail with these codes as well: it may publish to another channel, or come from another server.
+    // A source may fail with these codes as well, if it publishes to another channel or reads another server.
     const isOwn = error === this.#refusal || error === this.#abort.signal.reason
     if (isOwn && (isLost(error) || isEnded(error))) return
     if (isOwn && lease?.onLost === 'restart' && error instanceof SSEError && error.code === 'SHUTTING_DOWN') return lease.release()
@@ -180,7 +187,7 @@ export class Producer {
     }
   }
 
-  /** Whether the lease is held after all: a store that has lost all data gives it again to the holder who renews it. */
+  /** Whether the lease is still held: a store that has lost all data grants it again to a holder that renews it. */
   async #mayHold(error: unknown): Promise<boolean> {
     const { lease } = this.init
     return lease !== undefined && isLost(error) && await lease.renew() !== false

@@ -18,8 +18,8 @@ import type { SSEPipeParse } from './event-stream-reader'
 import { settled } from '../lib/within'
 import { pause } from '../lib/tick'
 
-/** How long producers that a shutdown has stopped may take to tell their readers. */
-const LAST_WORD_MS = 2_000
+/** Milliseconds that producers stopped by a shutdown have to end their channels. */
+const STOP_TIMEOUT_MS = 2_000
 
 export interface ProducersInit extends ProducerContext {
   readonly options: ResolvedHandlerOptions
@@ -32,13 +32,13 @@ interface ProducedChannel {
   readonly retention: SSERetention
 }
 
-/** The producers of one process, and those that it would start if another process's were lost. */
+/** Producers of one process, and those that it starts if another process loses its own. */
 export class Producers {
   readonly #open = new Set<Producer>()
-  /** Runs whose lease is being asked for. */
+  /** Runs whose lease is being acquired. */
   readonly #starting = platform.joinable<Promise<boolean>>()
   readonly #standbys: Standbys
-  /** Once a shutdown has stopped all producers: the reason for those that begin later. */
+  /** Set once a shutdown has stopped all producers: the reason for those that begin later. */
   #ending?: SSEError
 
   constructor(private readonly init: ProducersInit) {
@@ -46,7 +46,7 @@ export class Producers {
     this.#standbys = new Standbys({ driver, leaseMs, closing, report, start: (...args) => this.#startOnce(...args) })
   }
 
-  /** Under way in this process. */
+  /** Number of producers in this process. */
   get size(): number {
     return this.#open.size
   }
@@ -61,41 +61,47 @@ export class Producers {
     return producer
   }
 
-  /** Resolves when somebody, here or elsewhere, has the channel's lease, or it has ended. Rejects when the driver cannot be reached, or has no leases. */
+  /**
+   * Resolves when this or another process holds the channel's lease, or the channel has ended. Rejects when the driver cannot be reached,
+   * or has no leases.
+   */
   async run(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
-    check('producer', producer, functionOf('that gives a source'))
+    check('producer', producer, functionOf('that returns a source'))
     if (![undefined, 'attach', 'restart'].includes(options.ifEnded)) throw invalidOption('ifEnded', `\`"attach"\` or \`"restart"\`${options.ifEnded as string === 'anew' ? ', the new name of `"anew"`' : ''}`, options.ifEnded)
     if (options.onLost !== undefined) check('onLost', options.onLost, oneOf('fail', 'restart'))
     if (this.init.closing.aborted) throw shuttingDown('The server is shutting down: no producer can start.')
     await this.#startOnce(channel, producer, options)
   }
 
-  /** Notes that a run is being read. Resolves with the state of its channel, if there is one. Rejects with `NOT_SUPPORTED` where the driver has no leases. */
+  /**
+   * Records that a run is being read. Resolves with the state of its channel, if it exists. Rejects with `NOT_SUPPORTED` if the driver has
+   * no leases.
+   */
   async noteReader({ name, retention }: ProducedChannel): Promise<LogState | undefined> {
     const { state } = await leasing(this.init.driver).lease(name, { type: 'look', reading: true }, retention)
     return state
   }
 
-  /** What is under way in this process. */
-  get underWay(): Promise<unknown>[] {
+  /** Producers of this process that start or run. */
+  get inFlight(): Promise<unknown>[] {
     return [...this.#starting.values(), ...[...this.#open].map(({ done }) => done)]
   }
 
-  /** Stops all, as it does what begins later. Resolves when their readers were told, or have had the time for it. */
+  /** Stops all producers, including those that begin later. Resolves when their channels have ended, or after two seconds. */
   async stop(): Promise<void> {
     this.#ending = shuttingDown('The server shut down before the stream was complete.')
     for (const producer of this.#open) producer.abort(this.#ending)
-    await settled(() => this.underWay, LAST_WORD_MS)
+    await settled(() => this.inFlight, STOP_TIMEOUT_MS)
   }
 
   /**
-   * Where a platform ends requests without a word, their producers are lost, and readers are told. `true` where a second look is
-   * needed.
+   * Ends producers whose request was cancelled without a sign, as some platforms do, and informs their readers. Returns `true` if a second
+   * call is needed.
    */
   endAbandoned(): boolean {
     let late = false
     for (const producer of this.#open) {
-      const state = producer.feel()
+      const state = producer.checkRequest()
       if (state === 'late') late = true
       if (state !== 'gone') continue
       this.#open.delete(producer)
@@ -104,11 +110,11 @@ export class Producers {
     return late
   }
 
-  /** Callers of one process, or of one request where those end alone, that want the same at the same time ask once. Resolves with whether it was started here. */
+  /** Coalesces concurrent starts of the same run: per process; per request on Workers. Resolves with whether it was started here. */
   #startOnce(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean> {
     const key = `${options.ifEnded} ${channel.name}`
-    const asked = this.#starting.get(key)
-    if (asked) return asked
+    const known = this.#starting.get(key)
+    if (known) return known
     const starting = this.#start(channel, producer, options).finally(() => this.#starting.delete(key))
     this.#starting.set(key, starting)
     return starting
@@ -129,11 +135,14 @@ export class Producers {
       if (lease.used) this.#standbys.add(channel, producer, options)
       else this.#afterUnusedLease(channel, producer, options).catch(this.init.report)
     })
-    platform.keepAlive(options.event, produced.through())
+    platform.keepAlive(options.event, produced.released())
     return true
   }
 
-  /** A lease that was lost before it was used leaves no trace in the log: the process that had it tells readers, or starts again. */
+  /**
+   * Informs readers, or starts again, after a lease was lost before its first use. The log has no trace of such a lease, so no other
+   * process does it.
+   */
   async #afterUnusedLease(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<void> {
     const { driver, over } = this.init
     while (!over.aborted && !this.#ending) {

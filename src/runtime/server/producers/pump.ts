@@ -1,7 +1,7 @@
 import type { EventStreamReader, SSEPipeParse } from './event-stream-reader'
 import type { LogAppend } from '../drivers/types'
 import type { SSEIterableSource, SourceIterator } from '../lib/source'
-import { follow } from '../../shared/abort'
+import { childController } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
 import { PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { check } from '../../shared/rules'
@@ -10,55 +10,58 @@ import { unlessAborted } from '../lib/abort'
 import { isIterableSource, iterate, kindOf, release } from '../lib/source'
 import { afterTick, pause } from '../lib/tick'
 
-/** What is gathered while an append is under way; a source that reaches one of the two waits. */
-const MAX_GATHERED_MESSAGES = 500
-const MAX_GATHERED_LENGTH = 262_144
-/** The least time between two appends of one source: a fast model costs a hundred a second at most, and nobody sees the difference. */
+/** Limits of the buffer while an append is in flight. A source that reaches one of them waits. */
+const MAX_BUFFERED_MESSAGES = 500
+const MAX_BUFFERED_LENGTH = 262_144
+/** Minimum time between two appends of one source. A fast model costs at most a hundred appends a second, without a visible difference. */
 const APPEND_EVERY_MS = 10
-/** How many characters of a response that cannot be piped go into the server's log. */
-const MAX_SAID_LENGTH = 200
+/** Maximum length of the excerpt of an unsuitable response in the server's log, in characters. */
+const MAX_EXCERPT_LENGTH = 200
 
 const PARSE: Rule = {
   test: value => value === 'json' || value === 'text' || typeof value === 'function',
   expected: '`"json"`, `"text"` or a function of the text',
 }
 
-/** What can be piped: items, or the bytes of an event stream, such as the answer of a model's provider. */
+/** Source that can be piped: items, or the bytes of an event stream, such as the response of a model's provider. */
 export type SSEPipeSource<Item = unknown> = SSEIterableSource<Item> | ReadableStream<Uint8Array> | Response
 
 export interface PumpInit {
-  /** When it aborts, the source is released, what it has given is still appended, and {@link pump} rejects with the reason. */
+  /** When it aborts, the source is released, its items so far are appended, and {@link pump} rejects with the reason. */
   signal: AbortSignal
   maxMessageBytes: number
-  /** Of a source that comes as bytes. Default: JSON in streams of ours; in others, what begins with `{` or `[` and is JSON, else text. */
+  /**
+   * Parser for a source that consists of bytes. Default: JSON for streams of this module. For others, text that begins with `{` or `[` and
+   * is JSON is parsed, and all other text stays a string.
+   */
   parse?: SSEPipeParse
   encode(item: unknown): LogAppend
-  /** One at a time. */
+  /** Called for one append at a time. */
   append(entries: LogAppend[]): Promise<void>
-  /** Where errors go that nobody awaits. */
+  /** Reports an error that no caller receives. */
   report(error: unknown): void
-  /** Told of a source that is released before it is complete. Nobody waits for that: a source may hang in an await of its own. */
+  /** Receives the release of a source that is not complete. It is not awaited: a source may hang in its own `await`. */
   onRelease?(released: Promise<void>): void
 }
 
 /**
- * Appends what a source gives, in order, each item once. What comes in one turn of the event loop, while an append is under
- * way, or within 10 ms of the last, is one append. Resolves when the source is complete and all of it is kept; rejects with
- * what the source threw, or the append.
+ * Appends the items of a source, in order and each once. Items form one append if they arrive in one turn of the event loop, while an
+ * append is in flight, or within 10 ms of the previous append. Resolves when the source is complete and all items are stored. Rejects with
+ * the error of the source or of an append.
  */
 export async function pump(source: () => unknown, { signal, maxMessageBytes, parse, encode, append, report, onRelease }: PumpInit): Promise<void> {
-  const gathered = new Gathered(append)
-  // A source that is quiet must not hide for long that nothing can be appended any more.
-  const stopped = follow(signal)
-  gathered.onFailure = () => stopped.abort()
-  // What is complete, or has failed, has released itself.
+  const buffer = new AppendBuffer(append)
+  // A silent source must not hide that appends fail.
+  const stopped = childController(signal)
+  buffer.onFailure = () => stopped.abort()
+  // Source to release. A source that is complete or has failed has released itself.
   let held: SourceIterator | undefined
   let reader: EventStreamReader | undefined
   try {
     if (parse !== undefined) check('parse', parse, PARSE)
     const { iterator, isOurs } = await begin(source, stopped.signal, report)
     held = iterator
-    // Most applications never pipe bytes.
+    // Loaded on demand: most applications never pipe bytes.
     const readBytes = async () => new (await import('./event-stream-reader')).EventStreamReader({ maxLength: maxMessageBytes, parse, isOurs })
     if (isOurs) reader = await readBytes()
     const next = async () => {
@@ -70,7 +73,7 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
         throw reader ? reader.failureOf(error) : error
       }
     }
-    const room = () => unlessAborted(stopped.signal, () => gathered.room)
+    const room = () => unlessAborted(stopped.signal, () => buffer.room)
     while (!reader?.over) {
       // A source that hangs must not outlive its abort.
       const { done, value } = await unlessAborted(stopped.signal, next)
@@ -81,40 +84,40 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
       }
       if (value instanceof Uint8Array) {
         reader ??= await readBytes()
-        // One chunk may have any number of messages.
+        // One chunk may contain any number of messages.
         for (const item of reader.read(value)) {
-          gathered.add(encode(item))
-          if (gathered.full) await room()
+          buffer.add(encode(item))
+          if (buffer.full) await room()
         }
       }
       else {
-        gathered.add(encode(value))
-        if (gathered.full) await room()
+        buffer.add(encode(value))
+        if (buffer.full) await room()
       }
     }
   }
   catch (error) {
-    await gathered.flush()
+    await buffer.flush()
     if (signal.aborted) throw signal.reason
-    throw gathered.failure ?? error
+    throw buffer.failure ?? error
   }
   finally {
     stopped.abort()
     if (held) onRelease?.(release(held, report))
   }
-  await gathered.flush()
-  if (gathered.failure) throw gathered.failure
+  await buffer.flush()
+  if (buffer.failure) throw buffer.failure
 }
 
 interface Opened {
   iterator: SourceIterator
-  /** Known to come from a route of this package. */
+  /** Whether it comes from a route of this module. */
   isOurs?: boolean
 }
 
-/** A source may take its time to begin, and what begins too late is released. */
+/** Opens a source. It may take time to begin; if it begins after the abort, it is released. */
 async function begin(source: () => unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
-  const opening = Promise.resolve().then(source).then(given => open(given, signal, report))
+  const opening = Promise.resolve().then(source).then(opened => open(opened, signal, report))
   try {
     return await unlessAborted(signal, () => opening)
   }
@@ -124,7 +127,10 @@ async function begin(source: () => unknown, signal: AbortSignal, report: (error:
   }
 }
 
-/** Of a response, the body, if it is an event stream. What it says otherwise is for the server's log, and not for readers. */
+/**
+ * Iterates over the source; over the body, if it is a response with an event stream. The text of any other response is for the server's log
+ * only, and never for readers.
+ */
 async function open(source: unknown, signal: AbortSignal, report: (error: unknown) => void): Promise<Opened> {
   if (!(source instanceof Response)) {
     if (Array.isArray(source) || isIterableSource(source)) return { iterator: iterate(source) }
@@ -133,33 +139,33 @@ async function open(source: unknown, signal: AbortSignal, report: (error: unknow
   const { ok, status, body, headers } = source
   const type = headers.get('content-type')
   const isOurs = headers.has(PROTOCOL_HEADER)
-  // Of ours, the answer to who has read a channel to its end.
+  // A route of this module responds so to a client that has read a channel to its end.
   if (isOurs && status === 204) return { iterator: iterate([]) }
   if (ok && body && (!type || type.toLowerCase().startsWith(STREAM_CONTENT_TYPE))) return { iterator: iterate(body), isOurs }
-  throw new Error(`Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await beginningOf(body, signal, report) : ''}`)
+  throw new Error(`Expected a response to pipe to be an event stream, got status ${status}, \`${type}\`: ${body ? await readExcerpt(body, signal, report) : ''}`)
 }
 
-/** The first characters of a body, for a log: it may be of any size, or endless. */
-async function beginningOf(body: ReadableStream<Uint8Array>, signal: AbortSignal, report: (error: unknown) => void): Promise<string> {
+/** Reads the first characters of a body, for a log. The body may be of any size, or endless. */
+async function readExcerpt(body: ReadableStream<Uint8Array>, signal: AbortSignal, report: (error: unknown) => void): Promise<string> {
   const iterator = iterate(body)
   const decoder = new TextDecoder()
   let text = ''
   try {
-    while (text.length < MAX_SAID_LENGTH) {
+    while (text.length < MAX_EXCERPT_LENGTH) {
       const { done, value } = await unlessAborted(signal, async () => iterator.next())
       if (done) break
       text += decoder.decode(value as Uint8Array, { stream: true })
     }
-    return text.slice(0, MAX_SAID_LENGTH)
+    return text.slice(0, MAX_EXCERPT_LENGTH)
   }
   finally {
     void release(iterator, report)
   }
 }
 
-/** What waits to be appended, while one append is under way. */
-class Gathered {
-  /** The first append that failed: none is tried behind it. */
+/** Items that wait while one append is in flight. */
+class AppendBuffer {
+  /** Error of the first append that failed. No append follows it. */
   failure?: unknown
   onFailure: () => void = () => {}
   #entries: LogAppend[] = []
@@ -167,24 +173,24 @@ class Gathered {
   #writing?: Promise<void>
   #flushing = false
   #room?: PromiseWithResolvers<void>
-  /** Aborted when what is gathered should wait no longer. */
-  #hurry = new AbortController()
+  /** Aborted to end the pause between two appends early. */
+  #skipPause = new AbortController()
 
   constructor(private readonly append: (entries: LogAppend[]) => Promise<void>) {}
 
   get full(): boolean {
-    return this.#entries.length >= MAX_GATHERED_MESSAGES || this.#length >= MAX_GATHERED_LENGTH
+    return this.#entries.length >= MAX_BUFFERED_MESSAGES || this.#length >= MAX_BUFFERED_LENGTH
   }
 
-  /** Resolves when what is gathered is on its way. */
+  /** Resolves when the buffered items are being appended. */
   get room(): Promise<void> {
     return (this.#room ??= Promise.withResolvers<void>()).promise
   }
 
-  /** Nothing more will come. Resolves when all is appended, or one append has failed. Never rejects. */
+  /** Called after the last item. Resolves when all items are appended, or an append has failed. Never rejects. */
   async flush(): Promise<void> {
     this.#flushing = true
-    this.#hurry.abort()
+    this.#skipPause.abort()
     await this.#writing
   }
 
@@ -192,24 +198,24 @@ class Gathered {
     this.#entries.push(entry)
     this.#length += entry.data.length
     this.#writing ??= this.#write()
-    if (this.full) this.#hurry.abort()
+    if (this.full) this.#skipPause.abort()
   }
 
   async #write(): Promise<void> {
     try {
       while (this.#entries.length) {
-        // Each in a turn of its own: where neither source nor driver ever waits, nobody else would have one.
+        // One turn of the event loop for each append: if neither source nor driver ever waits, they would block everything else.
         await new Promise<void>(afterTick)
         const nextAt = performance.now() + APPEND_EVERY_MS
         await this.append(this.#take())
-        await pause(Math.max(0, nextAt - performance.now()), this.#hurry.signal)
+        await pause(Math.max(0, nextAt - performance.now()), this.#skipPause.signal)
       }
     }
     catch (error) {
       this.failure ??= error
       this.onFailure()
     }
-    // With no await since the last look at what is gathered: an item that comes later begins another write.
+    // No `await` since the last check of the buffer, so that a later item begins another write.
     if (this.failure === undefined) this.#writing = undefined
   }
 
@@ -219,8 +225,8 @@ class Gathered {
     this.#length = 0
     this.#room?.resolve()
     this.#room = undefined
-    // A signal is aborted once; after a flush there is nothing left to wait for.
-    if (this.#hurry.signal.aborted && !this.#flushing) this.#hurry = new AbortController()
+    // A signal can be aborted only once. After a flush there is nothing left to wait for.
+    if (this.#skipPause.signal.aborted && !this.#flushing) this.#skipPause = new AbortController()
     return entries
   }
 }

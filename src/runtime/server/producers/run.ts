@@ -2,13 +2,13 @@ import type { LogOnLost } from '../drivers/types'
 import type { KeptRequest } from '../lib/platform/contract'
 import type { SSEPipeSource } from './pump'
 
-/** What a producer is given. */
+/** State of a run, passed to its producer. */
 export interface SSERun {
-  /** Aborted when it must stop: `channel.stop()`, a lease that was lost, a shutdown. Hand it to `fetch`. */
+  /** Aborted when the producer must stop: after `channel.stop()`, a lost lease, or a shutdown. Pass it to `fetch`. */
   readonly signal: AbortSignal
-  /** Where the channel ends, before the first message of this producer. */
+  /** Position of the end of the channel, before this producer's first message. */
   readonly position: string
-  /** How many messages the channel has had already: 0 unless something was published, or an earlier producer was lost on the way. */
+  /** Number of messages that the channel has had: 0, unless messages were published before, or an earlier producer was lost. */
   readonly offset: number
 }
 
@@ -16,21 +16,24 @@ export interface SSERun {
 export type SSEProducer<Item = unknown> = (run: SSERun) => SSEPipeSource<Item> | Promise<SSEPipeSource<Item>>
 
 export interface SSERunOptions {
-  /** On a channel that has ended: `attach` starts nothing, and readers get what is kept and its end; `restart` forgets it, and begins a new epoch. @default 'attach' */
+  /**
+   * On a channel that has ended: `attach` starts nothing, and readers receive the kept messages and the end; `restart` deletes the
+   * messages, and begins a new epoch. @default 'attach'
+   */
   ifEnded?: 'attach' | 'restart'
   /**
-   * What happens when the producer's process is gone: `fail` ends the channel with `PRODUCER_LOST`; with `restart`, any process that
-   * has called `run` starts its own producer, and tells it where the channel ends. @default 'fail'
+   * Reaction to the loss of the producer's process. `fail` ends the channel with `PRODUCER_LOST`. With `restart`, any process that has
+   * called `run` starts its own producer, which receives the end of the channel as its `position`. @default 'fail'
    */
   onLost?: LogOnLost
-  /** The current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
+  /** Current request. Its `waitUntil` keeps the producer alive on platforms that freeze a process once it has responded. */
   event?: KeptRequest
 }
 
-/** With what only `resumable` asks for. */
+/** Options of `run`, and those that only `resumable` sets. */
 export interface RunOptions extends SSERunOptions {
   /** See `LeaseInit`. */
   unreadMs?: number | false
-  /** Of the log that begins with this. */
+  /** Epoch of a log that begins with this run. */
   epoch?: string
 }

@@ -12,26 +12,26 @@ interface StandbysInit {
   readonly leaseMs: number
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
-  /** Where errors go that nothing awaits. */
+  /** Reports an error that no caller receives. */
   report(error: unknown): void
-  /** Starts a producer whose channel has lost its own. Resolves with whether it was started here. */
+  /** Starts a producer after its channel has lost the previous one. Resolves with whether it was started here. */
   start(channel: { name: string, retention: SSERetention }, producer: SSEProducer, options: RunOptions): Promise<boolean>
 }
 
 interface Standby {
-  /** Async context of the request that has given the producer. */
+  /** Async context of the request that provided the producer. */
   context: AsyncContext
   producer: SSEProducer
   options: RunOptions
 }
 
-/** Producers that start in this process if another process's are lost (`onLost: 'restart'`). */
+/** Producers that start in this process if another process loses its own (`onLost: 'restart'`). */
 export class Standbys {
   readonly #waiting = platform.joinable<Standby>()
 
   constructor(private readonly init: StandbysInit) {}
 
-  /** Waits for the loss of the channel's producer. One for each channel: the last that was asked for. */
+  /** Waits for the loss of the channel's producer. Each channel has one standby: the most recent. */
   add({ name, retention }: { name: string, retention: SSERetention }, producer: SSEProducer, { event, ...rest }: RunOptions): void {
     if (rest.onLost !== 'restart') return
     const standby: Standby = { context: captureContext(), producer, options: { event: platform.outliving(event), ...rest } }
@@ -44,7 +44,7 @@ export class Standbys {
     outside(() => void watchLease(leasing(driver), name, retention, async (state) => {
       if (!state || isOver(state)) return true
       if (!state.lease && !state.closing) {
-        // The store has lost the lease, and its holder takes it again; or the channel was deleted, and nothing does.
+        // The store has lost the lease, and its holder renews it soon. Or the channel was deleted, and no holder exists.
         missedSince ??= performance.now()
         return performance.now() - missedSince > leaseMs
       }
@@ -52,13 +52,13 @@ export class Standbys {
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
       const started = await standby.context.run(() => this.init.start({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' }))
-      // A start that another was faster than has begun a watch of its own, unless it could join this one.
+      // If another process was faster, that start began a watch of its own, unless it joined this one.
       return started || this.#waiting.get(name) !== standby
     }, closing).catch(report).finally(over))
   }
 }
 
-/** Ended for good: not by a loss after which a producer may be restarted. */
+/** Whether the channel has ended permanently, and not by a loss after which a producer may restart. */
 function isOver({ closing }: LogState): boolean {
   return closing !== null && !(closing.error?.code === 'PRODUCER_LOST' && closing.error.retry)
 }

@@ -3,7 +3,7 @@ import type { SSEConnection } from '../connection/types'
 import type { SSEContext } from '../context/context'
 import type { SSERequest } from '../http/request'
 import type { ResolvedHandlerOptions } from '../options'
-import { Channel } from '../channel/channel'
+import { isChannelSource } from '../channel/several'
 import type { CleanupContext } from '../connection/cleanups'
 import { runSafely } from '../connection/cleanups'
 import { isIterableSource, iterate, release } from '../lib/source'
@@ -20,5 +20,5 @@ export interface Exchange {
 /** Releases a handler's result that will not be streamed. */
 export function disposeOf(result: unknown, context: CleanupContext): void {
   if (typeof result === 'function') runSafely(result as () => unknown, context)
-  else if (!(result instanceof Channel) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)
+  else if (!isChannelSource(result) && isIterableSource(result)) runSafely(() => release(iterate(result), context.report), context)
 }

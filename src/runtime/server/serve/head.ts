@@ -1,4 +1,4 @@
-import { Channel } from '../channel/channel'
+import { isChannelSource } from '../channel/several'
 import { Connection } from '../connection/connection'
 import { sendHead } from '../http/response'
 import type { ResponseSink } from '../http/sink'
@@ -11,10 +11,10 @@ import { notPollable } from './poll'
 /** Response to HEAD: the handler's own checks decide the status, and no source starts. */
 export async function answerHead({ event, handler, options, context, request }: Exchange): Promise<unknown> {
   const result = await handler(event, new Connection(options, context, CLOSED_SINK))
-  const canBePolled = result instanceof Channel || (options.resumable && isIterableSource(result))
+  const canBePolled = isChannelSource(result) || (options.resumable && isIterableSource(result))
   disposeOf(result, context)
   if (!canBePolled && !request.mayStream) throw notPollable()
-  return sendHead(event, canBePolled ? request.transport : 'stream', options.headers)
+  return sendHead(event, canBePolled ? request.older ? 'poll' : request.transport : 'stream', options.headers)
 }
 
 /** Sink for a request without a stream: pushes are dropped, as after a disconnect. */

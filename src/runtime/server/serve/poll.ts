@@ -1,54 +1,43 @@
-import type { PositionRequest } from '../../shared/position'
-import type { SSEGap } from '../../shared/protocol'
 import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
-import type { Channel } from '../channel/channel'
+import type { ChannelSource } from '../channel/several'
 import type { Connection } from '../connection/connection'
 import { sendJson } from '../http/response'
 import type { SSEResponse } from '../http/sink'
 import type { Exchange } from './exchange'
-import { startOnChannel } from './position'
+import type { Starts } from './position'
+import { isKeyed, startsOn } from './position'
 import { RunChannel } from './resumable'
 import { spread } from '../lib/delays'
 import type { ResolvedHandlerOptions } from '../options'
 import { parsePosition } from '../../shared/position'
 import type { ChannelPage } from '../channel/read'
-import { encodeBatch, readPage } from '../channel/read'
-import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
+import { BATCH_MESSAGES, encodeBatch, encodeKeyedBatch, readPages } from '../channel/batch'
+import type { ChannelReader, Reader, ReaderStep } from '../hub/channel-reader'
+import type { KeyedStart } from '../hub/hub'
 import { Pull } from '../hub/pull'
 
-/** Maximum messages per read of the log; the next poll receives more at once. */
-const BATCH_MESSAGES = 1_000
-
 export interface PollRequest {
-  position: PositionRequest | 'malformed' | undefined
-  /** Start of a client without a position. */
-  from: 'start' | 'now'
+  starts: Starts
   /** Wait for messages, in milliseconds; capped by `pollWaitMs`, which is also the default. */
   waitMs: number | undefined
   /** Aborted when the client leaves. */
   signal: AbortSignal
 }
 
-/** Response of the poll transport, as {@link encodeBatch} encodes it, and the gap in it. */
-export interface PollAnswer {
-  json: string
-  gap: SSEGap | null
-}
-
-/** Responds to a poll of a channel. `connection` never opens; it only reports when the client leaves. */
-export async function answerPoll({ event, options, context, request }: Exchange, channel: Channel, connection: Connection, response: SSEResponse): Promise<unknown> {
+/** Response to a poll of a channel, or of several. `connection` never opens; it only reports when the client leaves. */
+export async function answerPoll({ event, options, context, request }: Exchange, source: ChannelSource, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
   context.endAbandoned()
   const over = context.insight.onPoll()
-  const gone = channel instanceof RunChannel ? channel.attend() : undefined
+  const gone = source instanceof RunChannel ? source.attach() : undefined
   try {
-    const poll = { ...startOnChannel(channel, request, options), waitMs: request.waitMs, signal: connection.signal }
-    const { json, gap } = await pollChannel(context, channel, options, poll).finally(gone)
+    const starts = startsOn(source, request, options)
+    const pages = await poll(context, options, { starts, waitMs: request.waitMs, signal: connection.signal }).finally(gone)
     if (connection.life.isOver) return null
-    if (gap) context.insight.onGap(channel.name, gap, 'poll')
-    return sendJson(event, json, options.headers)
+    for (const [index, { gap }] of pages.entries()) if (gap) context.insight.onGap(starts[index]!.name, gap, 'poll')
+    return sendJson(event, encode(starts, pages, options), options.headers)
   }
   finally {
     over()
@@ -57,27 +46,28 @@ export async function answerPoll({ event, options, context, request }: Exchange,
   }
 }
 
-/** Response of the poll transport: the messages after the position, or, if there are none yet, the messages that arrive within the wait. */
-export async function pollChannel({ driver, hub, closing }: SSEContext, channel: Channel, options: ResolvedHandlerOptions, { position, from, waitMs, signal }: PollRequest): Promise<PollAnswer> {
+/** Pages of the channels, in their order: the messages after the position, or, if there are none yet, those that arrive within the wait. */
+async function poll({ driver, hub, closing }: SSEContext, options: ResolvedHandlerOptions, { starts, waitMs, signal }: PollRequest): Promise<ChannelPage[]> {
   const wait = Math.min(waitMs ?? options.pollWaitMs, options.pollWaitMs)
-  const first = await readPage(driver, channel.name, position, from, BATCH_MESSAGES)
-  if (wait === 0 || first.entries.length || first.ended || first.gap || signal.aborted) return answer(first, options)
+  const pages = await readPages(driver, starts)
+  if (wait === 0 || pages.some(({ entries, gap }) => entries.length || gap) || pages.every(({ ended }) => ended) || signal.aborted) return pages
 
-  const here: PositionRequest = { kind: 'at', ...parsePosition(first.position)! }
-  // The reader begins where the page ended, so that messages published in between are not missed.
-  const reader = await hub.reader(channel.name, here, 'now')
+  // A reader begins where its page ended, so that messages published in between are not missed. A channel that has ended has no more news.
+  const waiting = starts.map((start, index) => ({ ...start, request: { kind: 'at' as const, ...parsePosition(pages[index]!.position)! } })).filter((_, index) => !pages[index]!.ended)
+  const reader = isKeyed(starts) ? await hub.readers(waiting as KeyedStart[], 'own') : await hub.reader(waiting[0]!.name, waiting[0]!.request, 'now')
   const step = await stepWithin(wait, reader, signal, closing)
   if (step?.type === 'unreachable') throw step.error
-  return answer(step ? pageOf(step, reader) : first, options)
+  if (step) pages[isKeyed(starts) ? starts.findIndex(({ key }) => key === reader.key) : 0] = pageOf(step, reader.current)
+  return pages
 }
 
 /** Error for a source that cannot be polled, because its messages are not kept. */
 export function notPollable(): SSEError {
-  return new SSEError('NOT_POLLABLE', 'This route cannot be polled: it streams a source that is not kept. Return a channel (useSSEChannel) to make it resumable and pollable, set `resumable: true` for a generator, or ask for `text/event-stream`.', { statusCode: 406 })
+  return new SSEError('NOT_POLLABLE', 'This route cannot be polled, because its messages are not stored. Return a channel (`useSSEChannel`), set `resumable: true` for a generator, or request `text/event-stream`.', { statusCode: 406 })
 }
 
 /** The reader's next step, or `undefined` when the time is up, the client has left, or the server shuts down. Closes the reader. */
-async function stepWithin(waitMs: number, reader: ChannelReader, left: AbortSignal, closing: AbortSignal): Promise<ReaderStep | undefined> {
+async function stepWithin(waitMs: number, reader: Reader, left: AbortSignal, closing: AbortSignal): Promise<ReaderStep | undefined> {
   const pull = new Pull(reader)
   const stop = () => pull.close()
   if (left.aborted || closing.aborted) stop()
@@ -105,8 +95,9 @@ function pageOf(step: ReaderStep, { epoch, position, complete, closing }: Channe
   }
 }
 
-function answer(page: ChannelPage, { pollWaitMs, retryMs }: ResolvedHandlerOptions): PollAnswer {
+function encode(starts: Starts, pages: ChannelPage[], { pollWaitMs, retryMs }: ResolvedHandlerOptions): string {
+  const messages = pages.reduce((sum, { entries }) => sum + entries.length, 0)
   // If the server does not wait, the client must: otherwise it would poll again at once, forever.
-  const pollMs = pollWaitMs === 0 && page.entries.length < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
-  return { json: encodeBatch(page, pollMs), gap: page.gap }
+  const pollMs = pollWaitMs === 0 && messages < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
+  return isKeyed(starts) ? encodeKeyedBatch(starts.map(({ key }, index) => ({ key, page: pages[index]! })), pollMs) : encodeBatch(pages[0]!, pollMs)
 }

@@ -1,10 +1,12 @@
 import type { H3Event } from 'h3'
-import type { PositionRequest } from '../../shared/position'
-import type { Channel } from '../channel/channel'
+import { parseWhole } from '../../shared/whole-position'
+import { Channel } from '../channel/channel'
+import type { ChannelSource } from '../channel/several'
 import type { StartPosition } from '../connection/opening-block'
-import type { AskedPosition, SSERequest } from '../http/request'
+import type { RequestedPosition, SSERequest } from '../http/request'
 import { channelPosition, readPosition } from '../http/request'
 import { readRawRequest } from '../http/response'
+import type { KeyedStart, ReadStart } from '../hub/hub'
 import type { ResolvedHandlerOptions } from '../options'
 import { RunChannel } from './resumable'
 
@@ -12,7 +14,7 @@ const ASKED = Symbol('nuxt-sse: the position asked for')
 
 /** Requested position, read once and kept with the event. */
 interface Asked {
-  readonly position: AskedPosition | undefined
+  readonly position: RequestedPosition | undefined
   /** The handler has read it: its source gives its messages IDs, and can be resumed. */
   byHandler: boolean
 }
@@ -27,16 +29,30 @@ export function startOfSource(event: H3Event & { [ASKED]?: Asked }, restarts: bo
   const asked = event[ASKED]
   if (!asked?.byHandler) return { restarts }
   // At its first blank line, a stream without an `id` makes the browser forget its last ID. So the requested position is sent back.
-  const text = asked.position?.text
-  return text === undefined || text === 'start' || text === 'now' ? {} : { position: text, resumed: true }
+  const { text, parsed } = asked.position ?? {}
+  return text === undefined || ['start', 'now', 'last'].includes(parsed?.kind ?? '') ? {} : { position: text, resumed: true }
 }
 
+/** Start of a request on each channel of a source. A key is set where there are several. */
+export type Starts = [ReadStart] | KeyedStart[]
+
 /**
- * Start of a request on a channel. A reader of its own run receives all of it, also with `now`: the first messages may exist before the
- * reader does.
+ * Start of a request on each channel of a source. A reader of its own run receives all of it, also with `now` and `-n`: the first messages
+ * may exist before the reader does.
  */
-export function startOnChannel(channel: Channel, { position: asked }: SSERequest, { from }: ResolvedHandlerOptions): { position: PositionRequest | 'malformed' | undefined, from: 'start' | 'now' } {
-  const position = channelPosition(asked)
-  if (!(channel instanceof RunChannel)) return { position, from }
-  return { position: asked?.parsed?.kind === 'now' ? undefined : position, from: 'start' }
+export function startsOn(source: ChannelSource, { position: asked }: SSERequest, { from }: ResolvedHandlerOptions): Starts {
+  if (source instanceof Channel) {
+    const request = channelPosition(asked)
+    const start = { name: source.name, request, from, asked: asked?.parsed && asked.text }
+    if (!(source instanceof RunChannel)) return [start]
+    const isOfNoRun = typeof request === 'object' && (request.kind === 'now' || request.kind === 'last')
+    return [{ ...start, request: isOfNoRun ? undefined : request, from: 'start' }]
+  }
+  const channels = Object.entries(source.channels as Record<string, Channel>)
+  const parts = asked && parseWhole(asked.text, channels.map(([key]) => key))
+  return channels.map(([key, { name }], index) => ({ key, name, from, request: parts?.[index]!.request, asked: parts?.[index]!.text }))
+}
+
+export function isKeyed(starts: Starts): starts is KeyedStart[] {
+  return 'key' in starts[0]!
 }

@@ -8,6 +8,7 @@ import type { SSEContext } from '../context/context'
 import type { ResolvedHandlerOptions } from '../options'
 import type { SSERequest } from '../http/request'
 import { channelPosition } from '../http/request'
+import { readBefore } from './older'
 import type { SSEConnection } from '../connection/types'
 import type { SSEIterableSource } from '../lib/source'
 import { iterate, release } from '../lib/source'
@@ -22,6 +23,9 @@ import { unref } from '../lib/tick'
 /** Number of times per window that a reader reports its presence. */
 const SIGNS_OF_LIFE = 3
 
+/** Result for a request for older messages whose run does not exist. */
+export const NO_RUN = Symbol('nuxt-sse: no run')
+
 export interface Resumable {
   /**
    * Replaces the connection for the handler. Its signal is the run's, since the source outlives its viewers. Until a run has begun, or
@@ -30,9 +34,10 @@ export interface Resumable {
   readonly connection: SSEConnection
   /**
    * Channel of the run that the request's position names; `source` is then released without being started. If no such run exists, the
-   * channel of a new run with `source`. Rejects when the driver cannot be reached, or has no leases.
+   * channel of a new run with `source`. A request for older messages starts no run. Rejects when the driver cannot be reached, or has no
+   * leases.
    */
-  channelOf(source: SSEIterableSource): Promise<RunChannel>
+  channelOf(source: SSEIterableSource): Promise<RunChannel | typeof NO_RUN>
 }
 
 /** Resumable run of one request. `left` aborts when the viewer leaves, or is refused. */
@@ -44,7 +49,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
   else left.addEventListener('abort', onLeave)
 
   async function find(): Promise<RunChannel | undefined> {
-    const asked = channelPosition(request.position)
+    const asked = request.older ? { kind: 'at' as const, ...readBefore(request.older) } : channelPosition(request.position)
     if (typeof asked !== 'object' || asked.kind !== 'at') return undefined
     const channel = new RunChannel(context, await nameOf(rootOf(asked.epoch), event, options), options)
     // The window must not end before the reader is there.
@@ -83,6 +88,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
       try {
         const found = await find()
         if (found) return found
+        if (request.older) return NO_RUN
         const channel = await start(source)
         started = true
         return channel
@@ -107,7 +113,7 @@ export class RunChannel extends Channel {
    * Reports a reader's presence repeatedly, until the returned function is called. That function reports it a last time: the window begins
    * there.
    */
-  attend(): () => void {
+  attach(): () => void {
     // If the driver cannot be reached, the next report may reach it. If none does, the window ends, as for a reader that was cut off.
     const say = () => void this.context.producers.noteReader(this).catch(() => {})
     const timer = outside(() => unref(setInterval(say, this.options.resumeWindowMs / SIGNS_OF_LIFE)))

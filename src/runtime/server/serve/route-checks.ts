@@ -10,7 +10,7 @@ export function assertNotPrerendering(event: H3Event): void {
   // Known when the prerenderer is built; other builds contain none of it.
   if (!import.meta.prerender) return
   const route = subjectOf(event)
-  const error = new SSEError('PRERENDERING', `${route} was requested while pages were prerendered, and a stream cannot be. Leave it to the browser: keep \`useSSE\` for it, remove links to it, or add the route to \`nitro.prerender.ignore\`.`, { statusCode: 501, retry: false })
+  const error = new SSEError('PRERENDERING', `${route} was requested during prerendering, and streams cannot be prerendered. Connect to it from the browser with \`useSSE\`, remove links to it, or add the route to \`nitro.prerender.ignore\`.`, { statusCode: 501, retry: false })
   // Nitro prints only the status.
   if (!told.has(route)) console.error(`[nuxt-sse] ${error.message}`)
   told.add(route)
@@ -32,7 +32,7 @@ function warnOnce(event: H3Event, kind: string, text: string): void {
 /** Warns of a push API handler without the `connection` parameter: most often a `return` is missing. */
 export function warnOfSilence(event: H3Event, parameters: number): void {
   if (parameters > 1) return
-  warnOnce(event, 'silence', 'the handler returned nothing and takes no `connection`, so that its stream stays empty. Is a `return` missing? A channel, or what a generator gives, must be returned.')
+  warnOnce(event, 'silence', 'the handler returned nothing and has no `connection` parameter, so its stream stays empty. Is a `return` missing? Return the channel or the generator.')
 }
 
 /**
@@ -41,5 +41,5 @@ export function warnOfSilence(event: H3Event, parameters: number): void {
  */
 export function warnOfPreflight(event: H3Event): void {
   if (!headerOf(event, 'access-control-request-method') || sentHeaderOf(event, 'access-control-allow-origin')) return
-  warnOnce(event, 'preflight', 'a page of another origin asked with OPTIONS whether it may use this route, and no CORS headers were set. OPTIONS never runs the handler: set `cors: true` for the route in `routeRules`, or call `handleCors` in middleware.')
+  warnOnce(event, 'preflight', 'a page of another origin sent a preflight request (OPTIONS), and no CORS headers were set. A preflight never runs the handler. Set `cors: true` for the route in `routeRules`, or call `handleCors` in middleware.')
 }

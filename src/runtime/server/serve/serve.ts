@@ -1,7 +1,7 @@
 import type { H3Event } from 'h3'
 import { methodOf } from '#sse/h3'
 import { SSEError } from '../../shared/errors'
-import { Channel } from '../channel/channel'
+import { isChannelSource } from '../channel/several'
 import { Connection } from '../connection/connection'
 import { Revalidation } from '../connection/revalidation'
 import type { SSEContext } from '../context/context'
@@ -17,11 +17,12 @@ import { admit } from './admit'
 import { disposeOf } from './exchange'
 import type { Exchange } from './exchange'
 import { answerHead } from './head'
+import { answerOlder } from './older'
 import { answerPoll, notPollable } from './poll'
 import { askedOf, startOfSource } from './position'
 import { assertNotPrerendering, warnOfPreflight, warnOfSilence } from './route-checks'
-import { createResumable } from './resumable'
-import { startChannel } from './stream-channel'
+import { NO_RUN, createResumable } from './resumable'
+import { startChannels } from './stream-channel'
 import { streamSource } from './stream-source'
 
 /**
@@ -84,7 +85,9 @@ async function start(exchange: Exchange, connection: Connection, response: SSERe
   const { context: { report }, event, request } = exchange
   try {
     const result = await runHandler(exchange, connection, () => connection.signal)
-    if (!connection.life.isOver && result instanceof Channel && request.transport === 'poll' && connection.outbox.bytes === 0) return await answerPoll(exchange, result, connection, response)
+    const isUnanswered = !connection.life.isOver && connection.outbox.bytes === 0
+    if (isUnanswered && request.older && (isChannelSource(result) || result === NO_RUN)) return await answerOlder(exchange, result === NO_RUN ? undefined : result, connection, response)
+    if (isUnanswered && isChannelSource(result) && request.transport === 'poll') return await answerPoll(exchange, result, connection, response)
     if (!connection.closed) return await startSource(exchange, connection, result)
     // The client left, or the handler closed, before a source existed: no source may start now.
     disposeOf(result, exchange.context)
@@ -112,7 +115,7 @@ async function runHandler({ event, handler, options, context, request }: Exchang
 
 async function startSource(exchange: Exchange, connection: Connection, result: unknown): Promise<unknown> {
   const { event, handler, context } = exchange
-  if (result instanceof Channel) return startChannel(exchange, result, connection)
+  if (isChannelSource(result)) return startChannels(exchange, result, connection)
   if (isIterableSource(result)) {
     connection.start = () => startOfSource(event, true)
     void streamSource(connection, iterate(result), context.report, subjectOf(event), () => connection.open())

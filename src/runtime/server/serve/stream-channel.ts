@@ -1,39 +1,51 @@
 import type { Connection } from '../connection/connection'
 import type { ConnectionContext } from '../connection/context'
-import type { Channel } from '../channel/channel'
+import type { ChannelSource } from '../channel/several'
+import type { StartPosition } from '../connection/opening-block'
 import { sendNothing } from '../http/response'
 import type { Exchange } from './exchange'
-import { startOnChannel } from './position'
+import { isKeyed, startsOn } from './position'
 import { RunChannel } from './resumable'
 import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
-import type { ChannelReader, ReaderStep } from '../hub/channel-reader'
+import type { ChannelReader, Reader, ReaderStep } from '../hub/channel-reader'
+import { ChannelsReader } from '../hub/channels-reader'
+import type { KeyedStart, ReadStart } from '../hub/hub'
 
-/** Opens the stream of a channel at the requested start. Resolves with the response body where there is nothing to stream. */
-export async function startChannel({ event, context, request }: Exchange, channel: Channel, connection: Connection): Promise<unknown> {
-  const { position: asked, from } = startOnChannel(channel, request, connection.options)
-  const reader = await context.hub.reader(channel.name, asked, from)
+/** Opens the stream of a channel, or of several, at the requested start. Resolves with the response body where there is nothing to stream. */
+export async function startChannels({ event, context, request }: Exchange, source: ChannelSource, connection: Connection): Promise<unknown> {
+  const starts = startsOn(source, request, connection.options)
+  const reader = isKeyed(starts) ? await context.hub.readers(starts, request.ownIds ? 'own' : 'whole') : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from)
   if (connection.closed) return reader.close()
   // Read to its end: 204 stops a browser's `EventSource`. A failed channel must still send its error.
-  if (reader.complete && !reader.closing?.error) {
+  if (reader.exhausted) {
     reader.close()
     connection.refuseToOpen()
     return sendNothing(event)
   }
-  // Until it has received its gap, a reader's position stays where the request began. If it is cut off before, it must request that
-  // position and receive the gap again.
-  const position = reader.gap ? (request.position?.parsed && request.position.text) ?? reader.position : reader.position
-  connection.open({ position, resumed: reader.resumed, channel: channel.name })
-  if (channel instanceof RunChannel) connection.life.whenClosed(channel.attend())
+  connection.open(reader instanceof ChannelsReader ? startOfSeveral(reader, starts as KeyedStart[]) : startOfOne(reader, starts[0]!))
+  if (source instanceof RunChannel) connection.life.whenClosed(source.attach())
   streamChannel(connection, reader, context)
   return null
 }
 
 /**
- * Streams a channel: writes the reader's next messages while the socket takes them. A reader whose socket is full keeps only its position,
+ * Until it has received its gap, a reader's position stays where the request began. If it is cut off before, it must request that position
+ * and receive the gap again.
+ */
+function startOfOne({ gap, position, resumed, name }: ChannelReader, { asked }: ReadStart): StartPosition {
+  return { position: gap ? asked ?? position : position, resumed, channel: name }
+}
+
+function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[]): StartPosition {
+  return { id: id ?? null, position, resumed, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
+}
+
+/**
+ * Streams a channel, or several: writes the reader's next messages while the socket takes them. A reader whose socket is full keeps only its position,
  * and resumes from it when the socket drains.
  */
-function streamChannel(connection: Connection, reader: ChannelReader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
+function streamChannel(connection: Connection, reader: Reader, context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>): void {
   const stream = new ChannelStream(connection, reader, context)
   connection.life.whenClosed(stream.close)
   connection.onRoom = stream.pump
@@ -47,7 +59,7 @@ class ChannelStream {
 
   constructor(
     private readonly connection: Connection,
-    private readonly reader: ChannelReader,
+    private readonly reader: Reader,
     private readonly context: Pick<ConnectionContext<Connection>, 'insight' | 'report'>,
   ) {}
 
@@ -79,16 +91,18 @@ class ChannelStream {
     })
   }
 
+  /** One channel among several that is over does not end the stream. */
   #send(step: ReaderStep): void {
-    const { connection } = this
+    const { connection, reader } = this
+    const { key: channel } = reader
     switch (step.type) {
-      case 'messages': return connection.writeNow(step.run.bytes, step.run.entries.length)
+      case 'messages': return connection.writeNow(reader.encode(step.run), step.run.entries.length)
       case 'gap':
-        connection.writeNow(encodeControl({ type: 'gap', ...step.gap }, step.gap.position))
-        return connection.run(() => this.context.insight.onGap(this.reader.name, step.gap, 'stream'))
+        connection.writeNow(encodeControl({ type: 'gap', channel, ...step.gap }, reader.id))
+        return connection.run(() => this.context.insight.onGap(reader.current.name, step.gap, 'stream'))
       case 'unreachable': return connection.run(() => this.context.report(step.error, 'driver'))
-      case 'error': return connection.fail(step.error)
-      case 'end': return void connection.close()
+      case 'error': return channel === undefined ? connection.fail(step.error) : connection.writeNow(encodeControl({ type: 'error', channel, ...step.error }))
+      case 'end': return channel === undefined ? void connection.close() : connection.writeNow(encodeControl({ type: 'end', channel }))
     }
   }
 }

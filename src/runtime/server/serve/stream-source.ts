@@ -38,11 +38,11 @@ export async function streamSource(connection: Connection, iterator: SourceItera
       const { done, value } = await step
       if (connection.closed) return
       if (done) return void connection.close()
-      const refusal = await refusalOf(connection, value)
+      const failure = await trySend(connection, value)
       if (connection.closed) return
       // An iterator without `throw()` cannot receive the error, so its reader does.
-      if (refusal !== undefined && !iterator.throw) throw refusal
-      step = advance(() => refusal === undefined ? iterator.next() : iterator.throw!(refusal))
+      if (failure !== undefined && !iterator.throw) throw failure
+      step = advance(() => failure === undefined ? iterator.next() : iterator.throw!(failure))
     }
   }
   catch (error) {
@@ -51,7 +51,7 @@ export async function streamSource(connection: Connection, iterator: SourceItera
   }
 }
 
-async function refusalOf(connection: Connection, value: unknown): Promise<unknown> {
+async function trySend(connection: Connection, value: unknown): Promise<unknown> {
   try {
     await connection.queue(encodeItemText(value, connection.options.maxMessageBytes))
   }

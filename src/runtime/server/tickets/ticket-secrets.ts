@@ -12,6 +12,6 @@ export function readTicketSecrets(value: unknown): string[] {
   const secrets = (Array.isArray(value) ? value : [value ?? '']).flatMap(text => typeof text === 'string' ? text.split(',').map(part => part.trim()).filter(Boolean) : [text])
   const wrong = secrets.find(secret => typeof secret !== 'string' || secret.length < MIN_SECRET_LENGTH)
   if (wrong === undefined) return secrets
-  const got = typeof wrong === 'string' ? `one of ${wrong.length}` : `a ${typeof wrong}`
-  throw new SSEError('INVALID_OPTION', `Expected each secret of \`ticketSecret\` (NUXT_SSE_TICKET_SECRET) to have at least ${MIN_SECRET_LENGTH} characters, got ${got}: make one with \`openssl rand -base64 32\`.`)
+  const got = typeof wrong === 'string' ? `one with ${wrong.length}` : `a ${typeof wrong}`
+  throw new SSEError('INVALID_OPTION', `Expected each secret in \`ticketSecret\` (NUXT_SSE_TICKET_SECRET) to have at least ${MIN_SECRET_LENGTH} characters, got ${got}. Generate one with \`openssl rand -base64 32\`.`)
 }

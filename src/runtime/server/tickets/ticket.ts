@@ -19,8 +19,10 @@ export interface SSETicketOptions {
 }
 
 export interface SSETicket<Claims = Record<string, unknown>> {
-  /** Name of the channel that the ticket opens. */
+  /** Name of the channel that the ticket opens; of several, the first. */
   channel: string
+  /** Names of all channels that the ticket opens, if it is for several. */
+  channels?: string[]
   /** Claims as given to `createSSETicket`; `{}` if none were. */
   claims: Claims
   /** Time at which the ticket expires, in epoch milliseconds. */
@@ -34,16 +36,16 @@ const MAX_TICKET_LENGTH = 4_096
 const TYPE = 'sse-ticket+jwt'
 const ALGORITHM = 'HS256'
 
-export async function signTicket(channel: string, { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
+export async function signTicket(channel: string | readonly string[], { expiresInMs = DEFAULT_EXPIRES_IN_MS, claims = {} }: SSETicketOptions, [secret]: string[]): Promise<string> {
   if (!secret) throw secretMissing()
   check('expiresInMs', expiresInMs, milliseconds({ to: MAX_EXPIRES_IN_MS }))
   check('claims', claims, object())
-  const ticket = await new SignJWT({ channel, claims: toJson(claims) })
+  const ticket = await new SignJWT({ ...typeof channel === 'string' ? { channel } : { channel: channel[0], channels: channel }, claims: toJson(claims) })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     // In seconds, with a fraction for the milliseconds, which the standard allows.
     .setExpirationTime((Date.now() + expiresInMs) / 1000)
     .sign(toKey(secret))
-  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected \`claims\` to leave a ticket at most ${MAX_TICKET_LENGTH} characters long, got ${ticket.length}.`)
+  if (ticket.length > MAX_TICKET_LENGTH) throw new SSEError('INVALID_OPTION', `Expected the ticket to have at most ${MAX_TICKET_LENGTH} characters, got ${ticket.length}. Shorten its \`claims\`.`)
   return ticket
 }
 
@@ -57,10 +59,11 @@ export async function verifyTicket(ticket: unknown, secrets: string[]): Promise<
   for (const secret of secrets) {
     try {
       // The expiry is checked below, to the millisecond, and only for a signed ticket.
-      const { payload } = await jwtVerify<{ channel: string, claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
+      const { payload } = await jwtVerify<{ channel: string, channels?: string[], claims: Record<string, unknown> }>(ticket, toKey(secret), { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['exp', 'channel', 'claims'], currentDate: new Date(0) })
       const expiresAt = Math.round(payload.exp! * 1000)
       if (expiresAt <= Date.now()) throw new SSEError('TICKET_EXPIRED', 'The ticket has expired. Request a new one.', { statusCode: 401 })
-      return { channel: payload.channel, claims: payload.claims, expiresAt }
+      const { channel, channels, claims } = payload
+      return { channel, ...channels && { channels }, claims, expiresAt }
     }
     catch (error) {
       if (error instanceof SSEError) throw error
@@ -89,7 +92,7 @@ function toJson<T extends object>(claims: T): T {
   catch (error) {
     cause = error
   }
-  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be what JSON can hold${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
+  throw new SSEError('INVALID_OPTION', `Expected \`claims\` to be serializable as JSON${lost ? `, got ${lost.what} at \`${lost.path}\`` : ''}.`, { cause })
 }
 
 function invalid(): SSEError {
@@ -97,5 +100,5 @@ function invalid(): SSEError {
 }
 
 function secretMissing(): SSEError {
-  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with: set NUXT_SSE_TICKET_SECRET, to the same in all instances; `openssl rand -base64 32` makes one. In development there is one by itself.', { retry: false })
+  return new SSEError('TICKET_SECRET_MISSING', 'Expected a secret to sign tickets with. Set NUXT_SSE_TICKET_SECRET to the same value on all instances. Generate it with `openssl rand -base64 32`.', { retry: false })
 }

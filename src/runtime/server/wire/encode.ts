@@ -77,7 +77,7 @@ export function encodeControl(control: SSEControl, id?: string): string {
 }
 
 /** Encodes the first block: the reconnect delay, the reader's position, and the `open` control message. */
-export function encodePreamble(retryMs: number, open: SSEControl, id?: string): string {
+export function encodeOpeningBlock(retryMs: number, open: SSEControl, id?: string): string {
   return `retry: ${retryMs}\n${encodeControl(open, id)}`
 }
 
@@ -118,7 +118,7 @@ export function encodeData(data: unknown, maxMessageBytes: number, deep = import
 
 function invalidData(data: unknown, cause?: unknown, lost = cause === undefined ? undefined : tryToFindLost(data)): SSEError {
   const { what, path } = lost ?? { what: describeValue(data), path: 'data' }
-  return new SSEError('INVALID_DATA', `Expected the data of a message to be something that JSON can hold, got ${what}${path === 'data' ? '' : ` at \`${path}\``}.`, { cause })
+  return new SSEError('INVALID_DATA', `Expected the data of a message to be serializable as JSON, got ${what}${path === 'data' ? '' : ` at \`${path}\``}. Convert it to plain data first.`, { cause })
 }
 
 /** Finds a lost value. Catches errors: an application's `toJSON` or getter may throw, and data may be nested deeper than the stack. */
@@ -143,10 +143,10 @@ export function assertSize(text: string, maxMessageBytes: number): void {
 export function assertEvent(event: unknown): asserts event is string | undefined {
   if (event === undefined) return
   if (event === CONTROL_EVENT) {
-    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages: choose another.`, { statusCode: 400 })
+    throw new SSEError('RESERVED_EVENT', `The event name \`${CONTROL_EVENT}\` is reserved for control messages. Use another name.`, { statusCode: 400 })
   }
   if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH || NOT_IN_EVENT.test(event) || !event.isWellFormed()) {
-    throw new SSEError('INVALID_EVENT', `Expected the name of a message to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`, { statusCode: 400 })
+    throw new SSEError('INVALID_EVENT', `Expected the event name to be a well-formed string of 1 to ${MAX_EVENT_LENGTH} characters without line breaks, got ${printValue(event)}.`, { statusCode: 400 })
   }
 }
 
@@ -155,7 +155,7 @@ export function encodeId(id: unknown): string | undefined {
   if (id === undefined) return undefined
   const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id
   if (typeof text !== 'string' || NOT_IN_ID.test(text) || !text.isWellFormed()) {
-    throw new SSEError('INVALID_ID', `Expected the id of a message to be a well-formed string without line breaks and NUL, got ${printValue(id)}.`, { statusCode: 400 })
+    throw new SSEError('INVALID_ID', `Expected the message ID to be a well-formed string without line breaks or NUL, got ${printValue(id)}.`, { statusCode: 400 })
   }
   return text
 }

@@ -48,7 +48,7 @@ export function encodeEntry(item: unknown, maxMessageBytes: number, event?: stri
 export function encodePacked<Data>(item: unknown, maxMessageBytes: number, event: string | undefined, pack: (json: string) => Data): { event?: string, data: Data } {
   const { id, ...entry } = encode(item, maxMessageBytes, event === undefined ? undefined : { event }, pack)
   if (id === undefined) return entry
-  throw new SSEError('INVALID_ID', 'Expected a message without an id: a channel gives its messages ids of its own.')
+  throw new SSEError('INVALID_ID', 'Expected a message without an ID. A channel assigns the IDs of its messages itself.')
 }
 
 function encode<Data>(item: unknown, maxMessageBytes: number, fields: SSEMessageFields | undefined, pack: (json: string) => Data): EncodedMessage<Data> {

@@ -1,6 +1,8 @@
 import { SSEError, isMistakeCode, isRetryableStatus } from '../../shared/errors'
 import type { SSEPublicError } from '../../shared/errors'
 
+const HIDDEN_ERROR_TEXT = 'The stream failed because of an error on the server.'
+
 /**
  * Part of an error that may be sent to any client: all of an `SSEError`, or of an h3 error that was created to be shown (`createError`).
  * For any other error only the fact that there was one, since its text may name tables, files or keys.
@@ -13,9 +15,9 @@ export function publicError(error: unknown): SSEPublicError {
   if (isShownH3Error(error)) {
     const { statusCode, message, statusMessage, data } = error
     const code = typeof data?.code === 'string' ? data.code : 'SOURCE_FAILED'
-    return { code, statusCode, message: message || statusMessage || 'The source of this stream failed.', retry: typeof data?.retry === 'boolean' ? data.retry : isRetryableStatus(statusCode) }
+    return { code, statusCode, message: message || statusMessage || HIDDEN_ERROR_TEXT, retry: typeof data?.retry === 'boolean' ? data.retry : isRetryableStatus(statusCode) }
   }
-  return { code: 'SOURCE_FAILED', statusCode: 500, message: 'The source of this stream failed.', retry: true }
+  return { code: 'SOURCE_FAILED', statusCode: 500, message: HIDDEN_ERROR_TEXT, retry: true }
 }
 
 /** Whether the text of `error` must stay on the server, and must be reported there. */

@@ -11,6 +11,7 @@ function command(label: string, run: Run): Command {
 }
 
 const NO_STREAM = 'a 200 that is no stream, or no batch'
+const DROP = 'a drop: no connection, or an end of bytes'
 const REFUSED = '408, 425, 429, 5xx'
 
 /** Answers the oldest request that has none. The answer to a probe leads nowhere. */
@@ -29,11 +30,14 @@ function status(code: number, input: string, headers: Record<string, string> = {
 }
 
 function honest(split: number): Command {
-  return answer(`honest(${split})`, (wire, { server }) => {
-    const { ended } = server.log(wire.path)
+  return answer(`honest(${split})`, (wire, { server, isForeign }) => {
+    const { ended, epoch, head } = server.log(wire.path)
+    if (isForeign && wire.isPoll) return NO_STREAM
+    // It sends the rest, and its end is an end of bytes.
+    if (ended && isForeign && wire.position !== `e${epoch}.${head}`) return DROP
     if (ended) return '`end`, 204, an ended batch, `until`'
     if (!wire.isPoll) return 'first bytes of a stream'
-    // It is held until there is news, or has a gap to tell.
+    // It is held until there is news, or a gap to report.
     return undefined
   }, (world, wire) => {
     world.server.split = split
@@ -41,11 +45,12 @@ function honest(split: number): Command {
   })
 }
 
-/** The same for a poll: it may wait, or be answered, and both are right. */
+/** The next input for a poll: it may wait, or be answered, and both are right. */
 function honestAny(split: number): Command {
   const stream = honest(split)
   return command(stream.toString(), async (world) => {
     const wire = world.server.unanswered
+    if (wire?.isPoll && world.isForeign) return world.step(NO_STREAM, () => world.server.honest(wire))
     if (!wire?.isPoll || world.server.log(wire.path).ended) return stream.run({}, world)
     world.server.split = split
     const answersNow = () => !world.server.held.some(one => one.wire === wire)
@@ -53,14 +58,14 @@ function honestAny(split: number): Command {
     world.server.honest(wire)
     const answered = answersNow()
     await world.step(undefined, () => {}).catch((error) => {
-      // Whoever is answered is connected.
+      // An answered client is connected.
       if (!(answered && world.status === 'connected' && before !== 'connected' && world.violations.length === 1)) throw error
       world.violations.length = 0
     })
   })
 }
 
-/** What a stream that has begun does next. */
+/** The next input of a stream that has started. */
 function live(label: string, input: (world: World) => string | undefined, act: (world: World, one: World['server']['live'][number]) => void): Command {
   return command(label, async (world) => {
     const one = world.server.live[0]
@@ -68,11 +73,19 @@ function live(label: string, input: (world: World) => string | undefined, act: (
   })
 }
 
+/** A control message. Of another server, it is a message like any other. */
+function told(label: string, input: string, message: (world: World) => { type: string } & Record<string, unknown>, before: (world: World, one: World['server']['live'][number]) => void = () => {}): Command {
+  return live(label, world => world.isForeign ? undefined : input, (world, one) => {
+    if (!world.isForeign) before(world, one)
+    world.server.write(one, control(message(world)))
+  })
+}
+
 function drop(label: string, how: 'cut' | 'end'): Command {
   return command(label, async (world) => {
     const wire = world.server.open[0]
     if (!wire) return
-    await world.step(world.isProbe(wire) ? undefined : 'a drop: no connection, or an end of bytes', () => {
+    await world.step(world.isProbe(wire) ? undefined : DROP, () => {
       if (how === 'cut') wire.cut()
       else if (world.server.live.some(one => one.wire === wire)) wire.end()
       else world.server.cut(wire)
@@ -112,19 +125,18 @@ export const commands: fc.Arbitrary<Command>[] = [
     answer('garbage', wire => wire.isPoll ? undefined : 'first bytes of a stream', (world, wire) => {
       world.server.begin(wire, '\u0000:\uFFFD\nfoo: bar\nretry: x\nid: \u0000\ndat')
     }),
-    answer('cut', () => 'a drop: no connection, or an end of bytes', (world, wire) => world.server.cut(wire)),
+    answer('cut', () => DROP, (world, wire) => world.server.cut(wire)),
   ),
   fc.constantFrom(
     drop('cut', 'cut'),
     drop('cut', 'cut'),
     drop('end of bytes', 'end'),
-    live('leave', () => '`leave`', (world, one) => {
+    told('leave', '`leave`', world => ({ type: 'leave', retryMs: world.ground.leaveMs }), (world, one) => {
       if (one.withheld === undefined && !world.isFragile && !world.isProbe(one.wire)) world.notBefore = Date.now() + world.ground.leaveMs
-      world.server.write(one, control({ type: 'leave', retryMs: world.ground.leaveMs }))
     }),
-    live('error to try again', () => '`error` that may be tried again', (world, one) => world.server.write(one, control({ type: 'error', code: 'X', statusCode: 503, message: 'x', retry: true }))),
-    live('final error', () => '`error` that may not', (world, one) => world.server.write(one, control({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false }))),
-    live('a wrong id', () => undefined, (world, one) => world.server.write(one, 'id: e9.77\n\n')),
+    told('error to try again', '`error` that may be tried again', () => ({ type: 'error', code: 'X', statusCode: 503, message: 'x', retry: true })),
+    told('final error', '`error` that may not', () => ({ type: 'error', code: 'X', statusCode: 500, message: 'x', retry: false })),
+    live('a wrong id', () => undefined, (world, one) => world.server.write(one, world.isForeign ? ':\n' : 'id: e9.77\n\n')),
     live('heartbeat', () => undefined, (world, one) => world.server.write(one, ':\n')),
   ),
   fc.constantFrom(
@@ -145,6 +157,7 @@ export const commands: fc.Arbitrary<Command>[] = [
     command('connect()', world => world.connect()),
     command('connect(/1)', world => world.connect('/1')),
     command('connect(/2)', world => world.connect('/2')),
+    command('restart()', world => world.connect(world.path)),
     command('stop()', world => world.stop()),
     command('pause()', world => world.pause()),
     command('reset()', world => world.reset()),
@@ -158,13 +171,13 @@ export const commands: fc.Arbitrary<Command>[] = [
   fc.shuffledSubarray(WAKE, { minLength: 1 }).map(types => command(`wake(${types})`, world => world.wake(types))),
 ]
 
-/** News goes to streams and polls that wait for them; a bunch of inputs that each lead nowhere, but from a poll's first answer. */
+/** News for streams and polls that wait for them; a bunch of inputs that each lead nowhere, but from a poll's first answer. */
 async function publish(world: World, count: number): Promise<void> {
   const poll = world.server.held.some(one => one.wire.path === world.path)
   await world.step(poll ? 'a batch' : undefined, () => world.server.publish(world.path, count))
 }
 
-/** Whatever was kept back may be anything, an end among it. */
+/** The bytes held back may be anything, an end among them. */
 async function release(world: World, one: World['server']['live'][number]): Promise<void> {
   world.server.withhold(one, false)
   await world.ground.settled()
@@ -173,15 +186,16 @@ async function release(world: World, one: World['server']['live'][number]): Prom
 
 async function losing(world: World): Promise<void> {
   const lost = world.server.open.some(wire => wire.path === world.path && !world.isProbe(wire))
-  await world.step(lost ? 'a drop: no connection, or an end of bytes' : undefined, () => world.server.lose(world.path))
+  await world.step(lost ? DROP : undefined, () => world.server.lose(world.path))
 }
 
 async function finishing(world: World): Promise<void> {
   const told = [...world.server.live.filter(one => one.withheld === undefined), ...world.server.held].some(one => !world.isProbe(one.wire))
-  await world.step(told ? '`end`, 204, an ended batch, `until`' : undefined, () => world.server.finish(world.path))
+  const input = world.isForeign ? DROP : '`end`, 204, an ended batch, `until`'
+  await world.step(told ? input : undefined, () => world.server.finish(world.path))
 }
 
-export const scenarios: fc.Arbitrary<Scenario> = fc.record({
+export const scenarios = fc.record({
   options: fc.record({
     method: fc.constantFrom('GET', 'GET', 'POST'),
     transports: fc.constantFrom(['stream', 'poll'], ['stream', 'poll'], ['stream'], ['poll'], ['poll', 'stream']),
@@ -190,5 +204,10 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
     reconnect: fc.record({ maxAttempts: fc.constantFrom(Infinity, Infinity, 3, 1) }),
   }) as fc.Arbitrary<Scenario['options']>,
   hangs: fc.constantFrom(0, 0, 0, 3),
+  isForeign: fc.constantFrom(false, false, true),
+  probe: fc.constantFrom(undefined, 'lets through', 'holds back', 'another page'),
   seed: fc.nat(),
-})
+  // Another server answers no poll: a client that begins with one needs a stream to go back to, and a request that it may repeat.
+}).map(scenario => scenario.isForeign && scenario.options.transports![0] === 'poll' && (scenario.options.method === 'POST' || !scenario.options.transports![1])
+  ? { ...scenario, options: { ...scenario.options, transports: ['stream', 'poll'] } }
+  : scenario) as fc.Arbitrary<Scenario>

@@ -1,6 +1,6 @@
 import type { Wire } from './server'
 
-/** What `fetch` asks, as the request that a server gets. */
+/** The parameters of a `fetch`, as the request that a server gets. */
 export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 'isPoll' | 'position' | 'waitMs' | 'life'> {
   const { pathname, searchParams } = new URL(url, 'http://model')
   return {
@@ -12,10 +12,14 @@ export function readRequest(url: string, headers: Headers): Pick<Wire, 'path' | 
   }
 }
 
-/** A `fetch` without a network: its answers are real ones, its bytes come when the server writes them. */
-export function inProcessFetch(onRequest: (wire: Wire) => void): typeof fetch {
+/**
+ * A `fetch` without a network: its answers are real ones, its bytes arrive when the server writes them. `aside` answers the client's
+ * requests beside its attempts: the probe of the network, and the check for a redirecting gate.
+ */
+export function inProcessFetch(onRequest: (wire: Wire) => void, aside: (url: string, init: RequestInit) => Promise<Response>): typeof fetch {
   let number = 0
   return (input, init) => new Promise((resolve, reject) => {
+    if (init!.method === 'HEAD' || String(input).endsWith('/__sse/probe')) return resolve(aside(String(input), init!))
     const signal = init!.signal!
     let controller!: ReadableStreamDefaultController<Uint8Array>
     let open = !signal.aborted

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { readRequest } from './in-process'
 import type { Wire } from './server'
 
-/** Every so many requests, the answer is to go elsewhere. */
+/** Every so many requests, the answer is a redirect elsewhere. */
 const REDIRECT_EVERY = 5
 
 export interface HttpGround {
   origin: string
-  /** Of the run that is under way. */
+  /** Belongs to the run that is under way. */
   onRequest: (wire: Wire) => void
   close(): Promise<void>
 }

@@ -5,19 +5,19 @@ export interface Wire {
   readonly number: number
   readonly path: string
   readonly isPoll: boolean
-  /** What was asked for. */
+  /** The requested path, query and headers. */
   readonly position: string | undefined
   readonly waitMs: number
-  /** Of its client, when it was made. */
+  /** Session of the client when it sent the request. */
   readonly life: number
   /** Neither side has ended it. */
   readonly open: boolean
-  /** The client has. */
+  /** The client has ended it. */
   readonly aborted: boolean
   head(status: number, headers: Record<string, string>): void
   write(bytes: Uint8Array): void
   end(): void
-  /** As a broken network does. */
+  /** Cuts it, as a broken network does. */
   cut(): void
 }
 
@@ -30,16 +30,16 @@ export interface Entry {
   text: string
 }
 
-/** A channel: what it keeps begins behind `trimmed`. */
+/** A channel: its retained messages begin after `trimmed`. */
 export interface Log { epoch: number, trimmed: number, head: number, ended: boolean }
 
-interface Answered { wire: Wire, sent: number, live: boolean, held: boolean, withheld: string | undefined }
+interface Answered { wire: Wire, sent: number, live: boolean, held: boolean, withheld: string | undefined, refused?: boolean }
 
 const encoder = new TextEncoder()
-/** Of one byte, of two and of four: so that a cut may go through it. */
+/** Characters of one byte, of two and of four: so that a cut may go through one. */
 const TEXT = 'e é 🎉'
 
-/** Does to its requests what it is told; left alone it does nothing. Its logs are by path. */
+/** Applies commands to its requests; without commands it does nothing. Its logs are by path. */
 export class ModelServer {
   readonly wires: Wire[] = []
   readonly logs = new Map<string, Log>()
@@ -48,8 +48,8 @@ export class ModelServer {
   /** Bytes of one write. */
   split = 1_000
 
-  /** `onStart`: somebody without a position is told to begin there. */
-  constructor(private onStart: (wire: Wire, position: string) => void) {}
+  /** `onStart`: a client without a position starts there. */
+  constructor(private onStart: (wire: Wire, position: string) => void, private readonly isForeign = false) {}
 
   log(path: string): Log {
     let log = this.logs.get(path)
@@ -61,12 +61,12 @@ export class ModelServer {
     return this.wires.filter(wire => wire.open)
   }
 
-  /** The one that waits for an answer for the longest. */
+  /** The request that has waited the longest for an answer. */
   get unanswered(): Wire | undefined {
     return this.open.find(wire => !this.answers.has(wire))
   }
 
-  /** Streams that have begun honestly. */
+  /** Streams that have started properly. */
   get live(): Answered[] {
     return [...this.answers.values()].filter(answer => answer.live && answer.wire.open)
   }
@@ -76,6 +76,11 @@ export class ModelServer {
     return [...this.answers.values()].filter(answer => answer.held && answer.wire.open)
   }
 
+  /** The server has reported that it did not process the request. */
+  refused(wire: Wire): boolean {
+    return !!this.answers.get(wire)?.refused
+  }
+
   private take(wire: Wire): Answered {
     const answer = { wire, sent: 0, live: false, held: false, withheld: undefined }
     this.answers.set(wire, answer)
@@ -83,7 +88,7 @@ export class ModelServer {
   }
 
   status(wire: Wire, code: number, body: unknown = '', headers: Record<string, string> = {}): void {
-    this.take(wire)
+    this.take(wire).refused = code >= 400
     wire.head(code, { 'content-type': typeof body === 'string' ? 'text/html' : 'application/json', ...headers })
     if (code !== 204) this.bytes(wire, typeof body === 'string' ? body : JSON.stringify(body))
     wire.end()
@@ -94,15 +99,16 @@ export class ModelServer {
     wire.cut()
   }
 
-  /** What was asked for, by its type; and whatever text, without an end. */
+  /** The requested content, by its type; and arbitrary text, without an end. */
   begin(wire: Wire, text: string): void {
     this.take(wire)
     wire.head(200, { 'content-type': wire.isPoll ? 'application/json' : 'text/event-stream' })
     this.bytes(wire, text)
   }
 
-  /** As a server of ours answers. */
+  /** Answers as a server of this module does, or as one that knows nothing of its protocol: no `open`, no polls, and an end of bytes at the end. */
   honest(wire: Wire): void {
+    if (this.isForeign && wire.isPoll) return this.status(wire, 200, '<html>')
     const answer = this.take(wire)
     const log = this.log(wire.path)
     const { from, gap } = this.resume(log, wire.position)
@@ -111,8 +117,9 @@ export class ModelServer {
     if (log.ended && from === log.head && !gap) return this.status(wire, 204)
     answer.live = true
     answer.sent = from
-    wire.head(200, { 'content-type': 'text/event-stream', 'x-nuxt-sse': '1' })
-    this.write(answer, control({ type: 'open', heartbeatMs: this.heartbeatMs, position: `e${log.epoch}.${from}` }, `e${log.epoch}.${from}`))
+    wire.head(200, { 'content-type': 'text/event-stream', ...!this.isForeign && { 'x-nuxt-sse': '1' } })
+    if (this.isForeign) this.write(answer, ':\n')
+    else this.write(answer, control({ type: 'open', heartbeatMs: this.heartbeatMs, position: `e${log.epoch}.${from}` }, `e${log.epoch}.${from}`))
     if (gap) this.write(answer, control({ type: 'gap', ...gap }))
     this.deliver(answer)
   }
@@ -144,7 +151,7 @@ export class ModelServer {
     wire.end()
   }
 
-  /** What a stream has not been sent yet. */
+  /** The messages that a stream has not been sent yet. */
   private deliver(answer: Answered): void {
     const { wire } = answer
     const log = this.log(wire.path)
@@ -153,7 +160,7 @@ export class ModelServer {
       this.write(answer, `id: e${log.epoch}.${answer.sent}\ndata: ${JSON.stringify(this.entry(wire, answer.sent))}\n\n`)
     }
     if (log.ended && answer.withheld === undefined) {
-      this.write(answer, control({ type: 'end' }))
+      if (!this.isForeign) this.write(answer, control({ type: 'end' }))
       wire.end()
     }
   }
@@ -183,21 +190,23 @@ export class ModelServer {
     }
   }
 
+  /** Another server's clients could not learn that something is gone: its logs are kept whole. */
   trim(path: string, count: number): void {
+    if (this.isForeign) return
     const log = this.log(path)
     log.trimmed = Math.min(log.head, log.trimmed + count)
   }
 
-  /** The log is lost, and with it all who read it. */
+  /** The log is lost, and all its readers are cut. */
   lose(path: string): void {
     const log = this.log(path)
-    this.logs.set(path, { epoch: log.epoch + 1, trimmed: 0, head: 1, ended: false })
+    if (!this.isForeign) this.logs.set(path, { epoch: log.epoch + 1, trimmed: 0, head: 1, ended: false })
     for (const wire of this.open) {
       if (wire.path === path) wire.cut()
     }
   }
 
-  /** Something in between keeps the bytes, or lets them go. */
+  /** An intermediary holds the bytes back, or releases them. */
   withhold(answer: Answered, yes: boolean): void {
     if (yes) {
       answer.withheld ??= ''

@@ -2,7 +2,7 @@ import type { SSEStatus } from '../../../../src/runtime/client'
 
 export const STATUSES = ['idle', 'connecting', 'connected', 'reconnecting', 'closed'] as const satisfies SSEStatus[]
 
-/** Where an input leads from a status. A cell names one or more, each behind the conditions of its note; `·` cannot happen. */
+/** Where an input leads from a status. A cell names one or more, each after the conditions of its note; `·` cannot happen. */
 export interface Row {
   input: string
   next: Record<SSEStatus, string>
@@ -15,7 +15,7 @@ function row(input: string, next: string, effect: string): Row {
 }
 
 /**
- * The state machine as data: the model test holds the client to it, and `docs/client-states.md` is checked against it.
+ * The state machine as data: the model test holds the client to it, and `docs/contributing/client-states.md` is checked against it.
  * Columns: idle | connecting | connected | reconnecting | closed.
  */
 export const ROWS: Row[] = [
@@ -57,14 +57,14 @@ export const NOTES: [string, string][] = [
   ['ᵘ', 'the answer to a poll: 406, or a 200 that is no batch, goes back to the stream at once'],
 ]
 
-/** What the client may be after an input. */
+/** The possible statuses of the client after an input. */
 export function allowed(input: string, before: SSEStatus): SSEStatus[] {
   const row = ROWS.find(one => one.input === input)
   if (!row) throw new Error(`No such input: ${input}`)
   return row.next[before].split(', ').map(cell => cell.split(' ')[0] as SSEStatus)
 }
 
-/** The table as `docs/client-states.md` has it. */
+/** The table in `docs/contributing/client-states.md`. */
 export function renderTable(): string {
   const lines = [
     ['input', ...STATUSES.map(status => `\`${status}\``), 'effect'],

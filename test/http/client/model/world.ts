@@ -9,7 +9,8 @@ import { ModelServer } from './server'
 import { allowed } from './states'
 
 const MAX_RETRY_AFTER_MS = 3_600_000
-/** Rounds in which whatever is left must have been delivered to a client that is let alone. */
+const FOREIGN_DELAY_MS = 3_000
+/** Rounds after which all that is left must have reached an undisturbed client. */
 const MAX_ROUNDS = 200
 
 export interface Scenario {
@@ -17,14 +18,18 @@ export interface Scenario {
   /** Every so many attempts, `headers()` never settles; 0: never. */
   hangs: number
   seed: number
+  /** The server knows nothing of the module's protocol. */
+  isForeign?: boolean
+  /** The client runs in a page, whose server answers the probe of the network like this. `undefined`: there is no page. */
+  probe?: 'lets through' | 'holds back' | 'another page'
 }
 
-/** What differs between virtual time without a network, and real time with one. */
+/** Differences between virtual time without a network, and real time with one. */
 export interface Ground {
-  /** False: time and network are real, and what depends on the moment is not looked at. */
+  /** False: time and network are real, and all that depends on the moment is unchecked. */
   readonly exact: boolean
   readonly origin: string
-  /** What a server that asks to leave says to wait. */
+  /** The delay that a server sends with a leave. */
   readonly leaveMs: number
   settled(): Promise<void>
   advance(ms: number): Promise<void>
@@ -37,10 +42,17 @@ export interface Ground {
 export class Page {
   hidden = false
   listeners = 0
+  /** Probes of the network that are in flight. */
+  probes = 0
   private readonly target = new EventTarget()
   private readonly storage = new Map<string, string>()
 
-  install(): void {
+  /** `origin`: of the page; without one, there are events but no address. */
+  install(origin?: string): void {
+    if (origin) {
+      vi.stubGlobal('location', { href: `${origin}/` })
+      vi.stubGlobal('origin', origin)
+    }
     vi.stubGlobal('addEventListener', (type: string, listener: () => void, options: { signal: AbortSignal }) => {
       if (options.signal.aborted) return
       this.listeners++
@@ -60,19 +72,31 @@ export class Page {
     })
   }
 
+  /** Answers the probe. It is in flight until the client ends it, or has read what it needs. */
+  probe(answer: Scenario['probe'], signal: AbortSignal): Promise<Response> {
+    this.probes++
+    const over = () => void this.probes--
+    signal.addEventListener('abort', over, { once: true })
+    if (answer === 'another page') return Promise.resolve(new Response('<html>', { status: 404, headers: { 'content-type': 'text/html' } }))
+    return new Promise((resolve, reject) => {
+      if (answer === 'holds back') return signal.addEventListener('abort', () => reject(signal.reason as Error))
+      resolve(new Response(new ReadableStream({ start: controller => controller.enqueue(new TextEncoder().encode(': probe\n\n')) }), { headers: { 'content-type': 'text/event-stream' } }))
+    })
+  }
+
   dispatch(...types: string[]): void {
     for (const type of types) this.target.dispatchEvent(new Event(type))
   }
 }
 
-/** A client, its server and its page, and what must hold of them. */
+/** A client, its server and its page, and the invariants that hold for them. */
 export class World {
   readonly server: ModelServer
   readonly client: SSEClient
-  /** Behind the last message that was delivered: where the next one must follow. */
+  /** After the last message that was delivered: where the next one must follow. */
   private pointer: string | undefined
   private hadPosition = false
-  /** The same, before the step that is under way. */
+  /** `after` as it was before the step that is under way. */
   private knewPosition = false
   private gap: SSEClientState['gap']
   path = '/1'
@@ -80,15 +104,15 @@ export class World {
   private attempts = 0
   /** No request before this, in epoch milliseconds. */
   notBefore = 0
-  /** What `Retry-After` or `pending` has asked for with the answer of this step. */
+  /** The delay that `Retry-After` or `pending` prescribes in the answer of this step. */
   floorMs = 0
   private requests = 0
-  /** Failures in a row, and whether what goes wrong in this step is one. */
+  /** Failures in a row, and whether a failure in this step counts. */
   private failures = 0
   private counts = true
-  /** Said by each request: over a network it may arrive when it has long been given up. */
+  /** Current session, which each request reports: over a network it may arrive long after the request was given up. */
   private life = 0
-  /** Where requests that had no position were told to begin. */
+  /** The start positions of requests that had none. */
   private readonly starts = new Map<Wire, string>()
   private hangs: number
   readonly violations: string[] = []
@@ -97,12 +121,12 @@ export class World {
     this.hangs = scenario.hangs
     const random = createRandom(scenario.seed)
     vi.spyOn(Math, 'random').mockImplementation(() => random.int(1_000) / 1_000)
-    this.server = new ModelServer((wire, position) => this.starts.set(wire, position))
+    this.server = new ModelServer((wire, position) => this.starts.set(wire, position), scenario.isForeign)
     this.client = createSSEClient(ground.origin + this.path, resolveClientOptions({
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     }), {
-      onMessage: (message, position) => this.onMessage(message, position),
+      onMessage: (message, { position }) => this.onMessage(message, position),
       onState: change => this.onState(change),
     })
   }
@@ -111,9 +135,13 @@ export class World {
     return this.client.state.status
   }
 
-  /** It cannot be repeated, as the server has not said that it resumes. */
+  /** It cannot be repeated, as the server has not announced that it resumes. */
   get isFragile(): boolean {
     return this.scenario.options.method === 'POST' && this.client.state.peer !== 'resumable'
+  }
+
+  get isForeign(): boolean {
+    return !!this.scenario.isForeign
   }
 
   /** The stream that is tried while polling. */
@@ -126,7 +154,7 @@ export class World {
   }
 
   onRequest(wire: Wire): void {
-    // Whether the stream is dead, asked when the page wakes: see waking.test.ts. Here it never is.
+    // Whether the stream is dead, checked when the page wakes: see waking.test.ts. Here it never is.
     if (wire.isPoll && !wire.waitMs && this.client.state.transport === 'stream') {
       wire.head(200, { 'content-type': 'application/json' })
       wire.write(new TextEncoder().encode(JSON.stringify({ type: 'batch', messages: [], position: wire.position, ended: false, gap: null, pollMs: 0 })))
@@ -138,13 +166,20 @@ export class World {
     if (!probe) this.requests++
     if (['idle', 'closed'].includes(this.status)) this.violation(`a request while ${this.status}`)
     if (wire.path !== this.path) this.violation(`a request for ${wire.path}, which was left`)
-    // What the probe delivers is not used, and it may be on its way when the first position comes.
+    // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
     if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('trap 36: a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
+    if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
+      this.violation(`request ${wire.number} repeats a POST whose effect is unknown`)
+    }
     if (!probe && this.client.state.error?.retryAt) this.violation('a request while `retryAt` says later')
   }
 
-  private onMessage({ id, data }: SSEMessage, position: string | undefined): void {
+  private onMessage({ id, event, data }: SSEMessage, position: string | undefined): void {
+    if (event === 'sse' && this.isForeign) {
+      this.failures = 0
+      return
+    }
     const { epoch, offset, path, wire: number, text } = data as Entry
     const at = `${epoch}.${offset}`
     const wire = this.server.wires.find(one => one.number === number)!
@@ -163,7 +198,7 @@ export class World {
     this.hadPosition = true
   }
 
-  /** Where the first message of a url must follow: a position that was asked for is one that an earlier request was told. */
+  /** Where the first message of a URL must follow: a requested position is one that an earlier answer carried. */
   private startOf(wire: Wire): string | undefined {
     if (wire.position === undefined) return this.starts.get(wire)
     return [...this.starts].some(([one, start]) => one.path === this.path && start === wire.position) ? wire.position : undefined
@@ -171,7 +206,7 @@ export class World {
 
   private onState(change: Partial<SSEClientState>): void {
     if (change.status === 'idle' || change.status === 'closed') this.life++
-    // A new life says all of the state again.
+    // A new session reports all of the state again.
     if (change.gap && change.gap !== this.gap) this.pointer = change.gap.position
     this.gap = this.client.state.gap
     if (change.position !== undefined) this.hadPosition = true
@@ -183,14 +218,16 @@ export class World {
       if (this.counts) this.failures++
       if (attempt !== this.failures) this.violation(`failure ${this.failures} is said to be ${attempt}`)
       const { minDelayMs = 500, maxDelayMs = 20_000 } = this.scenario.options.reconnect ?? {}
-      const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.max(0, attempt - 1))
-      const floor = Math.min(this.floorMs, MAX_RETRY_AFTER_MS)
+      // Another server has not jittered its `retry`, which is waited in full.
+      const base = this.client.state.peer === 'foreign' ? FOREIGN_DELAY_MS : 0
+      const bound = base + Math.min(maxDelayMs, Math.max(minDelayMs, base) * 2 ** Math.max(0, attempt - 1))
+      const floor = Math.max(base, Math.min(this.floorMs, MAX_RETRY_AFTER_MS))
       const delayMs = retryAt - Date.now()
       if (delayMs < floor || delayMs > Math.max(bound, floor)) this.violation(`${delayMs} ms after failure ${attempt}, expected ${floor} to ${bound}`)
     }
   }
 
-  /** One input, which leads where the table says; or none, which leads nowhere. */
+  /** One input that leads where the table allows, or none. */
   async step(input: string | undefined, act: () => void): Promise<void> {
     const before = this.status
     this.requests = 0
@@ -252,7 +289,7 @@ export class World {
     })
   }
 
-  /** It is back, and says so in several ways. */
+  /** It wakes, and reports it in several ways. */
   async wake(types: string[]): Promise<void> {
     await this.step(types.includes('online') ? '`online`' : '`pageshow`, `resume`, visible', () => {
       if (types.includes('online') || this.status === 'idle') this.notBefore = 0
@@ -304,6 +341,8 @@ export class World {
   }
 
   private checkNothingIsLeft(): void {
+    // It belongs to the page, and all of its clients: it ends by itself, within two seconds.
+    if (this.page.probes) return
     if (this.server.open.length) this.violation(`${this.status}, and ${this.server.open.length} requests are open`)
     if (this.ground.timers) this.violation(`${this.status}, and ${this.ground.timers} timers are left`)
     if ((this.status === 'closed' || !this.started) && this.page.listeners) this.violation(`closed, and ${this.page.listeners} listeners are left`)
@@ -320,7 +359,7 @@ export class World {
     server.publish(this.path, 1)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { epoch, trimmed, head, ended } = server.log(this.path)
-      // Who has seen nothing has missed nothing where nothing is left.
+      // A client that has seen nothing has missed nothing where nothing is left.
       const isThere = this.pointer === undefined ? trimmed === head : this.pointer === `e${epoch}.${head}`
       if (isThere && (ended ? this.client.state.ended : this.status === 'connected')) return this.raise()
       if (['idle', 'closed'].includes(this.status)) await this.connect()
@@ -348,6 +387,7 @@ export class World {
     if (stopped && state.status !== 'closed') this.violation(`stopped, and ${state.status}`)
     if (this.client.state !== state) this.violation('stop() was not final')
     if (this.ground.exact && this.server.wires.length !== requests) this.violation('a request after stop()')
+    if (this.page.probes) this.violation(`${this.page.probes} probes are left open`)
     if (this.ground.exact) this.checkNothingIsLeft()
     this.raise()
   }

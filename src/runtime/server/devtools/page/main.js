@@ -19,7 +19,7 @@ function connect() {
   source.addEventListener('open', () => say('Connected', true))
   source.addEventListener('message', ({ data }) => show(JSON.parse(data)))
   source.addEventListener('error', () => {
-    say('The server is away: trying again …', false)
+    say('The server is unreachable. Retrying …', false)
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000)
   })
 }
@@ -30,7 +30,7 @@ function say(text, connected) {
 }
 
 function show(snapshot) {
-  if (snapshot.failed) return say(`The driver: ${snapshot.failed}`, false)
+  if (snapshot.failed) return say(`Driver error: ${snapshot.failed}`, false)
   say('Connected', true)
   const { stats, connections, closed, channels } = snapshot
   const seconds = last ? (snapshot.at - last.at) / 1000 : 0
@@ -41,8 +41,8 @@ function show(snapshot) {
     'Open': stats.connections,
     'Polls': stats.polls,
     'Producers': stats.producers,
-    'Messages a second': format(rate(stats.messagesSent, last?.stats.messagesSent)),
-    'KB a second': format(rate(stats.bytesSent, last?.stats.bytesSent) / 1024),
+    'Messages per second': format(rate(stats.messagesSent, last?.stats.messagesSent)),
+    'KB per second': format(rate(stats.bytesSent, last?.stats.bytesSent) / 1024),
     'Refused': Object.values(stats.refused).reduce((sum, count) => sum + count, 0),
   })
   rows('connections', [...connections, ...closed], 'No stream is open.', one => [
@@ -52,7 +52,7 @@ function show(snapshot) {
     cell(duration((one.closedAt ?? snapshot.at) - one.openedAt), 'number'),
     cell(one.messages, 'number'),
     cell(one.closedAt ? '' : format(rate(one.messages, last?.connections.find(({ id }) => id === one.id)?.messages)), 'number'),
-    one.closedAt ? cell(`over: ${one.reason}${one.code ? ` ${one.code}` : ''}`, one.reason === 'error' ? 'bad' : '') : one.waiting ? cell('waits for its reader', 'warn') : cell('open', 'good'),
+    one.closedAt ? cell(`closed: ${one.reason}${one.code ? ` ${one.code}` : ''}`, one.reason === 'error' ? 'bad' : '') : one.waiting ? cell('waiting for the client', 'warn') : cell('open', 'good'),
   ], one => one.closedAt ? 'over' : '')
   rows('channels', channels, 'No channel has been used.', one => [
     pick(one.name),
@@ -175,7 +175,7 @@ function parse(data) {
     return JSON.parse(data)
   }
   catch (error) {
-    throw new Error(`Expected data to be JSON. A text needs quotes: "like this". (${error.message})`, { cause: error })
+    throw new Error(`Expected the data to be JSON. Put text in quotes: "like this". (${error.message})`, { cause: error })
   }
 }
 

@@ -34,7 +34,7 @@ const REMEMBER_FACTOR = 10
 /** How long Redis remembers the last append of a writer with an ID of its own, in milliseconds. Such a writer may retry for longer. */
 const REMEMBER_WRITER_MS = 120_000
 /** Number of channels whose last answers are remembered. The channel with the oldest publish is evicted first. */
-const MAX_ANSWERED_CHANNELS = 10_000
+const MAX_LAST_APPENDS = 10_000
 /**
  * Maximum length of a notice that carries its messages, in characters. For longer appends it only wakes subscribers, which read the log.
  */
@@ -58,13 +58,13 @@ export interface AppendResult {
 }
 
 /** Newest message of a channel in Redis's last answer to this process. */
-export interface Answered {
+export interface LastAppend {
   epoch: string
   offset: number
   mark: string
 }
 
-const NONE: Answered = { epoch: '', offset: 0, mark: '' }
+const NONE: LastAppend = { epoch: '', offset: 0, mark: '' }
 
 export interface RedisAppendsInit {
   link: RedisLink
@@ -83,7 +83,7 @@ export interface RedisAppendsInit {
  */
 export class RedisAppends {
   /** Last answer for each channel that this process has published to. A log that ends before it was rolled back. */
-  readonly answered = new BoundedMap<string, Answered>({ limit: MAX_ANSWERED_CHANNELS })
+  readonly lastAppends = new BoundedMap<string, LastAppend>({ limit: MAX_LAST_APPENDS })
   readonly #queues = new Map<string, Append[]>()
   readonly #writer = createEpoch()
   #number = 0
@@ -95,7 +95,7 @@ export class RedisAppends {
   append(channel: string, entries: LogAppend[], retention: LogRetention, writer?: LogWriter): Promise<AppendResult> {
     const length = entries.reduce((sum, { data }) => sum + data.length, 0)
     if (this.#queued + entries.length > MAX_QUEUED_MESSAGES || (this.#queued && this.#queuedLength + length > MAX_QUEUED_LENGTH)) {
-      return Promise.reject(unavailable(new Error(`${this.#queued} messages wait for Redis already, ${this.#queuedLength} characters long.`)))
+      return Promise.reject(unavailable(new Error(`${this.#queued} messages (${this.#queuedLength} characters) are already waiting for Redis.`)))
     }
     this.#queued += entries.length
     this.#queuedLength += length
@@ -154,7 +154,7 @@ export class RedisAppends {
     const { until, retention, writer } = batch[0]!
     const entries = batch.flatMap(({ entries }) => entries)
     const { id, number, leased } = writer ?? { id: this.#writer, number: ++this.#number, leased: false }
-    const known = this.answered.get(channel) ?? NONE
+    const known = this.lastAppends.get(channel) ?? NONE
     const plain = entries.every(({ event, key }) => event === undefined && key === undefined)
     const args = [
       ...retentionArgs(retention), number, writer ? REMEMBER_WRITER_MS : timeoutMs * REMEMBER_FACTOR, fitsNotice(entries) ? 1 : 0,
@@ -165,7 +165,7 @@ export class RedisAppends {
       const [now, refused, epoch, last, mark, ...offsets] = await onceOrNever(until, timeoutMs, clock, (by, deadline) => runScript(link, by, 'sseAppend', keysOf(channel, id), deadline, [candidate(), ...args]))
       clock.set(Number(now))
       if (refused) this.init.onRefused(refused)
-      this.answered.set(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
+      this.lastAppends.set(channel, { epoch: epoch!, offset: Number(last), mark: mark! })
       const first = Number(offsets[0])
       return { epoch: epoch!, offsets: offsets.length === 1 ? entries.map((_, index) => first + index) : offsets.map(Number) }
     }

@@ -18,7 +18,7 @@ export async function onceOrNever<T>(until: number, timeoutMs: number, clock: Se
   const askAgainMs = timeoutMs * (1 - ANSWER_FACTOR)
   const answerBy = until - askAgainMs
   // The time ran out in a queue, before the first attempt.
-  if (performance.now() >= answerBy) throw unavailable(new Error('There was no time left to ask Redis.'))
+  if (performance.now() >= answerBy) throw unavailable(new Error('The deadline passed before the command could be sent to Redis.'))
   let deadline = 0
   let unsure = false
   try {

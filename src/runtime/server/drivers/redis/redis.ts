@@ -42,7 +42,7 @@ export interface RedisDriverOptions {
 export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LeasingDriver {
   const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
   if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
-  const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkAnswered() })
+  const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkLastAppends() })
   const clock = new ServerClock(link)
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
   const candidate = countedEpochs()
@@ -73,10 +73,10 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
    * Checks every channel that this process has published to, after Redis was unreachable. Redis may have lost its last acknowledged writes;
    * a channel that was rolled back begins a new epoch. The check should come before another process publishes.
    */
-  async function checkAnswered(): Promise<void> {
+  async function checkLastAppends(): Promise<void> {
     const run = ++checks
     // The hub reads, and so checks, the channels that have readers.
-    const all = [...appends.answered].filter(([channel]) => !link.isSubscribed(keysOf(channel).live))
+    const all = [...appends.lastAppends].filter(([channel]) => !link.isSubscribed(keysOf(channel).live))
     const checked = all.map(([channel, { epoch, offset, mark }]) => gate.run('unread', () => run === checks ? read(channel, offset, STATE_ONLY, { epoch, mark }) : undefined))
     // If Redis is unreachable again, this runs again when it is back. Besides, each append carries the position that it follows.
     await Promise.allSettled(checked)

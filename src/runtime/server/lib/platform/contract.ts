@@ -12,9 +12,9 @@ export interface Platform {
   readonly limits: PlatformLimits
   /** Background reads that may be in flight, for `read-gate.ts`. */
   readonly maxReads: number
-  /** Those of them that may repeat a failed read. */
+  /** Background reads in flight that may retry a failed read. */
   readonly maxRepeats: number
-  /** A signal that belongs to the process, even when a request asks for it. */
+  /** Returns a signal that belongs to the process, even when a request creates it. */
   newSignal(): Pick<AbortController, 'signal' | 'abort'>
   /** Work in flight, by name, that other requests may join. Stays empty where requests cannot join each other. */
   joinable<Work>(): Map<string, Work>
@@ -37,48 +37,48 @@ export interface Platform {
   outliving(event: KeptRequest | undefined): KeptRequest | undefined
 }
 
-/** What the platform does to a connection that our options do not know of. */
+/** Limits that the platform sets on each connection. */
 export interface PlatformLimits {
-  /** A response on which nothing was sent for so long is cut. */
+  /** Idle time in milliseconds after which the platform cuts a response. */
   idleMs?: number
-  /** A request without a timer of its own is taken for one that hangs. */
+  /** Whether the platform cancels a request without a timer of its own, which seems to hang. */
   needsHeartbeat?: boolean
-  /** Why, in one sentence, for whoever starts the server. */
+  /** Reason in one sentence, for the log at the start of the server. */
   reason?: string
 }
 
-/** Runs tasks in the request that made it, whichever request hands them over. */
+/** Runs tasks in the request that created it, whichever request passes them on. */
 export interface Turns {
   /** Runs `task` one turn later. */
   afterTick(task: () => void): void
-  /** A function that runs `task` in that request, at once where any request may run it. */
+  /** Returns a function that runs `task` in that request; at once if any request may run it. */
   callable(task: () => void): () => void
-  /** Ends it after the tasks that were handed over before. */
+  /** Stops after the tasks that were passed on before. */
   stop(): void
 }
 
 export interface Pulse {
-  /** Ask again a pulse later where it is `late`, as all timers may be: only then is it `gone`. */
-  feel(): 'there' | 'late' | 'gone'
+  /** Checks the request. If it is `late`, as all timers may be, check again a pulse later: only then is it `gone`. */
+  check(): 'there' | 'late' | 'gone'
   stop(): void
 }
 
-/** Something to do at a time that moves: a heartbeat's moves with every message sent. */
+/** Task whose due time moves: a heartbeat's moves with every message sent. */
 export interface Due {
-  /** When {@link Due.fire} is wanted next, in `performance.now()` time. May have moved since it was last asked. */
+  /** Next time for {@link Due.fire}, as `performance.now()`. It may change at any time. */
   dueAt(): number
   fire(now: number): void
 }
 
 /** Runs its members when they are due. */
 export interface Timers {
-  /** Members: 0 when nothing is left. */
+  /** Number of members: 0 when none is left. */
   readonly size: number
   add(due: Due): void
   delete(due: Due): void
 }
 
-/** A request under way, as far as it can be asked to live on. */
+/** Request in flight, with the function that prolongs its life, if the platform has one. */
 export interface KeptRequest {
   waitUntil?: (promise: Promise<unknown>) => void
 }

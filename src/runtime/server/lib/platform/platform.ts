@@ -3,22 +3,22 @@ import { isWorkers, workers } from './workers'
 
 const nothing = () => {}
 
-/** Requests own nothing here: each may use and end what another has begun. */
-const ALWAYS_THERE: Pulse = { feel: () => 'there', stop: nothing }
+/** Requests own nothing here: each may use and end the resources of another. */
+const ALWAYS_THERE: Pulse = { check: () => 'there', stop: nothing }
 
-// Not as a name of its own: bundlers put a stand-in there for runtimes that have none.
+// Read from `globalThis`: bundlers replace the plain name with a substitute, for runtimes without it.
 const afterTick: Platform['afterTick'] = typeof globalThis.setImmediate === 'function' ? globalThis.setImmediate : task => setTimeout(task, 0)
 
 const TURNS: Turns = { afterTick: task => afterTick(task), callable: task => task, stop: nothing }
 
-/** By this name Vercel says of which request one is a part: it is what `waitUntil` of its package `@vercel/functions` looks at. */
+/** Key under which Vercel provides the current request: `waitUntil` of its package `@vercel/functions` reads it. */
 const VERCEL_REQUEST = Symbol.for('@vercel/request-context')
 
 /** Node, Bun, Deno, and functions that run on them. */
 const processPlatform: Platform = {
   afterTick,
   limits: {},
-  // As many as Redis answers within a few milliseconds. A part of the store that is away must not hold up the rest.
+  // Redis answers this many within a few milliseconds. An unreachable part of the store must not delay the rest.
   maxReads: 64,
   maxRepeats: 16,
   newSignal: () => new AbortController(),
@@ -29,7 +29,7 @@ const processPlatform: Platform = {
   watchAbandoned: () => nothing,
   outliving: () => undefined,
 
-  // Requested from the running process, and not imported: other platforms need nothing of it in their builds.
+  // Requested from the running process, and not imported: builds for other platforms do not need it.
   get asyncHooks() {
     return globalThis.process?.getBuiltinModule?.('node:async_hooks')
   },
@@ -40,7 +40,7 @@ const processPlatform: Platform = {
       start() {
         if (timer) return
         timer = setInterval(task, ms)
-        // It must not keep a process alive. Where there is no `unref`, no timer does.
+        // Does not keep the process alive. Where `unref` is missing, no timer does.
         timer.unref?.()
       },
       stop() {
@@ -53,7 +53,7 @@ const processPlatform: Platform = {
   keepAlive(event, promise) {
     if (!event) return
     event.waitUntil?.(promise)
-    // Nitro's server for Vercel's functions hands on none: its own is a list that nobody looks at.
+    // Nitro's server for Vercel's functions passes on none: its own collects promises that nothing awaits.
     const vercel = globalThis as { [VERCEL_REQUEST]?: { get?: () => KeptRequest | undefined } }
     vercel[VERCEL_REQUEST]?.get?.()?.waitUntil?.(promise)
   },

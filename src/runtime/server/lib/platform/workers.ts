@@ -4,22 +4,22 @@ export function isWorkers(): boolean {
   return (globalThis.navigator as { userAgent?: string } | undefined)?.userAgent === 'Cloudflare-Workers'
 }
 
-/** How late the timer of a request may be until it counts as one that is gone. */
+/** Milliseconds by which the timer of a request may be late, until the request counts as gone. */
 const ABANDONED_MS = 5_000
 const PULSE_MS = 1_000
-/** When to look again at one that seems to be gone: longer than a pulse, as timers may be early. */
+/** Milliseconds until a request that seems to be gone is checked again: longer than a pulse, as timers may be early. */
 const LOOK_AGAIN_MS = 1_200
 
-/** Replaces the signal of a shutdown, which Workers never announce: they are only stopped. */
+/** Replaces the signal of a shutdown: Workers are stopped without an announcement. */
 const NEVER_ABORTED = { aborted: false, addEventListener() {}, removeEventListener() {} } as unknown as AbortSignal
 
-/** A timer in the request that made it: it stops when that request is cancelled, and nothing else tells. */
+/** Timer in the request that created it. The timer stops when that request is cancelled, which is the only sign. */
 class RequestPulse implements Pulse {
   #at = performance.now()
   #lateSince?: number
   readonly #timer = setInterval(() => this.#beat(), PULSE_MS)
 
-  feel(): ReturnType<Pulse['feel']> {
+  check(): ReturnType<Pulse['check']> {
     const now = performance.now()
     if (now - this.#at < ABANDONED_MS) return 'there'
     this.#lateSince ??= now
@@ -36,7 +36,7 @@ class RequestPulse implements Pulse {
   }
 }
 
-/** Works because a promise that another request resolves continues in the request that awaits it. */
+/** Relies on this: a promise that another request resolves continues in the request that awaits it. */
 class RequestTurns implements Turns {
   #tasks = new Set<() => void>()
   #wake!: () => void
@@ -62,7 +62,7 @@ class RequestTurns implements Turns {
 
   async #run(): Promise<void> {
     while (!this.#over) {
-      // A task may hand over another.
+      // A task may pass on another.
       if (this.#tasks.size === 0) await new Promise<void>(resolve => this.#wake = resolve)
       await new Promise(resolve => setTimeout(resolve, 0))
       const tasks = this.#tasks
@@ -72,7 +72,10 @@ class RequestTurns implements Turns {
   }
 }
 
-/** Timers for each member, in the request that added it. They are never stopped, as another request could not do that: their next turn finds nothing to do. */
+/**
+ * Timers for each member, in the request that added it. They are never stopped, as another request could not do that: their next turn finds
+ * nothing due.
+ */
 class RequestTimers implements Timers {
   readonly #members = new Map<Due, Due>()
 
@@ -96,7 +99,7 @@ class RequestTimers implements Timers {
   }
 }
 
-/** Keeps nothing: a promise of one request cannot be awaited in another. */
+/** Map that stays empty: a promise of one request cannot be awaited in another. */
 class NothingJoinable<Work> extends Map<string, Work> {
   override set(): this {
     return this
@@ -105,10 +108,10 @@ class NothingJoinable<Work> extends Map<string, Work> {
 
 /** Cloudflare Workers. */
 export const workers: Platform = {
-  // A timer would be forgotten with the request that publishes, if that is over first.
+  // A timer would be lost with the publishing request, if that ends first.
   afterTick: task => void Promise.resolve().then(task),
-  limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request that has nothing to wait for, so that streams have a heartbeat in any case.' },
-  // A request may be cancelled and its read never settle.
+  limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request without pending work, so heartbeats cannot be disabled.' },
+  // A request may be cancelled, and its read never settle.
   maxReads: Infinity,
   maxRepeats: Infinity,
   newSignal: () => ({ signal: NEVER_ABORTED, abort() {} }),
@@ -131,7 +134,7 @@ export const workers: Platform = {
     }
   },
 
-  // Unless a Worker asks for the signal of its requests, a client leaves without a sign, and the timers of its connection stop.
+  // Unless a Worker uses the signal of its requests, a client disconnects without a sign, and the timers of its connection stop.
   watchAbandoned(connections, look) {
     let lookedAt = -Infinity
     return function go() {

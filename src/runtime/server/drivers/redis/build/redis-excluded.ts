@@ -14,5 +14,5 @@ export const resolveRedisOptions: typeof resolve = leftOut
 export const loadIoredis: () => Promise<typeof import('ioredis')> = leftOut
 
 function leftOut(): never {
-  throw invalidOption('sse.driver', '`"memory"` for Cloudflare Workers, where no connection to Redis outlives a request', 'redis')
+  throw invalidOption('sse.driver', '`"memory"` on Cloudflare Workers, where a connection to Redis ends with its request', 'redis')
 }

@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import { behindOneListener } from '../../../lib/one-listener'
+import { shareListener } from '../../../lib/one-listener'
 import { retryDelayMs } from '../../../lib/delays'
 import { unref } from '../../../lib/tick'
 import { unavailable } from '../errors'
@@ -65,7 +65,7 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster
 }
 
-const whenReady = behindOneListener<RedisClient>((client, callAll) => client.on('ready', callAll))
+const whenReady = shareListener<RedisClient>((client, callAll) => client.on('ready', callAll))
 
 /** Resolves when the client can be used. Rejects with `DRIVER_UNAVAILABLE` if it cannot by `until`. */
 export async function ready<T extends RedisClient>(client: T, until: number): Promise<T> {
@@ -75,7 +75,7 @@ export async function ready<T extends RedisClient>(client: T, until: number): Pr
       clearTimeout(timer)
       release()
       if (client.status === 'ready') resolve(client)
-      else reject(unavailable(new Error(`The connection is ${client.status}.`)))
+      else reject(unavailable(new Error(`The connection to Redis is not ready. Its status is \`${client.status}\`.`)))
     }
     const timer = setTimeout(done, Math.max(0, until - performance.now()))
     const release = whenReady(client, done)

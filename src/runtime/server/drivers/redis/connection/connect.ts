@@ -27,11 +27,11 @@ export interface RedisConnectOptions {
  * `INVALID_OPTION`.
  */
 export function redisConnector({ url, cluster, sentinel, sentinelPassword }: RedisConnectOptions): (ioredis: typeof import('ioredis'), settings: RedisOptions) => RedisClient {
-  if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty where `redis.cluster` is set', sentinel)
+  if (cluster && sentinel) throw invalidOption('redis.sentinel', 'empty if `redis.cluster` is set', sentinel)
   const { nodes, db, tls: isTls, ...connection } = parseRedisUrls(url || DEFAULT_REDIS_URL, sentinel ? 26_379 : 6_379)
   const tls = isTls ? {} : undefined
-  if (cluster && db) throw invalidOption('redis.url', 'a url without a database, since a cluster has only one', db)
-  if (nodes.length > 1 && !cluster && !sentinel) throw invalidOption('redis.url', 'one url, unless `redis.cluster` or `redis.sentinel` is set', nodes.length)
+  if (cluster && db) throw invalidOption('redis.url', 'a URL without a database, because a cluster has only one', db)
+  if (nodes.length > 1 && !cluster && !sentinel) throw invalidOption('redis.url', 'one URL, unless `redis.cluster` or `redis.sentinel` is set', nodes.length)
 
   return ({ Redis, Cluster }, settings) => {
     const options: RedisOptions = { ...settings, ...connection, db, tls }

@@ -65,7 +65,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     catch (error) {
       // For example, the package is missing. The details are only reported: the caller's error may reach an unauthorized client.
       outage.failed(error)
-      throw new Error('No client could be made.', { cause: error })
+      throw new Error('The Redis client could not be created.', { cause: error })
     }
   }
 
@@ -121,7 +121,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
 
   return {
     async run(until, command) {
-      if (closed) throw unavailable(new Error('The driver is closed.'))
+      if (closed) throw unavailable(new Error('The Redis driver is closed.'))
       try {
         // `createClient` may take any time, but the operation waits no longer than its deadline.
         const client = await within(until, commandClient())
@@ -137,7 +137,7 @@ export function createRedisLink({ timeoutMs, createClient, report, onReturn }: R
     },
 
     async subscribe(channel, onMessage) {
-      if (closed) throw unavailable(new Error('The driver is closed.'))
+      if (closed) throw unavailable(new Error('The Redis driver is closed.'))
       let subscription = subscriptions.get(channel)
       const until = performance.now() + timeoutMs
       if (!subscription) {

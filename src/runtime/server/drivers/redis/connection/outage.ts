@@ -12,7 +12,7 @@ export class RedisOutage {
   constructor(private readonly report: (message: string, cause?: unknown) => void, private readonly quietMs: () => number) {}
 
   failed(cause: unknown): void {
-    if (this.#failedAt === undefined) this.report('Redis cannot be reached: what is published is refused until it can be.', withoutArguments(cause))
+    if (this.#failedAt === undefined) this.report('Redis is unreachable. Publishing fails until it is reachable again.', withoutArguments(cause))
     this.#failedAt = performance.now()
   }
 
@@ -24,13 +24,13 @@ export class RedisOutage {
   worked(): void {
     if (this.#failedAt === undefined || performance.now() - this.#failedAt < this.quietMs()) return
     this.#failedAt = undefined
-    this.report('Redis is back.')
+    this.report('Redis is reachable again.')
   }
 
   /** Reports that Redis answers, but refuses a command: it is full, or the user lacks permission. Other commands may work meanwhile. */
   refused(cause: unknown): void {
     if (performance.now() - this.#refusedAt < REPEAT_MS) return
     this.#refusedAt = performance.now()
-    this.report('Redis refuses what it is asked for.', withoutArguments(cause))
+    this.report('Redis rejected a command.', withoutArguments(cause))
   }
 }

@@ -44,7 +44,7 @@ export class RedisShards {
     place.slot = Number(await within(until, this.cluster.cluster('KEYSLOT', channel)))
     while (true) {
       // Closed or unsubscribed meanwhile: no connection may be opened for it.
-      if (this.#places.get(channel) !== place) throw unavailable(new Error(`Nobody wants \`${withoutSecret(channel)}\` any more.`))
+      if (this.#places.get(channel) !== place) throw unavailable(new Error(`The subscription to \`${withoutSecret(channel)}\` was cancelled.`))
       try {
         return await this.#subscribe(channel, place, until)
       }
@@ -72,7 +72,7 @@ export class RedisShards {
 
   async #subscribe(channel: string, place: Place, until: number): Promise<void> {
     const owner = this.#ownerOf(place.slot)
-    if (!owner) throw unavailable(new Error(`No node of the cluster has slot ${place.slot}.`))
+    if (!owner) throw unavailable(new Error(`No node of the cluster owns slot ${place.slot}.`))
     if (place.node && place.node !== owner) this.#leave(place.node, channel)
     place.node = owner
     try {
@@ -92,7 +92,7 @@ export class RedisShards {
     const subscriber = this.#nodes.get(node)
     if (subscriber) return subscriber
     const known = this.cluster.nodes('all').find(({ options }) => `${options.host}:${options.port}` === node)
-    if (!known) throw unavailable(new Error(`The cluster does not know ${node} any more.`))
+    if (!known) throw unavailable(new Error(`The node ${node} is no longer part of the cluster.`))
     const client = known.duplicate({ ...redisSettings(this.timeoutMs, 'subscriptions'), readOnly: false })
     // An error is followed by `close`, which is handled.
     client.on('error', () => {})

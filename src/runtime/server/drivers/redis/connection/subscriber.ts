@@ -58,7 +58,7 @@ export class RedisSubscriber {
     while (true) {
       try {
         await ready(this.client, until)
-        if (!this.channels.has(channel)) throw unavailable(new Error(`Nobody wants \`${withoutSecret(channel)}\` any more.`))
+        if (!this.channels.has(channel)) throw unavailable(new Error(`The subscription to \`${withoutSecret(channel)}\` was cancelled.`))
         return void await within(until, this.#subscribe(channel))
       }
       catch (error) {
@@ -87,7 +87,7 @@ export class RedisSubscriber {
     if (!this.sharded) return client.subscribe(channel)
     return new Promise((resolve, reject) => {
       // ioredis emits an event on the client, and leaves the command without an answer.
-      const onMoved = () => reject(new Error(`The slot of \`${withoutSecret(channel)}\` has moved.`))
+      const onMoved = () => reject(new Error(`The slot of \`${withoutSecret(channel)}\` has moved to another node.`))
       client.once('moved', onMoved)
       void client.ssubscribe(channel).then(resolve, reject).finally(() => client.off('moved', onMoved))
     })

@@ -1,6 +1,6 @@
 import { invalidOption } from '../../../../shared/errors'
 
-const URLS_EXPECTED = '`redis://` or `rediss://` urls, separated by commas, with user and password percent-encoded'
+const URLS_EXPECTED = '`redis://` or `rediss://` URLs, separated by commas, with user and password percent-encoded'
 /** Largest database number that Redis accepts. */
 const MAX_DATABASE = 2_147_483_647
 
@@ -28,7 +28,7 @@ export function parseRedisUrls(text: string, defaultPort: number): RedisAddress 
     const agrees = other.tls === tls
       && (other.username ?? username) === username && (other.password ?? password) === password
       && (!other.hasDatabase || other.db === db) && (other.family ?? family) === family
-    if (!agrees) throw invalidOption('redis.url', 'urls with one protocol, user, password, database and family, those of the first', redacted(text))
+    if (!agrees) throw invalidOption('redis.url', 'URLs that agree on protocol, user, password, database and family', redacted(text))
   }
   return { nodes: urls.map(({ host, port }) => ({ host, port })), username, password, db, family, tls }
 }
@@ -43,15 +43,15 @@ function parseOne(url: string, text: string, defaultPort: number): ParsedUrl {
   const inPath = parsed.pathname.slice(1)
   const query = parsed.searchParams
   for (const name of query.keys()) {
-    if (name !== 'db' && name !== 'family') throw refuse('a url with no parameters but `db` and `family`', name)
-    if (query.getAll(name).length > 1) throw refuse(`a url with one \`${name}\``, query.getAll(name).join())
+    if (name !== 'db' && name !== 'family') throw refuse('a URL with no parameters other than `db` and `family`', name)
+    if (query.getAll(name).length > 1) throw refuse(`a URL with the parameter \`${name}\` at most once`, query.getAll(name).join())
   }
   const inQuery = query.get('db')
-  if (inPath && inQuery !== null) throw refuse('a url with the database in its path or in `?db=`, not in both', `${parsed.pathname}${parsed.search}`)
+  if (inPath && inQuery !== null) throw refuse('a URL with the database in its path or in `?db=`, but not both', `${parsed.pathname}${parsed.search}`)
   const database = inQuery ?? (inPath || '0')
-  if (!/^\d+$/.test(database) || Number(database) > MAX_DATABASE) throw refuse('a url whose database is a whole number', database)
+  if (!/^\d+$/.test(database) || Number(database) > MAX_DATABASE) throw refuse('a URL whose database is a whole number', database)
   const family = query.get('family')
-  if (family !== null && !/^[046]$/.test(family)) throw refuse('a url whose `family` is 4, 6 or 0', family)
+  if (family !== null && !/^[046]$/.test(family)) throw refuse('a URL whose `family` is 4, 6 or 0', family)
   return {
     host: parsed.hostname.replace(/^\[|\]$/g, ''),
     port: Number(parsed.port || defaultPort),

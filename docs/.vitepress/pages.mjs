@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** Pages in the order of the sidebar. A page's `title` and `description` are in its front matter. */
+export const SECTIONS = [
+  { text: 'Start', pages: ['README.md', 'guide/getting-started.md'] },
+  {
+    text: 'Guide',
+    pages: [
+      'guide/server-rendering.md',
+      'guide/sharing.md',
+      'guide/browsers.md',
+      'guide/authentication.md',
+      'guide/notifications.md',
+      'guide/live-feeds.md',
+      'guide/channels.md',
+      'guide/background-work.md',
+      'guide/job-progress.md',
+      'guide/ai-answers.md',
+      'guide/testing.md',
+      'guide/migrating.md',
+      'guide/comparison.md',
+    ],
+  },
+  { text: 'Recipes', pages: [] },
+  {
+    text: 'Operate',
+    pages: ['operate/redis.md', 'operate/deployment.md', 'operate/runtimes.md', 'operate/monitoring.md', 'operate/devtools.md', 'operate/drivers.md', 'operate/nuxt5.md'],
+  },
+  { text: 'Reference', pages: ['reference/server.md', 'reference/client.md', 'reference/options.md', 'reference/errors.md', 'reference/protocol.md'] },
+  { text: 'Project', pages: [] },
+  {
+    text: 'Contributing',
+    pages: ['contributing/guarantees.md', 'contributing/client-states.md', 'contributing/benchmarks.md'],
+  },
+]
+
+const docs = new URL('../', import.meta.url)
+
+/** `title` and `description` of a page, and its text without front matter. */
+export function readPage(path) {
+  const source = readFileSync(fileURLToPath(new URL(path, docs)), 'utf8')
+  const [, head = '', text = source] = /^---\n(.*?)\n---\n(.*)$/s.exec(source) ?? []
+  const field = name => new RegExp(`^${name}: *(.+)$`, 'm').exec(head)?.[1].replace(/^(['"])(.*)\1$/, '$2') ?? ''
+  return { path, title: field('title'), description: field('description'), text }
+}
+
+export const sections = () => SECTIONS.filter(({ pages }) => pages.length > 0).map(({ text, pages }) => ({ text, pages: pages.map(readPage) }))
+
+/** Path on the site: README.md is its first page. */
+export const linkOf = path => `/${path === 'README.md' ? '' : path.replace(/\.md$/, '')}`

@@ -1,0 +1,109 @@
+import type { SSEError } from '../shared/errors'
+import type { SSEMessage, SSETransport } from '../shared/types'
+import type { ServerMemory } from './memory'
+import type { SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
+
+/** Types of the client's parts, none of which is public. */
+
+/** Client options with all defaults. Parts of the request that have no default may still be missing. `until` must not throw. */
+export interface ResolvedClientOptions extends SSEClientOptions {
+  method: string
+  transports: SSETransport[]
+  reconnect: { minDelayMs: number, maxDelayMs: number, maxAttempts: number, foreignDelayMs: number }
+  connectTimeoutMs: number
+  /** Option of `useSSE` only. */
+  share?: SSEShare
+  /** Base URL of the application, which ends with `/`. The network probe is below it. */
+  base: string
+  /** Loads the code that only some connections need. Rejects with a retryable error. */
+  loadFallback: () => Promise<Fallback>
+}
+
+/** Interface of the client for its parts. */
+export interface ClientHost {
+  url: string
+  options: ResolvedClientOptions
+  /** Replaced when the URL changes. */
+  memory: ServerMemory
+  state: () => SSEClientState
+  set: (change: Partial<SSEClientState>) => void
+  /** Applies the change of a message to the state, and delivers the message. */
+  receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
+  close: (change: Partial<SSEClientState>) => void
+
+  prepare: (signal: AbortSignal) => Promise<TransportRequest>
+}
+
+/** Functions for connections that fail. They are in `fallback/`, which pages load on demand. */
+export interface Fallback {
+  findGate(session: AbortSignal, host: ClientHost): Promise<void>
+  checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
+  pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
+  probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
+}
+
+/** Events of a transport, in the order of the bytes. The transport awaits each returned promise. */
+export interface TransportEvents {
+  /** The first bytes have arrived. `silenceMs`: the silence after which the connection counts as dead, if it is known. */
+  onOpen(silenceMs?: number | false): void
+  /** The first block shows the kind of server. `restarts`: the field of `open` for a source without positions. */
+  onPeer(peer: SSEPeer, restarts?: boolean): void
+  /** A message, whose `id` is the position after it. */
+  onMessage(message: SSEMessage): void | Promise<void>
+  /** A position without a message. An empty one resets it (WHATWG HTML, 9.2.6). */
+  onPosition(position: string): void
+  onGap(gap: SSEGap & { position: string }): void
+  /** The server's `retry` field, in milliseconds. */
+  onRetry(retryMs: number): void
+}
+
+/** Attempt that failed. */
+export interface Failure {
+  type: 'failed'
+  error: SSEError
+  /** The `Retry-After` header, in milliseconds. */
+  retryAfterMs?: number
+  /** No byte arrived before the timeout. */
+  silent?: boolean
+  /** `fetch` rejected: there is no response. */
+  unanswered?: boolean
+  /** The failure does not count: a dependency of the server is down, or the client aborted the attempt. */
+  uncounted?: boolean
+  /** The source reported the error itself. */
+  ofSource?: boolean
+  /** The server refused the request without acting on it. */
+  refused?: boolean
+  /** The route answers polls, but not with batches. */
+  unpollable?: boolean
+}
+
+/** End of an attempt. */
+export type Outcome
+  = | { type: 'ended' }
+    /** The server requests a reconnect after `retryMs`, or after the usual back-off. */
+    | { type: 'leave', retryMs: number | undefined }
+    /** No failure: the other transport takes over. */
+    | { type: 'switch' }
+    | Failure
+
+/** Request of one attempt, for a transport. */
+export interface TransportRequest {
+  url: string
+  fetch: typeof globalThis.fetch
+  /** Loads the code that reads an error response. */
+  load: () => Promise<Fallback>
+  /** Arguments of `fetch`, made for this request alone: a transport adds its headers. */
+  init: RequestInit & { headers: Headers }
+  position: string | undefined
+  peer: SSEPeer | undefined
+  /** The position goes into the query, which is part of the key of caches. */
+  skipCaches: boolean
+  parse: SSEClientOptions['parse']
+  connectTimeoutMs: number
+  /** Sets another limit in milliseconds for the first bytes. Defined only while the stream is silent. */
+  wait?: (ms: number) => void
+  /** Silence limit in milliseconds. `undefined`: 2.5 heartbeats, if the server announces them. */
+  silenceTimeoutMs: number | false | undefined
+  signal: AbortSignal
+}
