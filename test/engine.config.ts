@@ -9,7 +9,7 @@ import type { EngineName } from './support/engines.ts'
 const remote = fileURLToPath(new URL('support/remote-scripted-server.ts', import.meta.url))
 const engine = process.env.SSE_TEST_RUNTIME as EngineName
 
-/** Of `openSSE` in a browser engine: its tests of parsing and of reconnects run inside the page. e2e/client-runtimes.test.ts runs it. */
+/** Of `openSSE` in a browser engine: its tests of parsing and of reconnects run inside the page. support/engine-suite.ts runs it. */
 export default defineConfig({
   plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
   test: {
@@ -20,6 +20,8 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
+      // As long as a loaded machine takes.
+      connectTimeout: 180_000,
       provider: engine === 'chromium' ? playwright({ launchOptions: { executablePath: chromiumPath(), args: ARGS } }) : engineProvider(engine),
       instances: [{ browser: engine }],
     },

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { BuiltServer } from './built-server'
 import { startBuiltServer, stopBuiltServers } from './built-server'
+import { expectClientTestsPass } from './client-tests'
 import { eventually } from './conditions'
 import type { Engine, EngineName, EngineTab } from './engines'
 import { launchEngine } from './engines'
@@ -34,6 +35,15 @@ interface Shown { data: number[], status: string, position?: string }
 
 /** Numbers in an answer of `/api/ask`. */
 const ASKED = 50
+
+/** Tests of `openSSE` without a page: how much of a body is read, and URLs without a location. */
+const NOT_IN_PAGES = [
+  'messages reads no further than a loop that is slow',
+  ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a URL that cannot be requested ${url} is refused at once where there is no page, and not retried forever`),
+  'a URL that cannot be requested a relative URL is requested in a page',
+]
+/** Tests of `openSSE` with an ID beyond ASCII. */
+const BEYOND_ASCII = ['messages gives data that is not JSON as plain text, and takes foreign IDs as they are']
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const json = (body: unknown) => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
@@ -94,6 +104,10 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, changesHead
   async function publish(count: number): Promise<void> {
     for (let i = 0; i < count; i++) expect((await fetch(`${basic.url}/api/publish/${channel}`, json({ n: ++published }))).status).toBe(200)
   }
+
+  it(`openSSE passes its tests inside a page of ${name}`, () => expectClientTestsPass(name, {
+    config: 'engine', command: [process.execPath], files: 4, skipped: NOT_IN_PAGES, failing: changesHeaders ? BEYOND_ASCII : [],
+  }), 300_000)
 
   describe(`useSSE in ${name}: networks`, () => {
     it('resumes after each cut: nothing lost, nothing twice', async () => {
