@@ -389,7 +389,7 @@ describe('the examples', () => {
       await page.goto(`${server.url}/notices`)
       await shows('closed', 'Hello', 'Goodbye')
 
-      // As the page says which blocks they are.
+      // The blocks of the docs page.
       const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
       const text = await readPage('docs/guide/testing.md')
       const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
