@@ -1,4 +1,4 @@
-import * as fallback from '../../src/runtime/client/fallback'
+import * as fallback from '../../src/runtime/client/fallback/with-schemas'
 import { resolveClientOptions as resolve } from '../../src/runtime/client/options'
 import type { ResolvedClientOptions } from '../../src/runtime/client/options'
 

@@ -6,7 +6,7 @@ import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './ty
 
 /** What a call of `useSSE` takes and gives. */
 
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body' | 'schema' | 'events'> {
   method?: Method | Uppercase<Method>
   /**
    * Added to the url. A function is called at every attempt. Refs are unwrapped, also those inside an object. A query that is itself a ref, a computed or a reactive

@@ -2,7 +2,9 @@ import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_ASKED_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
-import type { ClientHost, TransportEvents } from './types'
+import type { SSEError } from '../shared/errors'
+import type { SSEMessage } from '../shared/types'
+import type { ClientHost, SSEClientState, TransportEvents } from './types'
 import { forgetVerdict } from './verdict'
 
 /** How long a connection must hold to count as a good one where nothing says how long a silence may be. */
@@ -15,6 +17,17 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
 
   function move(position: string): void {
     if (position !== (state().position ?? '')) set({ position: position || undefined })
+  }
+
+  function deliver(message: SSEMessage, error?: SSEError): void | Promise<void> {
+    if (signal.aborted) return
+    const { position, had } = state()
+    const { id = position } = message
+    const change: Partial<SSEClientState> = { position: id || undefined, had: had && 'messages', attempt: 0 }
+    if (error) return set({ ...change, error })
+    const busy = receive(message, change)
+    if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
+    return busy
   }
 
   signal.addEventListener('abort', () => clearTimeout(good))
@@ -51,13 +64,11 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     },
     onMessage(message) {
       if (signal.aborted) return
-      const { peer, position, had } = state()
-      const { id = position } = message
+      const { peer, position } = state()
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
-      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until && guard(() => until(message)) && !signal.aborted) close({ ended: true, error: undefined })
-      return busy
+      if (!options.schema && !options.events) return deliver(message)
+      return options.loadFallback().then(({ checkMessage }) => checkMessage!(message, options, options.connectTimeoutMs)).then(checked => deliver(...checked))
     },
     onPosition(position) {
       if (!signal.aborted) move(position)

@@ -1,6 +1,7 @@
 import type { SSEError } from '../shared/errors'
 import type { ServerMemory } from './memory'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
+import type { SSESchema, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
@@ -55,6 +56,13 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * sends, unless its stream says that it is raw text; of other servers, text that begins with `{` or `[` and is JSON, and otherwise the text itself.
    */
   parse?: 'json' | 'text' | ((text: string) => unknown)
+  /**
+   * Standard Schema (zod, valibot, arktype) of the data, for messages of servers that are not yours; with `events`, of unnamed messages only. Types
+   * come from it, and `data` is its output. A message that does not fit is not delivered: `error` is `INVALID_MESSAGE`, and reading continues.
+   */
+  schema?: SSESchema
+  /** Schemas of named messages, by event name. Other names are not delivered (`INVALID_EVENT`); without `schema`, nor are unnamed messages. */
+  events?: SSESchemas
   /** The message for which this returns `true` is the last: for endpoints that do not say when they are complete. */
   until?: (message: M) => boolean
   /** Which transports may be used, the preferred one first. Default `['stream', 'poll']`. */
@@ -238,11 +246,16 @@ export interface ClientHost {
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 
+/** Result of a check: the message with its schema's output, or with the error of a message that is not delivered. */
+export type CheckedMessage = [message: SSEMessage, error?: SSEError]
+
 /** What a client needs when something is wrong; `fallback/` has it, and pages load it on demand. */
 export interface Fallback {
   findGate(life: AbortSignal, host: ClientHost): Promise<void>
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  /** There with the options `schema` and `events`. */
+  checkMessage?(message: SSEMessage, options: Pick<SSEClientOptions, 'schema' | 'events'>, timeoutMs: number): Promise<CheckedMessage>
   refusalOf(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }

@@ -5,8 +5,9 @@ import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import { clientError } from '../../client/response'
-import type { SSEClientEvents, SSEClientState } from '../../client/types'
+import type { SSEClientEvents, SSEClientOptions, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
+import type { GivenSchemas, SSESchema, SSESchemaMessage, SSESchemas } from '../../shared/standard-schema'
 import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
@@ -20,7 +21,7 @@ import type { MessageOfRoute, SSERoute } from '../types'
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 
 // Loaded on demand, as most pages need neither.
-const loadFallback = () => import('../../client/fallback/index')
+const loadFallback = ({ schema, events }: SSEClientOptions) => schema || events ? import('../../client/fallback/with-schemas') : import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
@@ -52,6 +53,7 @@ type MaybeUrl<Url extends string = string> = MaybeRefOrGetter<Url | null | undef
  * below the application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
+export function useSSE<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined, State = SSESchemaMessage<S, E>['data'] | undefined, Url extends string = string>(url: MaybeUrl<Url>, options: UseSSEOptions<SSESchemaMessage<S, E>, State> & GivenSchemas<S, E>): UseSSEReturn<SSESchemaMessage<S, E>, State>
 export function useSSE<T = FromRoute, State = T | undefined>(
   url: UrlIfTyped<T>,
   options?: UseSSEOptions<SSEMessage<T>, State>,
@@ -72,7 +74,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, loadFallback, base)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options) }, () => loadFallback(options as SSEClientOptions), base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
