@@ -53,12 +53,13 @@ export async function answerPoll({ event, options, context, request, keyed }: Ex
     keyed?.assertConnected()
     if (connection.life.isOver) return null
     if (gap) context.insight.onGap(channel.name, gap, 'poll')
+    // Where the runtime does not report that the response was taken, the poll is over when the response exists. Not where it fails: an
+    // error on a connection that is over would count as unseen.
+    if (!response.holdsRequest) connection.refuseToOpen()
     return sendJson(event, json, options.headers)
   }
   finally {
     over()
-    // Where the runtime does not report that the response was taken, the poll is over when the response exists.
-    if (!response.holdsRequest) connection.refuseToOpen()
   }
 }
 
