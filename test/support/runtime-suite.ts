@@ -219,7 +219,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect([failed.data, failed.controls.at(-1)]).toMatchObject([[{ n: 1 }], { type: 'error', code: 'TOLD', statusCode: 409 }])
     })
 
-    it('ends the streams and waiting polls of a client key, and no other; with `leave`, clients are asked to come back', async () => {
+    it('ends the streams and waiting polls of a client key, and no other; with `leave`, clients reconnect', async () => {
       const channel = newName()
       const [mine, other] = [newName(), newName()]
       const keyed = (key: string, query = '') => fetch(`${server.url}/api/keyed/${channel}${query}`, { headers: { 'x-user': key } })

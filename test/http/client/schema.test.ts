@@ -17,7 +17,7 @@ const last = block(99, { n: '99' })
 const until = ({ data }: { data: unknown }) => (data as { n?: number }).n === 99
 
 describe('messages of a server of others', () => {
-  it('are the output of the schema; one that does not fit is not delivered, and reading goes on', async () => {
+  it('are the output of the schema; one that does not fit is not delivered, and reading continues', async () => {
     harness.server.script(x => x.stream(block(1, { n: '1' }) + block(2, { n: 2 }) + block(3, { n: '3' }) + last))
     const source = openSSE(harness.server.url, { ...QUICK, schema, until })
     const seen: unknown[] = []
@@ -41,7 +41,7 @@ describe('messages of a server of others', () => {
     expect((await all(source)).map(({ event, data }) => [event, (data as { t: string }).t])).toEqual([['log', 'a'], ['log', 'end']])
   })
 
-  it('the position passes one that does not fit: a reconnect does not ask for it again', async () => {
+  it('the position passes one that does not fit: a reconnect does not request it again', async () => {
     harness.server.script(
       x => x.stream(block(1, { n: '1' }) + block(2, { n: 2 })).end(),
       x => x.stream(last),
