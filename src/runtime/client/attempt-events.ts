@@ -1,6 +1,7 @@
 import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
+import { partOf, withPart } from '../shared/whole-position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
 import { forgetVerdict } from './verdict'
@@ -37,12 +38,12 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
         if (state().attempt) set({ attempt: 0 })
       }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
     },
-    onPeer(peer, restarts) {
+    onPeer(peer, restarts, channels) {
       if (signal.aborted) return
-      const { had, peer: known } = state()
+      const { had, peer: known, channels: before } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
-        if (peer !== known) set({ peer })
+        if (peer !== known || channels || before) set({ peer, channels })
         return
       }
       // A run that sent no messages is no loss. A source that does not restart may have sent messages while the client was away.
@@ -52,10 +53,10 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     onMessage(message) {
       if (signal.aborted) return
       const { peer, position, had } = state()
-      const { id = position } = message
+      const { channel, id = position } = message
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
-      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
+      const busy = receive(message, { position: (channel ? withPart(position, channel, partOf(id, channel)) : id) || undefined, had: had && 'messages', attempt: 0 })
       if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
     },
@@ -63,7 +64,14 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!signal.aborted) move(position)
     },
     onGap(gap) {
-      if (!signal.aborted) set({ gap, position: gap.position })
+      if (signal.aborted) return
+      const { channel, position } = gap
+      set({ gap, position: channel ? withPart(state().position, channel, position) : position })
+    },
+    onOver(channel, error) {
+      if (signal.aborted) return
+      const over = { channels: { ...state().channels, [channel]: error ?? true } }
+      set(error ? { ...over, error } : over)
     },
     onRetry(ms) {
       if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)

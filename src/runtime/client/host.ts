@@ -47,13 +47,18 @@ export interface Fallback {
 export interface TransportEvents {
   /** The first bytes have arrived. `silenceMs`: the silence after which the connection counts as dead, if it is known. */
   onOpen(silenceMs?: number | false): void
-  /** The first block shows the kind of server. `restarts`: the field of `open` for a source without positions. */
-  onPeer(peer: SSEPeer, restarts?: boolean): void
+  /**
+   * The first block shows the kind of server. `restarts`: the field of `open` for a source without positions. `channels`: on a route of
+   * several, whether each is over.
+   */
+  onPeer(peer: SSEPeer, restarts?: boolean, channels?: Record<string, SSEError | boolean>): void
   /** A message, whose `id` is the position after it. */
   onMessage(message: SSEMessage): void | Promise<void>
   /** A position without a message. An empty one resets it (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
   onGap(gap: SSEGap & { position: string }): void
+  /** One of several channels is over: it has ended, or failed with `error`. The others continue. */
+  onOver(channel: string, error?: SSEError): void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
 }

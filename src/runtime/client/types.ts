@@ -108,6 +108,8 @@ export interface SSEGap {
   missed: number | null
   /** Position right before the next message. Only for sources with positions. */
   position?: string
+  /** Key of the channel that lost messages, on a route of several. `position` is that channel's own. */
+  channel?: string
 }
 
 /**
@@ -140,6 +142,8 @@ export interface SSEClientState {
   peer?: SSEPeer
   /** Whether a source without positions has answered (`stream`), or has sent messages. Internal. */
   had?: 'stream' | 'messages'
+  /** On a route of several, the channels by key: whether each is over, with the error if it failed. Internal. */
+  channels?: Record<string, SSEError | boolean>
 }
 
 /** Callbacks of a client. */

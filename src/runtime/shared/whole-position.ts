@@ -60,3 +60,13 @@ export function isWhole(text: string): boolean {
     return position !== undefined && isOfOne(parsePart(position))
   })
 }
+
+/** Position of one channel in a whole position. */
+export function partOf(whole: string | undefined, key: string): string | undefined {
+  return whole?.split(',').find(part => part.startsWith(`${key}:`))?.slice(key.length + 1)
+}
+
+/** Whole position after a step of one channel. It has no part for a key that it had none for. */
+export function withPart(whole: string | undefined, key: string, position = partOf(whole, key)): string | undefined {
+  return whole?.split(',').map(part => part.startsWith(`${key}:`) ? `${key}:${position}` : part).join()
+}

@@ -3,7 +3,7 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
 import { createReader } from '../parser'
-import { clientError, isPosition, parseMs, retryableError, serverError, withoutQuery } from '../response'
+import { channelError, clientError, isPosition, parseMs, retryableError, serverError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../host'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
@@ -21,6 +21,8 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   // The first poll does not wait. A client without a position needs one at once, to miss no message. A client with a position first has to
   // learn whether polling works.
   let waitMs = 0
+  /** Channels that were over in the last batch, with the error of those that failed. */
+  const over = new Map<string, SSEError | true>()
   while (true) {
     const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
     const startedAt = performance.now()
@@ -45,8 +47,11 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
-    events.onPeer('resumable')
+    const channels = Object.entries(batch.channels ?? {})
+    // A channel that is still over stays so, and is not reported again.
+    events.onPeer('resumable', undefined, batch.channels && Object.fromEntries(channels.map(([key, { ended }]) => [key, ended && (over.get(key) ?? false)])))
     if (batch.gap) events.onGap(batch.gap)
+    for (const [channel, { gap }] of channels) if (gap) events.onGap({ ...gap, channel })
     for (const message of batch.messages) {
       // Passes the text that a stream would have sent, so that both transports deliver the same data.
       const busy = events.onMessage(parse ? { ...message, data: createReader(parse)(JSON.stringify(message.data)) } : message)
@@ -54,6 +59,17 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
       if (signal.aborted) return ABORTED
     }
     events.onPosition(batch.position)
+    for (const [channel, { ended, error }] of channels) {
+      if (!ended) {
+        over.delete(channel)
+      }
+      else if (!over.has(channel)) {
+        const failure = error && channelError(error, channel)
+        over.set(channel, failure ?? true)
+        events.onOver(channel, failure)
+        if (signal.aborted) return ABORTED
+      }
+    }
     if (batch.error) return { type: 'failed', error: serverError({ ...batch.error, retry: false }) }
     if (batch.ended) return { type: 'ended' }
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
@@ -66,7 +82,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
 
 /** Whether the whole batch is valid. If it failed halfway, each retry would deliver its first half again. */
 function isBatch(batch: SSEBatch | null): boolean {
-  return batch?.type === 'batch' && isPosition(batch.position) && (!batch.gap || isPosition(batch.gap.position))
+  return batch?.type === 'batch' && isPosition(batch.position) && [batch, ...Object.values(batch.channels ?? {})].every(one => one && (!one.gap || isPosition(one.gap.position)))
     && Array.isArray(batch.messages) && batch.messages.every(one => one && typeof one === 'object' && (one.id === undefined || isPosition(one.id)))
 }
 
