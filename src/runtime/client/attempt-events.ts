@@ -1,7 +1,6 @@
 import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
-import { partOf, withPart } from '../shared/whole-position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
 import { forgetVerdict } from './verdict'
@@ -43,35 +42,30 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       const { had, peer: known, channels: before } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
-        if (peer !== known || channels || before) set({ peer, channels })
+        if (peer !== known || channels !== before) set({ peer, channels })
         return
       }
       // A run that sent no messages is no loss. A source that does not restart may have sent messages while the client was away.
       if (restarts ? had === 'messages' : had) set({ gap: { reason: restarts ? 'restarted' : 'unknown', missed: null } })
       set({ peer, had: had ?? 'stream' })
     },
-    onMessage(message) {
+    onMessage(message, after = message.id) {
       if (signal.aborted) return
       const { peer, position, had } = state()
-      const { channel, id = position } = message
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
-      const busy = receive(message, { position: (channel ? withPart(position, channel, partOf(id, channel)) : id) || undefined, had: had && 'messages', attempt: 0 })
+      const busy = receive(message, { position: (after ?? position) || undefined, had: had && 'messages', attempt: 0 })
       if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
       return busy
     },
     onPosition(position) {
       if (!signal.aborted) move(position)
     },
-    onGap(gap) {
-      if (signal.aborted) return
-      const { channel, position } = gap
-      set({ gap, position: channel ? withPart(state().position, channel, position) : position })
+    onGap(gap, position = gap.position) {
+      if (!signal.aborted) set({ gap, position })
     },
-    onOver(channel, error) {
-      if (signal.aborted) return
-      const over = { channels: { ...state().channels, [channel]: error ?? true } }
-      set(error ? { ...over, error } : over)
+    onState(change) {
+      if (!signal.aborted) set(change)
     },
     onRetry(ms) {
       if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)

@@ -130,7 +130,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     while (!session.aborted) {
       const outcome = await attempt(session)
       if (session.aborted) return
-      if (outcome.type === 'ended') return close({ ended: true, error: Object.values(state.channels ?? {}).find(over => over instanceof SSEError) })
+      if (outcome.type === 'ended') return close({ ended: true, error: outcome.error })
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0

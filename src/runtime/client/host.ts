@@ -1,4 +1,5 @@
 import type { SSEError } from '../shared/errors'
+import type { SSEControl, SSEOpenControl } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { ServerMemory } from './memory'
 import type { SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
@@ -34,12 +35,13 @@ export interface ClientHost {
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 
-/** Functions for connections that fail. They are in `fallback/`, which pages load on demand. */
+/** Functions for connections that fail, and for routes of several channels. They are in `fallback/`, which pages load on demand. */
 export interface Fallback {
   findGate(session: AbortSignal, host: ClientHost): Promise<void>
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  openSeveral(open: SSEOpenControl, requested: string | undefined, events: TransportEvents): Several
   readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }
 
@@ -52,15 +54,23 @@ export interface TransportEvents {
    * several, whether each is over.
    */
   onPeer(peer: SSEPeer, restarts?: boolean, channels?: Record<string, SSEError | boolean>): void
-  /** A message, whose `id` is the position after it. */
-  onMessage(message: SSEMessage): void | Promise<void>
+  /** A message. `position`: the position after it, by default its `id`. */
+  onMessage(message: SSEMessage, position?: string): void | Promise<void>
   /** A position without a message. An empty one resets it (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
-  onGap(gap: SSEGap & { position: string }): void
-  /** One of several channels is over: it has ended, or failed with `error`. The others continue. */
-  onOver(channel: string, error?: SSEError): void
+  /** `position`: the position after the gap, by default that of the gap. */
+  onGap(gap: SSEGap & { position: string }, position?: string): void
+  /** Another change of the state. */
+  onState(change: Partial<SSEClientState>): void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
+}
+
+/** Reader of a stream of several channels. */
+export interface Several {
+  message(message: SSEMessage): void | Promise<void>
+  /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if it is none of a channel. */
+  control(control: SSEControl): Outcome | null | undefined
 }
 
 /** Attempt that failed. */
@@ -85,7 +95,7 @@ export interface Failure {
 
 /** End of an attempt. */
 export type Outcome
-  = | { type: 'ended' }
+  = | { type: 'ended', error?: SSEError }
     /** The server requests a reconnect after `retryMs`, or after the usual back-off. */
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */

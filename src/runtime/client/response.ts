@@ -39,12 +39,6 @@ export function serverError({ code, message, statusCode, retry }: Record<string,
   })
 }
 
-/** Error of one of several channels, which names it. The others continue, and the client does not retry. */
-export function channelError(error: object, channel: string): SSEError {
-  const { code, message, statusCode } = serverError({ ...error })
-  return new SSEError(code, message, { statusCode, retry: false, details: { channel } })
-}
-
 /** Whether the value is a position that fits both a header and a query. */
 export function isPosition(value: unknown): value is string {
   return typeof value === 'string' && !/[\r\n\0]/.test(value)

@@ -3,12 +3,14 @@ import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
 import { createReader } from '../parser'
-import { channelError, clientError, isPosition, parseMs, retryableError, serverError, withoutQuery } from '../response'
+import { clientError, isPosition, parseMs, retryableError, serverError, withoutQuery } from '../response'
 import type { Outcome, TransportEvents, TransportRequest } from '../host'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
 import { readJson } from './read-json'
 import { readRefusal } from './read-refusal'
+import type { Over } from './several'
+import { readSeveral } from './several'
 
 /** Requested waiting time of a long poll, in milliseconds. The server may have a lower limit. */
 const WAIT_MS = 25_000
@@ -21,8 +23,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   // The first poll does not wait. A client without a position needs one at once, to miss no message. A client with a position first has to
   // learn whether polling works.
   let waitMs = 0
-  /** Channels that were over in the last batch, with the error of those that failed. */
-  const over = new Map<string, SSEError | true>()
+  const over: Over = {}
   while (true) {
     const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
     const startedAt = performance.now()
@@ -47,37 +48,31 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
-    const channels = Object.entries(batch.channels ?? {})
-    // A channel that is still over stays so, and is not reported again.
-    events.onPeer('resumable', undefined, batch.channels && Object.fromEntries(channels.map(([key, { ended }]) => [key, ended && (over.get(key) ?? false)])))
-    if (batch.gap) events.onGap(batch.gap)
-    for (const [channel, { gap }] of channels) if (gap) events.onGap({ ...gap, channel })
-    for (const message of batch.messages) {
-      // Passes the text that a stream would have sent, so that both transports deliver the same data.
-      const busy = events.onMessage(parse ? { ...message, data: createReader(parse)(JSON.stringify(message.data)) } : message)
-      if (busy) await busy
-      if (signal.aborted) return ABORTED
-    }
-    events.onPosition(batch.position)
-    for (const [channel, { ended, error }] of channels) {
-      if (!ended) {
-        over.delete(channel)
-      }
-      else if (!over.has(channel)) {
-        const failure = error && channelError(error, channel)
-        over.set(channel, failure ?? true)
-        events.onOver(channel, failure)
-        if (signal.aborted) return ABORTED
-      }
-    }
-    if (batch.error) return { type: 'failed', error: serverError({ ...batch.error, retry: false }) }
-    if (batch.ended) return { type: 'ended' }
+    // Passes the text that a stream would have sent, so that both transports deliver the same data.
+    if (parse) batch.messages = batch.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) }))
+    const outcome = await (batch.channels ? readSeveral(batch, position, over, events, signal) : readOne(batch, events, signal))
+    if (signal.aborted) return ABORTED
+    if (outcome) return outcome
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
     const pollMs = Math.max(parseMs(batch.pollMs) ?? 0, restMs)
     if (pollMs > 0) await delay(pollMs, signal)
     if (signal.aborted) return ABORTED
     waitMs = WAIT_MS
   }
+}
+
+/** Delivers a batch of one channel. */
+async function readOne({ messages, position, gap, error, ended }: SSEBatch, events: TransportEvents, signal: AbortSignal): Promise<Outcome | undefined> {
+  events.onPeer('resumable')
+  if (gap) events.onGap(gap)
+  for (const message of messages) {
+    const busy = events.onMessage(message)
+    if (busy) await busy
+    if (signal.aborted) return undefined
+  }
+  events.onPosition(position)
+  if (error) return { type: 'failed', error: serverError({ ...error, retry: false }) }
+  return ended ? { type: 'ended' } : undefined
 }
 
 /** Whether the whole batch is valid. If it failed halfway, each retry would deliver its first half again. */

@@ -1,18 +1,13 @@
 import { SSEError } from '../../shared/errors'
 import { parseForeign, parseJson } from '../../shared/json'
-import type { SSEControl, SSEGapControl } from '../../shared/protocol'
-import type { SSEMessage } from '../../shared/types'
-import { partOf } from '../../shared/whole-position'
+import type { SSEControl } from '../../shared/protocol'
 import { CONTROL_EVENT, PROTOCOL_HEADER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { createParser, createReader } from '../parser'
-import { channelError, clientError, isPosition, parseMs, retryableError, serverError, staleAnswer } from '../response'
+import { clientError, isPosition, parseMs, retryableError, serverError, staleAnswer } from '../response'
 import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
-import type { Outcome, TransportEvents, TransportRequest } from '../host'
-
-/** Asks a route of several channels for IDs of one channel, whose bytes all readers share. */
-const OWN_POSITIONS = `${STREAM_CONTENT_TYPE};positions=own`
+import type { Outcome, Several, TransportEvents, TransportRequest } from '../host'
 
 /** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
@@ -31,8 +26,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   let peer: SSEPeer | undefined
   let crosses = false
   let read = parseJson
-  /** Keys of the channels, on a route of several. */
-  let channels: Record<string, boolean> | undefined
+  let several: Several | undefined
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
@@ -46,8 +40,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
 
   try {
-    // Some other servers compare the whole header, so only a server that is likely ours gets the parameter.
-    init.headers.set('accept', (known ?? 'foreign') !== 'foreign' || (globalThis.location && !crossesOrigin(url)) ? OWN_POSITIONS : STREAM_CONTENT_TYPE)
+    // Some servers compare the whole header, so others than the page's get the parameter once they have sent an `open`.
+    init.headers.set('accept', (known && known !== 'foreign') || (globalThis.location && !crossesOrigin(url)) ? `${STREAM_CONTENT_TYPE};positions=own` : STREAM_CONTENT_TYPE)
     if (position) {
       // Across origins, the header would need a preflight, unlike the first request. Only this module's server reads the query.
       crosses = crossesOrigin(url)
@@ -83,18 +77,19 @@ export async function streamTransport(request: TransportRequest, events: Transpo
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
           if (control?.type === 'open') {
             begin(parseMs(control.heartbeatMs))
-            if (control.channels) channels = Object.fromEntries(Object.keys(control.channels).map(key => [key, false]))
+            if (control.channels) several = (await load()).openSeveral(control, position, events)
           }
           read = createReader(parseOption ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
-          events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined, channels)
+          if (!several) events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
-        const outcome = control && peer !== 'foreign' ? applyControl(control, events, position) : undefined
+        let outcome = control && several?.control(control)
+        if (outcome === undefined && control && peer !== 'foreign') outcome = applyControl(control, events, position)
         if (outcome) return outcome
         if (text === undefined) {
           events.onPosition(id!)
         }
         else if (outcome === undefined) {
-          const busy = events.onMessage({ ...channels ? inChannel(id, event) : { id, event }, data: read(text) })
+          const busy = (several?.message ?? events.onMessage)({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
             watchdog.limit(false)
@@ -120,37 +115,26 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
 }
 
-/** Key, own ID and own name of a message on a route of several channels, whose event is `key` or `key/name`. */
-function inChannel(id: string | undefined, event = ''): Pick<SSEMessage, 'id' | 'event' | 'channel'> {
-  const [, channel, name] = /^([^/]*)(?:\/(.*))?$/s.exec(event)!
-  return { id: id && `${channel}:${partOf(id, channel!)}`, event: name, channel }
-}
-
 /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if the message is of no known type. */
 function applyControl(control: SSEControl, events: TransportEvents, requested: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
-    const { position, resumed, channels } = control
-    if (!isPosition(position)) return null
+    const { position, resumed } = control
+    if (requested === undefined) {
+      if (isPosition(position)) events.onPosition(position)
+    }
     // Without `resumed`, a gap follows, with the position from which the stream continues.
-    if (requested !== undefined && (channels ? Object.entries(channels).some(([key, { position, resumed }]) => resumed && position !== partOf(requested, key)) : resumed === true && position !== requested)) {
+    else if (resumed === true && isPosition(position) && position !== requested) {
       return { type: 'failed', error: staleAnswer() }
     }
-    // Of several channels, each part stays as requested until its gap was reported.
-    if (channels || requested === undefined) events.onPosition(position)
     return null
   }
-  const { channel } = control as SSEGapControl
   if (type === 'gap' && isPosition(control.position)) {
     const { reason, missed, position } = control
-    events.onGap(channel ? { reason, missed, position, channel } : { reason, missed, position })
+    events.onGap({ reason, missed, position })
     return null
   }
   if (type === 'heartbeat') return null
-  if (channel && (type === 'end' || type === 'error')) {
-    events.onOver(channel, type === 'error' ? channelError(control, channel) : undefined)
-    return null
-  }
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return { type, retryMs: parseMs(control.retryMs) }
   if (type === 'error') return { type: 'failed', error: serverError({ ...control }), ofSource: true }
