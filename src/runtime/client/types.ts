@@ -62,8 +62,16 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * `fetch`.
    */
   fetch?: typeof globalThis.fetch
-  /** Where to begin: `start`, `now`, an ID, or the number of messages that you have already. Default: the server's option `from`. */
+  /**
+   * Where to begin: `start`, `now`, an ID, `-n` for the last n messages, or the number of messages that you have already. Default: the server's
+   * option `from`.
+   */
   position?: string | number
+  /**
+   * Key of one channel, on a route of several: everything then concerns that channel alone, also `position` and `until`. The call closes when
+   * the channel ends. Error where the route has no such channel: `UNKNOWN_CHANNEL`. Default: all channels.
+   */
+  channel?: string
   /**
    * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this
    * module's server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as
