@@ -42,6 +42,11 @@ export async function joinGroup(url: string, member: Member, session: AbortSigna
   group.join(member, session)
 }
 
+/** Channels of a client that connects: the server reports again which of them are over. */
+export function reopened(channels: SSEClientState['channels']): SSEClientState['channels'] {
+  return channels && Object.fromEntries(Object.keys(channels).map(key => [key, false]))
+}
+
 function isPublic({ share }: ResolvedClientOptions): boolean {
   return share === 'page' || share === 'browser'
 }
@@ -124,7 +129,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       onMessage: message => emit({ message }),
       // A change with a status may repeat the whole state, with a gap that was reported before.
       onState: ({ gap, status }) => emit(status ? {} : { gap }),
-    }, { ...initialState(options.transports[0]!), position, peer, had, channels })
+    }, { ...initialState(options.transports[0]!), position, peer, had, channels: reopened(channels) })
     signal.addEventListener('abort', () => client.stop())
     retryNow = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()

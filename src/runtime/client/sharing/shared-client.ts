@@ -10,7 +10,7 @@ import { clientError } from '../response'
 import type { SSEClient, SSEClientEvents, SSEClientState, SSEGap } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
-import { joinGroup } from './group'
+import { joinGroup, reopened } from './group'
 
 /** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
@@ -60,7 +60,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (channel === undefined) return change
     const next = { ...change }
     if ('position' in change) next.position = own(change.position)
-    for (const name of ['gap', 'error'] as const) if (isOfOther(next[name])) delete next[name]
+    if (isOfOther(next.gap)) delete next.gap
+    if (isOfOther(next.error)) delete next.error
     // Only a route of one channel refuses a position with a key.
     if (next.error?.code === 'INVALID_POSITION') next.error = unknownChannel()
     return next
@@ -147,7 +148,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (!isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
       // It requests the end of all other channels.
-      state = { ...state, channels: event.state.channels }
+      state = { ...state, channels: reopened(event.state.channels) }
       reader = createReader()
       return reader.connect()
     }
