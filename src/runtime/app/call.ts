@@ -92,6 +92,14 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   connect: (url?: string | Event) => void
   /** Drops data and position, and connects to the same URL from scratch. */
   restart: () => void
+  /**
+   * Messages right before the oldest one that this call has had since its last gap, the oldest first; empty at the beginning of the channel.
+   * It changes nothing else. Calls run one after the other. Uses the call's own method, query, headers and body. `limit`: default 50, at most
+   * 1,000; an event argument, as from `@click="loadOlder"`, is ignored. Rejects with an `SSEError`: `GAP` if these messages are lost,
+   * `NOT_SUPPORTED` without a stored channel, `INVALID_OPTION` on a route of several without the option `channel`, `ABORTED` if the call starts
+   * again meanwhile.
+   */
+  loadOlder: (limit?: number | Event) => Promise<M[]>
   /** Closes the connection. `connect()` resumes from the position. Before the component is mounted, it prevents the connection on mount. */
   stop: () => void
   /**

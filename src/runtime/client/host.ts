@@ -41,8 +41,20 @@ export interface Fallback {
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  loadOlder(history: History, limit?: unknown): Promise<SSEMessage[]>
   openSeveral(open: SSEOpenControl, requested: string | undefined, events: TransportEvents): Several
   readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
+}
+
+/** Messages that a call has had, as far as older ones are loaded. */
+export interface History {
+  readonly options: ResolvedClientOptions
+  url: () => string
+  state: () => SSEClientState
+  /** Replaced when the call starts from scratch. `oldest`: ID of the oldest message since the last gap. `queue`: pages that are being loaded. */
+  past: { oldest?: string, queue?: Promise<unknown> }
+  /** Called when the state has changed, if a page waits for that. */
+  wake?: () => void
 }
 
 /** Events of a transport, in the order of the bytes. The transport awaits each returned promise. */

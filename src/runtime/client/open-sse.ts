@@ -4,6 +4,8 @@ import { createSSEClient } from './client'
 import * as fallback from './fallback/index'
 import { resolveClientOptions } from './options'
 import { callbackError } from './response'
+import type { History } from './host'
+import { createSharedClient } from './sharing/shared-client'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
@@ -13,6 +15,8 @@ const MAX_QUEUED = 64
 export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSEClientOptions<M> {
   /** Aborting it ends the loop without an error, as `close()` does. */
   signal?: AbortSignal
+  /** Called when messages are lost for good. */
+  onGap?: (gap: SSEGap) => void
 }
 
 /** Messages of a source, for one `for await` loop. */
@@ -29,6 +33,12 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
   readonly gap: SSEGap | undefined
   /** Last error. `undefined` again with the next connection. */
   readonly error: SSEError | undefined
+  /**
+   * Messages right before the oldest one since the last gap, the oldest first; empty at the beginning of the channel. Calls run one after the
+   * other. It uses the source's own method, query, headers and body. Default 50, at most 1,000. Rejects with an {@link SSEError}: `GAP` if
+   * these messages are lost, `NOT_SUPPORTED` without a stored channel, `INVALID_OPTION` on a route of several without the option `channel`.
+   */
+  loadOlder(limit?: number): Promise<M[]>
 }
 
 /**
@@ -40,7 +50,7 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
  *
  * @throws `INVALID_OPTION`, also for a relative URL where there is no page to resolve it against
  */
-export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
+export function openSSE<T = unknown>(url: string | URL, { signal, onGap, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
   const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
   let position: string | undefined
   // Resolve the promise that is being awaited, and do nothing later. (Not all browsers have `Promise.withResolvers`.)
@@ -48,6 +58,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   let wakeTransport = () => {}
   let taken = false
   let dropped = false
+  let gap: SSEGap | undefined
   /** Last error, which may be that of `until`. */
   let error: SSEError | undefined
 
@@ -60,13 +71,28 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       error = callbackError(cause)
     }
   })
-  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback), {
+  const resolved = resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback)
+  const history: History = { options: resolved, url: () => String(url), state: () => client.state, past: {} }
+  const client = (options.channel === undefined ? createSSEClient : createSharedClient)(String(url), resolved, {
     onMessage(message, { position }) {
+      history.past.oldest ??= message.id
+      history.wake?.()
       queue.push({ message: message as SSEMessage<T>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
     onState(change) {
+      if (change.gap && change.gap !== gap) {
+        gap = change.gap
+        history.past.oldest = undefined
+        try {
+          onGap?.(gap)
+        }
+        catch (cause) {
+          error = callbackError(cause)
+        }
+      }
+      history.wake?.()
       if ('error' in change) error = change.error
       if (change.status === 'closed') finished.abort()
       wakeLoop()
@@ -135,6 +161,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     get error() {
       return error
     },
+    loadOlder: limit => fallback.loadOlder(history, limit) as Promise<SSEMessage<T>[]>,
     [Symbol.asyncIterator]() {
       if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')
       taken = true

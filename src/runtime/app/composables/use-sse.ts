@@ -5,6 +5,7 @@ import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import { callbackError, clientError } from '../../client/response'
+import type { History } from '../../client/host'
 import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
@@ -73,17 +74,19 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const path = () => withBase(given() ?? '')
   const snapshot = ssr && immediate && given() && isEnabled() ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
 
-  const begin = () => ({ data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
+  const older: History = { options: resolved, url: () => withBase(current ?? ''), state: () => state.value, past: { oldest: snapshot?.oldest } }
+  const begin = () => (older.past = {}, { data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
   const [state, stateRefs] = splitRef(first)
   // A snapshot gets a position only from a batch of this module's server.
-  if (first.position) first.peer = 'resumable'
+  if (first.position) Object.assign(first, { peer: 'resumable', channels: snapshot!.channels })
   /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
   function take(next: SSEMessage, keep: number): void {
     if (isNewRun && (reduce || keep)) content.value = begin()
+    older.past.oldest ??= next.id
     isNewRun = false
     const { messages } = content.value
     let { data } = content.value
@@ -108,7 +111,11 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   function setState(change: Partial<SSEClientState>): void {
     const before = state.value
     state.value = { ...before, ...change }
-    if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
+    if (change.gap && change.gap !== before.gap) {
+      isNewRun = change.gap.reason === 'restarted'
+      older.past.oldest = undefined
+    }
+    older.wake?.()
     if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
@@ -143,7 +150,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       fromScratch = true
     }
     if (fromScratch) current = undefined
-    if (!ready) return showWait()
+    if (!ready) return state.value.status === 'closed' ? void load() : showWait()
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
     if (next === undefined) return
@@ -170,7 +177,11 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
-      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` failed to load: this call opens its own connection', cause))
+      const error = clientError('SHARING_FAILED', `The code for \`${options.channel ? 'channel' : 'share'}\` failed to load`, cause)
+      console.error('[nuxt-sse]', error)
+      loading = false
+      // A connection of its own would deliver all channels.
+      if (options.channel) return setState({ status: 'closed', error })
     }
     loading = false
     if (!disposed) start()
@@ -187,10 +198,12 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   }
 
   /** Reacts to a change of the URL, `enabled` or a watched query. */
-  function onInput([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
+  function onInput([next, on]: [string | undefined, boolean, string], [last, before]: [string | undefined, boolean, string]): void {
     if (next !== last) chosen = undefined
     showWait()
     if (!ready || !wanted) return
+    // Only the query has changed: the channels that are in both sets continue.
+    if (next === last && on && before && state.value.channels) return connect()
     current = undefined
     if (on && (chosen ?? next)) return connect()
     client.reset()
@@ -209,7 +222,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     setState(soFar)
     if (kept.length) content.value = { ...content.value, messages: kept.slice(-keep) }
     // `reduce` or `until` may have thrown, and set the error.
-    return { ...content.value, state: { ...soFar, error: state.value.error } }
+    const { channels, ...rest } = soFar
+    return { ...content.value, oldest: older.past.oldest, channels: channels as SSESnapshot['channels'], state: { ...rest, error: state.value.error } }
   }
 
   for (const [event, callback] of Object.entries(named)) if (callback) callbacks.on(event, callback)
@@ -220,7 +234,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     // component that first uses it, starts after the application's first render. In `onMounted`, which runs only once, starts at once.
     const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
     const isOwn = component && getCurrentScope() === component.scope
-    const mounted = isShared ? load : start
+    const mounted = isShared || options.channel ? load : start
     if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
     else if (isOwn) onMounted(mounted)
     else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
@@ -240,6 +254,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     connect: to => connect(to),
     restart: () => connect(undefined, true),
     stop,
+    loadOlder: limit => resolved.loadFallback().then(({ loadOlder }) => loadOlder(older, limit)),
     on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
   }
 }
