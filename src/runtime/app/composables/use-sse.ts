@@ -115,6 +115,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       isNewRun = change.gap.reason === 'restarted'
       older.past.oldest = undefined
     }
+    if (change.error?.code === 'UNKNOWN_CHANNEL') content.value = begin()
     older.wake?.()
     if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
