@@ -16,7 +16,7 @@ import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { FromRoute, MaybeUrl, MessageOfRoute, SSERoute, UrlIfTyped } from '../types'
+import type { ChannelKey, FromRoute, MaybeUrl, MessageOfChannel, MessageOfRoute, SSERoute, UrlIfTyped } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 export type { FromRoute } from '../types'
@@ -43,17 +43,17 @@ export function useSSE<T = FromRoute, State = T | undefined>(
   url: UrlIfTyped<T>,
   options?: UseSSEOptions<SSEMessage<T>, State>,
 ): UseSSEReturn<SSEMessage<T>, State>
-export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
   url: MaybeRefOrGetter<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
-): UseSSEReturn<MessageOfRoute<Url, Method>, State>
+  options?: UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>,
+): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
 export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: UseSSEOptions<SSEMessage<T>, State>): UseSSEReturn<SSEMessage<T>, State>
 // Not merged with the signature above: TypeScript keeps the literal of a getter only where no other type may be returned.
-export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
   // eslint-disable-next-line @typescript-eslint/unified-signatures
   url: MaybeUrl<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
-): UseSSEReturn<MessageOfRoute<Url, Method>, State>
+  options?: UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>,
+): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
 export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
