@@ -4,7 +4,7 @@ import { isCachedByRule } from '#sse/nitro'
 import { SSEError } from '../../shared/errors'
 import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
-import type { SSEChannels, SSEMessageOfChannels } from '../channel/several'
+import type { SSEChannels } from '../channel/several'
 import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
@@ -24,7 +24,8 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 /** Messages that a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
-    : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
+    // Inferring the channels themselves would widen them to a record of any.
+    : Result extends SSEChannels & SSEStream<infer M> ? M
       : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
         : Result extends Iterable<infer Item> ? MessageOfItem<Item>
           : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
