@@ -10,7 +10,7 @@ import { clientError } from '../response'
 import type { SSEClient, SSEClientEvents, SSEClientState, SSEGap } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
-import { joinGroup, reopened } from './group'
+import { joinGroup, meetings, reopened } from './group'
 
 /** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
@@ -133,7 +133,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return isDormant = isMissing
   }
 
-  function take(event: FeedEvent): void | Promise<void> {
+  /** `isRead`: this client has read the event's message or gap itself, so that only the state applies. */
+  function take(event: FeedEvent, isRead = false): void | Promise<void> {
     if (isUnknown(event.state)) return
     if (waiting) {
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
@@ -144,8 +145,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     const key = channel === undefined ? (event.message ?? event.gap)?.channel : undefined
     const part = (whole?: string) => key === undefined ? whole : partOf(whole, key)
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
-    const isNext = part(event.after) === part(member.at) || (position !== undefined && peer !== 'resumable')
-    if (!isNext && !isWholeUpTo(part(position), part(member.at))) {
+    const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && peer !== 'resumable'))
+    if (!isRead && !isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
       // It requests the end of all other channels.
       state = { ...state, channels: reopened(event.state.channels) }
@@ -199,10 +200,10 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function rejoinIfCaughtUp(): void {
     if (!waiting) return
     const { position, channels = {} } = waiting.at(-1)!.state
-    if (channel === undefined && Object.keys(channels).length) {
-      // Each channel has met the feed somewhere. The steps before were read already, and are skipped one by one.
-      const hasMet = (key: string) => waiting!.some(({ after }) => partOf(after, key) === partOf(member.at, key)) || isUpTo(partOf(position, key), partOf(member.at, key))
-      if (Object.keys(channels).every(hasMet)) rejoin(0)
+    const keys = channel === undefined ? Object.keys(channels) : []
+    if (keys.length) {
+      const met = meetings(waiting, keys, member.at)
+      if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
       return
     }
     const next = waiting.findIndex(event => event.after === member.at)
@@ -210,13 +211,13 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (next >= 0 || isUpTo(position, member.at)) rejoin(next)
   }
 
-  function rejoin(from: number): void {
+  function rejoin(from: number, isRead?: (event: FeedEvent, index: number) => boolean): void {
     const events = waiting!.slice(from)
     const current = session
     waiting = undefined
     reader.stop()
-    for (const event of events) {
-      if (session === current) void take(event)
+    for (const [index, event] of events.entries()) {
+      if (session === current) void take(event, isRead?.(event, index))
     }
   }
 
