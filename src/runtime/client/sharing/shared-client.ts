@@ -200,8 +200,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function rejoinIfCaughtUp(): void {
     if (!waiting) return
     const { position, channels = {} } = waiting.at(-1)!.state
-    const keys = channel === undefined ? Object.keys(channels) : []
-    if (keys.length) {
+    if (channel === undefined && Object.keys(channels).length) {
+      const keys = Object.keys(channels)
       const met = meetings(waiting, keys, member.at)
       if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
       return

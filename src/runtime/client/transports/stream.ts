@@ -82,7 +82,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
           read = createReader(parseOption ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
           if (!several) events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
-        let outcome = control && several?.control(control)
+        let outcome = control ? several?.control(control) : undefined
         if (outcome === undefined && control && peer !== 'foreign') outcome = applyControl(control, events, position)
         if (outcome) return outcome
         if (text === undefined) {
