@@ -16,20 +16,30 @@ type AsMessage<M> = [M] extends [never] ? never
   : M extends { data: infer T } ? 'event' extends keyof M ? M & SSEMessage<T> : M & SSEMessage<T, undefined>
     : SSEMessage
 
+/** Key of a channel in the messages of a route of several. Any text where the messages are not typed. */
+export type ChannelKey<M extends SSEMessage> = SSEMessage extends M ? string : M extends { channel: infer Key extends string } ? Key : never
+
+/** Messages of one channel, with the option `channel`; all messages without it. */
+export type MessageOfChannel<M extends SSEMessage, Key> = [Key] extends [undefined] ? M : M extends { channel: infer Own } ? Own extends Key ? M : never : M
+
 /** Callback for one message. */
 export type SSECallback<M extends SSEMessage = SSEMessage> = (message: M) => void
 
-/** Name under which `on` delivers a kind of message: its `event`, or `message` where it may have none. */
-type NameOf<M extends SSEMessage> = M extends unknown ? NonNullable<M['event']> | (undefined extends M['event'] ? 'message' : never) : never
+/**
+ * Names under which `on` delivers a kind of message: its `event`, or `message` where it may have none. On a route of several channels without
+ * the option `channel` (`Key`): the key, `key/event`, or `message`.
+ */
+type NameOf<M extends SSEMessage, Key> = M extends unknown ? (undefined extends M['event'] ? 'message' : never)
+  | ([Key] extends [undefined] ? M extends { channel: infer Own extends string } ? Own | `${Own}/${NonNullable<M['event']>}` : NonNullable<M['event']> : NonNullable<M['event']>) : never
 
 /** Names that `on` accepts. `*` stands for all messages. */
-export type SSEEventName<M extends SSEMessage> = '*' | NameOf<M>
+export type SSEEventName<M extends SSEMessage, Key = undefined> = '*' | NameOf<M, Key>
 
 /** Messages that `on` delivers under a name. */
-export type MessageNamed<M extends SSEMessage, Name> = Name extends '*' ? M : M extends unknown ? Name extends NameOf<M> ? M : never : never
+export type MessageNamed<M extends SSEMessage, Name, Key = undefined> = Name extends '*' ? M : M extends unknown ? Name extends NameOf<M, Key> ? M : never : never
 
 /** Callbacks by event name. */
-export type SSECallbacks<M extends SSEMessage> = { [Name in SSEEventName<M> & string]?: SSECallback<MessageNamed<M, Name>> }
+export type SSECallbacks<M extends SSEMessage, Key = undefined> = { [Name in SSEEventName<M, Key> & string]?: SSECallback<MessageNamed<M, Name, Key>> }
 
 /** Placeholder for the type of the route's messages, where no type argument is given. */
 export interface FromRoute { readonly __fromRoute: never }

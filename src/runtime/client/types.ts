@@ -63,8 +63,16 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * `fetch`.
    */
   fetch?: typeof globalThis.fetch
-  /** Where to begin: `start`, `now`, an ID, or the number of messages that you have already. Default: the server's option `from`. */
+  /**
+   * Where to begin: `start`, `now`, an ID, `-n` for the last n messages, or the number of messages that you have already. Default: the server's
+   * option `from`.
+   */
   position?: string | number
+  /**
+   * Key of one channel, on a route of several: everything then concerns that channel alone, also `position` and `until`. The call closes when
+   * the channel ends. Error where the route has no such channel: `UNKNOWN_CHANNEL`. Default: all channels.
+   */
+  channel?: string
   /**
    * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this
    * module's server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as
@@ -116,6 +124,8 @@ export interface SSEGap {
   missed: number | null
   /** Position right before the next message. Only for sources with positions. */
   position?: string
+  /** Key of the channel that lost messages, on a route of several. `position` is that channel's own. */
+  channel?: string
 }
 
 /**
@@ -148,6 +158,8 @@ export interface SSEClientState {
   peer?: SSEPeer
   /** Whether a source without positions has answered (`stream`), or has sent messages. Internal. */
   had?: 'stream' | 'messages'
+  /** On a route of several, the channels by key: whether each is over, with the error if it failed. Internal. */
+  channels?: Record<string, SSEError | boolean>
 }
 
 /** Callbacks of a client. */

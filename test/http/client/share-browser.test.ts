@@ -86,9 +86,9 @@ describe('one connection for all tabs', () => {
     channel.close()
     const gap = ['reason', 'missed', 'position']
     const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
-    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', ...below('gap', gap), ...below('error', error)]
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', 'channels', ...below('gap', gap), ...below('error', error)]
     expect({ SHARING_VERSION, ask: words.includes(0), names: new Set(words.flatMap(namesIn)) }).toEqual({
-      SHARING_VERSION: 2,
+      SHARING_VERSION: 3,
       ask: true,
       names: new Set(['after', 'term', 'state', 'gap', 'message', ...below('state', state), ...below('gap', gap), ...below('message', ['id', 'event', 'data'])]),
     })

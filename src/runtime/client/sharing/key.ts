@@ -2,7 +2,7 @@ import type { ResolvedClientOptions } from '../options'
 import { prepareRequest } from '../request'
 
 /** Version of the messages between tabs. Tabs of two deployments share a connection only if their versions match. */
-export const SHARING_VERSION = 2
+export const SHARING_VERSION = 3
 
 /**
  * Key of the calls that may share a connection: all options that decide which messages arrive, with functions called. `inBrowser`: shared with
