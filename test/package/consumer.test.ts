@@ -43,10 +43,21 @@ export const driver = defineNuxtConfig({ sse: { driver: 'kafka' } })
   'server/api/driver.post.ts': `import type { FailingMethod } from 'nuxt-sse/test'\nexport default defineEventHandler(async (event) => {\n  const { fail } = await readBody<{ fail?: FailingMethod | 'all' }>(event)\n  if (fail) driver.fail(fail)\n  else driver.heal()\n  return { failed: driver.failed }\n})\n`,
   'server/api/clock.get.ts': `export default defineSSEHandler(async function* () {\n  yield { now: new Date(0), n: 1 }\n  yield sseMessage({ percent: 5 }, { event: 'progress' })\n})\n`,
   'server/api/jobs/[id]/stream.get.ts': `interface Step { step: string }\nexport default defineSSEHandler(event => useSSEChannel<Step>(\`job:\${getRouterParam(event, 'id')}\`))\n`,
+  'shared/channels.ts': `import { defineSSEChannel } from 'nuxt-sse/publisher'
+import type { SSESchema } from 'nuxt-sse/publisher'
+
+const percent: SSESchema<{ percent: string }, { percent: number }> = { '~standard': { version: 1, vendor: 'own', validate: value => ({ value: { percent: Number((value as { percent: string }).percent) } }) } }
+const text: SSESchema<string> = { '~standard': { version: 1, vendor: 'own', validate: value => ({ value: String(value) }) } }
+
+export const job = defineSSEChannel((id: string) => \`defined:\${id}\`, { events: { progress: percent, log: text } })
+`,
+  'server/api/defined/[id].get.ts': `import { job } from '../../../shared/channels'\nexport default defineSSEHandler(event => job(getRouterParam(event, 'id')!))\n`,
+  'server/api/defined/[id].post.ts': `import { job } from '../../../shared/channels'\nexport default defineEventHandler(async (event) => {\n  // @ts-expect-error the name is misspelt\n  await job('x').publish('x', { event: 'lag' }).catch(() => {})\n  return job(getRouterParam(event, 'id')!).publish({ percent: '5' }, { event: 'progress' })\n})\n`,
   'server/api/explicit.get.ts': `import { defineSSEHandler, SSEError, type SSEConnection } from '#sse/server'\nexport default defineSSEHandler((event, connection: SSEConnection<number>) => {\n  if (!connection) throw new SSEError('NEVER', 'never', { statusCode: 418 })\n  void connection.push(1).then(() => connection.close())\n})\n`,
   'server/plugins/watch.ts': `export default defineNitroPlugin(({ hooks }) => {\n  hooks.hook('sse:close', ({ reason, messages }) => {\n    const told: ['end' | 'error' | 'leave' | 'disconnect', number, number] = [reason, messages, useSSEStats().connections]\n    console.info(told)\n  })\n})\n`,
   'app/app.vue': `<script setup lang="ts">
 import { openSSE } from 'nuxt-sse/client'
+import type { job as jobChannel } from '../shared/channels'
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 const assert = <T extends true>(_?: T) => {}
@@ -72,6 +83,10 @@ useSSE('/api/clocks', { immediate: false })
 useSSE('/api/clock', { immediate: false, on: { progres: () => {} } })
 // @ts-expect-error: it takes no ref.
 useSSE('/api/clock', { immediate: false, keep: ref(3) })
+const defined = useSSE(\`/api/defined/\${id}\`, { immediate: false })
+assert<Equals<typeof defined.data.value, { percent: number } | string | undefined>>()
+defined.on('progress', ({ data }) => assert<Equals<typeof data, { percent: number }>>())
+assert<Equals<Parameters<typeof jobChannel>, [id: string]>>()
 console.log(typeof openSSE)
 </script>
 
@@ -184,6 +199,11 @@ describe('the packed tarball in a new application', () => {
       await reader.finished
       expect(reader.messages).toMatchObject([{ data: { n: 1 } }, { event: 'progress', data: { percent: 5 } }])
       expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000, restarts: true })
+      // Defined outside of the server, through the entry for workers: the channels are the server's all the same.
+      expect(await (await fetch(`${server.url}/api/defined/7`, { method: 'POST' })).text()).toMatch(/\.1$/)
+      await using defined = await SSEReader.open(`${server.url}/api/defined/7`)
+      await defined.until(({ messages }) => messages.length === 1)
+      expect(defined.messages).toMatchObject([{ event: 'progress', data: { percent: 5 } }])
       const page = await (await fetch(server.url)).text()
       expect(page).toContain('idle idle idle idle')
       // The tab of Nuxt DevTools, which this application has in development: a page of its own, like any other path.

@@ -11,7 +11,7 @@ import { launchBrowser } from '../support/browser'
 import type { CompletionsApi } from '../support/completions-api'
 import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
-import { readBlocks, readPages } from '../support/markdown'
+import { readBlocks, readPage, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
 
 /**
@@ -30,6 +30,7 @@ import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
 export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const checkPassword = async (name: string, _password: string) => ({ id: name })
 export const requireAccessToken = async (_event: H3Event) => ({ user: '1', expiresAt: 0 })
 export const requireAccess = async (_event: H3Event, _id: string) => {}
 export async function* writeReport(_id: string, _options: { signal: AbortSignal, from: number }) {
@@ -73,6 +74,16 @@ export const model = new MockLanguageModelV4({
 })
 `,
   'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
+  'server/express.d.ts': `
+declare module 'express' {
+  import type { IncomingMessage, ServerResponse } from 'node:http'
+  type Response = ServerResponse & { set: (headers: object) => Response, flushHeaders: () => void, sendStatus: (code: number) => void }
+  type Handler = (request: IncomingMessage & { body: unknown }, response: Response) => void
+  const express: { (): Record<'get' | 'post', (path: string, ...handlers: Handler[]) => void>, json: () => Handler }
+  export { Response }
+  export default express
+}
+`,
   'app/pages/notices.vue': '<template>\n  <NoticeList />\n</template>\n',
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
@@ -99,7 +110,7 @@ async function readTypedBlocks(): Promise<Block[]> {
 function unnamed(name: string, language: 'ts' | 'vue', text: string): string {
   if (language === 'vue') return `app/components/${name}.vue`
   if (text.includes('defineNuxtConfig')) return 'nuxt.config.ts'
-  if (/use(?:SSE|EventSource)\(|openSSE\(/.test(text)) return `app/blocks/${name}.ts`
+  if (/\buse(?:SSE|EventSource)\b|openSSE\(|\bref\(|new EventSource\(/.test(text)) return `app/blocks/${name}.ts`
   return `server/blocks/${name}.ts`
 }
 
@@ -128,7 +139,7 @@ beforeAll(async () => {
   for (const [path, text] of files) {
     await mkdir(dirname(join(app, path)), { recursive: true })
     // A block without an import or export would be a script, and share its names with all others.
-    await writeFile(join(app, path), path.endsWith('.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
+    await writeFile(join(app, path), path.endsWith('.ts') && !path.endsWith('.d.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
   }
   await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare', app], { cwd: rootDir })
 })
@@ -192,7 +203,7 @@ describe('the examples', () => {
     expect(await readAll(open('/api/search', post({ words: 'one two' })))).toEqual({ data: [{ found: 'one' }, { found: 'two' }] })
     const refused = open('/api/search', post({}))
     expect(await readAll(refused)).toMatchObject({ data: [], code: 'HTTP_ERROR' })
-    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Say what to look for.', retry: false })
+    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Enter a word to search for.', retry: false })
   })
 
   it('ai-streaming: an answer arrives whole; a model that fails is no answer that ends', async () => {
@@ -280,6 +291,21 @@ describe('the examples', () => {
     expect(await sendJson('GET', '/health')).toEqual({ driver: 'memory' })
   })
 
+  it('migrating: a broker\'s message reaches its readers', async () => {
+    const reading = open<{ text: string }>('/events', { position: 'start', until: () => true })
+    await send('POST', '/events', { text: 'Hello' })
+    expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
+  })
+
+  it('progressive-enhancement: one route streams, is polled and takes a form', async () => {
+    const answer = await fetch(`${server.url}/api/votes`, { method: 'POST', headers: { accept: 'text/html' }, body: new URLSearchParams({ option: 'tea' }), redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/votes'])
+    expect(await sendJson('POST', '/api/votes', { option: 'tea' })).toEqual({ option: 'tea' })
+    expect(await sendJson('GET', '/api/votes?transport=poll')).toMatchObject({ type: 'batch', messages: [{ data: { option: 'tea' } }, { data: { option: 'tea' } }] })
+    expect((await readAll(open('/api/votes', { until: () => true }))).data).toEqual([{ option: 'tea' }])
+    expect(await (await fetch(`${server.url}/votes`)).text()).toContain('tea: 2')
+  })
+
   it('moving: a message sent in a room arrives there', async () => {
     const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
     await send('POST', '/api/rooms/lobby', { text: 'Hello' })
@@ -311,6 +337,14 @@ describe('the examples', () => {
       await page.getByLabel('Question').fill('Why?')
       await page.getByRole('button', { name: 'Ask' }).click()
       await shows(TEN_WORDS.join('').trim())
+
+      const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage()
+      await plain.goto(`${server.url}/votes`)
+      await plain.getByRole('button', { name: 'coffee' }).click()
+      await eventually(async () => expect(await plain.locator('body').textContent()).toContain('coffee: 1'))
+      await page.goto(`${server.url}/votes`)
+      await page.getByRole('button', { name: 'coffee: 1' }).click()
+      await shows('coffee: 2')
 
       const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'much' })
       await page.goto(`${server.url}/answers/${id}`)
@@ -355,9 +389,9 @@ describe('the examples', () => {
       await page.goto(`${server.url}/notices`)
       await shows('closed', 'Hello', 'Goodbye')
 
-      // As the page says which blocks they are.
+      // The blocks of the docs page.
       const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
-      const text = await readFile(join(rootDir, 'docs/guide/testing.md'), 'utf8')
+      const text = await readPage('docs/guide/testing.md')
       const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
       for (const [last, shown] of [[end, 'closed'], [error, 'closed.*…'], ['', 'reconnecting']] as const) {
         let requests = 0

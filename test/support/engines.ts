@@ -24,6 +24,8 @@ export interface Engine {
   open(): Promise<EngineTab>
   /** Stops all processes of the browser, as a phone that sleeps does, and continues them. Missing where tabs can be frozen. */
   setSuspended?(suspended: boolean): Promise<void>
+  /** The tab in front. Tabs that `open` adds may be hidden, and their timers late. */
+  front(): Promise<Pick<EngineTab, 'goto'>>
   close(): Promise<void>
 }
 
@@ -44,6 +46,10 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
           setOffline: offline => context.setOffline(offline),
           setFrozen: async frozen => void await session.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }),
         }
+      },
+      front: async () => {
+        const page = await context.newPage()
+        return { goto: async url => void await page.goto(url) }
       },
       close: () => browser.close(),
     }
@@ -66,6 +72,10 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
         }
       },
       setSuspended: suspended => signalTree(browser.process()!.pid!, suspended ? 'SIGSTOP' : 'SIGCONT'),
+      front: async () => {
+        const [page] = await browser.pages()
+        return { goto: async url => void await page!.goto(url) }
+      },
       close: () => browser.close(),
     }
   },
@@ -81,6 +91,7 @@ const LAUNCH: Record<EngineName, (dir: string) => Promise<Engine>> = {
         }
       },
       setSuspended: suspended => signalTree(webkit.pid, suspended ? 'SIGSTOP' : 'SIGCONT'),
+      front: async () => ({ goto: url => webkit.command(webkit.front, 'POST', '/url', { url }) }),
       close: webkit.close,
     }
   },

@@ -163,7 +163,8 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 40: the next leader does not repeat a request that cannot be repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('the next leader does not repeat a request that cannot be repeated', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('part')))
     const post = { method: 'POST', body: { prompt: 'once' } }
@@ -192,7 +193,8 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(server.exchanges.map(x => x.request.headers['last-event-id'])).toEqual([undefined, 'e1.5']))
   })
 
-  it('trap 40: a sleep does not cut a request that cannot be repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('a sleep does not cut a request that cannot be repeated', async () => {
     const { server } = harness
     const page = stubBrowser()
     server.script(x => x.open().write(message('part')))

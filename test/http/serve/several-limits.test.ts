@@ -47,7 +47,8 @@ describe('32 channels with the longest keys and epochs', () => {
 })
 
 describe('back pressure', () => {
-  it('promise 4: a client that does not read holds back all of its channels, costs no more than its socket and one page, and then gets all of it', async () => {
+  // @guarantee bounded
+  it('a client that does not read holds back all of its channels, costs no more than its socket and one page, and then gets all of it', async () => {
     const server = await start({ heartbeatMs: false })
     const [busy, quiet] = [server.channel<string>('busy', { retention: { maxMessages: 10_000 } }), server.channel<string>('quiet')]
     server.route('/live', () => server.channels({ busy, quiet }))

@@ -29,7 +29,8 @@ function speaks(nextHopProtocol: string): void {
   vi.spyOn(performance, 'getEntriesByType').mockImplementation(type => type === 'resource' ? [entry] : [])
 }
 
-it('trap 47: six connections over TLS are too many only with HTTP/1.1', () => {
+// @guarantee six-connections
+it('six connections over TLS are too many only with HTTP/1.1', () => {
   speaks('h2')
   for (const key of streams(7)) tell(key, '/api/x')
   expect(warn).not.toHaveBeenCalled()
@@ -40,7 +41,8 @@ it('trap 47: six connections over TLS are too many only with HTTP/1.1', () => {
   expect(warn.mock.calls[0]![0]).toContain('https://app.test')
 })
 
-it('trap 47: counts each live connection once, by origin', () => {
+// @guarantee six-connections
+it('counts each live connection once, by origin', () => {
   const keys = streams(5)
   for (const key of [...keys, ...keys]) tell(key, 'http://a.test/x')
   for (const key of streams(5)) tell(key, 'http://b.test/x')

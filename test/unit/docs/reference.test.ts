@@ -149,6 +149,7 @@ describe('nuxt-sse/ai, in reference/server.md and client.md', () => {
 describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
+  // @guarantee loud
   it('has every code of the source, and no other', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
     expect(named.length).toBeGreaterThan(30)
@@ -231,7 +232,7 @@ describe('reference/protocol.md', () => {
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const inherited = ({ error: () => membersOf('src/runtime/shared/errors.ts', 'SSEPublicError'), gap: () => membersOf(PROTOCOL, 'SSEGap') } as Record<string, (() => string[]) | undefined>)[name]?.() ?? []
+      const inherited = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : name === 'gap' ? membersOf(PROTOCOL, 'SSEGap') : []
       const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }

@@ -45,11 +45,11 @@ describe('whole positions', () => {
     ['32 channels with epochs of this package', 32, 9, '9999999999', 1_727, 1_853],
     ['32 channels with the longest epochs', 32, 64, '9007199254740991', 3_679, 3_805],
     ['16 channels with the longest epochs', 16, 64, '9007199254740991', 1_839, 1_901],
-  ] as const)('%s: their length, as docs/guides/channels.md has it', async (_, channels, epoch, offset, length, encoded) => {
+  ] as const)('%s: their length, as docs/guide/several-channels.md has it', async (_, channels, epoch, offset, length, encoded) => {
     const text = formatWhole(Array.from({ length: channels }, (_, index) => [`k${index}`.padEnd(32, 'x'), `${'e'.repeat(epoch)}.${offset}`]))
     expect([text.length, encodeURIComponent(text).length]).toEqual([length, encoded])
     expect(createEpoch()).toHaveLength(9)
-    const page = await readPage('docs/guides/channels.md')
+    const page = await readPage('docs/guide/several-channels.md')
     if (channels === 32) expect(page).toContain(`| ${length.toLocaleString('en')} | ${encoded.toLocaleString('en')} |`)
     else expect(page).toContain('16 channels stay below the 2,000 characters')
   })

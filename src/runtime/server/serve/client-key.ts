@@ -4,11 +4,6 @@ import { invalidOption } from '../../shared/errors'
 import type { ResolvedHandlerOptions } from '../options'
 import { kindOf } from '../lib/source'
 
-/** Key of a client: the result of `clientKey` if that option is set, otherwise the client's address. `undefined` if there is none. */
-export function clientOf(event: H3Event, options: Pick<ResolvedHandlerOptions, 'clientKey' | 'trustProxy'>): string | undefined {
-  return options.clientKey ? ownKeyOf(event, options) : clientAddress(event, options.trustProxy)
-}
-
 /**
  * Result of `clientKey`, if there is one. Throws `INVALID_OPTION` for a value that identifies no client. A promise, for example, would
  * count as another client at each request, and would give all clients the same name.
@@ -21,7 +16,7 @@ export function ownKeyOf(event: H3Event, { clientKey }: Pick<ResolvedHandlerOpti
 }
 
 /** Address that the outermost of our own `proxies` saw. Without proxies, or without their header, the address of the socket. */
-function clientAddress(event: H3Event, proxies: number | false): string | undefined {
+export function clientAddress(event: H3Event, proxies: number | false): string | undefined {
   const forwarded = proxies ? headerOf(event, 'x-forwarded-for')?.split(',').at(-proxies)?.trim() : undefined
   // A request that the application makes to itself has an empty address, which identifies no client.
   const address = forwarded || addressOf(event)
