@@ -105,7 +105,7 @@ describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and
     major = version
   })
 
-  it('streams an answer, and asks the model once', async () => {
+  it('streams an answer, and calls the model once', async () => {
     const one = page(() => 0)
     await one.chat.sendMessage({ text: 'Why?' })
     expect(one.answer()).toBe(ANSWER)
@@ -186,7 +186,7 @@ describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and
     await one.chat.stop()
   })
 
-  it('asks the model once when the answer to a question is lost on its way', async () => {
+  it('calls the model once when the response to a question is lost', async () => {
     let lost = 0
     const one = page(() => lost, [], { loses: ({ method }) => method === 'POST' && lost++ === 0 })
     await one.chat.sendMessage({ text: 'Why?' })
@@ -195,7 +195,7 @@ describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and
     expect(await asked()).toEqual([1, 0])
   })
 
-  it('reads an answer once when the page asks while it still looks for an answer to resume', async () => {
+  it('reads an answer once when the page sends a question while it looks for an answer to resume', async () => {
     const asking = Promise.withResolvers<void>()
     const one = page(() => 0, [], { holds: ({ method }) => method === 'GET' ? asking.promise : undefined })
     const resumed = one.chat.resumeStream()

@@ -178,7 +178,7 @@ export function testChat(name: EngineName): void {
       expect(await produced(0)).toMatchObject({ started: 1, released: 0 })
     })
 
-    it('reports that the instance of the writer was killed, and asks again on request', async () => {
+    it('reports that the instance of the writer was killed, and regenerates the answer on request', async () => {
       const tab = await open()
       await ask(tab, 'Why? Answer slowly.')
       await untilReads(tab, 'word2')

@@ -69,7 +69,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
     const response = await request(this.#asker({ id: chatId }, headers), { method: 'GET', signal: abortSignal })
     if (response.status === 204) return null
     const { answer } = await response.json() as { answer: string }
-    // The page asked while the server looked, and reads this answer already.
+    // The page sent this question while the server looked, and reads its answer already.
     if (answer !== before && answer === this.#newest.get(chatId)) return null
     return this.#read({ chatId, answer, messageId: answer, abortSignal, headers })
   }
@@ -79,7 +79,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
     await request(this.#asker({ id: chatId }), { method: 'DELETE' })
   }
 
-  /** Reads an answer, and asks for it first if there is a `question`: `POST` until a response has begun, and `GET` from then on. */
+  /** Reads an answer. A `question` is sent first, by `POST` until a response has begun. Requests from then on are `GET`. */
   #read({ chatId, answer, messageId, abortSignal, headers }: Reading, question?: string): ReadableStream<UIMessageChunk> {
     const asker = this.#asker({ id: chatId, answer }, headers)
     const { url, fetch: send } = asker
@@ -89,7 +89,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
       signal: abortSignal,
       headers: asker.headers,
       connectTimeoutMs: question && question.length > LARGE_QUESTION ? LARGE_QUESTION_TIMEOUT_MS : undefined,
-      // Asking again with the same ID of an answer attaches to it. So the request may be repeated, although it is a POST.
+      // A repeated question attaches to the answer of that ID. So the request is repeatable, although it is a POST.
       async fetch(input, init) {
         if (isAsked || init?.method !== 'GET' || !String(input).startsWith(url)) return send(input, init)
         const asking = new Headers(init.headers)

@@ -17,7 +17,7 @@ const LOST = ['PRODUCER_LOST', 'SHUTTING_DOWN']
 interface AnswerOptions {
   /** ID of the chat. */
   id: string
-  /** ID of the answer, chosen by the client that asked: asking with it again attaches. */
+  /** ID of the answer, which the client sends with its question: a repeated question attaches. */
   answerId: string
   retention?: Partial<SSERetention>
 }
@@ -72,7 +72,7 @@ export async function unfinishedAnswerIn(id: string): Promise<string | undefined
   return running || LOST.includes(error?.code ?? '') ? newest : undefined
 }
 
-/** Whether an answer was never asked for, or is no longer kept. */
+/** Whether an answer was never requested, or is no longer kept. */
 export async function isUnknown(channel: SSEChannel<UIMessageChunk>): Promise<boolean> {
   const { lastOffset, running, ended } = await channel.info()
   return lastOffset === 0 && !running && !ended

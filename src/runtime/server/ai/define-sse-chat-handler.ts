@@ -25,7 +25,7 @@ export interface SSEChat<M extends UIMessage = UIMessage> {
   readonly body: Readonly<Record<string, unknown>>
   /** Aborts when the answer is stopped, from any page and on any instance. Pass it on as `abortSignal`. */
   readonly signal: AbortSignal
-  /** Request that has asked. Its response ends with its viewer, and the answer continues. */
+  /** Request with the question. Its response ends with its viewer, and the answer continues. */
   readonly event: H3Event
 }
 
@@ -35,7 +35,7 @@ export type SSEChatAnswer = SSEPipeSource<UIMessageChunk> | { toUIMessageStream(
 export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
   /**
    * Called before each request for a chat: a question, a reader and a stop. Throw an error (h3's `createError` with 401 or 403) to refuse it.
-   * Without it, a client that knows the ID of a chat can read it and ask in it.
+   * Without it, a client that knows the ID of a chat can read it and send questions.
    */
   authorize?: (event: H3Event, chatId: string) => unknown
 }
@@ -45,7 +45,7 @@ export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
  * channel. So an answer survives reloads, other tabs, lost networks, and the instance that its viewer is connected to.
  *
  * One file serves all methods, e.g. `server/api/chat.ts`:
- * - `POST ?id=…&answer=…` asks, and streams the answer. A repeated request attaches to it.
+ * - `POST ?id=…&answer=…` sends a question, and streams the answer. A repeated request attaches to it.
  * - `GET ?id=…&answer=…` streams an answer from a position. Without `answer`: JSON `{ answer }` while one is being written, or if its instance
  *   was lost; else 204.
  * - `DELETE ?id=…&answer=…` stops an answer: 204. Without `answer`: the one that is being written.
@@ -55,7 +55,7 @@ export interface SSEChatHandlerOptions extends SSEOwnHandlerOptions {
  * Answers are kept for `retention.maxAgeMs` (default 1 hour) and up to 50,000 chunks: store finished messages in your database (`onFinish`).
  *
  * @throws `INVALID_OPTION`. Requests are refused with `INVALID_QUERY` (400) for a missing or malformed `id`, `answer` or body, and with
- * `NO_ANSWER` (404) for an answer that was never asked for or is no longer kept.
+ * `NO_ANSWER` (404) for an answer that was never requested or is no longer kept.
  */
 export function defineSSEChatHandler<M extends UIMessage = UIMessage>(
   answer: (chat: SSEChat<M>) => SSEChatAnswer | Promise<SSEChatAnswer>,
