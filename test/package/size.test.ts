@@ -15,7 +15,7 @@ const MAX_TRANSPORT_BYTES = 13_500
 const MAX_BYTES_ON_DEMAND: Record<string, number> = {
   'fallback/index': 4_600,
   'fallback/with-schemas': 5_800,
-  'sharing/shared-client': 3_250,
+  'sharing/shared-client': 3_350,
   'sharing/election': 830,
 }
 
