@@ -8,6 +8,8 @@ import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
 import { Channel } from '../../src/runtime/server/channel/channel'
 import { Channels } from '../../src/runtime/server/channel/several'
+import { describeRequest, subjectOf } from '../../src/runtime/server/http/describe-request'
+import { makeErrorsKnownToH3 } from '../../src/runtime/server/http/response'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection/types'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
@@ -32,7 +34,7 @@ export interface TestServer {
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** `useSSEChannels` on this server. */
-  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
+  channels(channels: Record<string, Channel>): Channels
   /** Adds a route like `defineSSEHandler`, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** Handles a request like such a route, inside another handler. */
@@ -105,7 +107,8 @@ async function expectNothingLeft({ server, sockets, left }: TestServer): Promise
 export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: ServerOptions = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
-  const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })
+  makeErrorsKnownToH3()
+  const context = createSSEContext({ options: resolved, driver, describe: { describe: describeRequest, subject: subjectOf }, ...report ? {} : { report: error => reported.push(error) } })
   const app = createApp({
     // Answers like Nitro: the text of an error is public only if the application made it public.
     async onError({ statusCode, message, data, unhandled }, event) {

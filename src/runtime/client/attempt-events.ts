@@ -3,6 +3,9 @@ import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { noPositions, retryableError, staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
+import type { SSEError } from '../shared/errors'
+import type { SSEMessage } from '../shared/types'
+import type { SSEClientState } from './types'
 import { forgetVerdict } from './verdict'
 
 /** Time after which a connection counts as good, in milliseconds, where no silence limit is known: 2.5 heartbeats of 15 s. */
@@ -22,6 +25,16 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   function hold(): void {
     holds = true
     memory.unfollowed = false
+  }
+
+  function deliver(message: SSEMessage, after: string | undefined, error?: SSEError): void | Promise<void> {
+    if (signal.aborted) return
+    const { position, had } = state()
+    const change: Partial<SSEClientState> = { position: (after ?? position) || undefined, had: had && 'messages', attempt: 0 }
+    if (error) return set({ ...change, error })
+    const busy = receive(message, change)
+    if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
+    return busy
   }
 
   signal.addEventListener('abort', () => clearTimeout(good))
@@ -45,42 +58,43 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
         if (state().attempt) set({ attempt: 0 })
       }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
     },
-    onPeer(peer, restarts) {
+    onPeer(peer, restarts, channels) {
       if (signal.aborted) return
       if (readState && peer !== 'resumable') throw noPositions()
-      const { had, peer: known } = state()
+      const { had, peer: known, channels: before } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
-        if (peer !== known) set({ peer })
+        if (peer !== known || channels !== before) set({ peer, channels })
         return
       }
       // A run that sent no messages is no loss. A source that does not restart may have sent messages while the client was away.
       if (restarts ? had === 'messages' : had) set({ gap: { reason: restarts ? 'restarted' : 'unknown', missed: null } })
       set({ peer, had: had ?? 'stream' })
     },
-    onMessage(message) {
+    onMessage(message, after = message.id) {
       if (signal.aborted) return
-      const { peer, position, had } = state()
-      const { id = position } = message
+      const { peer, position } = state()
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
       hold()
-      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
-      return busy
+      if (!options.schema && !options.events) return deliver(message, after)
+      return options.loadFallback().then(({ checkMessage }) => checkMessage!(message, options, options.connectTimeoutMs)).then(checked => deliver(checked[0], after, checked[1]))
     },
     onPosition(position) {
       if (!signal.aborted) move(position)
     },
-    onGap(gap) {
+    onGap(gap, position = gap.position) {
       if (signal.aborted) return
       memory.loaded = false
-      set({ gap, position: gap.position })
+      set({ gap, position })
       if (!readState) return
       // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
       return memory.unfollowed
         ? { type: 'failed', error: retryableError('LOAD_FAILED', 'The loaded state is out of date') }
         : { type: 'leave', retryMs: holds ? undefined : 0 }
+    },
+    onState(change) {
+      if (!signal.aborted) set(change)
     },
     onRetry(ms) {
       if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)

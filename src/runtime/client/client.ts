@@ -130,7 +130,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     while (!session.aborted) {
       const outcome = await attempt(session)
       if (session.aborted) return
-      if (outcome.type === 'ended') return close({ ended: true, error: undefined })
+      if (outcome.type === 'ended') return close({ ended: true, error: outcome.error })
       if (outcome.type === 'loaded') {
         memory.loaded = memory.unfollowed = true
         state = { ...state, position: outcome.position }
@@ -148,6 +148,15 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       else {
         const { error, refused, uncounted, ofSource, unanswered } = outcome
+        // The server itself gave this position. Since then the route has changed, such as from several channels to one.
+        if (error.code === 'INVALID_POSITION' && state.position !== undefined) {
+          memory.loaded = false
+          // Right after a load, that load itself returns positions of another route.
+          if (!options.readState || !memory.unfollowed) {
+            set({ position: undefined, gap: { reason: 'invalid', missed: null }, ...options.readState && { status: 'reconnecting' } })
+            continue
+          }
+        }
         memory.skipCaches ||= error.code === 'STALE_ANSWER'
         const repeatable = refused || isRepeatable(options, state)
         if (!error.retry || !repeatable) return close({ error: repeatable || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { createFailingDriver } from '../../../src/runtime/test'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { turns } from '../../support/random'
-import { useSSEServer } from '../../support/sse-server'
+import { useSSEServer, useSSEServers } from '../../support/sse-server'
 
+const start = useSSEServers()
 const server = useSSEServer({ retryMs: 1, pollWaitMs: 2_000 })
 
 const OWN = { accept: 'text/event-stream;positions=own' }
@@ -54,8 +56,9 @@ describe('a stream of several channels', () => {
       [undefined, 'sse', expect.objectContaining({ type: 'open', position: `notices:${n}.1,feed:other1.7`, channels: { notices: { position: `${n}.1`, resumed: true }, feed: { position: 'other1.7', resumed: false } } })],
       [undefined, 'sse', { type: 'gap', channel: 'feed', reason: 'epoch', missed: null, position: `${f}.0` }],
     ])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('notices'))).toEqual([{ id: `notices:${n}.2`, event: 'notices/created', data: 2 }, { id: `notices:${n}.3`, event: 'notices', data: 3 }])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('feed'))).toEqual([{ id: `feed:${f}.1`, event: 'feed', data: 'a' }, { id: `feed:${f}.2`, event: 'feed/edited/again', data: 'b' }])
+    expect(reader.messages.filter(({ channel }) => channel === 'notices')).toEqual([{ id: `notices:${n}.2`, channel: 'notices', event: 'created', data: 2 }, { id: `notices:${n}.3`, channel: 'notices', data: 3 }])
+    expect(reader.messages.filter(({ channel }) => channel === 'feed')).toEqual([{ id: `feed:${f}.1`, channel: 'feed', data: 'a' }, { id: `feed:${f}.2`, channel: 'feed', event: 'edited/again', data: 'b' }])
+    expect(reader.events.map(({ event }) => event).sort()).toEqual(['feed', 'feed/edited/again', 'notices', 'notices/created', 'sse', 'sse'])
     await reader.close()
   })
 
@@ -107,7 +110,7 @@ describe('a stream of several channels', () => {
     expect(reader.messages).toHaveLength(5)
     expect(reader.position).toBe(`notices:${n}.2,feed:${f}.3`)
     expect((await fetch(url, { headers: { 'last-event-id': reader.position! } })).status).toBe(204)
-    // What was not read is sent, with the ends.
+    // The rest is sent, with the ends.
     const again = await SSEReader.open(url, { headers: { 'last-event-id': `notices:${n}.2,feed:${f}.2` } })
     await again.finished
     expect([again.data, again.controls.slice(1)]).toEqual([['c'], [{ type: 'end', channel: 'notices' }, { type: 'end', channel: 'feed' }, { type: 'end' }]])
@@ -138,7 +141,7 @@ describe('a stream of several channels', () => {
     await channel.publish(1)
     await reader.until(({ messages }) => messages.length === 2)
     const { epoch } = await channel.info()
-    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, event: 'a', data: 1 }, { id: `b:${epoch}.1`, event: 'b', data: 1 }])
+    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, channel: 'a', data: 1 }, { id: `b:${epoch}.1`, channel: 'b', data: 1 }])
     await reader.close()
   })
 
@@ -157,7 +160,7 @@ describe('a stream of several channels', () => {
     await reader.close()
   })
 
-  it('a channel that is not asked for begins where the route says, and one that the route does not have is ignored', async () => {
+  it('a channel without a requested position begins where the option `from` has it, and a key that the route does not have is ignored', async () => {
     const { n, f, url, feed } = await twoChannels()
     const reader = await SSEReader.open(`${url}?position=notices:${n}.1,other:e1.7`)
     await reader.until(({ messages }) => messages.length === 3)
@@ -203,7 +206,7 @@ describe('a stream of several channels', () => {
     }
   })
 
-  it('`start`, `now` and `-n` mean all channels, and parts may say them, too', async () => {
+  it('`start`, `now` and `-n` apply to all channels, and to one as its part', async () => {
     const { url, notices, feed } = await twoChannels()
     const data = async (asked: string) => {
       const reader = await SSEReader.open(`${url}?position=${asked}`)
@@ -243,6 +246,65 @@ describe('a stream of several channels', () => {
   })
 })
 
+describe('a stream of several channels, as any stream', () => {
+  it('is ended as a whole by `revalidate`, its lifetime and a shutdown', async () => {
+    const { notices, feed } = await twoChannels()
+    const several = () => server.channels({ notices, feed })
+    let allowed = true
+    server.route('/checked', several, { revalidate: { everyMs: 20, check: () => allowed } })
+    server.route('/short', several, { maxLifetimeMs: 20 })
+    const [checked, short, open] = await Promise.all(['checked', 'short', 'live'].map(path => SSEReader.open(`${server.url}/${path}`)))
+    allowed = false
+    await Promise.all([checked!.finished, short!.finished])
+    expect(checked!.controls.at(-1)).toMatchObject({ type: 'error', code: 'UNAUTHORIZED' })
+    expect(short!.controls.at(-1)).toMatchObject({ type: 'leave' })
+    await server.context.leave()
+    await open!.finished
+    expect(open!.controls.at(-1)).toMatchObject({ type: 'leave' })
+    for (const reader of [checked!, short!, open!]) expect(reader.controls.at(-1)).not.toHaveProperty('channel')
+  })
+
+  it('is one connection for limits', async () => {
+    const { notices, feed } = await twoChannels()
+    server.route('/limited', () => server.channels({ notices, feed }), { maxConnections: 1 })
+    const reader = await SSEReader.open(`${server.url}/limited`)
+    expect((await fetch(`${server.url}/limited`)).status).toBe(503)
+    await reader.close()
+    await eventually(async () => {
+      const again = await SSEReader.open(`${server.url}/limited`)
+      expect(again.status).toBe(200)
+      await again.close()
+    })
+  })
+
+  it('is 503 while the driver cannot be reached, and an open one continues in every channel afterwards', async () => {
+    const driver = createFailingDriver()
+    const other = await start({ retryMs: 1 }, driver)
+    const [a, b] = [other.channel<number>('a'), other.channel<number>('b')]
+    other.route('/live', () => other.channels({ a, b }))
+    const reader = await SSEReader.open(`${other.url}/live`)
+    await a.publish(1)
+    await reader.until(({ messages }) => messages.length === 1)
+    driver.fail('all')
+    for (const query of ['', '?transport=poll']) {
+      const refused = await fetch(`${other.url}/live${query}`)
+      expect([refused.status, await refused.json()]).toEqual([503, { type: 'pending', message: expect.any(String), retryMs: expect.any(Number) }])
+    }
+    driver.heal()
+    await b.publish(2)
+    await a.publish(3)
+    await reader.until(({ messages }) => messages.length === 3)
+    expect([reader.data.toSorted(), reader.controls]).toEqual([[1, 2, 3], [expect.objectContaining({ type: 'open' })]])
+    await reader.close()
+  })
+
+  it('answers HEAD with its headers, and starts nothing', async () => {
+    const { url } = await twoChannels()
+    const types = await Promise.all(['*/*', 'application/json'].map(async accept => (await fetch(url, { method: 'HEAD', headers: { accept } })).headers.get('content-type')))
+    expect([types, server.left()]).toEqual([['text/event-stream', 'application/json'], { connections: 0, heartbeats: 0, channels: 0 }])
+  })
+})
+
 describe('a poll of several channels', () => {
   it('has the messages with their channel, the whole position, and the state of each', async () => {
     const { n, f, url } = await twoChannels()
@@ -266,7 +328,7 @@ describe('a poll of several channels', () => {
     await eventually(() => expect(server.left().channels).toBe(0))
   })
 
-  it('an ended channel does not make it spin: it waits for the others, and is told of an end that comes meanwhile', async () => {
+  it('an ended channel does not make it spin: it waits for the others, and reports an end that comes meanwhile', async () => {
     const { n, f, url, notices, feed } = await twoChannels()
     await notices.end()
     const position = `notices:${n}.2,feed:${f}.2`

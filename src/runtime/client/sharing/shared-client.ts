@@ -1,16 +1,18 @@
+import { isUpTo } from '../../shared/position'
 import type { SSEMessage } from '../../shared/types'
+import { isWholeUpTo, partOf, withPart } from '../../shared/whole-position'
 import { backoffDelay, backoffFor } from '../backoff'
 import { createSSEClient, initialState } from '../client'
 import { delay } from '../delay'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
-import { isUpTo } from '../../shared/position'
 import { isRepeatable } from '../request'
 import { noPositions } from '../response'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
-import { joinGroup } from './group'
+import { joinGroup, meetings, reopened } from './group'
+import { viewOf } from './view'
 
 /** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
@@ -22,11 +24,15 @@ const MAX_WAITING = 1_000
  * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState, onLoad }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { transports, until, readState } = options
+  const { channel, transports, until, readState } = options
+  const view = viewOf(channel)
+  const { own, narrow, narrowChange, unknownChannel } = view
   const requested = () => options.position === undefined ? undefined : `${options.position}`
   /** The state is loaded, or there is no option `load`. */
   let loaded = !readState || !!state.position
-  let own = createOwn()
+  /** The route does not have the channel. */
+  let isDormant = false
+  let reader = createReader()
   let waiting: FeedEvent[] | undefined
   let session: AbortController | undefined
 
@@ -37,7 +43,15 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     get state() {
       return state
     },
-    take,
+    get isDormant() {
+      return isDormant
+    },
+    whole,
+    take: event => take(narrow(event)),
+  }
+
+  function whole(position: string | undefined): string | undefined {
+    return view.whole(position, state.channels)
   }
 
   function set(change: Partial<SSEClientState>): void {
@@ -49,7 +63,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (!session) return
     session.abort()
     session = waiting = undefined
-    own.stop()
+    isDormant = false
+    reader.stop()
     if (change) set(change)
   }
 
@@ -60,65 +75,95 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
-  function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
+  function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
     const current = session
     state = { ...state, ...change }
-    void onMessage(message, change)
+    const busy = onMessage(message, change)
     // A callback may have stopped this client, or connected it elsewhere.
     if (until?.(message) && session === current) leave({ status: 'closed', ended: true, error: undefined })
+    return busy
   }
 
-  function take(event: FeedEvent): void {
+  /** Closes this client if its channel is over, whatever the others do. */
+  function leaveIfOver({ channels }: Partial<SSEClientState>): void {
+    const over = channel !== undefined && channels?.[channel]
+    if (over) leave({ channels, status: 'closed', ended: over === true, error: over === true ? undefined : over })
+  }
+
+  /** Whether the route lacks the channel. The client is then closed, until a later `open` has it. */
+  function isUnknown({ status, peer, channels }: SSEClientState): boolean {
+    if (channel === undefined || peer === undefined || status !== 'connected') return isDormant
+    const isMissing = !Object.hasOwn(channels ?? {}, channel)
+    if (isMissing && !isDormant) {
+      waiting = undefined
+      reader.stop()
+      // With the channel, its position and its gap are gone: if it comes back, it starts from scratch.
+      member.at = requested()
+      set({ ...initialState(state.transport), channels, peer, status: 'closed', error: unknownChannel() })
+    }
+    return isDormant = isMissing
+  }
+
+  /** `isRead`: this client has read the event's message or gap itself, so that only the state applies. */
+  function take(event: FeedEvent, isRead = false): void | Promise<void> {
+    if (isUnknown(event.state)) return
     if (waiting) {
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return rejoinIfCaughtUp()
     }
     const { position, error, status, peer } = event.state
     if (readState && peer && peer !== 'resumable') return leave({ status: 'closed', error: noPositions() })
+    // Of several channels, a step concerns one.
+    const key = channel === undefined ? (event.message ?? event.gap)?.channel : undefined
+    const part = (whole?: string) => key === undefined ? whole : partOf(whole, key)
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
-    const isNext = event.after === member.at || (position !== undefined && !!peer && peer !== 'resumable')
-    if (!isNext && !has(position)) {
+    const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && !!peer && peer !== 'resumable'))
+    if (!isRead && !isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
-      own = createOwn()
-      return own.connect()
+      // It requests the end of all other channels.
+      state = { ...state, channels: reopened(event.state.channels) }
+      reader = createReader()
+      return reader.connect()
     }
     if (isNext && event.gap && readState) return void reload(event)
-    if (isNext) member.at = position ?? event.after
+    if (isNext) member.at = key === undefined ? position ?? event.after : withPart(member.at, key, part(position))
     const next: Partial<SSEClientState> = {
       ...event.state,
-      position: isNext ? position : state.position,
+      position: isNext ? position && member.at : state.position,
       gap: (isNext && event.gap) || state.gap,
     }
     // Errors of callbacks are not in the feed. They stay until the next connection.
     if (!error && status === state.status) delete next.error
-    if (isNext && event.message) receive(event.message, next)
-    else adopt(next)
+    const current = session
+    const busy = isNext && event.message ? receive(event.message, next) : adopt(next)
+    if (session === current) leaveIfOver(event.state)
+    return busy
   }
 
   /** Loads the state again after a gap in the feed, which all its members get at once. */
   async function reload(event: FeedEvent): Promise<void> {
     const { signal } = session!
     loaded = false
-    waiting = [event]
-    set({ ...event.state, gap: event.gap, status: 'reconnecting' })
+    // A state that is older than the gap does not meet the feed here.
+    waiting = [{ after: event.state.position, state: event.state }]
+    set({ ...event.state, channels: reopened(event.state.channels), gap: event.gap, status: 'reconnecting' })
     await delay(backoffDelay(backoffFor(options.reconnect, undefined, state.peer), 1), signal)
     if (signal.aborted) return
-    own = createOwn()
-    own.connect()
-  }
-
-  function has(position?: string): boolean {
-    return isUpTo(position, member.at)
+    reader = createReader()
+    reader.connect()
   }
 
   /** Client that reads missed messages. Its state counts only while it catches up. */
-  function createOwn(): SSEClient {
+  function createReader(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
-    return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
-      onMessage(message, { position }) {
+    return createSSEClient(url, { ...options, position: whole(requested()), transports: [only], until: undefined }, {
+      onMessage(message, change) {
+        if (channel !== undefined && message.channel !== channel) return
+        const position = own(change.position)
         member.at = position ?? member.at
-        receive(message, { position, had: own.state.had, attempt: 0 })
+        const busy = receive(message, { position, had: reader.state.had, attempt: 0 })
         rejoinIfCaughtUp()
+        return busy
       },
       onLoad(data, { position }) {
         loaded = true
@@ -126,18 +171,18 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         state = { ...state, position }
         onLoad!(data, { position })
         if (waiting) return rejoinIfCaughtUp()
-        own.stop()
+        reader.stop()
         if (session) void joinGroup(url, member, session.signal)
       },
-      onState(change) {
-        const { status, error, attempt } = change
-        if (readState && change.gap && change.gap !== state.gap) {
+      onState(changed) {
+        if (readState && changed.gap && changed.gap !== state.gap) {
           loaded = false
-          return set({ gap: change.gap })
+          return set({ gap: changed.gap })
         }
-        // Its transport and position are not those of the feed.
-        if (!loaded) return adopt({ ...status && { status: status === 'connecting' && state.status === 'reconnecting' ? state.status : status }, ...attempt !== undefined && { attempt }, ...'error' in change && { error } })
-        if (!waiting) return
+        if (!loaded) return adopt(progress(changed))
+        if (!waiting || isUnknown(reader.state)) return
+        const change = narrowChange(changed)
+        const { status, error } = change
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && error?.code !== 'LOAD_FAILED' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting[0]!.after
@@ -145,26 +190,43 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         }
         if (change.position) member.at = change.position
         adopt(change)
+        leaveIfOver(change)
         rejoinIfCaughtUp()
       },
-    }, { ...state, transport: only, position: loaded ? state.position : undefined })
+    }, { ...state, position: loaded && state.position ? whole(state.position) : undefined, transport: only })
+  }
+
+  /** What a loading client shows of its reader: transport and position are those of the feed. */
+  function progress(change: Partial<SSEClientState>): Partial<SSEClientState> {
+    const { status, attempt } = change
+    return {
+      ...status && { status: status === 'connecting' && state.status === 'reconnecting' ? state.status : status },
+      ...attempt !== undefined && { attempt },
+      ...'error' in change && { error: change.error },
+    }
   }
 
   /** Returns to the feed, once this client's position is one of the feed, or after it. */
   function rejoinIfCaughtUp(): void {
     if (!waiting || !loaded) return
+    const { position, channels = {} } = waiting.at(-1)!.state
+    if (channel === undefined && Object.keys(channels).length) {
+      const [keys, met] = [Object.keys(channels), meetings(waiting, Object.keys(channels), member.at)]
+      if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
+      return
+    }
     const next = waiting.findIndex(event => event.after === member.at)
     // -1: only the last event applies, for its state.
-    if (next >= 0 || has(waiting.at(-1)!.state.position)) rejoin(next)
+    if (next >= 0 || isUpTo(position, member.at)) rejoin(next)
   }
 
-  function rejoin(from: number): void {
+  function rejoin(from: number, isRead?: (event: FeedEvent, index: number) => boolean): void {
     const events = waiting!.slice(from)
     const current = session
     waiting = undefined
-    own.stop()
-    for (const event of events) {
-      if (session === current) take(event)
+    reader.stop()
+    for (const [index, event] of events.entries()) {
+      if (session === current) void take(event, isRead?.(event, index))
     }
   }
 
@@ -183,11 +245,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       const { signal } = session = new AbortController()
       set({ ...state, status: options.pauseWhenHidden && isHidden() ? 'idle' : 'connecting', error: undefined, attempt: 0, ended: false })
       if (loaded) return void joinGroup(url, member, signal)
-      own = createOwn()
-      own.connect()
+      reader = createReader()
+      reader.connect()
     },
     pause() {
-      if (!loaded || isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
+      if (!isDormant && (!loaded || isRepeatable(options, state))) leave({ status: 'idle', error: undefined })
     },
     reset() {
       leave()

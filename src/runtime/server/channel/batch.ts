@@ -18,7 +18,7 @@ export interface KeyedPage {
 
 /**
  * Reads a page of each channel. Together they are bounded as the page of one channel is. Each channel has its share, and those that need
- * more take what the others leave. Who comes first is random: a poll has no memory of the last one, and nobody may always be last.
+ * more take the rest. Their order is random: a poll has no memory of the last one, and no channel may always be the last.
  */
 export async function readPages(driver: LogDriver, starts: readonly ReadStart[]): Promise<ChannelPage[]> {
   const share = { messages: Math.floor(BATCH_MESSAGES / starts.length), bytes: Math.floor(READ_BYTES / starts.length) }
