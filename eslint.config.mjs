@@ -22,6 +22,8 @@ const ROOMS = {
   serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel'],
   entry: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
   api: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
+  // `nuxt-sse/ai` in `server/`.
+  ai: ['lib', 'http', 'producers', 'channel', 'api'],
   devtools: ['resolve-options.ts', 'lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
@@ -43,6 +45,8 @@ const arrows = [
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: runtime, except: ['./app', './client', './shared'], message: 'app/ imports only app/, client/ and shared/.' },
+  { target: `${runtime}/ai`, from: runtime, except: ['./ai', './client', './shared', './server/ai'], message: 'ai/ imports only client/ and shared/; server-entry.ts imports server/ai/, too.' },
+  { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/ai`, message: 'Only applications import `nuxt-sse/ai`.' },
   // For tests: drivers, and what they are made of; and the bytes that a server sends.
   { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/wire', './server/options.ts'], message: 'test/ imports only test/, shared/, wire/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },

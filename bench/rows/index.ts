@@ -1,4 +1,5 @@
 import type { Row } from '../lib/row.ts'
+import { channels, quiet } from './channels.ts'
 import { fanOut } from './fan-out.ts'
 import { fast } from './fast.ts'
 import { heartbeats } from './heartbeats.ts'
@@ -11,4 +12,4 @@ import { schema } from './schema.ts'
 import { slowReaders } from './slow-readers.ts'
 
 /** Order in which rows are run and reported. */
-export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]
+export const rows: Row[] = [fanOut, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]

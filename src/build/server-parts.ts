@@ -70,6 +70,14 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
 }
 
+/**
+ * Aliases that only the server has, and not the pages that it renders. In `server/`, `nuxt-sse/ai` has the handler beside the transport, and
+ * compiles with the application.
+ */
+export function nitroAliases(runtime: (path: string) => string): Record<string, string> {
+  return { 'nuxt-sse/ai': runtime('ai/server-entry') }
+}
+
 /** Whether to bundle ioredis: only if the options select Redis at build time. Otherwise ioredis is resolved when a URL is set at run time. */
 export function wantsRedis({ driver, redis }: ResolvedModuleOptions): boolean {
   return driver === 'redis' || redis.url !== '' || ['NUXT', 'NITRO'].some(prefix => process.env[`${prefix}_SSE_DRIVER`] === 'redis' || !!process.env[`${prefix}_SSE_REDIS_URL`])

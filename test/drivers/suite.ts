@@ -5,6 +5,7 @@ import { hasLeases, readState } from '../../src/runtime/server/drivers/capabilit
 import type { LeasingDriver } from '../../src/runtime/server/drivers/capabilities'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
+import { describeLookingBack } from './looking-back-suite'
 import { describeRetention } from './retention-suite'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
@@ -568,6 +569,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       off()
       expect(notices).toEqual([])
     })
+
+    describeLookingBack(() => ({ driver, channel }))
   })
 
   describeRetention(name, create)

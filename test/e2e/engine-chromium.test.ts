@@ -1,3 +1,3 @@
 import { testEngine } from '../support/engine-suite'
 
-testEngine({ name: 'chromium', keepsPages: true, downloadEndsRequests: false, canGoOffline: true })
+testEngine({ name: 'chromium', keepsPages: true, downloadEndsRequests: false, changesHeaders: false, canGoOffline: true })

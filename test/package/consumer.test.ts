@@ -10,6 +10,7 @@ import { collectProblems, launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { install, npmEnv } from '../support/install'
+import { readBlocks, readPage } from '../support/markdown'
 import { readQuickStart } from '../support/quick-start'
 import { SSEReader } from '../support/read-sse'
 import { versionsOf } from '../support/versions'
@@ -94,6 +95,24 @@ console.log(typeof openSSE)
 </template>
 `,
 }
+
+/** Model of the AI SDK that answers every question with one word. */
+const CHAT_MODEL = `import { simulateReadableStream } from 'ai'
+import { MockLanguageModelV4 } from 'ai/test'
+
+export const model = new MockLanguageModelV4({
+  doStream: async () => ({
+    stream: simulateReadableStream({
+      chunks: [
+        { type: 'text-start', id: '1' },
+        { type: 'text-delta', id: '1', delta: 'Because.' },
+        { type: 'text-end', id: '1' },
+        { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } } },
+      ],
+    }),
+  }),
+})
+`
 
 let dir: string
 let app: string
@@ -219,6 +238,53 @@ describe('the packed tarball in a new application', () => {
     }
     finally {
       await server.stop()
+    }
+  })
+
+  it('imports `ai` for its types only, and nowhere but in `nuxt-sse/ai`', async () => {
+    const runtime = join(app, 'node_modules/nuxt-sse/dist/runtime')
+    const importing = (await Promise.all((await readdir(runtime, { recursive: true })).filter(name => /\.(?:js|d\.ts)$/.test(name)).map(async name => /from ["']ai["']/.test(await readFile(join(runtime, name), 'utf8')) ? [name] : []))).flat()
+    expect(importing.length).toBeGreaterThan(0)
+    expect(importing.filter(name => !/^(?:server\/)?ai\/.*\.d\.ts$/.test(name))).toEqual([])
+  })
+
+  it('has the handler in the server, and the transport in the page, with `ai` installed: it type-checks, builds and answers', async () => {
+    const blocks = [...readBlocks(await readPage('docs/guide/use-chat.md')), ...readBlocks(await readPage('docs/guide/ai-answers.md'))]
+    const blockOf = (path: string) => blocks.find(({ file }) => file === path)!.text
+    const files = {
+      'server/api/chat.ts': blockOf('server/api/chat.ts'),
+      'app/pages/index.vue': '<template>\n  <p>Home</p>\n</template>\n',
+      'app/pages/chats/[id].vue': blockOf('app/pages/chats/[id].vue'),
+      'app/utils/sentences-of.ts': blockOf('app/utils/sentences-of.ts'),
+      'server/utils/model.ts': CHAT_MODEL,
+    }
+    await cp(join(app, 'app/app.vue'), join(app, 'app.vue.kept'))
+    await writeFiles(app, { ...files, 'app/app.vue': '<template>\n  <NuxtPage />\n</template>\n' })
+    const manifest = JSON.parse(await readFile(join(app, 'package.json'), 'utf8')) as { dependencies: object }
+    await writeFiles(app, { 'package.json': JSON.stringify({ ...manifest, dependencies: { ...manifest.dependencies, ...await versionsOf('ai', '@ai-sdk/vue') } }) })
+    await install(app)
+    await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare'], { cwd: app })
+    await run(process.execPath, ['node_modules/vue-tsc/bin/vue-tsc.js', '-b', '--noEmit'], { cwd: app }).catch((error) => {
+      throw new Error(error.stdout)
+    })
+    await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build'], { cwd: app })
+    const server = await serve(process.execPath, ['.output/server/index.mjs'], app, { NODE_ENV: 'production' })
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const problems: string[] = []
+      collectProblems(page, problems)
+      await page.goto(`${server.url}/chats/1`, { waitUntil: 'networkidle' })
+      await page.getByLabel('Question').fill('Why?')
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await page.getByText('Because.').first().waitFor()
+      expect(problems).toEqual([])
+    }
+    finally {
+      await browser.close()
+      await server.stop()
+      await cp(join(app, 'app.vue.kept'), join(app, 'app/app.vue'))
+      for (const path of Object.keys(files)) await rm(join(app, path))
     }
   })
 

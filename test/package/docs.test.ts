@@ -8,6 +8,8 @@ import { openSSE } from '../../src/runtime/client/open-sse'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
+import type { CompletionsApi } from '../support/completions-api'
+import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
 import { readBlocks, readPage, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
@@ -85,7 +87,6 @@ declare module 'express' {
   'app/pages/notices.vue': '<template>\n  <NoticeList />\n</template>\n',
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
-  'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
 }
 
 interface Block {
@@ -126,9 +127,9 @@ beforeAll(async () => {
     sources[place] = source
   }
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
-  // From the sources, as another test may be packing `dist` just now.
-  const alias = Object.fromEntries(['client', 'test'].map(name => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${name}/index`)]))
-  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: ${JSON.stringify(alias)}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
+  // From the sources, as another test may be packing `dist` just now. Like the package's exports: types of both sides, and code of the page.
+  const aliases = (ai: string) => JSON.stringify(Object.fromEntries(Object.entries({ client: 'client/index', test: 'test/index', ai }).map(([name, path]) => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${path}`)])))
+  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
   files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', 'test/e2e/*.ts', 'vitest.config.ts', '.nuxt/nuxt.node.d.ts'] }))
@@ -160,13 +161,18 @@ it('the tests of components, with `mockSSE` and with MSW, pass', async () => {
 
 describe('the examples', () => {
   let server: BuiltServer
+  let api: CompletionsApi
   beforeAll(async () => {
+    api = await startCompletionsApi()
     // One of them is for an application with Redis, and an application with pages has no need of an `app.vue`.
     for (const path of ['server/plugins', 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
-    server = await startBuiltServer({ dir: app })
+    server = await startBuiltServer({ dir: app }, { env: { OPENAI_BASE_URL: api.url, OPENAI_API_KEY: 'sk-secret' } })
   })
-  afterAll(stopBuiltServers)
+  afterAll(async () => {
+    await stopBuiltServers()
+    await api.close()
+  })
 
   const send = (method: string, path: string, body?: object) => fetch(server.url + path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
   const sendJson = async <T>(...request: Parameters<typeof send>) => (await send(...request)).json() as Promise<T>
@@ -184,6 +190,7 @@ describe('the examples', () => {
     }
   }
 
+  interface CompletionChunk { choices: [{ delta: { content: string } }] }
   const post = (body: object) => ({ method: 'POST', body })
   const TEN_WORDS = Array.from({ length: 10 }, (_, n) => `word${n + 1} `)
 
@@ -215,6 +222,33 @@ describe('the examples', () => {
     await send('DELETE', `/api/answers/${much.id}`)
     const { data, code } = await reading
     expect([data.length < 2_000, code]).toEqual([true, 'ABORTED'])
+  })
+
+  it('ai-streaming: an OpenAI-compatible stream is there for each viewer, and is stopped, refused or cut with its code', async () => {
+    const ask = async (prompt: string) => (await sendJson<{ id: string }>('POST', '/api/completions', { prompt })).id
+    const read = async (id: string) => {
+      const { data, code } = await readAll(open<CompletionChunk>(`/api/completions/${id}`))
+      return { words: data.map(({ choices }) => choices[0]!.delta.content), code }
+    }
+    const id = await ask('Why?')
+    expect(await Promise.all([read(id), read(id)])).toEqual([{ words: TEN_WORDS }, { words: TEN_WORDS }])
+    expect(await read(id)).toEqual({ words: TEN_WORDS })
+    expect(api.asked).toBe(1)
+
+    const much = await ask('much')
+    await readAll(open(`/api/completions/${much}`, { until: () => true }))
+    const reading = read(much)
+    await send('DELETE', `/api/completions/${much}`)
+    const { words, code } = await reading
+    expect([words.length < 2_000, code]).toEqual([true, 'ABORTED'])
+    await eventually(() => expect([api.asked, api.cancelled]).toEqual([2, 1]))
+
+    expect(await read(await ask('fail'))).toEqual({ words: [], code: 'SOURCE_FAILED' })
+    expect(await read(await ask('cut'))).toEqual({ words: ['word1 '], code: 'SOURCE_FAILED' })
+    expect(await readAll(open('/api/completions/none'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
+    const refused = open(`/api/completions/${await ask('fail')}`)
+    await readAll(refused)
+    expect(refused.error!.message).not.toContain('sk-secret')
   })
 
   it('README: a reply is complete for each reader, and a later prompt restarts it', async () => {
@@ -317,6 +351,20 @@ describe('the examples', () => {
       await page.getByRole('button', { name: 'Stop' }).click()
       await shows('Stopped.')
 
+      const completion = await sendJson<{ id: string }>('POST', '/api/completions', { prompt: 'much' })
+      await page.goto(`${server.url}/completions/${completion.id}`)
+      await shows('word3 word4')
+      await page.reload()
+      await shows('word1 word2 word3 word4')
+      await page.getByRole('button', { name: 'Stop' }).click()
+      await shows('Stopped.')
+
+      await page.goto(`${server.url}/chats/1`)
+      await page.getByLabel('Question').fill('Why?')
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await shows(TEN_WORDS.join('').trim())
+      await page.getByRole('button', { name: 'Ask' }).waitFor()
+
       const job = await sendJson<{ id: string }>('POST', '/api/exports')
       await readAll(open(`/api/exports/${job.id}`))
       expect(await (await fetch(`${server.url}/exports/${job.id}`)).text()).toContain('Done.')
@@ -341,7 +389,7 @@ describe('the examples', () => {
       await page.goto(`${server.url}/notices`)
       await shows('closed', 'Hello', 'Goodbye')
 
-      // As the page says which blocks they are.
+      // The blocks of the docs page.
       const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
       const text = await readPage('docs/guide/testing.md')
       const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]

@@ -1,12 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { BuiltServer } from './built-server'
 import { startBuiltServer, stopBuiltServers } from './built-server'
+import { expectClientTestsPass } from './client-tests'
 import { eventually } from './conditions'
 import type { Engine, EngineName, EngineTab } from './engines'
 import { launchEngine } from './engines'
 import { startBufferingNginx } from './nginx'
 import type { Proxy } from './proxy'
 import { startProxy } from './proxy'
+import { startScriptedServer } from './scripted-server'
 
 /** One set of flows for every browser engine, against built applications. `docs/guide/browsers.md` lists the differences. */
 
@@ -17,6 +19,8 @@ export interface EngineUnderTest {
   keepsPages: boolean
   /** Whether a click on a link to a download ends all requests of the page, streams included. */
   downloadEndsRequests: boolean
+  /** Whether `fetch` sends a header's characters beyond ASCII in another encoding, so that a server does not recognise such an ID. */
+  changesHeaders: boolean
   /** Whether its driver can take it off line. */
   canGoOffline: boolean
 }
@@ -32,10 +36,19 @@ interface Shown { data: number[], status: string, position?: string }
 /** Numbers in an answer of `/api/ask`. */
 const ASKED = 50
 
+/** Tests of `openSSE` without a page: how much of a body is read, and URLs without a location. */
+const NOT_IN_PAGES = [
+  'messages reads no further than a loop that is slow',
+  ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a URL that cannot be requested ${url} is refused at once where there is no page, and not retried forever`),
+  'a URL that cannot be requested a relative URL is requested in a page',
+]
+/** Tests of `openSSE` with an ID beyond ASCII. */
+const BEYOND_ASCII = ['messages gives data that is not JSON as plain text, and takes foreign IDs as they are']
+
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const json = (body: unknown) => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 
-export function testEngine({ name, keepsPages, downloadEndsRequests, canGoOffline }: EngineUnderTest): void {
+export function testEngine({ name, keepsPages, downloadEndsRequests, changesHeaders, canGoOffline }: EngineUnderTest): void {
   let engine: Engine
   let basic: BuiltServer
   let proxy: Proxy
@@ -92,6 +105,10 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, canGoOfflin
     for (let i = 0; i < count; i++) expect((await fetch(`${basic.url}/api/publish/${channel}`, json({ n: ++published }))).status).toBe(200)
   }
 
+  it(`openSSE passes its tests inside a page of ${name}`, () => expectClientTestsPass(name, {
+    config: 'engine', command: [process.execPath], files: 4, skipped: NOT_IN_PAGES, failing: changesHeaders ? BEYOND_ASCII : [],
+  }), 300_000)
+
   describe(`useSSE in ${name}: networks`, () => {
     it('resumes after each cut: nothing lost, nothing twice', async () => {
       const tab = await openRecorded()
@@ -126,6 +143,20 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, canGoOfflin
       await publish(2)
       await untilHas(tab)
       expect(await recorded(tab)).toMatchObject({ gaps: ['epoch'] })
+    })
+
+    it(changesHeaders ? 'an ID beyond ASCII of another server returns to it as other text: the browser encodes it again' : 'an ID beyond ASCII of another server returns to it as it was', async () => {
+      const ids: (string | undefined)[] = []
+      const server = await startScriptedServer({ cors: true })
+      onTestFinished(() => server.close())
+      server.script((exchange) => {
+        const id = exchange.request.headers['last-event-id'] as string | undefined
+        ids.push(id && Buffer.from(id, 'latin1').toString())
+        exchange.stream('id: größe\ndata: {"n": 1}\n\nretry: 1\n\n').end()
+      })
+      await open(`${basic.url}/recorded?url=${encodeURIComponent(server.url)}`)
+      await eventually(() => expect(ids.length).toBeGreaterThan(1))
+      expect(ids.slice(0, 2)).toEqual([undefined, changesHeaders ? Buffer.from('größe').toString('latin1') : 'größe'])
     })
 
     if (canGoOffline) {

@@ -115,6 +115,29 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(reader.controls.at(-1)).toEqual({ type: 'end' })
     })
 
+    it('streams several channels on one connection, resumes each, and reads them back page by page', async () => {
+      const [one, two] = [newName(), newName()]
+      const ids = await publish(one, [{ n: 1 }, { n: 2 }, { n: 3 }])
+      await publish(two, [{ n: 4 }])
+      const path = `/api/several/${one}-${two}`
+      await using reader = await open(path)
+      await reader.until(({ messages }) => messages.length === 4)
+      const { position } = reader
+      expect(position).toMatch(new RegExp(`^${one}:\\w+\\.3,${two}:\\w+\\.1$`))
+      await using own = await open(path, { headers: { 'accept': 'text/event-stream;positions=own', 'last-event-id': position! } })
+      await own.until(({ controls }) => controls.length === 1)
+      const [id] = await publish(two, [{ n: 5 }])
+      for (const each of [own, reader]) await each.until(({ data }) => data.some(item => (item as { n: number }).n === 5))
+      expect(own.messages).toEqual([{ id: `${two}:${id}`, channel: two, data: { n: 5 } }])
+      const batch = await (await fetch(`${server.url}${path}?transport=poll&waitMs=0&position=${position}`)).json()
+      expect(batch.messages).toEqual([{ channel: two, id: `${two}:${id}`, data: { n: 5 } }])
+      const page = await (await fetch(`${server.url}${path}?channel=${one}&before=${ids[2]}&limit=1`, { headers: { accept: 'application/json' } })).json()
+      expect(page).toEqual({ type: 'page', messages: [{ channel: one, id: `${one}:${ids[1]}`, data: { n: 2 } }], hasOlder: true })
+      await using last = await open(`${path}?position=-1`)
+      await last.until(({ messages }) => messages.length === 2)
+      expect(last.messages.map(({ data }) => data).sort((a, b) => (a as { n: number }).n - (b as { n: number }).n)).toEqual([{ n: 3 }, { n: 5 }])
+    })
+
     it('resumes a channel from any position and a custom source, and reports lost messages', async () => {
       const ids = await publish(newName(), [{ n: 1 }, { n: 2 }, { n: 3 }])
       await using reader = await open(`/api/channel/${name}`, { headers: { 'last-event-id': ids[0]! } })

@@ -34,7 +34,7 @@ export interface TestServer {
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** `useSSEChannels` on this server. */
-  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
+  channels(channels: Record<string, Channel>): Channels
   /** Adds a route like `defineSSEHandler`, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** Handles a request like such a route, inside another handler. */

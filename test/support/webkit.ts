@@ -3,13 +3,16 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { freePort } from './built-server'
-import { eventually } from './conditions'
 
 /**
  * WebKitGTK's MiniBrowser, under a virtual display, through the W3C's WebDriver protocol: no library of npm drives Debian's WebKit without
  * a browser of its own.
  */
 export interface WebKit {
+  /** Process of the driver, which has started the browser. */
+  pid: number
+  /** Handle of the tab in front, which stays open, as a session ends with its last tab. */
+  front: string
   /** Opens a tab, and returns its handle. */
   open(): Promise<string>
   /** Sends a command to a tab. Commands wait for each other, as a session has one current tab. */
@@ -19,7 +22,7 @@ export interface WebKit {
 
 /** `home`: where the browser keeps what it saves. */
 export async function launchWebKit(home: string): Promise<WebKit> {
-  const display = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+  const display = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp', '-terminate'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
   const [number] = await once(display.stdio[3] as Readable, 'data')
   const port = await freePort()
   const driver = spawn('WebKitWebDriver', [`--port=${port}`, '--host=127.0.0.1'], { stdio: 'ignore', env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home, XDG_DATA_HOME: home, DISPLAY: `:${String(number).trim()}`, LIBGL_ALWAYS_SOFTWARE: '1' } })
@@ -31,12 +34,11 @@ export async function launchWebKit(home: string): Promise<WebKit> {
     return value
   }
 
-  await eventually(() => send('GET', '/status'))
+  await listening(() => send('GET', '/status'))
   const { sessionId } = await send<{ sessionId: string }>('POST', '/session', { capabilities: {} })
   const session = `/session/${sessionId}`
-  // Stays open, as a session ends with its last tab.
-  const first = await send<string>('GET', `${session}/window`)
-  let current = first
+  const front = await send<string>('GET', `${session}/window`)
+  let current = front
   let last: Promise<unknown> = Promise.resolve()
 
   /** After all earlier ones. */
@@ -52,8 +54,10 @@ export async function launchWebKit(home: string): Promise<WebKit> {
   }
 
   return {
+    pid: driver.pid!,
+    front,
     open: () => queue(async () => {
-      await select(first)
+      await select(front)
       const { handle } = await send<{ handle: string }>('POST', `${session}/window/new`, { type: 'tab' })
       return handle
     }),
@@ -66,6 +70,19 @@ export async function launchWebKit(home: string): Promise<WebKit> {
       await end(driver)
       await end(display)
     },
+  }
+}
+
+/** Resolves when a request succeeds. Without `vi`, as Vitest's own process calls it too. */
+async function listening(request: () => Promise<unknown>): Promise<void> {
+  for (const until = performance.now() + 20_000; ;) {
+    try {
+      return void await request()
+    }
+    catch (error) {
+      if (performance.now() > until) throw error
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
   }
 }
 

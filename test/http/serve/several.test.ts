@@ -54,8 +54,9 @@ describe('a stream of several channels', () => {
       [undefined, 'sse', expect.objectContaining({ type: 'open', position: `notices:${n}.1,feed:other1.7`, channels: { notices: { position: `${n}.1`, resumed: true }, feed: { position: 'other1.7', resumed: false } } })],
       [undefined, 'sse', { type: 'gap', channel: 'feed', reason: 'epoch', missed: null, position: `${f}.0` }],
     ])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('notices'))).toEqual([{ id: `notices:${n}.2`, event: 'notices/created', data: 2 }, { id: `notices:${n}.3`, event: 'notices', data: 3 }])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('feed'))).toEqual([{ id: `feed:${f}.1`, event: 'feed', data: 'a' }, { id: `feed:${f}.2`, event: 'feed/edited/again', data: 'b' }])
+    expect(reader.messages.filter(({ channel }) => channel === 'notices')).toEqual([{ id: `notices:${n}.2`, channel: 'notices', event: 'created', data: 2 }, { id: `notices:${n}.3`, channel: 'notices', data: 3 }])
+    expect(reader.messages.filter(({ channel }) => channel === 'feed')).toEqual([{ id: `feed:${f}.1`, channel: 'feed', data: 'a' }, { id: `feed:${f}.2`, channel: 'feed', event: 'edited/again', data: 'b' }])
+    expect(reader.events.map(({ event }) => event).sort()).toEqual(['feed', 'feed/edited/again', 'notices', 'notices/created', 'sse', 'sse'])
     await reader.close()
   })
 
@@ -138,7 +139,7 @@ describe('a stream of several channels', () => {
     await channel.publish(1)
     await reader.until(({ messages }) => messages.length === 2)
     const { epoch } = await channel.info()
-    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, event: 'a', data: 1 }, { id: `b:${epoch}.1`, event: 'b', data: 1 }])
+    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, channel: 'a', data: 1 }, { id: `b:${epoch}.1`, channel: 'b', data: 1 }])
     await reader.close()
   })
 

@@ -17,6 +17,8 @@ const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
 const MODULE_OPTIONS = 'src/build/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
 const USE_SSE = 'src/runtime/app/call.ts'
+const CHAT_HANDLER = 'src/runtime/server/ai/define-sse-chat-handler.ts'
+const CHAT_TRANSPORT = 'src/runtime/ai/sse-chat-transport.ts'
 
 /** Names in the first cells, of which a cell may have several, without the parameters of functions. */
 async function namesIn(page: string, heading: string): Promise<string[]> {
@@ -121,6 +123,29 @@ describe('reference/server.md', () => {
   })
 })
 
+describe('nuxt-sse/ai, in reference/server.md and client.md', () => {
+  it('has every field of a chat and every option of the handler', async () => {
+    const page = 'docs/reference/server.md'
+    const section = (await readPage(page)).split('## `defineSSEChatHandler(answer, options?)`')[1]!
+    const fields = (await namesIn(page, '`defineSSEChatHandler(answer, options?)`')).filter(name => /^[a-z]\w*$/i.test(name))
+    expect(sorted(fields.filter(name => membersOf(CHAT_HANDLER, 'SSEChat').includes(name)))).toEqual(sorted(membersOf(CHAT_HANDLER, 'SSEChat')))
+    for (const name of membersOf(CHAT_HANDLER, 'SSEChatHandlerOptions')) expect(section).toContain(`\`${name}\``)
+  })
+
+  it('has every option of the transport', async () => {
+    expect(sorted(await namesIn('docs/reference/client.md', '`SSEChatTransport`'))).toEqual(sorted(membersOf(CHAT_TRANSPORT, 'SSEChatTransportOptions')))
+    const { api } = await defaultsIn('docs/reference/client.md', '`SSEChatTransport`')
+    expect(await readPage(CHAT_TRANSPORT)).toContain(`api: '${api as string}'`)
+  })
+
+  it('has every name that the entry exports', async () => {
+    const text = await readPage('docs/reference/server.md') + await readPage('docs/reference/client.md')
+    const names = (await Promise.all(['index', 'server-entry'].map(file => readPage(`src/runtime/ai/${file}.ts`)))).flatMap(source => [...source.matchAll(/^export \{ ([^}]+) \}/gm)].flatMap(([, list]) => list!.split(', ')))
+    expect(sorted(names)).toEqual(['SSEChatTransport', 'defineSSEChatHandler'])
+    for (const name of names) expect(text).toContain(name)
+  })
+})
+
 describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
@@ -207,7 +232,7 @@ describe('reference/protocol.md', () => {
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const inherited = ({ error: () => membersOf('src/runtime/shared/errors.ts', 'SSEPublicError'), gap: () => membersOf(PROTOCOL, 'SSEGap') } as Record<string, (() => string[]) | undefined>)[name]?.() ?? []
+      const inherited = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : name === 'gap' ? membersOf(PROTOCOL, 'SSEGap') : []
       const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }

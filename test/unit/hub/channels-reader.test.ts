@@ -260,6 +260,7 @@ describe('several channels: turns and reads', () => {
     expect(driver.reads - reads).toBe(1)
     for (let n = 1; n <= 3; n++) {
       await driver.append('c', [{ data: `"c ${n}"` }], DEFAULTS)
+      await turns(1)
       const step = reader.step()
       expect([reader.key, seenIn(reader, step)]).toEqual(['c', [`c ${n}`]])
     }
@@ -291,6 +292,7 @@ describe('several channels: turns and reads', () => {
       driver.hold()
       expect(reader.step()).toBeUndefined()
       await driver.append('b', [{ data: '"b 1"' }], DEFAULTS)
+      await turns(1)
       driver.release()
       await turns(0, microtasks)
       const step = reader.step()!

@@ -1,11 +1,15 @@
 import { fileURLToPath } from 'node:url'
+import process from 'node:process'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { ARGS, chromiumPath } from './support/chromium-args.ts'
+import { engineProvider } from './support/engine-provider.ts'
+import type { EngineName } from './support/engines.ts'
 
 const remote = fileURLToPath(new URL('support/remote-scripted-server.ts', import.meta.url))
+const engine = process.env.SSE_TEST_RUNTIME as EngineName
 
-/** Of `openSSE` in Chromium: its tests of parsing and of reconnects run inside the page. e2e/client-runtimes.test.ts runs it. */
+/** Of `openSSE` in a browser engine: its tests of parsing and of reconnects run inside the page. support/engine-suite.ts runs it. */
 export default defineConfig({
   plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
   test: {
@@ -16,9 +20,10 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      // The servers are on other origins, which none of these tests is about.
-      provider: playwright({ launchOptions: { executablePath: chromiumPath(), args: [...ARGS, '--disable-web-security'] } }),
-      instances: [{ browser: 'chromium' }],
+      // As long as a loaded machine takes.
+      connectTimeout: 180_000,
+      provider: engine === 'chromium' ? playwright({ launchOptions: { executablePath: chromiumPath(), args: ARGS } }) : engineProvider(engine),
+      instances: [{ browser: engine }],
     },
   },
 })
