@@ -172,7 +172,7 @@ describe('a script', () => {
     expect(JSON.parse(stdout)).toEqual([1, 2])
   })
 
-  it('without a URL, says what to set', async () => {
+  it('without a URL, names what to set', async () => {
     const bare = { ...process.env, NUXT_SSE_REDIS_URL: '', NITRO_SSE_REDIS_URL: '' }
     await expect(run(process.execPath, ['script.mjs', 'x'], { cwd: dir, env: bare })).rejects.toMatchObject({ stderr: expect.stringContaining('NUXT_SSE_REDIS_URL') as string })
   })

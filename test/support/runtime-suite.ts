@@ -242,6 +242,27 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect([failed.data, failed.controls.at(-1)]).toMatchObject([[{ n: 1 }], { type: 'error', code: 'TOLD', statusCode: 409 }])
     })
 
+    it('ends the streams and waiting polls of a client key, and no other; with `leave`, clients reconnect', async () => {
+      const channel = newName()
+      const [mine, other] = [newName(), newName()]
+      const keyed = (key: string, query = '') => fetch(`${server.url}/api/keyed/${channel}${query}`, { headers: { 'x-user': key } })
+      const streamOf = (key: string) => open(`/api/keyed/${channel}`, { headers: { 'x-user': key } })
+      const disconnect = (key: string, query = '') => fetch(`${server.url}/api/keyed/${encodeURIComponent(key)}${query}`, { method: 'DELETE' })
+      const readers = await Promise.all([mine, mine, mine, other].map(streamOf))
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length > 0)))
+      const poll = keyed(mine, '?transport=poll&waitMs=60000')
+      await eventually(async () => expect((await told()).polls).toBe(1), 10_000)
+      expect((await disconnect(mine)).status).toBeLessThan(300)
+      await Promise.all(readers.slice(0, 3).map(({ finished }) => finished))
+      for (const reader of readers.slice(0, 3)) expect(reader.controls.at(-1)).toEqual({ type: 'error', code: 'DISCONNECTED', statusCode: 401, message: 'You were disconnected.', retry: false })
+      expect((await poll).status).toBe(401)
+      expect(readers[3]!.controls.at(-1)).toMatchObject({ type: 'open' })
+      expect((await disconnect(other, '?leave=1')).status).toBeLessThan(300)
+      await readers[3]!.finished
+      expect(readers[3]!.controls.at(-1)).toMatchObject({ type: 'leave' })
+      expect((await disconnect('x'.repeat(513))).status).toBe(400)
+    })
+
     it(`reaches ${READERS} readers, each with every message once and in order`, async () => {
       newName()
       const readers = await Promise.all(Array.from({ length: READERS }, () => open(`/api/channel/${name}`)))

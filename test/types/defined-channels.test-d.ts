@@ -5,6 +5,9 @@ import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { defineSSEHandler, sseMessage, useSSEChannel } from '../../src/runtime/server/api'
 import type { SSEChannel, SSEMessage, SSESchema } from '../../src/runtime/server/api'
+import { useSSE } from '../../src/runtime/app/composables/use-sse'
+import { openSSE } from '../../src/runtime/client'
+import type { SSESource } from '../../src/runtime/client'
 import { defineSSEChannel } from '../../src/runtime/publisher'
 
 type Sent<Handler extends (...args: never[]) => unknown> = Awaited<ReturnType<Handler>> extends { __sse: infer M } ? M : never
@@ -127,5 +130,37 @@ describe('useSSEChannel with schemas', () => {
   it('any Standard Schema is one', () => {
     expectTypeOf<StandardSchemaV1<string, number>>().toExtend<SSESchema<string, number>>()
     expectTypeOf<StandardSchemaV1>().toExtend<SSESchema>()
+  })
+})
+
+describe('schemas of a client', () => {
+  const events = { progress: z.object({ percent: z.coerce.number<string>() }), log: z.string() }
+
+  it('type the messages of openSSE', async () => {
+    for await (const message of openSSE('https://example.com', { schema: z.object({ n: z.coerce.number<string>() }), until: ({ data }) => data.n > 5 })) {
+      expectTypeOf(message).toEqualTypeOf<SSEMessage<{ n: number }>>()
+    }
+    void openSSE('https://example.com', { events: { log: z.object({ t: z.string() }) }, until: ({ event, data }) => event === 'log' && data.t === 'end' })
+    for await (const message of openSSE('https://example.com', { events })) {
+      if (message.event === 'progress') expectTypeOf(message.data).toEqualTypeOf<{ percent: number }>()
+      // @ts-expect-error The name is misspelt.
+      void (message.event === 'lag')
+    }
+    expectTypeOf(openSSE<number>('https://example.com', { position: 'now' })).toEqualTypeOf<SSESource<SSEMessage<number>>>()
+    // @ts-expect-error It is no schema.
+    openSSE('https://example.com', { schema: {} })
+  })
+
+  it('type the refs, callbacks and `reduce` of useSSE', () => {
+    const { data, on } = useSSE('https://example.com', { schema: z.object({ n: z.number() }), events })
+    expectTypeOf(data.value).toEqualTypeOf<{ n: number } | { percent: number } | string | undefined>()
+    on('progress', message => expectTypeOf(message.data).toEqualTypeOf<{ percent: number }>())
+    // @ts-expect-error The name is misspelt.
+    on('lag', () => {})
+    const sum = useSSE(() => 'https://example.com', { schema: z.object({ n: z.number() }), initial: 0, reduce: (total, message) => {
+      expectTypeOf(message.data).toEqualTypeOf<{ n: number }>()
+      return total + message.data.n
+    } })
+    expectTypeOf(sum.data.value).toEqualTypeOf<number>()
   })
 })

@@ -5,7 +5,7 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
 /** Options of `useSSE`: those of a connection, with refs, and those of the composable. */
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body' | 'schema' | 'events'> {
   /**
    * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
    * announced that it resumes, or if the server refused the request. Otherwise a lost connection fails with `INTERRUPTED`.

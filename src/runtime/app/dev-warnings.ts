@@ -1,6 +1,6 @@
 import { getCurrentScope, isRef } from 'vue'
 import { canElect } from '../client/sharing/key'
-import type { SSEClientState } from '../client/types'
+import type { SSEClientOptions, SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { SSEError } from '../shared/errors'
 import type { UseSSEOptions } from './call'
@@ -16,8 +16,8 @@ const live = new Map<unknown, string>()
 /** Names of all options. The compiler reports a missing one. */
 const OPTIONS = {
   immediate: 1, enabled: 1, initial: 1, reduce: 1, keep: 1, on: 1, onGap: 1, onError: 1, onEnd: 1, ssr: 1, share: 1,
-  method: 1, query: 1, headers: 1, body: 1, credentials: 1, fetch: 1, position: 1, parse: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1,
-} satisfies Record<keyof UseSSEOptions<SSEMessage, unknown>, 1>
+  method: 1, query: 1, headers: 1, body: 1, credentials: 1, fetch: 1, position: 1, parse: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1, schema: 1, events: 1,
+} satisfies Record<keyof UseSSEOptions<SSEMessage, unknown> | keyof SSEClientOptions, 1>
 
 /** Options that may be refs. */
 const TAKE_REFS = ['query', 'headers', 'body', 'enabled']

@@ -3,6 +3,9 @@ import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
+import type { SSEError } from '../shared/errors'
+import type { SSEMessage } from '../shared/types'
+import type { SSEClientState } from './types'
 import { forgetVerdict } from './verdict'
 
 /** Time after which a connection counts as good, in milliseconds, where no silence limit is known: 2.5 heartbeats of 15 s. */
@@ -15,6 +18,17 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
 
   function move(position: string): void {
     if (position !== (state().position ?? '')) set({ position: position || undefined })
+  }
+
+  function deliver(message: SSEMessage, error?: SSEError): void | Promise<void> {
+    if (signal.aborted) return
+    const { position, had } = state()
+    const { id = position } = message
+    const change: Partial<SSEClientState> = { position: id || undefined, had: had && 'messages', attempt: 0 }
+    if (error) return set({ ...change, error })
+    const busy = receive(message, change)
+    if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
+    return busy
   }
 
   signal.addEventListener('abort', () => clearTimeout(good))
@@ -51,13 +65,11 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     },
     onMessage(message) {
       if (signal.aborted) return
-      const { peer, position, had } = state()
-      const { id = position } = message
+      const { peer, position } = state()
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
-      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
-      return busy
+      if (!options.schema && !options.events) return deliver(message)
+      return options.loadFallback().then(({ checkMessage }) => checkMessage!(message, options, options.connectTimeoutMs)).then(checked => deliver(...checked))
     },
     onPosition(position) {
       if (!signal.aborted) move(position)

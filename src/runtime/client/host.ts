@@ -34,12 +34,17 @@ export interface ClientHost {
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 
+/** Result of a check: the message with its schema's output, or with the error of a message that is not delivered. */
+export type CheckedMessage = [message: SSEMessage, error?: SSEError]
+
 /** Functions for connections that fail. They are in `fallback/`, which pages load on demand. */
 export interface Fallback {
   findGate(session: AbortSignal, host: ClientHost): Promise<void>
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  /** Present with the options `schema` and `events`. */
+  checkMessage?(message: SSEMessage, options: Pick<SSEClientOptions, 'schema' | 'events'>, timeoutMs: number): Promise<CheckedMessage>
   readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
 }
 

@@ -1,7 +1,8 @@
 import { SSEError, invalidOption } from '../shared/errors'
+import type { SSESchema, SSESchemaMessage, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
-import * as fallback from './fallback/index'
+import * as fallback from './fallback/with-schemas'
 import { resolveClientOptions } from './options'
 import { callbackError } from './response'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
@@ -14,6 +15,9 @@ export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSECl
   /** Aborting it ends the loop without an error, as `close()` does. */
   signal?: AbortSignal
 }
+
+/** Messages that a source gives: of its schemas, if it has any. */
+type MessageOf<T, S, E> = [S, E] extends [undefined, undefined] ? SSEMessage<T> : SSESchemaMessage<S, E>
 
 /** Messages of a source, for one `for await` loop. */
 export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M>, AsyncDisposable {
@@ -40,8 +44,11 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
  *
  * @throws `INVALID_OPTION`, also for a relative URL where there is no page to resolve it against
  */
-export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
-  const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
+export function openSSE<T = unknown, S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined>(
+  url: string | URL,
+  { signal, ...options }: Omit<OpenSSEOptions<MessageOf<T, S, E>>, 'schema' | 'events'> & { schema?: S, events?: E } = {},
+): SSESource<MessageOf<T, S, E>> {
+  const queue: { message: MessageOf<T, S, E>, position: string | undefined }[] = []
   let position: string | undefined
   // Resolve the promise that is being awaited, and do nothing later. (Not all browsers have `Promise.withResolvers`.)
   let wakeLoop = () => {}
@@ -52,7 +59,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   let error: SSEError | undefined
 
   assertFetchable(String(url))
-  const until = options.until && ((message: SSEMessage<T>) => {
+  const until = options.until && ((message: MessageOf<T, S, E>) => {
     try {
       return options.until!(message)
     }
@@ -62,7 +69,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
   })
   const client = createSSEClient(String(url), resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback), {
     onMessage(message, { position }) {
-      queue.push({ message: message as SSEMessage<T>, position })
+      queue.push({ message: message as MessageOf<T, S, E>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
@@ -95,7 +102,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     client.connect()
   }
 
-  async function* iterate(): AsyncGenerator<SSEMessage<T>, void> {
+  async function* iterate(): AsyncGenerator<MessageOf<T, S, E>, void> {
     try {
       while (true) {
         const next = queue.shift()

@@ -1,5 +1,6 @@
 import type { SSEError } from '../shared/errors'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
+import type { SSESchema, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
@@ -70,6 +71,13 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * JSON if it is valid, other text stays text. If the function throws, the error is logged and the text is kept.
    */
   parse?: 'json' | 'text' | ((text: string) => unknown)
+  /**
+   * Standard Schema (zod, valibot, arktype) of the data, for messages of servers that are not yours; with `events`, of unnamed messages only. Types
+   * come from it, and `data` is its output. A message that does not fit is not delivered: `error` is `INVALID_MESSAGE`, and reading continues.
+   */
+  schema?: SSESchema
+  /** Schemas of named messages, by event name. Other names are not delivered (`INVALID_EVENT`); without `schema`, nor are unnamed messages. */
+  events?: SSESchemas
   /** Returns `true` for the last message, and the client closes as `ended`. For endpoints that do not announce their end. Default: none. */
   until?: (message: M) => boolean
   /** Allowed transports, the preferred one first. Default `['stream', 'poll']`. */

@@ -1,3 +1,5 @@
+import type { SSEMessage } from './types'
+
 /**
  * Standard Schema, version 1 (standardschema.dev): the interface that zod, valibot, arktype and others implement. Declared here, so that
  * the package depends on none of them.
@@ -35,3 +37,13 @@ export interface SSEIssue {
   path: (string | number)[]
   message: string
 }
+
+type NamedMessage<E extends SSESchemas> = { [Name in keyof E & string]: { id?: string, event: Name, data: SchemaOutput<E[Name]> } }[keyof E & string]
+
+/** Messages of a channel, or a stream, with schemas. */
+export type SSESchemaMessage<S, E> = E extends SSESchemas
+  ? NamedMessage<E> | (S extends SSESchema ? SSEMessage<SchemaOutput<S>, undefined> : never)
+  : SSEMessage<SchemaOutput<S>>
+
+/** Options of a client that name at least one schema. */
+export type GivenSchemas<S, E> = { schema: S, events?: E } | { schema?: S, events: E }

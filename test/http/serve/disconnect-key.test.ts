@@ -71,7 +71,7 @@ describe('on one server', () => {
     await eventually(() => expect(server.context.disconnects.size).toBe(0))
   })
 
-  it('says what the application says', async () => {
+  it('has the code, the status and the text that the application gives', async () => {
     const reader = await SSEReader.open(`${server.url}/feed`, as('a'))
     await disconnect(server, 'a', { code: 'BANNED', statusCode: 403, message: 'You are banned.', leave: false })
     await reader.finished
@@ -82,7 +82,7 @@ describe('on one server', () => {
     expect(lastOf(other)).toEqual(ended)
   })
 
-  it('`leave` brings clients back through the handler\'s checks', async () => {
+  it('`leave` makes clients reconnect through the handler\'s checks', async () => {
     const reader = await SSEReader.open(`${server.url}/feed`, as('a'))
     await disconnect(server, 'a', { leave: true })
     await reader.finished
@@ -227,7 +227,7 @@ describe('on one server', () => {
 })
 
 describe('where the driver cannot be reached', () => {
-  it('it rejects, and ends nothing', async () => {
+  it('the call rejects, and ends nothing', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
     const reader = await SSEReader.open(`${server.url}/push`, as('a'))
@@ -239,7 +239,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
-  it('streams that opened before the subscription are asked to come back when it is there', async () => {
+  it('streams that opened before the subscription reconnect when it is there', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
     driver.fail('subscribe')
@@ -250,7 +250,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toMatchObject({ type: 'leave' })
   })
 
-  it('where messages were lost for good, all streams of keys are asked to come back', async () => {
+  it('where messages were lost for good, all streams of keys reconnect', async () => {
     const driver = createMemoryDriver(retention)
     const server = await withRoutes(driver)
     const reader = await SSEReader.open(`${server.url}/push`, as('a'))
@@ -281,7 +281,7 @@ describe('two servers on one Redis', () => {
 
   const driverOf = (url = redis.url, timeoutMs = 2_000) => createRedisDriver({ timeoutMs, report: () => {}, createClient: settings => new Redis(url, settings) }, retention)
 
-  it('1,000 streams of 100 keys: those of one end on both within a second, and nobody else notices', async () => {
+  it('1,000 streams of 100 keys: those of one end on both within a second, and no other stream ends', async () => {
     const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
     const readers = new Map<number, SSEReader[]>()
     for (let key = 0; key < 100; key++) {
@@ -311,7 +311,7 @@ describe('two servers on one Redis', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
-  it('an instance whose connections were cut performs it when it is back; meanwhile a caller there is refused in time', async () => {
+  it('an instance whose connections were cut performs it after it has reconnected; meanwhile a caller there is refused in time', async () => {
     const proxy: RedisProxy = await startRedisProxy(redis.port)
     try {
       const [near, far] = [await withRoutes(driverOf()), await withRoutes(driverOf(proxy.url, 300))]

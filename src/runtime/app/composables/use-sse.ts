@@ -5,8 +5,9 @@ import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import { callbackError, clientError } from '../../client/response'
-import type { SSEClientEvents, SSEClientState } from '../../client/types'
+import type { SSEClientEvents, SSEClientOptions, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
+import type { GivenSchemas, SSESchema, SSESchemaMessage, SSESchemas } from '../../shared/standard-schema'
 import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
@@ -21,7 +22,7 @@ export type { UseSSEOptions, UseSSEReturn } from '../call'
 export type { FromRoute } from '../types'
 
 // Loaded on demand, since most pages need neither.
-const loadFallback = () => import('../../client/fallback/index')
+const loadFallback = ({ schema, events }: SSEClientOptions) => schema || events ? import('../../client/fallback/with-schemas') : import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
@@ -38,6 +39,7 @@ const DEFAULT_KEEP = 100
  * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
+export function useSSE<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined, State = SSESchemaMessage<S, E>['data'] | undefined, Url extends string = string>(url: MaybeUrl<Url>, options: UseSSEOptions<SSESchemaMessage<S, E>, State> & GivenSchemas<S, E>): UseSSEReturn<SSESchemaMessage<S, E>, State>
 export function useSSE<T = FromRoute, State = T | undefined>(
   url: UrlIfTyped<T>,
   options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>,
@@ -62,7 +64,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, () => loadFallback(options as SSEClientOptions), base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false

@@ -62,8 +62,10 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
       }
       // A cached payload would pass the run that was started for this page on to every visitor.
       if (isSecretPosition(page.position) && isSharedPage(event)) return undefined
-      for (const message of page.messages) {
-        if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
+      for (const sent of page.messages) {
+        const [message, failure] = options.schema || options.events ? await (await options.loadFallback()).checkMessage!(sent, options, options.connectTimeoutMs) : [sent]
+        if (failure) console.error('[nuxt-sse]', failure)
+        else if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
       }
       soFar = { position: page.position, gap: page.gap ?? soFar?.gap, ended: page.ended }
       if (page.error) return { ...soFar, ended: false, error: new SSEError(page.error.code, page.error.message, { ...page.error, retry: false }) }

@@ -1,7 +1,7 @@
 import type { SSEPublicError } from '../../shared/errors'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage, SSEStream } from '../../shared/types'
-import type { SSESchema, SSESchemas, SchemaInput, SchemaOutput } from '../../shared/standard-schema'
+import type { SSESchema, SSESchemaMessage, SSESchemas, SchemaInput } from '../../shared/standard-schema'
 import type { TaggedMessage } from '../wire/message'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
@@ -140,7 +140,6 @@ interface AnyInput {
 /** A message by its event name, as `publish` takes it. */
 type NamedPublish<E extends SSESchemas> = { [Name in keyof E & string]: [data: SchemaInput<E[Name]>, options: SSEPublishOptions & { event: Name }] }[keyof E & string]
 type NamedItem<E extends SSESchemas> = { [Name in keyof E & string]: TaggedMessage<SchemaInput<E[Name]>, Name> }[keyof E & string]
-type NamedMessage<E extends SSESchemas> = { [Name in keyof E & string]: { id?: string, event: Name, data: SchemaOutput<E[Name]> } }[keyof E & string]
 
 /** What a channel with schemas takes. */
 export interface SSESchemaInput<S, E> {
@@ -151,11 +150,6 @@ export interface SSESchemaInput<S, E> {
     ? NamedItem<E> | (S extends SSESchema ? SchemaInput<S> | TaggedMessage<SchemaInput<S>, undefined> : never)
     : SSEItem<SchemaInput<S>>
 }
-
-/** Messages of a channel with schemas. */
-export type SSESchemaMessage<S, E> = E extends SSESchemas
-  ? NamedMessage<E> | (S extends SSESchema ? SSEMessage<SchemaOutput<S>, undefined> : never)
-  : SSEMessage<SchemaOutput<S>>
 
 /** Channel whose messages have schemas: what it takes is their input, and what readers receive is their output. */
 export type SSESchemaChannel<S, E> = SSEChannel<SSESchemaMessage<S, E>['data'], SSESchemaMessage<S, E>, SSESchemaInput<S, E>>

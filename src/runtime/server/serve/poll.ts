@@ -42,12 +42,13 @@ export async function answerPoll({ event, options, context, request, keyed }: Ex
     keyed?.assertConnected()
     if (connection.life.isOver) return null
     for (const [index, { gap }] of pages.entries()) if (gap) context.insight.onGap(starts[index]!.name, gap, 'poll')
+    // Where the runtime does not report that the response was taken, the poll is over when the response exists. Not where it fails: an
+    // error on a connection that is over would count as unseen.
+    if (!response.holdsRequest) connection.refuseToOpen()
     return sendJson(event, encode(starts, pages, options), options.headers)
   }
   finally {
     over()
-    // Where the runtime does not report that the response was taken, the poll is over when the response exists.
-    if (!response.holdsRequest) connection.refuseToOpen()
   }
 }
 
