@@ -44,6 +44,11 @@ const open = (position: string) => control({ type: 'open', heartbeatMs: 0, posit
 const append = (all: Numbers, { data }: SSEMessage) => [...all, data as number]
 
 describe('load', () => {
+  it('is refused together with `channel`', () => {
+    const load = () => ({ data: [] as Numbers, position: 'e1.1' })
+    expect(() => effectScope().run(() => useSSE<number, Numbers>(server.url, { channel: 'feed', load }))).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: 'Expected `load` to be unset where `channel` is set, got a function.' }))
+  })
+
   it.each([undefined, 'page' as const])('gives `data` before the first connection and after a gap, and messages follow it (share: %s)', async (share) => {
     server.script(
       x => x.stream(open('e1.2') + message(3, 'e1.3')),

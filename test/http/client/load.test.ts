@@ -291,3 +291,72 @@ describe('with `share`, against the real server', () => {
     expect(refused.data).toEqual([])
   })
 })
+
+describe.each<[string, Partial<Parameters<typeof follow>[1]>]>([
+  ['stream', { transports: ['stream'] }],
+  ['poll', { transports: ['poll'] }],
+  ['share', { share: 'page' }],
+])('a route of several channels, by %s', (_, options) => {
+  const server = useSSEServer({ heartbeatMs: 1_000, retryMs: 1, pollWaitMs: 50 })
+
+  it('the state has the whole position, and a gap of one channel loads it again', async () => {
+    const [todos, notes] = [server.channel<number>('todos'), server.channel<number>('notes')]
+    const several = () => server.channels({ todos, notes })
+    server.route('/', several)
+    let rows: string[] = []
+    const add = async (key: 'todos' | 'notes', row: number) => {
+      rows.push(`${key} ${row}`)
+      await { todos, notes }[key].publish(row)
+    }
+    await add('todos', 1)
+    const one = follow<string[]>(server.url, {
+      ...options,
+      initial: [],
+      load: () => several().snapshot(() => [...rows]),
+      reduce: (all, { channel, data }) => all.includes(`${channel} ${data}`) ? all : [...all, `${channel} ${data}`],
+    })
+    await eventually(() => expect([one.data, one.client.state.status]).toEqual([rows, 'connected']))
+    expect(one.client.state.position).toBe(`todos:${(await todos.info()).position},notes:${(await notes.info()).position}`)
+    await add('notes', 2)
+    await add('todos', 3)
+    await eventually(() => expect(one.data.toSorted()).toEqual(['notes 2', 'todos 1', 'todos 3']))
+    expect(one.loads).toBe(1)
+    rows = ['todos 10']
+    await todos.delete()
+    await eventually(() => expect(one.data).toEqual(['todos 10']))
+    await add('notes', 4)
+    await add('todos', 11)
+    await eventually(() => expect(one.data.toSorted()).toEqual(['notes 4', 'todos 10', 'todos 11']))
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'connected', error: undefined, gap: { reason: 'epoch', channel: 'todos' } }))
+    expect(one.loads).toBe(2)
+  })
+
+  it.each(['/several', '/one'])('gives up if `load` gives positions of another route than %s', async (path) => {
+    const [todos, notes] = [server.channel<number>('todos'), server.channel<number>('notes')]
+    const several = () => server.channels({ todos, notes })
+    server.route('/several', several)
+    server.route('/one', () => todos)
+    const one = follow<string[]>(server.url + path, {
+      ...options,
+      reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 4 },
+      initial: [],
+      load: () => path === '/one' ? several().snapshot(() => ['a']) : todos.snapshot(() => ['a']),
+      reduce: all => all,
+    })
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', error: { retry: false } }))
+    expect(one.client.state.error!.code).toMatch(/^(?:GAVE_UP|INVALID_POSITION)$/)
+    expect(one.loads).toBeLessThan(7)
+  })
+
+  it('loads again if the position that the page arrived with is that of another route', async () => {
+    const [todos, notes] = [server.channel<number>('todos'), server.channel<number>('notes')]
+    server.route('/', () => server.channels({ todos, notes }))
+    const one = follow<string[]>(server.url, { ...options, initial: [], rendered: await todos.snapshot(() => ['old']), load: () => server.channels({ todos, notes }).snapshot(() => ['new']), reduce: (all, { data }) => [...all, `${data}`] })
+    await eventually(() => expect(one.data).toEqual(['new']))
+    await notes.publish(1)
+    await eventually(() => expect(one.data).toEqual(['new', '1']))
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'connected', gap: { reason: 'invalid' } }))
+    // A shared call loads again for the gap of each channel.
+    expect(one.loads).toBeLessThanOrEqual(options.share ? 2 : 1)
+  })
+})

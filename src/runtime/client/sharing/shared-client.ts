@@ -210,6 +210,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function rejoinIfCaughtUp(): void {
     if (!waiting || !loaded) return
     const { position, channels = {} } = waiting.at(-1)!.state
+    // A loaded position without keys is not one of this route: the reader gets a gap, and loads again.
+    if (readState && Object.keys(channels).length && !member.at?.includes(':')) return
     if (channel === undefined && Object.keys(channels).length) {
       const [keys, met] = [Object.keys(channels), meetings(waiting, Object.keys(channels), member.at)]
       if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
