@@ -292,7 +292,7 @@ describe('with `share`, against the real server', () => {
   })
 })
 
-describe.each<[string, Partial<Parameters<typeof follow>[1]>]>([
+describe.each<[string, Pick<Parameters<typeof follow>[1], 'transports' | 'share'>]>([
   ['stream', { transports: ['stream'] }],
   ['poll', { transports: ['poll'] }],
   ['share', { share: 'page' }],

@@ -51,8 +51,8 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     // Passes the text that a stream would have sent, so that both transports deliver the same data.
     if (parse) batch.messages = batch.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) }))
     const outcome = await (batch.channels ? readSeveral(batch, position, over, events, signal) : readOne(batch, events, signal))
-    if (signal.aborted) return ABORTED
     if (outcome) return outcome
+    if (signal.aborted) return ABORTED
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
     const pollMs = Math.max(parseMs(batch.pollMs) ?? 0, restMs)
     if (pollMs > 0) await delay(pollMs, signal)
