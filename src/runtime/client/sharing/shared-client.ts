@@ -117,7 +117,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     const key = channel === undefined ? (event.message ?? event.gap)?.channel : undefined
     const part = (whole?: string) => key === undefined ? whole : partOf(whole, key)
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
-    const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && !!peer && peer !== 'resumable'))
+    const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && (!readState || !!peer) && peer !== 'resumable'))
     if (!isRead && !isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
       // It requests the end of all other channels.
