@@ -15,6 +15,7 @@ export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
   ['useSSEChannels', 'server/api/use-sse-channels'],
+  ['useSSEPresence', 'server/api/use-sse-presence'],
   ['sseMessage', 'server/api/sse-message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],

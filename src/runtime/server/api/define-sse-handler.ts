@@ -5,6 +5,8 @@ import { SSEError } from '../../shared/errors'
 import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
 import type { SSEChannels, SSEMessageOfChannels } from '../channel/several'
+import type { SSEPresenceMessage } from '../../shared/presence'
+import type { SSEPresence } from '../presence/types'
 import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
@@ -25,6 +27,7 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
     : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
+    : Result extends SSEPresence<infer D> ? SSEMessage<SSEPresenceMessage<D>>
       : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
         : Result extends Iterable<infer Item> ? MessageOfItem<Item>
           : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>

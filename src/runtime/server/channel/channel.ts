@@ -24,16 +24,23 @@ import { asText, encodePacked } from '../wire/message'
 
 /** Maximum length of a channel's name and of a key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 512
+/** Beginning of the names of logs that belong to presence. */
+export const PRESENCE_PREFIX = 'sse:presence:'
 
 /** Implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
 export class Channel<T = unknown> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: LogRetention
 
-  constructor(protected readonly context: SSEContext, readonly name: string, options: { retention?: Partial<SSERetention> } = {}) {
+  readonly name: string
+
+  /** `prefix` is put before the name. A name without one must not begin like those. */
+  constructor(protected readonly context: SSEContext, name: string, options: { retention?: Partial<SSERetention> } = {}, prefix = '') {
     if (!isName(name)) {
       throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
     }
+    if (!prefix && name.startsWith(PRESENCE_PREFIX)) throw new SSEError('INVALID_CHANNEL', `Expected the channel name not to begin with \`${PRESENCE_PREFIX}\`, got ${printValue(name)}. Use \`useSSEPresence\`.`, { statusCode: 400 })
+    this.name = prefix + name
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
 

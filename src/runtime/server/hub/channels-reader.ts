@@ -9,7 +9,7 @@ export type IdForm = 'whole' | 'own'
 interface Member {
   readonly key: string
   readonly reader: ChannelReader
-  /** Requested position, until the gap after it was delivered. */
+  /** Requested position, until the gap after it was delivered; or the marker of a reader that needs a snapshot. */
   asked?: string
   /** Position after the last delivered step. The reader itself may be ahead, with a step that is not delivered yet. */
   epoch: string
@@ -44,7 +44,7 @@ export class ChannelsReader implements Reader {
     const wake = () => this.wake()
     this.#members = members.map(({ key, reader, asked }) => {
       reader.wake = wake
-      return { key, reader, asked: reader.gap ? asked : undefined, epoch: reader.epoch, offset: reader.offset, isOver: false }
+      return { key, reader, asked: reader.gap ? asked ?? reader.marker : reader.marker, epoch: reader.epoch, offset: reader.offset, isOver: false }
     })
   }
 
@@ -143,7 +143,7 @@ export class ChannelsReader implements Reader {
     const { reader } = member
     this.#last = member
     if (step.type === 'unreachable') return step
-    member.asked = undefined
+    member.asked = reader.marker
     member.epoch = reader.epoch
     member.offset = reader.offset
     if (step.type === 'end' || step.type === 'error') {

@@ -8,6 +8,8 @@ import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
 import { probableOffset, resolveStart } from './replay-start'
+import { SnapshotReader } from './snapshot-reader'
+import type { Snapshot } from './snapshot-reader'
 
 /** Requested start on one channel. */
 export interface ReadStart {
@@ -17,6 +19,8 @@ export interface ReadStart {
   readonly from: 'start' | 'now'
   /** Text of the request, if it was well-formed. */
   readonly asked?: string
+  /** For a channel that stands for a state: loads its snapshot, for readers that do not resume. */
+  readonly snapshot?: () => Promise<Snapshot>
 }
 
 /** Requested start on one of several channels. */
@@ -50,14 +54,15 @@ export class Hub {
   /**
    * Creates a reader that begins at `request`. Rejects when the driver cannot be reached. The caller releases it with `close()`.
    */
-  async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): Promise<ChannelReader> {
+  async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', snapshot?: ReadStart['snapshot']): Promise<ChannelReader> {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
       channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, probableOffset(request, from)))
       this.#channels.set(name, channel)
     }
-    const reader: ChannelReader = new ChannelReader(channel, () => this.#leave(channel, reader))
+    const leave = () => this.#leave(channel, reader)
+    const reader: ChannelReader = snapshot ? new SnapshotReader(channel, leave, snapshot) : new ChannelReader(channel, leave)
     channel.join(reader)
     try {
       await channel.ready
@@ -76,11 +81,16 @@ export class Hub {
 
   /** Creates a reader of several channels, as {@link reader} does for one. All of them begin, or none. */
   async readers(starts: readonly KeyedStart[], ids: IdForm): Promise<ChannelsReader> {
-    const opened = await Promise.allSettled(starts.map(({ name, request, from }) => this.reader(name, request, from)))
+    const opened = await Promise.allSettled(starts.map(({ name, request, from, snapshot }) => this.reader(name, request, from, snapshot)))
     const failed = opened.find(result => result.status === 'rejected')
     if (!failed) return new ChannelsReader(opened.map((result, index) => ({ ...starts[index]!, reader: (result as PromiseFulfilledResult<ChannelReader>).value })), ids)
     for (const result of opened) if (result.status === 'fulfilled') result.value.close()
     throw failed.reason
+  }
+
+  /** Reads what is new in a channel that has readers here. Rejects when the driver cannot be reached. */
+  async refresh(name: string): Promise<void> {
+    await this.#channels.get(name)?.refresh()
   }
 
   /** Rereads the channels whose producer may be lost by now. */

@@ -1,0 +1,66 @@
+import { SSEError, invalidOption, printValue } from '../../shared/errors'
+import type { SSEPresenceMember, SSEPresenceMessage } from '../../shared/presence'
+import { check, milliseconds } from '../../shared/rules'
+import { Channel, PRESENCE_PREFIX } from '../channel/channel'
+import type { SSEContext } from '../context/context'
+import { withPresence } from '../drivers/capabilities'
+import type { Snapshot } from '../hub/snapshot-reader'
+import { encodeData } from '../wire/encode'
+import { attendanceOf } from './attendance'
+import { assertMemberSize } from './members-snapshot'
+import type { SSEPresence, SSEPresenceOptions } from './types'
+
+/** Maximum length of a member's ID, in bytes of UTF-8, as of a channel's name. */
+const MAX_ID_BYTES = 512
+
+/** Implementation of {@link SSEPresence}: a channel of changes, whose readers receive the members first. */
+export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>> implements SSEPresence<D> {
+  readonly leaveAfterMs: number
+  readonly #id?: string
+  /** The member as JSON. */
+  readonly #member?: string
+
+  constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, { leaveAfterMs }: SSEPresenceOptions = {}) {
+    super(context, name, {}, PRESENCE_PREFIX)
+    if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, milliseconds({ from: 0 }))
+    this.leaveAfterMs = leaveAfterMs ?? context.options.leaveAfterMs
+    if (member === undefined) return
+    assertMember(member)
+    const { id, data } = member
+    this.#id = id
+    this.#member = encodeData(data === undefined ? { id } : { id, data }, context.options.maxMessageBytes)
+    assertMemberSize(this.#member, context.options.maxMessageBytes)
+  }
+
+  async members(): Promise<SSEPresenceMember<D>[]> {
+    const { driver, options } = this.context
+    const { members } = await withPresence(driver).presence(this.name, { list: true }, options.retention)
+    return members!.map(member => JSON.parse(member) as SSEPresenceMember<D>)
+  }
+
+  async count(): Promise<number> {
+    const { driver, options } = this.context
+    return (await withPresence(driver).presence(this.name, {}, options.retention)).count
+  }
+
+  /** Follows the presence for a reader. The returned function ends that. */
+  watch(): () => void {
+    withPresence(this.context.driver)
+    return attendanceOf(this.context).crowd(this.name).watch()
+  }
+
+  /** Makes the member present, if there is one. Resolves when the driver has it, with a function that ends the connection `ms` before it leaves. */
+  async enter(leaveAfterMs = this.leaveAfterMs): Promise<((ms: number) => void) | undefined> {
+    if (this.#id === undefined) return undefined
+    return attendanceOf(this.context).crowd(this.name).enter(this.#id, this.#member!, leaveAfterMs)
+  }
+
+  readonly snapshot = (): Promise<Snapshot> => attendanceOf(this.context).crowd(this.name).roster.snapshot()
+}
+
+function assertMember(member: unknown): asserts member is SSEPresenceMember {
+  if (typeof member !== 'object' || member === null || Array.isArray(member)) throw invalidOption('member', 'an object `{ id, data }`', member)
+  const { id } = member as { id?: unknown }
+  const isId = typeof id === 'string' && id !== '' && id.isWellFormed() && new TextEncoder().encode(id).length <= MAX_ID_BYTES
+  if (!isId) throw new SSEError('INVALID_OPTION', `Expected \`member.id\` to be a well-formed string of 1 to ${MAX_ID_BYTES} bytes, got ${printValue(id)}.`)
+}
