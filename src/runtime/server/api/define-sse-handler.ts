@@ -27,11 +27,11 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 type MessageOfResult<Result, Pushed>
   = Result extends SSEChannel<infer T> ? SSEMessage<T>
     : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
-    : Result extends SSEPresence<infer D> ? SSEMessage<SSEPresenceMessage<D>>
-      : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
-        : Result extends Iterable<infer Item> ? MessageOfItem<Item>
-          : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
-            : SSEMessage<Pushed>
+      : Result extends SSEPresence<infer D> ? SSEMessage<SSEPresenceMessage<D>>
+        : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+          : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+            : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+              : SSEMessage<Pushed>
 
 export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
 

@@ -1,6 +1,6 @@
 /**
  * Presence of a channel: records of its members in the driver, beside a log of their changes. A process that has connections of a member
- * *holds* it, under a lease. A member is present while at least one process holds it.
+ * holds* it, under a lease. A member is present while at least one process holds it.
  *
  * Records and log change together, atomically, so that each change is one message and one process reports it.
  */
