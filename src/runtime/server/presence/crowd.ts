@@ -116,6 +116,7 @@ export class Crowd {
   /** Hands all members over to the store: they stay until they are expected back at another instance. Never rejects. */
   async depart(): Promise<void> {
     this.#isClosed = true
+    this.#steps.hurry()
     clearTimeout(this.#leaveTimer)
     clearTimeout(this.#dueTimer)
     const now = performance.now()

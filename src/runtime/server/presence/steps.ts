@@ -1,10 +1,17 @@
 import type { PresenceHold, PresenceRelease, PresenceRequest } from '../drivers/presence-types'
-import { afterTick } from '../lib/tick'
+import { outside } from '../lib/async-context'
+import { afterTick, pause } from '../lib/tick'
 
 /** Maximum number of holds, and of releases, in one step: while a step runs, Redis does nothing else. */
 const MAX_CHANGES = 500
 /** Maximum number of characters of the members in one step. */
 const MAX_LENGTH = 524_288
+
+/**
+ * Time from one step to the next, in milliseconds, while little waits. A change is sent at once if there was none before it. Many changes
+ * come together: a thousand clients that join within a second are twenty messages' worth of writes for each reader, and not a thousand.
+ */
+const GATHER_MS = 50
 
 type Changes = Pick<PresenceRequest, 'hold' | 'release'>
 
@@ -14,8 +21,8 @@ interface Waiting {
 }
 
 /**
- * Changes of one name's members on their way to the driver. Changes of one tick, and those that arrive while a step is in flight, are one
- * step. One step is in flight at a time, so that changes of one member keep their order.
+ * Changes of one name's members on their way to the driver. Changes of one tick, and those that arrive while a step is in flight or right
+ * after it, are one step. One step is in flight at a time, so that changes of one member keep their order.
  */
 export class Steps {
   readonly #holds = new Map<string, Waiting>()
@@ -23,6 +30,8 @@ export class Steps {
   /** A step without changes that waits for its turn. */
   #renewal?: PromiseWithResolvers<void>
   #running = false
+  #sentAt = -Infinity
+  readonly #hurry = new AbortController()
 
   /** `send` performs one step. `isLast`: no change waits for the next one. */
   constructor(private readonly send: (changes: Changes, isLast: boolean) => Promise<void>) {}
@@ -56,6 +65,11 @@ export class Steps {
     return this.#renewal.promise
   }
 
+  /** From now on, no step waits for more changes. */
+  hurry(): void {
+    this.#hurry.abort()
+  }
+
   #start(): void {
     if (this.#running) return
     this.#running = true
@@ -65,7 +79,10 @@ export class Steps {
   async #run(): Promise<void> {
     let isFailing = false
     while (!isFailing && (this.#holds.size > 0 || this.#releases.size > 0 || this.#renewal)) {
+      const waitMs = this.#sentAt + GATHER_MS - performance.now()
+      if (waitMs > 0 && this.#holds.size < MAX_CHANGES && this.#releases.size < MAX_CHANGES) await outside(() => pause(waitMs, this.#hurry.signal))
       const { holds, releases } = this.#take()
+      this.#sentAt = performance.now()
       const isLast = this.#holds.size === 0 && this.#releases.size === 0
       const renewal = isLast ? this.#renewal : undefined
       if (isLast) this.#renewal = undefined
