@@ -12,6 +12,7 @@ export const SECTIONS = [
       'guide/authentication.md',
       'guide/notifications.md',
       'guide/live-feeds.md',
+      'guide/presence.md',
       'guide/background-work.md',
       'guide/job-progress.md',
       'guide/ai-answers.md',

@@ -5,6 +5,7 @@ import { Channel, PRESENCE_PREFIX } from '../channel/channel'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
 import type { Snapshot } from '../hub/snapshot-reader'
+import { platform } from '../lib/platform/platform'
 import { encodeData } from '../wire/encode'
 import { attendanceOf } from './attendance'
 import { assertMemberSize } from './members-snapshot'
@@ -46,6 +47,7 @@ export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>> implem
   /** Follows the presence for a reader. The returned function ends that. */
   watch(): () => void {
     withPresence(this.context.driver)
+    if (!platform.sharesRequests) throw new SSEError('NOT_SUPPORTED', 'Expected a runtime on which the requests of a process share it. `useSSEPresence` cannot serve clients on Cloudflare Workers.', { statusCode: 501, retry: false })
     return attendanceOf(this.context).crowd(this.name).watch()
   }
 

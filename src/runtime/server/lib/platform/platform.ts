@@ -18,6 +18,7 @@ const VERCEL_REQUEST = Symbol.for('@vercel/request-context')
 const processPlatform: Platform = {
   afterTick,
   limits: {},
+  sharesRequests: true,
   // Redis answers this many within a few milliseconds. An unreachable part of the store must not delay the rest.
   maxReads: 64,
   maxRepeats: 16,

@@ -111,6 +111,7 @@ export const workers: Platform = {
   // A timer would be lost with the publishing request, if that ends first.
   afterTick: task => void Promise.resolve().then(task),
   limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request without pending work, so heartbeats cannot be disabled.' },
+  sharesRequests: false,
   // A request may be cancelled, and its read never settle.
   maxReads: Infinity,
   maxRepeats: Infinity,
