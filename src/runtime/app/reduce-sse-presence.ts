@@ -6,9 +6,14 @@ import type { SSEPresenceMember, SSEPresenceMessage } from '../shared/presence'
  *
  * ```ts
  * const { data: people } = useSSE('/api/room', { initial: [], reduce: reduceSSEPresence })
+ * const { data: people } = useSSE('/api/room', { initial: [], reduce: reduceSSEPresence<{ name: string }> })   // with the type of the data
  * ```
  */
-export function reduceSSEPresence<D = unknown>(members: SSEPresenceMember<D>[], { data }: { data: SSEPresenceMessage<D> }): SSEPresenceMember<D>[] {
+export function reduceSSEPresence<D>(members: SSEPresenceMember<D>[], message: { data: SSEPresenceMessage<D> }): SSEPresenceMember<D>[]
+// Not generic: beside `initial: []`, TypeScript infers the type of the list only from such a function.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export function reduceSSEPresence(members: SSEPresenceMember<any>[], message: { data: any }): SSEPresenceMember<any>[]
+export function reduceSSEPresence(members: SSEPresenceMember[], { data }: { data: SSEPresenceMessage }): SSEPresenceMember[] {
   switch (data.type) {
     case 'members': return data.continues ? [...members, ...data.members] : data.members
     case 'join':
