@@ -222,6 +222,29 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, unwatched, ...members]) reader.close()
   })
 
+  it('an outage of the store that is longer than a lease tells nothing, and a server that was cut off alone brings its members back', async () => {
+    const create = stores[name]!()
+    const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
+    const room = `${name}-outage`
+    const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    const members = await Promise.all([SSEReader.open(`${one.url}/room?room=${room}&id=ann`), SSEReader.open(`${other.url}/room?room=${room}&id=ben`)])
+    await watcher.until(({ messages }) => messages.length === 3)
+    for (const { driver } of [one, other]) driver.fail('presence')
+    await pause(600)
+    for (const { driver } of [one, other]) driver.heal()
+    // Also an application that asks at once gets no other answer.
+    expect(await other.presence(room).count()).toBe(2)
+    await pause(600)
+    expect(watcher.messages).toHaveLength(3)
+
+    one.driver.fail('presence')
+    await watcher.until(({ messages }) => messages.length === 4)
+    one.driver.heal()
+    await watcher.until(({ messages }) => messages.length === 5)
+    expect(watcher.data.slice(3)).toEqual([{ type: 'leave', id: 'ann' }, { type: 'join', member: { id: 'ann' } }])
+    for (const reader of [watcher, ...members]) reader.close()
+  })
+
   it('a deploy of a server with many members tells nobody anything', async () => {
     const create = stores[name]!()
     const options = { leaveAfterMs: 5_000, leaseMs: 10_000, retryMs: 500, shutdownMs: 1_000 }

@@ -11,6 +11,7 @@ export class Attendance {
   /** Identifies this process to the driver. */
   readonly #holder = createEpoch(16)
   readonly #crowds = new Map<string, Crowd>()
+  #rounds = 0
   readonly #renewals: ReturnType<typeof platform.recurring>
 
   constructor(private readonly context: SSEContext) {
@@ -21,6 +22,11 @@ export class Attendance {
   /** Number of names with a member or a watcher. */
   get size(): number {
     return this.#crowds.size
+  }
+
+  /** The crowd of a name, if it has a member or a watcher here. */
+  find(name: string): Crowd | undefined {
+    return this.#crowds.get(name)
   }
 
   crowd(name: string): Crowd {
@@ -34,7 +40,9 @@ export class Attendance {
   }
 
   #renew(): void {
-    for (const crowd of this.#crowds.values()) void crowd.renew()
+    this.#rounds++
+    // Without members of its own, a process only has to notice that those of another are lost.
+    for (const crowd of this.#crowds.values()) if (crowd.hasMembers || this.#rounds % RENEWALS === 0) void crowd.renew()
   }
 
   #forget(name: string): void {

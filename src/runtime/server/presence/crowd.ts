@@ -49,8 +49,13 @@ export class Crowd {
   #isClosed = false
 
   constructor(private readonly context: SSEContext, readonly name: string, private readonly holder: string, private readonly onIdle: () => void) {
-    this.roster = new Roster(context, name)
+    this.roster = new Roster(context, name, () => this.look(true))
     this.#steps = new Steps((changes, isLast) => this.#step(changes, isLast))
+  }
+
+  /** Whether a lease must be renewed. */
+  get hasMembers(): boolean {
+    return this.#isLeased || this.#attendees.size > 0
   }
 
   get isIdle(): boolean {
@@ -108,6 +113,12 @@ export class Crowd {
     }
   }
 
+  /** Reads the members, or only their number. Rejects when the driver cannot be reached. */
+  look(list: boolean): Promise<PresenceAnswer> {
+    const { driver, options } = this.context
+    return withPresence(driver).presence(this.name, { list, ...this.#outage() }, options.retention)
+  }
+
   /** Renews the lease, and performs what is due. A failure is retried. */
   renew(): Promise<void> {
     return this.#steps.renew().catch(() => {})
@@ -163,7 +174,7 @@ export class Crowd {
     const startedAt = performance.now()
     const awayMs = startedAt - this.#reachedAt
     try {
-      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder, leaseMs }, ...this.#failures > 0 && { outage: { ms: awayMs, graceMs: options.leaseMs } } }, options.retention)
+      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder, leaseMs }, ...this.#outage() }, options.retention)
       const isLost = this.#isLeased && leaseMs > 0 && (!answer.known || awayMs > leaseMs)
       this.#failures = 0
       this.#reachedAt = startedAt
@@ -180,6 +191,11 @@ export class Crowd {
     }
   }
 
+  /** Outage since the last successful step: the first process that is back must not take the others for lost. */
+  #outage(): Pick<PresenceRequest, 'outage'> {
+    return this.#failures > 0 ? { outage: { ms: performance.now() - this.#reachedAt, graceMs: this.context.options.leaseMs } } : {}
+  }
+
   /** Holds of this process have ended, because it was suspended or its records were lost. Its members come back, with the data they have. */
   #holdAgain(held: readonly PresenceHold[]): void {
     const ids = new Set(held.map(({ id }) => id))
@@ -194,7 +210,7 @@ export class Crowd {
   /** What is due before the next renewal is done when it is due. */
   #scheduleDue({ dueMs }: PresenceAnswer): void {
     clearTimeout(this.#dueTimer)
-    if (this.#isClosed || dueMs === undefined || dueMs > this.context.options.leaseMs / RENEWALS) return
+    if (this.#isClosed || dueMs === undefined || dueMs > this.context.options.leaseMs / (this.hasMembers ? RENEWALS : 1)) return
     this.#dueTimer = processTimeout(() => void this.renew(), dueMs === 0 ? 0 : dueMs + LATE_MS * Math.random())
   }
 

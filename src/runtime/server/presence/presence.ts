@@ -4,6 +4,7 @@ import { check, milliseconds } from '../../shared/rules'
 import { Channel, PRESENCE_PREFIX } from '../channel/channel'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
+import type { PresenceAnswer } from '../drivers/presence-types'
 import type { Snapshot } from '../hub/snapshot-reader'
 import { platform } from '../lib/platform/platform'
 import { encodeData } from '../wire/encode'
@@ -34,14 +35,17 @@ export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>> implem
   }
 
   async members(): Promise<SSEPresenceMember<D>[]> {
-    const { driver, options } = this.context
-    const { members } = await withPresence(driver).presence(this.name, { list: true }, options.retention)
+    const { members } = await this.#look(true)
     return members!.map(member => JSON.parse(member) as SSEPresenceMember<D>)
   }
 
   async count(): Promise<number> {
+    return (await this.#look(false)).count
+  }
+
+  async #look(list: boolean): Promise<PresenceAnswer> {
     const { driver, options } = this.context
-    return (await withPresence(driver).presence(this.name, {}, options.retention)).count
+    return attendanceOf(this.context).find(this.name)?.look(list) ?? withPresence(driver).presence(this.name, { list }, options.retention)
   }
 
   /** Follows the presence for a reader. The returned function ends that. */

@@ -1,8 +1,8 @@
 import { SSEError } from '../../shared/errors'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../shared/presence'
 import type { SSEContext } from '../context/context'
-import { withPresence } from '../drivers/capabilities'
 import { unpackData } from '../drivers/packed-data'
+import type { PresenceAnswer } from '../drivers/presence-types'
 import type { ChannelReader } from '../hub/channel-reader'
 import type { Snapshot } from '../hub/snapshot-reader'
 import type { Run } from '../hub/run'
@@ -24,7 +24,8 @@ export class Roster {
   /** Position of the last step of this process: the roster must not be older. */
   #expected?: { epoch: string, last: number }
 
-  constructor(private readonly context: SSEContext, private readonly name: string) {}
+  /** `list` reads all members from the driver. */
+  constructor(private readonly context: SSEContext, private readonly name: string, private readonly list: () => Promise<PresenceAnswer>) {}
 
   get isWatched(): boolean {
     return this.#watchers > 0
@@ -77,7 +78,7 @@ export class Roster {
         }
       }
       else {
-        const { epoch, last, members } = await withPresence(this.context.driver).presence(this.name, { list: true }, this.context.options.retention)
+        const { epoch, last, members } = await this.list()
         const reader = await this.context.hub.reader(this.name, { kind: 'at', epoch, offset: last }, 'start')
         if (reader.resumed && this.#watchers > 0) {
           this.#begin(reader, members!)
