@@ -113,7 +113,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
       expect((await step({})).dueMs).toBeUndefined()
     })
 
-    it('ends at most a thousand holds in one step, and says that more is due', async () => {
+    it('ends at most a thousand holds in one step, and reports that more is due', async () => {
       const ids = Array.from({ length: 1_500 }, (_, index) => `m${index}`)
       await step({ holder: 'a', leaseMs: 20, hold: ids.map(id => member(id)) })
       await eventually(async () => expect((await step({})).count).toBeLessThan(1_500))

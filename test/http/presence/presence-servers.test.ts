@@ -107,7 +107,7 @@ class Watcher {
 const byId = (one: { id: string }, other: { id: string }) => one.id < other.id ? -1 : 1
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
-/** Throws unless each change was told once: a member joins only if it is away, and changes or leaves only if it is there. */
+/** Throws unless each change came once: a member joins only if it is away, and changes or leaves only if it is there. */
 function expectOnce(messages: readonly { data: SSEPresenceMessage }[]): void {
   const there = new Set<string>()
   for (const { data } of messages) {
@@ -201,7 +201,21 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     }), { numRuns: RUNS, endOnFailure: true })
   }, 60_000)
 
-  it('members of a killed server leave within two leases, once, also when nobody watches', async () => {
+  it('the data of the newest tab wins, also over data that its own server knew before', async () => {
+    const create = stores[name]!()
+    const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
+    const room = `${name}-newest`
+    const tabs: SSEReader[] = []
+    for (const [server, data] of [[one, '1'], [other, '2'], [one, '1'], [other, '2']] as const) {
+      const tab = await SSEReader.open(`${server.url}/room?room=${room}&id=ann&data=${data}`)
+      await tab.until(({ messages }) => messages.length > 0)
+      tabs.push(tab)
+      expect(await one.presence(room).members()).toEqual([{ id: 'ann', data }])
+    }
+    for (const tab of tabs) tab.close()
+  })
+
+  it('members of a killed server leave within two leases, once, also without a watcher', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
     const room = `${name}-killed`
@@ -224,17 +238,19 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
 
   it('an outage of the store that is longer than a lease tells nothing, and a server that was cut off alone brings its members back', async () => {
     const create = stores[name]!()
-    const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
+    // Longer than the event loop may stand still on a busy machine.
+    const options = { leaseMs: 1_000 }
+    const [one, other] = [await startInstance(create(), options), await startInstance(create(), options)]
     const room = `${name}-outage`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
     const members = await Promise.all([SSEReader.open(`${one.url}/room?room=${room}&id=ann`), SSEReader.open(`${other.url}/room?room=${room}&id=ben`)])
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
-    await pause(600)
+    await pause(1_300)
     for (const { driver } of [one, other]) driver.heal()
-    // Also an application that asks at once gets no other answer.
+    // An application that reads at once finds them, too.
     expect(await other.presence(room).count()).toBe(2)
-    await pause(600)
+    await pause(1_300)
     expect(watcher.messages).toHaveLength(3)
 
     one.driver.fail('presence')
@@ -245,7 +261,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, ...members]) reader.close()
   })
 
-  it('a deploy of a server with many members tells nobody anything', async () => {
+  it('a deploy of a server with many members sends no join and no leave', async () => {
     const create = stores[name]!()
     const options = { leaveAfterMs: 5_000, leaseMs: 10_000, retryMs: 500, shutdownMs: 1_000 }
     const [one, other] = [await startInstance(create(), options), await startInstance(create(), options)]
@@ -264,11 +280,11 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     }, count)
     await closing
     expect(await other.presence(room).count()).toBe(count)
-    // Those that did not come back would leave now.
+    // Members that did not reconnect would leave now.
     await eventually(async () => expect((await other.context.driver.presence!(`sse:presence:${room}`, {}, RETENTION)).dueMs).toBeGreaterThan(5_000))
     expect(watcher.messages.slice(before)).toEqual([])
     for (const reader of [watcher, ...members, ...moved]) reader.close()
-  }, 60_000)
+  }, 120_000)
 })
 
 interface RawStream {
@@ -297,7 +313,7 @@ function watchedIds({ data }: SSEReader): Set<string> {
 }
 
 /** Runs `task` for each index, some at a time. */
-async function inTurns<T>(count: number, task: (index: number) => Promise<T>, atOnce = 100): Promise<T[]> {
+async function inTurns<T>(count: number, task: (index: number) => Promise<T>, atOnce = 250): Promise<T[]> {
   const results: T[] = []
   for (let from = 0; from < count; from += atOnce) results.push(...await Promise.all(Array.from({ length: Math.min(atOnce, count - from) }, (_, index) => task(from + index))))
   return results

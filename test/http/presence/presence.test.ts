@@ -60,7 +60,7 @@ describe('a stream', () => {
     first.close()
   })
 
-  it('receives an empty list if nobody is there, and our client accepts it', async () => {
+  it('receives an empty list of an empty room, and our client accepts it', async () => {
     const server = await serveRoom()
     const stream = openSSE<SSEPresenceMessage>(`${server.url}/room`, { transports: ['stream'] })
     const seen: SSEPresenceMessage[] = []
@@ -123,7 +123,7 @@ describe('a stream', () => {
     for (const one of [first, reader]) one.close()
   })
 
-  it('that was told to leave is expected back after the time it was told', async () => {
+  it('that the server sent away stays for the time until its reconnect', async () => {
     const server = await serveRoom({ retryMs: 60_000 })
     const watcher = await open(server)
     const member = await open(server, '?id=ann')
@@ -157,7 +157,7 @@ describe('a stream', () => {
     for (const one of [...members, reader]) one.close()
   })
 
-  it('is refused with 503 while the driver cannot be reached, and nobody is left then', async () => {
+  it('is refused with 503 while the driver cannot be reached, and leaves no member', async () => {
     const driver = createFailingDriver()
     const server = await serveRoom({}, driver)
     const watcher = await open(server)
@@ -242,7 +242,7 @@ describe('a poll', () => {
   })
 })
 
-describe('reads that join nobody', () => {
+describe('reads without a join', () => {
   it('HEAD, a request for older messages, and a render on the server', async () => {
     const server = await serveRoom()
     await fetch(`${server.url}/room?id=ann`, { method: 'HEAD' })

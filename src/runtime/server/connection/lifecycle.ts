@@ -8,7 +8,7 @@ const DONE = Promise.resolve()
 /** End of a connection. `sent`: the response is over, too. */
 interface Ending {
   readonly reason: SSECloseReason
-  /** Time after which the client was told to reconnect, in milliseconds. */
+  /** Delay of the reconnect that a `leave` requests, in milliseconds. */
   readonly returnMs: number
   sent: boolean
 }
@@ -50,7 +50,7 @@ export class Lifecycle {
     return typeof this.#state === 'object' ? this.#state.reason : undefined
   }
 
-  /** Time after which the client was told to reconnect, in milliseconds; 0 if it was not. */
+  /** Delay of the reconnect that a `leave` requests, in milliseconds; 0 without one. */
   get returnMs(): number {
     return typeof this.#state === 'object' ? this.#state.returnMs : 0
   }

@@ -100,8 +100,8 @@ export class Crowd {
     }
     attendee.member = member
     try {
-      // A tab that opens while the first one is not acknowledged yet sends the same again: no message.
-      if (attendee.acknowledged !== member) await this.#steps.hold({ id, member })
+      // Every tab: another process may have changed the data since. Without a change, the driver sends no message.
+      await this.#steps.hold({ id, member })
       attendee.acknowledged = member
       return exit
     }
@@ -196,7 +196,7 @@ export class Crowd {
     return this.#failures > 0 ? { outage: { ms: performance.now() - this.#reachedAt, graceMs: this.context.options.leaseMs } } : {}
   }
 
-  /** Holds of this process have ended, because it was suspended or its records were lost. Its members come back, with the data they have. */
+  /** Holds of this process have ended, because it was suspended or its records were lost. They are reported again, and keep the data that the driver has. */
   #holdAgain(held: readonly PresenceHold[]): void {
     const ids = new Set(held.map(({ id }) => id))
     for (const { id, member } of this.#attendees.values()) if (!ids.has(id)) this.#steps.hold({ id, member, keep: true }).catch(() => {})
