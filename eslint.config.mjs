@@ -12,8 +12,8 @@ const ROOMS = {
   http: ['lib', 'wire'],
   // With options.ts, which all rooms from here on may import.
   drivers: ['lib', 'wire'],
-  limits: ['lib', 'http'],
-  insight: ['wire', 'http'],
+  limits: ['lib'],
+  insight: ['wire'],
   hub: ['lib', 'wire', 'drivers'],
   connection: ['lib', 'wire', 'http', 'insight'],
   producers: ['lib', 'wire', 'drivers', 'insight'],
@@ -23,9 +23,13 @@ const ROOMS = {
   serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel', 'presence'],
   entry: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
   api: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'presence', 'serve', 'entry'],
+  // `nuxt-sse/ai` in `server/`.
+  ai: ['lib', 'http', 'producers', 'channel', 'api'],
   devtools: ['resolve-options.ts', 'lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'presence', 'serve', 'entry'],
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
+/** Rooms that `nuxt-sse/publisher` shares with the server: they know no framework. */
+const SHARED_ROOMS = 'lib,wire,drivers,limits,insight,hub,connection,producers,context,channel'
 
 /** Each zone says what the files of `target` may not import. */
 const arrows = [
@@ -36,12 +40,16 @@ const arrows = [
     message: `${room}/ imports of the server only: ${allowed.join(', ') || 'nothing'}.`,
   })),
   { target: [`${server}/!(lib)/**`, `${server}/lib/*`, `${runtime}/nitro*/**`], from: `${server}/lib/platform/workers.ts`, message: 'Only platform.ts knows which platform it is: call its `platform`.' },
+  { target: `${runtime}/publisher`, from: runtime, except: ['./publisher', './shared', './server/options.ts', './server/resolve-options.ts', ...['lib', 'wire', 'drivers', 'limits', 'insight', 'hub', 'producers', 'context', 'channel'].map(room => `./server/${room}`)], message: 'publisher/ imports only shared/, and what is at or below server/channel/.' },
+  { target: server, from: `${runtime}/publisher`, message: 'The server does not need the publisher.' },
   { target: `${runtime}/shared`, from: runtime, except: ['./shared'], message: 'shared/ imports nothing outside shared/.' },
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },
   { target: `${runtime}/client`, from: runtime, except: ['./client', './shared'], message: 'client/ imports only client/ and shared/.' },
   { target: `${runtime}/app`, from: runtime, except: ['./app', './client', './shared'], message: 'app/ imports only app/, client/ and shared/.' },
-  // For tests: drivers, and what they are made of.
-  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/options.ts'], message: 'test/ imports only test/, shared/, drivers and their options.' },
+  { target: `${runtime}/ai`, from: runtime, except: ['./ai', './client', './shared', './server/ai'], message: 'ai/ imports only client/ and shared/; server-entry.ts imports server/ai/, too.' },
+  { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/ai`, message: 'Only applications import `nuxt-sse/ai`.' },
+  // For tests: drivers, and what they are made of; and the bytes that a server sends.
+  { target: `${runtime}/test`, from: runtime, except: ['./test', './shared', './server/drivers', './server/wire', './server/options.ts'], message: 'test/ imports only test/, shared/, wire/, drivers and their options.' },
   { target: [server, `${runtime}/client`, `${runtime}/app`], from: `${runtime}/test`, message: 'What is for tests stays out of applications.' },
   // What they implement is named by alias (#sse/h3).
   { target: [`${runtime}/nitro2`, `${runtime}/nitro3`], from: runtime, except: ['./nitro2', './nitro3', './server/http', './server/lib', './server/insight'], message: 'nitro2/ and nitro3/ know the framework, and of the server only http/, lib/ and insight/.' },
@@ -82,6 +90,16 @@ export default createConfigForNuxt({
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
         patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*)$', allowTypeImports: true, message: 'Only nitro2/, nitro3/, entry/ and devtools/ know the framework and Node: import #sse/h3 or #sse/nitro.' }],
+      }],
+    },
+  })
+  .append({
+    files: [`src/runtime/server/{${SHARED_ROOMS}}/**`, 'src/runtime/server/*.ts', 'src/runtime/publisher/**'],
+    // Chosen when an application is built.
+    ignores: ['src/runtime/server/drivers/redis/build/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', {
+        patterns: [{ regex: '^(?:h3|nitro(?:pack)?(?:/.*)?|node:.*|nuxt(?:/.*)?|vue|#.*)$', allowTypeImports: true, message: 'What nuxt-sse/publisher loads knows no framework: pass in what depends on one.' }],
       }],
     },
   })

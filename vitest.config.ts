@@ -35,7 +35,8 @@ export default defineConfig({
           ...WAITING,
         },
       },
-      { resolve, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000, ...WAITING } },
+      // As in an application: examples of the docs import it.
+      { resolve: { alias: { ...resolve.alias, 'nuxt-sse/test': fileURLToPath(new URL('src/runtime/test/index.ts', import.meta.url)) } }, test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup: ['./test/package/pack.ts'], testTimeout: 600_000, hookTimeout: 600_000, ...WAITING } },
     ],
   },
 })

@@ -1,5 +1,5 @@
-// Counts phrases that make this project's English hard to read, in comments, error texts, test titles and README: `npm run language`.
-// An argument is another checkout, to compare with.
+// Counts phrases that make this project's English hard to read, in comments, error texts, test titles, README and docs: `npm run language`.
+// An argument is another checkout, to compare with. `--docs` counts README and docs alone, and `--lines` prints what was found there.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -24,7 +24,8 @@ const PATTERNS = [
   ['docstrings that begin with Of, The same, Those, That, What, Has, Says', /^(?:Of|The same|Those|That|What|Has|Says)\b/g, 'docstring'],
 ]
 
-const root = process.argv[2] ?? '.'
+const flags = process.argv.slice(2).filter(argument => argument.startsWith('--'))
+const root = process.argv.slice(2).find(argument => !argument.startsWith('--')) ?? '.'
 const counts = new Map(PATTERNS.map(([name]) => [name, 0]))
 
 function count(text, kind) {
@@ -61,8 +62,22 @@ function readSource(path) {
   visit(source)
 }
 
-for (const path of globSync(['src/**/*.ts', 'test/**/*.ts', 'playground/**/*.{ts,vue}', 'bench/**/*.ts'], { cwd: root, exclude: name => /node_modules|\.output|\.nuxt|\.tmp/.test(name) })) readSource(join(root, path))
-for (const page of ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', 'CHANGELOG.md']) count(readFileSync(join(root, page), 'utf8').replaceAll(/```[\s\S]*?```/g, ''), 'page')
+/** Prose of a page: without code and front matter. */
+function readPage(page) {
+  const text = readFileSync(join(root, page), 'utf8')
+  const prose = text.replaceAll(/```[\s\S]*?```/g, '').replace(/^---\n[\s\S]*?\n---\n/, '')
+  count(prose, 'page')
+  if (!flags.includes('--lines')) return
+  for (const [index, line] of prose.replaceAll(/`[^`\n]*`/g, '``').split('\n').entries()) {
+    for (const [name, pattern, only] of PATTERNS) if (!only && line.match(pattern)) console.log(`${page}:${index + 1}: ${name}: ${line.trim()}`)
+  }
+}
+
+if (!flags.includes('--docs')) {
+  for (const path of globSync(['src/**/*.ts', 'test/**/*.ts', 'playground/**/*.{ts,vue}', 'bench/**/*.ts'], { cwd: root, exclude: name => /node_modules|\.output|\.nuxt|\.tmp/.test(name) })) readSource(join(root, path))
+  for (const page of ['CONTRIBUTING.md', 'AGENTS.md', 'CHANGELOG.md']) readPage(page)
+}
+for (const page of ['README.md', ...globSync('docs/**/*.md', { cwd: root, exclude: name => /node_modules/.test(name) })]) readPage(page)
 
 for (const [name, number] of counts) console.log(`${String(number).padStart(5)}  ${name}`)
 console.log(`${String([...counts.values()].reduce((sum, number) => sum + number)).padStart(5)}  in all`)

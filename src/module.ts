@@ -52,7 +52,7 @@ export default defineNuxtModule<ModuleOptions>({
     }
 
     // Tests may import both sides. In Nuxt 5 one Vite builds both.
-    if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly(runtime('server'), nuxt.options.rootDir))
+    if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly([runtime('server'), runtime('publisher')], nuxt.options.rootDir))
 
     addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })
     // In a file of its own: pages without presence do not load it.

@@ -6,7 +6,7 @@ import type { SSEHooks } from './runtime/server/insight/hooks'
 import type { ModuleOptions } from './build/options'
 import { assertOptions, resolveOptions } from './build/options'
 import { adaptToPlatform } from './build/platform'
-import { BUNDLED_PACKAGES, PROBE_ROUTE, SERVER_IMPORTS, SERVER_INDEX, SERVER_PLUGIN, serverConfig, wantsRedis } from './build/server-parts'
+import { BUNDLED_PACKAGES, PROBE_ROUTE, PUBLISHER_INDEX, SERVER_IMPORTS, SERVER_INDEX, SERVER_PLUGIN, serverConfig, wantsRedis } from './build/server-parts'
 
 /** Options under `sse` in `nitro.config`: the module options of Nuxt without those for the browser. */
 export type NitroModuleOptions = Omit<ModuleOptions, 'client'>
@@ -79,6 +79,6 @@ function tellTypeScript(typescript: Nitro2['options']['typescript']): void {
   typescript.tsConfig = {
     ...rest,
     files: [...files ?? [], typesOfThis],
-    compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime(SERVER_INDEX)] } },
+    compilerOptions: { ...compilerOptions, paths: { ...compilerOptions?.paths, '#sse/server': [runtime(SERVER_INDEX)], 'nuxt-sse/publisher': [runtime(PUBLISHER_INDEX)] } },
   }
 }

@@ -4,6 +4,10 @@ import process from 'node:process'
 
 const TOOLS = [
   { command: process.env.CHROMIUM_PATH || 'chromium', package: 'chromium' },
+  { command: process.env.FIREFOX_PATH || 'firefox-esr', package: 'firefox-esr' },
+  // WebKit, and a display for it: it has no headless mode.
+  { command: 'WebKitWebDriver', package: 'webkit2gtk-driver' },
+  { command: 'Xvfb', package: 'xvfb' },
   { command: 'redis-server', package: 'redis-server' },
   // Certificates, for a Redis over TLS.
   { command: 'openssl', package: 'openssl' },

@@ -74,7 +74,7 @@ class Reader {
       })
       socket.on('error', reject)
       socket.on('close', () => this.ended = true)
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n`)
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream;positions=own\r\n\r\n`)
     })
   }
 

@@ -1,4 +1,5 @@
 import type { Row } from '../lib/row.ts'
+import { channels, quiet } from './channels.ts'
 import { fanOut } from './fan-out.ts'
 import { fast } from './fast.ts'
 import { heartbeats } from './heartbeats.ts'
@@ -7,7 +8,8 @@ import { latency } from './latency.ts'
 import { redisPublish, redisReplay } from './redis.ts'
 import { redisReturn, redisSilence } from './redis-readers.ts'
 import { resume } from './resume.ts'
+import { schema } from './schema.ts'
 import { slowReaders } from './slow-readers.ts'
 
 /** Order in which rows are run and reported. */
-export const rows: Row[] = [fanOut, fast, latency, idle, heartbeats, slowReaders, redisPublish, redisReplay, redisReturn, redisSilence, resume]
+export const rows: Row[] = [fanOut, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { defineConfig } from 'vitepress'
 import { fileNames } from './file-names.mjs'
+import { expand } from './generated.mjs'
 import { writeLlmsTexts } from './llms.mjs'
 import { linkOf, sections } from './pages.mjs'
 import { slugify } from './slug.mjs'
@@ -60,6 +61,9 @@ export default defineConfig({
     ],
     sidebar: sections().map(({ text, pages }) => ({ text, collapsed: text === 'Contributing' ? true : false, items: pages.map(({ path, title }) => ({ text: title, link: linkOf(path) })) })),
     ...hosted && { editLink: { pattern: `https://github.com/${hosted}/edit/main/docs/:path`, text: 'Edit this page' }, socialLinks: [{ icon: 'github', link: `https://github.com/${hosted}` }] },
+  },
+  vite: {
+    plugins: [{ name: 'generated-parts', enforce: 'pre', transform: (code, id) => id.endsWith('.md') ? expand(code) : undefined }],
   },
   buildEnd: writeLlmsTexts,
 })

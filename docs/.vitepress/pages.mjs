@@ -3,34 +3,67 @@ import { fileURLToPath } from 'node:url'
 
 /** Pages in the order of the sidebar. A page's `title` and `description` are in its front matter. */
 export const SECTIONS = [
-  { text: 'Start', pages: ['README.md', 'guide/getting-started.md'] },
+  { text: 'Start', pages: ['README.md', 'guide/introduction.md', 'guide/getting-started.md'] },
   {
     text: 'Guide',
     pages: [
+      'guide/channels.md',
+      'guide/several-channels.md',
+      'guide/use-sse.md',
       'guide/server-rendering.md',
       'guide/sharing.md',
+      'guide/browsers.md',
       'guide/authentication.md',
       'guide/notifications.md',
       'guide/live-feeds.md',
       'guide/presence.md',
       'guide/background-work.md',
+      'guide/publish-anywhere.md',
       'guide/job-progress.md',
       'guide/ai-answers.md',
+      'guide/use-chat.md',
       'guide/testing.md',
       'guide/migrating.md',
-      'guide/comparison.md',
+      'guide/troubleshooting.md',
     ],
   },
-  { text: 'Recipes', pages: [] },
+  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md'] },
   {
     text: 'Operate',
-    pages: ['operate/redis.md', 'operate/deployment.md', 'operate/runtimes.md', 'operate/monitoring.md', 'operate/devtools.md', 'operate/drivers.md', 'operate/nuxt5.md'],
+    pages: [
+      'operate/redis.md',
+      'operate/deployment.md',
+      'operate/runtimes.md',
+      'operate/monitoring.md',
+      'operate/devtools.md',
+      'operate/drivers.md',
+      'operate/nuxt5.md',
+    ],
   },
-  { text: 'Reference', pages: ['reference/server.md', 'reference/client.md', 'reference/options.md', 'reference/errors.md', 'reference/protocol.md'] },
-  { text: 'Project', pages: [] },
+  {
+    text: 'Reference',
+    pages: [
+      'reference/server.md',
+      'reference/client.md',
+      'reference/options.md',
+      'reference/errors.md',
+      'reference/types.md',
+      'reference/protocol.md',
+    ],
+  },
+  {
+    text: 'Project',
+    pages: ['project/guarantees.md', 'project/performance.md', 'guide/comparison.md', 'project/stability.md', 'project/upgrade.md'],
+  },
   {
     text: 'Contributing',
-    pages: ['contributing/guarantees.md', 'contributing/client-states.md', 'contributing/benchmarks.md'],
+    pages: [
+      'contributing/guarantees.md',
+      'contributing/client-states.md',
+      'contributing/runtime-tests.md',
+      'contributing/benchmarks.md',
+      'contributing/writing-a-driver.md',
+    ],
   },
 ]
 

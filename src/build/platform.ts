@@ -2,7 +2,7 @@ import { invalidOption } from '../runtime/shared/errors'
 import type { ClusterBuild } from './cluster-primary'
 import { passSignalsToWorkers } from './cluster-primary'
 import type { ServerTarget } from './server-parts'
-import { serverAliases } from './server-parts'
+import { nitroAliases, serverAliases } from './server-parts'
 
 /** Nitro options that this package reads: the target platform, and its settings. */
 export interface PlatformOptions {
@@ -53,7 +53,7 @@ interface NitroBuild extends ClusterBuild {
 export function adaptToPlatform(nitro: NitroBuild, target: Pick<ServerTarget, 'nitroMajor' | 'redis'>, runtime: (path: string) => string): void {
   const { options, logger } = nitro
   const { connections, notes, maxLifetimeMs } = describePlatform(options, target.redis)
-  Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime))
+  Object.assign(options.alias, serverAliases({ ...target, node: options.node, connections }, runtime), nitroAliases(runtime))
   // On Nitro 2, the primary runs the application's plugins, and the package's plugin passes signals on.
   if (target.nitroMajor === 3 && options.preset === 'node-cluster') passSignalsToWorkers(nitro)
   for (const note of notes) logger.info(`[nuxt-sse] ${note}`)

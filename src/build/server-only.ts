@@ -8,16 +8,18 @@ interface ResolvingPlugin {
 }
 
 /**
- * Stops an import from below `serverDir` into the application, with an error that names the alternative. Without it, Vite would try to
+ * Stops an import from below one of `dirs` into the application, with an error that names the alternative. Without it, Vite would try to
  * resolve Nitro's own modules for the page, and report names that mean nothing to the developer.
  */
-export function serverOnly(serverDir: string, rootDir: string): ResolvingPlugin {
+export function serverOnly(dirs: string[], rootDir: string): ResolvingPlugin {
   return {
     name: 'nuxt-sse:server-only',
     enforce: 'pre',
     resolveId(id, importer) {
-      if (!importer || !(id === '#sse/server' || id === 'nuxt-sse/server' || id.startsWith(`${serverDir}/`))) return
-      this.error(`\`#sse/server\` can only be imported in \`server/\`, but ${relative(rootDir, importer.replace(/\?.*/s, ''))} imports it. In the app, use \`useSSE\`, or import \`openSSE\`, \`SSEError\` and types from \`nuxt-sse/client\`.`)
+      if (!importer) return
+      const name = ['#sse/server', 'nuxt-sse/server', 'nuxt-sse/publisher'].includes(id) ? id : dirs.some(dir => id.startsWith(`${dir}/`)) && '#sse/server'
+      if (!name) return
+      this.error(`\`${name}\` can only be imported in \`server/\`, but ${relative(rootDir, importer.replace(/\?.*/s, ''))} imports it. In the app, use \`useSSE\`, or import \`openSSE\`, \`SSEError\` and types from \`nuxt-sse/client\`. Import only types from a file that defines channels.`)
     },
   }
 }

@@ -7,6 +7,9 @@ import type { ResolvedModuleOptions } from './options'
 /** Entry of `#sse/server`. The file is below `runtime/`. */
 export const SERVER_INDEX = 'server/api/index'
 
+/** Entry of `nuxt-sse/publisher`. The file is below `runtime/`. */
+export const PUBLISHER_INDEX = 'publisher/index'
+
 /**
  * Names that are auto-imported in `server/`, and importable from `#sse/server` or `nuxt-sse/server`: the index of the server API. Files are
  * below `runtime/`.
@@ -16,9 +19,12 @@ export const SERVER_IMPORTS = [
   ['useSSEChannel', 'server/api/use-sse-channel'],
   ['useSSEChannels', 'server/api/use-sse-channels'],
   ['useSSEPresence', 'server/api/use-sse-presence'],
-  ['sseMessage', 'server/api/sse-message'],
+  ['defineSSEChannel', 'server/channel/define-sse-channel'],
+  ['disconnectSSE', 'server/api/disconnect-sse'],
+  ['sseMessage', 'server/wire/message'],
   ['getSSEPosition', 'server/api/get-sse-position'],
   ['useSSEStats', 'server/api/use-sse-stats'],
+  ['defineSSEMetricsHandler', 'server/api/define-sse-metrics-handler'],
   ['createSSEConnection', 'server/api/create-sse-connection'],
   ['setSSERedisClient', 'server/api/set-sse-redis-client'],
   ['setSSEDriver', 'server/api/set-sse-driver'],
@@ -54,6 +60,8 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
     '#sse/server': SERVER_INDEX,
     // Same file, by a name that TypeScript resolves by itself: Nitro 3 writes no TypeScript configuration for the alias.
     'nuxt-sse/server': SERVER_INDEX,
+    // A file that defines channels may be used by a server and by a worker. In a server, it must share the server's channels.
+    'nuxt-sse/publisher': PUBLISHER_INDEX,
     '#sse/h3': `${framework}/h3`,
     '#sse/nitro': `${framework}/nitro`,
     '#sse/node-response': node && framework === 'nitro2' ? 'nitro2/node-response' : 'nitro2/no-node-response',
@@ -61,6 +69,14 @@ export function serverAliases({ nitroMajor = 2, redis, node = true, connections 
     '#sse/ioredis': `server/drivers/redis/build/ioredis-${redis ? 'bundled' : 'installed'}`,
   }
   return Object.fromEntries(Object.entries(aliases).map(([name, path]) => [name, runtime(path)]))
+}
+
+/**
+ * Aliases that only the server has, and not the pages that it renders. In `server/`, `nuxt-sse/ai` has the handler beside the transport, and
+ * compiles with the application.
+ */
+export function nitroAliases(runtime: (path: string) => string): Record<string, string> {
+  return { 'nuxt-sse/ai': runtime('ai/server-entry') }
 }
 
 /** Whether to bundle ioredis: only if the options select Redis at build time. Otherwise ioredis is resolved when a URL is set at run time. */

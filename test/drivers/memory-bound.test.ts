@@ -52,7 +52,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(dir, { recursive: true }))
 
-it('promise 4: a gigabyte in messages of 1 MiB on one memory channel takes less than 250 MB with the defaults', async () => {
+// @guarantee bounded
+it('a gigabyte in messages of 1 MiB on one memory channel takes less than 250 MB with the defaults', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [script, String(MESSAGES)])
   const { peakMiB, messages, lastOffset } = JSON.parse(stdout)
   expect(lastOffset).toBe(MESSAGES)

@@ -11,7 +11,8 @@ describeDriver('memory', () => ({ driver: createMemoryDriver(RETENTION) }))
 // `lease` is optional.
 describeDriver('leaseless', () => ({ driver: { ...createMemoryDriver(RETENTION), name: 'leaseless', lease: undefined } }))
 
-it('promise 4: forgets logs without messages, readers or a producer when a client opens more and more channels', async () => {
+// @guarantee bounded
+it('forgets logs without messages, readers or a producer when a client opens more and more channels', async () => {
   const driver = createMemoryDriver(RETENTION, 10)
   const epochs = async () => Promise.all(['read', 'written', 'ended', 'filled', 'asked for'].map(async name => (await readState(driver, name)).epoch))
   const off = await driver.subscribe('read', () => {})
@@ -61,7 +62,8 @@ describe('the memory driver: time', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('trap 32: forgets a log without readers, writers and subscribers, and then has no timer', async () => {
+  // @guarantee key-expiry
+  it('forgets a log without readers, writers and subscribers, and then has no timer', async () => {
     const driver = createMemoryDriver(RETENTION)
     const { epoch } = await driver.append('c', [{ data: '1' }], RETENTION)
     await vi.advanceTimersByTimeAsync(3_500_000)

@@ -147,6 +147,7 @@ describe('the redis driver: rejections and their time', () => {
     expect(ms).toBeLessThan(1_300)
   })
 
+  // @guarantee bounded
   it('the queue for Redis is bounded, also across many channels', async () => {
     const driver = open(undefined, 2_000)
     await driver.append('many', [message(0)], RETENTION)
@@ -162,6 +163,7 @@ describe('the redis driver: rejections and their time', () => {
     await Promise.all(all)
   })
 
+  // @guarantee bounded
   it('the queue for Redis is bounded by its size, too, and refused or failed requests no longer count', async () => {
     const driver = open(undefined, 1_000)
     await driver.append('large', [message(0)], RETENTION)

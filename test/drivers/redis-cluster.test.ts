@@ -28,7 +28,8 @@ const open = () => {
 describeDriver('redis', () => ({ driver: open() }))
 
 describe('the redis driver on a cluster', () => {
-  it('trap 35: every script and every notice of a channel stays in one slot, and channels are on all nodes', async () => {
+  // @guarantee cluster-slots
+  it('every script and every notice of a channel stays in one slot, and channels are on all nodes', async () => {
     const driver = open()
     const seen: LogNotice[] = []
     const channels = Array.from({ length: 60 }, (_, index) => `c${index}`)

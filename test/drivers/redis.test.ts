@@ -51,7 +51,8 @@ describe('the redis driver: a Redis that lost writes', () => {
   }
   const messages = (...data: (number | string)[]) => data.map(item => ({ data: JSON.stringify(item) }))
 
-  it('trap 34: a publisher that is ahead of the log begins a new epoch, and repeats no offset', async () => {
+  // @guarantee failover
+  it('a publisher that is ahead of the log begins a new epoch, and repeats no offset', async () => {
     const driver = open()
     await driver.append('writer', messages(1, 2, 3), RETENTION)
     const goBack = await remember('writer')
@@ -79,7 +80,8 @@ describe('the redis driver: a Redis that lost writes', () => {
     expect(new Set(epochs.map(({ length }) => length)).size).toBe(2)
   })
 
-  it('trap 34: a publisher detects that another process filled the hole with other messages', async () => {
+  // @guarantee failover
+  it('a publisher detects that another process filled the hole with other messages', async () => {
     const driver = open()
     await driver.append('filled', messages(1, 2, 3), RETENTION)
     const goBack = await remember('filled')
@@ -90,7 +92,8 @@ describe('the redis driver: a Redis that lost writes', () => {
     expect((await driver.append('filled', messages(6), RETENTION)).epoch).not.toBe(epoch)
   })
 
-  it.each([['as many', ['a', 'b']], ['more', ['a', 'b', 'c']], ['fewer', ['a']]])('trap 34: readers of lost messages get a gap at once, when %s messages have taken their place', async (name, others) => {
+  // @guarantee failover
+  it.each([['as many', ['a', 'b']], ['more', ['a', 'b', 'c']], ['fewer', ['a']]])('readers of lost messages get a gap at once, when %s messages have taken their place', async (name, others) => {
     const channel = `reader ${name}`
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: undefined })
@@ -108,7 +111,8 @@ describe('the redis driver: a Redis that lost writes', () => {
     reader.close()
   })
 
-  it('trap 34: the next message reveals a log that went back and grew to its old length while the subscription was down', async () => {
+  // @guarantee failover
+  it('the next message reveals a log that went back and grew to its old length while the subscription was down', async () => {
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: undefined, subscribe: (channel, listener) => driver.subscribe(channel, (notice) => {
       if (notice.type === 'append' && notice.entries[0]!.offset > 5) listener(notice)
@@ -126,7 +130,8 @@ describe('the redis driver: a Redis that lost writes', () => {
     reader.close()
   })
 
-  it('trap 34: the next read of a log that went back reveals the loss without a notice', async () => {
+  // @guarantee failover
+  it('the next read of a log that went back reveals the loss without a notice', async () => {
     const driver = open()
     const hub = new Hub({ ...driver, recheckMs: 50 })
     await driver.append('silent', messages(1, 2, 3), RETENTION)
@@ -138,7 +143,8 @@ describe('the redis driver: a Redis that lost writes', () => {
     reader.close()
   })
 
-  it('trap 34: after an outage of Redis, the process checks the logs it knows before the next publish', async () => {
+  // @guarantee failover
+  it('after an outage of Redis, the process checks the logs it knows before the next publish', async () => {
     const driver = open()
     await driver.append('back', messages(1, 2, 3), RETENTION)
     const goBack = await remember('back')
@@ -315,6 +321,7 @@ describe('the redis driver: traffic on its connections', () => {
     await own.stop()
   })
 
+  // @guarantee stored
   it('takes effect once when it repeats a request with a lost answer: appends of every kind, and endings', async () => {
     // Every second time, Redis runs the command and the connection is cut before the answer.
     const loseAnswers = (client: Redis): Redis => {

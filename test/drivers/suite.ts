@@ -5,6 +5,7 @@ import { hasLeases, readState } from '../../src/runtime/server/drivers/capabilit
 import type { LeasingDriver } from '../../src/runtime/server/drivers/capabilities'
 import type { LogDriver, LogEntry, LogNotice } from '../../src/runtime/server/drivers/types'
 import { eventually } from '../support/conditions'
+import { describeLookingBack } from './looking-back-suite'
 import { describeRetention } from './retention-suite'
 
 const RETENTION = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
@@ -61,7 +62,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(page.entries.map(({ event }) => event)).toEqual([undefined, ...range(2, 7).map(() => ' näme:')])
       })
 
-      it('trap 27: leaves no holes and repeats nothing under concurrent appends, and batches stay adjacent', async () => {
+      // @guarantee publish-order
+      it('leaves no holes and repeats nothing under concurrent appends, and batches stay adjacent', async () => {
         const results = await Promise.all(range(1, 200).map(i => driver.append(channel, range(1, 1 + i % 4).map(j => message([i, j])), RETENTION)))
         const { entries, last } = await all()
         expect(last).toBe(results.reduce((sum, result) => sum + result.offsets.length, 0))
@@ -260,7 +262,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         expect(await none(0)).toMatchObject({ epoch, first: 7, last: 10, closing: {}, entries: [] })
       })
 
-      it('trap 25: reads 5,000 messages without cutting any', async () => {
+      // @guarantee long-replay
+      it('reads 5,000 messages without cutting any', async () => {
         const retention = { ...RETENTION, maxMessages: 5_000 }
         for (let i = 0; i < 50; i++) await driver.append(channel, range(i * 100 + 1, i * 100 + 100).map(n => message(n)), retention)
         expect(dataOf((await all()).entries)).toEqual(range(1, 5_000))
@@ -293,7 +296,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         }
       }
 
-      it('trap 24: every append after the acknowledgement gives a notice', async () => {
+      // @guarantee read-then-subscribe
+      it('every append after the acknowledgement gives a notice', async () => {
         const subscription = await subscribed()
         await Promise.all(range(1, 50).map(i => driver.append(channel, [message(i)], RETENTION)))
         await eventually(async () => expect(await subscription.seen()).toEqual(range(1, 50)))
@@ -333,7 +337,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
         subscription.off()
       })
 
-      it('trap 29: the end of one subscription takes nothing from the others, and a second end does nothing', async () => {
+      // @guarantee one-subscription
+      it('the end of one subscription takes nothing from the others, and a second end does nothing', async () => {
         const staying = await subscribed()
         const leaving = await subscribed()
         leaving.off()
@@ -564,6 +569,8 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
       off()
       expect(notices).toEqual([])
     })
+
+    describeLookingBack(() => ({ driver, channel }))
   })
 
   describeRetention(name, create)

@@ -30,6 +30,7 @@ describe('useSSE in Chromium', () => {
     expect(problems).toEqual([])
   })
 
+  // @guarantee deploy-502
   it('reconnects without a reload when the server is killed and started again, and reports the loss', async () => {
     await publish('page', { n: 1 })
     await page.goto(server.url)

@@ -1,44 +1,12 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import process from 'node:process'
-import { promisify } from 'node:util'
-import { expect, it } from 'vitest'
+import { it } from 'vitest'
+import { expectClientTestsPass } from '../support/client-tests'
 import { rootDir } from '../support/projects'
 
-interface Report {
-  success: boolean
-  numPassedTests: number
-  testResults: { name: string, assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[]
-}
+const bin = (name: string) => join(rootDir, 'node_modules/.bin', name)
 
-// The tests of the client in Node, unchanged: parsing, reconnects, positions, hand-overs, endings.
+// For browsers, `engine-*.test.ts` has them.
 it.concurrent.each([
-  ['bun', ['--bun'], 'client', 7, []],
-  ['deno', ['run', '--allow-all', '--no-prompt'], 'client', 7, []],
-  // Inside a page, where the servers are another process.
-  ['chromium', [], 'chromium', 4, ['messages reads no further than a loop that is slow', ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a url that nothing can be asked of ${url} is refused at once where there is no page, and not tried for ever`), 'a url that nothing can be asked of a relative one is a url in a page']],
-])('openSSE passes its tests in %s', async (runtime, args, config, files, skipped) => {
-  const dir = await mkdtemp(join(tmpdir(), 'nuxt-sse-client-'))
-  try {
-    const outputFile = join(dir, 'report.json')
-    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', `test/${config}.config.ts`, '--reporter=json', `--outputFile=${outputFile}`]
-    const command = runtime === 'chromium' ? process.execPath : join(rootDir, 'node_modules/.bin', runtime)
-    // The report names each failure, with its reason.
-    const said = await promisify(execFile)(command, [...args, ...vitest], { cwd: rootDir, env: { ...process.env, SSE_TEST_RUNTIME: runtime }, maxBuffer: 1e8 }).then(() => '', error => String(error.stdout) + error.stderr)
-    const report = await readFile(outputFile, 'utf8').then(text => JSON.parse(text) as Report, () => {
-      throw new Error(said)
-    })
-    const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
-    const failed = results.filter(({ status }) => !['passed', 'skipped', 'pending'].includes(status))
-    expect(failed.map(({ fullName, failureMessages }) => [fullName, ...failureMessages])).toEqual([])
-    expect(results.filter(({ status }) => status !== 'passed').map(({ fullName }) => fullName)).toEqual(skipped)
-    expect(report.success).toBe(true)
-    expect(report.testResults).toHaveLength(files)
-    expect(report.numPassedTests).toBeGreaterThan(100)
-  }
-  finally {
-    await rm(dir, { recursive: true, force: true })
-  }
-}, 120_000)
+  ['bun', [bin('bun'), '--bun']],
+  ['deno', [bin('deno'), 'run', '--allow-all', '--no-prompt']],
+])('openSSE passes its tests in %s', (runtime, command) => expectClientTestsPass(runtime, { config: 'client', command, files: 7 }), 120_000)

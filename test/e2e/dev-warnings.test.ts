@@ -55,7 +55,8 @@ it('warns once of a call that nothing will end', async () => {
   expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside a component's setup: nothing will end its connection\./)])
 })
 
-it('trap 47: warns once of six streams over HTTP/1.1 to one origin', async () => {
+// @guarantee six-connections
+it('warns once of six streams over HTTP/1.1 to one origin', async () => {
   for (let n = 1; n <= 5; n++) await page.click('#more')
   await eventually(async () => expect(await page.locator('#reader5').textContent()).toContain('connected'))
   expect(warnings).toEqual([])

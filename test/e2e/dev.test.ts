@@ -28,7 +28,8 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-it('trap 17: a reload in development ends the old streams, and the next worker keeps only the key that signs tickets', async () => {
+// @guarantee dev-reload
+it('a reload in development ends the old streams, and the next worker keeps only the key that signs tickets', async () => {
   const ticket = await (await fetch(`${url}/api/ticket/dev`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).text()
   const reader = await SSEReader.open(`${url}/api/channel/dev`)
   await reader.until(r => r.controls.length === 1)

@@ -70,7 +70,8 @@ describe('proxies', () => {
     nginx = proxy = undefined
   })
 
-  it('trap 42: with an nginx that buffers, the page shows that it polls, remembers it, and has everything once', async () => {
+  // @guarantee one-position, buffering-proxy
+  it('with an nginx that buffers, the page shows that it polls, remembers it, and has everything once', async () => {
     nginx = await startBufferingNginx(server.url)
     const asked: string[] = []
     const note = (request: { url(): string }) => {
@@ -102,6 +103,7 @@ describe('proxies', () => {
     await hasAll()
   }, 90_000)
 
+  // @guarantee order-once, silence-cut
   it('through a proxy that cuts every five seconds: nothing lost, nothing twice', async () => {
     proxy = await startProxy(server.url)
     await opened(proxy.url)
@@ -137,7 +139,8 @@ describe('the browser', () => {
     await eventually(async () => expect(await status()).toMatch(/^connected/))
   })
 
-  it('trap 43: a page in the back-forward cache keeps no connection, and resumes where it was with one', async () => {
+  // @guarantee sleeping-page
+  it('a page in the back-forward cache keeps no connection, and resumes where it was with one', async () => {
     await opened()
     await publish()
     await hasAll()
@@ -156,7 +159,8 @@ describe('the browser', () => {
     expect(requests.filter(path => path === '/api/feed/stream')).toHaveLength(1)
   })
 
-  it('trap 43: a frozen page resumes when it wakes, with one connection', async () => {
+  // @guarantee sleeping-page
+  it('a frozen page resumes when it wakes, with one connection', async () => {
     await opened()
     const session = await page.context().newCDPSession(page)
     await session.send('Page.setWebLifecycleState', { state: 'frozen' })
@@ -170,7 +174,8 @@ describe('the browser', () => {
     expect(requests.filter(path => path === '/api/feed/stream').length).toBeLessThanOrEqual(1)
   })
 
-  it('trap 43: a hidden page stays connected, and has all when it is seen again', async () => {
+  // @guarantee sleeping-page
+  it('a hidden page stays connected, and has all when it is seen again', async () => {
     await opened()
     await turn('hidden')
     const requests: URL[] = []

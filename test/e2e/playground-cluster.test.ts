@@ -34,6 +34,7 @@ afterAll(async () => {
 const instances = () => [...output.matchAll(/Instance \d+ runs as process (\d+)/g)].map(match => Number(match[1]))
 const texts = (page: Page) => page.locator('.entries .text').allInnerTexts()
 
+// @guarantee stored
 it('the playground on two instances behind one port: whichever is killed, every tab has every message once', async () => {
   const pages = await Promise.all(Array.from({ length: 4 }, () => open()))
   await Promise.all(pages.map(page => page.goto(`${url}/feed`)))

@@ -4,6 +4,8 @@ import { startBalancer } from '../support/balancer'
 import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
+import type { CompletionsApi } from '../support/completions-api'
+import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
 import { NETWORK_ERROR, VIEWPORT, statusOf } from '../support/playground'
 
@@ -71,6 +73,57 @@ describe('the chat', () => {
     await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
     expect(await page.getByTestId('answer').count()).toBe(2)
     expect(problems).toEqual([])
+  })
+})
+
+describe('the chat, with an OpenAI-compatible API', () => {
+  let api: CompletionsApi
+  let chat: BuiltServer
+  beforeAll(async () => {
+    api = await startCompletionsApi()
+    chat = await startBuiltServer('playground', { env: { OPENAI_BASE_URL: api.url } })
+  })
+  afterAll(() => api.close())
+
+  async function ask(question: string): Promise<void> {
+    await page.goto(`${chat.url}/chat`, { waitUntil: 'networkidle' })
+    await page.getByLabel('Your question').fill(question)
+    await page.getByRole('button', { name: 'Ask' }).click()
+  }
+  const shows = (text: string, of = page) => eventually(async () => expect(await of.getByTestId('answer').innerText()).toContain(text))
+  const WORDS = Array.from({ length: 10 }, (_, n) => `word${n + 1}`).join(' ')
+
+  it('shows the answer, and announces it in sentences', async () => {
+    await ask('Why?')
+    await shows(WORDS)
+    await eventually(async () => expect((await page.locator('main > section [role=status]').innerText()).trim()).toBe(WORDS))
+    expect(await page.locator('[aria-busy=true]').count()).toBe(0)
+    expect([api.asked, api.cancelled]).toEqual([1, 0])
+    expect(problems).toEqual([])
+  })
+
+  it('shows it after a reload and in a second tab, whose stop cancels the request', async () => {
+    const before = { ...api }
+    await ask('Tell me much.')
+    await shows('word3 ')
+    await page.reload()
+    await shows('word1 word2 word3 ')
+    const second = await open()
+    await second.goto(page.url())
+    await shows('word1 word2 word3 ', second)
+    await second.getByRole('button', { name: 'Stop' }).click()
+    for (const one of [page, second]) await one.getByText('Stopped', { exact: true }).waitFor()
+    await eventually(() => expect([api.asked - before.asked, api.cancelled - before.cancelled]).toEqual([1, 1]))
+    expect(problems).toEqual([])
+  })
+
+  it.each(['fail', 'cut'])('offers to ask again when the API breaks off: %s', async (how) => {
+    const before = api.asked
+    await ask(`Please ${how}.`)
+    await page.getByRole('button', { name: 'Ask again' }).waitFor()
+    expect(await page.locator('main').innerText()).not.toContain('sk-secret')
+    await page.getByRole('button', { name: 'Ask again' }).click()
+    await eventually(() => expect(api.asked - before).toBe(2))
   })
 })
 

@@ -87,6 +87,7 @@ class Client {
 }
 
 describe('producers on two servers and one Redis', () => {
+  // @guarantee order-once
   it(`${CUTS} random cuts, over both transports: one generator for each client, no token lost, none twice, none left running`, async () => {
     const random = createRandom(6)
     const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(createRandom(index + 1)))

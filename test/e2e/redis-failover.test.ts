@@ -37,7 +37,8 @@ describe.each([
     return performance.now()
   }
 
-  it('promises 1 and 2: the primary killed under readers and publishers', async () => {
+  // @guarantee order-once, stored
+  it('the primary killed under readers and publishers', async () => {
     const roamers = Array.from({ length: READERS }, (_, index) => new Roamer(() => servers.map(urlOf), index))
     const running = roamers.map(roamer => roamer.run())
     const acknowledged: string[] = []
@@ -77,7 +78,8 @@ describe.each([
     for (const server of servers) expect(server.output()).not.toMatch(/unhandled (rejection|error)|uncaught/i)
   })
 
-  it('trap 34: a failover that loses acknowledged messages, and gives their offsets to others: a gap, and never a wrong message', async () => {
+  // @guarantee failover
+  it('a failover that loses acknowledged messages, and gives their offsets to others: a gap, and never a wrong message', async () => {
     const [one, two] = servers as [BuiltServer, BuiltServer]
     const kept = await publishAgain(one, channel, 1)
     await using reader = await SSEReader.open(urlOf(two), { headers: { 'last-event-id': kept } })

@@ -52,6 +52,7 @@ describe('auto-imported utilities in a built server', () => {
     expect(refused.status).toBe(422)
   })
 
+  // @guarantee one-position
   it('serves a channel over both transports from the same positions', async () => {
     await using reader = await open('/api/channel/both')
     await reader.until(r => r.controls.length === 1)
@@ -92,6 +93,7 @@ describe('auto-imported utilities in a built server', () => {
     expect(reader.controls.at(-1)).toEqual({ type: 'end' })
   })
 
+  // @guarantee clean
   it('leaves nothing open when clients go', async () => {
     const readers = await Promise.all(['/api/push', '/api/channel/gone', '/api/count?to=100000&everyMs=20'].map(path => open(path)))
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))
@@ -100,7 +102,8 @@ describe('auto-imported utilities in a built server', () => {
     await eventually(async () => expect(await stats()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
   })
 
-  it('trap 18: HEAD ends', async () => {
+  // @guarantee http2-head
+  it('HEAD ends', async () => {
     const response = await fetch(`${server.url}/api/any`, { method: 'HEAD' })
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toBe('text/event-stream')
@@ -109,7 +112,8 @@ describe('auto-imported utilities in a built server', () => {
 })
 
 describe('a server that shuts down', () => {
-  it('trap 16: exits at once on SIGTERM while streams are open, and sends their clients a reconnect', async () => {
+  // @guarantee quick-shutdown
+  it('exits at once on SIGTERM while streams are open, and sends their clients a reconnect', async () => {
     const leaving = await startBuiltServer('basic')
     const readers = await Promise.all(['/api/channel/x', '/api/push', '/api/count?to=100000&everyMs=50'].map(path => SSEReader.open(leaving.url + path)))
     await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0)))

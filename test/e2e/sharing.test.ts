@@ -83,7 +83,8 @@ async function findLeader(among: Iterable<Page> = tabs): Promise<Page> {
 const debug = (tab: Page): Promise<CDPSession> => context.newCDPSession(tab)
 
 describe('share: \'browser\' in Chromium', () => {
-  it('trap 47: eight tabs have one connection, and others can still load', async () => {
+  // @guarantee six-connections
+  it('eight tabs have one connection, and others can still load', async () => {
     await publish(3)
     await openTabs()
     await expectAllHaveAll()
@@ -94,6 +95,7 @@ describe('share: \'browser\' in Chromium', () => {
     await eventually(async () => expect(await another.locator('#status').textContent()).toBe('connected'))
   })
 
+  // @guarantee order-once
   it(`${KILLS} leaders are closed or crash while messages are published: nothing lost, nothing twice`, { timeout: 300_000 }, async () => {
     await openTabs()
     for (let kill = 0; kill < KILLS; kill++) {

@@ -55,7 +55,8 @@ const until = (expected: Partial<Shown>, id?: string) => eventually(async () => 
 const isStream = ({ path }: Asked) => !path.includes('transport=poll') && !path.startsWith('/api/stats')
 
 describe('data that the server reads', () => {
-  it('trap 46: is in the page, and in the browser\'s first render; it continues from there, and nothing comes twice', async () => {
+  // @guarantee server-idle
+  it('is in the page, and in the browser\'s first render; it continues from there, and nothing comes twice', async () => {
     await publish('page', numbers(1, 3))
     const { html, ...first } = await rendered(at('/api/channel/page'))
     expect(first).toEqual({ data: [1, 2, 3], message: 3, messages: [2, 3], status: 'idle', position: expect.stringMatching(/\.3$/), ended: false, attempt: 0, transport: 'stream' })

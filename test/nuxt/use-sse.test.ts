@@ -47,7 +47,8 @@ describe('useSSE', () => {
     expect(wrapper.text()).toBe('connected')
   })
 
-  it('trap 45: ten messages in one tick, also equal ones, reach callbacks and reduce, and the refs show the last', async () => {
+  // @guarantee every-message
+  it('ten messages in one tick, also equal ones, reach callbacks and reduce, and the refs show the last', async () => {
     server.script(x => x.open().write(Array.from({ length: 10 }, () => message(7)).join('') + message(8, undefined, 'other')).end(END))
     const seen: number[] = []
     const others: number[] = []
@@ -124,7 +125,8 @@ describe('useSSE', () => {
     await eventually(() => expect(sse.status.value).toBe('connected'))
   })
 
-  it('trap 37: stop() during a wait stops it; connect() during it makes no second connection', async () => {
+  // @guarantee old-session
+  it('stop() during a wait stops it; connect() during it makes no second connection', async () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }), x => x.open())
     const { sse } = await mount()
     await eventually(() => expect(sse.status.value).toBe('reconnecting'))
@@ -138,7 +140,8 @@ describe('useSSE', () => {
     await eventually(() => expect(server.exchanges[1]!.closed).toBe(true))
   })
 
-  it('trap 37: bytes of an old connection never reach the new state', async () => {
+  // @guarantee old-session
+  it('bytes of an old connection never reach the new state', async () => {
     server.script(x => x.open().write(message(1)), x => x.open().write(message(2)))
     const { sse } = await mount({ keep: 10 })
     await eventually(() => expect(sse.data.value).toBe(1))
@@ -199,7 +202,8 @@ describe('useSSE', () => {
     expect(server.exchanges.map(x => x.url.pathname)).toEqual(['/other'])
   })
 
-  it('trap 44: KeepAlive keeps the connection of a deactivated component', async () => {
+  // @guarantee shared-close
+  it('KeepAlive keeps the connection of a deactivated component', async () => {
     server.script(x => x.open())
     let sse!: UseSSEReturn<SSEMessage<number>, number | undefined>
     const visible = ref(true)
@@ -231,7 +235,8 @@ describe('useSSE', () => {
 })
 
 describe('share', () => {
-  it('trap 44: the first component to leave does not close it for the other, and KeepAlive keeps its part', async () => {
+  // @guarantee shared-close
+  it('the first component to leave does not close it for the other, and KeepAlive keeps its part', async () => {
     server.script(x => x.isPoll ? x.batch([], { position: 'e1.0' }) : x.open({ position: 'e1.0' }))
     const first = await mount({ share: 'page' })
     let kept!: UseSSEReturn<SSEMessage<number>, number | undefined>
@@ -328,7 +333,8 @@ describe('before mount, and below a base URL', () => {
     await expect(mount({}, (() => 5) as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('Expected `url` to be a string') })
   })
 
-  it('trap 46: is idle in the first render, as on the server, and connects after it', async () => {
+  // @guarantee server-idle
+  it('is idle in the first render, as on the server, and connects after it', async () => {
     server.script(x => x.open())
     const rendered: string[] = []
     mounted.push(await mountSuspended(defineComponent(() => {

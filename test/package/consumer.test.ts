@@ -10,6 +10,7 @@ import { collectProblems, launchBrowser } from '../support/browser'
 import { freePort } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { install, npmEnv } from '../support/install'
+import { readBlocks, readPage } from '../support/markdown'
 import { readQuickStart } from '../support/quick-start'
 import { SSEReader } from '../support/read-sse'
 import { versionsOf } from '../support/versions'
@@ -42,10 +43,21 @@ export const driver = defineNuxtConfig({ sse: { driver: 'kafka' } })
   'server/api/driver.post.ts': `import type { FailingMethod } from 'nuxt-sse/test'\nexport default defineEventHandler(async (event) => {\n  const { fail } = await readBody<{ fail?: FailingMethod | 'all' }>(event)\n  if (fail) driver.fail(fail)\n  else driver.heal()\n  return { failed: driver.failed }\n})\n`,
   'server/api/clock.get.ts': `export default defineSSEHandler(async function* () {\n  yield { now: new Date(0), n: 1 }\n  yield sseMessage({ percent: 5 }, { event: 'progress' })\n})\n`,
   'server/api/jobs/[id]/stream.get.ts': `interface Step { step: string }\nexport default defineSSEHandler(event => useSSEChannel<Step>(\`job:\${getRouterParam(event, 'id')}\`))\n`,
+  'shared/channels.ts': `import { defineSSEChannel } from 'nuxt-sse/publisher'
+import type { SSESchema } from 'nuxt-sse/publisher'
+
+const percent: SSESchema<{ percent: string }, { percent: number }> = { '~standard': { version: 1, vendor: 'own', validate: value => ({ value: { percent: Number((value as { percent: string }).percent) } }) } }
+const text: SSESchema<string> = { '~standard': { version: 1, vendor: 'own', validate: value => ({ value: String(value) }) } }
+
+export const job = defineSSEChannel((id: string) => \`defined:\${id}\`, { events: { progress: percent, log: text } })
+`,
+  'server/api/defined/[id].get.ts': `import { job } from '../../../shared/channels'\nexport default defineSSEHandler(event => job(getRouterParam(event, 'id')!))\n`,
+  'server/api/defined/[id].post.ts': `import { job } from '../../../shared/channels'\nexport default defineEventHandler(async (event) => {\n  // @ts-expect-error the name is misspelt\n  await job('x').publish('x', { event: 'lag' }).catch(() => {})\n  return job(getRouterParam(event, 'id')!).publish({ percent: '5' }, { event: 'progress' })\n})\n`,
   'server/api/explicit.get.ts': `import { defineSSEHandler, SSEError, type SSEConnection } from '#sse/server'\nexport default defineSSEHandler((event, connection: SSEConnection<number>) => {\n  if (!connection) throw new SSEError('NEVER', 'never', { statusCode: 418 })\n  void connection.push(1).then(() => connection.close())\n})\n`,
   'server/plugins/watch.ts': `export default defineNitroPlugin(({ hooks }) => {\n  hooks.hook('sse:close', ({ reason, messages }) => {\n    const told: ['end' | 'error' | 'leave' | 'disconnect', number, number] = [reason, messages, useSSEStats().connections]\n    console.info(told)\n  })\n})\n`,
   'app/app.vue': `<script setup lang="ts">
 import { openSSE } from 'nuxt-sse/client'
+import type { job as jobChannel } from '../shared/channels'
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 const assert = <T extends true>(_?: T) => {}
@@ -65,6 +77,16 @@ const own = useSSE<{ own: boolean }>('/api/clock', { immediate: false })
 assert<Equals<typeof own.data.value, { own: boolean } | undefined>>()
 const pushed = useSSE('/api/explicit', { immediate: false })
 assert<Equals<typeof pushed.data.value, number | undefined>>()
+// @ts-expect-error: no route has this name.
+useSSE('/api/clocks', { immediate: false })
+// @ts-expect-error: the route names its events.
+useSSE('/api/clock', { immediate: false, on: { progres: () => {} } })
+// @ts-expect-error: it takes no ref.
+useSSE('/api/clock', { immediate: false, keep: ref(3) })
+const defined = useSSE(\`/api/defined/\${id}\`, { immediate: false })
+assert<Equals<typeof defined.data.value, { percent: number } | string | undefined>>()
+defined.on('progress', ({ data }) => assert<Equals<typeof data, { percent: number }>>())
+assert<Equals<Parameters<typeof jobChannel>, [id: string]>>()
 console.log(typeof openSSE)
 </script>
 
@@ -73,6 +95,24 @@ console.log(typeof openSSE)
 </template>
 `,
 }
+
+/** Model of the AI SDK that answers every question with one word. */
+const CHAT_MODEL = `import { simulateReadableStream } from 'ai'
+import { MockLanguageModelV4 } from 'ai/test'
+
+export const model = new MockLanguageModelV4({
+  doStream: async () => ({
+    stream: simulateReadableStream({
+      chunks: [
+        { type: 'text-start', id: '1' },
+        { type: 'text-delta', id: '1', delta: 'Because.' },
+        { type: 'text-end', id: '1' },
+        { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: { inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined }, outputTokens: { total: 1, text: 1, reasoning: undefined } } },
+      ],
+    }),
+  }),
+})
+`
 
 let dir: string
 let app: string
@@ -159,6 +199,11 @@ describe('the packed tarball in a new application', () => {
       await reader.finished
       expect(reader.messages).toMatchObject([{ data: { n: 1 } }, { event: 'progress', data: { percent: 5 } }])
       expect(reader.controls[0]).toEqual({ type: 'open', heartbeatMs: 1000, restarts: true })
+      // Defined outside of the server, through the entry for workers: the channels are the server's all the same.
+      expect(await (await fetch(`${server.url}/api/defined/7`, { method: 'POST' })).text()).toMatch(/\.1$/)
+      await using defined = await SSEReader.open(`${server.url}/api/defined/7`)
+      await defined.until(({ messages }) => messages.length === 1)
+      expect(defined.messages).toMatchObject([{ event: 'progress', data: { percent: 5 } }])
       const page = await (await fetch(server.url)).text()
       expect(page).toContain('idle idle idle idle')
       // The tab of Nuxt DevTools, which this application has in development: a page of its own, like any other path.
@@ -193,6 +238,53 @@ describe('the packed tarball in a new application', () => {
     }
     finally {
       await server.stop()
+    }
+  })
+
+  it('imports `ai` for its types only, and nowhere but in `nuxt-sse/ai`', async () => {
+    const runtime = join(app, 'node_modules/nuxt-sse/dist/runtime')
+    const importing = (await Promise.all((await readdir(runtime, { recursive: true })).filter(name => /\.(?:js|d\.ts)$/.test(name)).map(async name => /from ["']ai["']/.test(await readFile(join(runtime, name), 'utf8')) ? [name] : []))).flat()
+    expect(importing.length).toBeGreaterThan(0)
+    expect(importing.filter(name => !/^(?:server\/)?ai\/.*\.d\.ts$/.test(name))).toEqual([])
+  })
+
+  it('has the handler in the server, and the transport in the page, with `ai` installed: it type-checks, builds and answers', async () => {
+    const blocks = [...readBlocks(await readPage('docs/guide/use-chat.md')), ...readBlocks(await readPage('docs/guide/ai-answers.md'))]
+    const blockOf = (path: string) => blocks.find(({ file }) => file === path)!.text
+    const files = {
+      'server/api/chat.ts': blockOf('server/api/chat.ts'),
+      'app/pages/index.vue': '<template>\n  <p>Home</p>\n</template>\n',
+      'app/pages/chats/[id].vue': blockOf('app/pages/chats/[id].vue'),
+      'app/utils/sentences-of.ts': blockOf('app/utils/sentences-of.ts'),
+      'server/utils/model.ts': CHAT_MODEL,
+    }
+    await cp(join(app, 'app/app.vue'), join(app, 'app.vue.kept'))
+    await writeFiles(app, { ...files, 'app/app.vue': '<template>\n  <NuxtPage />\n</template>\n' })
+    const manifest = JSON.parse(await readFile(join(app, 'package.json'), 'utf8')) as { dependencies: object }
+    await writeFiles(app, { 'package.json': JSON.stringify({ ...manifest, dependencies: { ...manifest.dependencies, ...await versionsOf('ai', '@ai-sdk/vue') } }) })
+    await install(app)
+    await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare'], { cwd: app })
+    await run(process.execPath, ['node_modules/vue-tsc/bin/vue-tsc.js', '-b', '--noEmit'], { cwd: app }).catch((error) => {
+      throw new Error(error.stdout)
+    })
+    await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build'], { cwd: app })
+    const server = await serve(process.execPath, ['.output/server/index.mjs'], app, { NODE_ENV: 'production' })
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const problems: string[] = []
+      collectProblems(page, problems)
+      await page.goto(`${server.url}/chats/1`, { waitUntil: 'networkidle' })
+      await page.getByLabel('Question').fill('Why?')
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await page.getByText('Because.').first().waitFor()
+      expect(problems).toEqual([])
+    }
+    finally {
+      await browser.close()
+      await server.stop()
+      await cp(join(app, 'app.vue.kept'), join(app, 'app/app.vue'))
+      for (const path of Object.keys(files)) await rm(join(app, path))
     }
   })
 
@@ -267,12 +359,16 @@ describe('nuxt-sse/client and nuxt-sse/test', () => {
   it('run in plain Node', async () => {
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `
       import { openSSE } from 'nuxt-sse/client'
-      import { collectSSE, createFailingDriver } from 'nuxt-sse/test'
+      import { collectSSE, createFailingDriver, mockSSE } from 'nuxt-sse/test'
       const driver = createFailingDriver()
       driver.fail('append')
       const failed = await driver.append('c', [{ data: '1' }], { maxMessages: 1, maxAgeMs: 1000, maxBytes: 1000 }).catch(error => error.code)
-      console.log(typeof openSSE, failed, await collectSSE('nowhere').catch(error => error.code))
+      const mock = mockSSE('/api/x')
+      mock.message('mocked')
+      mock.end()
+      for await (const { data } of openSSE('http://test.invalid/api/x')) console.log(data)
+      console.log(failed, await collectSSE('nowhere').catch(error => error.code))
     `], { cwd: app })
-    expect(stdout.trim()).toBe('function DRIVER_UNAVAILABLE INVALID_OPTION')
+    expect(stdout.trim()).toBe('mocked\nDRIVER_UNAVAILABLE INVALID_OPTION')
   })
 })

@@ -1,14 +1,17 @@
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSSE } from '../../src/runtime/client/open-sse'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
+import type { CompletionsApi } from '../support/completions-api'
+import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
-import { readBlocks, readPages } from '../support/markdown'
+import { readBlocks, readPage, readPages } from '../support/markdown'
 import { rootDir } from '../support/projects'
 
 /**
@@ -27,6 +30,7 @@ import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
 export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const checkPassword = async (name: string, _password: string) => ({ id: name })
 export const requireAccessToken = async (_event: H3Event) => ({ user: '1', expiresAt: 0 })
 export const requireAccess = async (_event: H3Event, _id: string) => {}
 export async function* writeReport(_id: string, _options: { signal: AbortSignal, from: number }) {
@@ -70,9 +74,19 @@ export const model = new MockLanguageModelV4({
 })
 `,
   'app/utils/stand-ins.ts': 'export const prompt = \'Why?\'\nexport const refresh = async () => ({ value: prompt, expiresAt: 0 })\n',
+  'server/express.d.ts': `
+declare module 'express' {
+  import type { IncomingMessage, ServerResponse } from 'node:http'
+  type Response = ServerResponse & { set: (headers: object) => Response, flushHeaders: () => void, sendStatus: (code: number) => void }
+  type Handler = (request: IncomingMessage & { body: unknown }, response: Response) => void
+  const express: { (): Record<'get' | 'post', (path: string, ...handlers: Handler[]) => void>, json: () => Handler }
+  export { Response }
+  export default express
+}
+`,
+  'app/pages/notices.vue': '<template>\n  <NoticeList />\n</template>\n',
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
-  'server/api/chat.post.ts': 'export default defineSSEHandler(async event => answer((await readBody(event)).prompt))\n',
 }
 
 interface Block {
@@ -96,7 +110,7 @@ async function readTypedBlocks(): Promise<Block[]> {
 function unnamed(name: string, language: 'ts' | 'vue', text: string): string {
   if (language === 'vue') return `app/components/${name}.vue`
   if (text.includes('defineNuxtConfig')) return 'nuxt.config.ts'
-  if (/use(?:SSE|EventSource)\(|openSSE\(/.test(text)) return `app/blocks/${name}.ts`
+  if (/\buse(?:SSE|EventSource)\b|openSSE\(|\bref\(|new EventSource\(/.test(text)) return `app/blocks/${name}.ts`
   return `server/blocks/${name}.ts`
 }
 
@@ -113,19 +127,19 @@ beforeAll(async () => {
     sources[place] = source
   }
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
-  // From the sources, as another test may be packing `dist` just now.
-  const alias = Object.fromEntries(['client', 'test'].map(name => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${name}/index`)]))
-  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: ${JSON.stringify(alias)}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
+  // From the sources, as another test may be packing `dist` just now. Like the package's exports: types of both sides, and code of the page.
+  const aliases = (ai: string) => JSON.stringify(Object.fromEntries(Object.entries({ client: 'client/index', test: 'test/index', ai }).map(([name, path]) => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${path}`)])))
+  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
-  files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', '.nuxt/nuxt.node.d.ts'] }))
+  files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', 'test/e2e/*.ts', 'vitest.config.ts', '.nuxt/nuxt.node.d.ts'] }))
   files.set('tsconfig.test-app.json', JSON.stringify({ extends: './.nuxt/tsconfig.server.json', include: ['test/app/server', 'shared/**/*.d.ts', '.nuxt/types/nitro*.d.ts'] }))
   const references = [...['app', 'server', 'shared'].map(name => `./.nuxt/tsconfig.${name}.json`), './tsconfig.configs.json', './tsconfig.tests.json', './tsconfig.test-app.json']
   files.set('tsconfig.json', JSON.stringify({ files: [], references: references.map(path => ({ path })) }))
   for (const [path, text] of files) {
     await mkdir(dirname(join(app, path)), { recursive: true })
     // A block without an import or export would be a script, and share its names with all others.
-    await writeFile(join(app, path), path.endsWith('.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
+    await writeFile(join(app, path), path.endsWith('.ts') && !path.endsWith('.d.ts') && !/^(?:import|export) /m.test(text) ? `${text}export {}\n` : text)
   }
   await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'prepare', app], { cwd: rootDir })
 })
@@ -138,15 +152,27 @@ it('every block of code in README and docs is right', async () => {
   expect(problems.replaceAll(/^\S*?fixtures\/\.docs\/([^(\s]+)/gm, (_, path: string) => `${sources[path] ?? 'stand-in'} (${path})`)).toBe('')
 })
 
+it('the tests of components, with `mockSSE` and with MSW, pass', async () => {
+  const report = join(app, 'report.json')
+  const said = await run(process.execPath, [join(rootDir, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=json', `--outputFile=${report}`], { cwd: app }).then(() => '', (error: { stdout: string, stderr: string }) => error.stdout + error.stderr)
+  expect(said).toBe('')
+  expect(JSON.parse(await readFile(report, 'utf8'))).toMatchObject({ success: true, numPassedTests: 3 })
+})
+
 describe('the examples', () => {
   let server: BuiltServer
+  let api: CompletionsApi
   beforeAll(async () => {
+    api = await startCompletionsApi()
     // One of them is for an application with Redis, and an application with pages has no need of an `app.vue`.
     for (const path of ['server/plugins', 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
-    server = await startBuiltServer({ dir: app })
+    server = await startBuiltServer({ dir: app }, { env: { OPENAI_BASE_URL: api.url, OPENAI_API_KEY: 'sk-secret' } })
   })
-  afterAll(stopBuiltServers)
+  afterAll(async () => {
+    await stopBuiltServers()
+    await api.close()
+  })
 
   const send = (method: string, path: string, body?: object) => fetch(server.url + path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
   const sendJson = async <T>(...request: Parameters<typeof send>) => (await send(...request)).json() as Promise<T>
@@ -164,6 +190,7 @@ describe('the examples', () => {
     }
   }
 
+  interface CompletionChunk { choices: [{ delta: { content: string } }] }
   const post = (body: object) => ({ method: 'POST', body })
   const TEN_WORDS = Array.from({ length: 10 }, (_, n) => `word${n + 1} `)
 
@@ -176,7 +203,7 @@ describe('the examples', () => {
     expect(await readAll(open('/api/search', post({ words: 'one two' })))).toEqual({ data: [{ found: 'one' }, { found: 'two' }] })
     const refused = open('/api/search', post({}))
     expect(await readAll(refused)).toMatchObject({ data: [], code: 'HTTP_ERROR' })
-    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Say what to look for.', retry: false })
+    expect(refused.error).toMatchObject({ statusCode: 422, message: 'Enter a word to search for.', retry: false })
   })
 
   it('ai-streaming: an answer arrives whole; a model that fails is no answer that ends', async () => {
@@ -195,6 +222,33 @@ describe('the examples', () => {
     await send('DELETE', `/api/answers/${much.id}`)
     const { data, code } = await reading
     expect([data.length < 2_000, code]).toEqual([true, 'ABORTED'])
+  })
+
+  it('ai-streaming: an OpenAI-compatible stream is there for each viewer, and is stopped, refused or cut with its code', async () => {
+    const ask = async (prompt: string) => (await sendJson<{ id: string }>('POST', '/api/completions', { prompt })).id
+    const read = async (id: string) => {
+      const { data, code } = await readAll(open<CompletionChunk>(`/api/completions/${id}`))
+      return { words: data.map(({ choices }) => choices[0]!.delta.content), code }
+    }
+    const id = await ask('Why?')
+    expect(await Promise.all([read(id), read(id)])).toEqual([{ words: TEN_WORDS }, { words: TEN_WORDS }])
+    expect(await read(id)).toEqual({ words: TEN_WORDS })
+    expect(api.asked).toBe(1)
+
+    const much = await ask('much')
+    await readAll(open(`/api/completions/${much}`, { until: () => true }))
+    const reading = read(much)
+    await send('DELETE', `/api/completions/${much}`)
+    const { words, code } = await reading
+    expect([words.length < 2_000, code]).toEqual([true, 'ABORTED'])
+    await eventually(() => expect([api.asked, api.cancelled]).toEqual([2, 1]))
+
+    expect(await read(await ask('fail'))).toEqual({ words: [], code: 'SOURCE_FAILED' })
+    expect(await read(await ask('cut'))).toEqual({ words: ['word1 '], code: 'SOURCE_FAILED' })
+    expect(await readAll(open('/api/completions/none'))).toMatchObject({ data: [], code: 'HTTP_ERROR' })
+    const refused = open(`/api/completions/${await ask('fail')}`)
+    await readAll(refused)
+    expect(refused.error!.message).not.toContain('sk-secret')
   })
 
   it('README: a reply is complete for each reader, and a later prompt restarts it', async () => {
@@ -237,6 +291,21 @@ describe('the examples', () => {
     expect(await sendJson('GET', '/health')).toEqual({ driver: 'memory' })
   })
 
+  it('migrating: a broker\'s message reaches its readers', async () => {
+    const reading = open<{ text: string }>('/events', { position: 'start', until: () => true })
+    await send('POST', '/events', { text: 'Hello' })
+    expect(await readAll(reading)).toEqual({ data: [{ text: 'Hello' }] })
+  })
+
+  it('progressive-enhancement: one route streams, is polled and takes a form', async () => {
+    const answer = await fetch(`${server.url}/api/votes`, { method: 'POST', headers: { accept: 'text/html' }, body: new URLSearchParams({ option: 'tea' }), redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/votes'])
+    expect(await sendJson('POST', '/api/votes', { option: 'tea' })).toEqual({ option: 'tea' })
+    expect(await sendJson('GET', '/api/votes?transport=poll')).toMatchObject({ type: 'batch', messages: [{ data: { option: 'tea' } }, { data: { option: 'tea' } }] })
+    expect((await readAll(open('/api/votes', { until: () => true }))).data).toEqual([{ option: 'tea' }])
+    expect(await (await fetch(`${server.url}/votes`)).text()).toContain('tea: 2')
+  })
+
   it('moving: a message sent in a room arrives there', async () => {
     const reading = open<{ text: string }>('/api/rooms/lobby', { position: 'start', until: () => true })
     await send('POST', '/api/rooms/lobby', { text: 'Hello' })
@@ -269,10 +338,32 @@ describe('the examples', () => {
       await page.getByRole('button', { name: 'Ask' }).click()
       await shows(TEN_WORDS.join('').trim())
 
+      const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage()
+      await plain.goto(`${server.url}/votes`)
+      await plain.getByRole('button', { name: 'coffee' }).click()
+      await eventually(async () => expect(await plain.locator('body').textContent()).toContain('coffee: 1'))
+      await page.goto(`${server.url}/votes`)
+      await page.getByRole('button', { name: 'coffee: 1' }).click()
+      await shows('coffee: 2')
+
       const { id } = await sendJson<{ id: string }>('POST', '/api/answers', { prompt: 'much' })
       await page.goto(`${server.url}/answers/${id}`)
       await page.getByRole('button', { name: 'Stop' }).click()
       await shows('Stopped.')
+
+      const completion = await sendJson<{ id: string }>('POST', '/api/completions', { prompt: 'much' })
+      await page.goto(`${server.url}/completions/${completion.id}`)
+      await shows('word3 word4')
+      await page.reload()
+      await shows('word1 word2 word3 word4')
+      await page.getByRole('button', { name: 'Stop' }).click()
+      await shows('Stopped.')
+
+      await page.goto(`${server.url}/chats/1`)
+      await page.getByLabel('Question').fill('Why?')
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await shows(TEN_WORDS.join('').trim())
+      await page.getByRole('button', { name: 'Ask' }).waitFor()
 
       const job = await sendJson<{ id: string }>('POST', '/api/exports')
       await readAll(open(`/api/exports/${job.id}`))
@@ -281,6 +372,39 @@ describe('the examples', () => {
       await shows('Done.')
       expect(await page.getByLabel('Progress').getAttribute('value')).toBe('100')
       expect(said).toEqual([])
+    }
+    finally {
+      await browser.close()
+    }
+  })
+
+  it('testing: a stream that Playwright mocks ends with `end`, or with an error; with anything else the page reconnects', async () => {
+    const { mockNotices } = await import(join(app, 'test/e2e/mock-notices.ts')) as { mockNotices: (page: Page, titles: string[]) => Promise<void> }
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const shows = (...texts: string[]) => eventually(async () => expect((await page.locator('body').textContent())!).toMatch(new RegExp(texts.join('.*'), 's')))
+      const NOTICES = /\/api\/notices(?:\?|$)/
+      await mockNotices(page, ['Hello', 'Goodbye'])
+      await page.goto(`${server.url}/notices`)
+      await shows('closed', 'Hello', 'Goodbye')
+
+      // The blocks of the docs page.
+      const block = (data: object, event = 'event: sse\n') => `${event}data: ${JSON.stringify(data)}\n\n`
+      const text = await readPage('docs/guide/testing.md')
+      const [open, end, error] = ['open', 'end', 'error'].map(type => block(JSON.parse(new RegExp(`\\{"type":"${type}".*?\\}`).exec(text)![0]))) as [string, string, string]
+      for (const [last, shown] of [[end, 'closed'], [error, 'closed.*…'], ['', 'reconnecting']] as const) {
+        let requests = 0
+        await page.unroute(NOTICES)
+        await page.route(NOTICES, (route) => {
+          requests++
+          return route.fulfill({ contentType: 'text/event-stream', body: open + block({ title: 'Raw' }, '') + last })
+        })
+        await page.goto(`${server.url}/notices`)
+        await shows(shown, 'Raw')
+        if (last) expect(requests).toBe(1)
+        else await eventually(() => expect(requests).toBeGreaterThan(1))
+      }
     }
     finally {
       await browser.close()

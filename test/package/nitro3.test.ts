@@ -87,6 +87,34 @@ describe('a ticket', () => {
   })
 })
 
+describe('the route for useChat', () => {
+  it('asks, finds, streams, stops and refuses, without the package `ai`', async () => {
+    const server = await start()
+    const url = (query: string) => `${server.url}/api/chat-answers${query}`
+    const ask = (query: string, text: string) => fetch(url(query), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ messages: [{ id: '1', role: 'user', parts: [{ type: 'text', text }] }] }) })
+    const wordsIn = (text: string) => [...text.matchAll(/"delta":"(\w+) "/g)].map(([, word]) => word)
+
+    const asked = await (await ask('?id=1&answer=a', 'Why?')).text()
+    expect(wordsIn(asked)).toEqual(['word1', 'word2', 'word3'])
+    expect(wordsIn(await (await fetch(url('?id=1&answer=a'))).text())).toEqual(['word1', 'word2', 'word3'])
+    expect((await fetch(url('?id=1'))).status).toBe(204)
+    expect((await fetch(url('?id=1'), { method: 'HEAD' })).status).toBe(204)
+
+    const slow = await ask('?id=1&answer=b', 'Why? Answer slowly.')
+    expect(await (await fetch(url('?id=1'))).json()).toEqual({ answer: 'b' })
+    expect((await fetch(url('?id=1&answer=b'), { method: 'DELETE' })).status).toBe(204)
+    expect(await slow.text()).toContain('"code":"ABORTED"')
+
+    const refused = async (response: Response) => [response.status, (await response.json() as { data?: { code: string } }).data?.code]
+    expect(await refused(await fetch(url('?id=1&answer=none')))).toEqual([404, 'NO_ANSWER'])
+    expect(await refused(await fetch(url('')))).toEqual([400, 'INVALID_QUERY'])
+    expect(await refused(await fetch(url('?id=1&answer=c'), { method: 'POST', body: '{' }))).toEqual([400, 'INVALID_QUERY'])
+    for (const method of ['GET', 'DELETE']) expect((await fetch(url('?id=private&answer=a'), { method })).status).toBe(401)
+    expect((await ask('?id=private&answer=a', 'Why?')).status).toBe(401)
+    await server.stop()
+  })
+})
+
 describe('a shutdown', () => {
   it('ends the process also under CI, where Nitro 3 listens to no signal', async () => {
     const server = await start({ CI: '1' })

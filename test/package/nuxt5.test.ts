@@ -41,8 +41,14 @@ const own = useSSE<{ own: boolean }>('/api/clock', { immediate: false })
 assert<Equals<typeof own.data.value, { own: boolean } | undefined>>()
 const foreign = useSSE('https://example.com/events', { immediate: false })
 assert<Equals<typeof foreign.data.value, unknown>>()
-const told = useSSE('/api/told', { immediate: false })
-assert<Equals<typeof told.data.value, unknown>>()
+// @ts-expect-error: a route that does not stream.
+useSSE('/api/told', { immediate: false })
+// @ts-expect-error: no route has this name.
+useSSE('/api/clocks', { immediate: false })
+// @ts-expect-error: the route names its events.
+useSSE('/api/clock', { immediate: false, on: { progres: () => {} } })
+// @ts-expect-error: it takes no ref.
+useSSE('/api/clock', { immediate: false, keep: ref(3) })
 // @ts-expect-error: a typed route is never any.
 assert<Equals<typeof job.data.value, unknown>>()
 const { data: seven } = useSSE('/api/read', { ssr: true })

@@ -30,7 +30,7 @@ const checks: Checks = {
     [UPSTASH]: { yes: 'client/provider.d.ts: `createRealtime<T>`' },
   },
   'Validates data with a schema': {
-    [OURS]: { no: text },
+    [OURS]: { yes: 'test/http/channel/schemas.test.ts: refuses data that does not fit, keeps none of it, and names where' },
     [H3]: { no: text },
     [VUEUSE]: { no: text },
     [BETTER_SSE]: { no: text },

@@ -3,16 +3,20 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
 import { afterAll, expect, it } from 'vitest'
 import { rootDir } from '../support/projects'
 
 /** Bytes that every page with `useSSE` loads for it before it connects, gzip. */
-const MAX_BYTES = 7_320
+const MAX_BYTES = 7_850
+/** Transport for `useChat` with the client that it is made of, gzip. The docs name it. */
+const MAX_TRANSPORT_BYTES = 13_500
 /** Bytes that only the pages load that need it, gzip: each on demand. */
 const MAX_BYTES_ON_DEMAND: Record<string, number> = {
-  'fallback/index': 2_700,
-  'sharing/shared-client': 2_150,
-  'sharing/election': 780,
+  'fallback/index': 4_600,
+  'fallback/with-schemas': 5_800,
+  'sharing/shared-client': 3_250,
+  'sharing/election': 830,
 }
 
 // Vue, VueUse and Nuxt's own composables are apart: the page without useSSE uses the same of them.
@@ -113,4 +117,29 @@ it('useSSE adds a bounded number of bytes to what a page loads, and code that on
   expect([...without.onDemand.keys()]).toEqual([])
   expect([...built.onDemand.keys()].sort()).toEqual(Object.keys(MAX_BYTES_ON_DEMAND).sort())
   for (const [source, bytes] of built.onDemand) expect(bytes, source).toBeLessThanOrEqual(MAX_BYTES_ON_DEMAND[source]!)
+})
+
+/** Bytes of an entry of `src/runtime` with all that it imports, gzip. */
+async function bundle(entry: string): Promise<number> {
+  const built = await build({
+    root: rootDir,
+    configFile: false,
+    logLevel: 'silent',
+    // As in a production build of Nuxt.
+    define: { 'import.meta.dev': 'false', 'import.meta.client': 'true', 'import.meta.server': 'false' },
+    build: { write: false, minify: true, modulePreload: false, rolldownOptions: { input: join(rootDir, 'src/runtime', entry), preserveEntrySignatures: 'strict' } },
+  })
+  const chunks = [built].flat().flatMap(output => 'output' in output ? output.output : []).filter(chunk => chunk.type === 'chunk')
+  // The package `ai` would be many times as large.
+  expect(chunks.flatMap(({ moduleIds }) => moduleIds).filter(id => /node_modules\/(?!eventsource-parser\/)/.test(id))).toEqual([])
+  return chunks.reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0)
+}
+
+it('the transport for useChat has a bounded size, which its guide names, and contains nothing of `ai`', async () => {
+  const [whole, client] = await Promise.all(['ai/index.ts', 'client/index.ts'].map(bundle)) as [number, number]
+  console.log(`The transport has ${whole} bytes, and ${whole - client} without openSSE`)
+  expect(client).toBeGreaterThan(5_000)
+  expect(whole).toBeLessThanOrEqual(MAX_TRANSPORT_BYTES)
+  const said = /has ([\d.]+) kB \(gzip\), of which ([\d.]+) kB/.exec(await readFile(join(rootDir, 'docs/guide/use-chat.md'), 'utf8'))!
+  expect([said[1], said[2]]).toEqual([whole, client].map(bytes => (bytes / 1_000).toFixed(1)))
 })

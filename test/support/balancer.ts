@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 
 export interface Balancer {
   url: string
+  /** Cuts every open connection without notice. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -40,6 +42,7 @@ export async function startBalancer(
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut: () => server.closeAllConnections(),
     async close() {
       server.closeAllConnections()
       server.close()

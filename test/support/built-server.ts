@@ -8,6 +8,8 @@ export interface BuiltServer {
   url: string
   port: number
   pid: number
+  /** Whether its process has not exited. */
+  readonly isRunning: boolean
   /** Output to stdout and stderr so far. */
   output(): string
   /** Sends the signals, or SIGKILL without any, and resolves with the exit of the process. */
@@ -53,6 +55,9 @@ export async function startBuiltServer(project: keyof typeof projects | { dir: s
     url: `http://127.0.0.1:${port}`,
     port,
     pid: child.pid!,
+    get isRunning() {
+      return running.has(server)
+    },
     output: () => output,
     async stop(...signals) {
       const started = performance.now()

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
+import { testsIn } from '../../docs/.vitepress/generated.mjs'
 import { rootDir } from './projects'
 
 /** Declarations of the source, read from its syntax. Tests compare the documentation with them. */
@@ -38,26 +39,7 @@ function textsIn(root: ts.Node): string[] {
   return texts
 }
 
-const TEST_FUNCTIONS = new Set(['it', 'test', 'describe'])
-
-/** `it` of `it('…')`, and of `it.each([…])('…')`. */
-function calleeOf(node: ts.Expression): string {
-  let left = node
-  while (ts.isCallExpression(left) || ts.isPropertyAccessExpression(left)) left = left.expression
-  return ts.isIdentifier(left) ? left.text : ''
-}
-
 /** Titles of the tests and groups in a file, with `…` for values that are inserted at run time. */
 export function testTitlesOf(file: string): string[] {
-  const titles: string[] = []
-  const visit = (node: ts.Node) => {
-    if (ts.isCallExpression(node) && TEST_FUNCTIONS.has(calleeOf(node))) {
-      const [title] = node.arguments
-      if (title && ts.isStringLiteralLike(title)) titles.push(title.text)
-      else if (title && ts.isTemplateExpression(title)) titles.push(title.head.text + title.templateSpans.map(({ literal }) => `…${literal.text}`).join(''))
-    }
-    ts.forEachChild(node, visit)
-  }
-  visit(parse(file))
-  return titles.map(title => title.replaceAll(/%[sdifjo#]/g, '…'))
+  return testsIn(file).map(({ title }) => title)
 }

@@ -26,7 +26,7 @@ export class Truth {
 }
 
 /**
- * Checks promise 1 message by message: in order, once and whole, or an exact gap. Throws at the first
+ * Checks order and completeness message by message: in order, once and whole, or an exact gap. Throws at the first
  * violation.
  */
 export class Client {

@@ -77,7 +77,8 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       }))
     }
 
-    it.each(Array.from({ length: RUNS }, (_, index) => index + 1))('promises 1 and 2: kill -9 of one server costs no reader a message (run %i)', async () => {
+    // @guarantee order-once, stored
+    it.each(Array.from({ length: RUNS }, (_, index) => index + 1))('kill -9 of one server costs no reader a message (run %i)', async () => {
       const roamers = Array.from({ length: READERS }, (_, index) => new Roamer(() => servers.map(server => urlOf(server)), index))
       const running = roamers.map(roamer => roamer.run())
       const acknowledged: string[] = []
@@ -108,7 +109,8 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(new Set(roamers[0]!.seen.map(one => one.n)).size).toBe(ids.length)
     })
 
-    it('trap 29: 1,000 readers over 200 channels use two connections a process, and leave no subscription', async () => {
+    // @guarantee one-subscription
+    it('1,000 readers over 200 channels use two connections a process, and leave no subscription', async () => {
       const readers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => openStream(urlOf(servers[index % 2]!, `${channel}-${index % 200}`))))
       await Promise.all(readers.map(reader => reader.until(r => r.controls.length > 0, 20_000)))
       const connections = async () => Math.max(...await onEveryNode(async (admin) => {
@@ -125,7 +127,8 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(await connections()).toBeLessThanOrEqual(2 * servers.length)
     })
 
-    it('trap 32: every key has a TTL', async () => {
+    // @guarantee key-expiry
+    it('every key has a TTL', async () => {
       await Promise.all(servers.map((server, index) => publish(server, channel, index)))
       await using reader = await openStream(urlOf(servers[0]!, `${channel}-empty`))
       await reader.until(r => r.controls.length > 0)
@@ -167,6 +170,7 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       expect(server.output().match(/what is published is refused/g)).toHaveLength(1)
     })
 
+    // @guarantee stored
     it.each([['with', true], ['without', false]])('killed and restarted %s its data: open streams and a publisher continue', async (_, keepsData) => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await openStream(urlOf(two))
@@ -196,7 +200,8 @@ export function describeRedis(name: string, start: () => Promise<TestTopology>):
       for (const server of servers) expect(server.output()).not.toMatch(/unhandled|uncaught/i)
     })
 
-    it('trap 28: repeatedly killed connections lose and repeat nothing', async () => {
+    // @guarantee lost-notice
+    it('repeatedly killed connections lose and repeat nothing', async () => {
       const [one, two] = servers as [BuiltServer, BuiltServer]
       await using reader = await openStream(urlOf(two))
       await reader.until(r => r.controls.length > 0)

@@ -31,7 +31,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 
   async function start(): Promise<{ id: number, url: string }> {
     const id = ++number
-    const server = await startScriptedServer()
+    const server = await startScriptedServer({ cors: true })
     servers.set(id, server)
     server.script((exchange) => {
       const own = ++number
@@ -54,7 +54,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const control = createServer(async (request, response) => {
     response.setHeader('access-control-allow-origin', '*')
     if (request.url === '/told') {
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+      // Firefox waits for bytes.
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n')
       pages.add(response)
       response.on('close', () => pages.delete(response))
       return

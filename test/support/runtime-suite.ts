@@ -115,6 +115,29 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(reader.controls.at(-1)).toEqual({ type: 'end' })
     })
 
+    it('streams several channels on one connection, resumes each, and reads them back page by page', async () => {
+      const [one, two] = [newName(), newName()]
+      const ids = await publish(one, [{ n: 1 }, { n: 2 }, { n: 3 }])
+      await publish(two, [{ n: 4 }])
+      const path = `/api/several/${one}-${two}`
+      await using reader = await open(path)
+      await reader.until(({ messages }) => messages.length === 4)
+      const { position } = reader
+      expect(position).toMatch(new RegExp(`^${one}:\\w+\\.3,${two}:\\w+\\.1$`))
+      await using own = await open(path, { headers: { 'accept': 'text/event-stream;positions=own', 'last-event-id': position! } })
+      await own.until(({ controls }) => controls.length === 1)
+      const [id] = await publish(two, [{ n: 5 }])
+      for (const each of [own, reader]) await each.until(({ data }) => data.some(item => (item as { n: number }).n === 5))
+      expect(own.messages).toEqual([{ id: `${two}:${id}`, channel: two, data: { n: 5 } }])
+      const batch = await (await fetch(`${server.url}${path}?transport=poll&waitMs=0&position=${position}`)).json()
+      expect(batch.messages).toEqual([{ channel: two, id: `${two}:${id}`, data: { n: 5 } }])
+      const page = await (await fetch(`${server.url}${path}?channel=${one}&before=${ids[2]}&limit=1`, { headers: { accept: 'application/json' } })).json()
+      expect(page).toEqual({ type: 'page', messages: [{ channel: one, id: `${one}:${ids[1]}`, data: { n: 2 } }], hasOlder: true })
+      await using last = await open(`${path}?position=-1`)
+      await last.until(({ messages }) => messages.length === 2)
+      expect(last.messages.map(({ data }) => data).sort((a, b) => (a as { n: number }).n - (b as { n: number }).n)).toEqual([{ n: 3 }, { n: 5 }])
+    })
+
     it('resumes a channel from any position and a custom source, and reports lost messages', async () => {
       const ids = await publish(newName(), [{ n: 1 }, { n: 2 }, { n: 3 }])
       await using reader = await open(`/api/channel/${name}`, { headers: { 'last-event-id': ids[0]! } })
@@ -232,6 +255,27 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       const failed = await open(`/api/channel/${name}`)
       await failed.finished
       expect([failed.data, failed.controls.at(-1)]).toMatchObject([[{ n: 1 }], { type: 'error', code: 'TOLD', statusCode: 409 }])
+    })
+
+    it('ends the streams and waiting polls of a client key, and no other; with `leave`, clients reconnect', async () => {
+      const channel = newName()
+      const [mine, other] = [newName(), newName()]
+      const keyed = (key: string, query = '') => fetch(`${server.url}/api/keyed/${channel}${query}`, { headers: { 'x-user': key } })
+      const streamOf = (key: string) => open(`/api/keyed/${channel}`, { headers: { 'x-user': key } })
+      const disconnect = (key: string, query = '') => fetch(`${server.url}/api/keyed/${encodeURIComponent(key)}${query}`, { method: 'DELETE' })
+      const readers = await Promise.all([mine, mine, mine, other].map(streamOf))
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length > 0)))
+      const poll = keyed(mine, '?transport=poll&waitMs=60000')
+      await eventually(async () => expect((await told()).polls).toBe(1), 10_000)
+      expect((await disconnect(mine)).status).toBeLessThan(300)
+      await Promise.all(readers.slice(0, 3).map(({ finished }) => finished))
+      for (const reader of readers.slice(0, 3)) expect(reader.controls.at(-1)).toEqual({ type: 'error', code: 'DISCONNECTED', statusCode: 401, message: 'You were disconnected.', retry: false })
+      expect((await poll).status).toBe(401)
+      expect(readers[3]!.controls.at(-1)).toMatchObject({ type: 'open' })
+      expect((await disconnect(other, '?leave=1')).status).toBeLessThan(300)
+      await readers[3]!.finished
+      expect(readers[3]!.controls.at(-1)).toMatchObject({ type: 'leave' })
+      expect((await disconnect('x'.repeat(513))).status).toBe(400)
     })
 
     it(`reaches ${READERS} readers, each with every message once and in order`, async () => {

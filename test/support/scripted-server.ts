@@ -78,13 +78,21 @@ export interface ScriptedServer {
   close(): Promise<void>
 }
 
-/** A server on real sockets that follows the script of a test. */
-export async function startScriptedServer(): Promise<ScriptedServer> {
+/** Allows everything to pages of other origins; browsers compare the list with what a request has, as `*` excludes credentials. */
+const CORS = { 'access-control-allow-credentials': 'true', 'access-control-expose-headers': 'x-nuxt-sse, retry-after', 'access-control-max-age': '600' }
+
+/** A server on real sockets that follows the script of a test. `cors`: for pages of other origins, whose preflights are no exchanges. */
+export async function startScriptedServer({ cors = false } = {}): Promise<ScriptedServer> {
   const exchanges: Exchange[] = []
   let steps: Step[] = []
   let next = 0
   const sockets = new Set<Socket>()
   const server = createServer(async (request, response) => {
+    const { origin, 'access-control-request-headers': headers = '', 'access-control-request-method': method } = request.headers
+    if (cors && origin) {
+      for (const [name, value] of Object.entries({ ...CORS, 'access-control-allow-origin': origin, 'access-control-allow-headers': headers, 'access-control-allow-methods': method ?? '' })) response.setHeader(name, value)
+      if (method) return void response.writeHead(204).end()
+    }
     let body = ''
     for await (const chunk of request) body += chunk
     const exchange = new Exchange(request, response, body)

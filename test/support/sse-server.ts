@@ -11,6 +11,8 @@ import { Channels } from '../../src/runtime/server/channel/several'
 import { Presence } from '../../src/runtime/server/presence/presence'
 import type { SSEPresenceOptions } from '../../src/runtime/server/presence/types'
 import type { SSEPresenceMember } from '../../src/runtime/shared/presence'
+import { describeRequest, subjectOf } from '../../src/runtime/server/http/describe-request'
+import { makeErrorsKnownToH3 } from '../../src/runtime/server/http/response'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
 import type { SSEConnection } from '../../src/runtime/server/connection/types'
 import type { SSEHandlerOptions, SSEOwnHandlerOptions } from '../../src/runtime/server/options'
@@ -35,7 +37,7 @@ export interface TestServer {
   sockets: Set<Socket>
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** `useSSEChannels` on this server. */
-  channels(channels: Record<string, Channel>): Channels<Record<string, Channel>>
+  channels(channels: Record<string, Channel>): Channels
   /** `useSSEPresence` on this server. */
   presence(name: string, member?: SSEPresenceMember, options?: SSEPresenceOptions): Presence
   /** Adds a route like `defineSSEHandler`, on this server's context. */
@@ -110,7 +112,8 @@ async function expectNothingLeft({ server, sockets, left }: TestServer): Promise
 export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: LogDriver, { report }: ServerOptions = {}): Promise<TestServer> {
   const reported: unknown[] = []
   const resolved = resolveHandlerOptions(options)
-  const context = createSSEContext({ options: resolved, driver, ...report ? {} : { report: error => reported.push(error) } })
+  makeErrorsKnownToH3()
+  const context = createSSEContext({ options: resolved, driver, describe: { describe: describeRequest, subject: subjectOf }, ...report ? {} : { report: error => reported.push(error) } })
   const app = createApp({
     // Answers like Nitro: the text of an error is public only if the application made it public.
     async onError({ statusCode, message, data, unhandled }, event) {

@@ -3,7 +3,7 @@ import type { SSEStream, SSEMessage } from '../../src/runtime/shared/types'
 import { defineEventHandler, getQuery } from 'h3'
 import type { Serialize, Simplify } from 'nitropack/types'
 import type { SSEStatic } from '../../src/runtime/client'
-import { defineSSEHandler, useSSEPresence } from '../../src/runtime/server/api'
+import { defineSSEHandler, useSSEChannel, useSSEChannels, useSSEPresence } from '../../src/runtime/server/api'
 import { reduceSSEPresence } from '../../src/runtime/app/reduce-sse-presence'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 
@@ -11,6 +11,10 @@ interface Token { text: string }
 interface Usage { words: number }
 
 interface Todo { title: string, done: boolean }
+
+interface Post { title: string }
+
+const _several = defineSSEHandler(() => useSSEChannels({ feed: useSSEChannel<Post>('feed'), jobs: useSSEChannel<string>('jobs') }))
 
 const live = defineSSEHandler(async function* () {
   yield { added: 'Milk' }
@@ -31,6 +35,8 @@ declare module 'nitropack/types' {
     '/api/jobs/:id': { get: { state: string } }
     '/files/**:path': { get: { __sse: { data: { line: string } } } }
     '/api/room': { get: Simplify<Serialize<Awaited<ReturnType<typeof _room>>>> }
+    '/api/live-many': { get: { __sse: { id?: string, channel: 'feed', data: Post } | { id?: string, channel: 'jobs', event: 'progress', data: { percent: number } } | { id?: string, channel: 'jobs', data: string } } }
+    '/api/live-real': { get: Simplify<Serialize<Awaited<ReturnType<typeof _several>>>> }
     '/live': { default: { __sse: { data: number } } }
   }
 }
@@ -183,5 +189,55 @@ describe('a url that is set later', () => {
     const id = undefined as string | undefined
     expectTypeOf(useSSE<number>(() => id && `/api/x/${id}`, { enabled: () => !!id }).data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE(() => id ? `/api/jobs/${id}/stream` as const : null).data.value).toEqualTypeOf<{ percent: number } | undefined>()
+  })
+})
+
+describe('a route of several channels', () => {
+  it('`channel` discriminates the union of its messages', () => {
+    const { message, data } = useSSE('/api/live-many')
+    expectTypeOf(data.value).toEqualTypeOf<Post | { percent: number } | string | undefined>()
+    if (message.value?.channel === 'feed') expectTypeOf(message.value.data).toEqualTypeOf<Post>()
+    else if (message.value?.event === 'progress') expectTypeOf(message.value.data).toEqualTypeOf<{ percent: number }>()
+    else if (message.value) expectTypeOf(message.value.data).toEqualTypeOf<string>()
+  })
+
+  it('come from `useSSEChannels`', () => {
+    const { message } = useSSE('/api/live-real')
+    if (message.value?.channel === 'feed') expectTypeOf(message.value.data).toEqualTypeOf<Post>()
+    else if (message.value) expectTypeOf(message.value.data).toEqualTypeOf<string>()
+    expectTypeOf(useSSE('/api/live-real', { channel: 'jobs' }).data.value).toEqualTypeOf<string | undefined>()
+  })
+
+  it('names of `on` are keys and `key/name`, and misspelt ones are errors', () => {
+    const { on } = useSSE('/api/live-many', {
+      on: { 'feed': ({ data }) => expectTypeOf(data).toEqualTypeOf<Post>(), 'jobs/progress': ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>() },
+    })
+    on('jobs', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number } | string>())
+    on('message', ({ data }) => expectTypeOf(data).toEqualTypeOf<Post | string>())
+    on('*', ({ channel }) => expectTypeOf(channel).toEqualTypeOf<'feed' | 'jobs'>())
+    // @ts-expect-error No such channel.
+    on('fed', () => {})
+    // @ts-expect-error No such name.
+    on('jobs/progres', () => {})
+    // @ts-expect-error Names of a channel need its key here.
+    on('progress', () => {})
+  })
+
+  it('the option `channel` narrows the call, and a misspelt key is an error', () => {
+    const feed = useSSE('/api/live-many', { channel: 'feed', initial: [] as Post[], reduce: (all, { data }) => [data, ...all] })
+    expectTypeOf(feed.data.value).toEqualTypeOf<Post[]>()
+    expectTypeOf(feed.message.value!.data).toEqualTypeOf<Post>()
+    const jobs = useSSE('/api/live-many', { channel: 'jobs', share: 'page', until: ({ data }) => data === 'done', on: { progress: ({ data }) => expectTypeOf(data.percent).toEqualTypeOf<number>() } })
+    expectTypeOf(jobs.data.value).toEqualTypeOf<{ percent: number } | string | undefined>()
+    jobs.on('progress', ({ data }) => expectTypeOf(data).toEqualTypeOf<{ percent: number }>())
+    // @ts-expect-error Its names have no key.
+    jobs.on('jobs/progress', () => {})
+    expectTypeOf(jobs.loadOlder).returns.resolves.items.toHaveProperty('data')
+    // @ts-expect-error No such channel.
+    useSSE('/api/live-many', { channel: 'job' })
+    // @ts-expect-error A route of one channel has no keys.
+    useSSE('/live', { channel: 'feed' })
+    useSSE<Post>('https://example.com/live', { channel: 'feed' })
+    useSSE('https://example.com/live', { channel: 'feed' })
   })
 })

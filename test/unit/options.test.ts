@@ -4,6 +4,7 @@ import { DEFAULT_HANDLER_OPTIONS } from '../../src/runtime/server/options'
 import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../src/runtime/server/resolve-options'
 
 describe('options', () => {
+  // @guarantee silence-cut
   it('have the defaults of the contract', () => {
     expect(resolveHandlerOptions()).toEqual({ heartbeatMs: 15_000,
       heartbeatText: '',
@@ -23,6 +24,7 @@ describe('options', () => {
   })
 
   const bad: unknown[] = [-1, 1.5, Number.NaN, Infinity, '1', true, null, {}, 2 ** 53]
+  // @guarantee loud
   it.each<[string, unknown]>([
     ...(['retryMs', 'heartbeatMs', 'maxLifetimeMs', 'maxBufferedBytes', 'maxMessageBytes', 'pollWaitMs'] as const).flatMap(name => bad.map(value => [name, value] as [string, unknown])),
     ...['retryMs', 'heartbeatMs', 'maxLifetimeMs', 'maxBufferedBytes', 'maxMessageBytes'].map(name => [name, 0] as [string, unknown]),

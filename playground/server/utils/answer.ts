@@ -1,3 +1,4 @@
+import process from 'node:process'
 import type { AnswerNews, Turn } from '#shared/types/chat'
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
@@ -16,7 +17,19 @@ export function readId(text: unknown): string {
   throw createError({ statusCode: 404, message: 'There is no such chat here. The server that kept it may have stopped.' })
 }
 
-export async function* writeAnswer(prompt: string, signal: AbortSignal) {
+/** Asks the OpenAI-compatible API that the environment names (`OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`), or else the playground's stand-in. */
+export function askModel(prompt: string, signal: AbortSignal) {
+  const { OPENAI_BASE_URL: api, OPENAI_API_KEY: key = '', OPENAI_MODEL: model = 'gpt-5' } = process.env
+  if (!api) return writeAnswer(prompt, signal)
+  return fetch(`${api}/chat/completions`, {
+    method: 'POST',
+    headers: { 'authorization': `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: prompt }] }),
+    signal,
+  })
+}
+
+async function* writeAnswer(prompt: string, signal: AbortSignal) {
   const startedAt = Date.now()
   let tokens = 0
   for (const text of generateTokens(prompt)) {

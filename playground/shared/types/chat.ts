@@ -1,5 +1,13 @@
-/** Messages of an answer: its words as they are produced, and at its end the number of tokens and the duration. */
-export type AnswerNews = { text: string } | { tokens: number, ms: number }
+/** Event of an OpenAI-compatible API. */
+export interface CompletionChunk {
+  choices: { delta: { content?: string | null } }[]
+}
+
+/**
+ * Messages of an answer: its words as they are produced, and at its end the number of tokens and the duration. An OpenAI-compatible API sends its
+ * own events.
+ */
+export type AnswerNews = { text: string } | { tokens: number, ms: number } | CompletionChunk
 
 export interface Turn {
   /** ID of the answer. */

@@ -5,15 +5,21 @@ import type { SSEMessage, SSETransport } from '../shared/types'
 import type { MessageNamed, SSECallback, SSECallbacks, SSEEventName } from './types'
 
 /** Options of `useSSE`: those of a connection, with refs, and those of the composable. */
-export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body'> {
+export interface UseSSEOptions<M extends SSEMessage, State, Method extends string = string, Key extends string | undefined = string | undefined> extends Omit<SSEClientOptions<M>, 'query' | 'headers' | 'body' | 'channel' | 'schema' | 'events'> {
   /**
    * HTTP method. Default `GET`, or `POST` with a `body`. A request with another method than `GET` is repeated only if this module's server
    * announced that it resumes, or if the server refused the request. Otherwise a lost connection fails with `INTERRUPTED`.
    */
   method?: Method | Uppercase<Method>
   /**
+   * Key of one channel, on a route of several: everything then concerns that channel alone, also `position`, `on` and `loadOlder()`. The call
+   * closes when the channel ends. Error where the route has no such channel: `UNKNOWN_CHANNEL`. Default: all channels.
+   */
+  channel?: Key
+  /**
    * Query parameters that are added to the URL. Default: none. A function is called at every attempt. Refs are unwrapped, also inside an
-   * object. A ref, a computed or a reactive object is watched: a change of its value drops data and position, and connects from scratch.
+   * object. A ref, a computed or a reactive object is watched: a change of its value drops data and position, and connects from scratch. On a
+   * route of several channels, those that are still there continue with their data.
    */
   query?: MaybeFresh<SSEQuery> | Ref<SSEQuery | undefined> | Record<string, MaybeRef<SSEQuery[string]>>
   /** Request headers, in any form that `fetch` accepts. Default: none. Read at every attempt, and not watched. Refs are unwrapped. */
@@ -44,11 +50,12 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
   /**
    * Scope of the connection: this call alone (`component`), all equal calls on the page (`page`), or those in all tabs of the browser
    * (`browser`; without Web Locks, which need HTTPS, only the page). Calls are equal if they have the same method, URL, query, headers, body,
-   * `credentials`, `transports`, `parse` and `pauseWhenHidden`. Each call has its own position, callbacks and `stop()`. Default `component`.
+   * `credentials`, `transports`, `parse` and `pauseWhenHidden`. Each call has its own channel, position, callbacks and `stop()`. Default
+   * `component`.
    */
   share?: SSEShare
   /** Callbacks by event name, as with the returned `on`. */
-  on?: SSECallbacks<M>
+  on?: SSECallbacks<M, Key>
   /** Called when messages are lost for good. */
   onGap?: (gap: SSEGap) => void
   /** Called for each failure, also for those after which the client retries (`error.retry`). */
@@ -58,7 +65,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
 }
 
 /** Return value of `useSSE`. All refs are read-only, and change together. */
-export interface UseSSEReturn<M extends SSEMessage, State> {
+export interface UseSSEReturn<M extends SSEMessage, State, Key extends string | undefined = undefined> {
   /** Data of the last message, or the result of `reduce`. `initial` before the first message. */
   data: Readonly<Ref<State>>
   /** Last message. */
@@ -92,11 +99,19 @@ export interface UseSSEReturn<M extends SSEMessage, State> {
   connect: (url?: string | Event) => void
   /** Drops data and position, and connects to the same URL from scratch. */
   restart: () => void
+  /**
+   * Messages right before the oldest one that this call has had since its last gap, the oldest first; empty at the beginning of the channel.
+   * It changes nothing else. Calls run one after the other. Uses the call's own method, query, headers and body. `limit`: default 50, at most
+   * 1,000; an event argument, as from `@click="loadOlder"`, is ignored. Rejects with an `SSEError`: `GAP` if these messages are lost,
+   * `NOT_SUPPORTED` without a stored channel, `INVALID_OPTION` on a route of several without the option `channel`, `ABORTED` if the call starts
+   * again meanwhile.
+   */
+  loadOlder: (limit?: number | Event) => Promise<M[]>
   /** Closes the connection. `connect()` resumes from the position. Before the component is mounted, it prevents the connection on mount. */
   stop: () => void
   /**
-   * Registers a callback for all messages (`*`), for unnamed ones (`message`), or for those of one name. Returns a function that unregisters
-   * it.
+   * Registers a callback for all messages (`*`), for unnamed ones (`message`), or for those of one name. On a route of several channels without
+   * the option `channel`, a name is a key, or `key/name`. Returns a function that unregisters it.
    */
-  on: <Name extends SSEEventName<M>>(event: Name, callback: SSECallback<MessageNamed<M, Name>>) => () => void
+  on: <Name extends SSEEventName<M, Key>>(event: Name, callback: SSECallback<MessageNamed<M, Name, Key>>) => () => void
 }

@@ -3,7 +3,7 @@ import type { SSEMessage } from '../shared/types'
 import type { UseSSEOptions } from './call'
 import type { SSECallback } from './types'
 
-type StateCallbacks = Pick<UseSSEOptions<SSEMessage, unknown>, 'onGap' | 'onError' | 'onEnd'>
+type StateCallbacks = Pick<UseSSEOptions<SSEMessage, unknown>, 'channel' | 'onGap' | 'onError' | 'onEnd'>
 
 /** Callbacks by event name, and those for changes of the state. */
 export interface Callbacks {
@@ -16,7 +16,7 @@ export interface Callbacks {
 }
 
 /** Callbacks of one call of `useSSE`. If one throws, the others are still called. */
-export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard: (task: () => void) => void): Callbacks {
+export function createCallbacks({ channel: narrowed, onGap, onError, onEnd }: StateCallbacks, guard: (task: () => void) => void): Callbacks {
   const byName = new Map<string, Set<SSECallback>>()
   let reporting = false
 
@@ -28,7 +28,8 @@ export function createCallbacks({ onGap, onError, onEnd }: StateCallbacks, guard
       return () => void set.delete(callback)
     },
     call(message) {
-      for (const name of [message.event ?? 'message', '*']) {
+      const { event, channel } = message
+      for (const name of [...channel && !narrowed ? [channel, event ? `${channel}/${event}` : 'message'] : [event ?? 'message'], '*']) {
         // A callback may unregister others, or register new ones, which are not called for this message.
         const set = byName.get(name)
         for (const callback of [...set ?? []]) if (set!.has(callback)) guard(() => callback(message))

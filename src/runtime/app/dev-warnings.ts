@@ -1,6 +1,6 @@
-import { getCurrentScope } from 'vue'
+import { getCurrentScope, isRef } from 'vue'
 import { canElect } from '../client/sharing/key'
-import type { SSEClientState } from '../client/types'
+import type { SSEClientOptions, SSEClientState } from '../client/types'
 import type { SSEMessage } from '../shared/types'
 import type { SSEError } from '../shared/errors'
 import type { UseSSEOptions } from './call'
@@ -16,8 +16,11 @@ const live = new Map<unknown, string>()
 /** Names of all options. The compiler reports a missing one. */
 const OPTIONS = {
   immediate: 1, enabled: 1, initial: 1, reduce: 1, keep: 1, on: 1, onGap: 1, onError: 1, onEnd: 1, ssr: 1, share: 1,
-  method: 1, query: 1, headers: 1, body: 1, credentials: 1, fetch: 1, position: 1, parse: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1,
-} satisfies Record<keyof UseSSEOptions<SSEMessage, unknown>, 1>
+  method: 1, query: 1, headers: 1, body: 1, credentials: 1, fetch: 1, channel: 1, position: 1, parse: 1, until: 1, transports: 1, reconnect: 1, connectTimeoutMs: 1, silenceTimeoutMs: 1, pauseWhenHidden: 1, schema: 1, events: 1,
+} satisfies Record<keyof UseSSEOptions<SSEMessage, unknown> | keyof SSEClientOptions, 1>
+
+/** Options that may be refs. */
+const TAKE_REFS = ['query', 'headers', 'body', 'enabled']
 
 /** Logs a warning for the developer, each text once. Use it only under `import.meta.dev`, so that builds do not contain it. */
 export function warnOnce(text: string): void {
@@ -30,6 +33,9 @@ export function warnOnce(text: string): void {
 export function warnOfCall(url: string, options: object): void {
   const unknown = Object.keys(options).filter(name => !Object.hasOwn(OPTIONS, name))
   if (unknown.length) warnOnce(`useSSE('${url}') has no option \`${unknown.join('`, `')}\`, which has no effect. The options are ${Object.keys(OPTIONS).map(name => `\`${name}\``).join(', ')}.`)
+  for (const [name, value] of Object.entries(options)) {
+    if (isRef(value) && !TAKE_REFS.includes(name)) warnOnce(`The option \`${name}\` of useSSE('${url}') is a ref, and takes a value: it does not follow the ref.`)
+  }
   if (!getCurrentScope()) warnOnce(`useSSE('${url}') was called outside a component's setup: nothing will end its connection. Call it in setup, before the first \`await\` of a plain function, or in an \`effectScope()\` that you stop.`)
 }
 

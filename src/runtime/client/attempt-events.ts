@@ -3,6 +3,9 @@ import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
 import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
+import type { SSEError } from '../shared/errors'
+import type { SSEMessage } from '../shared/types'
+import type { SSEClientState } from './types'
 import { forgetVerdict } from './verdict'
 
 /** Time after which a connection counts as good, in milliseconds, where no silence limit is known: 2.5 heartbeats of 15 s. */
@@ -15,6 +18,16 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
 
   function move(position: string): void {
     if (position !== (state().position ?? '')) set({ position: position || undefined })
+  }
+
+  function deliver(message: SSEMessage, after: string | undefined, error?: SSEError): void | Promise<void> {
+    if (signal.aborted) return
+    const { position, had } = state()
+    const change: Partial<SSEClientState> = { position: (after ?? position) || undefined, had: had && 'messages', attempt: 0 }
+    if (error) return set({ ...change, error })
+    const busy = receive(message, change)
+    if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
+    return busy
   }
 
   signal.addEventListener('abort', () => clearTimeout(good))
@@ -37,33 +50,34 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
         if (state().attempt) set({ attempt: 0 })
       }, Math.min(silenceMs || options.silenceTimeoutMs || GOOD_AFTER_MS, MAX_TIMER_MS))
     },
-    onPeer(peer, restarts) {
+    onPeer(peer, restarts, channels) {
       if (signal.aborted) return
-      const { had, peer: known } = state()
+      const { had, peer: known, channels: before } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
-        if (peer !== known) set({ peer })
+        if (peer !== known || channels !== before) set({ peer, channels })
         return
       }
       // A run that sent no messages is no loss. A source that does not restart may have sent messages while the client was away.
       if (restarts ? had === 'messages' : had) set({ gap: { reason: restarts ? 'restarted' : 'unknown', missed: null } })
       set({ peer, had: had ?? 'stream' })
     },
-    onMessage(message) {
+    onMessage(message, after = message.id) {
       if (signal.aborted) return
-      const { peer, position, had } = state()
-      const { id = position } = message
+      const { peer, position } = state()
       if (peer === 'resumable' && isUpTo(message.id, position)) throw staleAnswer()
       clearTimeout(good)
-      const busy = receive(message, { position: id || undefined, had: had && 'messages', attempt: 0 })
-      if (until?.(message) && !signal.aborted) close({ ended: true, error: undefined })
-      return busy
+      if (!options.schema && !options.events) return deliver(message, after)
+      return options.loadFallback().then(({ checkMessage }) => checkMessage!(message, options, options.connectTimeoutMs)).then(checked => deliver(checked[0], after, checked[1]))
     },
     onPosition(position) {
       if (!signal.aborted) move(position)
     },
-    onGap(gap) {
-      if (!signal.aborted) set({ gap, position: gap.position })
+    onGap(gap, position = gap.position) {
+      if (!signal.aborted) set({ gap, position })
+    },
+    onState(change) {
+      if (!signal.aborted) set(change)
     },
     onRetry(ms) {
       if (!signal.aborted) memory.retryMs = Math.min(ms, MAX_SERVER_DELAY_MS)

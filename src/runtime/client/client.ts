@@ -130,7 +130,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     while (!session.aborted) {
       const outcome = await attempt(session)
       if (session.aborted) return
-      if (outcome.type === 'ended') return close({ ended: true, error: undefined })
+      if (outcome.type === 'ended') return close({ ended: true, error: outcome.error })
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
@@ -143,6 +143,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       }
       else {
         const { error, refused, uncounted, ofSource, unanswered } = outcome
+        // The server itself gave this position. Since then the route has changed, such as from several channels to one.
+        if (error.code === 'INVALID_POSITION' && state.position !== undefined) {
+          set({ position: undefined, gap: { reason: 'invalid', missed: null } })
+          continue
+        }
         memory.skipCaches ||= error.code === 'STALE_ANSWER'
         const repeatable = refused || isRepeatable(options, state)
         if (!error.retry || !repeatable) return close({ error: repeatable || error.statusCode || error.code === 'CONNECT_TIMEOUT' ? revised(error, false) : interrupted(error) })

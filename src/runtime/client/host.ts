@@ -1,4 +1,5 @@
 import type { SSEError } from '../shared/errors'
+import type { SSEControl, SSEOpenControl } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { ServerMemory } from './memory'
 import type { SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
@@ -34,28 +35,59 @@ export interface ClientHost {
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 
-/** Functions for connections that fail. They are in `fallback/`, which pages load on demand. */
+/** Result of a check: the message with its schema's output, or with the error of a message that is not delivered. */
+export type CheckedMessage = [message: SSEMessage, error?: SSEError]
+
+/** Functions for connections that fail, and for routes of several channels. They are in `fallback/`, which pages load on demand. */
 export interface Fallback {
   findGate(session: AbortSignal, host: ClientHost): Promise<void>
   checkStream(attempt: AbortController, now: number, host: ClientHost): Promise<void>
   pollUntilStream(own: AbortController, host: ClientHost, events: TransportEvents): Promise<Outcome>
   probeNetwork(request: TransportRequest, attempt: AbortController, host: ClientHost): Promise<void>
+  /** Present with the options `schema` and `events`. */
+  checkMessage?(message: SSEMessage, options: Pick<SSEClientOptions, 'schema' | 'events'>, timeoutMs: number): Promise<CheckedMessage>
+  loadOlder(history: History, limit?: unknown): Promise<SSEMessage[]>
+  openSeveral(open: SSEOpenControl, requested: string | undefined, events: TransportEvents): Several
   readRefusal(response: Response, contentType: string, code: string): Promise<Outcome | undefined>
+}
+
+/** Messages that a call has had, as far as older ones are loaded. */
+export interface History {
+  readonly options: ResolvedClientOptions
+  url: () => string
+  state: () => SSEClientState
+  /** Replaced when the call starts from scratch. `oldest`: ID of the oldest message since the last gap. `queue`: pages that are being loaded. */
+  past: { oldest?: string, queue?: Promise<unknown> }
+  /** Called when the state has changed, if a page waits for that. */
+  wake?: () => void
 }
 
 /** Events of a transport, in the order of the bytes. The transport awaits each returned promise. */
 export interface TransportEvents {
   /** The first bytes have arrived. `silenceMs`: the silence after which the connection counts as dead, if it is known. */
   onOpen(silenceMs?: number | false): void
-  /** The first block shows the kind of server. `restarts`: the field of `open` for a source without positions. */
-  onPeer(peer: SSEPeer, restarts?: boolean): void
-  /** A message, whose `id` is the position after it. */
-  onMessage(message: SSEMessage): void | Promise<void>
+  /**
+   * The first block shows the kind of server. `restarts`: the field of `open` for a source without positions. `channels`: on a route of
+   * several, whether each is over.
+   */
+  onPeer(peer: SSEPeer, restarts?: boolean, channels?: Record<string, SSEError | boolean>): void
+  /** A message. `position`: the position after it, by default its `id`. */
+  onMessage(message: SSEMessage, position?: string): void | Promise<void>
   /** A position without a message. An empty one resets it (WHATWG HTML, 9.2.6). */
   onPosition(position: string): void
-  onGap(gap: SSEGap & { position: string }): void
+  /** `position`: the position after the gap, by default that of the gap. */
+  onGap(gap: SSEGap & { position: string }, position?: string): void
+  /** Another change of the state. */
+  onState(change: Partial<SSEClientState>): void
   /** The server's `retry` field, in milliseconds. */
   onRetry(retryMs: number): void
+}
+
+/** Reader of a stream of several channels. */
+export interface Several {
+  message(message: SSEMessage): void | Promise<void>
+  /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if it is none of a channel. */
+  control(control: SSEControl): Outcome | null | undefined
 }
 
 /** Attempt that failed. */
@@ -80,7 +112,7 @@ export interface Failure {
 
 /** End of an attempt. */
 export type Outcome
-  = | { type: 'ended' }
+  = | { type: 'ended', error?: SSEError }
     /** The server requests a reconnect after `retryMs`, or after the usual back-off. */
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */

@@ -1,9 +1,12 @@
 import { SSEError, invalidOption } from '../shared/errors'
+import type { SSESchema, SSESchemaMessage, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import { createSSEClient } from './client'
-import * as fallback from './fallback/index'
+import * as fallback from './fallback/with-schemas'
 import { resolveClientOptions } from './options'
 import { callbackError } from './response'
+import type { History } from './host'
+import { createSharedClient } from './sharing/shared-client'
 import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
 
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
@@ -13,7 +16,12 @@ const MAX_QUEUED = 64
 export interface OpenSSEOptions<M extends SSEMessage = SSEMessage> extends SSEClientOptions<M> {
   /** Aborting it ends the loop without an error, as `close()` does. */
   signal?: AbortSignal
+  /** Called when messages are lost for good. */
+  onGap?: (gap: SSEGap) => void
 }
+
+/** Messages that a source gives: of its schemas, if it has any. */
+type MessageOf<T, S, E> = [S, E] extends [undefined, undefined] ? SSEMessage<T> : SSESchemaMessage<S, E>
 
 /** Messages of a source, for one `for await` loop. */
 export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncIterable<M>, AsyncDisposable {
@@ -29,6 +37,12 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
   readonly gap: SSEGap | undefined
   /** Last error. `undefined` again with the next connection. */
   readonly error: SSEError | undefined
+  /**
+   * Messages right before the oldest one since the last gap, the oldest first; empty at the beginning of the channel. Calls run one after the
+   * other. It uses the source's own method, query, headers and body. Default 50, at most 1,000. Rejects with an {@link SSEError}: `GAP` if
+   * these messages are lost, `NOT_SUPPORTED` without a stored channel, `INVALID_OPTION` on a route of several without the option `channel`.
+   */
+  loadOlder(limit?: number): Promise<M[]>
 }
 
 /**
@@ -40,19 +54,23 @@ export interface SSESource<M extends SSEMessage = SSEMessage> extends AsyncItera
  *
  * @throws `INVALID_OPTION`, also for a relative URL where there is no page to resolve it against
  */
-export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: OpenSSEOptions<SSEMessage<T>> = {}): SSESource<SSEMessage<T>> {
-  const queue: { message: SSEMessage<T>, position: string | undefined }[] = []
+export function openSSE<T = unknown, S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined>(
+  url: string | URL,
+  { signal, onGap, ...options }: Omit<OpenSSEOptions<MessageOf<T, S, E>>, 'schema' | 'events'> & { schema?: S, events?: E } = {},
+): SSESource<MessageOf<T, S, E>> {
+  const queue: { message: MessageOf<T, S, E>, position: string | undefined }[] = []
   let position: string | undefined
   // Resolve the promise that is being awaited, and do nothing later. (Not all browsers have `Promise.withResolvers`.)
   let wakeLoop = () => {}
   let wakeTransport = () => {}
   let taken = false
   let dropped = false
+  let gap: SSEGap | undefined
   /** Last error, which may be that of `until`. */
   let error: SSEError | undefined
 
   assertFetchable(String(url))
-  const until = options.until && ((message: SSEMessage<T>) => {
+  const until = options.until && ((message: MessageOf<T, S, E>) => {
     try {
       return options.until!(message)
     }
@@ -60,13 +78,28 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
       error = callbackError(cause)
     }
   })
-  const client = createSSEClient(String(url), resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback), {
+  const resolved = resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback)
+  const history: History = { options: resolved, url: () => String(url), state: () => client.state, past: {} }
+  const client = (options.channel === undefined ? createSSEClient : createSharedClient)(String(url), resolved, {
     onMessage(message, { position }) {
-      queue.push({ message: message as SSEMessage<T>, position })
+      history.past.oldest ??= message.id
+      history.wake?.()
+      queue.push({ message: message as MessageOf<T, S, E>, position })
       wakeLoop()
       if (queue.length >= MAX_QUEUED) return new Promise(resolve => wakeTransport = resolve)
     },
     onState(change) {
+      if (change.gap && change.gap !== gap) {
+        gap = change.gap
+        history.past.oldest = undefined
+        try {
+          onGap?.(gap)
+        }
+        catch (cause) {
+          error = callbackError(cause)
+        }
+      }
+      history.wake?.()
       if ('error' in change) error = change.error
       if (change.status === 'closed') finished.abort()
       wakeLoop()
@@ -95,7 +128,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     client.connect()
   }
 
-  async function* iterate(): AsyncGenerator<SSEMessage<T>, void> {
+  async function* iterate(): AsyncGenerator<MessageOf<T, S, E>, void> {
     try {
       while (true) {
         const next = queue.shift()
@@ -135,6 +168,7 @@ export function openSSE<T = unknown>(url: string | URL, { signal, ...options }: 
     get error() {
       return error
     },
+    loadOlder: limit => fallback.loadOlder(history, limit) as Promise<MessageOf<T, S, E>[]>,
     [Symbol.asyncIterator]() {
       if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')
       taken = true

@@ -39,7 +39,8 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   }
   if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
   if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
-  const { parse, fetch } = options
+  const { parse, fetch, channel } = options
+  if (channel !== undefined && !/^[a-z]\w*$/i.test(channel)) throw invalidOption('channel', 'a key of the route', channel)
   if (fetch && typeof fetch !== 'function') throw invalidOption('fetch', 'a function', fetch)
   if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
   if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one with a body', method)

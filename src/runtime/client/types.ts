@@ -1,5 +1,6 @@
 import type { SSEError } from '../shared/errors'
 import type { SSEGapReason as ServerGapReason } from '../shared/protocol'
+import type { SSESchema, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
 
 /**
@@ -62,14 +63,29 @@ export interface SSEClientOptions<M extends SSEMessage = SSEMessage> {
    * `fetch`.
    */
   fetch?: typeof globalThis.fetch
-  /** Where to begin: `start`, `now`, an ID, or the number of messages that you have already. Default: the server's option `from`. */
+  /**
+   * Where to begin: `start`, `now`, an ID, `-n` for the last n messages, or the number of messages that you have already. Default: the server's
+   * option `from`.
+   */
   position?: string | number
+  /**
+   * Key of one channel, on a route of several: everything then concerns that channel alone, also `position` and `until`. The call closes when
+   * the channel ends. Error where the route has no such channel: `UNKNOWN_CHANNEL`. Default: all channels.
+   */
+  channel?: string
   /**
    * How to read the text of a message: `json` (text that is not JSON stays text), `text` as it was sent, or a function. Default, for this
    * module's server: JSON, or raw text if its stream announces that. Default, for other servers: text that begins with `{` or `[` is read as
    * JSON if it is valid, other text stays text. If the function throws, the error is logged and the text is kept.
    */
   parse?: 'json' | 'text' | ((text: string) => unknown)
+  /**
+   * Standard Schema (zod, valibot, arktype) of the data, for messages of servers that are not yours; with `events`, of unnamed messages only. Types
+   * come from it, and `data` is its output. A message that does not fit is not delivered: `error` is `INVALID_MESSAGE`, and reading continues.
+   */
+  schema?: SSESchema
+  /** Schemas of named messages, by event name. Other names are not delivered (`INVALID_EVENT`); without `schema`, nor are unnamed messages. */
+  events?: SSESchemas
   /** Returns `true` for the last message, and the client closes as `ended`. For endpoints that do not announce their end. Default: none. */
   until?: (message: M) => boolean
   /** Allowed transports, the preferred one first. Default `['stream', 'poll']`. */
@@ -108,6 +124,8 @@ export interface SSEGap {
   missed: number | null
   /** Position right before the next message. Only for sources with positions. */
   position?: string
+  /** Key of the channel that lost messages, on a route of several. `position` is that channel's own. */
+  channel?: string
 }
 
 /**
@@ -140,6 +158,8 @@ export interface SSEClientState {
   peer?: SSEPeer
   /** Whether a source without positions has answered (`stream`), or has sent messages. Internal. */
   had?: 'stream' | 'messages'
+  /** On a route of several, the channels by key: whether each is over, with the error if it failed. Internal. */
+  channels?: Record<string, SSEError | boolean>
 }
 
 /** Callbacks of a client. */

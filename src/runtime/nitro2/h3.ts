@@ -1,5 +1,5 @@
 import type { H3Event } from 'h3'
-import { createError, getQuery, getRequestHeader, getResponseHeader, sendStream, setResponseHeaders, setResponseStatus } from 'h3'
+import { createError, getQuery, getRequestHeader, getResponseHeader, readBody, sendStream, setResponseHeaders, setResponseStatus } from 'h3'
 
 /** `#sse/h3` for h3 1 (Nuxt 4, Nitro 2): every function that the server needs from its framework. `nitro3/h3.ts` is the counterpart for h3 2. */
 
@@ -26,6 +26,9 @@ export function rewriteUrl(event: H3Event, change: (url: string) => string): voi
 
 /** Query parameters. The values of a repeated name are an array. */
 export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(event)
+
+/** Body as JSON. Rejects if it is something else. */
+export const bodyOf = (event: H3Event): Promise<unknown> => readBody(event, { strict: true })
 
 /** Address of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.node.req.socket?.remoteAddress

@@ -30,6 +30,9 @@ export function rewriteUrl(event: H3Event, change: (url: string) => string): voi
 /** Query parameters. The values of a repeated name are an array. */
 export const queryOf = (event: H3Event): Record<string, unknown> => getQuery(event)
 
+/** Body as JSON. Rejects if it is something else. */
+export const bodyOf = (event: H3Event): Promise<unknown> => event.req.json()
+
 /** Address of the socket. */
 export const addressOf = (event: H3Event): string | undefined => event.req.ip
 

@@ -130,7 +130,7 @@ export interface SSEHandlerOptions {
 export interface SSEOwnHandlerOptions extends SSEHandlerOptions {
   /**
    * Key of a client, such as a user's or session's ID. `maxConnectionsPerClient` counts by it (`undefined`: not limited), and only the
-   * client that started a `resumable` run can continue it.
+   * client that started a `resumable` run can continue it. `disconnectSSE` ends the streams of a key. Called before the handler runs.
    * @default the client's address for the limit; for a run, any client with its position
    */
   clientKey?: (event: H3Event) => string | undefined

@@ -1,5 +1,5 @@
 import type { PositionRequest } from './position'
-import { parsePositionRequest } from './position'
+import { isUpTo, parsePositionRequest } from './position'
 
 /**
  * Position on a route of several channels: `<key>:<position>` of each channel, joined by commas (`notices:e1.5,feed:e2.77`). Pure, and
@@ -53,10 +53,29 @@ function isOfOne({ request }: AskedPart): boolean {
   return typeof request === 'object' && request.kind === 'at'
 }
 
-/** Whether a text is a whole position, as a route of several channels assigns it. */
+/** Whether a text is a whole position, as a route of several channels assigns it. A channel whose list of members is due is at `start`. */
 export function isWhole(text: string): boolean {
   return text.length <= MAX_WHOLE_LENGTH && text.split(',').every((part) => {
     const position = PART.exec(part)?.[2]
-    return position !== undefined && isOfOne(parsePart(position))
+    return position !== undefined && (position === 'start' || isOfOne(parsePart(position)))
   })
+}
+
+/** Position of one channel in a whole position. */
+export function partOf(whole: string | undefined, key: string): string | undefined {
+  return whole?.split(',').find(part => part.startsWith(`${key}:`))?.slice(key.length + 1)
+}
+
+/** Whether every part of a position is at or before the other's. Also for positions of one channel, without keys. */
+export function isWholeUpTo(position: string | undefined, other: string | undefined): boolean {
+  if (!position?.includes(':')) return isUpTo(position, other)
+  return position.split(',').every((part) => {
+    const [key, own] = part.split(':')
+    return isUpTo(own, partOf(other, key!))
+  })
+}
+
+/** Whole position after a step of one channel. It has no part for a key that it had none for. */
+export function withPart(whole: string | undefined, key: string, position = partOf(whole, key)): string | undefined {
+  return whole?.split(',').map(part => part.startsWith(`${key}:`) ? `${key}:${position}` : part).join()
 }

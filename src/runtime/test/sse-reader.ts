@@ -35,7 +35,10 @@ const SHOWN_CHARACTERS = 2_000
 export class SSEReader<T = unknown> implements AsyncDisposable {
   /** All events, including control messages, as they were on the wire. */
   readonly events: EventSourceMessage[] = []
-  /** Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data if `open` has `text`. */
+  /**
+   * Ordinary messages, with their data parsed. Data that is not JSON stays a string, as does all data if `open` has `text`. On a route of
+   * several channels, `channel` is the key, and `event` the message's own name.
+   */
   readonly messages: SSEMessage<T>[] = []
   /** Control messages: `open`, `gap`, `end`, `error`, `leave`, `heartbeat`. */
   readonly controls: SSEControlSeen[] = []
@@ -53,6 +56,8 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
   readonly #timeoutMs: number
   readonly #waiting = new Set<() => void>()
   #isText = false
+  /** Keys of the channels, on a route of several. */
+  #keys = new Set<string>()
 
   constructor(readonly response: Response, controller: AbortController, timeoutMs = DEFAULT_TIMEOUT_MS) {
     this.#controller = controller
@@ -86,13 +91,22 @@ export class SSEReader<T = unknown> implements AsyncDisposable {
     const { id, event, data } = received
     this.events.push(received)
     if (event === CONTROL_EVENT) this.#control(parseJson(data) as SSEControlSeen)
-    else this.messages.push({ id, event, data: (this.#isText ? data : parseJson(data)) as T })
+    else this.messages.push({ id, ...this.#nameOf(event), data: (this.#isText ? data : parseJson(data)) as T })
+  }
+
+  /** Key of the channel and own name of a message, on a route of several channels: `feed/created` on the wire. */
+  #nameOf(event: string | undefined): Pick<SSEMessage, 'channel' | 'event'> {
+    const [channel, ...name] = event?.split('/') ?? []
+    if (channel === undefined || !this.#keys.has(channel)) return { event }
+    return { channel, event: name.length ? name.join('/') : undefined }
   }
 
   #control(control: SSEControlSeen): void {
     this.controls.push(control)
     // Foreign servers may send any data under this event name.
-    if (control?.type === 'open') this.#isText = control.text === true
+    if (control?.type !== 'open') return
+    this.#isText = control.text === true
+    this.#keys = new Set(Object.keys(control.channels ?? {}))
   }
 
   get status(): number {

@@ -106,7 +106,8 @@ describe('end and fail', () => {
     expect(await channel.info()).not.toHaveProperty('error')
   })
 
-  it('trap 21: fail sends readers the public part of the error, and logs the rest on the server', async () => {
+  // @guarantee internal-errors
+  it('fail sends readers the public part of the error, and logs the rest on the server', async () => {
     await server.channel('private').fail(new Error('secret'))
     await server.channel('shown').fail(createError({ statusCode: 402, message: 'Pay first.', data: { code: 'UNPAID' } }))
     expect((await server.channel('private').info()).error).toEqual({ code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: false })
@@ -146,7 +147,8 @@ describe('pipe', () => {
     expect(server.reported).toMatchObject([{ message: 'secret' }, { code: 'INVALID_DATA' }])
   })
 
-  it('trap 31: a source that cannot even start fails the channel', async () => {
+  // @guarantee lost-end
+  it('a source that cannot even start fails the channel', async () => {
     const stream = streamOf(1)
     stream.getReader()
     await expect(server.channel('c').pipe(stream)).rejects.toThrow('locked')
@@ -193,7 +195,8 @@ describe('pipe', () => {
     expect(released).toBe(0)
   })
 
-  it('promise 4: retains nothing that it has published, however long it runs', async () => {
+  // @guarantee bounded
+  it('retains nothing that it has published, however long it runs', async () => {
     const watch = collected()
     const gate = Promise.withResolvers<void>()
     const channel = server.channel<{ n: number }>('c', { retention: { maxMessages: 1 } })
@@ -229,7 +232,8 @@ describe('read', () => {
     for (const limit of [0, -1, 1.5, Number.NaN, '5']) expect(await code(channel.read({ limit: limit as number }))).toBe('INVALID_OPTION')
   })
 
-  it('promise 1: skips nothing when the log restarts or is trimmed between two reads', async () => {
+  // @guarantee order-once
+  it('skips nothing when the log restarts or is trimmed between two reads', async () => {
     const retention = { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
     for (const meanwhile of ['begins anew', 'is trimmed'] as const) {
       const memory = createMemoryDriver(retention)
@@ -326,7 +330,8 @@ describe('subscribe', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('trap 19: leaves no listener on a signal that outlives it', async () => {
+  // @guarantee shared-signal
+  it('leaves no listener on a signal that outlives it', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const channel = server.channel<number>('c')

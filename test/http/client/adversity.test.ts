@@ -18,20 +18,23 @@ function mute(x: Exchange): void {
 }
 
 describe('a request that must not be repeated', () => {
-  it('trap 40: a POST without a position is not repeated when the server sends a reconnect', async () => {
+  // @guarantee complete-not-dropped
+  it('a POST without a position is not repeated when the server sends a reconnect', async () => {
     harness.server.script(x => x.open().write(message('a')).end(control({ type: 'leave', retryMs: 1 })), x => x.open().write(message('a')).end(END))
     expect(await failure(open({ method: 'POST', body: { prompt: 'hi' } }))).toMatchObject({ code: 'INTERRUPTED' })
     expect(harness.server.exchanges).toHaveLength(1)
   })
 
-  it('trap 40: one with a position is repeated when the server sends a reconnect', async () => {
+  // @guarantee complete-not-dropped
+  it('one with a position is repeated when the server sends a reconnect', async () => {
     harness.server.script(x => x.open({ position: 'e1.0' }).write(message('a', 'e1.1')).end(control({ type: 'leave', retryMs: 1 })), x => x.open({ position: 'e1.1' }).write(message('b', 'e1.2')).end(END))
     expect(data(await all(open({ method: 'POST', body: { prompt: 'hi' } })))).toEqual(['a', 'b'])
   })
 })
 
 describe('polling', () => {
-  it('trap 39: requests a fresh token at every poll, not once for all of them', async () => {
+  // @guarantee final-status
+  it('requests a fresh token at every poll, not once for all of them', async () => {
     let token = 0
     harness.server.script(
       x => x.batch([], { position: 'e1.0' }),
@@ -59,7 +62,8 @@ describe('polling', () => {
     expect(data(await read)).toEqual([4])
   })
 
-  it('trap 38: polling that holds resets the count, although every batch is short', async () => {
+  // @guarantee attempt-count
+  it('polling that holds resets the count, although every batch is short', async () => {
     let polls = 0
     harness.server.script(x => x.status(500), x => x.status(500), async (x) => {
       polls++
@@ -155,7 +159,8 @@ describe('polling', () => {
 })
 
 describe('falling back', () => {
-  it('trap 42: silent attempts with a good connection between them are not in a row', async () => {
+  // @guarantee buffering-proxy
+  it('silent attempts with a good connection between them are not in a row', async () => {
     harness.server.script(
       mute,
       x => x.open().write(message(1)).end(control({ type: 'leave', retryMs: 1 })),
@@ -166,7 +171,8 @@ describe('falling back', () => {
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, false, false])
   })
 
-  it('trap 42: a probe whose headers throw leaves the poll as it is', async () => {
+  // @guarantee buffering-proxy
+  it('a probe whose headers throw leaves the poll as it is', async () => {
     const browser = stubBrowser()
     let waiting: (() => void) | undefined
     let probes = 0
@@ -191,7 +197,8 @@ describe('falling back', () => {
     expect(harness.server.exchanges).toHaveLength(4)
   })
 
-  it('trap 42: an answer that is not a batch leads back to streaming, and polling is not tried a second time', async () => {
+  // @guarantee buffering-proxy
+  it('an answer that is not a batch leads back to streaming, and polling is not tried a second time', async () => {
     harness.server.script(mute, mute, x => x.status(200, { hello: 'world' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
@@ -213,7 +220,8 @@ describe('falling back', () => {
 })
 
 describe('a loop that is slow', () => {
-  it('promise 3: a hand-over waits until the poll has settled, and neither loses nor repeats messages in flight', async () => {
+  // @guarantee one-position
+  it('a hand-over waits until the poll has settled, and neither loses nor repeats messages in flight', async () => {
     const browser = stubBrowser()
     const messages = Array.from({ length: 200 }, (_, index) => ({ id: `e1.${index + 1}`, data: index + 1 }))
     harness.server.script(

@@ -90,6 +90,7 @@ describe('batches with the wrong types', () => {
     expect(await failure(open({ transports: ['poll'] }))).toMatchObject({ code: expect.any(String), message: expect.any(String), statusCode: expect.any(Number), retry: false })
   })
 
+  // @guarantee bounded
   it('a batch without an end is given up, and does not fill the memory', async () => {
     let sent = 0
     harness.server.script((x: Exchange) => {

@@ -78,6 +78,7 @@ describe('the page has one listener of each kind', () => {
 })
 
 describe('nothing is left', () => {
+  // @guarantee clean
   it('of timers, listeners and connections, however a source ends', async () => {
     const timers = trackTimers('/src/runtime/client/')
     const { counts } = countListeners()

@@ -90,6 +90,7 @@ describe('the client, at any act of server, network, page and user', () => {
   })
   afterAll(() => http.close())
 
+  // @guarantee order-once
   it(`keeps its promises in ${RUNS} sequences of commands`, async () => {
     await fc.assert(fc.asyncProperty(scenarios, sequences(40), inProcess), { numRuns: RUNS, endOnFailure: !!process.env.CI })
   }, 600_000)

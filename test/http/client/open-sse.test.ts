@@ -44,7 +44,8 @@ describe('messages', () => {
     expect(new TextDecoder().decode(Uint8Array.from(server.exchanges[1]!.position!, byte => byte.charCodeAt(0)))).toBe('größe/7')
   })
 
-  it('trap 5: bytes split anywhere, CRLF, BOM, many bytes a character', async () => {
+  // @guarantee split-bytes
+  it('bytes split anywhere, CRLF, BOM, many bytes a character', async () => {
     const bytes = new TextEncoder().encode('\uFEFFevent: sse\r\ndata: {"type":"open"}\r\n\r\nretry: 1\r\nid: 1\r\ndata: "grüße 🎈"\r\n\r\n: comment\r\rid: 2\rdata: [1,\rdata: 2]\r\rdata: "\u2028"\n\n')
     await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 12 }), async (cuts) => {
       const chunks: Uint8Array[] = []
@@ -63,7 +64,8 @@ describe('messages', () => {
     }), { numRuns: 40 })
   })
 
-  it('trap 5: an endless line does not fill the memory', async () => {
+  // @guarantee split-bytes
+  it('an endless line does not fill the memory', async () => {
     server.script(async (x) => {
       x.stream('data: ')
       const chunk = 'x'.repeat(1_000_000)
@@ -72,7 +74,8 @@ describe('messages', () => {
     expect(await failure(open())).toMatchObject({ code: 'MESSAGE_TOO_LARGE', retry: false })
   })
 
-  it('trap 6 and 2: an ID without data moves the position and gives no message; an empty one resets it', async () => {
+  // @guarantee empty-ids, first-heartbeat
+  it('an ID without data moves the position and gives no message; an empty one resets it', async () => {
     server.script(
       x => x.stream('id: 5\n\n').write(message(1)).end(),
       x => x.open().write(message(2)).write('id\n\n').end(),
@@ -106,7 +109,8 @@ describe('messages', () => {
 })
 
 describe('reconnects', () => {
-  it('trap 36: carry the position, after a cut, an end without `end`, and a leave', async () => {
+  // @guarantee resume-position
+  it('carry the position, after a cut, an end without `end`, and a leave', async () => {
     server.script(
       async (x) => {
         x.open({ position: 'e1.0' }).write(message(1, 'e1.1'))
@@ -139,7 +143,8 @@ describe('reconnects', () => {
     expect(server.exchanges[1]!.position).toBe('e2.4')
   })
 
-  it('trap 39: reads fresh headers, query and body at every attempt', async () => {
+  // @guarantee final-status
+  it('reads fresh headers, query and body at every attempt', async () => {
     let token = 0
     server.script(x => x.status(503), x => x.status(503), x => x.open().end(END))
     await all(open({ method: 'POST', headers: async () => ({ authorization: `t${++token}` }), query: () => ({ n: token, none: undefined }), body: () => ({ token }) }))
@@ -158,7 +163,8 @@ describe('reconnects', () => {
     await clock.move(15_000)
   }
 
-  it('trap 39: waits for Retry-After', async () => {
+  // @guarantee final-status
+  it('waits for Retry-After', async () => {
     let refusedAt = 0
     server.script((x) => {
       refusedAt = performance.now()
@@ -171,12 +177,13 @@ describe('reconnects', () => {
     expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(59_990)
   })
 
+  // @guarantee final-status
   it.each([
     [429, '', true],
     [503, '', true],
     [503, { statusCode: 503, message: 'Full.', data: { code: 'TOO_MANY_CONNECTIONS' } }, true],
     [503, { type: 'pending', message: 'away', retryMs: 1 }, false],
-  ])('trap 39: %i %j waits as long as Retry-After prescribes; is a failure: %j', async (status, body, failed) => {
+  ])('%i %j waits as long as Retry-After prescribes; is a failure: %j', async (status, body, failed) => {
     let refusedAt = 0
     let waited = 0
     server.script((x) => {
@@ -197,19 +204,22 @@ describe('reconnects', () => {
     else await all(last)
   })
 
-  it.each([400, 401, 403, 404, 405, 406, 410, 422])('trap 39: %i is final', async (status) => {
+  // @guarantee final-status
+  it.each([400, 401, 403, 404, 405, 406, 410, 422])('%i is final', async (status) => {
     server.script(x => x.status(status, { message: 'No.', data: { code: 'THEIR_CODE' } }))
     expect(await failure(open({ transports: ['stream'] }))).toMatchObject({ statusCode: status, code: 'THEIR_CODE', message: 'No.', retry: false })
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it.each([408, 425, 429, 500, 502, 503, 504])('trap 41: %i is retried', async (status) => {
+  // @guarantee deploy-502
+  it.each([408, 425, 429, 500, 502, 503, 504])('%i is retried', async (status) => {
     server.script(x => x.status(status, '<html>'), x => x.open().end(END))
     await all(open())
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('trap 39: 204 is the end, without an error', async () => {
+  // @guarantee final-status
+  it('204 is the end, without an error', async () => {
     server.script(x => x.status(204))
     const source = open()
     expect(await all(source)).toEqual([])
@@ -243,19 +253,28 @@ describe('reconnects', () => {
     expect(data(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } })))).toEqual([1])
   })
 
-  it('trap 38: a 200 that dies at once does not reset the count', async () => {
-    server.script(x => x.open().cut())
-    expect(await failure(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 3 } }))).toMatchObject({ code: 'GAVE_UP', cause: { code: 'NETWORK' } })
+  // @guarantee attempt-count
+  it('a 200 that dies at once does not reset the count', async () => {
+    // Cut when it is connected: Firefox itself repeats a GET that is cut earlier.
+    server.script(async (x) => {
+      x.open()
+      await eventually(() => expect(source.status).toBe('connected'))
+      x.cut()
+    })
+    const source = open({ reconnect: { ...QUICK.reconnect, maxAttempts: 3 } })
+    expect(await failure(source)).toMatchObject({ code: 'GAVE_UP', cause: { code: 'NETWORK' } })
     expect(server.exchanges).toHaveLength(3)
   })
 
-  it('trap 38: a message resets the count', async () => {
+  // @guarantee attempt-count
+  it('a message resets the count', async () => {
     let n = 0
     server.script(x => ++n < 10 ? x.open().write(message(n)).end() : x.open().end(END))
     expect(await all(open({ reconnect: { ...QUICK.reconnect, maxAttempts: 2 } }))).toHaveLength(9)
   })
 
-  it('trap 38: a connection that holds resets the count', async () => {
+  // @guarantee attempt-count
+  it('a connection that holds resets the count', async () => {
     // For as long as a silence may be, in two parts: with a sign of life between them, it is no silence.
     const holds = async (x: Exchange) => {
       const position = `e1.${server.exchanges.length}`
@@ -273,7 +292,8 @@ describe('reconnects', () => {
     expect(server.exchanges).toHaveLength(4)
   })
 
-  it('trap 40: a finished stream is no drop, and a POST is not repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('a finished stream is no drop, and a POST is not repeated', async () => {
     server.script(x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ method: 'POST', body: { prompt: 'hi' } })))).toEqual([1])
     expect(server.exchanges).toHaveLength(1)
@@ -283,7 +303,8 @@ describe('reconnects', () => {
     expect(server.exchanges).toHaveLength(2)
   })
 
-  it('trap 40: a POST with a position is repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('a POST with a position is repeated', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')).end(), x => x.open().write(message(2, 'e1.2')).end(END))
     expect(data(await all(open({ method: 'POST', body: {} })))).toEqual([1, 2])
     expect(server.exchanges[1]!.position).toBe('e1.1')
@@ -297,7 +318,8 @@ describe('reconnects', () => {
 })
 
 describe('silence', () => {
-  it('trap 42: an answer without first bytes is given up', async () => {
+  // @guarantee buffering-proxy
+  it('an answer without first bytes is given up', async () => {
     server.script(mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
   })
@@ -325,7 +347,8 @@ describe('silence', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 42: two silent attempts in a row lead to polling, at the same position', async () => {
+  // @guarantee buffering-proxy
+  it('two silent attempts in a row lead to polling, at the same position', async () => {
     server.script(
       x => x.open({ position: 'e1.4' }).write(message(5, 'e1.5')).end(),
       mute,
@@ -340,13 +363,15 @@ describe('silence', () => {
     expect(server.exchanges[3]!.request.headers['last-event-id']).toBeUndefined()
   })
 
-  it('trap 42: goes back to the stream when a source cannot be polled', async () => {
+  // @guarantee buffering-proxy
+  it('goes back to the stream when a source cannot be polled', async () => {
     server.script(mute, mute, x => x.status(406, { message: 'no' }), mute, mute, x => x.open().write(message(1)).end(END))
     expect(data(await all(open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])
     expect(server.exchanges.map(x => x.isPoll)).toEqual([false, false, true, false, false, false])
   })
 
-  it('trap 42: the stream is tried again while polling, and takes over without a loss', async () => {
+  // @guarantee one-position, buffering-proxy
+  it('the stream is tried again while polling, and takes over without a loss', async () => {
     const browser = stubBrowser()
     let waiting: (() => void) | undefined
     server.script(
@@ -434,7 +459,8 @@ describe('in a browser', () => {
 })
 
 describe('the life of a source', () => {
-  it('trap 37: close() during a wait ends it, and nothing follows', async () => {
+  // @guarantee old-session
+  it('close() during a wait ends it, and nothing follows', async () => {
     server.script(x => x.status(503, '', { 'retry-after': '30' }))
     const source = open()
     const messages = all(source)

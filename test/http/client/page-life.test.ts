@@ -41,14 +41,16 @@ async function requests(): Promise<number> {
 }
 
 describe('a page that goes', () => {
-  it.each(['pagehide', 'freeze'])('trap 43: %s leaves no silent reader with the server', async (type) => {
+  // @guarantee sleeping-page
+  it.each(['pagehide', 'freeze'])('%s leaves no silent reader with the server', async (type) => {
     await connected()
     page.dispatch(type)
     await eventually(() => expect(harness.server.exchanges[0]!.closed).toBe(true))
     expect(client.state).toMatchObject({ status: 'idle', position: 'e1.1' })
   })
 
-  it('trap 43: is not woken by being hidden, an event that follows `pagehide`', async () => {
+  // @guarantee sleeping-page
+  it('is not woken by being hidden, an event that follows `pagehide`', async () => {
     await connected()
     page.dispatch('pagehide')
     hide()
@@ -57,13 +59,14 @@ describe('a page that goes', () => {
     expect(await requests()).toBe(1)
   })
 
+  // @guarantee sleeping-page
   it.each([
     [['pageshow']],
     [['resume']],
     [['resume', 'pageshow', 'visibilitychange', 'online']],
     [['online', 'visibilitychange', 'pageshow', 'resume']],
     [['visibilitychange', 'pageshow', 'visibilitychange', 'pageshow']],
-  ])('trap 43: wakes once, and resumes, by any of its events: %j', async (types) => {
+  ])('wakes once, and resumes, by any of its events: %j', async (types) => {
     await connected()
     page.dispatch('pagehide', 'freeze')
     page.dispatch(...types)
@@ -86,7 +89,8 @@ describe('a page that goes', () => {
 })
 
 describe('a hidden page', () => {
-  it('trap 43: keeps its connection', async () => {
+  // @guarantee sleeping-page
+  it('keeps its connection', async () => {
     await connected()
     hide()
     harness.server.exchanges[0]!.write(message('still', 'e1.9'))
@@ -138,7 +142,8 @@ describe('a browser that is offline', () => {
     expect(client.state.error).toBeUndefined()
   })
 
-  it('trap 40: a POST without a position stays connected', async () => {
+  // @guarantee complete-not-dropped
+  it('a POST without a position stays connected', async () => {
     harness.server.script(x => x.open().write(message(1)))
     client = createSSEClient(harness.server.url, resolveClientOptions({ method: 'POST' }), { onMessage: one => void messages.push(one), onState() {} })
     client.connect()

@@ -49,7 +49,8 @@ describe('pause()', () => {
     await eventually(() => expect(messages).toHaveLength(1))
   })
 
-  it('trap 40: does not cut a request that cannot be repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('does not cut a request that cannot be repeated', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('a')))
     const { client, messages } = create({ method: 'POST' })

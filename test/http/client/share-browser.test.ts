@@ -86,9 +86,9 @@ describe('one connection for all tabs', () => {
     channel.close()
     const gap = ['reason', 'missed', 'position']
     const error = ['name', 'code', 'statusCode', 'retry', 'retryAt', 'details', 'message']
-    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', ...below('gap', gap), ...below('error', error)]
+    const state = ['status', 'error', 'position', 'transport', 'attempt', 'ended', 'gap', 'peer', 'had', 'channels', ...below('gap', gap), ...below('error', error)]
     expect({ SHARING_VERSION, ask: words.includes(0), names: new Set(words.flatMap(namesIn)) }).toEqual({
-      SHARING_VERSION: 2,
+      SHARING_VERSION: 3,
       ask: true,
       names: new Set(['after', 'term', 'state', 'gap', 'message', ...below('state', state), ...below('gap', gap), ...below('message', ['id', 'event', 'data'])]),
     })
@@ -163,7 +163,8 @@ describe('one connection for all tabs', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 40: the next leader does not repeat a request that cannot be repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('the next leader does not repeat a request that cannot be repeated', async () => {
     const { server } = harness
     server.script(x => x.open().write(message('part')))
     const post = { method: 'POST', body: { prompt: 'once' } }
@@ -192,7 +193,8 @@ describe('one connection for all tabs', () => {
     await eventually(() => expect(server.exchanges.map(x => x.request.headers['last-event-id'])).toEqual([undefined, 'e1.5']))
   })
 
-  it('trap 40: a sleep does not cut a request that cannot be repeated', async () => {
+  // @guarantee complete-not-dropped
+  it('a sleep does not cut a request that cannot be repeated', async () => {
     const { server } = harness
     const page = stubBrowser()
     server.script(x => x.open().write(message('part')))

@@ -10,7 +10,8 @@ const harness = useHarness()
 useSharers()
 
 describe('one connection for all identical requests of a page', () => {
-  it('trap 44: the first to leave does not close it for the other, the last does', async () => {
+  // @guarantee shared-close
+  it('the first to leave does not close it for the other, the last does', async () => {
     const { server } = harness
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
     const first = share(server.url)
@@ -26,7 +27,8 @@ describe('one connection for all identical requests of a page', () => {
     expect(server.exchanges).toHaveLength(1)
   })
 
-  it('trap 44: the key holds method, URL, query, headers, body, credentials and transports, with functions called', async () => {
+  // @guarantee shared-close
+  it('the key holds method, URL, query, headers, body, credentials and transports, with functions called', async () => {
     const { server } = harness
     server.script(x => x.open())
     const different = [

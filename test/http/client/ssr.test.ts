@@ -31,7 +31,8 @@ beforeAll(async () => {
 })
 afterAll(() => vite.close())
 
-it('trap 46: on the server nothing opens, even on request, and the status is idle', async () => {
+// @guarantee server-idle
+it('on the server nothing opens, even on request, and the status is idle', async () => {
   harness.server.script(x => x.open().write(message(1)))
   const called: unknown[] = []
   let sse!: UseSSEReturn<SSEMessage<number>, number>

@@ -10,6 +10,7 @@ const clock = useMovingClock()
 const harness = useHarness()
 
 describe('the value of `error`', () => {
+  // @guarantee loud
   it.each<[string, SSEClientOptions, (x: Exchange) => void, object]>([
     ['a final answer', {}, x => x.status(404), { code: 'HTTP_ERROR', statusCode: 404 }],
     ['attempts that are used up', { reconnect: { maxAttempts: 2, minDelayMs: 1, maxDelayMs: 2 } }, x => x.status(500), { code: 'GAVE_UP', statusCode: 500 }],

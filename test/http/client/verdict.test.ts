@@ -29,7 +29,9 @@ function forbidden(): never {
   throw new DOMException('no', 'SecurityError')
 }
 
-describe('trap 42: the verdict that streams are silent', () => {
+// @guarantee buffering-proxy
+describe('the verdict that streams are silent', () => {
+  // @guarantee buffering-proxy
   it('is remembered for the session: the next client starts with polling', async () => {
     harness.server.script(x => x.isPoll ? x.batch([{ id: 'e1.1', data: 1 }], { ended: true }) : mute(x))
     expect(data(await all(harness.open({ connectTimeoutMs: CONNECT_TIMEOUT_MS })))).toEqual([1])

@@ -20,7 +20,8 @@ describe('createWatchdog', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('trap 43: a timer that is late, as in a hidden tab, does not outweigh bytes that arrived meanwhile', () => {
+  // @guarantee sleeping-page
+  it('a timer that is late, as in a hidden tab, does not outweigh bytes that arrived meanwhile', () => {
     let now = 0
     vi.spyOn(performance, 'now').mockImplementation(() => now)
     const dog = createWatchdog(never(), 100)
@@ -35,7 +36,8 @@ describe('createWatchdog', () => {
     expect(dog.expired).toBe(true)
   })
 
-  it('trap 43: on waking, a connection that sleep has made too old is given up at once, whichever clock stood still', () => {
+  // @guarantee sleeping-page
+  it('on waking, a connection that sleep has made too old is given up at once, whichever clock stood still', () => {
     const page = new Page()
     page.install()
     for (const clock of [Date, performance]) {
@@ -52,7 +54,8 @@ describe('createWatchdog', () => {
     vi.unstubAllGlobals()
   })
 
-  it('trap 43: on waking, bytes that were queued meanwhile count', () => {
+  // @guarantee sleeping-page
+  it('on waking, bytes that were queued meanwhile count', () => {
     const page = new Page()
     page.install()
     let now = 0

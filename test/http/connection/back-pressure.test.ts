@@ -62,7 +62,8 @@ function memory(): number {
 }
 
 describe('a client that does not read, while 200 MB are offered', () => {
-  it('traps 7, 23: a generator is not pulled, and nothing is lost when the client reads at last', async () => {
+  // @guarantee bounded, back-pressure, bytes-not-chunks
+  it('a generator is not pulled, and nothing is lost when the client reads at last', async () => {
     let pulled = 0
     let released = 0
     server.route('/', async function* () {
@@ -89,7 +90,8 @@ describe('a client that does not read, while 200 MB are offered', () => {
     expect(client.events.slice(1).map(({ data }, i) => (data as string).startsWith(`${i + 1}x`))).not.toContain(false)
   })
 
-  it('traps 7, 11: an awaited push waits, and settles when the client leaves meanwhile', async () => {
+  // @guarantee back-pressure, stuck-push
+  it('an awaited push waits, and settles when the client leaves meanwhile', async () => {
     let pushed = 0
     const answers: boolean[] = []
     const finished = Promise.withResolvers<void>()
@@ -111,7 +113,8 @@ describe('a client that does not read, while 200 MB are offered', () => {
     expect(answers.slice(0, -1)).not.toContain(false)
   })
 
-  it.each([100, 1_000, 100_000, 900_000])('trap 23: unawaited pushes of %i bytes are held up to maxBufferedBytes, then end with a `leave`', async (size) => {
+  // @guarantee bytes-not-chunks
+  it.each([100, 1_000, 100_000, 900_000])('unawaited pushes of %i bytes are held up to maxBufferedBytes, then end with a `leave`', async (size) => {
     const data = 'x'.repeat(size)
     let sent = 0
     let most = 0
@@ -142,7 +145,8 @@ describe('a client that does not read, while 200 MB are offered', () => {
     expect(events.filter(({ event }) => event === undefined)).toHaveLength(sent)
   })
 
-  it('promise 4: a reader of a channel costs its position, and gets an exact gap and the rest when it reads at last', async () => {
+  // @guarantee bounded
+  it('a reader of a channel costs its position, and gets an exact gap and the rest when it reads at last', async () => {
     const channel = server.channel<string>('feed', { retention: { maxMessages: 50 } })
     server.route('/', () => server.channel('feed'))
     const before = memory()

@@ -26,7 +26,8 @@ function resources(): Record<string, number> {
 /** The resources whose number has grown. */
 const more = (now: Record<string, number>, before: Record<string, number>) => Object.fromEntries(Object.entries(now).filter(([name, count]) => count > (before[name] ?? 0)))
 
-it('trap 14, promise 5: 550 connections ended in every way leave nothing open', { timeout: 60_000 }, async () => {
+// @guarantee clean, one-clean-up
+it('550 connections ended in every way leave nothing open', { timeout: 60_000 }, async () => {
   let opens = 0
   let cleanups = 0
   const watch = collected()

@@ -45,7 +45,8 @@ describe('HTTP/2', () => {
     return reading
   }
 
-  it('trap 18: streams every kind of source, with no header that HTTP/2 forbids', async () => {
+  // @guarantee http2-head
+  it('streams every kind of source, with no header that HTTP/2 forbids', async () => {
     const warnings: Error[] = []
     const onWarning = (warning: Error) => void warnings.push(warning)
     process.on('warning', onWarning)
@@ -72,7 +73,8 @@ describe('HTTP/2', () => {
     await nothingLeft()
   })
 
-  it('trap 18: HEAD ends, and an ordinary error is one', async () => {
+  // @guarantee http2-head
+  it('HEAD ends, and an ordinary error is one', async () => {
     server.route('/', () => {})
     server.route('/missing', () => server.channel(''))
     const head = get('/', 'HEAD')
@@ -103,7 +105,8 @@ describe('HTTP/2', () => {
     await nothingLeft()
   })
 
-  it('traps 7, 23: does not pull a source for a client that does not read, and loses nothing', async () => {
+  // @guarantee back-pressure, bytes-not-chunks
+  it('does not pull a source for a client that does not read, and loses nothing', async () => {
     let pulled = 0
     server.route('/', async function* () {
       while (pulled < 500) yield `${++pulled}${'x'.repeat(100_000)}`
@@ -226,7 +229,8 @@ describe.each(fetchers)('without a socket: %s', (_, fetchIt) => {
     await nothingLeft()
   })
 
-  it('traps 7, 11: pulls a source only as the body is read; unawaited pushes end with a `leave`', async () => {
+  // @guarantee back-pressure, stuck-push
+  it('pulls a source only as the body is read; unawaited pushes end with a `leave`', async () => {
     let pulled = 0
     server.route('/generator', async function* () {
       while (pulled < 300) yield `${++pulled}${'x'.repeat(100_000)}`

@@ -138,6 +138,7 @@ describe('fan-out: stalled readers among live ones', () => {
   const MESSAGES = 1_200
   const BATCH = 50
 
+  // @guarantee bounded
   it('cost their position, delay no other reader, and get everything or a gap when they wake', async () => {
     const live = await Promise.all(Array.from({ length: LIVE }, () => SlowClient.open()))
     const stalled = await Promise.all(Array.from({ length: STALLED }, () => SlowClient.open()))

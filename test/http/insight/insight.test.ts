@@ -46,7 +46,7 @@ describe('several channels', () => {
     const asked = 'notices:now,feed:gone.5'
     await using reader = await SSEReader.open(`${server.url}/live`, { headers: { 'last-event-id': asked } })
     await reader.until(({ controls }) => controls.length === 2)
-    const { position } = reader.controls[0] as unknown as { position: string }
+    const position = reader.controls[0]!.position as string
     const opened = { channel: 'user:1, feed', channels: { notices: 'user:1', feed: 'feed' }, position, resumed: false }
     expect(told.open).toMatchObject([opened])
     expect(told.gap).toEqual([{ channel: 'feed', gap: { reason: 'epoch', missed: null, position: expect.any(String) }, transport: 'stream' }])

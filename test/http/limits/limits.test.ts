@@ -1,6 +1,6 @@
 import { createError, defineEventHandler } from 'h3'
 import { describe, expect, it } from 'vitest'
-import { holderOf } from '../../../src/runtime/server/limits/client-key'
+import { holderOf } from '../../../src/runtime/server/serve/client-key'
 import { PublishRate } from '../../../src/runtime/server/limits/publish-rate'
 import { eventually } from '../../support/conditions'
 import { RawSocket } from '../../support/raw-http'
@@ -33,6 +33,7 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
+  // @guarantee clean
   it('gives a place back exactly once, however a request ends', async () => {
     server = await startServer({ maxConnections: 1, maxConnectionsPerClient: 1 })
     const ended = server.channel('ended')
@@ -92,6 +93,7 @@ describe('maxConnections', () => {
     await eventually(empty)
   })
 
+  // @guarantee bounded
   it('holds the place of a poll until the client has read the answer: unread answers take memory', async () => {
     server = await startServer({ maxConnectionsPerClient: 1, maxMessageBytes: 2 ** 26 })
     const channel = server.channel('feed')

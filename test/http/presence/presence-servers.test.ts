@@ -281,7 +281,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     await closing
     expect(await other.presence(room).count()).toBe(count)
     // Members that did not reconnect would leave now.
-    await eventually(async () => expect((await other.context.driver.presence!(`sse:presence:${room}`, {}, RETENTION)).dueMs).toBeGreaterThan(5_000))
+    await eventually(async () => expect((await other.context.driver.presence!(`nuxt-sse:presence:${room}`, {}, RETENTION)).dueMs).toBeGreaterThan(5_000))
     expect(watcher.messages.slice(before)).toEqual([])
     for (const reader of [watcher, ...members, ...moved]) reader.close()
   }, 120_000)

@@ -201,7 +201,8 @@ describe('pipe: a driver that is down', () => {
     expect(await dataOf()).toEqual([1, 2, 3])
   })
 
-  it('trap 31: readers receive the error as soon as the driver is up, when the source has failed meanwhile', async () => {
+  // @guarantee lost-end
+  it('readers receive the error as soon as the driver is up, when the source has failed meanwhile', async () => {
     const failed = Promise.withResolvers<void>()
     const piped = server.channel('c').pipe((async function* () {
       yield 1
@@ -303,7 +304,8 @@ describe('pipe: an event stream as bytes', () => {
     expect(await dataOf()).toEqual(['1', '2'])
   })
 
-  it('trap 5: a line without an end is refused, and not kept', async () => {
+  // @guarantee split-bytes
+  it('a line without an end is refused, and not kept', async () => {
     let pulled = 0
     const endless = new ReadableStream<Uint8Array>({ pull: controller => controller.enqueue(encoder.encode(pulled++ ? 'x'.repeat(100) : 'data: ')) })
     expect(await code(server.channel('c').pipe(endless))).toBe('MESSAGE_TOO_LARGE')

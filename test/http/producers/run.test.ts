@@ -63,7 +63,8 @@ function producer(at = 0) {
 }
 
 describe('run', () => {
-  it('promise 5: producer and standby release the channel when it has ended, not only with the process', async () => {
+  // @guarantee clean
+  it('producer and standby release the channel when it has ended, not only with the process', async () => {
     const [first, second] = [producer(0), producer(1)]
     await first.start({ onLost: 'restart' })
     await second.start({ onLost: 'restart' })

@@ -16,7 +16,8 @@ beforeEach(() => {
 
 const as = (user: string, id?: string) => ({ headers: { authorization: user, ...id && { 'last-event-id': id } } })
 
-describe('trap 30: the handler\'s own checks', () => {
+// @guarantee replay-access
+describe('the handler\'s own checks', () => {
   it('run again on every reconnect: a right that has lapsed shows nothing more, over either transport', async () => {
     const id = await server.channel('notices:ann').publish('first')
     await using reader = await SSEReader.open(`${server.url}/notices/ann`, as('ann'))
@@ -33,6 +34,7 @@ describe('trap 30: the handler\'s own checks', () => {
     expect(head.status).toBe(401)
   })
 
+  // @guarantee replay-access
   it('decide what is read: a position of another user opens none of that user\'s data', async () => {
     const stolen = await server.channel('notices:ann').publish('for ann only')
     await server.channel('notices:ann').publish('that too')

@@ -14,7 +14,8 @@ const server = useSSEServer({ retryMs: 100 })
 const nothingLeft = () => eventually(() => expect(server.left()).toEqual(NOTHING))
 
 describe('the start of a stream', () => {
-  it('trap 10: headers and first bytes leave before the source has produced anything, for every kind of source', async () => {
+  // @guarantee early-headers
+  it('headers and first bytes leave before the source has produced anything, for every kind of source', async () => {
     const never = new Promise<never>(() => {})
     server.route('/generator', async function* () {
       yield await never
@@ -54,7 +55,8 @@ describe('the start of a stream', () => {
     expect(new Set(delays).size).toBeGreaterThan(10)
   })
 
-  it('trap 18: HEAD ends, with the headers of a stream, and starts nothing', async () => {
+  // @guarantee http2-head
+  it('HEAD ends, with the headers of a stream, and starts nothing', async () => {
     let started = 0
     let released = 0
     server.route('/generator', async function* () {
@@ -108,7 +110,8 @@ describe('OPTIONS', () => {
 })
 
 describe('a client that leaves', () => {
-  it.each(['generator', 'push', 'channel', 'raw'])('trap 8: is noticed after the body of a POST was read, and cleaned up once: %s', async (kind) => {
+  // @guarantee post-disconnect
+  it.each(['generator', 'push', 'channel', 'raw'])('is noticed after the body of a POST was read, and cleaned up once: %s', async (kind) => {
     let cleaned = 0
     let body: unknown
     server.route('/generator', async (event, connection) => {
@@ -148,7 +151,8 @@ describe('a client that leaves', () => {
     expect(cleaned).toBe(1)
   })
 
-  it.each(['generator', 'stream', 'push', 'channel', 'throws'])('trap 9: before the awaits of the handler are done: nothing starts, everything is released: %s', async (kind) => {
+  // @guarantee early-disconnect
+  it.each(['generator', 'stream', 'push', 'channel', 'throws'])('before the awaits of the handler are done: nothing starts, everything is released: %s', async (kind) => {
     const gate = Promise.withResolvers<void>()
     const called = Promise.withResolvers<SSEConnection>()
     let started = 0
@@ -185,7 +189,8 @@ describe('a client that leaves', () => {
     expect(server.reported).toHaveLength(kind === 'throws' ? 1 : 0)
   })
 
-  it('trap 9: before there was a connection at all', async () => {
+  // @guarantee early-disconnect
+  it('before there was a connection at all', async () => {
     const gate = Promise.withResolvers<void>()
     const called = Promise.withResolvers<void>()
     const answered = Promise.withResolvers<unknown[]>()
@@ -208,7 +213,8 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it.each(['stream', 'poll'])('trap 9: while the driver was reading its channel: %s', async (transport) => {
+  // @guarantee early-disconnect
+  it.each(['stream', 'poll'])('while the driver was reading its channel: %s', async (transport) => {
     const driver = watchedDriver()
     driver.hold()
     const slow = await startSSEServer({}, driver)
@@ -254,7 +260,8 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('trap 15: a connection that the peer half-closes is over', async () => {
+  // @guarantee vanished-peer
+  it('a connection that the peer half-closes is over', async () => {
     let reason: unknown
     server.route('/', (_, connection) => () => void (reason = connection.closeReason))
     const socket = await RawSocket.get(server.url, '/')
@@ -265,7 +272,8 @@ describe('a client that leaves', () => {
     await nothingLeft()
   })
 
-  it('traps 12, 15: a heartbeat to a peer that resets is the write that detects it, and throws nowhere', async () => {
+  // @guarantee dead-heartbeat, vanished-peer
+  it('a heartbeat to a peer that resets is the write that detects it, and throws nowhere', async () => {
     let closed = 0
     server.route('/', () => () => void closed++, { heartbeatMs: 10 })
     const sockets = await Promise.all(Array.from({ length: 20 }, () => RawSocket.get(server.url, '/')))
@@ -276,7 +284,8 @@ describe('a client that leaves', () => {
     expect(server.reported).toEqual([])
   })
 
-  it('promise 5: requests that follow a stream on the same socket (pipelining) are released with it', async () => {
+  // @guarantee clean
+  it('requests that follow a stream on the same socket (pipelining) are released with it', async () => {
     let opened = 0
     let closed = 0
     let produced = 0
@@ -342,6 +351,7 @@ describe('a client that leaves', () => {
 })
 
 describe('heartbeats', () => {
+  // @guarantee silence-cut
   it('are sent only when the connection is otherwise silent', async () => {
     const clock = new MovingClock()
     clock.install()

@@ -134,7 +134,8 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
 }
 
 describe('over real HTTP', () => {
-  it(`promises 1 and 3, traps 4, 6, 24, 26: ${RUNS} interleavings of publishes, cuts at any byte, reconnects and changes of transport`, { timeout: 120_000 }, async () => {
+  // @guarantee order-once, one-position, heartbeat-ids, first-heartbeat, read-then-subscribe, bad-position
+  it(`${RUNS} interleavings of publishes, cuts at any byte, reconnects and changes of transport`, { timeout: 120_000 }, async () => {
     const random = createRandom(20_261)
     const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
     const driver = chaosDriver(memory, random)

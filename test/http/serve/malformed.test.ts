@@ -42,6 +42,7 @@ const request = fc.record({
 /** For requests on one socket: how many, where each is cut, and how the peer leaves. */
 const visit = fc.record({ requests: fc.array(request, { minLength: 1, maxLength: 4 }), keep: fc.double({ min: 0.05, max: 1, noNaN: true }), ending: fc.constantFrom('reset', 'reset at once', 'end') })
 
+// @guarantee clean
 it(`${REQUESTS} malformed requests leave the server alive, and no trace in memory`, { timeout: 180_000 }, async () => {
   let sent = 0
   const visitAll = async (visits: { requests: string[], keep: number, ending: string }[]) => {

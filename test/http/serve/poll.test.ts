@@ -130,7 +130,8 @@ describe('gaps, on both transports', () => {
     ['a number beyond the end', () => '11', { reason: 'invalid', missed: null }],
     ['an id beyond the end', epoch => `${epoch}.11`, { reason: 'invalid', missed: null }],
   ]
-  it.each(cases)('trap 26: %s', async (_, position, gap) => {
+  // @guarantee bad-position
+  it.each(cases)('%s', async (_, position, gap) => {
     const epoch = await publish(10, { maxMessages: 3 })
     const asked = position(epoch)
     const expected = { ...gap, position: `${epoch}.7` }
@@ -145,7 +146,8 @@ describe('gaps, on both transports', () => {
     expect(reader.events.slice(0, 3).map(({ id }) => id)).toEqual([asked, `${epoch}.7`, `${epoch}.8`])
   })
 
-  it('trap 26: `start` is the oldest retained position, without a gap', async () => {
+  // @guarantee bad-position
+  it('`start` is the oldest retained position, without a gap', async () => {
     const epoch = await publish(10, { maxMessages: 3 })
     expect(await batch('&position=start')).toMatchObject({ gap: null, position: `${epoch}.10`, messages: [{ data: 8 }, { data: 9 }, { data: 10 }] })
     await using reader = await SSEReader.open(`${server.url}/c/x?position=start`)
@@ -154,7 +156,8 @@ describe('gaps, on both transports', () => {
   })
 
   const malformed = ['abc', '1.5', '-0', '-01', '-1.5', '01', 'e1.', '.5', 'e1.-2', 'e1.1e3', '1e3', 'START', ' 1', `${'e'.repeat(200)}.1`, '99999999999999999999']
-  it.each(malformed)('trap 26: a malformed query is a 400 that lists what is allowed: %j', async (position) => {
+  // @guarantee bad-position
+  it.each(malformed)('a malformed query is a 400 that lists what is allowed: %j', async (position) => {
     await publish(1)
     for (const transport of ['stream', 'poll']) {
       const response = await fetch(`${server.url}/c/x?transport=${transport}&waitMs=0&position=${encodeURIComponent(position)}`)
@@ -163,7 +166,8 @@ describe('gaps, on both transports', () => {
     }
   })
 
-  it.each(malformed.map(text => text.trim()))('trap 26: a malformed header is a gap, because a browser never reconnects after a 400: %j', async (position) => {
+  // @guarantee bad-position
+  it.each(malformed.map(text => text.trim()))('a malformed header is a gap, because a browser never reconnects after a 400: %j', async (position) => {
     if (position === '1') return
     const epoch = await publish(2)
     const gap = { reason: 'invalid', missed: null, position: `${epoch}.0` }
@@ -366,6 +370,7 @@ describe('a source that cannot be polled', () => {
 let cleaned = 0
 
 describe('when the driver cannot be reached', () => {
+  // @guarantee loud
   it('either transport gets 503, Retry-After and `pending`', async () => {
     driver.fail('all')
     for (const transport of ['stream', 'poll']) {

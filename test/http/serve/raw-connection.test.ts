@@ -37,7 +37,8 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'end'])
   })
 
-  it('trap 1: data with CR, LF or CRLF stays one message, whatever the lines look like', async () => {
+  // @guarantee line-breaks
+  it('data with CR, LF or CRLF stays one message, whatever the lines look like', async () => {
     const data = 'a\r\nevent: sse\rid: 9\ndata: {"type":"end"}\n\n: x\r\rretry: 1'
     const reader = await sent(connection => connection.push({ id: '1', data }))
     expect(ordinary(reader)).toEqual([{ id: '1', data: data.replace(/\r\n|\r/g, '\n') }])
@@ -54,13 +55,14 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     expect(reader.comments).toEqual(['still here'])
   })
 
+  // @guarantee line-breaks
   it.each<[string, unknown, string]>([
     ['an id with CR', { data: 'x', id: 'a\rdata: y' }, 'INVALID_ID'], ['an id with LF', { data: 'x', id: 'a\ndata: y' }, 'INVALID_ID'], ['an id with NUL', { data: 'x', id: '\0' }, 'INVALID_ID'], ['an id of null', { data: 'x', id: null }, 'INVALID_ID'],
     ['an event with CR', { data: 'x', event: 'a\rdata: y' }, 'INVALID_EVENT'], ['an event with CRLF', { data: 'x', event: '\r\n' }, 'INVALID_EVENT'], ['the reserved event', { data: 'x', event: 'sse' }, 'RESERVED_EVENT'],
     ['a retry with LF', { data: 'x', retry: '1\ndata: y' }, 'INVALID_OPTION'], ['a retry of -1', { data: 'x', retry: -1 }, 'INVALID_OPTION'],
     ['too much text', 'x'.repeat(1_001), 'MESSAGE_TOO_LARGE'], ['undefined', undefined, 'INVALID_DATA'], ['a BigInt', 1n, 'INVALID_DATA'],
     ['a mistake in an array, of which then nothing is sent', ['first', { data: 'x', event: 'sse' }], 'RESERVED_EVENT'],
-  ])('trap 1: rejects %s, and stays open', async (_, message, code) => {
+  ])('rejects %s, and stays open', async (_, message, code) => {
     let refused: unknown
     const reader = await sent(async (connection) => {
       void connection.push(message)
@@ -71,7 +73,8 @@ describe('createSSEConnection: the surface of createEventStream', () => {
     expect(ordinary(reader)).toEqual([{ data: 'next' }])
   })
 
-  it('trap 13: push after close is false; onClosed runs once, also inside close()', async () => {
+  // @guarantee late-push
+  it('push after close is false; onClosed runs once, also inside close()', async () => {
     let closed = 0
     let connection!: RawConnection
     await sent((own) => {

@@ -159,7 +159,8 @@ describe('resumable', () => {
     }
   })
 
-  it('trap 30: the handler\'s own checks run again first, and its new generator is never started', async () => {
+  // @guarantee replay-access
+  it('the handler\'s own checks run again first, and its new generator is never started', async () => {
     const { reader, position } = await started(1)
     await reader.close()
     expect((await open(1, position, { authorization: 'Bearer bad' })).status).toBe(401)
@@ -263,7 +264,8 @@ describe('resumable', () => {
     await eventually(() => expect(run.released).toBe(true))
   })
 
-  it('promise 5: work that a handler starts on its signal ends with its viewer, as long as no run has started: left, refused, push API', async () => {
+  // @guarantee clean
+  it('work that a handler starts on its signal ends with its viewer, as long as no run has started: left, refused, push API', async () => {
     const signals: AbortSignal[] = []
     const busy = Promise.withResolvers<void>()
     const route = (path: string, handler: () => unknown) => servers[0]!.route(path, (_, connection) => {
@@ -302,7 +304,8 @@ describe('resumable', () => {
     busy.resolve()
   })
 
-  it('trap 9: nothing starts for a client that left while its handler was busy', async () => {
+  // @guarantee early-disconnect
+  it('nothing starts for a client that left while its handler was busy', async () => {
     const busy = Promise.withResolvers<void>()
     servers[0]!.route('/slow', async (_, connection) => {
       handled++

@@ -54,8 +54,9 @@ describe('a stream of several channels', () => {
       [undefined, 'sse', expect.objectContaining({ type: 'open', position: `notices:${n}.1,feed:other1.7`, channels: { notices: { position: `${n}.1`, resumed: true }, feed: { position: 'other1.7', resumed: false } } })],
       [undefined, 'sse', { type: 'gap', channel: 'feed', reason: 'epoch', missed: null, position: `${f}.0` }],
     ])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('notices'))).toEqual([{ id: `notices:${n}.2`, event: 'notices/created', data: 2 }, { id: `notices:${n}.3`, event: 'notices', data: 3 }])
-    expect(reader.messages.filter(({ event }) => event?.startsWith('feed'))).toEqual([{ id: `feed:${f}.1`, event: 'feed', data: 'a' }, { id: `feed:${f}.2`, event: 'feed/edited/again', data: 'b' }])
+    expect(reader.messages.filter(({ channel }) => channel === 'notices')).toEqual([{ id: `notices:${n}.2`, channel: 'notices', event: 'created', data: 2 }, { id: `notices:${n}.3`, channel: 'notices', data: 3 }])
+    expect(reader.messages.filter(({ channel }) => channel === 'feed')).toEqual([{ id: `feed:${f}.1`, channel: 'feed', data: 'a' }, { id: `feed:${f}.2`, channel: 'feed', event: 'edited/again', data: 'b' }])
+    expect(reader.events.map(({ event }) => event).sort()).toEqual(['feed', 'feed/edited/again', 'notices', 'notices/created', 'sse', 'sse'])
     await reader.close()
   })
 
@@ -107,7 +108,7 @@ describe('a stream of several channels', () => {
     expect(reader.messages).toHaveLength(5)
     expect(reader.position).toBe(`notices:${n}.2,feed:${f}.3`)
     expect((await fetch(url, { headers: { 'last-event-id': reader.position! } })).status).toBe(204)
-    // What was not read is sent, with the ends.
+    // The rest is sent, with the ends.
     const again = await SSEReader.open(url, { headers: { 'last-event-id': `notices:${n}.2,feed:${f}.2` } })
     await again.finished
     expect([again.data, again.controls.slice(1)]).toEqual([['c'], [{ type: 'end', channel: 'notices' }, { type: 'end', channel: 'feed' }, { type: 'end' }]])
@@ -138,7 +139,7 @@ describe('a stream of several channels', () => {
     await channel.publish(1)
     await reader.until(({ messages }) => messages.length === 2)
     const { epoch } = await channel.info()
-    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, event: 'a', data: 1 }, { id: `b:${epoch}.1`, event: 'b', data: 1 }])
+    expect(reader.messages).toEqual([{ id: `a:${epoch}.1`, channel: 'a', data: 1 }, { id: `b:${epoch}.1`, channel: 'b', data: 1 }])
     await reader.close()
   })
 
@@ -157,7 +158,7 @@ describe('a stream of several channels', () => {
     await reader.close()
   })
 
-  it('a channel that is not asked for begins where the route says, and one that the route does not have is ignored', async () => {
+  it('a channel without a requested position begins where the option `from` has it, and a key that the route does not have is ignored', async () => {
     const { n, f, url, feed } = await twoChannels()
     const reader = await SSEReader.open(`${url}?position=notices:${n}.1,other:e1.7`)
     await reader.until(({ messages }) => messages.length === 3)
@@ -203,7 +204,7 @@ describe('a stream of several channels', () => {
     }
   })
 
-  it('`start`, `now` and `-n` mean all channels, and parts may say them, too', async () => {
+  it('`start`, `now` and `-n` apply to all channels, and to one as its part', async () => {
     const { url, notices, feed } = await twoChannels()
     const data = async (asked: string) => {
       const reader = await SSEReader.open(`${url}?position=${asked}`)
@@ -266,7 +267,7 @@ describe('a poll of several channels', () => {
     await eventually(() => expect(server.left().channels).toBe(0))
   })
 
-  it('an ended channel does not make it spin: it waits for the others, and is told of an end that comes meanwhile', async () => {
+  it('an ended channel does not make it spin: it waits for the others, and reports an end that comes meanwhile', async () => {
     const { n, f, url, notices, feed } = await twoChannels()
     await notices.end()
     const position = `notices:${n}.2,feed:${f}.2`

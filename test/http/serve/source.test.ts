@@ -128,7 +128,8 @@ describe('every kind of source', () => {
     expect(server.reported).toMatchObject([{ code: 'INVALID_SOURCE', message: expect.stringContaining('Expected the handler to return an async iterable') }])
   })
 
-  it('promise 6: an invalid result after pushes that were sent is an `error` and not silence', async () => {
+  // @guarantee loud
+  it('an invalid result after pushes that were sent is an `error` and not silence', async () => {
     server.route('/', async (_, connection) => {
       await connection.push(1)
       await turns(3)
@@ -186,6 +187,7 @@ describe('errors', () => {
     }
   })
 
+  // @guarantee internal-errors
   it.each<[string, () => unknown, object]>([
     ['any error', () => new Error(PRIVATE), { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
     ['a text', () => PRIVATE, { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }],
@@ -196,7 +198,7 @@ describe('errors', () => {
     ['an h3 error made of another', () => createError(new Error(PRIVATE)), null as never],
     ['an SSEError', () => new SSEError('BUSY', 'Come back.', { statusCode: 503, cause: new Error(PRIVATE), details: { PRIVATE } }), { code: 'BUSY', statusCode: 503, message: 'Come back.', retry: true }],
     ['an SSEError with its own retry', () => new SSEError('DONE', 'No more.', { statusCode: 500, retry: false }), { code: 'DONE', statusCode: 500, message: 'No more.', retry: false }],
-  ].filter(([, , shown]) => shown) as [string, () => unknown, object][])('trap 21: thrown later becomes an `error` control message: %s', async (_, thrown, shown) => {
+  ].filter(([, , shown]) => shown) as [string, () => unknown, object][])('thrown later becomes an `error` control message: %s', async (_, thrown, shown) => {
     server.route('/generator', async function* () {
       yield 1
       throw thrown()
@@ -267,6 +269,7 @@ describe('items that cannot be sent', () => {
     expect(caught).toEqual([code, code])
   })
 
+  // @guarantee loud
   it.each(bad)('fail a source that does not catch, loudly: %s', async (_, item, code) => {
     let released = 0
     server.route('/generator', async function* () {
@@ -307,7 +310,8 @@ describe('items that cannot be sent', () => {
     expect(server.reported).toHaveLength(2)
   })
 
-  it('trap 1: a comment of several lines stays a comment, and one that is not text rejects', async () => {
+  // @guarantee line-breaks
+  it('a comment of several lines stays a comment, and one that is not text rejects', async () => {
     let refused: unknown
     server.route('/', async (_, connection) => {
       await connection.comment('a\rdata: x\n\nevent: sse\r\ndata: y')
@@ -329,7 +333,8 @@ describe('the end of a connection', () => {
     ['the socket is cut', 'disconnect', () => server.sockets.forEach(socket => socket.resetAndDestroy())],
     ['shutdown', 'leave', () => server.context.close()],
   ]
-  it.each(endings)('trap 14: clean-ups run exactly once and in order, also when one throws: %s', async (_, reason, end) => {
+  // @guarantee clean, one-clean-up
+  it.each(endings)('clean-ups run exactly once and in order, also when one throws: %s', async (_, reason, end) => {
     const calls: string[] = []
     let connection!: SSEConnection
     server.route('/', (_, own) => {
@@ -364,7 +369,8 @@ describe('the end of a connection', () => {
     await eventually(() => expect(server.reported).toMatchObject([{ message: 'clean-up' }, { message: 'clean-up' }]))
   })
 
-  it('trap 14: a source releases itself once: not again after it completes or fails', async () => {
+  // @guarantee one-clean-up
+  it('a source releases itself once: not again after it completes or fails', async () => {
     const released: Record<string, number> = { '/done': 0, '/failed': 0, '/left': 0 }
     const iterable = (path: string, next: () => Promise<IteratorResult<unknown>>) => server.route(path, () => ({
       [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: void released[path]!++ }) }),
@@ -381,7 +387,8 @@ describe('the end of a connection', () => {
     await eventually(() => expect(released).toEqual({ '/done': 0, '/failed': 0, '/left': 1 }))
   })
 
-  it('trap 13: a push after the end resolves with false and does nothing', async () => {
+  // @guarantee late-push
+  it('a push after the end resolves with false and does nothing', async () => {
     let connection!: SSEConnection
     server.route('/', (_, own) => void (connection = own))
     const reader = await open()
@@ -415,7 +422,8 @@ describe('the end of a connection', () => {
     expect(retryMs).toBeLessThanOrEqual(100)
   })
 
-  it('trap 20: a lifetime ends the response although the generator hangs in an await, and also a channel and a push', async () => {
+  // @guarantee lifetime-end
+  it('a lifetime ends the response although the generator hangs in an await, and also a channel and a push', async () => {
     const stuck = Promise.withResolvers<void>()
     let released = 0
     server.route('/generator', async function* () {

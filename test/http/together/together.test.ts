@@ -33,7 +33,8 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 )
 
 describe('our client and our server, with a network between them', () => {
-  it('promises 1 and 3: each message arrives once and in order, however the stream is cut, silenced or handed over', async () => {
+  // @guarantee order-once, one-position, resume-position
+  it('each message arrives once and in order, however the stream is cut, silenced or handed over', async () => {
     let handOvers = 0
     let cuts = 0
     const browser = new EventTarget()

@@ -143,7 +143,7 @@ export const clientChecks: Checks = {
     [UPSTASH]: { no: 'client/provider.js: `new EventSource`, and nothing else' },
   },
   'Shares one connection between tabs': {
-    [OURS]: { yes: 'test/e2e/sharing.test.ts: trap 47: eight tabs have one connection, and others can still load' },
+    [OURS]: { yes: 'test/e2e/sharing.test.ts: eight tabs have one connection, and others can still load' },
     [VUEUSE]: () => withVueUse(exchange => exchange.stream(message('one')), {}, async (client) => {
       await eventually(() => expect(client.requests().length).toBeGreaterThan(1))
       return false

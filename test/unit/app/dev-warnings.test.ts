@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { effectScope } from 'vue'
+import { computed, effectScope, ref } from 'vue'
 import type * as Warnings from '../../../src/runtime/app/dev-warnings'
 import { initialState } from '../../../src/runtime/client/client'
 import { SSEError } from '../../../src/runtime/shared/errors'
@@ -29,7 +29,8 @@ function speaks(nextHopProtocol: string): void {
   vi.spyOn(performance, 'getEntriesByType').mockImplementation(type => type === 'resource' ? [entry] : [])
 }
 
-it('trap 47: six connections over TLS are too many only with HTTP/1.1', () => {
+// @guarantee six-connections
+it('six connections over TLS are too many only with HTTP/1.1', () => {
   speaks('h2')
   for (const key of streams(7)) tell(key, '/api/x')
   expect(warn).not.toHaveBeenCalled()
@@ -40,7 +41,8 @@ it('trap 47: six connections over TLS are too many only with HTTP/1.1', () => {
   expect(warn.mock.calls[0]![0]).toContain('https://app.test')
 })
 
-it('trap 47: counts each live connection once, by origin', () => {
+// @guarantee six-connections
+it('counts each live connection once, by origin', () => {
   const keys = streams(5)
   for (const key of [...keys, ...keys]) tell(key, 'http://a.test/x')
   for (const key of streams(5)) tell(key, 'http://b.test/x')
@@ -85,6 +87,15 @@ it('reports an unknown option, once for each call', () => {
     for (let n = 0; n < 2; n++) warnOfCall('/api/x', { methd: 'POST', imediate: false, keep: 3 })
   })
   expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/x'\) has no option `methd`, `imediate`, which has no effect\. The options are `immediate`, .*`method`/))
+})
+
+it('reports a ref in an option that takes a value, once for each option', () => {
+  effectScope().run(() => {
+    warnOfCall('/api/x', { query: ref({}), headers: ref({}), body: ref({}), enabled: computed(() => true), keep: 3 })
+    expect(warn).not.toHaveBeenCalled()
+    for (let n = 0; n < 2; n++) warnOfCall('/api/x', { keep: ref(3), share: computed(() => 'page') })
+  })
+  expect(warn.mock.calls).toEqual(['keep', 'share'].map(name => [`[nuxt-sse] The option \`${name}\` of useSSE('/api/x') is a ref, and takes a value: it does not follow the ref.`]))
 })
 
 it('reports a reduce that returns nothing or its changed state, and not one that returns its state unchanged', () => {

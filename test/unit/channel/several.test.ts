@@ -19,7 +19,7 @@ describe('the keys of several channels', () => {
   })
 
   it.each([[''], ['1a'], ['_a'], ['a-b'], ['a b'], ['é'], ['a:b'], ['a,b'], ['a/b'], ['x'.repeat(33)], ['__proto__'], ['\u212A'], ['a\n']])('%j is none', (key) => {
-    const channels = Object.defineProperty({}, key, { value: channel(), enumerable: true })
+    const channels: Record<string, unknown> = Object.defineProperty({}, key, { value: channel(), enumerable: true })
     expect(() => new Channels(channels)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(JSON.stringify(key)) }))
   })
 
@@ -34,7 +34,7 @@ describe('the keys of several channels', () => {
 
 describe('the values of several channels', () => {
   it.each<[string, unknown]>([['nothing', undefined], ['a name', 'c'], ['a record', { a: channel() }], ['several channels', several(['a'])], ['a generator', (async function* () {})()]])('must be channels, and not %s', (_, value) => {
-    expect(() => new Channels({ good: channel(), bad: value as Channel })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('`channels.bad` to be a channel') }))
+    expect(() => new Channels({ good: channel(), bad: value })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('`channels.bad` to be a channel') }))
   })
 
   it.each([[undefined], [null], ['c'], [[channel()]], [channel()]])('are in an object, not %s', (value) => {

@@ -100,7 +100,8 @@ describe('heartbeats', () => {
     expect([heartbeats.size, vi.getTimerCount()]).toEqual([0, 0])
   })
 
-  it('trap 12: do not fire for a member that was removed during a heartbeat, or one that is over', () => {
+  // @guarantee dead-heartbeat
+  it('do not fire for a member that was removed during a heartbeat, or one that is over', () => {
     const heartbeats = new Heartbeats()
     const other = new Beat(100)
     const self = new Beat(100, (beat) => {

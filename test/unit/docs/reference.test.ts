@@ -17,6 +17,8 @@ const HANDLER_OPTIONS = 'src/runtime/server/options.ts'
 const MODULE_OPTIONS = 'src/build/options.ts'
 const CLIENT_TYPES = 'src/runtime/client/types.ts'
 const USE_SSE = 'src/runtime/app/call.ts'
+const CHAT_HANDLER = 'src/runtime/server/ai/define-sse-chat-handler.ts'
+const CHAT_TRANSPORT = 'src/runtime/ai/sse-chat-transport.ts'
 
 /** Names in the first cells, of which a cell may have several, without the parameters of functions. */
 async function namesIn(page: string, heading: string): Promise<string[]> {
@@ -81,7 +83,7 @@ describe('reference/client.md', () => {
     const client = membersOf(CLIENT_TYPES, 'SSEClientOptions').filter(name => name !== 'reconnect')
     const reconnect = membersOf(CLIENT_TYPES, 'SSEReconnectOptions').map(name => `reconnect.${name}`)
     expect(sorted(await namesIn(page, '`openSSE(url, options?)`'))).toEqual(sorted([...client, ...reconnect]))
-    const own = membersOf(USE_SSE, 'UseSSEOptions').filter(name => name !== 'method')
+    const own = membersOf(USE_SSE, 'UseSSEOptions').filter(name => !['method', 'channel'].includes(name))
     expect(sorted(await namesIn(page, '`useSSE(url, options?)`'))).toEqual(sorted([...membersOf(USE_SSE, 'UseSSEReturn'), ...own]))
   })
 
@@ -121,9 +123,33 @@ describe('reference/server.md', () => {
   })
 })
 
+describe('nuxt-sse/ai, in reference/server.md and client.md', () => {
+  it('has every field of a chat and every option of the handler', async () => {
+    const page = 'docs/reference/server.md'
+    const section = (await readPage(page)).split('## `defineSSEChatHandler(answer, options?)`')[1]!
+    const fields = (await namesIn(page, '`defineSSEChatHandler(answer, options?)`')).filter(name => /^[a-z]\w*$/i.test(name))
+    expect(sorted(fields.filter(name => membersOf(CHAT_HANDLER, 'SSEChat').includes(name)))).toEqual(sorted(membersOf(CHAT_HANDLER, 'SSEChat')))
+    for (const name of membersOf(CHAT_HANDLER, 'SSEChatHandlerOptions')) expect(section).toContain(`\`${name}\``)
+  })
+
+  it('has every option of the transport', async () => {
+    expect(sorted(await namesIn('docs/reference/client.md', '`SSEChatTransport`'))).toEqual(sorted(membersOf(CHAT_TRANSPORT, 'SSEChatTransportOptions')))
+    const { api } = await defaultsIn('docs/reference/client.md', '`SSEChatTransport`')
+    expect(await readPage(CHAT_TRANSPORT)).toContain(`api: '${api as string}'`)
+  })
+
+  it('has every name that the entry exports', async () => {
+    const text = await readPage('docs/reference/server.md') + await readPage('docs/reference/client.md')
+    const names = (await Promise.all(['index', 'server-entry'].map(file => readPage(`src/runtime/ai/${file}.ts`)))).flatMap(source => [...source.matchAll(/^export \{ ([^}]+) \}/gm)].flatMap(([, list]) => list!.split(', ')))
+    expect(sorted(names)).toEqual(['SSEChatTransport', 'defineSSEChatHandler'])
+    for (const name of names) expect(text).toContain(name)
+  })
+})
+
 describe('reference/errors.md', () => {
   const CODE = /^[A-Z]+(?:_[A-Z]+)*$/
 
+  // @guarantee loud
   it('has every code of the source, and no other', async () => {
     const named = literalsOf('src/runtime/shared/errors.ts', 'SSEErrorCode').filter(text => CODE.test(text))
     expect(named.length).toBeGreaterThan(30)
@@ -197,16 +223,17 @@ describe('operate/monitoring.md', () => {
 
 describe('reference/protocol.md', () => {
   const PROTOCOL = 'src/runtime/shared/protocol.ts'
-  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGap', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
+  const CONTROLS = { open: 'SSEOpenControl', gap: 'SSEGapControl', end: 'SSEEndControl', error: 'SSEErrorControl', leave: 'SSELeaveControl', heartbeat: 'SSEHeartbeatControl' }
 
   it('has every control message with its fields, and every reason of a gap', async () => {
     const text = await readPage('docs/reference/protocol.md')
     const rows = readTable(text, 'Event stream')
-    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => type !== 'batch' && type !== 'pending')
+    const controls = (await readPage(PROTOCOL)).match(/^ {2}type: '(\w+)'$/gm)!.map(line => /'(\w+)'/.exec(line)![1]!).filter(type => !['batch', 'page', 'pending'].includes(type))
     expect(sorted(rows.map(([type]) => codesIn(type!)[0]!))).toEqual(sorted(controls))
     for (const [type, fields] of rows) {
       const name = codesIn(type!)[0] as keyof typeof CONTROLS
-      const members = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : membersOf(PROTOCOL, CONTROLS[name]).filter(member => member !== 'type')
+      const inherited = name === 'error' ? membersOf('src/runtime/shared/errors.ts', 'SSEPublicError') : name === 'gap' ? membersOf(PROTOCOL, 'SSEGap') : []
+      const members = [...inherited, ...membersOf(PROTOCOL, CONTROLS[name])].filter(member => member !== 'type')
       expect(sorted(codesIn(fields!).map(field => field.replace('?', ''))), name).toEqual(sorted(members))
     }
     const reasons = readTable(text, 'Position').map(([first]) => codesIn(first!)[0]).filter(name => ['trimmed', 'epoch', 'invalid'].includes(name!))

@@ -3,7 +3,7 @@ import { testTitlesOf } from '../../support/declarations'
 import { readPage, readTable } from '../../support/markdown'
 import { nitroPresets } from '../../support/projects'
 
-const page = await readPage('docs/operate/runtimes.md')
+const page = await readPage('docs/contributing/runtime-tests.md')
 const [, ...rows] = [[], ...readTable(page, 'What runs where')]
 const tests = [...page.matchAll(/^(\d+)\. `([\w/.-]+)`: (.+)$/gm)].map(([, number, file, title]) => ({ number: Number(number), file: `test/${file}`, title: title! }))
 const numbersIn = (text: string) => [...text.replaceAll(/`[^`]*`|\d+ s\b/g, '').matchAll(/\d+/g)].map(([number]) => Number(number))

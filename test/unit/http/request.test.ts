@@ -41,7 +41,8 @@ describe('the position', () => {
     expect(read({ lastEventId: '', query: { position: '3' } }).position).toMatchObject({ text: '3', source: 'query' })
     expect(read({ lastEventId: '4', query: { position: '3' } }).position).toMatchObject({ text: '4', source: 'header' })
   })
-  it('trap 2: "0" is a position', () => {
+  // @guarantee empty-ids
+  it('"0" is a position', () => {
     expect(channelPosition(read({ lastEventId: '0' }).position)).toEqual({ kind: 'count', offset: 0 })
     expect(channelPosition(read({ query: { position: '0' } }).position)).toEqual({ kind: 'count', offset: 0 })
   })

@@ -215,7 +215,8 @@ async function run(ops: Op[], maxMessages: number, seed: number): Promise<{ gaps
 }
 
 describe('hub: every interleaving', () => {
-  it('traps 24, 25, 26, 29, promise 1: readers get each message once and in order, or an exact gap, whatever the notices do', { timeout: 120_000 }, async () => {
+  // @guarantee order-once, read-then-subscribe, long-replay, bad-position, one-subscription
+  it('readers get each message once and in order, or an exact gap, whatever the notices do', { timeout: 120_000 }, async () => {
     let gaps = 0
     let messages = 0
     await fc.assert(fc.asyncProperty(fc.array(op, { minLength: 20, maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 12 }), fc.nat(), async (ops, maxMessages, seed) => {
@@ -228,7 +229,8 @@ describe('hub: every interleaving', () => {
     expect(messages).toBeGreaterThan(2_000)
   })
 
-  it('trap 31, promise 1: the end reaches all readers after the last message, also when its notice is lost', { timeout: 120_000 }, async () => {
+  // @guarantee order-once, lost-end
+  it('the end reaches all readers after the last message, also when its notice is lost', { timeout: 120_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(op.filter(({ op }) => op !== 'delete'), { minLength: 10, maxLength: 40, size: 'max' }), fc.array(op.filter(({ op }) => op !== 'delete' && op !== 'publish'), { maxLength: 20, size: 'max' }), fc.integer({ min: 3, max: 12 }), fc.nat(), async (before, after, maxMessages, seed) => {
       await run([...before, { op: 'end' }, ...after], maxMessages, seed)
     }), { numRuns: 1_000 })
@@ -248,7 +250,8 @@ async function drain(reader: ChannelReader): Promise<ReaderStep[]> {
 const dataOf = (steps: ReaderStep[]) => steps.flatMap(step => step.type === 'messages' ? step.run.entries.map(({ data }) => JSON.parse(unpackData(data))) : [step])
 
 describe('hub: subscriptions', () => {
-  it('trap 29: a channel has one driver subscription, however many readers connect at once, and none after they leave', async () => {
+  // @guarantee one-subscription
+  it('a channel has one driver subscription, however many readers connect at once, and none after they leave', async () => {
     const driver = watchedDriver()
     const hub = new Hub(driver)
     const readers = await Promise.all(Array.from({ length: 50 }, () => hub.reader('c', undefined, 'start')))
@@ -260,7 +263,8 @@ describe('hub: subscriptions', () => {
     expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
-  it('trap 29: the last reader to leave takes nothing from a new one', async () => {
+  // @guarantee one-subscription
+  it('the last reader to leave takes nothing from a new one', async () => {
     const driver = watchedDriver()
     const hub = new Hub(driver)
     for (let i = 0; i < 20; i++) {
@@ -278,7 +282,8 @@ describe('hub: subscriptions', () => {
     expect([driver.listening, hub.size]).toEqual([0, 0])
   })
 
-  it('trap 24: a message published between the first read of the log and the acknowledged subscription arrives without a notice', async () => {
+  // @guarantee read-then-subscribe
+  it('a message published between the first read of the log and the acknowledged subscription arrives without a notice', async () => {
     const inner = createMemoryDriver(DEFAULTS)
     const acknowledged = Promise.withResolvers<void>()
     const hub = new Hub({ ...inner, async subscribe() {
@@ -296,7 +301,8 @@ describe('hub: subscriptions', () => {
     reader.close()
   })
 
-  it('trap 33: a first subscription that failed is not remembered', async () => {
+  // @guarantee first-failure
+  it('a first subscription that failed is not remembered', async () => {
     const driver = createFailingDriver(createMemoryDriver(DEFAULTS))
     const hub = new Hub(driver)
     driver.fail('all')
@@ -320,7 +326,8 @@ describe('hub: subscriptions', () => {
 })
 
 describe('hub: an outage of the driver', () => {
-  it.each(['end', 'hole', 'epoch'] as const)('trap 31: a notice that arrives while the log is unreadable makes the hub read later: %s', async (what) => {
+  // @guarantee lost-end
+  it.each(['end', 'hole', 'epoch'] as const)('a notice that arrives while the log is unreadable makes the hub read later: %s', async (what) => {
     const inner = watchedDriver(undefined, { mute: true })
     const driver = createFailingDriver(inner)
     const hub = new Hub(driver)
@@ -396,7 +403,8 @@ describe('hub: an outage of the driver', () => {
 })
 
 describe('hub: memory and length', () => {
-  it('trap 25: a reader far behind the messages in memory gets all messages from the log', async () => {
+  // @guarantee long-replay
+  it('a reader far behind the messages in memory gets all messages from the log', async () => {
     const driver = createMemoryDriver(DEFAULTS)
     const hub = new Hub(driver)
     const early = await hub.reader('c', undefined, 'start')
@@ -459,7 +467,8 @@ describe('hub: memory and length', () => {
     reads.close()
   })
 
-  it('promise 4: recent messages of all channels are bounded, and the least recently used channel is evicted', () => {
+  // @guarantee bounded
+  it('recent messages of all channels are bounded, and the least recently used channel is evicted', () => {
     const memory = new RecentMemory(10_000)
     const all = new Map<string, RecentMessages>()
     for (let n = 1; n <= 20; n++) {
@@ -491,7 +500,8 @@ describe('hub: memory and length', () => {
     for (const reader of readers) reader.close()
   })
 
-  it('promise 4: releases messages that it no longer holds for readers', async () => {
+  // @guarantee bounded
+  it('releases messages that it no longer holds for readers', async () => {
     const driver = watchedDriver(undefined, { mute: true })
     const hub = new Hub(driver)
     const reader = await hub.reader('c', undefined, 'start')

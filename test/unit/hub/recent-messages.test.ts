@@ -5,7 +5,8 @@ import { Run } from '../../../src/runtime/server/hub/run'
 import { encodeMessage } from '../../../src/runtime/server/wire/encode'
 
 describe('recent messages', () => {
-  it('traps 24, 27, promise 1: a run continues exactly at the requested position, or requires a read of the log, whatever arrives late, twice or with holes', () => {
+  // @guarantee order-once, read-then-subscribe, publish-order
+  it('a run continues exactly at the requested position, or requires a read of the log, whatever arrives late, twice or with holes', () => {
     const batch = fc.record({ from: fc.integer({ min: 1, max: 40 }), count: fc.integer({ min: 0, max: 6 }), after: fc.nat(45), maxBytes: fc.integer({ min: 1, max: 40 }), reset: fc.option(fc.nat(40), { freq: 15 }) })
     fc.assert(fc.property(fc.array(batch, { maxLength: 40, size: 'max' }), fc.integer({ min: 1, max: 8 }), fc.integer({ min: 4, max: 60 }), (batches, messages, bytes) => {
       const recent = new RecentMessages('e', 0, { messages, bytes })
@@ -43,7 +44,8 @@ describe('recent messages', () => {
     expect(run.bytes).toBe(run.bytes)
   })
 
-  it('promise 4: long messages of any alphabet are evicted at the limit, however many came before', () => {
+  // @guarantee bounded
+  it('long messages of any alphabet are evicted at the limit, however many came before', () => {
     const recent = new RecentMessages('e', 0, { messages: 1_000, bytes: 100_000 })
     for (let offset = 1; offset <= 300; offset++) recent.push([{ offset, data: JSON.stringify('é'.repeat(5_000)) }])
     expect(recent.size).toBe(9)

@@ -6,6 +6,7 @@ const state = { epoch: 'e', first: 5, last: 9, closing: null }
 
 describe('resolveStart', () => {
   const gap = (reason: string, missed: number | null) => ({ offset: 4, resumed: false, gap: { reason, missed, position: 'e.4' } })
+  // @guarantee bad-position
   it.each([
     ['nothing, from start', undefined, 'start', { offset: 4, resumed: false, gap: null }],
     ['nothing, from now', undefined, 'now', { offset: 9, resumed: false, gap: null }],
@@ -20,7 +21,7 @@ describe('resolveStart', () => {
     ['a bare number beyond the end', { kind: 'count', offset: 10 }, 'now', gap('invalid', null)],
     ['another epoch', { kind: 'at', epoch: 'f', offset: 6 }, 'now', gap('epoch', null)],
     ['malformed', 'malformed', 'now', gap('invalid', null)],
-  ] as const)('trap 26: %s', (_, request, from, expected) => {
+  ] as const)('%s', (_, request, from, expected) => {
     expect(resolveStart(request, from, state)).toEqual(expected)
   })
 
@@ -30,7 +31,8 @@ describe('resolveStart', () => {
     expect(gapAfter({ epoch: 'e', offset: 9 }, { ...state, first: 10, last: 9 })).toBeNull()
   })
 
-  it('promise 1: missed messages, kept messages and the position to continue from always add up', () => {
+  // @guarantee order-once
+  it('missed messages, kept messages and the position to continue from always add up', () => {
     fc.assert(fc.property(fc.nat(50), fc.nat(50), fc.nat(120), (trimmed, kept, offset) => {
       const log = { epoch: 'e', first: trimmed + 1, last: trimmed + kept, closing: null }
       const start = resolveStart({ kind: 'at', epoch: 'e', offset }, 'start', log)

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createEpoch } from '../../../src/runtime/shared/position'
 import { MAX_WHOLE_LENGTH, formatWhole, isWhole, parseWhole } from '../../../src/runtime/shared/whole-position'
+import { readPage } from '../../support/markdown'
 
 const key = fc.stringMatching(/^[a-z]\w{0,31}$/)
 const position = fc.tuple(fc.stringMatching(/^[a-z][a-z0-9]{0,20}$/), fc.nat()).map(parts => parts.join('.'))
@@ -37,6 +39,19 @@ describe('whole positions', () => {
     expect(parseWhole(text, longest.map(([name]) => name)).map(({ text }) => text)).toEqual(longest.map(([, text]) => text))
     expect(parseWhole(text.padEnd(MAX_WHOLE_LENGTH, ','), ['k0'.padEnd(32, 'x')])).toEqual([{ request: expect.objectContaining({ kind: 'at' }), text: longest[0]![1] }])
     expect(parseWhole(text.padEnd(MAX_WHOLE_LENGTH + 1, ','), ['k0'.padEnd(32, 'x')])).toEqual([{ request: 'malformed' }])
+  })
+
+  it.each([
+    ['32 channels with epochs of this package', 32, 9, '9999999999', 1_727, 1_853],
+    ['32 channels with the longest epochs', 32, 64, '9007199254740991', 3_679, 3_805],
+    ['16 channels with the longest epochs', 16, 64, '9007199254740991', 1_839, 1_901],
+  ] as const)('%s: their length, as docs/guide/several-channels.md has it', async (_, channels, epoch, offset, length, encoded) => {
+    const text = formatWhole(Array.from({ length: channels }, (_, index) => [`k${index}`.padEnd(32, 'x'), `${'e'.repeat(epoch)}.${offset}`]))
+    expect([text.length, encodeURIComponent(text).length]).toEqual([length, encoded])
+    expect(createEpoch()).toHaveLength(9)
+    const page = await readPage('docs/guide/several-channels.md')
+    if (channels === 32) expect(page).toContain(`| ${length.toLocaleString('en')} | ${encoded.toLocaleString('en')} |`)
+    else expect(page).toContain('16 channels stay below the 2,000 characters')
   })
 
   it.each(['e1.5', 'a', 'a:', 'a:5', 'a:now', 'a:e1.5,', 'a:e1.5, b:e1.5', '1a:e1.5', `${'a'.repeat(33)}:e1.5`])('`%s` is none that a server has given', (text) => {

@@ -46,7 +46,8 @@ const wellFormed = nastyText.filter(text => text.isWellFormed())
 const fieldText = wellFormed.map(text => text.replace(/[\r\n\0]/g, ''))
 
 describe('wire: a parser reads the encoded messages', () => {
-  it('traps 1, 2, 3, 5: parse(encode(m)) == m, for any JSON, name and id, one byte at a time', () => {
+  // @guarantee line-breaks, empty-ids, falsy-data, split-bytes
+  it('parse(encode(m)) == m, for any JSON, name and id, one byte at a time', () => {
     fc.assert(fc.property(fc.array(fc.record({
       data: json,
       event: fc.option(fieldText.filter(text => text !== '' && text !== 'sse'), { nil: undefined }),
@@ -60,7 +61,8 @@ describe('wire: a parser reads the encoded messages', () => {
     }), { numRuns: 1_000 })
   })
 
-  it('traps 1, 5: raw data with line breaks of any kind keeps its lines', () => {
+  // @guarantee line-breaks, split-bytes
+  it('raw data with line breaks of any kind keeps its lines', () => {
     fc.assert(fc.property(wellFormed, (data) => {
       const { events, errors } = parse(encodeMessage({ data }) + encodeMessage({ data: 'next' }))
       expect(errors).toEqual([])
@@ -69,7 +71,8 @@ describe('wire: a parser reads the encoded messages', () => {
     }), { numRuns: 1_000 })
   })
 
-  it('trap 1: a comment never becomes a field or a message', () => {
+  // @guarantee line-breaks
+  it('a comment never becomes a field or a message', () => {
     fc.assert(fc.property(wellFormed, (text) => {
       const { events, comments, retries, errors } = parse(encodeComment(text))
       expect([events, retries, errors]).toEqual([[], [], []])
@@ -87,18 +90,21 @@ describe('wire: a parser reads the encoded messages', () => {
 })
 
 describe('wire: exact bytes', () => {
-  it('trap 6: the opening block is the one of the protocol', () => {
+  // @guarantee first-heartbeat
+  it('the opening block is the one of the protocol', () => {
     expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 15_000, position: 'k3v9x1qa.41', resumed: true }, 'k3v9x1qa.41')).toBe(
       'retry: 2310\nid: k3v9x1qa.41\nevent: sse\ndata: {"type":"open","heartbeatMs":15000,"position":"k3v9x1qa.41","resumed":true}\n\n')
     expect(encodeOpeningBlock(2310, { type: 'open', heartbeatMs: 0, position: undefined, resumed: undefined })).toBe(
       'retry: 2310\nevent: sse\ndata: {"type":"open","heartbeatMs":0}\n\n')
   })
 
-  it('trap 4: a heartbeat is a comment, and moves no id', () => {
+  // @guarantee heartbeat-ids
+  it('a heartbeat is a comment, and moves no id', () => {
     expect(HEARTBEAT).toBe(':\n\n')
     expect(parse(HEARTBEAT)).toEqual({ events: [], comments: [''], retries: [], errors: [] })
   })
 
+  // @guarantee falsy-data
   it.each([
     ['', 'data: ""\n\n'],
     [0, 'data: 0\n\n'],
@@ -108,11 +114,12 @@ describe('wire: exact bytes', () => {
     [[1], 'data: [1]\n\n'],
     ['\uD800', 'data: "\\ud800"\n\n'],
     [new Date(0), 'data: "1970-01-01T00:00:00.000Z"\n\n'],
-  ])('trap 3: sends %j as JSON', (data, bytes) => {
+  ])('sends %j as JSON', (data, bytes) => {
     expect(encodeMessage({ data: encodeData(data, MAX) })).toBe(bytes)
   })
 
-  it('trap 2: ids 0, "0" and "" are ids', () => {
+  // @guarantee empty-ids
+  it('ids 0, "0" and "" are ids', () => {
     expect(encodeMessage({ id: encodeId(0), data: '1' })).toBe('id: 0\ndata: 1\n\n')
     expect(encodeMessage({ id: encodeId('0'), data: '1' })).toBe('id: 0\ndata: 1\n\n')
     expect(parse(encodeMessage({ id: encodeId(''), data: '1' })).events).toEqual([{ id: '', event: undefined, data: '1' }])
@@ -127,25 +134,30 @@ describe('wire: exact bytes', () => {
 describe('wire: values refused at run time', () => {
   const breaks = { 'a bare CR': '\r', 'a bare LF': '\n', 'CRLF': '\r\n', 'NUL': '\0', 'half a surrogate pair': '\uD800' }
   for (const [name, text] of Object.entries(breaks)) {
-    it(`trap 1: refuses an id with ${name}`, () => {
+    // @guarantee line-breaks
+    it(`refuses an id with ${name}`, () => {
       expect(codeOf(() => encodeId(`1${text}data: injected`))).toBe('INVALID_ID')
       expect(codeOf(() => encodeItem(new TaggedMessage(1, { id: `x${text}` }), MAX))).toBe('INVALID_ID')
     })
-    it(`trap 1: refuses an event name with ${name}`, () => {
+    // @guarantee line-breaks
+    it(`refuses an event name with ${name}`, () => {
       expect(codeOf(() => assertEvent(`a${text}data: injected`))).toBe('INVALID_EVENT')
       expect(codeOf(() => encodeItem(1, MAX, { event: `${text}sse` }))).toBe('INVALID_EVENT')
     })
   }
 
-  it.each(['1\ndata: x', Number.NaN, Infinity, -1, 1.5, null, {}])('trap 1: refuses a retry of %j', (retry) => {
+  // @guarantee line-breaks
+  it.each(['1\ndata: x', Number.NaN, Infinity, -1, 1.5, null, {}])('refuses a retry of %j', (retry) => {
     expect(codeOf(() => encodeRetry(retry as number))).toBe('INVALID_OPTION')
   })
 
-  it.each([null, {}, [], true, Number.NaN, Infinity, { toString: () => 'a\nb' }])('trap 1: refuses an id of %j, whatever its type', (id) => {
+  // @guarantee line-breaks
+  it.each([null, {}, [], true, Number.NaN, Infinity, { toString: () => 'a\nb' }])('refuses an id of %j, whatever its type', (id) => {
     expect(codeOf(() => encodeId(id))).toBe('INVALID_ID')
   })
 
-  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }, 'x'.repeat(513)])('trap 1: refuses an event name of %j', (event) => {
+  // @guarantee line-breaks
+  it.each(['', 1, null, {}, ['sse'], { toString: () => 'sse' }, 'x'.repeat(513)])('refuses an event name of %j', (event) => {
     expect(codeOf(() => assertEvent(event))).toBe('INVALID_EVENT')
   })
 
@@ -157,11 +169,12 @@ describe('wire: values refused at run time', () => {
 
   const circular: Record<string, unknown> = {}
   circular.self = circular
+  // @guarantee falsy-data
   it.each<[string, unknown]>([
     ['undefined', undefined], ['a function', () => 1], ['a symbol', Symbol('s')], ['a BigInt', 1n], ['a BigInt inside', { n: 1n }], ['a circle', circular],
     ['NaN', Number.NaN], ['Infinity', -Infinity], ['a Map', new Map()], ['a Set', new Set()], ['bytes', new Uint8Array(1)], ['an ArrayBuffer', new ArrayBuffer(1)],
     ['toJSON that gives undefined', { toJSON: () => undefined }], ['toJSON that throws', { toJSON() { throw new Error('no') } }], ['a Promise', Promise.resolve(1)],
-  ])('trap 3: refuses data that JSON cannot hold: %s', (_, data) => {
+  ])('refuses data that JSON cannot hold: %s', (_, data) => {
     expect(codeOf(() => encodeData(data, MAX))).toBe('INVALID_DATA')
   })
 

@@ -5,7 +5,8 @@ import { SSEError, invalidOption, isRetryableStatus, printValue } from '../../..
 
 const HIDDEN = { code: 'SOURCE_FAILED', statusCode: 500, message: 'The stream failed because of an error on the server.', retry: true }
 
-describe('trap 21: public parts of an error', () => {
+// @guarantee internal-errors
+describe('public parts of an error', () => {
   it.each<[string, unknown, object]>([
     ['an Error', new Error('secret'), HIDDEN], ['a text', 'secret', HIDDEN], ['undefined', undefined, HIDDEN], ['null', null, HIDDEN], ['a number', 5, HIDDEN],
     ['an object that looks like one', { name: 'HTTPError', statusCode: 400, message: 'secret', __h3_error__: true }, HIDDEN],

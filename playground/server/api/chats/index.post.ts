@@ -9,7 +9,7 @@ export default defineEventHandler(async (event) => {
   if (prompt.length > MAX_PROMPT_LENGTH) throw createError({ statusCode: 422, message: `Please ask in at most ${MAX_PROMPT_LENGTH} characters.` })
   const chatId = chat === undefined ? randomUUID() : readId(chat)
   const id = randomUUID()
-  await answerChannel(id).run(({ signal }) => writeAnswer(prompt, signal), { event })
+  await answerChannel(id).run(({ signal }) => askModel(prompt, signal), { event })
   await chatChannel(chatId).publish({ id, question: prompt })
   return { chat: chatId, id }
 })

@@ -5,8 +5,10 @@ import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
 import { callbackError, clientError } from '../../client/response'
-import type { SSEClientEvents, SSEClientState } from '../../client/types'
+import type { History } from '../../client/host'
+import type { SSEClientEvents, SSEClientOptions, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
+import type { GivenSchemas, SSESchema, SSESchemaMessage, SSESchemas } from '../../shared/standard-schema'
 import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
@@ -15,13 +17,13 @@ import { splitRef, unwrapOptions } from '../refs'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { FromRoute, MaybeUrl, MessageOfRoute, SSERoute, UrlIfTyped } from '../types'
+import type { CallCheck, ChannelKey, FromRoute, MaybeUrl, MessageOfChannel, MessageOfRoute, RefCheck, SSERoute, UrlIfTyped } from '../types'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 export type { FromRoute } from '../types'
 
 // Loaded on demand, since most pages need neither.
-const loadFallback = () => import('../../client/fallback/index')
+const loadFallback = ({ schema, events }: SSEClientOptions) => schema || events ? import('../../client/fallback/with-schemas') : import('../../client/fallback/index')
 const loadSharing = () => import('../../client/sharing/shared-client')
 
 const DEFAULT_KEEP = 100
@@ -38,28 +40,32 @@ const DEFAULT_KEEP = 100
  * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
  * @throws `INVALID_OPTION`
  */
+export function useSSE<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined, State = SSESchemaMessage<S, E>['data'] | undefined, Url extends string = string>(url: MaybeUrl<Url>, options: UseSSEOptions<SSESchemaMessage<S, E>, State> & GivenSchemas<S, E>): UseSSEReturn<SSESchemaMessage<S, E>, State>
 export function useSSE<T = FromRoute, State = T | undefined>(
   url: UrlIfTyped<T>,
-  options?: UseSSEOptions<SSEMessage<T>, State>,
+  options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>,
 ): UseSSEReturn<SSEMessage<T>, State>
-export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
+  this: CallCheck<Url, Method, State>,
   url: MaybeRefOrGetter<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
-): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: UseSSEOptions<SSEMessage<T>, State>): UseSSEReturn<SSEMessage<T>, State>
+  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
+): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
+export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>): UseSSEReturn<SSEMessage<T>, State>
 // Not merged with the signature above: TypeScript keeps the literal of a getter only where no other type may be returned.
-export function useSSE<Url extends SSERoute, Method extends string = 'get', State = MessageOfRoute<Url, Method>['data'] | undefined>(
+export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
+  this: CallCheck<Url, Method, State>,
   // eslint-disable-next-line @typescript-eslint/unified-signatures
   url: MaybeUrl<Url>,
-  options?: UseSSEOptions<MessageOfRoute<Url, Method>, State, Method>,
-): UseSSEReturn<MessageOfRoute<Url, Method>, State>
-export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage, State> = {}): UseSSEReturn<SSEMessage, State> {
+  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
+): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
+export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
+  const options = checked as UseSSEOptions<SSEMessage, State>
   const { initial, reduce, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, loadFallback, base)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until }, () => loadFallback(options as SSEClientOptions), base)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
@@ -73,17 +79,19 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   const path = () => withBase(given() ?? '')
   const snapshot = ssr && immediate && given() && isEnabled() ? useSnapshot(nuxtApp, path, import.meta.server && readOnServer) : undefined
 
-  const begin = () => ({ data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
+  const older: History = { options: resolved, url: () => withBase(current ?? ''), state: () => state.value, past: { oldest: snapshot?.oldest } }
+  const begin = () => (older.past = {}, { data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
   const [state, stateRefs] = splitRef(first)
   // A snapshot gets a position only from a batch of this module's server.
-  if (first.position) first.peer = 'resumable'
+  if (first.position) Object.assign(first, { peer: 'resumable', channels: snapshot!.channels })
   /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
   function take(next: SSEMessage, keep: number): void {
     if (isNewRun && (reduce || keep)) content.value = begin()
+    older.past.oldest ??= next.id
     isNewRun = false
     const { messages } = content.value
     let { data } = content.value
@@ -108,7 +116,12 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   function setState(change: Partial<SSEClientState>): void {
     const before = state.value
     state.value = { ...before, ...change }
-    if (change.gap && change.gap !== before.gap) isNewRun = change.gap.reason === 'restarted'
+    if (change.gap && change.gap !== before.gap) {
+      isNewRun = change.gap.reason === 'restarted'
+      older.past.oldest = undefined
+    }
+    if (change.error?.code === 'UNKNOWN_CHANNEL') content.value = begin()
+    older.wake?.()
     if (import.meta.client) callbacks.onChange(change, before)
     if (import.meta.dev && import.meta.client) warnOfState(isShared ? path() : state, path(), client.state)
   }
@@ -143,7 +156,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       fromScratch = true
     }
     if (fromScratch) current = undefined
-    if (!ready) return showWait()
+    if (!ready) return state.value.status === 'closed' ? void load() : showWait()
     const next = chosen ?? given()
     if (current !== undefined) return client.connect()
     if (next === undefined) return
@@ -170,7 +183,11 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
-      console.error('[nuxt-sse]', clientError('SHARING_FAILED', 'The code for `share` failed to load: this call opens its own connection', cause))
+      const error = clientError('SHARING_FAILED', `The code for \`${options.channel ? 'channel' : 'share'}\` failed to load`, cause)
+      console.error('[nuxt-sse]', error)
+      loading = false
+      // A connection of its own would deliver all channels.
+      if (options.channel) return setState({ status: 'closed', error })
     }
     loading = false
     if (!disposed) start()
@@ -187,10 +204,12 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
   }
 
   /** Reacts to a change of the URL, `enabled` or a watched query. */
-  function onInput([next, on]: [string | undefined, boolean, string], [last]: [string | undefined, boolean, string]): void {
+  function onInput([next, on]: [string | undefined, boolean, string], [last, before]: [string | undefined, boolean, string]): void {
     if (next !== last) chosen = undefined
     showWait()
     if (!ready || !wanted) return
+    // Only the query has changed: the channels that are in both sets continue.
+    if (next === last && on && before && state.value.channels) return connect()
     current = undefined
     if (on && (chosen ?? next)) return connect()
     client.reset()
@@ -209,7 +228,8 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     setState(soFar)
     if (kept.length) content.value = { ...content.value, messages: kept.slice(-keep) }
     // `reduce` or `until` may have thrown, and set the error.
-    return { ...content.value, state: { ...soFar, error: state.value.error } }
+    const { channels, ...rest } = soFar
+    return { ...content.value, oldest: older.past.oldest, channels: channels as SSESnapshot['channels'], state: { ...rest, error: state.value.error } }
   }
 
   for (const [event, callback] of Object.entries(named)) if (callback) callbacks.on(event, callback)
@@ -220,7 +240,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     // component that first uses it, starts after the application's first render. In `onMounted`, which runs only once, starts at once.
     const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
     const isOwn = component && getCurrentScope() === component.scope
-    const mounted = isShared ? load : start
+    const mounted = isShared || options.channel ? load : start
     if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
     else if (isOwn) onMounted(mounted)
     else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
@@ -240,6 +260,7 @@ export function useSSE<State>(url?: MaybeUrl, options: UseSSEOptions<SSEMessage,
     connect: to => connect(to),
     restart: () => connect(undefined, true),
     stop,
+    loadOlder: limit => resolved.loadFallback().then(({ loadOlder }) => loadOlder(older, limit)),
     on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
   }
 }

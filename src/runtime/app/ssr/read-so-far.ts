@@ -11,6 +11,7 @@ import type { SSEBatch } from '../../shared/protocol'
 import { POLL_CONTENT_TYPE, PROTOCOL_HEADER, RENDER } from '../../shared/protocol'
 import { isSecretPosition } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
+import { partOf } from '../../shared/whole-position'
 import { warnOnce } from '../dev-warnings'
 
 /** Maximum time that one call may delay a render, in milliseconds. */
@@ -49,26 +50,39 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
   const reading = new AbortController()
   let timer: ReturnType<typeof setTimeout>
   const timeout = new Promise<'timeout'>(resolve => timer = setTimeout(resolve, READ_TIMEOUT_MS, 'timeout'))
+  const { channel } = options
   let soFar: SoFar | undefined
+  let position: string | undefined
   let count = 0
   try {
     while (true) {
-      const page = await Promise.race([readPage(ownFetch, path, options, soFar?.position, reading.signal), timeout])
+      const page = await Promise.race([readPage(ownFetch, path, options, position, reading.signal), timeout])
       // The page shows the messages that were read, and the browser resumes after them.
       if (page === unreadable || (page === 'timeout' && soFar)) return soFar
       if (page === 'timeout' || page instanceof SSEError) {
+        // A route of one channel refuses a position with a key: the browser reports that it lacks the channel.
+        if (channel !== undefined && page !== 'timeout' && page.code === 'INVALID_POSITION') return undefined
         const error = page === 'timeout' ? clientError('CONNECT_TIMEOUT', `No data within ${READ_TIMEOUT_MS} ms`, undefined, 0, true) : page
         return isSharedPage(event) ? soFar : { ...soFar, error }
       }
       // A cached payload would pass the run that was started for this page on to every visitor.
       if (isSecretPosition(page.position) && isSharedPage(event)) return undefined
-      for (const message of page.messages) {
-        if (take(message)) return { ...soFar, gap: page.gap ?? soFar?.gap, position: message.id, ended: true }
+      position = page.position
+      const own = channel === undefined ? undefined : page.channels?.[channel]
+      if (channel !== undefined && !own) return undefined
+      const { ended, error } = own ?? page
+      const channels = page.channels && Object.fromEntries(Object.keys(page.channels).map(key => [key, false]))
+      const gap = gapOf(page, channel) ?? soFar?.gap
+      for (const sent of page.messages) {
+        if (channel !== undefined && sent.channel !== channel) continue
+        const [message, failure] = options.schema || options.events ? await (await options.loadFallback()).checkMessage!(sent, options, options.connectTimeoutMs) : [sent]
+        if (failure) console.error('[nuxt-sse]', failure)
+        else if (take(message)) return { ...soFar, channels, gap, position: own ? partOf(sent.id, channel!) : page.channels ? position : sent.id, ended: true }
       }
-      soFar = { position: page.position, gap: page.gap ?? soFar?.gap, ended: page.ended }
-      if (page.error) return { ...soFar, ended: false, error: new SSEError(page.error.code, page.error.message, { ...page.error, retry: false }) }
+      soFar = { channels, position: own?.position ?? position, gap, ended }
+      if (error) return { ...soFar, ended: false, error: new SSEError(error.code, error.message, { ...error, retry: false }) }
       count += page.messages.length
-      if (page.ended || !page.messages.length || count >= READ_MESSAGES) return soFar
+      if (ended || !page.messages.length || count >= READ_MESSAGES) return soFar
     }
   }
   catch (cause) {
@@ -78,6 +92,12 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
     clearTimeout(timer!)
     reading.abort()
   }
+}
+
+/** Last gap of a batch. On a route of several channels it names its channel; with `channel`, it is of that one. */
+function gapOf({ gap, channels }: SSEBatch, channel: string | undefined): SSEClientState['gap'] {
+  const keyed = Object.entries(channels ?? {}).flatMap(([key, { gap }]) => gap && (channel ?? key) === key ? [{ ...gap, channel: key }] : [])
+  return keyed.at(-1) ?? gap ?? undefined
 }
 
 /** Own `fetch` of a page's request. Nuxt 5's events have none; the native `fetch` of its `useRequestFetch` does the same. */
@@ -103,7 +123,9 @@ function isSharedPage({ context: { cache, _nitro } }: PageEvent): boolean {
 }
 
 async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClientOptions, position: string | undefined, signal: AbortSignal): Promise<SSEBatch | SSEError | typeof unreadable> {
-  const request = await prepareRequest(path, { ...options, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option threw', cause, 0, true))
+  const { channel, position: requested } = options
+  const keyed = channel === undefined || requested === undefined ? requested : `${channel}:${requested}`
+  const request = await prepareRequest(path, { ...options, position: keyed, fetch: ownFetch as typeof fetch }, () => ({ position }), signal).catch(cause => cause instanceof SSEError ? cause : clientError('REQUEST_FAILED', 'An option threw', cause, 0, true))
   if (request instanceof SSEError) return request
   const { url, init: { headers, method, body } } = request
   // Determines the content type of forms and similar bodies, as `fetch` does.

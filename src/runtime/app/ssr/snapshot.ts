@@ -10,6 +10,10 @@ export interface SSESnapshot {
   data: unknown
   message: SSEMessage | undefined
   messages: readonly SSEMessage[]
+  /** ID of the oldest message since the last gap. */
+  oldest?: string
+  /** See `SSEClientState`. */
+  channels?: Record<string, boolean>
   /** Difference from the initial state. An error travels as a plain object, since a payload cannot hold class instances. */
   state: Partial<SSEClientState>
 }

@@ -1,7 +1,7 @@
 import { POLL_CONTENT_TYPE } from '../../shared/protocol'
 import type { SSEBatch } from '../../shared/protocol'
 import { delay } from '../delay'
-import { isUpTo } from '../../shared/position'
+import { isWholeUpTo } from '../../shared/whole-position'
 import { retryableError } from '../response'
 import type { ClientHost, TransportRequest } from '../host'
 import { addQuery } from '../url'
@@ -32,7 +32,7 @@ async function hasMissed({ url, fetch, init, position: requested, signal }: Tran
     init.headers.set('accept', POLL_CONTENT_TYPE)
     const response = await fetch(addQuery(url, { transport: 'poll', waitMs: 0, position: requested }), { ...init, signal: watchdog.signal })
     const batch = response.ok ? await readJson(response) as SSEBatch : undefined
-    if (batch?.type !== 'batch' || isUpTo(batch.position, position())) return false
+    if (batch?.type !== 'batch' || isWholeUpTo(batch.position, position())) return false
   }
   catch {
     return true

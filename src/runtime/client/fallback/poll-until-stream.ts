@@ -53,7 +53,7 @@ async function probe(client: ClientHost, signal: AbortSignal, answered: Promise<
     }
     if (!signal.aborted && isRepeatable(options, state())) {
       // A failure is ignored: the poll fails too, and reports the cause.
-      await prepare(own.signal).then(request => streamTransport(request, { onOpen, onPeer: ignore, onMessage: ignore, onPosition: ignore, onGap: ignore, onRetry: ignore })).catch(ignore)
+      await prepare(own.signal).then(request => streamTransport(request, { onOpen, onPeer: ignore, onMessage: ignore, onPosition: ignore, onGap: ignore, onState: ignore, onRetry: ignore })).catch(ignore)
     }
     own.abort()
     // The poll has ended meanwhile, so this promise stays pending. The next poll probes the stream again.

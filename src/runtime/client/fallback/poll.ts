@@ -9,6 +9,8 @@ import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
 import { readJson } from './read-json'
 import { readRefusal } from './read-refusal'
+import type { Over } from './several'
+import { readSeveral } from './several'
 
 /** Requested waiting time of a long poll, in milliseconds. The server may have a lower limit. */
 const WAIT_MS = 25_000
@@ -21,6 +23,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   // The first poll does not wait. A client without a position needs one at once, to miss no message. A client with a position first has to
   // learn whether polling works.
   let waitMs = 0
+  const over: Over = {}
   while (true) {
     const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
     const startedAt = performance.now()
@@ -45,17 +48,11 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
-    events.onPeer('resumable')
-    if (batch.gap) events.onGap(batch.gap)
-    for (const message of batch.messages) {
-      // Passes the text that a stream would have sent, so that both transports deliver the same data.
-      const busy = events.onMessage(parse ? { ...message, data: createReader(parse)(JSON.stringify(message.data)) } : message)
-      if (busy) await busy
-      if (signal.aborted) return ABORTED
-    }
-    events.onPosition(batch.position)
-    if (batch.error) return { type: 'failed', error: serverError({ ...batch.error, retry: false }) }
-    if (batch.ended) return { type: 'ended' }
+    // Passes the text that a stream would have sent, so that both transports deliver the same data.
+    if (parse) batch.messages = batch.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) }))
+    const outcome = await (batch.channels ? readSeveral(batch, position, over, events, signal) : readOne(batch, events, signal))
+    if (signal.aborted) return ABORTED
+    if (outcome) return outcome
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0
     const pollMs = Math.max(parseMs(batch.pollMs) ?? 0, restMs)
     if (pollMs > 0) await delay(pollMs, signal)
@@ -64,9 +61,23 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   }
 }
 
+/** Delivers a batch of one channel. */
+async function readOne({ messages, position, gap, error, ended }: SSEBatch, events: TransportEvents, signal: AbortSignal): Promise<Outcome | undefined> {
+  events.onPeer('resumable')
+  if (gap) events.onGap(gap)
+  for (const message of messages) {
+    const busy = events.onMessage(message)
+    if (busy) await busy
+    if (signal.aborted) return undefined
+  }
+  events.onPosition(position)
+  if (error) return { type: 'failed', error: serverError({ ...error, retry: false }) }
+  return ended ? { type: 'ended' } : undefined
+}
+
 /** Whether the whole batch is valid. If it failed halfway, each retry would deliver its first half again. */
 function isBatch(batch: SSEBatch | null): boolean {
-  return batch?.type === 'batch' && isPosition(batch.position) && (!batch.gap || isPosition(batch.gap.position))
+  return batch?.type === 'batch' && isPosition(batch.position) && [batch, ...Object.values(batch.channels ?? {})].every(one => one && (!one.gap || isPosition(one.gap.position)))
     && Array.isArray(batch.messages) && batch.messages.every(one => one && typeof one === 'object' && (one.id === undefined || isPosition(one.id)))
 }
 

@@ -72,9 +72,10 @@ export function elect(name: string, ended: AbortSignal, { lead, share, latest, i
     }
 
     function publish(event: FeedEvent): void {
-      const { error } = event.state
+      const { error, channels } = event.state
       // A structured clone of an error loses its own fields.
-      channel.postMessage({ ...event, term, state: { ...event.state, error: error && { ...error, message: error.message } } })
+      const plain = (error: unknown) => error instanceof Error ? { ...error, message: error.message } : error
+      channel.postMessage({ ...event, term, state: { ...event.state, error: plain(error), channels: channels && Object.fromEntries(Object.entries(channels).map(([key, over]) => [key, plain(over)])) } })
     }
 
     async function hold(): Promise<void> {

@@ -1,4 +1,6 @@
 import { SSEError } from '../../shared/errors'
+import { isUpTo } from '../../shared/position'
+import { partOf } from '../../shared/whole-position'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden, watchPage } from '../page-life'
@@ -14,7 +16,11 @@ export interface Member {
   /** Its position, or the requested one while it has none. */
   at: string | undefined
   readonly state: SSEClientState
-  take(event: FeedEvent): void
+  /** The route does not have its channel at the moment. It follows only while others do. */
+  readonly isDormant: boolean
+  /** A position of this member, with its key and the end of the other channels if it follows one channel. */
+  whole(position: string | undefined): string | undefined
+  take(event: FeedEvent): void | Promise<void>
 }
 
 interface Group {
@@ -23,8 +29,12 @@ interface Group {
 
 const groups = new Map<string, Group>()
 
-/** Joins the group of all equal requests until the signal is aborted. The connection closes when the last member leaves. */
+/**
+ * Joins the group of all equal requests until the signal is aborted. The connection closes when the last member leaves. Without `share`, the
+ * member has a group of its own, from which it takes one channel.
+ */
 export async function joinGroup(url: string, member: Member, session: AbortSignal): Promise<void> {
+  if (!isPublic(member.options)) return createGroup(url, '', undefined, () => {}).join(member, session)
   const election = member.options.share === 'browser' && canElect() ? await loadElection() : undefined
   const text = await sharingKey(url, member.options, !!election, session)
   const key = election ? await election.lockName(text) : text
@@ -32,6 +42,29 @@ export async function joinGroup(url: string, member: Member, session: AbortSigna
   let group = groups.get(key)
   if (!group) groups.set(key, group = createGroup(url, key, election?.elect, () => groups.delete(key)))
   group.join(member, session)
+}
+
+/** For each key, the first event that continues from this position; the number of events if the position is after all, -1 if there is none. */
+export function meetings(events: readonly FeedEvent[], keys: readonly string[], at: string | undefined): number[] {
+  return keys.map((key) => {
+    const own = partOf(at, key)
+    const index = events.findIndex(({ after }) => partOf(after, key) === own)
+    return index < 0 && isUpTo(partOf(events.at(-1)!.state.position, key), own) ? events.length : index
+  })
+}
+
+/** Channels of a client that connects: the server reports again which of them are over. */
+export function reopened(channels: SSEClientState['channels']): SSEClientState['channels'] {
+  return channels && Object.fromEntries(Object.keys(channels).map(key => [key, false]))
+}
+
+function isPublic({ share }: ResolvedClientOptions): boolean {
+  return share === 'page' || share === 'browser'
+}
+
+/** Error that arrived from another tab as a plain object. */
+function revive<T extends SSEError | boolean | undefined>(error: T): T {
+  return error && typeof error === 'object' && !(error instanceof SSEError) ? new SSEError((error as SSEError).code, (error as SSEError).message, error) as T : error
 }
 
 /** Loads the code for `share: 'browser'`. If that fails, the connection is shared within the page, and the next call tries again. */
@@ -51,19 +84,23 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
   let latest: FeedEvent | undefined
   let retryNow = () => {}
 
-  const first = () => members.values().next().value!
+  const first = () => [...members].find(({ isDormant }) => !isDormant)!
   // By the rule of a single client.
   const canResume = () => isRepeatable(first().options, latest?.state ?? {})
 
-  function share(event: FeedEvent): void {
-    const { error } = event.state
-    // From another tab, an error arrives as a plain object.
-    if (error && !(error instanceof SSEError)) event.state.error = new SSEError((error as SSEError).code, (error as SSEError).message, error)
+  function share(event: FeedEvent): void | Promise<void> {
+    const { state } = event
+    const { channels } = state
+    state.error = revive(state.error)
+    for (const key in channels) channels[key] = revive(channels[key]!)
+    let busy: void | Promise<void> = undefined
     latest = { after: event.state.position ?? event.after, state: event.state }
     // A callback of a member may make others join or leave.
-    for (const member of [...members]) if (members.has(member)) member.take(event)
+    for (const member of [...members]) if (members.has(member)) busy = member.take(event) ?? busy
+    if (members.size && !first()) end()
     // A later member starts a new group: its request to the server finds what it has missed.
     if (event.state.status === 'closed') end()
+    return busy
   }
 
   function end(): void {
@@ -73,21 +110,25 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
   }
 
   /** Runs the client that feeds the group, from the position of its first member. */
-  function lead(signal: AbortSignal, publish: (event: FeedEvent) => void): void {
-    if (latest && !canResume()) return publish({ ...latest, state: { ...latest.state, status: 'closed', error: interrupted() } })
-    const { options, state: { position, peer, had } } = first()
-    let { at } = first()
+  function lead(signal: AbortSignal, publish: (event: FeedEvent) => void | Promise<void>): void {
+    if (latest && !canResume()) return void publish({ ...latest, state: { ...latest.state, status: 'closed', error: interrupted() } })
+    const { options, state: { position: own, peer, had, channels }, whole } = first()
+    // Of several channels, the first member may follow only one.
+    const position = latest?.state.channels ? latest.state.position : own && whole(own)
+    const requested = whole(options.position === undefined ? undefined : `${options.position}`)
+    let at = position ?? requested
 
-    function emit(more?: Partial<FeedEvent>): void {
+    function emit(more?: Partial<FeedEvent>): void | Promise<void> {
       if (signal.aborted) return
       const { state } = client
       const after = at
       at = state.position ?? at
-      publish({ after, state, ...more })
+      return publish({ after, state, ...more })
     }
 
     const client = createSSEClient(url, {
       ...options,
+      position: requested,
       until: undefined,
       // In an election, `campaign` pauses instead.
       pauseWhenHidden: !electLeader && options.pauseWhenHidden,
@@ -99,7 +140,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       onMessage: message => emit({ message }),
       // A change with a status may repeat the whole state, with a gap that was reported before.
       onState: ({ gap, status }) => emit(status ? {} : { gap }),
-    }, { ...initialState(options.transports[0]!), position, peer, had })
+    }, { ...initialState(options.transports[0]!), position, peer, had, channels: reopened(channels) })
     signal.addEventListener('abort', () => client.stop())
     retryNow = () => client.state.status === 'reconnecting' && client.connect()
     client.connect()
@@ -126,7 +167,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
     join(member, session) {
       session.addEventListener('abort', () => {
         members.delete(member)
-        if (!members.size) end()
+        if (!first()) end()
       })
       if (members.add(member).size > 1) {
         retryNow()

@@ -1,13 +1,16 @@
+import type { SSEError } from '../../shared/errors'
+import { isUpTo } from '../../shared/position'
 import type { SSEMessage } from '../../shared/types'
+import { isWholeUpTo, partOf, withPart } from '../../shared/whole-position'
 import { createSSEClient, initialState } from '../client'
 import type { ResolvedClientOptions } from '../options'
 import { isHidden } from '../page-life'
-import { isUpTo } from '../../shared/position'
 import { isRepeatable } from '../request'
-import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
+import { clientError } from '../response'
+import type { SSEClient, SSEClientEvents, SSEClientState, SSEGap } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
-import { joinGroup } from './group'
+import { joinGroup, meetings, reopened } from './group'
 
 /** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
@@ -19,9 +22,11 @@ const MAX_WAITING = 1_000
  * position decides which: a late joiner, a missing step of the feed and a new leader are the same case.
  */
 export function createSharedClient(url: string, options: ResolvedClientOptions, { onMessage, onState }: SSEClientEvents, state = initialState(options.transports[0]!)): SSEClient {
-  const { position: option, transports, until } = options
+  const { position: option, channel, transports, until } = options
   const requested = option === undefined ? option : `${option}`
-  let own = createOwn()
+  /** The route does not have the channel. */
+  let isDormant = false
+  let reader = createReader()
   let waiting: FeedEvent[] | undefined
   let session: AbortController | undefined
 
@@ -32,7 +37,46 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     get state() {
       return state
     },
-    take,
+    get isDormant() {
+      return isDormant
+    },
+    whole,
+    take: event => take(narrow(event)),
+  }
+
+  function whole(position: string | undefined): string | undefined {
+    if (channel === undefined) return position
+    const others = Object.keys(state.channels ?? {}).filter(key => key !== channel).map(key => `${key}:now`)
+    return [...others, ...position === undefined ? [] : [`${channel}:${position}`]].join() || undefined
+  }
+
+  /** Part of the channel that this client follows. Without `channel`, the position as it is. */
+  function own(position: string | undefined): string | undefined {
+    return channel !== undefined && position?.includes(':') ? partOf(position, channel) : position
+  }
+
+  /** Change of a state without what concerns other channels. */
+  function narrowChange<T extends Partial<SSEClientState>>(change: T): T {
+    if (channel === undefined) return change
+    const next = { ...change }
+    if ('position' in change) next.position = own(change.position)
+    if (isOfOther(next.gap)) delete next.gap
+    if (isOfOther(next.error)) delete next.error
+    // Only a route of one channel refuses a position with a key.
+    if (next.error?.code === 'INVALID_POSITION') next.error = unknownChannel()
+    return next
+  }
+
+  function isOfOther(value: SSEGap | SSEError | undefined): boolean {
+    const { channel: its } = (value && 'details' in value ? value.details : value ?? {}) as { channel?: string }
+    return its !== undefined && its !== channel
+  }
+
+  /** Step of the feed as this client sees it. */
+  function narrow(event: FeedEvent): FeedEvent {
+    if (channel === undefined) return event
+    const { after, state, message, gap } = event
+    return { after: own(after), state: narrowChange(state), message: message?.channel === channel ? message : undefined, gap: isOfOther(gap) ? undefined : gap }
   }
 
   function set(change: Partial<SSEClientState>): void {
@@ -44,7 +88,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (!session) return
     session.abort()
     session = waiting = undefined
-    own.stop()
+    isDormant = false
+    reader.stop()
     if (change) set(change)
   }
 
@@ -55,54 +100,88 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     else set(change.status === 'connecting' && state.status.endsWith('ed') ? { ...change, status: 'reconnecting' } : change)
   }
 
-  function receive(message: SSEMessage, change: Partial<SSEClientState>): void {
+  function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
     const current = session
     state = { ...state, ...change }
-    void onMessage(message, change)
+    const busy = onMessage(message, change)
     // A callback may have stopped this client, or connected it elsewhere.
     if (until?.(message) && session === current) leave({ status: 'closed', ended: true, error: undefined })
+    return busy
   }
 
-  function take(event: FeedEvent): void {
+  /** Closes this client if its channel is over, whatever the others do. */
+  function leaveIfOver({ channels }: Partial<SSEClientState>): void {
+    const over = channel !== undefined && channels?.[channel]
+    if (over) leave({ channels, status: 'closed', ended: over === true, error: over === true ? undefined : over })
+  }
+
+  function unknownChannel(): SSEError {
+    return clientError('UNKNOWN_CHANNEL', `This route has no channel \`${channel}\``)
+  }
+
+  /** Whether the route lacks the channel. The client is then closed, until a later `open` has it. */
+  function isUnknown({ status, peer, channels }: SSEClientState): boolean {
+    if (channel === undefined || peer === undefined || status !== 'connected') return isDormant
+    const isMissing = !Object.hasOwn(channels ?? {}, channel)
+    if (isMissing && !isDormant) {
+      waiting = undefined
+      reader.stop()
+      // With the channel, its position and its gap are gone: if it comes back, it starts from scratch.
+      member.at = requested
+      set({ ...initialState(state.transport), channels, peer, status: 'closed', error: unknownChannel() })
+    }
+    return isDormant = isMissing
+  }
+
+  /** `isRead`: this client has read the event's message or gap itself, so that only the state applies. */
+  function take(event: FeedEvent, isRead = false): void | Promise<void> {
+    if (isUnknown(event.state)) return
     if (waiting) {
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return rejoinIfCaughtUp()
     }
     const { position, error, status, peer } = event.state
+    // Of several channels, a step concerns one.
+    const key = channel === undefined ? (event.message ?? event.gap)?.channel : undefined
+    const part = (whole?: string) => key === undefined ? whole : partOf(whole, key)
     // Foreign IDs cannot be compared, and a poll cannot resume from them.
-    const isNext = event.after === member.at || (position !== undefined && peer !== 'resumable')
-    if (!isNext && !has(position)) {
+    const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && peer !== 'resumable'))
+    if (!isRead && !isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
-      own = createOwn()
-      return own.connect()
+      // It requests the end of all other channels.
+      state = { ...state, channels: reopened(event.state.channels) }
+      reader = createReader()
+      return reader.connect()
     }
-    if (isNext) member.at = position ?? event.after
+    if (isNext) member.at = key === undefined ? position ?? event.after : withPart(member.at, key, part(position))
     const next: Partial<SSEClientState> = {
       ...event.state,
-      position: isNext ? position : state.position,
+      position: isNext ? position && member.at : state.position,
       gap: (isNext && event.gap) || state.gap,
     }
     // Errors of callbacks are not in the feed. They stay until the next connection.
     if (!error && status === state.status) delete next.error
-    if (isNext && event.message) receive(event.message, next)
-    else adopt(next)
-  }
-
-  function has(position?: string): boolean {
-    return isUpTo(position, member.at)
+    const current = session
+    const busy = isNext && event.message ? receive(event.message, next) : adopt(next)
+    if (session === current) leaveIfOver(event.state)
+    return busy
   }
 
   /** Client that reads missed messages. Its state counts only while it catches up. */
-  function createOwn(): SSEClient {
+  function createReader(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
-    return createSSEClient(url, { ...options, transports: [only], until: undefined }, {
-      onMessage(message, { position }) {
+    return createSSEClient(url, { ...options, position: whole(requested), transports: [only], until: undefined }, {
+      onMessage(message, change) {
+        if (channel !== undefined && message.channel !== channel) return
+        const position = own(change.position)
         member.at = position ?? member.at
-        receive(message, { position, had: own.state.had, attempt: 0 })
+        const busy = receive(message, { position, had: reader.state.had, attempt: 0 })
         rejoinIfCaughtUp()
+        return busy
       },
-      onState(change) {
-        if (!waiting) return
+      onState(changed) {
+        if (!waiting || isUnknown(reader.state)) return
+        const change = narrowChange(changed)
         const { status, error } = change
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && [200, 406].includes(error?.statusCode as number)) {
@@ -111,26 +190,34 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         }
         if (change.position) member.at = change.position
         adopt(change)
+        leaveIfOver(change)
         rejoinIfCaughtUp()
       },
-    }, { ...state, transport: only })
+    }, { ...state, position: state.position && whole(state.position), transport: only })
   }
 
   /** Returns to the feed, once this client's position is one of the feed, or after it. */
   function rejoinIfCaughtUp(): void {
     if (!waiting) return
+    const { position, channels = {} } = waiting.at(-1)!.state
+    if (channel === undefined && Object.keys(channels).length) {
+      const keys = Object.keys(channels)
+      const met = meetings(waiting, keys, member.at)
+      if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
+      return
+    }
     const next = waiting.findIndex(event => event.after === member.at)
     // -1: only the last event applies, for its state.
-    if (next >= 0 || has(waiting.at(-1)!.state.position)) rejoin(next)
+    if (next >= 0 || isUpTo(position, member.at)) rejoin(next)
   }
 
-  function rejoin(from: number): void {
+  function rejoin(from: number, isRead?: (event: FeedEvent, index: number) => boolean): void {
     const events = waiting!.slice(from)
     const current = session
     waiting = undefined
-    own.stop()
-    for (const event of events) {
-      if (session === current) take(event)
+    reader.stop()
+    for (const [index, event] of events.entries()) {
+      if (session === current) void take(event, isRead?.(event, index))
     }
   }
 
@@ -150,7 +237,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       void joinGroup(url, member, signal)
     },
     pause() {
-      if (isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
+      if (!isDormant && isRepeatable(options, state)) leave({ status: 'idle', error: undefined })
     },
     reset() {
       leave()

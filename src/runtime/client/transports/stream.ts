@@ -7,7 +7,7 @@ import { clientError, isPosition, parseMs, retryableError, serverError, staleAns
 import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
-import type { Outcome, TransportEvents, TransportRequest } from '../host'
+import type { Outcome, Several, TransportEvents, TransportRequest } from '../host'
 
 /** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
@@ -26,6 +26,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   let peer: SSEPeer | undefined
   let crosses = false
   let read = parseJson
+  let several: Several | undefined
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
@@ -39,7 +40,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
 
   try {
-    init.headers.set('accept', STREAM_CONTENT_TYPE)
+    // Some servers compare the whole header, so others than the page's get the parameter once they have sent an `open`.
+    init.headers.set('accept', (known && known !== 'foreign') || (globalThis.location && !crossesOrigin(url)) ? `${STREAM_CONTENT_TYPE};positions=own` : STREAM_CONTENT_TYPE)
     if (position) {
       // Across origins, the header would need a preflight, unlike the first request. Only this module's server reads the query.
       crosses = crossesOrigin(url)
@@ -73,17 +75,21 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
         if (!peer) {
           peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
-          if (control?.type === 'open') begin(parseMs(control.heartbeatMs))
+          if (control?.type === 'open') {
+            begin(parseMs(control.heartbeatMs))
+            if (control.channels) several = (await load()).openSeveral(control, position, events)
+          }
           read = createReader(parseOption ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
-          events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
+          if (!several) events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
         }
-        const outcome = control && peer !== 'foreign' ? applyControl(control, events, position) : undefined
+        let outcome = control ? several?.control(control) : undefined
+        if (outcome === undefined && control && peer !== 'foreign') outcome = applyControl(control, events, position)
         if (outcome) return outcome
         if (text === undefined) {
           events.onPosition(id!)
         }
         else if (outcome === undefined) {
-          const busy = events.onMessage({ id, event, data: read(text) })
+          const busy = (several?.message ?? events.onMessage)({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
             watchdog.limit(false)

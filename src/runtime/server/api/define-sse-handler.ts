@@ -4,10 +4,6 @@ import { isCachedByRule } from '#sse/nitro'
 import { SSEError } from '../../shared/errors'
 import { check, functionOf } from '../../shared/rules'
 import type { SSEMessage, SSEStream } from '../../shared/types'
-import type { SSEChannels, SSEMessageOfChannels } from '../channel/several'
-import type { SSEPresenceMessage } from '../../shared/presence'
-import type { SSEPresence } from '../presence/types'
-import type { SSEChannel } from '../channel/types'
 import type { SSEConnection } from '../connection/types'
 import type { TaggedMessage } from '../wire/message'
 import { withinLimits } from '../context/platform-limits'
@@ -25,13 +21,11 @@ type Named<T, E extends string | undefined> = undefined extends E ? SSEMessage<T
 
 /** Messages that a handler's result sends; `Pushed` where it returns a clean-up function or nothing. */
 type MessageOfResult<Result, Pushed>
-  = Result extends SSEChannel<infer T> ? SSEMessage<T>
-    : Result extends SSEChannels<infer C> ? SSEMessageOfChannels<C>
-      : Result extends SSEPresence<infer D> ? SSEMessage<SSEPresenceMessage<D>>
-        : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
-          : Result extends Iterable<infer Item> ? MessageOfItem<Item>
-            : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
-              : SSEMessage<Pushed>
+  = Result extends SSEStream<infer M> ? M
+    : Result extends AsyncIterable<infer Item> ? MessageOfItem<Item>
+      : Result extends Iterable<infer Item> ? MessageOfItem<Item>
+        : Result extends ReadableStream<infer Item> ? MessageOfItem<Item>
+          : SSEMessage<Pushed>
 
 export type SSEEventHandler<M extends SSEMessage> = EventHandler<EventHandlerRequest, Promise<SSEStream<M>>>
 

@@ -1,5 +1,4 @@
 import type { SSEStream } from '../../shared/types'
-import type { SSEChannel } from '../channel/types'
 import type { SSEChannels } from '../channel/several'
 import { Channels } from '../channel/several'
 
@@ -15,6 +14,6 @@ import { Channels } from '../channel/several'
  * are reserved, and two keys must differ in more than case. Clients see the keys, and never the names of the channels.
  * @throws `INVALID_OPTION`
  */
-export function useSSEChannels<C extends Record<string, SSEChannel<never> | SSEStream>>(channels: C): SSEChannels<C & Record<string, SSEStream>> {
-  return new Channels(channels as C & Record<string, SSEStream>)
+export function useSSEChannels<C extends Record<string, SSEStream>>(channels: C): SSEChannels<C> {
+  return new Channels(channels) as unknown as SSEChannels<C>
 }

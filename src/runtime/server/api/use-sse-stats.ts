@@ -12,8 +12,8 @@ declare module 'nitropack/types' {
 }
 
 /**
- * Counts of what this process has open, and has done since it began, as plain numbers: for a metrics endpoint (docs/operate/monitoring.md has one for
- * Prometheus), a health check or a log line. The result is a snapshot; each call visits each open connection once.
+ * Open resources and totals of this process, as plain numbers: for a health check or a log line. `defineSSEMetricsHandler` is a route with them for
+ * Prometheus. The result is a snapshot; each call visits each open connection once.
  */
 export function useSSEStats(): SSEStats {
   return readStats(useSSEContext())

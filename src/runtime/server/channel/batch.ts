@@ -21,7 +21,7 @@ export interface KeyedPage {
 
 /**
  * Reads a page of each channel. Together they are bounded as the page of one channel is. Each channel has its share, and those that need
- * more take what the others leave. Who comes first is random: a poll has no memory of the last one, and nobody may always be last.
+ * more take the rest. Their order is random: a poll has no memory of the last one, and no channel may always be the last.
  */
 export async function readPages(driver: LogDriver, starts: readonly ReadStart[]): Promise<ChannelPage[]> {
   const pages = await readLogs(driver, starts)
@@ -32,9 +32,12 @@ export async function readPages(driver: LogDriver, starts: readonly ReadStart[])
   }))
 }
 
-/** A state in place of older messages. It is not cut: the position of a part would lead to nothing. */
+/**
+ * A state in place of older messages. It is not cut: the position of a part would lead to nothing. So no message has an ID: with the last
+ * one's, a client could only guess the position before it.
+ */
 function pageOfSnapshot({ epoch, offset, runs }: Snapshot, { gap }: ChannelPage): ChannelPage {
-  return { epoch, entries: runs.flatMap(({ entries }) => entries), position: positionOfSnapshot({ epoch, offset }), ended: false, gap: gap && { ...gap, position: BEFORE_SNAPSHOT } }
+  return { epoch, entries: runs.flatMap(({ entries }) => entries.map(entry => ({ ...entry, offset: NO_OFFSET }))), position: positionOfSnapshot({ epoch, offset }), ended: false, gap: gap && { ...gap, position: BEFORE_SNAPSHOT } }
 }
 
 async function readLogs(driver: LogDriver, starts: readonly ReadStart[]): Promise<ChannelPage[]> {

@@ -2,13 +2,15 @@ import { formatPosition } from '../../shared/position'
 import { SSEError, printValue } from '../../shared/errors'
 import { publicChannelName } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
-import type { SSEContext } from '../context/context'
+import type { ChannelContext } from '../context/channel-context'
+import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { hasLeases, readState } from '../drivers/capabilities'
-import type { LogRetention, SSERetention } from '../options'
+import type { LogRetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
 import { subjectOfChannel } from '../insight/insight'
 import { platform } from '../lib/platform/platform'
+import type { MessageSchemas } from './message-schemas'
 import { forgetRetention, warnOfRetention } from './named-retention'
 import { watchLease } from '../producers/lease'
 import { resolveRetention } from '../resolve-options'
@@ -16,7 +18,7 @@ import { isPrivateError, publicError } from '../wire/public-error'
 import { byteLength } from '../wire/encode'
 import { parseAfter, subscribeChannel } from './read'
 import { readAsAsked } from './read-options'
-import type { SSEChannel, SSEChannelInfo, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
+import type { SSEChannel, SSEChannelInfo, SSEChannelOptions, SSEItem, SSEPipeOptions, SSEPublishOptions, SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadResult, SSESubscribeOptions } from './types'
 import { packData } from '../drivers/packed-data'
 import type { PackedData } from '../drivers/packed-data'
 import type { PackedAppend } from '../drivers/types'
@@ -24,22 +26,22 @@ import { asText, encodePacked } from '../wire/message'
 
 /** Maximum length of a channel's name and of a key, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 512
-/** Beginning of the names of logs that belong to presence. */
-export const PRESENCE_PREFIX = 'sse:presence:'
+
+/** Time limit of a schema, in milliseconds, on a driver that names no limit for its operations. */
+const DEFAULT_TIMEOUT_MS = 2_000
 
 /** Implementation of {@link SSEChannel}. The rest of the server recognises a channel by this class. */
-export class Channel<T = unknown> implements SSEChannel<T> {
+export class Channel<T = unknown, Context extends ChannelContext = ChannelContext> implements SSEChannel<T> {
   declare readonly __sse: SSEMessage<T>
   readonly retention: LogRetention
 
   readonly name: string
 
-  /** `prefix` is put before the name. A name without one must not begin like those. */
-  constructor(protected readonly context: SSEContext, name: string, options: { retention?: Partial<SSERetention> } = {}, prefix = '') {
-    if (!isName(name)) {
-      throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(name)}.`, { statusCode: 400 })
+  /** `prefix` is put before the name, in a namespace that applications cannot name. */
+  constructor(protected readonly context: Context, name: string, options: SSEChannelOptions = {}, private readonly schemas?: MessageSchemas, prefix = '') {
+    if (!isName(name) || (!prefix && name.startsWith(INTERNAL_PREFIX))) {
+      throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes that does not begin with \`${INTERNAL_PREFIX}\`, got ${printValue(name)}.`, { statusCode: 400 })
     }
-    if (!prefix && name.startsWith(PRESENCE_PREFIX)) throw new SSEError('INVALID_CHANNEL', `Expected the channel name not to begin with \`${PRESENCE_PREFIX}\`, got ${printValue(name)}. Use \`useSSEPresence\`.`, { statusCode: 400 })
     this.name = prefix + name
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
@@ -49,7 +51,8 @@ export class Channel<T = unknown> implements SSEChannel<T> {
    * and V8 can collect the data.
    */
   publish(data: T, options?: SSEPublishOptions): Promise<string> {
-    let entry: PackedAppend
+    const earlier = this.context.publishing.get(this.name)
+    let entry: PackedAppend | Promise<PackedAppend>
     try {
       entry = this.#encode(data, options)
     }
@@ -57,7 +60,12 @@ export class Channel<T = unknown> implements SSEChannel<T> {
       this.context.insight.onPublishError(this.name, error)
       return Promise.reject(error)
     }
-    return this.#append(entry)
+    return earlier || entry instanceof Promise ? this.#appendAfter(earlier, entry) : this.#append(entry)
+  }
+
+  /** Replaces an item's data by the output of its schema, if the channel has any; see {@link MessageSchemas.parse}. */
+  parseItem(item: unknown, event?: string): unknown {
+    return this.schemas ? this.schemas.parse(item, event, this.context.driver.timeoutMs ?? DEFAULT_TIMEOUT_MS) : item
   }
 
   // Not async: that would create another promise, whose rejection would be unhandled if the caller does not await it.
@@ -141,15 +149,33 @@ export class Channel<T = unknown> implements SSEChannel<T> {
     if (import.meta.dev && this.retention.named) warnOfRetention(this.name, this.retention.named)
   }
 
-  #encode(item: unknown, { event, key }: SSEPublishOptions = {}): PackedAppend {
+  #encode(item: unknown, { event, key }: SSEPublishOptions = {}): PackedAppend | Promise<PackedAppend> {
     const { driver, options: { maxMessageBytes, maxPublishPerSecond }, publishRate } = this.context
     if (maxPublishPerSecond !== false) publishRate.take(this.name, maxPublishPerSecond)
     this.#beforeWrite()
-    const entry = encodePacked<PackedData>(item, maxMessageBytes, event, driver.takesBytes ? packData : asText)
     if (key !== undefined && !isName(key)) {
       throw new SSEError('INVALID_OPTION', `Expected \`key\` to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes, got ${printValue(key)}.`, { statusCode: 400 })
     }
-    return { ...entry, key }
+    const encode = (parsed: unknown) => ({ ...encodePacked<PackedData>(parsed, maxMessageBytes, event, driver.takesBytes ? packData : asText), key })
+    const parsed = this.parseItem(item, event)
+    return parsed instanceof Promise ? parsed.then(encode) : encode(parsed)
+  }
+
+  /** Appends after all earlier publishes of this process to this channel: each takes its place when it is called. */
+  async #appendAfter(earlier: Promise<void> | undefined, entry: PackedAppend | Promise<PackedAppend>): Promise<string> {
+    const { insight, publishing } = this.context
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    publishing.set(this.name, begun)
+    try {
+      const [encoded] = await Promise.allSettled([entry, earlier])
+      if (encoded.status === 'fulfilled') return this.#append(encoded.value)
+      insight.onPublishError(this.name, encoded.reason)
+      throw encoded.reason
+    }
+    finally {
+      if (publishing.get(this.name) === begun) publishing.delete(this.name)
+      begin()
+    }
   }
 
   async #append(entry: PackedAppend): Promise<string> {

@@ -8,7 +8,7 @@ import type { SSEReadOlderOptions, SSEReadOlderResult, SSEReadOptions, SSEReadRe
 
 const AT_LEAST_ONE = whole({ from: 1 })
 
-/** Reads a channel as `read()` is asked to: after a position, the last messages, or those before an ID. */
+/** Implementation of `read()`: reads the messages after a position, the last ones, or those before an ID. */
 export async function readAsAsked<T>(driver: LogDriver, name: string, options: SSEReadOptions | SSEReadOlderOptions): Promise<SSEReadResult<T> | SSEReadOlderResult<T>> {
   const { after, last, before, limit } = options as SSEReadOptions & Partial<SSEReadOlderOptions>
   const named = Object.entries({ after, last, before }).filter(([, value]) => value !== undefined).map(([option]) => `\`${option}\``)

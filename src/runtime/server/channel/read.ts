@@ -5,7 +5,7 @@ import { childController } from '../../shared/abort'
 import type { SSEGap } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { whenAborted } from '../lib/abort'
-import type { SSEContext } from '../context/context'
+import type { ChannelContext } from '../context/channel-context'
 import type { SSEReadResult, SSESubscribeOptions } from './types'
 import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry, LogPage } from '../drivers/types'
@@ -70,7 +70,7 @@ function entriesFrom({ entries, first, last }: LogPage, after: number, offset: n
 }
 
 /** Pulls a reader as an async iteration. The reader is created when the iteration begins, and released when it ends. */
-export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<SSEContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
+export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context: Pick<ChannelContext, 'closing' | 'report'>, { signal, onGap }: Pick<SSESubscribeOptions, 'signal' | 'onGap'>): AsyncIterable<SSEMessage<T>> {
   return {
     [Symbol.asyncIterator]() {
       const left = childController(signal)
@@ -87,7 +87,7 @@ export function subscribeChannel<T>(open: () => Promise<ChannelReader>, context:
   }
 }
 
-async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }: Pick<SSEContext, 'closing' | 'report'>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
+async function* pull<T>(open: () => Promise<ChannelReader>, { closing, report }: Pick<ChannelContext, 'closing' | 'report'>, left: AbortController, onGap?: (gap: SSEGap) => void): AsyncGenerator<SSEMessage<T>, void> {
   const { signal } = left
   let pulled: Pull | undefined
   const stop = () => pulled?.close()

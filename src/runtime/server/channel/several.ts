@@ -20,11 +20,11 @@ const KEY_PATTERN = /^[a-z]\w{0,31}$/i
 const RESERVED_KEYS = ['sse', 'open', 'error', 'message']
 
 /** Implementation of {@link SSEChannels}. The rest of the server recognises several channels by this class. */
-export class Channels<C extends Record<string, SSEStream> = Record<string, SSEStream>> implements SSEChannels<C> {
-  declare readonly __sse: SSEMessageOfChannels<C>
-  readonly channels: Readonly<C>
+export class Channels implements SSEStream {
+  declare readonly __sse: SSEMessage
+  readonly channels: Readonly<Record<string, Channel>>
 
-  constructor(channels: C) {
+  constructor(channels: Readonly<Record<string, unknown>>) {
     if (typeof channels !== 'object' || channels === null || channels instanceof Channel || Array.isArray(channels)) throw refused('an object with a channel for each key', kindOf(channels))
     const keys = Object.keys(channels)
     if (keys.length < 1 || keys.length > MAX_CHANNELS) throw refused(`an object with 1 to ${MAX_CHANNELS} keys`, `${keys.length}`)
@@ -37,11 +37,11 @@ export class Channels<C extends Record<string, SSEStream> = Record<string, SSESt
       known.set(key.toLowerCase(), key)
       if (!(channels[key] instanceof Channel)) throw new SSEError('INVALID_OPTION', `Expected \`channels.${key}\` to be a channel, got ${kindOf(channels[key])}.`)
     }
-    this.channels = Object.freeze({ ...channels })
+    this.channels = Object.freeze({ ...channels as Record<string, Channel> })
   }
 }
 
-/** What a handler may return to be read by position. */
+/** Source that clients read by position. */
 export type ChannelSource = Channel | Channels
 
 export function isChannelSource(value: unknown): value is ChannelSource {
@@ -50,7 +50,7 @@ export function isChannelSource(value: unknown): value is ChannelSource {
 
 /** Channels of a source with their keys; one channel alone has none. */
 export function channelsOf(source: ChannelSource): [key: string | undefined, channel: Channel][] {
-  return source instanceof Channel ? [[undefined, source]] : Object.entries(source.channels as Record<string, Channel>)
+  return source instanceof Channel ? [[undefined, source]] : Object.entries(source.channels)
 }
 
 function refused(expected: string, got: string): SSEError {

@@ -1,9 +1,17 @@
-import { SSEError } from '../../shared/errors'
+import { SSEError, invalidOption } from '../../shared/errors'
 import type { LogDriver, LogPageLimit, LogState } from './types'
 
 /** A driver with leases. */
 export interface LeasingDriver extends LogDriver {
   lease: NonNullable<LogDriver['lease']>
+}
+
+const METHODS = ['append', 'finish', 'read', 'subscribe', 'remove', 'close'] as const
+
+/** Throws `INVALID_OPTION` unless `driver` has the methods of a driver. `lease` is optional. */
+export function assertDriver(driver: LogDriver): void {
+  const missing = METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
+  if (missing) throw invalidOption('driver', `a \`LogDriver\` with the method \`${missing}\``, driver)
 }
 
 export function hasLeases(driver: LogDriver): driver is LeasingDriver {

@@ -161,6 +161,8 @@ export interface LogDriver {
    * whenever it may have lost notices. Default: `recheckMs`.
    */
   readonly recheckMaxMs?: number
+  /** Maximum time of an operation, in milliseconds. An asynchronous schema of a channel has as long. Default: 2000. */
+  readonly timeoutMs?: number
   /**
    * Whether `append` also accepts a message's JSON as UTF-8 (`PackedAppend`). The driver owns those bytes, and may free them when it drops
    * the message. Default: JSON as text only.

@@ -3,11 +3,14 @@ import { BUN_IDLE_VARIABLE, useRuntimeConfig } from '#sse/nitro'
 import { SSEError, invalidOption } from '../../shared/errors'
 import { fromEnvironment } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
+import { addChannelHost } from '../channel/channel-host'
 import { createSSEContext } from '../context/context'
 import type { PlatformLimits } from '../lib/platform/contract'
 import { platformLimits, withinLimits } from '../context/platform-limits'
 import type { CreateRedisClient } from '../drivers/redis/connection/client'
+import { assertDriver } from '../drivers/capabilities'
 import type { LogDriver } from '../drivers/types'
+import { describeRequest, subjectOf } from '../http/describe-request'
 import { makeErrorsKnownToH3 } from '../http/response'
 import type { HookCaller } from '../insight/hooks'
 import { outside } from '../lib/async-context'
@@ -36,16 +39,17 @@ interface Settings {
   driver: LogDriver
 }
 
-const DRIVER_METHODS = ['append', 'finish', 'read', 'subscribe', 'remove', 'close'] as const
+/** How the framework names requests. */
+const REQUESTS = { describe: describeRequest, subject: subjectOf }
 
 const choices: Choices = {}
+// Channels that are defined once for server and workers belong to this process here.
+addChannelHost(useSSEContext)
 let settings: Settings | undefined
 let context: SSEContext | undefined
 
 /** Reads the options, so that an invalid one stops the server at its start. Plugins that run later may still make their choices. */
 export function startSSEContext(): void {
-  // An ordinary handler may throw an `SSEError` before it uses anything else of this package.
-  makeErrorsKnownToH3()
   readSettings()
 }
 
@@ -56,8 +60,7 @@ export function useSSEContext(): SSEContext {
 
 /** Uses `driver` for all channels, regardless of the options. Throws `INVALID_OPTION` when it is too late, or `driver` is not a driver. */
 export function useDriver(driver: LogDriver): void {
-  const missing = DRIVER_METHODS.find(method => typeof (driver as LogDriver | undefined)?.[method] !== 'function')
-  if (missing) throw invalidOption('driver', `a \`LogDriver\` with the method \`${missing}\``, driver)
+  assertDriver(driver)
   if (context) throw new SSEError('INVALID_OPTION', 'Expected the driver to be set before a channel is used. Call `setSSEDriver` in a server plugin.')
   choices.driver = driver
 }
@@ -144,6 +147,8 @@ function runtimeOptions(): RuntimeOptions {
 
 function readSettings(): Settings {
   return settings ??= outside(() => {
+    // An ordinary handler may throw an `SSEError` before it uses anything else of this package.
+    makeErrorsKnownToH3()
     const { driver, redis, ticketSecret, ...handler } = runtimeOptions()
     readTicketSecrets(ticketSecret)
     const options = resolveModuleHandlerOptions(fromEnvironment(handler, HANDLER_RULES))
@@ -161,7 +166,7 @@ function warn(options: ResolvedHandlerOptions, limits: PlatformLimits): void {
 
 function createContext(): SSEContext {
   const { options, limits, driver } = readSettings()
-  const created = createSSEContext({ options, limits, driver: choices.driver ?? driver })
+  const created = createSSEContext({ options, limits, driver: choices.driver ?? driver, describe: REQUESTS })
   created.insight.hooks = choices.hooks
   created.tap = choices.tap
   return created

@@ -66,7 +66,7 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
  */
 export function channelPosition(position: RequestedPosition | undefined): PositionRequest | 'malformed' | undefined {
   if (!position || position.parsed) return position?.parsed
-  // The second is the position of a route that had several channels: its clients did not choose it, and must not be turned away either.
+  // The second is a position of a route that had several channels. The client did not choose it, so it must not be refused.
   if (position.source === 'header' || isWhole(position.text)) return 'malformed'
   throw new SSEError('INVALID_POSITION', `Expected \`position\` to be ${POSITION_FORMS}, got ${withoutSecret(printValue(position.text))}.`, { statusCode: 400 })
 }
@@ -96,7 +96,7 @@ export function negotiate(accept: string | undefined): Pick<SSERequest, 'transpo
   return { transport: prefersPoll ? 'poll' : 'stream', mayStream: !refusesStream }
 }
 
-/** Throws `NOT_ACCEPTABLE` (406) if the client does not take JSON, and `INVALID_QUERY` (400) if it asks for a stream. */
+/** Throws `NOT_ACCEPTABLE` (406) if the client does not accept JSON, and `INVALID_QUERY` (400) if it requests a stream. */
 export function assertJson({ accept, query: { transport } }: RawRequest): void {
   if (transport === 'stream') throw invalidQuery('transport', '`poll` beside `before`', transport)
   const ranges = parseAccept(accept ?? '')

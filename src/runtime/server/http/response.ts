@@ -15,7 +15,7 @@ import { WebResponse } from './web-response'
 /** Requests and responses, through `#sse/h3`, which exists for both versions of h3. */
 
 /** Reason phrases of the statuses with which requests are refused (RFC 9110). */
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 501: 'A Stream Cannot Be Prerendered', 503: 'Service Unavailable' }
+const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 406: 'Not Acceptable', 413: 'Content Too Large', 429: 'Too Many Requests', 500: 'Internal Server Error', 501: 'A Stream Cannot Be Prerendered', 503: 'Service Unavailable' }
 
 export function readRawRequest(event: H3Event): RawRequest {
   return {

@@ -23,7 +23,7 @@ export type ReaderStep
      */
     | { type: 'unreachable', error: unknown }
 
-/** What a stream or a waiting poll pulls: the next step of one channel, or of several in turn. */
+/** Source of steps for a stream or a waiting poll: one channel, or several in turn. */
 export interface Reader {
   /** Called when {@link step} may have a result again after it had none. */
   wake: () => void
@@ -39,6 +39,8 @@ export interface Reader {
   encode(run: Run): Uint8Array
 }
 
+const NOTHING = (): void => {}
+
 /** Position of one reader in a channel. Its owner pulls messages from it, and it keeps no state but the position. */
 export class ChannelReader implements Reader {
   epoch = ''
@@ -47,9 +49,6 @@ export class ChannelReader implements Reader {
   resumed = false
   /** Gap to deliver before the first message. */
   gap: SSEGap | null = null
-  /** Called when {@link step} may have a result again after it had none. */
-  wake: () => void = () => {}
-
   #life = 0
   #closed = false
   /** Failed reads since the last step. */
@@ -60,6 +59,9 @@ export class ChannelReader implements Reader {
   #opening?: Run
 
   constructor(private readonly channel: HubChannel, private readonly onClose: () => void) {}
+
+  /** Called when {@link step} may have a result again after it had none. To be replaced. */
+  wake(): void {}
 
   /** Name of the channel. */
   get name(): string {
@@ -79,7 +81,7 @@ export class ChannelReader implements Reader {
     return this.position
   }
 
-  get key(): undefined {
+  get key(): string | undefined {
     return undefined
   }
 
@@ -152,7 +154,7 @@ export class ChannelReader implements Reader {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.wake = () => {}
+    this.wake = NOTHING
     this.#opening = undefined
     clearTimeout(this.#retry)
     this.onClose()

@@ -2,7 +2,7 @@ import type { PositionRequest } from '../../shared/position'
 import { outside } from '../lib/async-context'
 import { ChannelReader } from './channel-reader'
 import type { IdForm } from './channels-reader'
-import { ChannelsReader } from './channels-reader'
+import { ChannelsReader, MemberReader } from './channels-reader'
 import type { LogDriver } from '../drivers/types'
 import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
@@ -54,15 +54,37 @@ export class Hub {
   /**
    * Creates a reader that begins at `request`. Rejects when the driver cannot be reached. The caller releases it with `close()`.
    */
-  async reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', snapshot?: ReadStart['snapshot']): Promise<ChannelReader> {
+  reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', snapshot?: ReadStart['snapshot']): Promise<ChannelReader> {
+    return this.#open<ChannelReader>({ name, request, from }, (channel, onClose) => snapshot ? new SnapshotReader(channel, onClose, snapshot, undefined) : new ChannelReader(channel, onClose))
+  }
+
+  /** Creates a reader of several channels, as {@link reader} does for one. All of them begin, or none. */
+  async readers(starts: readonly KeyedStart[], ids: IdForm): Promise<ChannelsReader> {
+    const opened = await Promise.allSettled(starts.map(start => this.#open(start, (channel, onClose) => memberOf(channel, onClose, start))))
+    const failed = opened.find(result => result.status === 'rejected')
+    if (!failed) return new ChannelsReader(opened.map(result => (result as PromiseFulfilledResult<MemberReader>).value), ids)
+    for (const result of opened) if (result.status === 'fulfilled') result.value.close()
+    throw failed.reason
+  }
+
+  /** Reads what is new in a channel that has readers here. Rejects when the driver cannot be reached. */
+  async refresh(name: string): Promise<void> {
+    await this.#channels.get(name)?.refresh()
+  }
+
+  /** Rereads the channels whose producer may be lost by now. */
+  lookForLost(): void {
+    for (const channel of this.#channels.values()) channel.lookIfLost()
+  }
+
+  async #open<R extends ChannelReader>({ name, request, from }: ReadStart, create: (channel: HubChannel, onClose: () => void) => R): Promise<R> {
     let channel = this.#channels.get(name)
     const isFirst = !channel
     if (!channel) {
       channel = outside(() => new HubChannel(name, this.#driver, this.#gate, this.#memory, probableOffset(request, from)))
       this.#channels.set(name, channel)
     }
-    const leave = () => this.#leave(channel, reader)
-    const reader: ChannelReader = snapshot ? new SnapshotReader(channel, leave, snapshot) : new ChannelReader(channel, leave)
+    const reader: R = create(channel, () => this.#leave(channel, reader))
     channel.join(reader)
     try {
       await channel.ready
@@ -79,25 +101,6 @@ export class Hub {
     }
   }
 
-  /** Creates a reader of several channels, as {@link reader} does for one. All of them begin, or none. */
-  async readers(starts: readonly KeyedStart[], ids: IdForm): Promise<ChannelsReader> {
-    const opened = await Promise.allSettled(starts.map(({ name, request, from, snapshot }) => this.reader(name, request, from, snapshot)))
-    const failed = opened.find(result => result.status === 'rejected')
-    if (!failed) return new ChannelsReader(opened.map((result, index) => ({ ...starts[index]!, reader: (result as PromiseFulfilledResult<ChannelReader>).value })), ids)
-    for (const result of opened) if (result.status === 'fulfilled') result.value.close()
-    throw failed.reason
-  }
-
-  /** Reads what is new in a channel that has readers here. Rejects when the driver cannot be reached. */
-  async refresh(name: string): Promise<void> {
-    await this.#channels.get(name)?.refresh()
-  }
-
-  /** Rereads the channels whose producer may be lost by now. */
-  lookForLost(): void {
-    for (const channel of this.#channels.values()) channel.lookIfLost()
-  }
-
   #leave(channel: HubChannel, reader: ChannelReader): void {
     channel.leave(reader)
     if (channel.readers.size > 0) return
@@ -105,4 +108,8 @@ export class Hub {
     // A failed channel may have been replaced already.
     if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name)
   }
+}
+
+function memberOf(channel: HubChannel, onClose: () => void, { key, asked, snapshot }: KeyedStart): MemberReader {
+  return snapshot ? new SnapshotReader(channel, onClose, snapshot, key, asked) : new MemberReader(channel, onClose, key, asked)
 }

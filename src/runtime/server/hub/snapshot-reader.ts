@@ -1,8 +1,8 @@
 import { formatPosition } from '../../shared/position'
 import { retryDelayMs } from '../lib/delays'
 import { processTimeout } from '../lib/tick'
-import { ChannelReader } from './channel-reader'
 import type { ReaderStep } from './channel-reader'
+import { MemberReader } from './channels-reader'
 import type { HubChannel } from './hub-channel'
 import type { ReplayStart } from './replay-start'
 import { READ_RETRY } from './rereads'
@@ -19,8 +19,11 @@ export interface Snapshot {
 /** Position of a reader that needs a snapshot first. */
 export const BEFORE_SNAPSHOT = 'start'
 
-/** Reader of a channel that stands for a state: unless it resumes, and after each gap, it receives a snapshot in place of older messages. */
-export class SnapshotReader extends ChannelReader {
+/**
+ * Reader of a channel that stands for a state, alone or among several: unless it resumes, and after each gap, it receives a snapshot in
+ * place of older messages. Alone, it has no key.
+ */
+export class SnapshotReader<Key extends string | undefined> extends MemberReader<Key> {
   /** Whether a snapshot must be delivered first. */
   #isDue = false
   #snapshot?: Snapshot
@@ -30,8 +33,8 @@ export class SnapshotReader extends ChannelReader {
   #retry?: ReturnType<typeof setTimeout>
   #isOver = false
 
-  constructor(channel: HubChannel, onClose: () => void, private readonly load: () => Promise<Snapshot>) {
-    super(channel, onClose)
+  constructor(channel: HubChannel, onClose: () => void, private readonly load: () => Promise<Snapshot>, key: Key, asked?: string) {
+    super(channel, onClose, key, asked)
   }
 
   override get position(): string {

@@ -1,8 +1,7 @@
 import type { H3Event } from 'h3'
-import { pathOf, routeOf, methodOf } from '#sse/h3'
 import { SSEError } from '../../shared/errors'
 import type { SSEGap, SSEGapReason } from '../../shared/protocol'
-import { pathWithoutSecret, publicChannelName, withoutSecret } from '../../shared/secret-epoch'
+import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { SSETransport } from '../../shared/types'
 import { isOurMistake } from '../wire/public-error'
 import type { HookCaller, SSEEndReason, SSEErrorPlace, SSEHooks, SSEOpened } from './hooks'
@@ -18,6 +17,12 @@ export interface StreamRecord {
 export interface Sent {
   messages: number
   bytes: number
+}
+
+/** Names a request for hooks and logs. The framework determines how: the server passes it in. */
+export interface DescribeRequest {
+  describe(event: H3Event): { path: string, route?: string }
+  subject(event: H3Event): string
 }
 
 /** Maximum number of codes with a counter of their own. Applications may create any number of codes, and each counter is kept forever. */
@@ -42,7 +47,7 @@ export class Insight {
   readonly publishErrors = new Map<string, number>()
 
   /** `report` must not call back into this object: a hook that fails would receive its own failure. */
-  constructor(private readonly report: (error: unknown, subject?: string) => void) {}
+  constructor(private readonly report: (error: unknown, subject?: string) => void, private readonly requests?: DescribeRequest) {}
 
   /** Counts an opened stream. Pass the result to {@link onClose}. */
   onOpen(event: H3Event | undefined, start: { channel?: string | Record<string, string>, position?: string, resumed?: boolean }): StreamRecord | undefined {
@@ -50,7 +55,7 @@ export class Insight {
     const { hooks } = this
     if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
     const { channel, position, resumed = false } = start
-    const opened = { event, path: pathWithoutSecret(pathOf(event)), route: routeOf(event), ...describeSource(channel, position), resumed }
+    const opened = { event, path: '', ...this.requests?.describe(event), ...describeSource(channel, position), resumed }
     this.#call('sse:open', opened)
     return { opened, at: performance.now() }
   }
@@ -82,7 +87,10 @@ export class Insight {
   }
 
   onPublishError(channel: string, error: unknown): void {
-    count(this.publishErrors, codeOf(error))
+    const code = codeOf(error)
+    count(this.publishErrors, code)
+    // Its cause is a mistake of the application, whoever publishes, and it may be lost with the rejection.
+    if (code === 'SCHEMA_FAILED') this.report(error, subjectOfChannel(channel))
     this.onError(error, 'publish', { channel: publicChannelName(channel) })
   }
 
@@ -94,7 +102,7 @@ export class Insight {
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
     // The framework logs unknown errors, and takes an `SSEError` for an intended answer.
-    if (isOurMistake(error)) this.report(error, subjectOf(event))
+    if (isOurMistake(error)) this.report(error, this.requests?.subject(event))
     this.onError(error, 'request', { event })
   }
 
@@ -124,11 +132,6 @@ function codeOf(error: unknown): string {
 function count(counts: Map<string, number>, code: string): void {
   if (!counts.has(code) && counts.size >= MAX_CODES) code = 'OTHER'
   counts.set(code, (counts.get(code) ?? 0) + 1)
-}
-
-/** Names a request in logs: method and route pattern. The path may contain secrets. */
-export function subjectOf(event: H3Event): string {
-  return `${methodOf(event)} ${routeOf(event) ?? pathOf(event).replace(/\?.*/s, '')}`
 }
 
 /** Names a channel in logs. The name of a `resumable` run contains its epoch, which is the key to the run. */

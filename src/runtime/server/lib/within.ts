@@ -1,8 +1,11 @@
-/** Settles as `promise` does, or rejects at the time `until`, as `performance.now()`. The work of the promise is not cancelled. */
-export async function within<T>(until: number, promise: Promise<T>): Promise<T> {
+/**
+ * Settles as `promise` does, or rejects with `tooLate()` at the time `until`, as `performance.now()`. The work of the promise is not
+ * cancelled.
+ */
+export async function within<T>(until: number, promise: Promise<T>, tooLate = () => new Error('No response within the time limit.')): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('No response within the time limit.')), Math.max(0, until - performance.now()))
+    timer = setTimeout(() => reject(tooLate()), Math.max(0, until - performance.now()))
   })
   try {
     return await Promise.race([promise, late])

@@ -1,8 +1,9 @@
 import { SSEError, invalidOption, printValue } from '../../shared/errors'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../shared/presence'
 import { check, milliseconds } from '../../shared/rules'
-import { Channel, PRESENCE_PREFIX } from '../channel/channel'
+import { Channel } from '../channel/channel'
 import type { SSEContext } from '../context/context'
+import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer } from '../drivers/presence-types'
 import type { Snapshot } from '../hub/snapshot-reader'
@@ -14,16 +15,18 @@ import type { SSEPresence, SSEPresenceOptions } from './types'
 
 /** Maximum length of a member's ID, in bytes of UTF-8, as of a channel's name. */
 const MAX_ID_BYTES = 512
+/** Beginning of the names of logs that belong to presence. */
+const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 
 /** Implementation of {@link SSEPresence}: a channel of changes, whose readers receive the members first. */
-export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>> implements SSEPresence<D> {
+export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>, SSEContext> implements SSEPresence<D> {
   readonly leaveAfterMs: number
   readonly #id?: string
   /** The member as JSON. */
   readonly #member?: string
 
   constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, { leaveAfterMs }: SSEPresenceOptions = {}) {
-    super(context, name, {}, PRESENCE_PREFIX)
+    super(context, name, {}, undefined, PRESENCE_PREFIX)
     if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, milliseconds({ from: 0 }))
     this.leaveAfterMs = leaveAfterMs ?? context.options.leaveAfterMs
     if (member === undefined) return

@@ -35,8 +35,16 @@ export interface ProducerContext {
   report(error: unknown, where?: SSEErrorPlace, subject?: string): void
 }
 
+/** Channel that a producer fills. */
+export interface ProducedChannel {
+  readonly name: string
+  readonly retention: SSERetention
+  /** Checks an item, and returns the item to append; a promise of it where that takes time. */
+  parseItem(item: unknown): unknown
+}
+
 export interface ProducerInit {
-  channel: { readonly name: string, readonly retention: SSERetention }
+  channel: ProducedChannel
   /** Returns the source, or a promise of it. */
   source: (signal: AbortSignal) => unknown
   maxMessageBytes: number
@@ -128,13 +136,18 @@ export class Producer {
     }
   }
 
-  #encode(item: unknown): LogAppend {
+  #encode(item: unknown): LogAppend | Promise<LogAppend> {
+    const { channel, maxMessageBytes } = this.init
+    const refuse = (error: unknown): never => {
+      this.context.insight.onPublishError(channel.name, error)
+      throw error
+    }
     try {
-      return encodeEntry(item, this.init.maxMessageBytes)
+      const parsed = channel.parseItem(item)
+      return parsed instanceof Promise ? parsed.then(result => encodeEntry(result, maxMessageBytes)).catch(refuse) : encodeEntry(parsed, maxMessageBytes)
     }
     catch (error) {
-      this.context.insight.onPublishError(this.init.channel.name, error)
-      throw error
+      return refuse(error)
     }
   }
 

@@ -10,9 +10,9 @@ import { ACQUIRE_RETRY, acquireLease, shuttingDown } from './acquire'
 import { Lease } from './lease'
 import type { RunOptions, SSEProducer } from './run'
 import { Standbys } from './standbys'
-import type { ResolvedHandlerOptions, SSERetention } from '../options'
+import type { ResolvedHandlerOptions } from '../options'
 import { Producer } from './producer'
-import type { ProducerContext, ProducerInit } from './producer'
+import type { ProducedChannel, ProducerContext, ProducerInit } from './producer'
 import type { SSEPipeSource } from './pump'
 import type { SSEPipeParse } from './event-stream-reader'
 import { settled } from '../lib/within'
@@ -25,11 +25,6 @@ export interface ProducersInit extends ProducerContext {
   readonly options: ResolvedHandlerOptions
   /** Aborted when the process begins to shut down. */
   readonly closing: AbortSignal
-}
-
-interface ProducedChannel {
-  readonly name: string
-  readonly retention: SSERetention
 }
 
 /** Producers of one process, and those that it starts if another process loses its own. */
@@ -77,7 +72,7 @@ export class Producers {
    * Records that a run is being read. Resolves with the state of its channel, if it exists. Rejects with `NOT_SUPPORTED` if the driver has
    * no leases.
    */
-  async noteReader({ name, retention }: ProducedChannel): Promise<LogState | undefined> {
+  async noteReader({ name, retention }: Pick<ProducedChannel, 'name' | 'retention'>): Promise<LogState | undefined> {
     const { state } = await leasing(this.init.driver).lease(name, { type: 'look', reading: true }, retention)
     return state
   }

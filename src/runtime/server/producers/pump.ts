@@ -35,7 +35,8 @@ export interface PumpInit {
    * is JSON is parsed, and all other text stays a string.
    */
   parse?: SSEPipeParse
-  encode(item: unknown): LogAppend
+  /** Throws, or rejects, for an item that is refused. */
+  encode(item: unknown): LogAppend | Promise<LogAppend>
   /** Called for one append at a time. */
   append(entries: LogAppend[]): Promise<void>
   /** Reports an error that no caller receives. */
@@ -45,7 +46,8 @@ export interface PumpInit {
 }
 
 /**
- * Appends the items of a source, in order and each once. Items form one append if they arrive in one turn of the event loop, while an
+ * Appends the items of a source, in order and each once. A refused item is thrown into the source at its `yield`, as in the generator of a
+ * handler. Items form one append if they arrive in one turn of the event loop, while an
  * append is in flight, or within 10 ms of the previous append. Resolves when the source is complete and all items are stored. Rejects with
  * the error of the source or of an append.
  */
@@ -64,19 +66,26 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
     // Loaded on demand: most applications never pipe bytes.
     const readBytes = async () => new (await import('./event-stream-reader')).EventStreamReader({ maxLength: maxMessageBytes, parse, isOurs })
     if (isOurs) reader = await readBytes()
+    let refusal: { readonly error: unknown } | undefined
     const next = async () => {
+      // A source without `throw()` is released instead, and the channel fails.
+      if (refusal && !iterator.throw) throw refusal.error
       try {
-        return await iterator.next()
+        return await (refusal ? iterator.throw!(refusal.error) : iterator.next())
       }
       catch (error) {
         held = undefined
         throw reader ? reader.failureOf(error) : error
       }
     }
-    const room = () => unlessAborted(stopped.signal, () => buffer.room)
+    const add = async (entry: LogAppend | Promise<LogAppend>) => {
+      buffer.add(entry instanceof Promise ? await unlessAborted(stopped.signal, () => entry) : entry)
+      if (buffer.full) await unlessAborted(stopped.signal, () => buffer.room)
+    }
     while (!reader?.over) {
       // A source that hangs must not outlive its abort.
       const { done, value } = await unlessAborted(stopped.signal, next)
+      refusal = undefined
       if (done) {
         held = undefined
         reader?.end()
@@ -86,13 +95,17 @@ export async function pump(source: () => unknown, { signal, maxMessageBytes, par
         reader ??= await readBytes()
         // One chunk may contain any number of messages.
         for (const item of reader.read(value)) {
-          buffer.add(encode(item))
-          if (buffer.full) await room()
+          await add(encode(item))
         }
       }
       else {
-        buffer.add(encode(value))
-        if (buffer.full) await room()
+        try {
+          await add(encode(value))
+        }
+        catch (error) {
+          if (stopped.signal.aborted) throw error
+          refusal = { error }
+        }
       }
     }
   }

@@ -3,8 +3,8 @@ import { leasing } from '../drivers/capabilities'
 import type { AsyncContext } from '../lib/async-context'
 import { captureContext, outside } from '../lib/async-context'
 import { platform } from '../lib/platform/platform'
-import type { SSERetention } from '../options'
 import { watchLease } from './lease'
+import type { ProducedChannel } from './producer'
 import type { RunOptions, SSEProducer } from './run'
 
 interface StandbysInit {
@@ -15,12 +15,14 @@ interface StandbysInit {
   /** Reports an error that no caller receives. */
   report(error: unknown): void
   /** Starts a producer after its channel has lost the previous one. Resolves with whether it was started here. */
-  start(channel: { name: string, retention: SSERetention }, producer: SSEProducer, options: RunOptions): Promise<boolean>
+  start(channel: ProducedChannel, producer: SSEProducer, options: RunOptions): Promise<boolean>
 }
 
 interface Standby {
   /** Async context of the request that provided the producer. */
   context: AsyncContext
+  /** Handle through which the producer publishes: it may have schemas. */
+  channel: ProducedChannel
   producer: SSEProducer
   options: RunOptions
 }
@@ -32,9 +34,10 @@ export class Standbys {
   constructor(private readonly init: StandbysInit) {}
 
   /** Waits for the loss of the channel's producer. Each channel has one standby: the most recent. */
-  add({ name, retention }: { name: string, retention: SSERetention }, producer: SSEProducer, { event, ...rest }: RunOptions): void {
+  add(channel: ProducedChannel, producer: SSEProducer, { event, ...rest }: RunOptions): void {
     if (rest.onLost !== 'restart') return
-    const standby: Standby = { context: captureContext(), producer, options: { event: platform.outliving(event), ...rest } }
+    const { name, retention } = channel
+    const standby: Standby = { context: captureContext(), channel, producer, options: { event: platform.outliving(event), ...rest } }
     const known = this.#waiting.get(name)
     if (known) return void Object.assign(known, standby)
     this.#waiting.set(name, standby)
@@ -51,7 +54,7 @@ export class Standbys {
       missedSince = undefined
       if (state.lease && state.lease.leftMs > 0) return false
       if (closing.aborted) return true
-      const started = await standby.context.run(() => this.init.start({ name, retention }, standby.producer, { ...standby.options, ifEnded: 'attach' }))
+      const started = await standby.context.run(() => this.init.start(standby.channel, standby.producer, { ...standby.options, ifEnded: 'attach' }))
       // If another process was faster, that start began a watch of its own, unless it joined this one.
       return started || this.#waiting.get(name) !== standby
     }, closing).catch(report).finally(over))

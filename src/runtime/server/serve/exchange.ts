@@ -4,6 +4,7 @@ import type { SSEContext } from '../context/context'
 import type { SSERequest } from '../http/request'
 import type { ResolvedHandlerOptions } from '../options'
 import { isChannelSource } from '../channel/several'
+import type { KeyedRequest } from './keyed-request'
 import type { CleanupContext } from '../connection/cleanups'
 import { runSafely } from '../connection/cleanups'
 import { isIterableSource, iterate, release } from '../lib/source'
@@ -15,6 +16,8 @@ export interface Exchange {
   readonly options: ResolvedHandlerOptions
   readonly context: SSEContext
   readonly request: SSERequest
+  /** Set where the option `clientKey` has returned a key. */
+  keyed?: KeyedRequest
 }
 
 /** Releases a handler's result that will not be streamed. */

@@ -12,7 +12,7 @@ import { sendJson } from '../http/response'
 import type { SSEResponse } from '../http/sink'
 import type { Exchange } from './exchange'
 
-/** Maximum messages that a request for older ones may ask for. */
+/** Maximum `limit`. */
 const MAX_MESSAGES = 1_000
 const ID_FORM = 'the id of a message'
 

@@ -1,3 +1,4 @@
+import { childController } from '../../shared/abort'
 import { SSEError } from '../../shared/errors'
 import { whenAborted } from '../lib/abort'
 import type { SSEContext } from '../context/context'
@@ -23,30 +24,35 @@ export interface PollRequest {
   starts: Starts
   /** Wait for messages, in milliseconds; capped by `pollWaitMs`, which is also the default. */
   waitMs: number | undefined
-  /** Aborted when the client leaves. */
+  /** Aborted when the client leaves, or must not wait any longer. */
   signal: AbortSignal
 }
 
 /** Response to a poll of a channel, or of several. `connection` never opens; it only reports when the client leaves. */
-export async function answerPoll({ event, options, context, request }: Exchange, source: ChannelSource, connection: Connection, response: SSEResponse): Promise<unknown> {
+export async function answerPoll({ event, options, context, request, keyed }: Exchange, source: ChannelSource, connection: Connection, response: SSEResponse): Promise<unknown> {
   connection.life.forgo()
   context.endAbandoned()
   const over = context.insight.onPoll()
   const gone = source instanceof RunChannel ? source.attach() : undefined
   let exit: Awaited<ReturnType<typeof attend>>
   try {
+    const stop = keyed && childController(connection.signal)
+    if (keyed) keyed.onDisconnect = () => stop!.abort()
+    if (keyed?.isEnding) stop!.abort()
     const starts = startsOn(source, request, options)
     exit = await attend(source, { joins: !request.isRender, stayMs: options.pollWaitMs })
-    const pages = await poll(context, options, { starts, waitMs: request.waitMs, signal: connection.signal }).finally(gone)
+    const pages = await poll(context, options, { starts, waitMs: request.waitMs, signal: (stop ?? connection).signal }).finally(gone)
+    keyed?.assertConnected()
     if (connection.life.isOver) return null
     for (const [index, { gap }] of pages.entries()) if (gap) context.insight.onGap(starts[index]!.name, gap, 'poll')
+    // Where the runtime does not report that the response was taken, the poll is over when the response exists. Not where it fails: an
+    // error on a connection that is over would count as unseen.
+    if (!response.holdsRequest) connection.refuseToOpen()
     return sendJson(event, encode(starts, pages, options), options.headers)
   }
   finally {
     over()
     exit?.(options.pollWaitMs)
-    // Where the runtime does not report that the response was taken, the poll is over when the response exists.
-    if (!response.holdsRequest) connection.refuseToOpen()
   }
 }
 

@@ -50,7 +50,7 @@ export function startsOn(source: ChannelSource, { position: asked }: SSERequest,
     const isOfNoRun = typeof request === 'object' && (request.kind === 'now' || request.kind === 'last')
     return [{ ...start, request: isOfNoRun ? undefined : request, from: 'start' }]
   }
-  const channels = Object.entries(source.channels as Record<string, Channel>)
+  const channels = Object.entries(source.channels)
   const parts = asked && parseWhole(asked.text, channels.map(([key]) => key))
   return channels.map(([key, channel], index) => ({
     key,

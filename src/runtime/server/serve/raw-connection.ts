@@ -42,7 +42,7 @@ export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed
 export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
   try {
     assertNotPrerendering(event)
-    const leave = admit(event, options, context)
+    const { leave } = admit(event, options, context)
     const response = createResponse(event)
     const connection = new Connection(options, context, response, event)
     connection.start = () => ({ ...startOfSource(event, false), text: true })

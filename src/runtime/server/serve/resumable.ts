@@ -3,7 +3,7 @@ import { pathOf } from '#sse/h3'
 import { SECRET_LENGTH, createEpoch, rootOf } from '../../shared/position'
 import { outside } from '../lib/async-context'
 import { Channel } from '../channel/channel'
-import { ownKeyOf } from '../limits/client-key'
+import { ownKeyOf } from './client-key'
 import type { SSEContext } from '../context/context'
 import type { ResolvedHandlerOptions } from '../options'
 import type { SSERequest } from '../http/request'
@@ -104,7 +104,7 @@ export function createResumable(event: H3Event, context: SSEContext, options: Re
 }
 
 /** Channel of one client's run. A new client receives all of it, regardless of the handler's `from`. */
-export class RunChannel extends Channel {
+export class RunChannel extends Channel<unknown, SSEContext> {
   constructor(context: SSEContext, name: string, private readonly options: ResolvedHandlerOptions) {
     super(context, name, { retention: options.retention.named })
   }

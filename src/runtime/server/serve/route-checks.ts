@@ -1,6 +1,6 @@
 import type { H3Event } from 'h3'
 import { headerOf, sentHeaderOf } from '#sse/h3'
-import { subjectOf } from '../insight/insight'
+import { subjectOf } from '../http/describe-request'
 import { SSEError } from '../../shared/errors'
 
 const told = new Set<string>()

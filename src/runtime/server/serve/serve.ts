@@ -5,10 +5,10 @@ import { isChannelSource } from '../channel/several'
 import { Connection } from '../connection/connection'
 import { Revalidation } from '../connection/revalidation'
 import type { SSEContext } from '../context/context'
+import { subjectOf } from '../http/describe-request'
 import { readSSERequest } from '../http/request'
 import { createResponse, readRawRequest, sendOptions, sendPending, toHttpError } from '../http/response'
 import type { SSEResponse } from '../http/sink'
-import { subjectOf } from '../insight/insight'
 import { spread } from '../lib/delays'
 import { isAbort, isGeneratorFunction, isIterableSource, iterate, kindOf } from '../lib/source'
 import type { ResolvedHandlerOptions } from '../options'
@@ -17,6 +17,7 @@ import { admit } from './admit'
 import { disposeOf } from './exchange'
 import type { Exchange } from './exchange'
 import { answerHead } from './head'
+import { KeyedRequest } from './keyed-request'
 import { answerOlder } from './older'
 import { answerPoll, notPollable } from './poll'
 import { askedOf, startOfSource } from './position'
@@ -45,8 +46,11 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
     // A generator function cannot return a channel, so it is refused before it runs.
     if (!request.mayStream && !options.resumable && isGeneratorFunction(handler)) throw notPollable()
     const exchange = { event, handler, options, context, request }
-    const leave = admit(event, options, context)
-    return method === 'HEAD' ? await answerHead(exchange).finally(leave) : await answer(exchange, leave)
+    const { leave, key } = admit(event, options, context)
+    if (method === 'HEAD') return await answerHead(exchange).finally(leave)
+    const listening = key === undefined ? undefined : context.disconnects.listen()
+    if (listening) await listening
+    return await answer(exchange, leave, key)
   }
   catch (error) {
     context.insight.onRefuse(event, error)
@@ -60,7 +64,7 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
  * of time before it returns. The stream's promise resolves long before the stream ends: until then a framework keeps the request, which
  * takes as much memory as the rest of an idle connection.
  */
-function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<unknown> {
+function answer(exchange: Exchange, leave: (() => void) | undefined, key: string | undefined): Promise<unknown> {
   const { context, event, options, request } = exchange
   const answered = Promise.withResolvers<unknown>()
   const response = createResponse(event)
@@ -70,10 +74,13 @@ function answer(exchange: Exchange, leave: (() => void) | undefined): Promise<un
   // Covers every ending: refused, thrown, 204, closed, or left before the handler returned. A poll keeps its place until its client has
   // taken the response, because the response takes this process's memory until then.
   if (leave) connection.life.whenClosed(leave)
+  const keyed = exchange.keyed = key === undefined ? undefined : new KeyedRequest(connection)
+  if (keyed) connection.life.whenClosed(context.disconnects.add(key!, keyed))
   if (!request.mayStream) connection.life.forgo()
   const checks = options.revalidate && new Revalidation(connection, options.revalidate, event, context.report)
   connection.onOpen = () => {
     checks?.start(context.heartbeats)
+    keyed?.onOpen()
     answered.resolve(response.answer)
   }
   start(exchange, connection, response).then(answered.resolve, answered.reject)
@@ -85,6 +92,16 @@ async function start(exchange: Exchange, connection: Connection, response: SSERe
   const { context: { report }, event, request } = exchange
   try {
     const result = await runHandler(exchange, connection, () => connection.signal)
+    if (!connection.life.isOpen && exchange.keyed?.isEnding) {
+      // Its checks may have passed before the disconnect.
+      try {
+        exchange.keyed.assertConnected()
+      }
+      catch (error) {
+        disposeOf(result, exchange.context)
+        throw error
+      }
+    }
     const isUnanswered = !connection.life.isOver && connection.outbox.bytes === 0
     if (isUnanswered && request.older && (isChannelSource(result) || result === NO_RUN)) return await answerOlder(exchange, result === NO_RUN ? undefined : result, connection, response)
     if (isUnanswered && isChannelSource(result) && request.transport === 'poll') return await answerPoll(exchange, result, connection, response)

@@ -16,6 +16,16 @@ export class TaggedMessage<T = unknown, E extends string | undefined = string | 
   constructor(readonly data: T, readonly fields: SSEMessageFields<E>) {}
 }
 
+/**
+ * Message with an event name or an ID: a source yields it, or `connection.push` sends it, instead of plain data. The fields are checked
+ * when it is sent (`INVALID_EVENT`, `RESERVED_EVENT`, `INVALID_ID`).
+ */
+export function sseMessage<T, const E extends string | undefined>(data: T, fields: SSEMessageFields<E> & { event: E }): TaggedMessage<T, E>
+export function sseMessage<T, const E extends string | undefined = undefined>(data: T, fields?: SSEMessageFields<E>): TaggedMessage<T, E | undefined>
+export function sseMessage<T, const E extends string | undefined>(data: T, fields: SSEMessageFields<E> = {}): TaggedMessage<T, E> {
+  return new TaggedMessage(data, fields)
+}
+
 /** Checked fields of a message, with its data as JSON. */
 export interface EncodedMessage<Data = string> {
   id?: string

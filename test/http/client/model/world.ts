@@ -167,7 +167,7 @@ export class World {
     if (['idle', 'closed'].includes(this.status)) this.violation(`a request while ${this.status}`)
     if (wire.path !== this.path) this.violation(`a request for ${wire.path}, which was left`)
     // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
-    if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('trap 36: a request without the position')
+    if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
     if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
       this.violation(`request ${wire.number} repeats a POST whose effect is unknown`)

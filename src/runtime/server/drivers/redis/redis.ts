@@ -86,6 +86,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
     name: 'redis',
     recheckMs: RECHECK_MS,
     recheckMaxMs: RECHECK_MAX_MS,
+    timeoutMs,
     gate,
     read,
 

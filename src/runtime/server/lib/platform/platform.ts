@@ -17,6 +17,7 @@ const VERCEL_REQUEST = Symbol.for('@vercel/request-context')
 /** Node, Bun, Deno, and functions that run on them. */
 const processPlatform: Platform = {
   afterTick,
+  hasBackground: true,
   limits: {},
   sharesRequests: true,
   // Redis answers this many within a few milliseconds. An unreachable part of the store must not delay the rest.

@@ -110,6 +110,7 @@ class NothingJoinable<Work> extends Map<string, Work> {
 export const workers: Platform = {
   // A timer would be lost with the publishing request, if that ends first.
   afterTick: task => void Promise.resolve().then(task),
+  hasBackground: false,
   limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request without pending work, so heartbeats cannot be disabled.' },
   sharesRequests: false,
   // A request may be cancelled, and its read never settle.

@@ -1,0 +1,3 @@
+/** The fallback of calls that check messages. */
+export * from './index'
+export { checkMessage } from './check-message'

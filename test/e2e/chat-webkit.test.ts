@@ -1,0 +1,3 @@
+import { testChat } from '../support/chat-suite'
+
+testChat('webkit')

@@ -1,0 +1,3 @@
+import { testEngine } from '../support/engine-suite'
+
+testEngine({ name: 'firefox', keepsPages: false, downloadEndsRequests: true, changesHeaders: false, canGoOffline: true })

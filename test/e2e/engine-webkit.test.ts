@@ -1,0 +1,3 @@
+import { testEngine } from '../support/engine-suite'
+
+testEngine({ name: 'webkit', keepsPages: true, downloadEndsRequests: true, changesHeaders: true, canGoOffline: false })

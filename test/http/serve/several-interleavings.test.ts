@@ -1,0 +1,170 @@
+import { createParser } from 'eventsource-parser'
+import { describe, expect, it } from 'vitest'
+import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
+import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
+import type { SSEBatch, SSEControl } from '../../../src/runtime/shared/protocol'
+import { chaosDriver } from '../../support/drivers'
+import { requestUntilCut } from '../../support/raw-http'
+import { createRandom, turns } from '../../support/random'
+import type { Random } from '../../support/random'
+import { Truth } from '../../support/reader-model'
+import { SeveralClient } from '../../support/several-model'
+import type { TestServer } from '../../support/sse-server'
+import { NOTHING, startSSEServer } from '../../support/sse-server'
+
+const RUNS = 150
+
+/** A client of several channels that sends back the last ID, over either transport, and does nothing more. */
+class HttpClient extends SeveralClient {
+  streams = 0
+  polls = 0
+  cuts = 0
+  /** All channels are over: it has received the last `end`, or 204. */
+  over = false
+
+  constructor(truthOf: (key: string) => Truth, name: string, readonly url: string, readonly all: string[], readonly random: Random) {
+    super(truthOf, name, random.chance(0.7) ? 'whole' : 'own')
+  }
+
+  /** Until every channel is over, with all of them in the set. */
+  async run(calm: () => boolean): Promise<void> {
+    const { random, all } = this
+    for (let attempt = 0; !(this.over && this.keys.length === all.length); attempt++) {
+      if (attempt > 300) this.fail('asked 300 times and did not reach the end')
+      this.over = false
+      const some = random.shuffle(all.filter(() => random.chance(0.7)))
+      const keys = calm() || random.chance(0.6) || !some.length ? all : some
+      if (random.chance(0.4)) await this.poll(keys)
+      else await this.stream(keys, calm())
+      await turns(random.int(3))
+    }
+  }
+
+  /** The position, as a header or in the query, as the one transport or the other would send it. */
+  #request(keys: string[], transport: string): { url: string, headers: Record<string, string> } {
+    const position = this.ask(keys, this.random)
+    const inHeader = position !== undefined && this.random.chance(0.5)
+    const query = position === undefined || inHeader ? '' : `&position=${encodeURIComponent(position)}`
+    return { url: `${this.url}?keys=${keys.join()}&transport=${transport}${query}`, headers: { ...this.ids === 'own' && { accept: 'text/event-stream;positions=own' }, ...inHeader && { 'last-event-id': position } } }
+  }
+
+  async stream(keys: string[], calm: boolean): Promise<void> {
+    const { random } = this
+    this.streams++
+    const parser = createParser({
+      onEvent: ({ id, event, data }) => {
+        if (event !== 'sse') return this.message(id!, event!, JSON.parse(data))
+        const control = JSON.parse(data) as SSEControl
+        if (control.type === 'open') {
+          if (id !== (this.ids === 'whole' ? control.position : undefined)) this.fail(`a preamble with the ID ${id} that says ${control.position}`)
+          this.open(control.position!, control.resumed!, control.channels!)
+        }
+        else if (control.type === 'gap') {
+          this.gap(control.channel!, control, id)
+        }
+        else if (control.type === 'end' || control.type === 'error') {
+          if (id !== undefined) this.fail(`an end with the ID ${id}`)
+          if (control.channel !== undefined) return this.end(control.channel)
+          if (!this.ended) this.fail('was told that all are over, and one is not')
+          this.over = true
+        }
+        else {
+          this.fail(`got ${data}`)
+        }
+      },
+    })
+    const decoder = new TextDecoder()
+    const { url, headers } = this.#request(keys, 'stream')
+    const { status, cut } = await requestUntilCut(url, {
+      headers,
+      cutAfterBytes: calm ? Infinity : random.int(random.pick([400, 4_000, 100_000])),
+      cutWhen: calm ? undefined : turns(random.int(40)),
+      onBytes: bytes => parser.feed(decoder.decode(bytes, { stream: true })),
+    })
+    if (cut) this.cuts++
+    if (status === 204 && !cut) this.over = true
+    else if (!cut && !this.over) this.fail(`the server ended a stream without a word (status ${status})`)
+  }
+
+  async poll(keys: string[]): Promise<void> {
+    const { random } = this
+    this.polls++
+    const { url, headers } = this.#request(keys, 'poll')
+    const response = await fetch(`${url}&waitMs=${random.pick([0, 0, 5])}`, { headers })
+    if (response.status !== 200) this.fail(`a poll was answered with ${response.status}: ${await response.text()}`)
+    const { gap, messages, position, ended, channels } = await response.json() as SSEBatch
+    if (random.chance(0.2)) return // lost on its way
+    if (gap !== null) this.fail('a gap of all')
+    this.batch(position, messages, channels!)
+    if (ended !== this.ended) this.fail(`a batch that says ended: ${ended}`)
+    this.over = ended
+  }
+}
+
+async function run(server: TestServer, seed: number, driver: ReturnType<typeof chaosDriver>, memory: ReturnType<typeof createMemoryDriver>, random: Random): Promise<HttpClient[]> {
+  const keys = Array.from({ length: 1 + random.int(8) }, (_, index) => `k${index}`)
+  const maxMessages = 1 + random.int(random.pick([4, 40]))
+  const channels = new Map(keys.map(key => [key, server.channel<string>(`${seed} ${key}`, { retention: { maxMessages } })]))
+  const truths = new Map(keys.map(key => [key, new Truth()]))
+  const offs = await Promise.all(keys.map(key => memory.subscribe(`${seed} ${key}`, (notice) => {
+    if (notice.type === 'append') for (const { offset, data } of notice.entries) truths.get(key)!.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
+  })))
+  let calm = false
+  const clients = Array.from({ length: 2 }, (_, i) => new HttpClient(key => truths.get(key)!, `run ${seed}, client ${i}`, `${server.url}/c/${seed}`, keys, createRandom(seed * 7 + i)))
+  const publish = async () => {
+    for (let i = 0, count = 20 + random.int(60); i < count; i++) {
+      const channel = channels.get(random.pick(keys))!
+      // Also of a channel that has ended: it begins again.
+      if (random.chance(0.03)) await channel.delete()
+      if (random.chance(0.02)) await (random.chance(0.5) ? channel.end() : channel.fail(new Error('secret')).catch(() => {}))
+      else await channel.publish(`${i} é\r\n${random.chance(0.1) ? 'x'.repeat(20_000) : ''}`, random.chance(0.3) ? { event: 'a/b' } : {}).catch(() => {})
+      if (random.chance(0.5)) await turns(random.int(8))
+      if (random.chance(0.2)) driver.deliver()
+    }
+    for (const channel of channels.values()) await channel.end()
+    calm = true
+    driver.settle()
+  }
+  // A notice that was lost is made up for when the driver is whole again, which here it becomes again and again.
+  const healing = setInterval(() => driver.settle(), 20)
+  try {
+    await Promise.all([publish(), ...clients.map(client => client.run(() => calm))])
+  }
+  finally {
+    clearInterval(healing)
+    for (const off of offs) off()
+  }
+  return clients
+}
+
+describe('several channels over real HTTP', () => {
+  // @guarantee order-once, one-position
+  it(`3 for each channel: ${RUNS} interleavings of publishes, ends, failures, deletes, cuts at any byte, and reconnects with another set of channels over either transport`, { timeout: 120_000 }, async () => {
+    const random = createRandom(20_262)
+    const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
+    const driver = chaosDriver(memory, random)
+    const server = await startSSEServer({ retryMs: 10 }, driver)
+    server.route('/c/:seed', ({ context, path }) => server.channels(Object.fromEntries(new URLSearchParams(path.split('?')[1]).get('keys')!.split(',').map(key => [key, server.channel(`${context.params!.seed} ${key}`)]))))
+    const clients: HttpClient[] = []
+    try {
+      // Four at a time, so that requests of different runs meet in one process.
+      for (let seed = 0; seed < RUNS; seed += 4) {
+        clients.push(...(await Promise.all(Array.from({ length: Math.min(4, RUNS - seed) }, (_, i) => run(server, seed + i, driver, memory, random)))).flat())
+      }
+      const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
+      // The runs were of the kind that the test is about.
+      expect(clients).toHaveLength(RUNS * 2)
+      expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 3)
+      expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 2)
+      expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS)
+      expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
+      expect(sum(({ invalid }) => invalid)).toBeGreaterThan(20)
+      expect(sum(({ messages }) => messages)).toBeGreaterThan(RUNS * 20)
+      expect(server.reported.filter(error => (error as Error).message !== 'secret')).toEqual([])
+      await expect.poll(() => server.left()).toEqual(NOTHING)
+    }
+    finally {
+      await server.close()
+    }
+  })
+})

