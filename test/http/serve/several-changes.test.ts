@@ -78,7 +78,7 @@ it('a route that grows from one channel to several, changes them and shrinks aga
   change(server.channels({ b, c: server.channel('c') }))
   await b.publish('changed')
   await allHave('changed')
-  // What both sets have continues, and the new one begins.
+  // The channel of both sets continues, and the new one begins.
   expect(plain.gaps).toHaveLength(2)
   change(a)
   await a.publish('shrunk')

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { createFailingDriver } from '../../../src/runtime/test'
 import type { SSEBatch } from '../../../src/runtime/shared/protocol'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { turns } from '../../support/random'
-import { useSSEServer } from '../../support/sse-server'
+import { useSSEServer, useSSEServers } from '../../support/sse-server'
 
+const start = useSSEServers()
 const server = useSSEServer({ retryMs: 1, pollWaitMs: 2_000 })
 
 const OWN = { accept: 'text/event-stream;positions=own' }
@@ -241,6 +243,65 @@ describe('a stream of several channels', () => {
     aborted.abort()
     await leaves
     await eventually(() => expect(server.left()).toEqual({ connections: 0, heartbeats: 0, channels: 0 }))
+  })
+})
+
+describe('a stream of several channels, as any stream', () => {
+  it('is ended as a whole by `revalidate`, its lifetime and a shutdown', async () => {
+    const { notices, feed } = await twoChannels()
+    const several = () => server.channels({ notices, feed })
+    let allowed = true
+    server.route('/checked', several, { revalidate: { everyMs: 20, check: () => allowed } })
+    server.route('/short', several, { maxLifetimeMs: 20 })
+    const [checked, short, open] = await Promise.all(['checked', 'short', 'live'].map(path => SSEReader.open(`${server.url}/${path}`)))
+    allowed = false
+    await Promise.all([checked!.finished, short!.finished])
+    expect(checked!.controls.at(-1)).toMatchObject({ type: 'error', code: 'UNAUTHORIZED' })
+    expect(short!.controls.at(-1)).toMatchObject({ type: 'leave' })
+    await server.context.leave()
+    await open!.finished
+    expect(open!.controls.at(-1)).toMatchObject({ type: 'leave' })
+    for (const reader of [checked!, short!, open!]) expect(reader.controls.at(-1)).not.toHaveProperty('channel')
+  })
+
+  it('is one connection for limits', async () => {
+    const { notices, feed } = await twoChannels()
+    server.route('/limited', () => server.channels({ notices, feed }), { maxConnections: 1 })
+    const reader = await SSEReader.open(`${server.url}/limited`)
+    expect((await fetch(`${server.url}/limited`)).status).toBe(503)
+    await reader.close()
+    await eventually(async () => {
+      const again = await SSEReader.open(`${server.url}/limited`)
+      expect(again.status).toBe(200)
+      await again.close()
+    })
+  })
+
+  it('is 503 while the driver cannot be reached, and an open one continues in every channel afterwards', async () => {
+    const driver = createFailingDriver()
+    const other = await start({ retryMs: 1 }, driver)
+    const [a, b] = [other.channel<number>('a'), other.channel<number>('b')]
+    other.route('/live', () => other.channels({ a, b }))
+    const reader = await SSEReader.open(`${other.url}/live`)
+    await a.publish(1)
+    await reader.until(({ messages }) => messages.length === 1)
+    driver.fail('all')
+    for (const query of ['', '?transport=poll']) {
+      const refused = await fetch(`${other.url}/live${query}`)
+      expect([refused.status, await refused.json()]).toEqual([503, { type: 'pending', message: expect.any(String), retryMs: expect.any(Number) }])
+    }
+    driver.heal()
+    await b.publish(2)
+    await a.publish(3)
+    await reader.until(({ messages }) => messages.length === 3)
+    expect([reader.data.toSorted(), reader.controls]).toEqual([[1, 2, 3], [expect.objectContaining({ type: 'open' })]])
+    await reader.close()
+  })
+
+  it('answers HEAD with its headers, and starts nothing', async () => {
+    const { url } = await twoChannels()
+    const types = await Promise.all(['*/*', 'application/json'].map(async accept => (await fetch(url, { method: 'HEAD', headers: { accept } })).headers.get('content-type')))
+    expect([types, server.left()]).toEqual([['text/event-stream', 'application/json'], { connections: 0, heartbeats: 0, channels: 0 }])
   })
 })
 

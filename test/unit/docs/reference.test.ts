@@ -83,7 +83,7 @@ describe('reference/client.md', () => {
     const client = membersOf(CLIENT_TYPES, 'SSEClientOptions').filter(name => name !== 'reconnect')
     const reconnect = membersOf(CLIENT_TYPES, 'SSEReconnectOptions').map(name => `reconnect.${name}`)
     expect(sorted(await namesIn(page, '`openSSE(url, options?)`'))).toEqual(sorted([...client, ...reconnect]))
-    const own = membersOf(USE_SSE, 'UseSSEOptions').filter(name => !['method', 'channel'].includes(name))
+    const own = membersOf(USE_SSE, 'UseSSEOptions').filter(name => name !== 'method')
     expect(sorted(await namesIn(page, '`useSSE(url, options?)`'))).toEqual(sorted([...membersOf(USE_SSE, 'UseSSEReturn'), ...own]))
   })
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { declarationOf, expand, markersIn } from '../../../docs/.vitepress/generated.mjs'
 import { SECTIONS, readPage } from '../../../docs/.vitepress/pages.mjs'
 import { DIAGRAMS } from '../../../docs/diagrams/draw.mjs'
-import { readPage as readFile, readPages } from '../../support/markdown'
+import { readBlocks, readPage as readFile, readPages } from '../../support/markdown'
 
 const pages = [...(await readPages()).keys()].filter(page => page.startsWith('docs/')).map(page => page.slice('docs/'.length))
 
@@ -38,4 +38,19 @@ it('shows functions with their comments and without their bodies, and classes wi
 
 it.each(Object.entries(DIAGRAMS))('has %s as it is drawn', async (name, drawn) => {
   expect(await readFile(`docs/diagrams/${name}`)).toBe(drawn)
+})
+
+it('shows the same code under the same path on each page', async () => {
+  const shown = new Map<string, { page: string, text: string }>()
+  const contradictions: string[] = []
+  for (const [page, markdown] of await readPages()) {
+    for (const { file, text } of readBlocks(markdown)) {
+      if (!file || file === 'nuxt.config.ts') continue
+      const other = shown.get(file)
+      if (other && other.text !== text) contradictions.push(`${file}: ${page} and ${other.page}`)
+      shown.set(file, { page, text })
+    }
+  }
+  expect(shown.size).toBeGreaterThan(50)
+  expect(contradictions).toEqual([])
 })

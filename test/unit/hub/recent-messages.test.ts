@@ -62,4 +62,21 @@ describe('recent messages', () => {
       expect(new TextDecoder().decode(run.bytes)).toBe(entries.map(({ offset, event, data }) => encodeMessage({ id: `e.${offset}`, event, data })).join(''))
     }))
   })
+
+  // @guarantee bounded
+  it('counts each encoding that is kept, and keeps those of two keys at most', () => {
+    const recent = new RecentMessages('e', 0, { messages: 100, bytes: 1e6 })
+    const push = (offset: number) => recent.push([{ offset, data: JSON.stringify('x'.repeat(998)) }])
+    push(1)
+    const run = recent.runAfter(0, 1e6)!
+    expect(run.copies).toBe(0)
+    void run.bytes
+    const [a, b] = ['a', 'b'].map(key => run.bytesOf(key))
+    expect([run.bytesOf('a'), run.bytesOf('b'), run.copies]).toEqual([a, b, 3])
+    expect(run.bytesOf('a')).toBe(a)
+    run.bytesOf('c')
+    expect([run.copies, run.bytesOf('c') === run.bytesOf('c'), run.bytesOf('a') === a]).toEqual([3, true, false])
+    push(2)
+    expect(recent.bytes).toBe((1 + 3) * 2_000 + 2 * 128)
+  })
 })

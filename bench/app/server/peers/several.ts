@@ -5,7 +5,7 @@ const KEYS = Array.from({ length: 8 }, (_, index) => `channel${index}`)
 const channels = KEYS.map(key => useSSEChannel(`bench ${key}`))
 let next = 0
 
-/** The same messages as `ours`, on 8 channels in turn. */
+/** Messages of `ours`, on 8 channels in turn. */
 export const several: Peer = {
   stream: defineSSEHandler(() => useSSEChannels(Object.fromEntries(KEYS.map((key, index) => [key, channels[index]!]))), { from: 'now' }),
   publish: all => Promise.all(all.map(message => channels[next++ % channels.length]!.publish(message))),

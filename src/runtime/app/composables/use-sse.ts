@@ -178,19 +178,18 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   async function load(): Promise<void> {
     loading = true
     showWait()
+    let error: SSEClientState['error']
     try {
       const { createSharedClient } = await loadSharing()
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
-      const error = clientError('SHARING_FAILED', `The code for \`${options.channel ? 'channel' : 'share'}\` failed to load`, cause)
-      console.error('[nuxt-sse]', error)
-      loading = false
-      // A connection of its own would deliver all channels.
-      if (options.channel) return setState({ status: 'closed', error })
+      console.error('[nuxt-sse]', error = clientError('SHARING_FAILED', 'The code for sharing failed to load', cause))
     }
     loading = false
-    if (!disposed) start()
+    // A connection of its own would deliver all channels.
+    if (error && options.channel) setState({ status: 'closed', error })
+    else if (!disposed) start()
   }
 
   function start(): void {

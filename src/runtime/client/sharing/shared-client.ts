@@ -201,8 +201,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (!waiting) return
     const { position, channels = {} } = waiting.at(-1)!.state
     if (channel === undefined && Object.keys(channels).length) {
-      const keys = Object.keys(channels)
-      const met = meetings(waiting, keys, member.at)
+      const [keys, met] = [Object.keys(channels), meetings(waiting, Object.keys(channels), member.at)]
       if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
       return
     }

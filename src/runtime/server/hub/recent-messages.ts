@@ -27,6 +27,8 @@ export class RecentMessages {
   #bytes = 0
   /** Encoded runs by the offset before them, least recently used first. */
   readonly #shared = new BoundedMap<number, Run>(SHARED_RUNS)
+  /** Most encodings that one run has: several if routes give the channel different keys. */
+  #copies = 1
   #latest?: { after: number, run: Run }
 
   #last: number
@@ -47,9 +49,9 @@ export class RecentMessages {
     return this.#entries.length - this.#head
   }
 
-  /** Approximate size in memory: the messages, and the same once more encoded. */
+  /** Approximate size in memory: the messages, and the same once more for each way in which they are encoded. */
   get bytes(): number {
-    return 2 * this.#bytes + ENTRY_BYTES * this.size
+    return (1 + this.#copies) * this.#bytes + ENTRY_BYTES * this.size
   }
 
   /** Mark of the message at {@link last}. */
@@ -117,7 +119,8 @@ export class RecentMessages {
   /** Drops runs that reach `head`, since there is more to add to them, and runs whose first messages are not kept. */
   #unshare(head: number): void {
     this.#latest = undefined
-    for (const [after, { last }] of this.#shared) {
+    for (const [after, { last, copies }] of this.#shared) {
+      this.#copies = Math.max(this.#copies, copies)
       if (last >= head || after < this.last - this.size) this.#shared.delete(after)
     }
   }

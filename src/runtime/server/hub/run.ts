@@ -43,6 +43,11 @@ export class Run {
     return this.#bytes ??= encodeEntries(this.epoch, this.entries)
   }
 
+  /** Number of encodings that this run keeps. */
+  get copies(): number {
+    return Number(this.#bytes !== undefined) + (this.#keyed?.size ?? 0)
+  }
+
   /** Bytes for readers of several channels, in which this one has `key`, and whose IDs are those of its channel alone. */
   bytesOf(key: string): Uint8Array {
     const keyed = this.#keyed ??= new BoundedMap({ limit: MAX_KEYS })
