@@ -202,6 +202,47 @@ describe('several channels', () => {
   })
 })
 
+describe.each(['stream', 'poll'] as const)('our client on a route with a presence, by %s', (transport) => {
+  /** Messages up to the one for which `isLast` is true, each with the position after it. */
+  async function read(url: string, isLast: (data: SSEPresenceMessage | string, count: number) => boolean, options: Parameters<typeof openSSE>[1] = {}) {
+    const source = openSSE<SSEPresenceMessage | string>(url, { transports: [transport], ...options })
+    const messages: { channel?: string, data: SSEPresenceMessage | string, position?: string }[] = []
+    for await (const { channel, data } of source) {
+      messages.push({ channel, data, position: source.position })
+      if (isLast(data, messages.length)) source.close()
+    }
+    return messages
+  }
+
+  const isEndOfList = (data: SSEPresenceMessage | string) => typeof data === 'object' && data.type === 'members' && !data.more
+  const idsIn = (messages: { data: SSEPresenceMessage | string }[]) => messages.flatMap(({ data }) => typeof data === 'object' && data.type === 'members' ? data.members.map(({ id }) => id) : []).sort()
+
+  it.each(['here first', 'room first'])('receives the list in parts and the messages, and has the whole list from each position before its end: %s', async (order) => {
+    const server = await serveRoom({ maxMessageBytes: 200, pollWaitMs: 1_000 })
+    const channels = { here: server.presence('room'), room: server.channel('room') }
+    server.route('/live', () => server.channels(order === 'here first' ? channels : { room: channels.room, here: channels.here }))
+    const members = await Promise.all(Array.from({ length: 12 }, (_, index) => open(server, `?id=member-${index}`)))
+    await eventually(async () => expect(await people(server)).toHaveLength(12))
+    await server.channel('room').publish('a')
+    const messages = await read(`${server.url}/live`, (_, count) => count === 3)
+    expect(idsIn(messages)).toEqual(await people(server))
+    expect(messages.filter(({ channel }) => channel === 'room').map(({ data }) => data)).toEqual(['a'])
+    const end = messages.findIndex(({ data }) => isEndOfList(data))
+    for (const { position } of messages.slice(0, end)) {
+      expect(position).toContain('here:start')
+      expect(idsIn(await read(`${server.url}/live`, isEndOfList, { position }))).toEqual(await people(server))
+    }
+    for (const member of members) member.close()
+  })
+
+  it('follows one of the channels', async () => {
+    const server = await serveRoom()
+    await server.channel('room').publish('hello')
+    expect(await read(`${server.url}/both?id=ann`, () => true, { channel: 'here' })).toMatchObject([{ channel: 'here', data: { type: 'members', members: [{ id: 'ann' }] } }])
+    expect(await read(`${server.url}/both?id=ann`, () => true, { channel: 'room' })).toMatchObject([{ channel: 'room', data: 'hello' }])
+  })
+})
+
 describe('a poll', () => {
   it('receives the members first, then what follows, and waits', async () => {
     const server = await serveRoom({ pollWaitMs: 10_000 })
