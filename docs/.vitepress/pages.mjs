@@ -16,6 +16,7 @@ export const SECTIONS = [
       'guide/authentication.md',
       'guide/notifications.md',
       'guide/live-feeds.md',
+      'guide/presence.md',
       'guide/background-work.md',
       'guide/publish-anywhere.md',
       'guide/job-progress.md',

@@ -101,8 +101,9 @@ export async function readSeveral({ messages, position, channels = {}, ended }: 
   return ended ? endOf(over) : undefined
 }
 
-/** Position right before a message. */
+/** Position right before a message. Messages without an ID are a list of members, which is at the start. */
 function before(message: SSEMessage | undefined): string | undefined {
+  if (message && message.id === undefined) return 'start'
   const [, epoch, offset] = /:([^:]*)\.(\d+)$/.exec(message?.id ?? '') ?? []
   return epoch && `${epoch}.${+offset! - 1}`
 }
