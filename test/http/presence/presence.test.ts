@@ -204,7 +204,7 @@ describe('several channels', () => {
 
 describe.each(['stream', 'poll'] as const)('our client on a route with a presence, by %s', (transport) => {
   /** Messages up to the one for which `isLast` is true, each with the position after it. */
-  async function read(url: string, isLast: (data: SSEPresenceMessage | string, count: number) => boolean, options: Parameters<typeof openSSE>[1] = {}) {
+  async function read(url: string, isLast: (data: SSEPresenceMessage | string, count: number) => boolean, options: { channel?: string, position?: string } = {}) {
     const source = openSSE<SSEPresenceMessage | string>(url, { transports: [transport], ...options })
     const messages: { channel?: string, data: SSEPresenceMessage | string, position?: string }[] = []
     for await (const { channel, data } of source) {
