@@ -283,7 +283,7 @@ export const serverChecks: Checks = {
     [UPSTASH]: { yes: 'server/handler.js: `request.signal`' },
   },
   'Several channels over one connection': {
-    [OURS]: { no: 'a handler returns one source' },
+    [OURS]: { yes: 'test/http/serve/several.test.ts: `useSSEChannels`, a stream of two channels with the position of each' },
     [BETTER_SSE]: () => withPeer('betterSse', async (_, { server }) => {
       const channels = [createChannel(), createChannel()]
       server.use('/both', defineEventHandler(async (event) => {
