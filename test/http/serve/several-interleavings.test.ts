@@ -139,7 +139,7 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
 
 describe('several channels over real HTTP', () => {
   // @guarantee order-once, one-position
-  it(`3 for each channel: ${RUNS} interleavings of publishes, ends, failures, deletes, cuts at any byte, and reconnects with another set of channels over either transport`, { timeout: 120_000 }, async () => {
+  it(`delivers each channel once and in order: ${RUNS} interleavings of publishes, ends, failures, deletes, cuts at any byte, and reconnects with another set of channels over either transport`, { timeout: 120_000 }, async () => {
     const random = createRandom(20_262)
     const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
     const driver = chaosDriver(memory, random)
