@@ -148,7 +148,7 @@ describe('the tab in Nuxt DevTools', () => {
       await using clock = await SSEReader.open(`${url}/api/clock`)
       await clock.until(({ messages }) => messages.length > 0)
       expect(clock.data[0]).toMatchObject({ reloaded: true })
-    })
+    }, 60_000)
     await using clock = await SSEReader.open(`${url}/api/clock`)
     await eventually(async () => expect(await table('log')).toContain('"reloaded":true'))
     expect(clock.status).toBe(200)
