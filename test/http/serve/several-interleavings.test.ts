@@ -90,12 +90,13 @@ class HttpClient extends SeveralClient {
     const { random } = this
     this.polls++
     const { url, headers } = this.#request(keys, 'poll')
-    const response = await fetch(`${url}&waitMs=${random.pick([0, 0, 5])}`, { headers })
+    const waitMs = random.pick([0, 0, 5])
+    const response = await fetch(`${url}&waitMs=${waitMs}`, { headers })
     if (response.status !== 200) this.fail(`a poll was answered with ${response.status}: ${await response.text()}`)
     const { gap, messages, position, ended, channels } = await response.json() as SSEBatch
     if (random.chance(0.2)) return // lost on its way
     if (gap !== null) this.fail('a gap of all')
-    this.batch(position, messages, channels!)
+    this.batch(position, messages, channels!, waitMs > 0)
     if (ended !== this.ended) this.fail(`a batch that says ended: ${ended}`)
     this.over = ended
   }
