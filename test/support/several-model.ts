@@ -113,10 +113,11 @@ export class SeveralClient {
       if (asked?.[index]!.text === undefined) {
         const first = of[0]?.id!.slice(key.length + 1).replace(/\d+$/, offset => `${Number(offset) - 1}`) ?? at
         this.#begin(key, first)
-        if (gap?.reason === 'invalid') this.invalid++
         // A poll that waits has a position: the log after it may be trimmed or replaced before the poll reads it.
-        else if (gap && !(hasWaited && gap.reason !== 'invalid')) this.fail(`a gap of ${key}, which was not asked for: ${JSON.stringify(gap)}`)
-        if (!(hasWaited && gap && gap.reason !== 'invalid') && (asked?.[index]!.request === 'malformed') !== (gap !== null)) this.fail(`nonsense for ${key}, and the gap ${JSON.stringify(gap)}`)
+        const isLostMeanwhile = hasWaited && gap !== null && gap.reason !== 'invalid'
+        if (gap?.reason === 'invalid') this.invalid++
+        else if (gap && !isLostMeanwhile) this.fail(`a gap of ${key}, which was not asked for: ${JSON.stringify(gap)}`)
+        if (!isLostMeanwhile && (asked?.[index]!.request === 'malformed') !== (gap !== null)) this.fail(`nonsense for ${key}, and the gap ${JSON.stringify(gap)}`)
       }
       this.client(key).ended = false
       if (gap && asked?.[index]!.text !== undefined) {
