@@ -19,12 +19,13 @@ const ROOMS = {
   producers: ['lib', 'wire', 'drivers', 'insight'],
   context: ['lib', 'http', 'drivers', 'limits', 'insight', 'hub', 'connection', 'producers'],
   channel: ['resolve-options.ts', 'lib', 'wire', 'drivers', 'insight', 'hub', 'producers', 'context'],
-  serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel'],
+  presence: ['lib', 'wire', 'drivers', 'hub', 'context', 'channel'],
+  serve: ['lib', 'wire', 'http', 'limits', 'insight', 'hub', 'connection', 'context', 'channel', 'presence'],
   entry: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'context', 'channel', 'serve'],
-  api: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'serve', 'entry'],
+  api: ['resolve-options.ts', 'lib', 'wire', 'tickets', 'http', 'drivers', 'insight', 'connection', 'producers', 'context', 'channel', 'presence', 'serve', 'entry'],
   // `nuxt-sse/ai` in `server/`.
   ai: ['lib', 'http', 'producers', 'channel', 'api'],
-  devtools: ['resolve-options.ts', 'lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'serve', 'entry'],
+  devtools: ['resolve-options.ts', 'lib', 'http', 'drivers', 'insight', 'connection', 'context', 'channel', 'presence', 'serve', 'entry'],
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
 /** Rooms that `nuxt-sse/publisher` shares with the server: they know no framework. */

@@ -55,5 +55,7 @@ export default defineNuxtModule<ModuleOptions>({
     if (!nuxt.options.test && nitroMajor !== 3) addVitePlugin(serverOnly([runtime('server'), runtime('publisher')], nuxt.options.rootDir))
 
     addImports({ name: 'useSSE', from: runtime('app/composables/use-sse') })
+    // In a file of its own: pages without presence do not load it.
+    addImports({ name: 'reduceSSEPresence', from: runtime('app/reduce-sse-presence') })
   },
 })

@@ -17,6 +17,7 @@ export const SECTIONS = [
       'guide/notifications.md',
       'guide/live-feeds.md',
       'guide/live-lists.md',
+      'guide/presence.md',
       'guide/background-work.md',
       'guide/publish-anywhere.md',
       'guide/job-progress.md',

@@ -18,6 +18,7 @@ export const SERVER_IMPORTS = [
   ['defineSSEHandler', 'server/api/define-sse-handler'],
   ['useSSEChannel', 'server/api/use-sse-channel'],
   ['useSSEChannels', 'server/api/use-sse-channels'],
+  ['useSSEPresence', 'server/api/use-sse-presence'],
   ['defineSSEChannel', 'server/channel/define-sse-channel'],
   ['disconnectSSE', 'server/api/disconnect-sse'],
   ['sseMessage', 'server/wire/message'],

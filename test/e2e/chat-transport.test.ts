@@ -201,10 +201,15 @@ describe.each([7, 6] as const)('SSEChatTransport and `ai` %i, on two servers and
     const resumed = one.chat.resumeStream()
     const sent = one.chat.sendMessage({ text: 'Why?' })
     await eventually(() => expect(one.answer()).toContain('word2 '))
+    const statuses = new Set<string>()
+    const look = setInterval(() => statuses.add(one.chat.status), 5)
     asking.resolve()
     await Promise.all([resumed, sent])
+    clearInterval(look)
     expect(one.answer()).toBe(ANSWER)
     expect(one.methods()).toEqual(['GET', 'POST'])
+    // It is not ready before the answer is.
+    expect(statuses).toEqual(new Set(['streaming']))
   })
 
   it('keeps one message, and stops nothing, when a page resumes twice', async () => {

@@ -69,8 +69,8 @@ it('warns once of six streams over HTTP/1.1 to one origin', async () => {
 })
 
 it.each([
-  ['json', 'application/json', 'Return a generator or a channel there'],
-  ['html', 'text/html', 'no server route has this url'],
+  ['json', 'application/json', 'Return a generator or a channel from it'],
+  ['html', 'text/html', 'no server route has this URL and method'],
 ])('reports a route that is no event stream but %s: the response, and the fix', async (button, type, advice) => {
   await page.click(`#${button}`)
   await eventually(() => expect(warnings).toHaveLength(1))

@@ -47,7 +47,8 @@ describe('the chat', () => {
     const lengthOf = async (of: Page) => (await of.getByTestId('answer').innerText()).length
     await eventually(async () => expect(await lengthOf(page)).toBeGreaterThan(20))
     await page.getByRole('button', { name: 'Cut the connection' }).click()
-    await eventually(async () => expect(await status()).toBe('connected'))
+    // On a slow machine, the answer may be complete by then.
+    await eventually(async () => expect(await status()).toMatch(/^(?:connected|closed)$/))
     await page.reload()
     const second = await open()
     await second.goto(page.url())

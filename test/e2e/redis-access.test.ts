@@ -33,7 +33,7 @@ describe('access to Redis', () => {
     const admin = new Redis(redis.url)
     await admin.acl('SETUSER', 'app', 'on', '>s:e/cret', 'resetchannels', '&live:*', '~live:*', '-@all',
       '+evalsha', '+eval', '+script|load', '+time', '+info', '+select', '+ping', '+subscribe', '+unsubscribe', '+publish',
-      '+exists', '+del', '+get', '+set', '+hget', '+hset', '+hdel', '+hmget', '+pexpire', '+pttl', '+xadd', '+xlen', '+xrange', '+xtrim')
+      '+exists', '+del', '+get', '+set', '+hget', '+hset', '+hdel', '+hmget', '+hlen', '+hvals', '+hgetall', '+zadd', '+zrem', '+zscore', '+zrange', '+zrangebyscore', '+pexpire', '+pttl', '+xadd', '+xlen', '+xrange', '+xtrim')
     await admin.acl('SETUSER', 'default', 'nopass', 'off')
     await expectToWork({ NUXT_SSE_REDIS_URL: `redis://app:s%3Ae%2Fcret@127.0.0.1:${redis.port}/2`, NUXT_SSE_REDIS_KEY_PREFIX: 'live:' })
     await admin.select(2)

@@ -29,7 +29,7 @@ const STAND_INS: Record<string, string> = {
 import type { H3Event } from 'h3'
 
 export const bus = { on: (_name: string, _listener: (value: number) => void) => () => {} }
-export const requireUser = async (_event: H3Event) => ({ id: '1' })
+export const requireUser = async (_event: H3Event) => ({ id: '1', name: 'Ann' })
 export const checkPassword = async (name: string, _password: string) => ({ id: name })
 export const requireAccessToken = async (_event: H3Event) => ({ user: '1', expiresAt: 0 })
 export const requireAccess = async (_event: H3Event, _id: string) => {}

@@ -205,6 +205,21 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       expect(await batch.json()).toMatchObject({ type: 'batch', messages: [] })
     })
 
+    it('has the members of a presence first, then each change once, or refuses where requests share nothing', async () => {
+      const at = `/api/presence/${newName()}?id=`
+      await using first = await open(`${at}ann`)
+      if (runtime.endsWith('cloudflare-module')) {
+        expect([first.status, await fetch(`${server.url}${at}ann`).then(response => response.json())]).toMatchObject([501, { data: { code: 'NOT_SUPPORTED' } }])
+        return
+      }
+      await first.until(({ messages }) => messages.length === 1)
+      const tabs = await Promise.all([1, 2].map(() => open(`${at}ben`)))
+      await Promise.all(tabs.map(tab => tab.until(({ messages }) => messages.length > 0)))
+      await Promise.all(tabs.map(tab => tab.close()))
+      await first.until(({ messages }) => messages.length === 3, 20_000)
+      expect(first.data).toEqual([{ type: 'members', members: [{ id: 'ann' }] }, { type: 'join', member: { id: 'ben' } }, { type: 'leave', id: 'ben' }])
+    })
+
     it('answers the probe with the headers of a stream, and a few bytes at once', async () => {
       const response = await fetch(`${server.url}/__sse/probe`)
       expect([response.status, response.headers.get('content-type'), response.headers.get('x-accel-buffering')]).toEqual([200, 'text/event-stream', 'no'])

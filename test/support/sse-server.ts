@@ -8,6 +8,9 @@ import { createSSEContext } from '../../src/runtime/server/context/context'
 import type { SSEContext } from '../../src/runtime/server/context/context'
 import { Channel } from '../../src/runtime/server/channel/channel'
 import { Channels } from '../../src/runtime/server/channel/several'
+import { Presence } from '../../src/runtime/server/presence/presence'
+import type { SSEPresenceOptions } from '../../src/runtime/server/presence/types'
+import type { SSEPresenceMember } from '../../src/runtime/shared/presence'
 import { describeRequest, subjectOf } from '../../src/runtime/server/http/describe-request'
 import { makeErrorsKnownToH3 } from '../../src/runtime/server/http/response'
 import type { LogDriver } from '../../src/runtime/server/drivers/types'
@@ -35,6 +38,8 @@ export interface TestServer {
   channel<T = unknown>(name: string, options?: ConstructorParameters<typeof Channel>[2]): Channel<T>
   /** `useSSEChannels` on this server. */
   channels(channels: Record<string, Channel>): Channels
+  /** `useSSEPresence` on this server. */
+  presence(name: string, member?: SSEPresenceMember, options?: SSEPresenceOptions): Presence
   /** Adds a route like `defineSSEHandler`, on this server's context. */
   route(path: string, handler: Handler, options?: SSEOwnHandlerOptions): void
   /** Handles a request like such a route, inside another handler. */
@@ -136,6 +141,7 @@ export async function startSSEServer(options: SSEHandlerOptions = {}, driver?: L
     sockets,
     channel: <T>(name: string, channelOptions?: ConstructorParameters<typeof Channel>[2]) => new Channel<T>(context, name, channelOptions),
     channels: channels => new Channels(channels),
+    presence: (name, member, presenceOptions) => new Presence(context, name, member, presenceOptions),
     route(path, handler, handlerOptions) {
       const own = resolveHandlerOptions(handlerOptions, resolved)
       router.use(path, defineEventHandler(event => serve(event, handler, own, context)))

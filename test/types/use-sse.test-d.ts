@@ -4,7 +4,8 @@ import { defineEventHandler, getQuery } from 'h3'
 import { ref } from 'vue'
 import type { Serialize, Simplify } from 'nitropack/types'
 import type { SSEStatic } from '../../src/runtime/client'
-import { defineSSEHandler, useSSEChannel, useSSEChannels } from '../../src/runtime/server/api'
+import { defineSSEHandler, useSSEChannel, useSSEChannels, useSSEPresence } from '../../src/runtime/server/api'
+import { reduceSSEPresence } from '../../src/runtime/app/reduce-sse-presence'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 
 interface Token { text: string }
@@ -24,6 +25,8 @@ declare const todos: () => Promise<Todo[]>
 /** One route, live or static. */
 const _liveOrStatic = defineEventHandler(event => getQuery(event).live ? live(event) : todos())
 
+const _room = defineSSEHandler(() => useSSEPresence('room', { id: 'ann', data: { name: 'Ann' } }))
+
 /** Route types in the form that Nitro writes: serialized, without the extended types and without `undefined`. */
 declare module 'nitropack/types' {
   interface InternalApi {
@@ -35,6 +38,7 @@ declare module 'nitropack/types' {
     '/files/**:path': { get: { __sse: { data: { line: string } } } }
     '/api/tasks': { get: Simplify<Serialize<SSESnapshot<Task[]>>> }
     '/api/tasks/stream': { get: { __sse: { id?: string, data: { id: number, task?: Task } } } }
+    '/api/room': { get: Simplify<Serialize<Awaited<ReturnType<typeof _room>>>> }
     '/api/live-many': { get: { __sse: { id?: string, channel: 'feed', data: Post } | { id?: string, channel: 'jobs', event: 'progress', data: { percent: number } } | { id?: string, channel: 'jobs', data: string } } }
     '/api/live-real': { get: Simplify<Serialize<Awaited<ReturnType<typeof _several>>>> }
     '/live': { default: { __sse: { data: number } } }
@@ -54,6 +58,17 @@ describe('the messages of a route', () => {
     expectTypeOf(useSSE(() => '/live').data.value).toEqualTypeOf<number | undefined>()
     expectTypeOf(useSSE(() => id).data.value).toEqualTypeOf<unknown>()
     expectTypeOf(useSSE('/files/a/b.txt').data.value).toEqualTypeOf<{ line: string } | undefined>()
+  })
+
+  it('of a presence are its changes, which `reduceSSEPresence` makes a list', () => {
+    const { data: people } = useSSE('/api/room', { initial: [], reduce: reduceSSEPresence })
+    expectTypeOf(people.value[0]!.id).toEqualTypeOf<string>()
+    const { data: named } = useSSE('/api/room', { initial: [], reduce: reduceSSEPresence<{ name: string }> })
+    expectTypeOf(named.value[0]!.data!.name).toEqualTypeOf<string>()
+    const { data } = useSSE('/api/room')
+    if (data.value?.type === 'leave') expectTypeOf(data.value.id).toEqualTypeOf<string>()
+    const { data: guests } = useSSE('https://example.com/room', { initial: [], reduce: reduceSSEPresence<{ name: string }> })
+    expectTypeOf(guests.value[0]!.data!.name).toEqualTypeOf<string>()
   })
 
   it('of a live or static route are those of its stream, and a fetch returns either the stream or the data', async () => {

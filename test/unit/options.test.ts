@@ -12,7 +12,7 @@ describe('options', () => {
       headers: {}, retryMs: 2_000, maxLifetimeMs: false, maxBufferedBytes: 1_048_576, maxMessageBytes: 1_048_576, from: 'start', retention: { maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }, pollWaitMs: 20_000,
       resumable: false,
       resumeWindowMs: 30_000,
-      leaseMs: 10_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })
+      leaseMs: 10_000, leaveAfterMs: 5_000, shutdownMs: 1_000, maxConnections: false, maxConnectionsPerClient: false, trustProxy: false, maxPublishPerSecond: false })
   })
   it('override one another, retention by field, and `undefined` counts as absent', () => {
     const base = resolveHandlerOptions({ heartbeatMs: 5, retention: { maxMessages: 7 } })

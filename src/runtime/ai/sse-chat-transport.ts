@@ -46,8 +46,8 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   readonly #options: SSEChatTransportOptions & { api: string }
   /** Chats that are being resumed in this turn of the event loop. */
   readonly #resuming = new Set<string>()
-  /** Answer to the newest question of each chat. */
-  readonly #newest = new Map<string, string>()
+  /** Answer to the newest question of each chat, and the end of its stream in this page. */
+  readonly #newest = new Map<string, { answer: string, over: Promise<void> }>()
 
   constructor(options: SSEChatTransportOptions = {}) {
     this.#options = { api: '/api/chat', ...options }
@@ -56,9 +56,10 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }: Parameters<ChatTransport<M>['sendMessages']>[0]): Promise<ReadableStream<UIMessageChunk>> {
     const question = JSON.stringify({ ...await fresh(this.#options.body), ...body, id: chatId, messages, trigger, messageId })
     const answer = newId()
-    this.#newest.set(chatId, answer)
+    let onOver = () => {}
+    this.#newest.set(chatId, { answer, over: new Promise(resolve => onOver = resolve) })
     // A message of the assistant that comes last is continued, under its own ID.
-    return this.#read({ chatId, answer, messageId: messages.at(-1)?.role === 'assistant' ? undefined : answer, abortSignal, headers }, question)
+    return this.#read({ chatId, answer, messageId: messages.at(-1)?.role === 'assistant' ? undefined : answer, abortSignal, headers }, question, onOver)
   }
 
   /** `null` when no answer is being written. */
@@ -67,10 +68,12 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
     queueMicrotask(() => this.#resuming.delete(chatId))
     const before = this.#newest.get(chatId)
     const response = await request(this.#asker({ id: chatId }, headers), { method: 'GET', signal: abortSignal })
-    if (response.status === 204) return null
-    const { answer } = await response.json() as { answer: string }
-    // The page sent this question while the server looked, and reads its answer already.
-    if (answer !== before && answer === this.#newest.get(chatId)) return null
+    const { answer } = response.status === 204 ? {} : await response.json() as { answer?: string }
+    const newest = this.#newest.get(chatId)
+    // The page sent a question while the server looked, and reads its answer. `useChat` is ready after `null`, so that has to wait for the end.
+    const isOwn = newest !== before && (!answer || answer === newest!.answer)
+    if (isOwn) await newest!.over
+    if (isOwn || !answer) return null
     return this.#read({ chatId, answer, messageId: answer, abortSignal, headers })
   }
 
@@ -80,7 +83,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
   }
 
   /** Reads an answer. A `question` is sent first, by `POST` until a response has begun. Requests from then on are `GET`. */
-  #read({ chatId, answer, messageId, abortSignal, headers }: Reading, question?: string): ReadableStream<UIMessageChunk> {
+  #read({ chatId, answer, messageId, abortSignal, headers }: Reading, question?: string, onOver?: () => void): ReadableStream<UIMessageChunk> {
     const asker = this.#asker({ id: chatId, answer }, headers)
     const { url, fetch: send } = asker
     let isAsked = question === undefined
@@ -103,7 +106,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
     abortSignal?.addEventListener('abort', () => queueMicrotask(() => {
       if (!this.#resuming.has(chatId)) request(asker, { method: 'DELETE', keepalive: true }).catch((error: unknown) => console.error('[nuxt-sse]', error))
     }), { once: true })
-    return chunksOf(source, messageId)
+    return chunksOf(source, messageId, onOver)
   }
 
   /** Target and settings of the requests for one URL. */
@@ -126,7 +129,7 @@ export class SSEChatTransport<M extends UIMessage = UIMessage> implements ChatTr
  * Chunks of an answer, in order and each once. A stopped answer ends with `abort`, and keeps what there is of it. The message gets `messageId`
  * where the server gives it none: so a page that reads the answer again replaces its message, and has no second one.
  */
-function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId: string | undefined): ReadableStream<UIMessageChunk> {
+function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId: string | undefined, onOver = () => {}): ReadableStream<UIMessageChunk> {
   const messages = source[Symbol.asyncIterator]()
   return new ReadableStream({
     async pull(controller) {
@@ -137,12 +140,17 @@ function chunksOf(source: SSESource<SSEMessage<UIMessageChunk>>, messageId: stri
       }
       catch (error) {
         source.close()
+        onOver()
         if (!(error instanceof SSEError && error.code === 'ABORTED')) return controller.error(error)
         controller.enqueue({ type: 'abort' })
       }
+      onOver()
       controller.close()
     },
-    cancel: () => source.close(),
+    cancel() {
+      source.close()
+      onOver()
+    },
   })
 }
 

@@ -100,6 +100,12 @@ export interface SSEHandlerOptions {
    */
   leaseMs?: number
   /**
+   * Time after which a client that disconnected has left a presence (`useSSEPresence`), in milliseconds. If it reconnects before, to any
+   * instance, the others notice nothing. Module option: on a handler it has no effect.
+   * @default 5000
+   */
+  leaveAfterMs?: number
+  /**
    * Maximum wait of a shutdown, in milliseconds from the signal, for clean-ups that return a promise, generators that are returning,
    * publishes in flight, and producers (`channel.pipe`, `channel.run`). Producers are then stopped. Their readers receive `SHUTTING_DOWN`,
    * or another process takes over. 0 does not wait. Module option: on a handler it has no effect.
@@ -170,6 +176,7 @@ export const DEFAULT_HANDLER_OPTIONS: ResolvedHandlerOptions = {
   resumable: false,
   resumeWindowMs: 30_000,
   leaseMs: 10_000,
+  leaveAfterMs: 5_000,
   shutdownMs: 1_000,
   maxConnections: false,
   maxConnectionsPerClient: false,

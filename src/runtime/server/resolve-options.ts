@@ -30,6 +30,7 @@ export const HANDLER_RULES: Rules<SSEOwnHandlerOptions> = {
   resumable: flag,
   resumeWindowMs: milliseconds(),
   leaseMs: milliseconds({ from: MIN_LEASE_MS, to: MAX_LEASE_MS }),
+  leaveAfterMs: milliseconds({ from: 0 }),
   shutdownMs: milliseconds({ from: 0 }),
   maxConnections: countOrFalse,
   maxConnectionsPerClient: countOrFalse,

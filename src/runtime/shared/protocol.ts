@@ -10,6 +10,8 @@ export const POLL_CONTENT_TYPE = 'application/json'
 /** Response header that marks an answer of this package; its value is {@link PROTOCOL_VERSION}. */
 export const PROTOCOL_HEADER = 'x-nuxt-sse'
 export const PROTOCOL_VERSION = '1'
+/** Value of that header in requests by which a page reads a route on the server. */
+export const RENDER = 'render'
 
 /**
  * - `trimmed`: retention has removed the requested messages

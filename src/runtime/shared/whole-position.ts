@@ -53,11 +53,11 @@ function isOfOne({ request }: AskedPart): boolean {
   return typeof request === 'object' && request.kind === 'at'
 }
 
-/** Whether a text is a whole position, as a route of several channels assigns it. */
+/** Whether a text is a whole position, as a route of several channels assigns it. A channel whose list of members is due is at `start`. */
 export function isWhole(text: string): boolean {
   return text.length <= MAX_WHOLE_LENGTH && text.split(',').every((part) => {
     const position = PART.exec(part)?.[2]
-    return position !== undefined && isOfOne(parsePart(position))
+    return position !== undefined && (position === 'start' || isOfOne(parsePart(position)))
   })
 }
 

@@ -5,7 +5,7 @@ import { createMemoryDriver } from '../server/drivers/memory/memory'
 import type { LogDriver, LogNotice } from '../server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../server/options'
 
-const METHODS = ['append', 'finish', 'lease', 'read', 'subscribe', 'remove'] as const
+const METHODS = ['append', 'finish', 'lease', 'presence', 'read', 'subscribe', 'remove'] as const
 
 const DELAY: Rule = {
   test: value => typeof value === 'number' && value >= 0 && value <= MAX_TIMER_MS,
@@ -14,7 +14,7 @@ const DELAY: Rule = {
 
 /**
  * Methods of a driver that can fail. `append` is called by `publish`, `finish` by `end` and `fail`, `read` and `subscribe` by readers,
- * `read` by `info`, `lease` by `run`, `remove` by `delete`.
+ * `read` by `info`, `lease` by `run`, `presence` by `useSSEPresence`, `remove` by `delete`.
  */
 export type FailingMethod = typeof METHODS[number]
 
@@ -119,6 +119,7 @@ export function createFailingDriver(inner: LogDriver = createMemoryDriver(DEFAUL
     append: guarded('append', inner.append.bind(inner)),
     finish: guarded('finish', inner.finish.bind(inner)),
     lease: inner.lease && guarded('lease', inner.lease.bind(inner)),
+    presence: inner.presence && guarded('presence', inner.presence.bind(inner)),
     read: guarded('read', inner.read.bind(inner)),
     subscribe: guarded('subscribe', (channel, listener) => notices.subscribe(inner, channel, listener)),
     remove: guarded('remove', inner.remove.bind(inner)),

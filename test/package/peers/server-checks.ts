@@ -283,7 +283,7 @@ export const serverChecks: Checks = {
     [UPSTASH]: { yes: 'server/handler.js: `request.signal`' },
   },
   'Several channels over one connection': {
-    [OURS]: { no: 'a handler returns one source' },
+    [OURS]: { yes: 'test/http/serve/several.test.ts: begins with the state of each, and gives every message the whole position' },
     [BETTER_SSE]: () => withPeer('betterSse', async (_, { server }) => {
       const channels = [createChannel(), createChannel()]
       server.use('/both', defineEventHandler(async (event) => {

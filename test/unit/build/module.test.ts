@@ -38,6 +38,7 @@ describe('the module', { timeout: 30_000 }, () => {
       resumable: false,
       resumeWindowMs: 30_000,
       leaseMs: 10_000,
+      leaveAfterMs: 5_000,
       driver: '',
       redis: { url: '', cluster: false, sentinel: '', sentinelPassword: '', keyPrefix: 'sse:', timeoutMs: 2_000 },
       ticketSecret: '',

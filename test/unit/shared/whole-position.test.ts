@@ -54,6 +54,10 @@ describe('whole positions', () => {
     else expect(page).toContain('16 channels stay below the 2,000 characters')
   })
 
+  it.each(['a:start', 'a:e1.5,b:start', 'a:start,b:e1.5'])('`%s` is one that a server has given: a list of members is due', (text) => {
+    expect(isWhole(text)).toBe(true)
+  })
+
   it.each(['e1.5', 'a', 'a:', 'a:5', 'a:now', 'a:e1.5,', 'a:e1.5, b:e1.5', '1a:e1.5', `${'a'.repeat(33)}:e1.5`])('`%s` is none that a server has given', (text) => {
     expect(isWhole(text)).toBe(false)
   })

@@ -8,7 +8,7 @@ import type { SSEClientState } from '../../client/types'
 import { addQuery } from '../../client/url'
 import { SSEError } from '../../shared/errors'
 import type { SSEBatch } from '../../shared/protocol'
-import { POLL_CONTENT_TYPE } from '../../shared/protocol'
+import { POLL_CONTENT_TYPE, PROTOCOL_HEADER, RENDER } from '../../shared/protocol'
 import { isSecretPosition } from '../../shared/secret-epoch'
 import type { SSEMessage } from '../../shared/types'
 import { partOf } from '../../shared/whole-position'
@@ -132,6 +132,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
   const sent = body === undefined ? undefined : new Response(body)
   for (const [name, value] of sent?.headers ?? []) if (!headers.has(name)) headers.set(name, value)
   headers.set('accept', POLL_CONTENT_TYPE)
+  headers.set(PROTOCOL_HEADER, RENDER)
   const response = await ownFetch(addQuery(url, { transport: 'poll', waitMs: 0, position }), {
     method,
     body: sent && new Uint8Array(await sent.arrayBuffer()),

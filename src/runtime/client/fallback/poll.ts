@@ -50,7 +50,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     events.onOpen()
     // Passes the text that a stream would have sent, so that both transports deliver the same data.
     if (parse) batch.messages = batch.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) }))
-    const outcome = await (batch.channels ? readSeveral(batch, position, over, events, signal) : readOne(batch, events, signal))
+    const outcome = await (batch.channels ? readSeveral(batch, position ?? new URLSearchParams(url.slice(url.indexOf('?'))).get('position') ?? undefined, over, events, signal) : readOne(batch, events, signal))
     if (outcome) return outcome
     if (signal.aborted) return ABORTED
     const restMs = waitMs && !batch.messages.length ? minDelayMs - (performance.now() - startedAt) : 0

@@ -1,6 +1,6 @@
 import { SSEError } from '../../shared/errors'
 import { isUpTo } from '../../shared/position'
-import type { SSEBatch, SSEControl, SSEOpenControl } from '../../shared/protocol'
+import type { SSEBatch, SSEBatchChannel, SSEControl, SSEOpenControl } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
 import { partOf, withPart } from '../../shared/whole-position'
 import { isPosition, serverError, staleAnswer } from '../response'
@@ -72,10 +72,16 @@ export async function readSeveral({ messages, position, channels = {}, ended }: 
   for (const [key, { ended }] of entries) over[key] = ended && (over[key] ?? false)
   const copy = (): Over => Object.fromEntries(entries.map(([key]) => [key, over[key]!]))
   events.onPeer('resumable', undefined, copy())
-  let whole: string | undefined = entries.map(([key, { position }]) => `${key}:${before(messages.find(({ channel }) => channel === key)) ?? position}`).join()
-  let outcome: Outcome | undefined | void
-  for (const [channel, { gap }] of entries) if (gap) outcome = events.onGap({ ...gap, channel }, whole) ?? outcome
-  if (outcome) return outcome
+  // As in a stream, each part stays as requested until the gap of its channel was reported: the client may be stopped between two gaps.
+  const start = (key: string, { position, gap }: SSEBatchChannel) => (gap && partOf(requested, key)) ?? before(messages.find(({ channel }) => channel === key)) ?? position
+  let whole: string | undefined = entries.map(([key, own]) => `${key}:${start(key, own)}`).join()
+  for (const [channel, { gap }] of entries) {
+    if (!gap) continue
+    whole = withPart(whole, channel, gap.position)
+    const outcome = events.onGap({ ...gap, channel }, whole)
+    if (outcome) return outcome
+    if (signal.aborted) return undefined
+  }
   for (const message of messages) {
     const { channel = '' } = message
     const own = partOf(message.id, channel)
@@ -96,8 +102,9 @@ export async function readSeveral({ messages, position, channels = {}, ended }: 
   return ended ? endOf(over) : undefined
 }
 
-/** Position right before a message. */
+/** Position right before a message. Messages without an ID are a list of members, which is at the start. */
 function before(message: SSEMessage | undefined): string | undefined {
+  if (message && message.id === undefined) return 'start'
   const [, epoch, offset] = /:([^:]*)\.(\d+)$/.exec(message?.id ?? '') ?? []
   return epoch && `${epoch}.${+offset! - 1}`
 }

@@ -129,7 +129,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     if (isNext) member.at = key === undefined ? position ?? event.after : withPart(member.at, key, part(position))
     const next: Partial<SSEClientState> = {
       ...event.state,
-      position: isNext ? position && member.at : state.position,
+      // A member that begins after the feed's last step has its requested position, and no message yet.
+      position: isNext ? position && member.at : state.position ?? (position && member.at),
       gap: (isNext && event.gap) || state.gap,
     }
     // Errors of callbacks are not in the feed. They stay until the next connection.

@@ -4,6 +4,9 @@ import { formatWhole } from '../../shared/whole-position'
 import { unpackData } from '../drivers/packed-data'
 import type { LogDriver, LogEntry } from '../drivers/types'
 import type { ReadStart } from '../hub/hub'
+import { NO_OFFSET } from '../hub/run'
+import { BEFORE_SNAPSHOT, positionOfSnapshot } from '../hub/snapshot-reader'
+import type { Snapshot } from '../hub/snapshot-reader'
 import type { ChannelPage } from './read'
 import { READ_BYTES, readPage } from './read'
 
@@ -21,6 +24,23 @@ export interface KeyedPage {
  * more take the rest. Their order is random: a poll has no memory of the last one, and no channel may always be the last.
  */
 export async function readPages(driver: LogDriver, starts: readonly ReadStart[]): Promise<ChannelPage[]> {
+  const pages = await readLogs(driver, starts)
+  return Promise.all(pages.map(async (page, index) => {
+    const { request, snapshot } = starts[index]!
+    const resumes = !page.gap && typeof request === 'object' && 'offset' in request
+    return snapshot && !resumes ? pageOfSnapshot(await snapshot(), page) : page
+  }))
+}
+
+/**
+ * A state in place of older messages. It is not cut: the position of a part would lead to nothing. So no message has an ID: with the last
+ * one's, a client could only guess the position before it.
+ */
+function pageOfSnapshot({ epoch, offset, runs }: Snapshot, { gap }: ChannelPage): ChannelPage {
+  return { epoch, entries: runs.flatMap(({ entries }) => entries.map(entry => ({ ...entry, offset: NO_OFFSET }))), position: positionOfSnapshot({ epoch, offset }), ended: false, gap: gap && { ...gap, position: BEFORE_SNAPSHOT } }
+}
+
+async function readLogs(driver: LogDriver, starts: readonly ReadStart[]): Promise<ChannelPage[]> {
   const share = { messages: Math.floor(BATCH_MESSAGES / starts.length), bytes: Math.floor(READ_BYTES / starts.length) }
   const pages = await Promise.all(starts.map(({ name, request, from }) => readPage(driver, name, request, from, share.messages, share.bytes)))
   if (pages.length === 1) return pages
@@ -71,7 +91,7 @@ export function encodeMessages(epoch: string, entries: readonly LogEntry[], key?
   const channel = key === undefined ? '' : `"channel":${JSON.stringify(key)},`
   const before = key === undefined ? '' : `${key}:`
   return entries.map(({ offset, event, data }) =>
-    `{${channel}"id":${JSON.stringify(before + formatPosition(epoch, offset))},${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`).join()
+    `{${channel}${offset === NO_OFFSET ? '' : `"id":${JSON.stringify(before + formatPosition(epoch, offset))},`}${event === undefined ? '' : `"event":${JSON.stringify(event)},`}"data":${unpackData(data)}}`).join()
 }
 
 function isBeyond(entries: readonly LogEntry[], limit: { messages: number, bytes: number }): boolean {

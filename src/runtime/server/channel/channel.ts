@@ -36,10 +36,14 @@ export class Channel<T = unknown, Context extends ChannelContext = ChannelContex
   declare readonly __sse: SSEMessage<T>
   readonly retention: LogRetention
 
-  constructor(protected readonly context: Context, readonly name: string, options: SSEChannelOptions = {}, private readonly schemas?: MessageSchemas) {
-    if (!isName(name) || name.startsWith(INTERNAL_PREFIX)) {
+  readonly name: string
+
+  /** `prefix` is put before the name, in a namespace that applications cannot name. */
+  constructor(protected readonly context: Context, name: string, options: SSEChannelOptions = {}, private readonly schemas?: MessageSchemas, prefix = '') {
+    if (!isName(name) || (!prefix && name.startsWith(INTERNAL_PREFIX))) {
       throw new SSEError('INVALID_CHANNEL', `Expected the channel name to be a well-formed string of 1 to ${MAX_NAME_BYTES} bytes that does not begin with \`${INTERNAL_PREFIX}\`, got ${printValue(name)}.`, { statusCode: 400 })
     }
+    this.name = prefix + name
     this.retention = resolveRetention(options.retention, context.options.retention)
   }
 

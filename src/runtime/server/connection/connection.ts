@@ -139,7 +139,7 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
 
   leave(retryMs = Math.ceil(Math.random() * this.options.retryMs)): void {
     if (!(Number.isFinite(retryMs) && retryMs >= 0)) throw invalidOption('retryMs', 'a number of milliseconds, at least 0', retryMs)
-    this.#finish('leave', { type: 'leave', retryMs })
+    this.#finish('leave', { type: 'leave', retryMs }, undefined, retryMs)
   }
 
   /** Ends a connection that never opened: the response is an ordinary HTTP response, usually an error. */
@@ -226,17 +226,17 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
     this.onClose()
   }
 
-  #finish(reason: SSEEndReason, control: SSEControl, code?: string): void {
+  #finish(reason: SSEEndReason, control: SSEControl, code?: string, returnMs?: number): void {
     if (!this.begin()) return
     this.onRoom = ignore
     this.outbox.finish(encodeControl(control))
     if (this.closed) return
     this.sink.end()
     this.#linger = processTimeout(() => this.sink.destroy(), LINGER_MS)
-    this.#end(reason, code)
+    this.#end(reason, code, returnMs)
   }
 
-  #end(reason: SSECloseReason, code?: string): void {
+  #end(reason: SSECloseReason, code?: string, returnMs?: number): void {
     const wasOpen = this.life.isOpen
     this.life.end(reason, () => {
       this.onRoom = ignore
@@ -245,6 +245,6 @@ export class Connection implements SSEConnection, SinkEvents, OutboxOwner {
       if (wasOpen) this.run(() => this.context.insight.onClose(this.#record, this.outbox, reason as SSEEndReason, code))
       this.#record = this.event = this.#context = undefined
       this.outbox.drop()
-    })
+    }, returnMs)
   }
 }

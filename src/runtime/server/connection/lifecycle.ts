@@ -8,6 +8,8 @@ const DONE = Promise.resolve()
 /** End of a connection. `sent`: the response is over, too. */
 interface Ending {
   readonly reason: SSECloseReason
+  /** Delay of the reconnect that a `leave` requests, in milliseconds. */
+  readonly returnMs: number
   sent: boolean
 }
 
@@ -48,6 +50,11 @@ export class Lifecycle {
     return typeof this.#state === 'object' ? this.#state.reason : undefined
   }
 
+  /** Delay of the reconnect that a `leave` requests, in milliseconds; 0 without one. */
+  get returnMs(): number {
+    return typeof this.#state === 'object' ? this.#state.returnMs : 0
+  }
+
   /** Resolves when the response is over. Created on first use, as {@link signal} is. */
   get done(): Promise<void> {
     return typeof this.#state === 'object' && this.#state.sent ? DONE : (this.#done ??= Promise.withResolvers<void>()).promise
@@ -81,9 +88,9 @@ export class Lifecycle {
   }
 
   /** Ends the connection. `release` drops its resources before the signal and the clean-ups. A second call does nothing. */
-  end(reason: SSECloseReason, release: () => void): void {
+  end(reason: SSECloseReason, release: () => void, returnMs = 0): void {
     if (this.isOver) return
-    this.#state = { reason: this.#state === 'forgone' ? 'refused' : reason, sent: false }
+    this.#state = { reason: this.#state === 'forgone' ? 'refused' : reason, returnMs, sent: false }
     release()
     this.#abort?.now()
     this.#cleanups.run()

@@ -24,6 +24,21 @@ export function leasing(driver: LogDriver): LeasingDriver {
   throw new SSEError('NOT_SUPPORTED', `Expected the driver \`${driver.name}\` to have the method \`lease\`, which \`channel.run\` and \`resumable\` need. Add it, or use \`channel.pipe\`.`, { statusCode: 501, retry: false })
 }
 
+/** A driver with presence. */
+export interface PresenceDriver extends LogDriver {
+  presence: NonNullable<LogDriver['presence']>
+}
+
+export function hasPresence(driver: LogDriver): driver is PresenceDriver {
+  return typeof driver.presence === 'function'
+}
+
+/** Returns `driver` if it has presence. Throws `NOT_SUPPORTED` otherwise. */
+export function withPresence(driver: LogDriver): PresenceDriver {
+  if (hasPresence(driver)) return driver
+  throw new SSEError('NOT_SUPPORTED', `Expected the driver \`${driver.name}\` to have the method \`presence\`, which \`useSSEPresence\` needs.`, { statusCode: 501, retry: false })
+}
+
 /** Limit of a read that returns the state and no entries. */
 export const STATE_ONLY: LogPageLimit = { messages: 0, bytes: 0 }
 

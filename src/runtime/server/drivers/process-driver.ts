@@ -2,7 +2,7 @@ import { SSEError } from '../../shared/errors'
 import { outside } from '../lib/async-context'
 import type { LogDriver, LogAppend, LogWriter, PackedAppend } from './types'
 import type { LogRetention } from '../options'
-import { hasLeases } from './capabilities'
+import { hasLeases, hasPresence } from './capabilities'
 
 /** Driver as one process uses it: it counts writes in flight, and rejects operations after `close()`. */
 export interface ProcessDriver extends LogDriver {
@@ -60,6 +60,7 @@ export function createProcessDriver(driver: LogDriver): ProcessDriver {
     },
   }
   if (hasLeases(driver)) methods.lease = (...args) => write(() => driver.lease(...args))
+  if (hasPresence(driver)) methods.presence = (...args) => write(() => driver.presence(...args))
   // Other members are inherited from the driver.
   return Object.create(driver, Object.getOwnPropertyDescriptors(methods)) as ProcessDriver
 }

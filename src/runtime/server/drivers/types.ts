@@ -2,6 +2,7 @@ import type { SSEPublicError } from '../../shared/errors'
 import type { LogRetention } from '../options'
 import type { ReadGate } from '../lib/read-gate'
 import type { PackedData } from './packed-data'
+import type { PresenceAnswer, PresenceRequest } from './presence-types'
 
 /** One message in a log. */
 export interface LogEntry {
@@ -185,6 +186,11 @@ export interface LogDriver {
    * stop. A driver may have no leases: then `channel.run` and `resumable` reject with `NOT_SUPPORTED`, and everything else works.
    */
   lease?(channel: string, request: LeaseRequest, retention: LogRetention): Promise<LeaseAnswer>
+  /**
+   * Performs a {@link PresenceRequest}: changes the records of a channel's members, and appends the changes as messages. A log whose records
+   * were lost begins a new epoch. A driver may have no presence: then `useSSEPresence` rejects with `NOT_SUPPORTED`.
+   */
+  presence?(channel: string, request: PresenceRequest, retention: LogRetention): Promise<PresenceAnswer>
   /**
    * Reads the kept entries after the offset `after`, and the state of the log. A log that does not exist begins, empty, so that a reader
    * can receive its epoch. `seen` states that the caller has certainly seen the message at `after`. A log that ends before it, or has

@@ -1,6 +1,6 @@
 import { parsePositionRequest, POSITION_FORMS } from '../../shared/position'
 import type { PositionRequest } from '../../shared/position'
-import { POLL_CONTENT_TYPE, STREAM_CONTENT_TYPE } from '../../shared/protocol'
+import { POLL_CONTENT_TYPE, RENDER, STREAM_CONTENT_TYPE } from '../../shared/protocol'
 import { SSEError, printValue } from '../../shared/errors'
 import { withoutSecret } from '../../shared/secret-epoch'
 import { isWhole } from '../../shared/whole-position'
@@ -11,6 +11,8 @@ import { hasParameter, parseAccept, preferenceFor } from './accept'
 export interface RawRequest {
   accept?: string
   lastEventId?: string
+  /** Value of the header that marks requests of this package. */
+  protocol?: string
   query: Record<string, unknown>
 }
 
@@ -40,6 +42,8 @@ export interface SSERequest {
   ownIds: boolean
   /** Set if the query has `before`. */
   older?: OlderRequest
+  /** Whether a page reads the route on the server: the request belongs to a render, and not to a client that is there. */
+  isRender: boolean
   /** How long a poll may wait; `undefined` when the request does not say. */
   waitMs?: number
 }
@@ -51,6 +55,7 @@ export function readSSERequest(raw: RawRequest, position = readPosition(raw)): S
     position,
     ownIds: raw.accept !== undefined && hasParameter(raw.accept, STREAM_CONTENT_TYPE, 'positions', 'own'),
     older: raw.query.before === undefined ? undefined : { before: raw.query.before, limit: raw.query.limit, channel: raw.query.channel, position: raw.query.position, raw },
+    isRender: raw.protocol === RENDER,
     waitMs: readWaitMs(raw.query.waitMs),
   }
 }

@@ -2,6 +2,7 @@ import type { H3Event } from 'h3'
 import { createHttpError, headerOf, isAnswered, nodeOf, queryOf, sentHeaderOf, setHeaders, setStatus } from '#sse/h3'
 import { createNodeResponse } from '#sse/node-response'
 import type { SSEPending } from '../../shared/protocol'
+import { PROTOCOL_HEADER } from '../../shared/protocol'
 import { SSEError, isRetryableStatus } from '../../shared/errors'
 import type { SSETransport } from '../../shared/types'
 import { BATCH_HEADERS, NOTHING_HEADERS, STREAM_HEADERS, answerHeaders } from './response-headers'
@@ -20,6 +21,7 @@ export function readRawRequest(event: H3Event): RawRequest {
   return {
     accept: headerOf(event, 'accept'),
     lastEventId: headerOf(event, 'last-event-id'),
+    protocol: headerOf(event, PROTOCOL_HEADER),
     query: queryOf(event),
   }
 }

@@ -1,6 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import type { SSEPublicError } from '../../shared/errors'
 import { formatPosition } from '../../shared/position'
+import type { StreamPosition } from '../../shared/position'
 import type { SSEGap } from '../../shared/protocol'
 import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
 import type { LogState } from '../drivers/types'
@@ -71,6 +72,11 @@ export class ChannelReader implements Reader {
     return formatPosition(this.epoch, this.offset)
   }
 
+  /** Text of the position where it is none of the log's: a reader that needs a snapshot first. */
+  get marker(): string | undefined {
+    return undefined
+  }
+
   get id(): string {
     return this.position
   }
@@ -85,8 +91,13 @@ export class ChannelReader implements Reader {
 
   /** Whether everything was read and nothing will follow. */
   get complete(): boolean {
-    const { closing, life, last } = this.channel.log
-    return !this.gap && closing !== null && this.#life === life && this.offset >= last
+    const { closing } = this.channel.log
+    return closing !== null && this.isUpToDate
+  }
+
+  /** Whether it has everything that this process knows of. */
+  get isUpToDate(): boolean {
+    return !this.gap && this.#life === this.channel.log.life && this.offset >= this.channel.log.last
   }
 
   /** Whether nothing is left to send: it is {@link complete}, and has not failed. */
@@ -106,6 +117,14 @@ export class ChannelReader implements Reader {
     this.resumed = resumed
     this.gap = gap
     this.#opening = this.channel.takeOpening()
+  }
+
+  /** Continues after a message of the log that the reader received in another form. */
+  protected continueAt({ epoch, offset }: StreamPosition): void {
+    this.epoch = epoch
+    this.offset = offset
+    // A life that the hub does not know yet is noticed with its first message.
+    this.#life = this.channel.log.life
   }
 
   /**

@@ -12,7 +12,7 @@ export type IdForm = 'whole' | 'own'
  * Reader of one among several channels. One object, because each message touches the objects of all its readers: what does not fit in the
  * processor's cache is most of the cost.
  */
-export class MemberReader extends ChannelReader {
+export class MemberReader<Key extends string | undefined = string> extends ChannelReader {
   owner?: ChannelsReader
   /** Bit of this member in the mask of those that are awake. */
   bit = 0
@@ -20,11 +20,12 @@ export class MemberReader extends ChannelReader {
   toldEpoch = ''
   toldOffset = 0
 
-  constructor(channel: HubChannel, onClose: () => void, readonly ownKey: string, /** Requested position, until the gap after it was delivered. */ public asked?: string) {
+  /** `asked`: requested position, until the gap after it was delivered; or the marker of a reader that needs a snapshot. */
+  constructor(channel: HubChannel, onClose: () => void, readonly ownKey: Key, public asked?: string) {
     super(channel, onClose)
   }
 
-  override get key(): string {
+  override get key(): Key {
     return this.ownKey
   }
 
@@ -71,7 +72,7 @@ export class ChannelsReader implements Reader {
       member.bit = 1 << index
       member.toldEpoch = member.epoch
       member.toldOffset = member.offset
-      if (!member.gap) member.asked = undefined
+      member.asked = member.gap ? member.asked ?? member.marker : member.marker
       this.#awake |= member.bit
     }
     this.#open = members.length
@@ -187,7 +188,7 @@ export class ChannelsReader implements Reader {
   #deliver(member: MemberReader, step: ReaderStep): ReaderStep {
     this.#last = member
     if (step.type === 'unreachable') return step
-    member.asked = undefined
+    member.asked = member.marker
     member.toldEpoch = member.epoch
     member.toldOffset = member.offset
     if (step.type === 'end' || step.type === 'error') {

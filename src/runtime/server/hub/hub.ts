@@ -8,6 +8,8 @@ import { HubChannel } from './hub-channel'
 import { ReadGate } from '../lib/read-gate'
 import { RecentMemory } from './recent-memory'
 import { probableOffset, resolveStart } from './replay-start'
+import { SnapshotReader } from './snapshot-reader'
+import type { Snapshot } from './snapshot-reader'
 
 /** Requested start on one channel. */
 export interface ReadStart {
@@ -17,6 +19,8 @@ export interface ReadStart {
   readonly from: 'start' | 'now'
   /** Text of the request, if it was well-formed. */
   readonly asked?: string
+  /** For a channel that stands for a state: loads its snapshot, for readers that do not resume. */
+  readonly snapshot?: () => Promise<Snapshot>
 }
 
 /** Requested start on one of several channels. */
@@ -50,17 +54,22 @@ export class Hub {
   /**
    * Creates a reader that begins at `request`. Rejects when the driver cannot be reached. The caller releases it with `close()`.
    */
-  reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now'): Promise<ChannelReader> {
-    return this.#open({ name, request, from }, (channel, onClose) => new ChannelReader(channel, onClose))
+  reader(name: string, request: PositionRequest | 'malformed' | undefined, from: 'start' | 'now', snapshot?: ReadStart['snapshot']): Promise<ChannelReader> {
+    return this.#open<ChannelReader>({ name, request, from }, (channel, onClose) => snapshot ? new SnapshotReader(channel, onClose, snapshot, undefined) : new ChannelReader(channel, onClose))
   }
 
   /** Creates a reader of several channels, as {@link reader} does for one. All of them begin, or none. */
   async readers(starts: readonly KeyedStart[], ids: IdForm): Promise<ChannelsReader> {
-    const opened = await Promise.allSettled(starts.map(start => this.#open(start, (channel, onClose) => new MemberReader(channel, onClose, start.key, start.asked))))
+    const opened = await Promise.allSettled(starts.map(start => this.#open(start, (channel, onClose) => memberOf(channel, onClose, start))))
     const failed = opened.find(result => result.status === 'rejected')
     if (!failed) return new ChannelsReader(opened.map(result => (result as PromiseFulfilledResult<MemberReader>).value), ids)
     for (const result of opened) if (result.status === 'fulfilled') result.value.close()
     throw failed.reason
+  }
+
+  /** Reads what is new in a channel that has readers here. Rejects when the driver cannot be reached. */
+  async refresh(name: string): Promise<void> {
+    await this.#channels.get(name)?.refresh()
   }
 
   /** Rereads the channels whose producer may be lost by now. */
@@ -99,4 +108,8 @@ export class Hub {
     // A failed channel may have been replaced already.
     if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name)
   }
+}
+
+function memberOf(channel: HubChannel, onClose: () => void, { key, asked, snapshot }: KeyedStart): MemberReader {
+  return snapshot ? new SnapshotReader(channel, onClose, snapshot, key, asked) : new MemberReader(channel, onClose, key, asked)
 }

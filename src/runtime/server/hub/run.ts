@@ -18,6 +18,9 @@ export const OPENING_LIMIT = { messages: 4_096, bytes: 262_144 }
 /** Maximum keys whose encoding of one run is kept: routes that share a channel rarely give it more names. */
 const MAX_KEYS = 2
 
+/** Offset of an entry that is no message of the log, and has no ID: a part of a snapshot. */
+export const NO_OFFSET = -1
+
 /** How messages are labelled where a connection has several channels: their IDs begin and end so, and their names begin with the key. */
 export interface Label {
   readonly key: string
@@ -77,7 +80,8 @@ function encodeEntries(epoch: string, entries: readonly LogEntry[], label?: Labe
   const chunks: Uint8Array[] = []
   let text = ''
   for (const { offset, event, data } of entries) {
-    const message = label ? labelled(label, formatPosition(epoch, offset), event) : { id: formatPosition(epoch, offset), event }
+    const position = offset === NO_OFFSET ? undefined : formatPosition(epoch, offset)
+    const message = label ? labelled(label, position, event) : { id: position, event }
     if (typeof data === 'string') {
       text += encodeMessage({ ...message, data })
       if (text.length < ENCODE_LENGTH) continue
@@ -93,6 +97,6 @@ function encodeEntries(epoch: string, entries: readonly LogEntry[], label?: Labe
   return chunks.length ? concatShared([...chunks, encodeText(text)]) : encodeShared(text)
 }
 
-function labelled({ key, before, after }: Label, position: string, event: string | undefined): { id: string, event: string } {
-  return { id: before + position + after, event: event === undefined ? key : `${key}/${event}` }
+function labelled({ key, before, after }: Label, position: string | undefined, event: string | undefined): { id?: string, event: string } {
+  return { id: position === undefined ? undefined : before + position + after, event: event === undefined ? key : `${key}/${event}` }
 }

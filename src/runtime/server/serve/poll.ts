@@ -9,6 +9,7 @@ import type { SSEResponse } from '../http/sink'
 import type { Exchange } from './exchange'
 import type { Starts } from './position'
 import { isKeyed, startsOn } from './position'
+import { attend } from './attend'
 import { RunChannel } from './resumable'
 import { spread } from '../lib/delays'
 import type { ResolvedHandlerOptions } from '../options'
@@ -33,11 +34,13 @@ export async function answerPoll({ event, options, context, request, keyed }: Ex
   context.endAbandoned()
   const over = context.insight.onPoll()
   const gone = source instanceof RunChannel ? source.attach() : undefined
+  let exit: Awaited<ReturnType<typeof attend>>
   try {
     const stop = keyed && childController(connection.signal)
     if (keyed) keyed.onDisconnect = () => stop!.abort()
     if (keyed?.isEnding) stop!.abort()
     const starts = startsOn(source, request, options)
+    exit = await attend(source, { joins: !request.isRender, stayMs: options.pollWaitMs })
     const pages = await poll(context, options, { starts, waitMs: request.waitMs, signal: (stop ?? connection).signal }).finally(gone)
     keyed?.assertConnected()
     if (connection.life.isOver) return null
@@ -49,6 +52,7 @@ export async function answerPoll({ event, options, context, request, keyed }: Ex
   }
   finally {
     over()
+    exit?.(options.pollWaitMs)
   }
 }
 
@@ -60,7 +64,7 @@ async function poll({ driver, hub, closing }: SSEContext, options: ResolvedHandl
 
   // A reader begins where its page ended, so that messages published in between are not missed. A channel that has ended has no more news.
   const waiting = starts.map((start, index) => ({ ...start, request: { kind: 'at' as const, ...parsePosition(pages[index]!.position)! } })).filter((_, index) => !pages[index]!.ended)
-  const reader = isKeyed(starts) ? await hub.readers(waiting as KeyedStart[], 'own') : await hub.reader(waiting[0]!.name, waiting[0]!.request, 'now')
+  const reader = isKeyed(starts) ? await hub.readers(waiting as KeyedStart[], 'own') : await hub.reader(waiting[0]!.name, waiting[0]!.request, 'now', waiting[0]!.snapshot)
   const step = await stepWithin(wait, reader, signal, closing)
   if (step?.type === 'unreachable') throw step.error
   if (step) pages[isKeyed(starts) ? starts.findIndex(({ key }) => key === reader.key) : 0] = pageOf(step, reader.current)

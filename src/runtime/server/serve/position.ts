@@ -8,6 +8,7 @@ import { channelPosition, readPosition } from '../http/request'
 import { readRawRequest } from '../http/response'
 import type { KeyedStart, ReadStart } from '../hub/hub'
 import type { ResolvedHandlerOptions } from '../options'
+import { Presence } from '../presence/presence'
 import { RunChannel } from './resumable'
 
 const ASKED = Symbol('nuxt-sse: the position asked for')
@@ -44,13 +45,21 @@ export function startsOn(source: ChannelSource, { position: asked }: SSERequest,
   if (source instanceof Channel) {
     const request = channelPosition(asked)
     const start = { name: source.name, request, from, asked: asked?.parsed && asked.text }
+    if (source instanceof Presence) return [{ ...start, snapshot: source.roster }]
     if (!(source instanceof RunChannel)) return [start]
     const isOfNoRun = typeof request === 'object' && (request.kind === 'now' || request.kind === 'last')
     return [{ ...start, request: isOfNoRun ? undefined : request, from: 'start' }]
   }
   const channels = Object.entries(source.channels)
   const parts = asked && parseWhole(asked.text, channels.map(([key]) => key))
-  return channels.map(([key, { name }], index) => ({ key, name, from, request: parts?.[index]!.request, asked: parts?.[index]!.text }))
+  return channels.map(([key, channel], index) => ({
+    key,
+    name: channel.name,
+    from,
+    request: parts?.[index]!.request,
+    asked: parts?.[index]!.text,
+    snapshot: channel instanceof Presence ? channel.roster : undefined,
+  }))
 }
 
 export function isKeyed(starts: Starts): starts is KeyedStart[] {

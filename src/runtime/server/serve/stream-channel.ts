@@ -5,6 +5,7 @@ import type { StartPosition } from '../connection/opening-block'
 import { sendNothing } from '../http/response'
 import type { Exchange } from './exchange'
 import { isKeyed, startsOn } from './position'
+import { attend } from './attend'
 import { RunChannel } from './resumable'
 import { encodeControl } from '../wire/encode'
 import { publicError } from '../wire/public-error'
@@ -15,7 +16,9 @@ import type { KeyedStart, ReadStart } from '../hub/hub'
 /** Opens the stream of a channel, or of several, at the requested start. Resolves with the response body where there is nothing to stream. */
 export async function startChannels({ event, context, request }: Exchange, source: ChannelSource, connection: Connection): Promise<unknown> {
   const starts = startsOn(source, request, connection.options)
-  const reader = isKeyed(starts) ? await context.hub.readers(starts, request.ownIds ? 'own' : 'whole') : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from)
+  const exit = await attend(source, { joins: true })
+  if (exit) connection.life.whenClosed(() => exit(connection.life.returnMs))
+  const reader = isKeyed(starts) ? await context.hub.readers(starts, request.ownIds ? 'own' : 'whole') : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from, starts[0].snapshot)
   if (connection.closed) return reader.close()
   // Read to its end: 204 stops a browser's `EventSource`. A failed channel must still send its error.
   if (reader.exhausted) {

@@ -3,6 +3,7 @@ import { ChannelRetention } from '../channel-retention'
 import { lifeMs } from '../life-times'
 import type { MemoryLease } from './memory-lease'
 import { describeLease, lostClosing } from './memory-lease'
+import { MemoryPresence } from './memory-presence'
 import { freeData, packData, sizeOf } from '../packed-data'
 import type { LogClosing, LogEntry, LogPageLimit, LogState, PackedAppend } from '../types'
 
@@ -30,6 +31,7 @@ export class MemoryLog {
   /** When a request last reported a reader of the log. */
   readAt = performance.now()
   #lease?: MemoryLease
+  #presence?: MemoryPresence
   #last = 0
   /** Entries; the oldest one kept is `#entries[#head]`. */
   #entries: (StoredEntry | undefined)[] = []
@@ -55,6 +57,16 @@ export class MemoryLog {
 
   set lease(lease: MemoryLease | undefined) {
     this.#lease = lease
+  }
+
+  /** Records of the members. Created on first use. */
+  get presence(): MemoryPresence {
+    return this.#presence ??= new MemoryPresence()
+  }
+
+  /** Whether the log must be kept although it has no message. */
+  get isInUse(): boolean {
+    return this.closing !== null || this.lease !== undefined || (this.#presence?.size ?? 0) > 0
   }
 
   /** Number of messages kept. */

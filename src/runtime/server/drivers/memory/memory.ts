@@ -6,7 +6,7 @@ import { MemoryLog } from './memory-log'
 import type { SSERetention } from '../../options'
 import { platform } from '../../lib/platform/platform'
 import type { LeaseRequest, LogNotice, PackedAppend } from '../types'
-import type { LeasingDriver } from '../capabilities'
+import type { LeasingDriver, PresenceDriver } from '../capabilities'
 
 /** Interval at which expired messages are removed from unused channels, in milliseconds. */
 const SWEEP_MS = 10_000
@@ -25,7 +25,7 @@ const EXAMINE_EMPTY = 2
  * A log is deleted when it has no subscriber and was not used for its lifetime (`life-times.ts`): a reader that reconnects later finds a
  * new epoch. A log without a message is also deleted when `maxEmpty` newer ones exist.
  */
-export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LeasingDriver {
+export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY): LeasingDriver & PresenceDriver {
   const logs = new Map<string, MemoryLog>()
   /** Names of logs without a message, oldest first. Some may have a message by now. */
   const empty = new Set<string>()
@@ -76,7 +76,7 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       const oldest = empty.values().next().value!
       empty.delete(oldest)
       const log = logs.get(oldest)
-      if (!log || log.size > 0 || log.closing || log.lease) continue
+      if (!log || log.size > 0 || log.isInUse) continue
       if (listeners.has(oldest)) empty.add(oldest)
       else logs.delete(oldest)
     }
@@ -127,6 +127,19 @@ export function createMemoryDriver(defaults: SSERetention, maxEmpty = MAX_EMPTY)
       if (request.type === 'acquire' && held) log.retain(retention)
       if (changed) notify(channel, { type: 'changed' })
       return { held, state: log.state }
+    },
+
+    async presence(channel, request, retention) {
+      const log = open(channel)
+      const added: StoredEntry[] = []
+      const answer = log.presence.step(request, json => log.append({ data: json }, added))
+      if (added.length) {
+        empty.delete(channel)
+        if (listeners.has(channel)) for (const entry of added) entry.shared = true
+        log.retain(retention)
+        notify(channel, { type: 'append', epoch: log.epoch, entries: added })
+      }
+      return { epoch: log.epoch, last: log.last, ...answer }
     },
 
     async read(channel, after, limit) {

@@ -38,7 +38,7 @@ const MAX_LAST_APPENDS = 10_000
 /**
  * Maximum length of a notice that carries its messages, in characters. For longer appends it only wakes subscribers, which read the log.
  */
-const MAX_NOTICE_LENGTH = 16_384
+export const MAX_NOTICE_LENGTH = 16_384
 
 interface Append {
   entries: LogAppend[]

@@ -8,20 +8,25 @@ import type { RedisLink } from './connection/link'
 import { APPEND } from './scripts/append'
 import { FINISH } from './scripts/finish'
 import { LEASE } from './scripts/lease'
+import { PRESENCE } from './scripts/presence'
 import { READ } from './scripts/read'
 import { REMOVE } from './scripts/remove'
 
 /** Script as a command of a client, which sends the script's text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
-type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'sseRead' | 'sseRemove'
+type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'ssePresence' | 'sseRead' | 'sseRemove'
 type Scripted = RedisClient & Record<ScriptName, Script>
 
-const SCRIPTS: Record<ScriptName, { lua: string, numberOfKeys: number }> = {
-  sseAppend: { lua: APPEND, numberOfKeys: 4 },
-  sseFinish: { lua: FINISH, numberOfKeys: 3 },
-  sseLease: { lua: LEASE, numberOfKeys: 3 },
-  sseRead: { lua: READ, numberOfKeys: 3 },
-  sseRemove: { lua: REMOVE, numberOfKeys: 3 },
+/** Keys of all scripts, in their order. */
+const KEYS = ['log', 'meta', 'keys'] as const
+
+const SCRIPTS: Record<ScriptName, { lua: string, more?: readonly (keyof ChannelKeys)[] }> = {
+  sseAppend: { lua: APPEND, more: ['writer'] },
+  sseFinish: { lua: FINISH },
+  sseLease: { lua: LEASE },
+  ssePresence: { lua: PRESENCE, more: ['members', 'due'] },
+  sseRead: { lua: READ },
+  sseRemove: { lua: REMOVE },
 }
 
 /** Redis keys of a channel. All are in one slot: the channel's name is the hash tag of each. */
@@ -31,13 +36,16 @@ export interface ChannelKeys {
   keys: string
   /** Answer to this writer's last append. */
   writer: string
+  /** Members that are present, and what of them is due. */
+  members: string
+  due: string
   /** Pub/sub channel of the notices. */
   live: string
 }
 
 export function channelKeys(prefix: string, channel: string, writer: string): ChannelKeys {
   const tagged = `${prefix}{${channel.replace(/[%{}]/g, encodeURIComponent)}}`
-  return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, live: `${tagged}:live` }
+  return { log: `${tagged}:log`, meta: `${tagged}:meta`, keys: `${tagged}:keys`, writer: `${tagged}:w:${writer}`, members: `${tagged}:members`, due: `${tagged}:due`, live: `${tagged}:live` }
 }
 
 /** Script arguments of a retention: its fields, and which of them the writer names. */
@@ -46,11 +54,11 @@ export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRet
 }
 
 /** Runs one of the scripts. `deadline` is in the server's time, in milliseconds. */
-export function runScript(link: RedisLink, until: number, name: ScriptName, { log, meta, keys, writer, live }: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
+export function runScript(link: RedisLink, until: number, name: ScriptName, keys: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
   return link.run(until, client => withScripts(client)[name](
-    ...[log, meta, keys, writer].slice(0, SCRIPTS[name].numberOfKeys),
+    ...KEYS.map(key => keys[key]), ...SCRIPTS[name].more?.map(key => keys[key]) ?? [],
     // In a cluster, scripts too must publish to the shard of the channel's slot.
-    live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
+    keys.live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
     ...args,
   ))
 }
@@ -118,7 +126,7 @@ export class ServerClock {
 
 function withScripts(client: RedisClient): Scripted {
   if (!('sseAppend' in client)) {
-    for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition)
+    for (const [name, { lua, more = [] }] of Object.entries(SCRIPTS)) client.defineCommand(name, { lua, numberOfKeys: KEYS.length + more.length })
   }
   return client as Scripted
 }

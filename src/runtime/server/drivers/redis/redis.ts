@@ -3,9 +3,9 @@ import { createEpoch } from '../../../shared/position'
 import type { SSERetention } from '../../options'
 import { ReadGate } from '../../lib/read-gate'
 import { leaseLost } from '../errors'
-import type { LeasingDriver } from '../capabilities'
+import type { LeasingDriver, PresenceDriver } from '../capabilities'
 import { STATE_ONLY } from '../capabilities'
-import { RedisAppends } from './appends'
+import { MAX_NOTICE_LENGTH, RedisAppends } from './appends'
 import type { CreateRedisClient } from './connection/client'
 import { ServerClock, channelKeys, retentionArgs, retrying, runScript } from './commands'
 import { isReply, unavailable } from './errors'
@@ -39,7 +39,7 @@ export interface RedisDriverOptions {
  * Creates the Redis driver. A channel is a stream and two small hashes, in one slot. Every append, with its offsets, trim, expiry and
  * notice, is one script; appends to a channel in one tick are one call.
  */
-export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LeasingDriver {
+export function createRedisDriver(options: RedisDriverOptions, defaults: SSERetention): LeasingDriver & PresenceDriver {
   const { keyPrefix, timeoutMs, createClient, report = reportToConsole } = { ...DEFAULT_REDIS_OPTIONS, ...options }
   if (/[{}]/.test(keyPrefix)) throw invalidOption('redis.keyPrefix', 'a string without braces', keyPrefix)
   const link = createRedisLink({ timeoutMs, createClient, report, onReturn: () => void checkLastAppends() })
@@ -51,7 +51,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   let checks = 0
 
   /** Runs a script that writes before its deadline or not at all. Resolves with its answer, without the server's time that precedes it. */
-  async function write(name: 'sseFinish' | 'sseLease' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
+  async function write(name: 'sseFinish' | 'sseLease' | 'ssePresence' | 'sseRemove', channel: string, args: (string | number)[]): Promise<string[]> {
     const until = performance.now() + timeoutMs
     const [now, ...answer] = await retrying(until, async () => runScript(link, until, name, keysOf(channel), await clock.at(until), args), clock).catch(error => giveUp(error, channel))
     clock.set(Number(now))
@@ -103,6 +103,16 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       const { type, epoch = createEpoch(), token = '', leaseMs = 0, onLost = '', anew, reading, tentative }: LeaseFields = request
       const [held, ...state] = await write('sseLease', channel, [epoch, ...retentionArgs(retention), type, token, leaseMs, onLost, anew || reading ? 1 : 0, tentative ? 1 : 0])
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
+    },
+
+    async presence(channel, { holder = '', leaseMs, hold = [], release = [], outage, list }, retention) {
+      const [refused, epoch, last, known, count, dueMs, ...members] = await write('ssePresence', channel, [
+        candidate(), ...retentionArgs(retention), holder, leaseMs ?? '', outage ? Math.ceil(outage.ms) : 0, outage?.graceMs ?? 0, list ? 1 : 0, MAX_NOTICE_LENGTH, hold.length,
+        ...hold.flatMap(({ id, member, keep }) => [id, member, keep ? 1 : 0]),
+        ...release.flatMap(({ id, afterMs }) => [id, Math.ceil(afterMs)]),
+      ])
+      if (refused) link.refused(new Error(refused))
+      return { epoch: epoch!, last: Number(last), known: known === '1', count: Number(count), ...dueMs && { dueMs: Number(dueMs) }, ...list && { members } }
     },
 
     subscribe(channel, listener) {

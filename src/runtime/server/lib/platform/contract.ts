@@ -12,6 +12,8 @@ export interface Platform {
   readonly hasBackground: boolean
   /** Limits of every connection, whichever preset the application was built with. */
   readonly limits: PlatformLimits
+  /** Whether promises and timers of one request may serve another, and outlive it. */
+  readonly sharesRequests: boolean
   /** Background reads that may be in flight, for `read-gate.ts`. */
   readonly maxReads: number
   /** Background reads in flight that may retry a failed read. */

@@ -19,6 +19,7 @@ const processPlatform: Platform = {
   afterTick,
   hasBackground: true,
   limits: {},
+  sharesRequests: true,
   // Redis answers this many within a few milliseconds. An unreachable part of the store must not delay the rest.
   maxReads: 64,
   maxRepeats: 16,

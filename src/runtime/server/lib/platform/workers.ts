@@ -112,6 +112,7 @@ export const workers: Platform = {
   afterTick: task => void Promise.resolve().then(task),
   hasBackground: false,
   limits: { needsHeartbeat: true, reason: 'Cloudflare Workers cancels a request without pending work, so heartbeats cannot be disabled.' },
+  sharesRequests: false,
   // A request may be cancelled, and its read never settle.
   maxReads: Infinity,
   maxRepeats: Infinity,

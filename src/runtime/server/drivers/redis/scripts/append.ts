@@ -1,7 +1,5 @@
+import { ADD_LINES } from './add-lines'
 import { PRELUDE } from './prelude'
-
-/** Bytes that one node of a stream holds by Redis's default (`stream-node-max-bytes`), about. */
-const ENTRY_BYTES = 4_096
 
 /**
  * Appends all of the messages, or none, and publishes a notice.
@@ -22,7 +20,7 @@ const ENTRY_BYTES = 4_096
  * A notice is `<epoch> <first offset> <mark before it> <mark> <fields>` and, where it carries the messages, a line for each field
  * (data, or data and event): neither JSON nor names of events have line breaks.
  */
-export const APPEND = `${PRELUDE}
+export const APPEND = `${PRELUDE}${ADD_LINES}
 local candidate, sequence, fields = ARGV[4], ARGV[9], tonumber(ARGV[16])
 
 local before = redis.call('GET', KEYS[4])
@@ -56,32 +54,10 @@ if not fresh and redis.call('XRANGE', log, int(first), '+', 'COUNT', 1)[1] then
   redis.call('HSET', meta, 'epoch', life.epoch)
 end
 
-local function add(count, data, event, key)
-  local offset, added = int(life.last + count)
-  if count > 1 then added = redis.pcall('XADD', log, offset .. suffix, count, data)
-  elseif event == '' and key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data)
-  elseif key == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event)
-  elseif event == '' then added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'k', key)
-  else added = redis.pcall('XADD', log, offset .. suffix, 'd', data, 'e', event, 'k', key) end
-  if type(added) == 'table' then return added end
-  life.last, life.largest = life.last + count, math.max(life.largest, #data)
-  if life.bytes then life.bytes = life.bytes + #data - count + 1 end
-end
-
 local lines, offsets, repeated, keyed, refused = {}, {}, false, false, ''
 if fields == 1 then
-  -- Several messages to an entry, up to about a node of the stream: a reader from the middle of an entry gets all of it.
-  local from, last = 17, #ARGV
-  while from <= last do
-    local to, size = from, #ARGV[from]
-    while to < last and size + #ARGV[to + 1] < ${ENTRY_BYTES} do
-      to = to + 1
-      size = size + 1 + #ARGV[to]
-    end
-    local failed = add(to - from + 1, from == to and ARGV[from] or table.concat(ARGV, '\\n', from, to), '', '')
-    if failed then return failed end
-    from = to + 1
-  end
+  local failed = addLines(life, ARGV, 17, suffix)
+  if failed then return failed end
 else
   for i = 17, #ARGV, 3 do
     local data, event, key = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -90,7 +66,7 @@ else
     if offset and tonumber(offset) >= life.first then
       repeated = true
     else
-      local failed = add(1, data, event, key)
+      local failed = add(life, suffix, 1, data, event, key)
       if failed then return failed end
       offset = int(life.last)
       if key ~= '' then

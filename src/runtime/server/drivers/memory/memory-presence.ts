@@ -1,0 +1,103 @@
+import { MAX_DUE, PRESENCE_MESSAGE } from '../presence-types'
+import type { PresenceAnswer, PresenceRequest } from '../presence-types'
+
+interface PresentMember {
+  member: string
+  /** Time at which each holder's hold ends, by `performance.now()`; `Infinity` while it depends on the holder's lease. */
+  readonly holders: Map<string, number>
+}
+
+/** Presence of one channel in this process. Times are `performance.now()` times. */
+export class MemoryPresence {
+  readonly #members = new Map<string, PresentMember>()
+  readonly #leases = new Map<string, number>()
+  /** IDs of members with a hold whose end is known. */
+  readonly #ending = new Set<string>()
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  /** Performs one step. Passes the JSON of each message to `say`. */
+  step({ holder = '', leaseMs, hold = [], release = [], outage, list }: PresenceRequest, say: (json: string) => void): Omit<PresenceAnswer, 'epoch' | 'last'> {
+    const now = performance.now()
+    const known = this.#leases.has(holder)
+    if (outage) this.#excuse(now, outage)
+    if (leaseMs) this.#leases.set(holder, now + leaseMs)
+    else if (leaseMs === 0) this.#leases.delete(holder)
+    for (const { id, member, keep } of hold) this.#hold(holder, id, member, keep, say)
+    for (const { id, afterMs } of release) {
+      if (!this.#members.get(id)?.holders.has(holder)) continue
+      if (afterMs > 0) this.#endAt(id, holder, now + afterMs)
+      else this.#drop(id, holder, say)
+    }
+    this.#dropDue(now, say)
+    const dueMs = this.#dueAt() - now
+    return {
+      known,
+      count: this.#members.size,
+      ...dueMs < Infinity && { dueMs: Math.max(0, dueMs) },
+      ...list && { members: [...this.#members.values()].map(({ member }) => member) },
+    }
+  }
+
+  #hold(holder: string, id: string, member: string, keep: boolean | undefined, say: (json: string) => void): void {
+    const known = this.#members.get(id)
+    if (!known) {
+      this.#members.set(id, { member, holders: new Map([[holder, Infinity]]) })
+      return say(PRESENCE_MESSAGE.join(member))
+    }
+    known.holders.set(holder, Infinity)
+    if (keep || known.member === member) return
+    known.member = member
+    say(PRESENCE_MESSAGE.update(member))
+  }
+
+  #endAt(id: string, holder: string, at: number): void {
+    this.#members.get(id)!.holders.set(holder, at)
+    this.#ending.add(id)
+  }
+
+  #drop(id: string, holder: string, say: (json: string) => void): void {
+    const holders = this.#members.get(id)?.holders
+    if (!holders?.delete(holder) || holders.size > 0) return
+    this.#members.delete(id)
+    this.#ending.delete(id)
+    say(PRESENCE_MESSAGE.leave(id))
+  }
+
+  /** Ends holds that are due, and those of holders whose lease has ended: at most {@link MAX_DUE} members. */
+  #dropDue(now: number, say: (json: string) => void): void {
+    let left = MAX_DUE
+    for (const id of this.#ending) {
+      for (const [holder, at] of this.#members.get(id)?.holders ?? []) if (at <= now && left-- > 0) this.#drop(id, holder, say)
+    }
+    for (const [holder, until] of this.#leases) {
+      if (until > now) continue
+      for (const [id, { holders }] of this.#members) if (holders.get(holder) === Infinity && left-- > 0) this.#drop(id, holder, say)
+      if (left >= 0) this.#leases.delete(holder)
+    }
+  }
+
+  #excuse(now: number, { ms, graceMs }: NonNullable<PresenceRequest['outage']>): void {
+    const since = now - ms
+    for (const [holder, until] of this.#leases) if (until <= now && until > since) this.#leases.set(holder, now + graceMs)
+    for (const id of this.#ending) {
+      for (const [holder, at] of this.#members.get(id)?.holders ?? []) if (at <= now && at > since) this.#endAt(id, holder, now + graceMs)
+    }
+  }
+
+  #dueAt(): number {
+    let dueAt = Infinity
+    for (const until of this.#leases.values()) dueAt = Math.min(dueAt, until)
+    for (const id of this.#ending) {
+      let isEnding = false
+      for (const at of this.#members.get(id)?.holders.values() ?? []) {
+        dueAt = Math.min(dueAt, at)
+        isEnding ||= at < Infinity
+      }
+      if (!isEnding) this.#ending.delete(id)
+    }
+    return dueAt
+  }
+}

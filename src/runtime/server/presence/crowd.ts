@@ -1,0 +1,229 @@
+import { SSEError } from '../../shared/errors'
+import type { SSEContext } from '../context/context'
+import { withPresence } from '../drivers/capabilities'
+import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/presence-types'
+import { retryDelayMs } from '../lib/delays'
+import { afterTick, processTimeout } from '../lib/tick'
+import { Steps } from './steps'
+import { Roster } from './roster'
+
+/** Lease of a holder as a share of `leaseMs`, at most: a process that was killed must be gone within two of them. */
+const LONGEST_LEASE = 1.5
+/** Renewals of a lease within its duration. */
+export const RENEWALS = 3
+/** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. */
+const LATE_MS = 50
+const RETRY = { firstMs: 200, maxMs: 2_000 }
+
+/** Client that is a member, with its connections in this process. */
+interface Attendee {
+  readonly id: string
+  /** The member as JSON. */
+  member: string
+  /** The member as the driver has it; `''` before. */
+  acknowledged: string
+  connections: number
+  /** Time after a disconnect for which it stays, in milliseconds. */
+  leaveAfterMs: number
+  /** Time at which it leaves, by `performance.now()`; `Infinity` while it has a connection. */
+  until: number
+}
+
+/** Members of one name that are connected to this process, and the steps by which the driver learns of them. */
+export class Crowd {
+  readonly roster: Roster
+  readonly #attendees = new Map<string, Attendee>()
+  /** Attendees without a connection. */
+  readonly #leaving = new Set<Attendee>()
+  readonly #steps: Steps
+  #leaveTimer?: ReturnType<typeof setTimeout>
+  #dueTimer?: ReturnType<typeof setTimeout>
+  /** Longest `leaveAfterMs` of an attendee so far. */
+  #leaveAfterMs = 0
+  #watchers = 0
+  #isLeased = false
+  /** Time of the last successful step. */
+  #reachedAt = performance.now()
+  /** Failed steps in a row. */
+  #failures = 0
+  #isClosed = false
+
+  constructor(private readonly context: SSEContext, readonly name: string, private readonly holder: string, private readonly onIdle: () => void) {
+    this.roster = new Roster(context, name, () => this.look(true))
+    this.#steps = new Steps((changes, isLast) => this.#step(changes, isLast))
+  }
+
+  /** Whether a lease must be renewed. */
+  get hasMembers(): boolean {
+    return this.#isLeased || this.#attendees.size > 0
+  }
+
+  get isIdle(): boolean {
+    return this.#attendees.size === 0 && this.#watchers === 0 && this.#steps.isEmpty && !this.#isLeased
+  }
+
+  /** Follows the presence for a reader, until the returned function is called. */
+  watch(): () => void {
+    this.#watchers++
+    const release = this.roster.watch()
+    // Members of a process that is lost may be due.
+    if (this.#watchers === 1) void this.renew()
+    let isOver = false
+    return () => {
+      if (isOver) return
+      isOver = true
+      this.#watchers--
+      release()
+      this.#rest()
+    }
+  }
+
+  /**
+   * Makes a client present. Resolves when the driver has it, with a function that ends the connection: the client leaves `ms` later, unless
+   * it is back. Rejects when the driver cannot be reached.
+   */
+  async enter(id: string, member: string, leaveAfterMs: number): Promise<(ms?: number) => void> {
+    if (this.#isClosed) throw new SSEError('SHUTTING_DOWN', 'The server is shutting down. Try again in a moment.', { statusCode: 503 })
+    const known = this.#attendees.get(id)
+    const attendee = known ?? { id, member, acknowledged: '', connections: 0, leaveAfterMs, until: Infinity }
+    this.#attendees.set(id, attendee)
+    attendee.connections++
+    attendee.until = Infinity
+    attendee.leaveAfterMs = leaveAfterMs
+    this.#leaving.delete(attendee)
+    this.#leaveAfterMs = Math.max(this.#leaveAfterMs, leaveAfterMs)
+    let isOver = false
+    const exit = (ms = leaveAfterMs) => {
+      if (isOver) return
+      isOver = true
+      this.#exit(attendee, ms)
+    }
+    attendee.member = member
+    try {
+      // Every tab: another process may have changed the data since. Without a change, the driver sends no message.
+      await this.#steps.hold({ id, member })
+      attendee.acknowledged = member
+      return exit
+    }
+    catch (error) {
+      // The driver may have it all the same: the release follows.
+      if (attendee.acknowledged) attendee.member = attendee.acknowledged
+      exit(0)
+      throw error
+    }
+  }
+
+  /** Reads the members, or only their number. Rejects when the driver cannot be reached. */
+  look(list: boolean): Promise<PresenceAnswer> {
+    const { driver, options } = this.context
+    return withPresence(driver).presence(this.name, { list, ...this.#outage() }, options.retention)
+  }
+
+  /** Renews the lease, and performs what is due. A failure is retried. */
+  renew(): Promise<void> {
+    return this.#steps.renew().catch(() => {})
+  }
+
+  /** Hands all members over to the store: they stay until they are expected back at another instance. Never rejects. */
+  async depart(): Promise<void> {
+    this.#isClosed = true
+    this.#steps.hurry()
+    clearTimeout(this.#leaveTimer)
+    clearTimeout(this.#dueTimer)
+    const now = performance.now()
+    for (const { id, connections, leaveAfterMs, until } of this.#attendees.values()) {
+      this.#steps.release({ id, afterMs: Math.max(1, connections > 0 ? leaveAfterMs : until - now) })
+    }
+    this.#attendees.clear()
+    this.#leaving.clear()
+    await this.renew()
+  }
+
+  #exit(attendee: Attendee, ms: number): void {
+    if (--attendee.connections > 0 || this.#isClosed) return
+    attendee.until = performance.now() + ms
+    this.#leaving.add(attendee)
+    this.#scheduleLeaving()
+  }
+
+  #scheduleLeaving(): void {
+    clearTimeout(this.#leaveTimer)
+    let next = Infinity
+    for (const { until } of this.#leaving) next = Math.min(next, until)
+    if (next < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.max(0, next - performance.now()))
+  }
+
+  #leave(): void {
+    const now = performance.now()
+    for (const attendee of this.#leaving) {
+      if (attendee.until > now) continue
+      this.#leaving.delete(attendee)
+      this.#attendees.delete(attendee.id)
+      this.#steps.release({ id: attendee.id, afterMs: 0 })
+    }
+    this.#scheduleLeaving()
+    this.#rest()
+  }
+
+  /** One step with the driver. */
+  async #step(changes: Pick<PresenceRequest, 'hold' | 'release'>, isLast: boolean): Promise<void> {
+    const { context: { driver, options }, holder } = this
+    // Members without a lease would stay forever: it ends with the last release.
+    const leaseMs = this.#attendees.size > 0 || changes.hold || !isLast ? this.#leaseMs() : 0
+    const hasHolder = leaseMs > 0 || this.#isLeased || changes.release !== undefined
+    const startedAt = performance.now()
+    const awayMs = startedAt - this.#reachedAt
+    try {
+      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder, leaseMs }, ...this.#outage() }, options.retention)
+      const isLost = this.#isLeased && leaseMs > 0 && (!answer.known || awayMs > leaseMs)
+      this.#failures = 0
+      this.#reachedAt = startedAt
+      this.#isLeased = leaseMs > 0
+      this.roster.expect(answer)
+      if (isLost) this.#holdAgain(changes.hold ?? [])
+      this.#scheduleDue(answer)
+      this.#rest()
+    }
+    catch (error) {
+      this.#failures++
+      this.#retryLater()
+      throw error
+    }
+  }
+
+  /** Outage since the last successful step: the first process that is back must not take the others for lost. */
+  #outage(): Pick<PresenceRequest, 'outage'> {
+    return this.#failures > 0 ? { outage: { ms: performance.now() - this.#reachedAt, graceMs: this.context.options.leaseMs } } : {}
+  }
+
+  /** Holds of this process have ended, because it was suspended or its records were lost. They are reported again, and keep the data that the driver has. */
+  #holdAgain(held: readonly PresenceHold[]): void {
+    const ids = new Set(held.map(({ id }) => id))
+    for (const { id, member } of this.#attendees.values()) if (!ids.has(id)) this.#steps.hold({ id, member, keep: true }).catch(() => {})
+  }
+
+  #leaseMs(): number {
+    const { leaseMs } = this.context.options
+    return Math.ceil(Math.max(leaseMs, Math.min(leaseMs * LONGEST_LEASE, leaseMs / RENEWALS + this.#leaveAfterMs)))
+  }
+
+  /** What is due before the next renewal is done when it is due. */
+  #scheduleDue({ dueMs }: PresenceAnswer): void {
+    clearTimeout(this.#dueTimer)
+    if (this.#isClosed || dueMs === undefined || dueMs > this.context.options.leaseMs / (this.hasMembers ? RENEWALS : 1)) return
+    this.#dueTimer = processTimeout(() => void this.renew(), dueMs === 0 ? 0 : dueMs + LATE_MS * Math.random())
+  }
+
+  #retryLater(): void {
+    clearTimeout(this.#dueTimer)
+    if (!this.#isClosed && !this.context.closing.aborted) this.#dueTimer = processTimeout(() => void this.renew(), retryDelayMs(RETRY, this.#failures - 1))
+  }
+
+  #rest(): void {
+    afterTick(() => {
+      if (!this.isIdle) return
+      clearTimeout(this.#dueTimer)
+      this.onIdle()
+    })
+  }
+}
