@@ -124,7 +124,7 @@ function checkOrder(steps: Step[], key: Key): void {
 }
 
 describe.each(Object.keys(KINDS))('a route that grows from one channel to several and shrinks, under an open client: %s', (kind) => {
-  it.each(['start', 'now'] as const)('nobody is stuck, and a gap announces what was lost or comes again (from: %s)', async (from) => {
+  it.each(['start', 'now'] as const)('no client is stuck, and a gap announces what was lost or comes again (from: %s)', async (from) => {
     await fc.assert(fc.asyncProperty(fc.array(act, { maxLength: 12 }), fc.constantFrom<Shape>('one', 'two', 'three'), async (acts, first) => {
       const { channel, channels, route, sockets, left, url, close } = server = await startSSEServer({ retryMs: 1, pollWaitMs: 30, from })
       const logs = { a: channel<Note>('a'), b: channel<Note>('b'), c: channel<Note>('c') }
