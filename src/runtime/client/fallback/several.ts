@@ -1,5 +1,4 @@
 import { SSEError } from '../../shared/errors'
-import type { SSEPublicError } from '../../shared/errors'
 import { isUpTo } from '../../shared/position'
 import type { SSEBatch, SSEBatchChannel, SSEControl, SSEOpenControl } from '../../shared/protocol'
 import type { SSEMessage } from '../../shared/types'
@@ -63,7 +62,7 @@ function endOf(over: Over): Outcome {
 }
 
 /** Error of one of several channels, which names it. The others continue, and the client does not retry. */
-function channelError(error: SSEPublicError, channel: string): SSEError {
+function channelError(error: object, channel: string): SSEError {
   const { code, message, statusCode } = serverError(error)
   return new SSEError(code, message, { statusCode, retry: false, details: { channel } })
 }
