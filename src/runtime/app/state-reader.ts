@@ -1,6 +1,6 @@
 import { useRequestFetch } from '#imports'
 import type { Outcome } from '../client/host'
-import { loadPart } from '../client/options'
+import { loadPart } from '../client/parts'
 import type { SSELoadContext } from './call'
 
 /** Makes the option `load` a step of the client. The code that reads its result is loaded on demand. Call it in setup. */

@@ -1,7 +1,7 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { retryableError } from './response'
-import type { Fallback, ResolvedClientOptions } from './host'
+import type { ResolvedClientOptions } from './host'
+import { importFallback, loadPart } from './parts'
 import type { SSEClientOptions, SSEShare } from './types'
 
 export type { ResolvedClientOptions } from './host'
@@ -16,15 +16,8 @@ const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
 
-/** Loads code on demand. Rejects with a retryable error. */
-export function loadPart<T>(load: () => Promise<T>): Promise<T> {
-  return load().catch((cause) => {
-    throw retryableError('NETWORK', 'Part of the client failed to load', cause)
-  })
-}
-
 /** Client options with all defaults. Throws `INVALID_OPTION` for an invalid value. */
-export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>, base = '/'): ResolvedClientOptions {
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, base = '/', loadFallback = importFallback): ResolvedClientOptions {
   const { body, share, parse, fetch, channel, reconnect, silenceTimeoutMs, transports = DEFAULT_TRANSPORTS } = options
   const hasBody = body !== undefined
   const method = (options.method || (hasBody ? 'POST' : 'GET')).toUpperCase()
@@ -47,5 +40,5 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   expect(!fetch || typeof fetch === 'function', 'fetch', 'a function', fetch)
   expect(!parse || typeof parse === 'function' || parse === 'json' || parse === 'text', 'parse', '`json`, `text` or a function', parse)
   expect(!hasBody || method !== 'GET', 'method', 'one with a body', method)
-  return { ...options, base, loadFallback: () => loadPart(loadFallback), method, transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs } }
+  return { ...options, base, loadFallback: () => loadPart(() => loadFallback(options)), method, transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs } }
 }

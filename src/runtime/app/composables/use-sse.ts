@@ -1,14 +1,13 @@
-import type { MaybeRefOrGetter } from 'vue'
 import { computed, getCurrentInstance, getCurrentScope, isReactive, isRef, onMounted, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
+import { importSharing } from '../../client/parts'
 import { callbackError, clientError } from '../../client/response'
 import type { History } from '../../client/host'
-import type { SSEClientEvents, SSEClientOptions, SSEClientState } from '../../client/types'
+import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
-import type { GivenSchemas, SSESchema, SSESchemaMessage, SSESchemas } from '../../shared/standard-schema'
 import type { SSEMessage } from '../../shared/types'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
@@ -19,55 +18,22 @@ import { loadOnServer } from '../ssr/load-on-server'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { CallCheck, ChannelKey, FromRoute, MaybeUrl, MessageOfChannel, MessageOfRoute, RefCheck, SSERoute, UrlIfTyped } from '../types'
+import type { MaybeUrl, RefCheck } from '../types'
+import type { UseSSE } from '../use-sse-signatures'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 export type { FromRoute } from '../types'
 
-// Loaded on demand, since most pages need neither.
-const loadFallback = ({ schema, events }: SSEClientOptions) => schema || events ? import('../../client/fallback/with-schemas') : import('../../client/fallback/index')
-const loadSharing = () => import('../../client/sharing/shared-client')
-
 const DEFAULT_KEEP = 100
 
-/**
- * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
- * closes with the component. On the server it opens no connection, and `status` is `idle`.
- *
- * The type of the messages comes from the route, or from a type argument: `useSSE<Notice>('/api/notices')`.
- *
- * Every message reaches callbacks and `reduce`, also when several arrive in one tick, or equal ones. The refs show the last one.
- *
- * @param url URL of the route, a ref or a getter of one. A change drops data and position, and connects from scratch. A path is below the
- * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
- * @throws `INVALID_OPTION`
- */
-export function useSSE<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined, State = SSESchemaMessage<S, E>['data'] | undefined, Url extends string = string>(url: MaybeUrl<Url>, options: UseSSEOptions<SSESchemaMessage<S, E>, State> & GivenSchemas<S, E>): UseSSEReturn<SSESchemaMessage<S, E>, State>
-export function useSSE<T = FromRoute, State = T | undefined>(
-  url: UrlIfTyped<T>,
-  options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>,
-): UseSSEReturn<SSEMessage<T>, State>
-export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
-  this: CallCheck<Url, Method, State>,
-  url: MaybeRefOrGetter<Url>,
-  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
-): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
-export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>): UseSSEReturn<SSEMessage<T>, State>
-// Not merged with the signature above: TypeScript keeps the literal of a getter only where no other type may be returned.
-export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
-  this: CallCheck<Url, Method, State>,
-  // eslint-disable-next-line @typescript-eslint/unified-signatures
-  url: MaybeUrl<Url>,
-  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
-): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
-export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
+function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
   const options = checked as UseSSEOptions<SSEMessage, State>
   const { initial, reduce, load: loadState, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, () => loadFallback(options as SSEClientOptions), base)
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, base)
   if (loadState) {
     if (options.channel !== undefined) throw invalidOption('load', 'unset where `channel` is set', loadState)
     resolved.readState = stateReader(loadState)
@@ -191,7 +157,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     showWait()
     let error: SSEClientState['error']
     try {
-      const { createSharedClient } = await loadSharing()
+      const { createSharedClient } = await importSharing()
       client = createSharedClient(snapshot ? path() : '', resolved, events, first)
     }
     catch (cause) {
@@ -276,3 +242,17 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
   }
 }
+
+/**
+ * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
+ * closes with the component. On the server it opens no connection, and `status` is `idle`.
+ *
+ * The type of the messages comes from the route, or from a type argument: `useSSE<Notice>('/api/notices')`.
+ *
+ * Every message reaches callbacks and `reduce`, also when several arrive in one tick, or equal ones. The refs show the last one.
+ *
+ * @param url URL of the route, a ref or a getter of one. A change drops data and position, and connects from scratch. A path is below the
+ * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
+ * @throws `INVALID_OPTION`
+ */
+export const useSSE = createCall as UseSSE
