@@ -1,4 +1,4 @@
-import { computed, getCurrentInstance, getCurrentScope, isReactive, isRef, onMounted, toValue, watch } from 'vue'
+import { computed, isReactive, isRef, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
@@ -9,6 +9,7 @@ import type { History } from '../../client/host'
 import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
 import type { SSEMessage } from '../../shared/types'
+import { afterMount } from '../after-mount'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
@@ -34,10 +35,7 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
   const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, base)
-  if (loadState) {
-    if (options.channel !== undefined) throw invalidOption('load', 'unset where `channel` is set', loadState)
-    resolved.readState = stateReader(loadState)
-  }
+  if (loadState) resolved.readState = stateReader(loadState, options.channel)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
@@ -55,9 +53,9 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
   const begin = () => (older.past = {}, { data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
-  const [state, stateRefs] = splitRef(first)
   // Without `load`, a snapshot gets a position only from a batch of this module's server.
   if (first.position && !loadState) Object.assign(first, { peer: 'resumable', channels: snapshot!.channels })
+  const [state, stateRefs] = splitRef(first)
   /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
@@ -110,7 +108,8 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
     },
     onState: setState,
   }
-  let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
+  const source = [snapshot ? path() : '', resolved, events, first] as const
+  let client = createSSEClient(...source)
   const callbacks = createCallbacks(options, guard)
 
   /** URL of which the client holds a position, if any. With a snapshot, the URL that the server read. */
@@ -158,7 +157,7 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
     let error: SSEClientState['error']
     try {
       const { createSharedClient } = await importSharing()
-      client = createSharedClient(snapshot ? path() : '', resolved, events, first)
+      client = createSharedClient(...source)
     }
     catch (cause) {
       console.error('[nuxt-sse]', error = clientError('SHARING_FAILED', 'The code for sharing failed to load', cause))
@@ -214,14 +213,7 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
-    // Starts after mount, so that the first render in the browser matches the server's. In a plugin, or in a store, whose scope outlives the
-    // component that first uses it, starts after the application's first render. In `onMounted`, which runs only once, starts at once.
-    const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
-    const isOwn = component && getCurrentScope() === component.scope
-    const mounted = isShared || options.channel ? load : start
-    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
-    else if (isOwn) onMounted(mounted)
-    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
+    afterMount(nuxtApp, isShared || options.channel ? load : start)
     // Watched by value. A function is called at every attempt, and not watched.
     const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
     watch([given, isEnabled, query], onInput)
