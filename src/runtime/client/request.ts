@@ -1,7 +1,6 @@
 import { encodeBody } from '../shared/json'
-import type { ResolvedClientOptions } from './options'
+import type { ResolvedClientOptions, TransportRequest } from './host'
 import { clientError, retryableError } from './response'
-import type { TransportRequest } from './host'
 import type { MaybeFresh, SSEClientState, SSEQuery } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
