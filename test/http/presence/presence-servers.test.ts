@@ -145,6 +145,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
 describe.each(Object.keys(stores))('two servers on %s', (name) => {
   let rooms = 0
 
+  // @guarantee presence
   it('what watchers have is the truth when it is quiet, and each change comes once', async () => {
     await fc.assert(fc.asyncProperty(steps, async (all) => {
       const create = stores[name]!()
@@ -202,6 +203,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     }), { numRuns: RUNS, endOnFailure: true })
   }, 60_000)
 
+  // @guarantee presence
   it('the data of the newest tab wins, also over data that its own server knew before', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
@@ -216,6 +218,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const tab of tabs) tab.close()
   })
 
+  // @guarantee presence
   it('members of a killed server leave within two leases, once, also without a watcher', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
@@ -237,6 +240,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, unwatched, ...members]) reader.close()
   })
 
+  // @guarantee presence
   it('an outage of the store that is longer than a lease tells nothing, and a server that was cut off alone brings its members back', async () => {
     const create = stores[name]!()
     // Longer than the event loop may stand still on a busy machine.
@@ -262,6 +266,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, ...members]) reader.close()
   })
 
+  // @guarantee presence
   it('a deploy of a server with many members sends no join and no leave', async () => {
     const create = stores[name]!()
     const options = { leaveAfterMs: 5_000, leaseMs: 10_000, retryMs: 500, shutdownMs: 1_000 }

@@ -53,6 +53,7 @@ describe('on one server', () => {
     await witness.finished
   }
 
+  // @guarantee disconnect
   it('ends every stream of the key, of any source, and no other', async () => {
     const paths = ['/feed', '/source', '/push']
     const mine = await Promise.all(paths.map(path => SSEReader.open(server.url + path, as('a'))))
@@ -82,6 +83,7 @@ describe('on one server', () => {
     expect(lastOf(other)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('`leave` makes clients reconnect through the handler\'s checks', async () => {
     const reader = await SSEReader.open(`${server.url}/feed`, as('a'))
     await disconnect(server, 'a', { leave: true })
@@ -103,6 +105,7 @@ describe('on one server', () => {
     await expect(reading).rejects.toMatchObject({ statusCode: expect.any(Number) as number })
   })
 
+  // @guarantee disconnect
   it('our client stays away, and shows why', async () => {
     let requests = 0
     server.server.on('request', () => requests++)
@@ -123,6 +126,7 @@ describe('on one server', () => {
     expect(requests).toBe(before)
   })
 
+  // @guarantee disconnect
   it('ends a waiting poll with the error; with `leave` it is an empty batch', async () => {
     const poll = () => fetch(`${server.url}/feed?transport=poll`, as('a'))
     const waiting = async () => {
@@ -142,6 +146,7 @@ describe('on one server', () => {
     expect(await (await left).json()).toMatchObject({ type: 'batch', messages: [], ended: false })
   })
 
+  // @guarantee disconnect
   it('a request whose handler is at work is ended as soon as its checks are through', async () => {
     for (const [query, options] of [['', {}], ['?transport=poll', {}], ['', { leave: true }], ['?transport=poll', { leave: true }]] as const) {
       const [checks, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -193,6 +198,7 @@ describe('on one server', () => {
     await expect(disconnect(server, 'a', options as SSEDisconnectOptions)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
 
+  // @guarantee disconnect
   it('a hostile key of 512 bytes is a key like any other', async () => {
     const keys = ['é'.repeat(256), '__proto__', 'constructor', '{"key":"b"}', 'a}b{c', '\u2028"\\']
     for (const key of keys) {
@@ -227,6 +233,7 @@ describe('on one server', () => {
 })
 
 describe('where the driver cannot be reached', () => {
+  // @guarantee disconnect
   it('the call rejects, and ends nothing', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
@@ -239,6 +246,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('streams that opened before the subscription reconnect when it is there', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
@@ -250,6 +258,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toMatchObject({ type: 'leave' })
   })
 
+  // @guarantee disconnect
   it('where messages were lost for good, all streams of keys reconnect', async () => {
     const driver = createMemoryDriver(retention)
     const server = await withRoutes(driver)
@@ -281,6 +290,7 @@ describe('two servers on one Redis', () => {
 
   const driverOf = (url = redis.url, timeoutMs = 2_000) => createRedisDriver({ timeoutMs, report: () => {}, createClient: settings => new Redis(url, settings) }, retention)
 
+  // @guarantee disconnect
   it('1,000 streams of 100 keys: those of one end on both within a second, and no other stream ends', async () => {
     const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
     const readers = new Map<number, SSEReader[]>()
@@ -302,6 +312,7 @@ describe('two servers on one Redis', () => {
     for (const server of servers) await eventually(() => expect(server.context.disconnects.size).toBe(0))
   })
 
+  // @guarantee disconnect, publisher
   it('a publisher reaches them as well', async () => {
     const server = await withRoutes(driverOf())
     await using publisher = createSSEPublisher({ redis: { url: redis.url } })
@@ -311,6 +322,7 @@ describe('two servers on one Redis', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('an instance whose connections were cut performs it after it has reconnected; meanwhile a caller there is refused in time', async () => {
     const proxy: RedisProxy = await startRedisProxy(redis.port)
     try {
