@@ -1,4 +1,3 @@
-import { SSEError } from '../../../shared/errors'
 import { afterTick } from '../../lib/tick'
 import type { LogRetention } from '../../options'
 import type { PresenceAnswer, PresenceRequest } from '../presence-types'
@@ -55,16 +54,23 @@ export class RedisPresence {
   async #flush(): Promise<void> {
     const waiting = this.#waiting
     this.#waiting = []
-    if (waiting.length === 1 || await this.#isCluster()) {
-      for (const { channel, request, retention, resolve, reject } of waiting) this.#stepAlone(channel, request, retention).then(resolve, reject)
+    const { link, timeoutMs } = this.init
+    const until = performance.now() + timeoutMs
+    try {
+      if (waiting.length === 1 || await retrying(until, () => link.run(until, async client => client.isCluster))) {
+        for (const { channel, request, retention, resolve, reject } of waiting) this.#stepAlone(channel, request, retention).then(resolve, reject)
+        return
+      }
+    }
+    catch (error) {
+      for (const { reject } of waiting) reject(unavailable(error))
       return
     }
-    for (let from = 0; from < waiting.length; from += MAX_BATCH) void this.#stepTogether(waiting.slice(from, from + MAX_BATCH))
+    for (let from = 0; from < waiting.length; from += MAX_BATCH) void this.#stepTogether(waiting.slice(from, from + MAX_BATCH), until)
   }
 
-  async #stepTogether(batch: Waiting[]): Promise<void> {
-    const { link, clock, timeoutMs, keysOf } = this.init
-    const until = performance.now() + timeoutMs
+  async #stepTogether(batch: Waiting[], until: number): Promise<void> {
+    const { link, clock, keysOf } = this.init
     try {
       const replies = await retrying(until, async () => {
         const steps = batch.map(({ channel, request, retention }) => ({ keys: keysOf(channel), args: this.#args(request, retention) }))
@@ -88,14 +94,8 @@ export class RedisPresence {
     }
     catch (error) {
       link.gaveUp(error)
-      for (const { reject } of batch) reject(error instanceof SSEError ? error : unavailable(error))
+      for (const { reject } of batch) reject(unavailable(error))
     }
-  }
-
-  /** Whether names have different nodes. `false` while Redis cannot be reached: then a batch is one attempt, and not a thousand. */
-  #isCluster(): Promise<boolean> {
-    const { link, timeoutMs } = this.init
-    return link.run(performance.now() + timeoutMs, async client => client.isCluster).catch(() => false)
   }
 
   #args({ holder = '', leaseMs, hold = [], release = [], outage, list }: PresenceRequest, retention: LogRetention): (string | number)[] {
