@@ -7,7 +7,7 @@ import type { PresenceAnswer } from '../drivers/presence-types'
 import type { SSEPresenceLookup } from './types'
 
 /** Beginning of the names of logs that belong to presence. */
-const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
+export const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 
 /** Implementation of {@link SSEPresenceLookup}. Needs no connections: `nuxt-sse/publisher` has nothing else of presence. */
 export class PresenceLookup<D = unknown, Context extends ChannelContext = ChannelContext> extends Channel<SSEPresenceMessage<D>, Context> implements SSEPresenceLookup<D> {
