@@ -1,3 +1,4 @@
+import { createError, getQuery } from 'h3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { createSSEPublisher } from '../../../src/runtime/publisher'
@@ -8,6 +9,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import type { SSEError } from '../../../src/runtime/shared/errors'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
@@ -310,6 +312,99 @@ describe('two servers on one Redis', () => {
     expect(others.filter(reader => lastOf(reader)?.type !== 'open')).toEqual([])
     for (const reader of others) reader.close()
     for (const server of servers) await eventually(() => expect(server.context.disconnects.size).toBe(0))
+  })
+
+  // @guarantee disconnect
+  it('`leave` brings clients of both servers back through the handler\'s checks, and those that it refuses stay away', async () => {
+    const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const refused = new Set<string>()
+    for (const server of servers) {
+      server.route('/checked', (event) => {
+        if (refused.has(String(getQuery(event).session))) throw createError({ statusCode: 403 })
+        return server.channel('checked')
+      }, { clientKey })
+    }
+    const clients = ['1', '2', '3', '4'].map((session, index) => {
+      const source = openSSE<number>(`${servers[index % 2]!.url}/checked?session=${session}`, { headers: { 'x-user': 'a' }, transports: index < 2 ? ['stream'] : ['poll'], reconnect: { minDelayMs: 1, maxDelayMs: 50 } })
+      const seen: number[] = []
+      const reading = (async () => {
+        for await (const { data } of source) seen.push(data)
+      })()
+      const failed = reading.then(() => undefined, (error: SSEError) => error)
+      return { source, session, seen, failed }
+    })
+    await servers[0]!.channel('checked').publish(1)
+    await eventually(() => expect(clients.map(({ seen }) => seen)).toEqual([[1], [1], [1], [1]]))
+    refused.add('1').add('4')
+    await disconnect(servers[1]!, 'a', { leave: true })
+    for (const { failed } of [clients[0]!, clients[3]!]) expect(await failed).toMatchObject({ statusCode: 403 })
+    await servers[1]!.channel('checked').publish(2)
+    await eventually(() => expect(clients.map(({ seen }) => seen)).toEqual([[1], [1, 2], [1, 2], [1]]))
+    expect(clients.map(({ source }) => source.status)).toEqual(['closed', 'connected', 'connected', 'closed'])
+    for (const { source } of clients) source.close()
+  })
+
+  // @guarantee disconnect
+  it('an instance whose subscription is cut at that moment performs it when it is back', async () => {
+    const [near, far] = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const admin = new Redis(redis.url)
+    try {
+      for (let round = 0; round < 5; round++) {
+        const readers = await Promise.all([near, far].map(server => SSEReader.open(`${server.url}/push`, as(`cut ${round}`))))
+        const other = await SSEReader.open(`${far.url}/push`, as('other'))
+        await Promise.all([admin.client('KILL', 'TYPE', 'pubsub'), disconnect(near, `cut ${round}`)])
+        for (const reader of readers) {
+          await reader.finished
+          expect(lastOf(reader)).toEqual(ended)
+        }
+        expect(lastOf(other)).toMatchObject({ type: 'open' })
+        other.close()
+      }
+    }
+    finally {
+      admin.disconnect()
+    }
+  })
+
+  // @guarantee disconnect
+  it('while Redis hangs, the call rejects within the time limit, and is not performed later', async () => {
+    const hanging = await TestRedis.start()
+    try {
+      const server = await withRoutes(driverOf(hanging.url, 400))
+      const [mine, other] = [await SSEReader.open(`${server.url}/push`, as('a')), await SSEReader.open(`${server.url}/push`, as('b'))]
+      hanging.pause()
+      const began = performance.now()
+      await expect(disconnect(server, 'a')).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+      expect(performance.now() - began).toBeLessThan(1_500)
+      hanging.resume()
+      await eventually(() => disconnect(server, 'b'))
+      await other.finished
+      expect(lastOf(other)).toEqual(ended)
+      // Disconnects are read in their order: one of `a` would have come before.
+      expect(lastOf(mine)).toMatchObject({ type: 'open' })
+      mine.close()
+    }
+    finally {
+      await hanging.stop()
+    }
+  })
+
+  // @guarantee disconnect
+  it('a hostile key of 512 bytes reaches both servers as it is', async () => {
+    const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const keys = ['é'.repeat(256), '\0'.repeat(512), '{"key":"b"}\r\n\r\ndata: x'.padEnd(512, '}'), '"'.repeat(512), '\u{1F600}'.repeat(128), '__proto__']
+    for (const [index, key] of keys.entries()) {
+      for (const server of servers) server.route(`/hostile/${index}`, () => server.channel('feed'), { clientKey: () => key })
+      const mine = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/hostile/${index}`)))
+      const other = await SSEReader.open(`${servers[1]!.url}/feed`, as('b'))
+      await disconnect(servers[0]!, key)
+      for (const reader of mine) {
+        await reader.finished
+        expect(lastOf(reader)).toEqual(ended)
+      }
+      expect(lastOf(other)).toMatchObject({ type: 'open' })
+      other.close()
+    }
   })
 
   // @guarantee disconnect, publisher
