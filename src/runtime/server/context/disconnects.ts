@@ -114,7 +114,7 @@ export class Disconnects {
         if (failures > 0) this.#recallAll()
         failures = 0
         begun()
-        await this.#performAll(new Pull(reader))
+        await this.#follow(new Pull(reader))
       }
       catch {
         // The driver cannot be reached, which those report who use it.
@@ -125,7 +125,7 @@ export class Disconnects {
     begun()
   }
 
-  async #performAll(pull: Pull): Promise<void> {
+  async #follow(pull: Pull): Promise<void> {
     const release = whenAborted(this.init.closing, () => pull.close())
     try {
       if (this.init.closing.aborted) return
