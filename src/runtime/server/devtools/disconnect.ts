@@ -11,14 +11,14 @@ export interface DevtoolsDisconnect {
   leave?: boolean
 }
 
-/** Ends streams as `disconnectSSE` does. Throws `INVALID_OPTION`; with the status 404 if the stream is closed. */
+/** Ends streams as `disconnectSSE` does. Throws `INVALID_OPTION`, also if the stream is closed. */
 export async function disconnectFromTab(context: SSEContext, recorder: Recorder, { connection: id, key, leave = false }: DevtoolsDisconnect): Promise<void> {
   if (id === undefined) {
     await sendDisconnect(context, key!, { leave })
     return
   }
   const connection = recorder.find(id)
-  if (!connection) throw new SSEError('INVALID_OPTION', 'The stream is closed.', { statusCode: 404 })
+  if (!connection) throw new SSEError('INVALID_OPTION', 'The stream is closed.', { statusCode: 400 })
   if (leave) connection.leave()
   else connection.fail(DISCONNECTED)
 }
