@@ -187,11 +187,11 @@ describe('options', () => {
 
   it('a client of the application\'s own receives the settings that the driver needs', async () => {
     const asked: unknown[] = []
-    const sse = publisher({ redis: { timeoutMs: 50 }, createClient: (settings, role) => {
+    const sse = publisher({ redis: { timeoutMs: 500 }, createClient: (settings, role) => {
       asked.push([role, settings.enableOfflineQueue, settings.connectTimeout])
       throw new Error('none')
     } })
     await expect(sse.channel('a').publish(1)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    expect(asked[0]).toEqual(['commands', false, 50])
+    expect(asked[0]).toEqual(['commands', false, 500])
   })
 })

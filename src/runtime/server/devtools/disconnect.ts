@@ -3,7 +3,7 @@ import { DISCONNECTED, sendDisconnect } from '../channel/send-disconnect'
 import type { SSEContext } from '../context/context'
 import type { Recorder } from './recorder'
 
-/** What the tab disconnects: one open stream by its ID, or all streams and polls of a client key. */
+/** Disconnect from the tab: one open stream by its ID, or all streams and polls of a client key. */
 export interface DevtoolsDisconnect {
   connection?: number
   key?: string
