@@ -286,6 +286,8 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
     const room = `${name}-killed`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const unwatched = await SSEReader.open(`${one.url}/room?room=${room}-unwatched&id=ann`)
     await unwatched.until(({ messages }) => messages.length > 0)
     const members = await Promise.all(['ann', 'ben'].map(member => SSEReader.open(`${one.url}/room?room=${room}&id=${member}`)))
@@ -310,6 +312,8 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const [one, other] = [await startInstance(create(), options), await startInstance(create(), options)]
     const room = `${name}-outage`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const members = await Promise.all([SSEReader.open(`${one.url}/room?room=${room}&id=ann`), SSEReader.open(`${other.url}/room?room=${room}&id=ben`)])
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
@@ -336,6 +340,8 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const room = `${name}-deploy`
     const count = name === 'redis' ? 1_000 : 200
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const url = (server: Instance, index: number) => `${server.url}/room?room=${room}&id=m${index}`
     const members = await inTurns(count, index => openRaw(url(one, index)))
     await watcher.until(() => watchedIds(watcher).size === count, 20_000)
