@@ -40,9 +40,12 @@ function startOfOne({ gap, position, resumed, name }: ChannelReader, { asked }: 
   return { position: gap ? asked ?? position : position, resumed, channel: name }
 }
 
-/** `resumed` as of one channel: at the requested position. A client that knows only one channel refuses any other as that of a cache. */
-function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[], asked: string | undefined): StartPosition {
-  return { id: id ?? null, position, resumed: resumed && position === asked, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
+/**
+ * `resumed`: every channel continues, and the request named no other one. A client that knows only one channel compares the whole position
+ * with the requested one, and refuses another as that of a cache.
+ */
+function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[], asked = ''): StartPosition {
+  return { id: id ?? null, position, resumed: resumed && asked.split(',').length === names.length, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
 }
 
 /**
