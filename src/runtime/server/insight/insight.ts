@@ -140,6 +140,6 @@ export function subjectOfChannel(name: string): string {
 }
 
 /** Whether a channel belongs to a `resumable` run, whose name and positions are secret. */
-export function isRun(channel: string): boolean {
+function isRun(channel: string): boolean {
   return channel.startsWith('resumable:')
 }
