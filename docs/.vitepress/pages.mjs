@@ -36,6 +36,7 @@ export const SECTIONS = [
       'operate/deployment.md',
       'operate/runtimes.md',
       'operate/monitoring.md',
+      'operate/tracing.md',
       'operate/devtools.md',
       'operate/drivers.md',
       'operate/nuxt5.md',
