@@ -23,7 +23,7 @@ export default {
         'test/support/{*.mjs,remote-control.ts}',
         'bench/{run.ts,rows/*.ts,app/**}',
         'docs/.vitepress/{config,theme/index}.mjs',
-        'docs/{check,diagrams/draw}.mjs',
+        'docs/{card,check,diagrams/draw}.mjs',
         '.ci/*.mjs',
         'build.config.ts',
       ],

@@ -8,6 +8,7 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { expect, inject, it } from 'vitest'
+import { parse as parseYaml } from 'yaml'
 import { rootDir } from '../support/projects'
 
 const readTarball = async () => new Uint8Array(await readFile(inject('tarball')))
@@ -36,6 +37,15 @@ it('the workflows run only scripts that package.json has', async () => {
   const called = texts.flatMap(text => [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!))
   expect(called.length).toBeGreaterThan(3)
   expect(called.filter(name => !scripts[name])).toEqual([])
+})
+
+it('the entry for the list of Nuxt modules agrees with package.json and the module', async () => {
+  const entry = parseYaml(await readFile(join(rootDir, 'docs/contributing/nuxt-modules-entry.yml'), 'utf8'))
+  const { name, description, repository } = JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8'))
+  expect(Object.keys(entry)).toEqual(['name', 'description', 'repo', 'npm', 'icon', 'github', 'website', 'learn_more', 'category', 'type', 'maintainers', 'compatibility'])
+  expect(entry).toMatchObject({ npm: name, description, github: repository.url.replace(/^git\+|\.git$/g, ''), repo: new URL(entry.github).pathname.slice(1) })
+  const meta = JSON.parse((await promisify(execFile)('tar', ['-xzOf', inject('tarball'), 'package/dist/module.json'])).stdout)
+  expect(entry.compatibility).toEqual({ nuxt: meta.compatibility.nuxt, requires: {} })
 })
 
 it('actionlint finds nothing in the workflows', async () => {
