@@ -4,6 +4,9 @@ import type { KnipConfig } from 'knip'
 export default {
   // A type in the signature of an exported function may be exported, too.
   ignoreExportsUsedInFile: { interface: true, type: true },
+  // These plugins would load Nuxt, which takes long and writes files.
+  nuxt: false,
+  vitest: false,
   workspaces: {
     '.': {
       // Files that no import leads to: Nuxt, Nitro, Vitest, an alias of `src/build/server-parts.ts` or a command loads them.
@@ -20,30 +23,36 @@ export default {
         'src/runtime/server/drivers/redis/build/*.ts',
         'test/**/*.{test,test-d,config}.ts',
         'test/{fixtures,package/peers}/**',
+        '!**/.{nuxt,nitro,output}/**',
+        '!test/fixtures/.*/**',
         'test/support/{*.mjs,remote-control.ts}',
-        'bench/{run.ts,rows/*.ts,app/**}',
+        'test/{e2e/build-fixtures,package/pack}.ts',
+        'bench/{run.ts,rows/*.ts,app/nuxt.config.ts,app/{app,server}/**}',
         'docs/.vitepress/{config,theme/index}.mjs',
         'docs/{card,check,diagrams/draw}.mjs',
         '.ci/*.mjs',
-        'build.config.ts',
+        '{build,nuxt,vitest}.config.ts',
       ],
-      project: ['**/*.{ts,mjs,js,vue}'],
+      // Without what a build leaves in an application.
+      project: ['**/*.{ts,mjs,js,vue}', '!**/.{nuxt,nitro,output}/**', '!test/fixtures/.*/**'],
       ignoreDependencies: [
         // Run by their paths, or loaded by Nuxt.
-        'bun', 'deno', 'node', '@nuxt/devtools',
+        '@nuxt/devtools', '@yarnpkg/cli-dist', 'bun', 'deno', 'node', 'nuxt-security', 'pnpm',
         // Applications of the tests install these, at the locked version.
         'express', 'socket.io', 'socket.io-client',
         // Parts of Nuxt, Nitro, Vite and test-utils, at the version that these choose.
-        'esbuild', 'hookable', 'node-mock-http', 'rollup', 'unbuild', 'vitest-environment-nuxt', 'vue',
+        'esbuild', 'hookable', 'node-mock-http', 'rollup', 'unbuild', 'vue',
         // In `docs/package.json`.
         'vitepress',
       ],
       ignoreUnresolved: ['#build/server-routes'],
     },
     'playground': {
-      entry: ['{app,server,shared}/**', '*.mjs'],
+      entry: ['{app,server,shared}/**', 'nuxt.config.ts', '*.mjs'],
+      paths: { '~/*': ['./app/*'], '#shared/*': ['./shared/*'] },
       project: ['**/*.{ts,mjs,vue}'],
-      ignoreDependencies: ['nuxt-sse', 'ofetch', 'unstorage', 'vue'],
+      // Loaded by Nuxt, or parts of it.
+      ignoreDependencies: ['nuxt-auth-utils', 'nuxt-sse', 'ofetch', 'unstorage', 'vue'],
     },
   },
 } satisfies KnipConfig

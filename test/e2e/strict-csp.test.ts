@@ -20,7 +20,7 @@ const { open, problems } = useBrowser()
 let config: string
 
 const PAGE = (options: string) => `<script setup lang="ts">
-const { data, status, transport } = useSSE('/api/prices', ${options})
+const { data, status, transport } = useSSE('/api/quotes', ${options})
 </script>
 
 <template>
@@ -33,7 +33,7 @@ const FILES = {
   'app/pages/poll.vue': PAGE('{ transports: [\'poll\'] }'),
   'app/pages/ssr.vue': PAGE('{ ssr: true }'),
   'server/api/stats.get.ts': 'export default defineEventHandler(() => useSSEStats())\n',
-  'server/api/prices.post.ts': 'export default defineEventHandler(async event => useSSEChannel(\'prices\').publish(await readBody(event)))\n',
+  'server/api/quotes.post.ts': 'export default defineEventHandler(async event => useSSEChannel(\'quotes\').publish(await readBody(event)))\n',
 }
 
 beforeAll(async () => {
@@ -68,13 +68,13 @@ describe('a built application', () => {
   afterEach(stopBuiltServers)
 
   async function publish(): Promise<void> {
-    const response = await fetch(`${server.url}/api/prices`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ price: ++price }) })
+    const response = await fetch(`${server.url}/api/quotes`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ price: ++price }) })
     expect(response.status, await response.text()).toBe(200)
   }
 
   const shows = (page: Page, text: string) => eventually(async () => expect(await page.locator('p').innerText(), problems.join('\n')).toBe(text), 20_000)
 
-  it.each([['prices', 'stream'], ['poll', 'poll'], ['ssr', 'stream']])('has no violation on the page %s, which reads by %s', async (path, transport) => {
+  it.each([['quotes', 'stream'], ['poll', 'poll'], ['ssr', 'stream']])('has no violation on the page %s, which reads by %s', async (path, transport) => {
     server = await startBuiltServer({ dir })
     await publish()
     const page = await open()
@@ -95,7 +95,7 @@ describe('a built application', () => {
     const first = await open()
     const second = await open(first.context())
     const violations = [await watch(first), await watch(second)]
-    for (const page of [first, second]) await page.goto(`${server.url}/prices`)
+    for (const page of [first, second]) await page.goto(`${server.url}/quotes`)
     await eventually(async () => expect(await second.locator('p').innerText()).toMatch(/^connected/))
     await publish()
     for (const page of [first, second]) await shows(page, `connected by stream: ${price}`)
@@ -116,7 +116,7 @@ describe('in development', () => {
       await eventually(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), 90_000)
       const page = await open()
       const violations = await watch(page)
-      await page.goto(`${url}/prices`)
+      await page.goto(`${url}/quotes`)
       await eventually(async () => expect(await page.locator('p').innerText()).toMatch(/^connected/), 60_000)
       await page.evaluate(() => {
         const frame = document.createElement('iframe')
@@ -124,7 +124,7 @@ describe('in development', () => {
         frame.src = '/__sse'
         document.body.append(frame)
       })
-      await eventually(async () => expect(await page.frameLocator('#tab').locator('#connections').innerText()).toContain('/api/prices'), 20_000)
+      await eventually(async () => expect(await page.frameLocator('#tab').locator('#connections').innerText()).toContain('/api/quotes'), 20_000)
       // Vite and Nuxt DevTools break the policy of the page themselves, with inline styles and scripts.
       expect(violations.filter(text => /^\/__sse|nuxt-sse|src\/runtime/.test(text))).toEqual([])
       const headers = (await fetch(`${url}/__sse`)).headers
