@@ -129,7 +129,7 @@ beforeAll(async () => {
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
   // From the sources, as another test may be packing `dist` just now. Like the package's exports: types of both sides, and code of the page.
   const aliases = (ai: string) => JSON.stringify(Object.fromEntries(Object.entries({ client: 'client/index', test: 'test/index', ai }).map(([name, path]) => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${path}`)])))
-  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
+  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils', ...process.argv.includes('prepare') ? ['nuxt-security'] : []], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
   files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', 'test/e2e/*.ts', 'vitest.config.ts', '.nuxt/nuxt.node.d.ts'] }))
