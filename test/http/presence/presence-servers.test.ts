@@ -288,6 +288,69 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
   }, 120_000)
 })
 
+describe('a store that loses acknowledged changes', () => {
+  /** Sets the keys of a room back to an earlier state, as a failover to a replica that lags behind does. */
+  async function remember(room: string): Promise<() => Promise<void>> {
+    const admin = new Redis(redis.url)
+    const keys = ['log', 'members', 'meta', 'due'].map(part => `sse:{nuxt-sse:presence:${room}}:${part}`)
+    const dumps = await Promise.all(keys.map(key => admin.dumpBuffer(key)))
+    return async () => {
+      const back = admin.multi()
+      for (const [index, key] of keys.entries()) back.restore(key, 600_000, dumps[index]!, 'REPLACE')
+      await back.exec()
+      admin.disconnect()
+    }
+  }
+
+  const peopleIn = async (server: Instance, room: string) => (await server.presence(room).members()).map(({ id }) => id).sort()
+
+  it.each([['has a reader', 0], ['has no reader', 1]])('brings back who joined, and forgets who left, where another server %s', async (_, watched) => {
+    const options = { leaseMs: 600, leaveAfterMs: 0 }
+    const [one, other] = [await startInstance(stores.redis!()(), options), await startInstance(stores.redis!()(), options)]
+    const room = `rolled-back-${watched}`
+    const open = async (id: string) => {
+      const tab = await SSEReader.open(`${one.url}/room?room=${room}&id=${id}`)
+      await tab.until(({ messages }) => messages.length > 0)
+      return tab
+    }
+    const watcher = watched ? undefined : new Watcher(room, [other], 0)
+    const [ann, ben] = [await open('ann'), await open('ben')]
+    const goBack = await remember(room)
+    ben.close()
+    const cleo = await open('cleo')
+    await eventually(async () => expect(await peopleIn(other, room)).toEqual(['ann', 'cleo']))
+    await goBack()
+    expect(await peopleIn(other, room)).toEqual(['ann', 'ben'])
+    await eventually(async () => expect(await peopleIn(other, room)).toEqual(['ann', 'cleo']), 5_000)
+    if (watcher) await eventually(() => expect(watcher.list.map(({ id }) => id)).toEqual(['ann', 'cleo']), 10_000)
+    watcher?.close()
+    for (const tab of [ann, cleo]) tab.close()
+  })
+
+  it.each(Object.keys(stores))('brings back its members if the answer to the first step after that was lost (%s)', async (name) => {
+    const driver = stores[name]!()()
+    let isLost = false
+    // A driver repeats a request whose answer was lost, and returns the second answer.
+    const repeating: LogDriver = Object.create(driver, {
+      presence: { value: async (...args: Parameters<NonNullable<LogDriver['presence']>>) => {
+        if (isLost && args[1].holder) {
+          isLost = false
+          await driver.presence!(...args)
+        }
+        return driver.presence!(...args)
+      } },
+    })
+    const server = await startInstance(repeating, { leaseMs: 600 })
+    const room = `lost-answer-${name}`
+    const ann = await SSEReader.open(`${server.url}/room?room=${room}&id=ann`)
+    await ann.until(({ messages }) => messages.length > 0)
+    isLost = true
+    await driver.remove(`nuxt-sse:presence:${room}`)
+    await eventually(async () => expect(await peopleIn(server, room)).toEqual(['ann']), 5_000)
+    ann.close()
+  })
+})
+
 interface RawStream {
   /** Resolves with the end of the body. */
   end: Promise<string>

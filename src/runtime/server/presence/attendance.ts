@@ -4,12 +4,12 @@ import { whenAborted } from '../lib/abort'
 import { platform } from '../lib/platform/platform'
 import { afterTick } from '../lib/tick'
 import type { SSEContext } from '../context/context'
-import { Crowd, RENEWALS } from './crowd'
+import { Crowd, HOLDER_LENGTH, RENEWALS } from './crowd'
 
 /** All presence of one process: a crowd for each name that has a member or a watcher here. */
 export class Attendance {
   /** Identifies this process to the driver. */
-  readonly #holder = createEpoch(16)
+  readonly #holder = createEpoch(HOLDER_LENGTH)
   readonly #crowds = new Map<string, Crowd>()
   #rounds = 0
   readonly #renewals: ReturnType<typeof platform.recurring>
