@@ -243,6 +243,24 @@ describe.each(['stream', 'poll'] as const)('our client on a route with a presenc
   })
 })
 
+describe('a client that loaded a state', () => {
+  it.each(['stream', 'poll'])('continues after it on each channel, and receives the members first (%s)', async (transport) => {
+    const server = await serveRoom()
+    const room = server.channel<number>('room')
+    await room.publish(1)
+    const { position } = await server.channels({ here: server.presence('room', ben), room }).snapshot(() => 'state')
+    await room.publish(2)
+    const received: unknown[] = []
+    const sse = openSSE(`${server.url}/both?id=ann`, { position, transports: [transport as 'stream' | 'poll'] })
+    for await (const { channel, data } of sse) {
+      received.push({ channel, data })
+      if (received.length === 2) break
+    }
+    expect(received).toHaveLength(2)
+    expect(received).toEqual(expect.arrayContaining([{ channel: 'here', data: { type: 'members', members: [{ id: 'ann' }] } }, { channel: 'room', data: 2 }]))
+  })
+})
+
 describe('a poll', () => {
   it('receives the members first, then what follows, and waits', async () => {
     const server = await serveRoom({ pollWaitMs: 10_000 })
@@ -301,6 +319,26 @@ describe('refusals', () => {
   ])('a member with %s', async (_, member) => {
     const server = await serveRoom()
     expect(() => server.presence('room', member as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+
+  it('an ID that a client chose, as a bad request', async () => {
+    const server = await serveRoom()
+    for (const id of ['', 'x'.repeat(513)]) {
+      const response = await fetch(`${server.url}/room?id=${id}`)
+      expect(response.status).toBe(400)
+      expect((await response.json()).data).toMatchObject({ code: 'INVALID_OPTION' })
+    }
+    expect(server.reported).toEqual([])
+  })
+
+  it.each([['an error', new Error('no')], ['a function', () => {}], ['a symbol', Symbol('no')], ['no number', Number.NaN], ['bytes', new Uint8Array(1)], ['a bigint', 1n]])('data that JSON would lose: %s', async (_, data) => {
+    const server = await serveRoom()
+    expect(() => server.presence('room', { id: 'ann', data })).toThrow(expect.objectContaining({ code: 'INVALID_DATA' }))
+  })
+
+  it.each([['a misspelt option', { leaveAfter: 1 }], ['null', null], ['a number', 5]])('options: %s', async (_, options) => {
+    const server = await serveRoom()
+    expect(() => server.presence('room', ann, options as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 
   it('a member that is too large, options, and the names of channels that belong to presence', async () => {

@@ -1,11 +1,13 @@
 import { SSEError, invalidOption, printValue } from '../../shared/errors'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../shared/presence'
-import { check, milliseconds } from '../../shared/rules'
+import { assertNames, check, milliseconds } from '../../shared/rules'
+import type { Rules } from '../../shared/rules'
 import { Channel } from '../channel/channel'
 import type { SSEContext } from '../context/context'
 import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer } from '../drivers/presence-types'
+import { BEFORE_SNAPSHOT } from '../hub/snapshot-reader'
 import type { Snapshot } from '../hub/snapshot-reader'
 import { platform } from '../lib/platform/platform'
 import { encodeData } from '../wire/encode'
@@ -18,6 +20,8 @@ const MAX_ID_BYTES = 512
 /** Beginning of the names of logs that belong to presence. */
 const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 
+const OPTIONS: Rules<SSEPresenceOptions> = { leaveAfterMs: milliseconds({ from: 0 }) }
+
 /** Implementation of {@link SSEPresence}: a channel of changes, whose readers receive the members first. */
 export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>, SSEContext> implements SSEPresence<D> {
   readonly leaveAfterMs: number
@@ -25,16 +29,25 @@ export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>, SSECon
   /** The member as JSON. */
   readonly #member?: string
 
-  constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, { leaveAfterMs }: SSEPresenceOptions = {}) {
+  constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, options: SSEPresenceOptions = {}) {
     super(context, name, {}, undefined, PRESENCE_PREFIX)
-    if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, milliseconds({ from: 0 }))
+    assertNames(options, OPTIONS)
+    const { leaveAfterMs } = options
+    if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, OPTIONS.leaveAfterMs)
     this.leaveAfterMs = leaveAfterMs ?? context.options.leaveAfterMs
     if (member === undefined) return
     assertMember(member)
     const { id, data } = member
     this.#id = id
-    this.#member = encodeData(data === undefined ? { id } : { id, data }, context.options.maxMessageBytes)
-    assertMemberSize(this.#member, context.options.maxMessageBytes)
+    const { maxMessageBytes } = context.options
+    // By itself, as the data of a message: at its top, more is refused.
+    this.#member = `{"id":${JSON.stringify(id)}${data === undefined ? '' : `,"data":${encodeData(data, maxMessageBytes)}`}}`
+    assertMemberSize(this.#member, maxMessageBytes)
+  }
+
+  /** No state but the list itself includes the members, so a client receives the list first. */
+  override async endPosition(): Promise<string> {
+    return BEFORE_SNAPSHOT
   }
 
   async members(): Promise<SSEPresenceMember<D>[]> {
@@ -71,5 +84,5 @@ function assertMember(member: unknown): asserts member is SSEPresenceMember {
   if (typeof member !== 'object' || member === null || Array.isArray(member)) throw invalidOption('member', 'an object `{ id, data }`', member)
   const { id } = member as { id?: unknown }
   const isId = typeof id === 'string' && id !== '' && id.isWellFormed() && new TextEncoder().encode(id).length <= MAX_ID_BYTES
-  if (!isId) throw new SSEError('INVALID_OPTION', `Expected \`member.id\` to be a well-formed string of 1 to ${MAX_ID_BYTES} bytes, got ${printValue(id)}.`)
+  if (!isId) throw new SSEError('INVALID_OPTION', `Expected \`member.id\` to be a well-formed string of 1 to ${MAX_ID_BYTES} bytes, got ${printValue(id)}.`, { statusCode: 400 })
 }
