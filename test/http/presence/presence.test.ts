@@ -1,5 +1,5 @@
 import { getQuery } from 'h3'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import { reduceSSEPresence } from '../../../src/runtime/app/reduce-sse-presence'
 import { createFailingDriver } from '../../../src/runtime/test'
@@ -7,6 +7,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../../src/runtime/shared/presence'
 import { PROTOCOL_HEADER, RENDER } from '../../../src/runtime/shared/protocol'
+import { MAX_TIMER_MS } from '../../../src/runtime/shared/rules'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { useSSEServers } from '../../support/sse-server'
@@ -311,6 +312,29 @@ describe('reads without a join', () => {
     expect(batch.messages[0].data).toEqual({ type: 'members', members: [] })
     expect(await server.presence('room').count()).toBe(0)
   })
+})
+
+it('a time to stay that is as long as a timer may be is not exceeded by the wait of a poll', async () => {
+  const server = await serveRoom({ leaveAfterMs: MAX_TIMER_MS, pollWaitMs: 1_000 })
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  await poll(server, 'id=ann&waitMs=0')
+  await eventually(() => expect(timers.mock.calls.some(([, ms]) => ms === MAX_TIMER_MS)).toBe(true))
+  expect(Math.max(...timers.mock.calls.map(([, ms]) => ms ?? 0))).toBe(MAX_TIMER_MS)
+  timers.mockRestore()
+})
+
+it.each([{ type: 'away', id: 'ann' }, { type: 'typing', member: { id: 'cleo' } }, { type: 'join' }, null, 5])('a message that this build does not know changes no list: %j', async (message) => {
+  const server = await serveRoom()
+  const first = await open(server, '?id=ann')
+  await first.until(({ messages }) => messages.length === 1)
+  // What a later build may send.
+  await server.presence('room').publish(message as never)
+  await first.until(({ messages }) => messages.length === 2)
+  const second = await open(server, '?id=ben')
+  await second.until(({ messages }) => messages.length === 1)
+  expect(second.data[0]).toEqual({ type: 'members', members: [{ id: 'ann' }, { id: 'ben' }] })
+  first.close()
+  second.close()
 })
 
 describe('refusals', () => {

@@ -1,6 +1,7 @@
 import { SSEError } from '../../shared/errors'
 import { createEpoch } from '../../shared/position'
 import type { StreamPosition } from '../../shared/position'
+import { MAX_TIMER_MS } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/presence-types'
@@ -160,7 +161,7 @@ export class Crowd {
     clearTimeout(this.#leaveTimer)
     let next = Infinity
     for (const { until } of this.#leaving) next = Math.min(next, until)
-    if (next < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.max(0, next - performance.now()))
+    if (next < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.min(MAX_TIMER_MS, Math.max(0, next - performance.now())))
   }
 
   #leave(): void {
