@@ -323,6 +323,17 @@ it('a time to stay that is as long as a timer may be is not exceeded by the wait
   timers.mockRestore()
 })
 
+it('many clients that are cut off at once are one timer, and leave', async () => {
+  const server = await serveRoom()
+  const exits = await Promise.all(Array.from({ length: 200 }, (_, index) => server.presence('room', { id: `m${index}` }).enter()))
+  expect(await server.presence('room').count()).toBe(200)
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  for (const [index, exit] of exits.entries()) exit!(LEAVE_MS + index)
+  expect(timers.mock.calls).toHaveLength(1)
+  timers.mockRestore()
+  await eventually(async () => expect(await server.presence('room').count()).toBe(0))
+})
+
 it.each([{ type: 'away', id: 'ann' }, { type: 'typing', member: { id: 'cleo' } }, { type: 'join' }, null, 5])('a message that this build does not know changes no list: %j', async (message) => {
   const server = await serveRoom()
   const first = await open(server, '?id=ann')

@@ -14,12 +14,9 @@ import { Roster } from './roster'
 const LONGEST_LEASE = 1.5
 /** Renewals of a lease within its duration. */
 export const RENEWALS = 3
-/** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. */
+/** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. Also the least time between two looks for who has left. */
 const LATE_MS = 50
 const RETRY = { firstMs: 200, maxMs: 2_000 }
-
-/** Random characters of a holder's ID. */
-export const HOLDER_LENGTH = 16
 
 /** Client that is a member, with its connections in this process. */
 interface Attendee {
@@ -38,13 +35,15 @@ interface Attendee {
 /** Members of one name that are connected to this process, and the steps by which the driver learns of them. */
 export class Crowd {
   readonly roster: Roster
-  /** ID under which this process holds its members. */
-  #holder: string
+  /** ID under which this process holds its members of this name. */
+  #holder = createEpoch(16)
   readonly #attendees = new Map<string, Attendee>()
   /** Attendees without a connection. */
   readonly #leaving = new Set<Attendee>()
   readonly #steps: Steps
   #leaveTimer?: ReturnType<typeof setTimeout>
+  /** Time of that timer. Some of the attendees may be back by then. */
+  #leaveAt = Infinity
   #dueTimer?: ReturnType<typeof setTimeout>
   /** Longest `leaveAfterMs` of an attendee so far. */
   #leaveAfterMs = 0
@@ -58,8 +57,7 @@ export class Crowd {
   #failures = 0
   #isClosed = false
 
-  constructor(private readonly context: SSEContext, readonly name: string, holder: string, private readonly onIdle: () => void) {
-    this.#holder = holder
+  constructor(private readonly context: SSEContext, readonly name: string, private readonly onIdle: () => void) {
     this.roster = new Roster(context, name, () => this.look(true))
     this.#steps = new Steps((changes, isLast) => this.#step(changes, isLast))
   }
@@ -154,25 +152,27 @@ export class Crowd {
     if (--attendee.connections > 0 || this.#isClosed) return
     attendee.until = performance.now() + ms
     this.#leaving.add(attendee)
-    this.#scheduleLeaving()
+    if (attendee.until < this.#leaveAt) this.#scheduleLeaving(attendee.until)
   }
 
-  #scheduleLeaving(): void {
+  #scheduleLeaving(at: number): void {
     clearTimeout(this.#leaveTimer)
-    let next = Infinity
-    for (const { until } of this.#leaving) next = Math.min(next, until)
-    if (next < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.min(MAX_TIMER_MS, Math.max(0, next - performance.now())))
+    this.#leaveAt = at
+    if (at < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.min(MAX_TIMER_MS, Math.max(0, at - performance.now())))
   }
 
   #leave(): void {
     const now = performance.now()
+    let next = Infinity
     for (const attendee of this.#leaving) {
-      if (attendee.until > now) continue
-      this.#leaving.delete(attendee)
-      this.#attendees.delete(attendee.id)
-      this.#steps.release({ id: attendee.id, afterMs: 0 })
+      if (attendee.until <= now) {
+        this.#leaving.delete(attendee)
+        this.#attendees.delete(attendee.id)
+        this.#steps.release({ id: attendee.id, afterMs: 0 })
+      }
+      else next = Math.min(next, attendee.until)
     }
-    this.#scheduleLeaving()
+    this.#scheduleLeaving(Math.max(next, now + LATE_MS))
     this.#rest()
   }
 
@@ -194,7 +194,7 @@ export class Crowd {
       this.#isLeased = leaseMs > 0
       this.roster.expect(answer)
       // Under the old ID, the store may have members again that have left: they leave when its lease ends.
-      if (isRolledBack) this.#holder = createEpoch(HOLDER_LENGTH)
+      if (isRolledBack) this.#holder = createEpoch(16)
       if (isRolledBack || isLost) this.#holdAgain(isRolledBack ? [] : changes.hold ?? [])
       this.#scheduleDue(answer)
       this.#rest()
