@@ -323,6 +323,17 @@ it('a time to stay that is as long as a timer may be is not exceeded by the wait
   timers.mockRestore()
 })
 
+it('a stream that opens while the server shuts down asks its client to reconnect, and reports no error', async () => {
+  const driver = createFailingDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
+  const server = await serveRoom({}, driver)
+  driver.slow('read', { delayMs: 50 })
+  const response = fetch(`${server.url}/room`)
+  await eventually(() => expect(driver.calls.read).toBe(1))
+  await server.context.close()
+  expect(await (await response).text()).toContain('"type":"leave"')
+  expect(server.reported).toEqual([])
+})
+
 it('many clients that are cut off at once are one timer, and leave', async () => {
   const server = await serveRoom()
   const exits = await Promise.all(Array.from({ length: 200 }, (_, index) => server.presence('room', { id: `m${index}` }).enter()))
