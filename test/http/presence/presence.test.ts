@@ -35,6 +35,7 @@ const people = async (server: TestServer) => (await server.presence('room').memb
 const listOf = ({ data }: SSEReader) => (data as SSEPresenceMessage[]).reduce<SSEPresenceMember[]>((list, message) => reduceSSEPresence(list, { data: message }), [])
 
 describe('a stream', () => {
+  // @guarantee presence
   it('receives the members first, itself among them, then each change once', async () => {
     const server = await serveRoom()
     const first = await open(server, '?id=ann')
@@ -73,6 +74,7 @@ describe('a stream', () => {
     expect(seen).toEqual([{ type: 'members', members: [] }, { type: 'join', member: { id: 'ann' } }])
   })
 
+  // @guarantee presence
   it('a further tab of a member is no message, and it leaves with the last tab', async () => {
     const server = await serveRoom()
     const watcher = await open(server)
@@ -88,6 +90,7 @@ describe('a stream', () => {
     watcher.close()
   })
 
+  // @guarantee presence
   it('that reconnects in time has not left, and receives what it missed', async () => {
     const server = await serveRoom({ leaveAfterMs: 60_000 })
     const watcher = await open(server)
@@ -124,6 +127,7 @@ describe('a stream', () => {
     for (const one of [first, reader]) one.close()
   })
 
+  // @guarantee presence
   it('that the server sent away stays for the time until its reconnect', async () => {
     const server = await serveRoom({ retryMs: 60_000 })
     const watcher = await open(server)
@@ -141,6 +145,7 @@ describe('a stream', () => {
     watcher.close()
   })
 
+  // @guarantee presence
   it('of a long list receives it in parts, each within maxMessageBytes, of which only the last moves the position', async () => {
     const server = await serveRoom({ maxMessageBytes: 200 })
     const ids = Array.from({ length: 30 }, (_, index) => `member-${index}-ü`)
@@ -277,6 +282,7 @@ describe('a poll', () => {
     other.close()
   })
 
+  // @guarantee presence
   it('counts as present until pollWaitMs and leaveAfterMs after the last one', async () => {
     const server = await serveRoom({ pollWaitMs: 300 })
     const watcher = await open(server)
