@@ -28,7 +28,7 @@ export const SECTIONS = [
       'guide/troubleshooting.md',
     ],
   },
-  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md'] },
+  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md', 'recipes/filter-per-reader.md', 'recipes/many-channels.md'] },
   {
     text: 'Operate',
     pages: [
