@@ -68,10 +68,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
   const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, () => loadFallback(options as SSEClientOptions), base)
-  if (loadState) {
-    if (options.channel !== undefined) throw invalidOption('load', 'unset where `channel` is set', loadState)
-    resolved.readState = stateReader(loadState)
-  }
+  if (loadState) resolved.readState = stateReader(loadState, options.channel)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
