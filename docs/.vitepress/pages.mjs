@@ -28,7 +28,7 @@ export const SECTIONS = [
       'guide/troubleshooting.md',
     ],
   },
-  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md'] },
+  { text: 'Recipes', pages: ['recipes/database-list.md', 'recipes/stores-and-caches.md', 'recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md'] },
   {
     text: 'Operate',
     pages: [
