@@ -7,6 +7,7 @@ import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
+import { readBlocks, readPage } from '../support/markdown'
 import { startRedis, stopRedis } from '../support/redis'
 
 /** The files of `docs/guide/live-lists.md`, `docs/recipes/database-list.md` and `docs/recipes/stores-and-caches.md`, as a layer of the fixture. */
@@ -43,6 +44,23 @@ function countRequests(page: Page, path: string): () => number {
   page.on('request', request => void (request.method() === 'GET' && new URL(request.url()).pathname === path && count++))
   return () => count
 }
+
+describe('the first list of the guide, in two tabs', () => {
+  it('has at most 25 lines, and shows in both what either adds', async () => {
+    const [, section] = /^## Build a list\n(.*?)^## /ms.exec(await readPage('docs/guide/live-lists.md'))!
+    expect(readBlocks(section!).flatMap(({ text }) => text.split('\n').filter(line => line.trim())).length).toBeLessThanOrEqual(25)
+    server = await startBuiltServer('ssr')
+    const pages = [await visit('/wishes'), await visit('/wishes')]
+    await statusIs(pages, 'connected')
+    for (const [index, page] of pages.entries()) {
+      await page.getByLabel('Wish').fill(`Wish ${index}`)
+      await page.getByRole('button', { name: 'Add' }).click()
+      await shows(pages, 'p:not([role=status])', ['Wish 0', 'Wish 1'].slice(0, index + 1))
+    }
+    expect(await (await send('GET', '/wishes')).text()).toContain('Wish 1')
+    expect(problems).toEqual([])
+  })
+})
 
 describe('a list with a database, in two tabs', () => {
   let pages: [Page, Page]
