@@ -1,4 +1,5 @@
 import type { SSEPublicError } from '../../shared/errors'
+import type { Connection } from '../connection/connection'
 import { whenAborted } from '../lib/abort'
 import { outside } from '../lib/async-context'
 import { retryDelayMs } from '../lib/delays'
@@ -24,6 +25,7 @@ export interface Ending {
 
 /** Stream or poll of a client key. */
 export interface Disconnectable {
+  readonly connection?: Connection
   disconnect(ending: Ending): void
 }
 
@@ -80,6 +82,11 @@ export class Disconnects {
     }
   }
 
+  /** Open requests with their keys. For DevTools. */
+  * entries(): Generator<[key: string, request: Disconnectable]> {
+    for (const [key, requests] of this.#byKey) for (const request of requests) yield [key, request]
+  }
+
   /** Ends the open requests of a key in this process. */
   perform({ key, error }: Disconnect): void {
     this.#end([...this.#byKey.get(key) ?? []], { error })
@@ -107,7 +114,7 @@ export class Disconnects {
         if (failures > 0) this.#recallAll()
         failures = 0
         begun()
-        await this.#childController(new Pull(reader))
+        await this.#follow(new Pull(reader))
       }
       catch {
         // The driver cannot be reached, which those report who use it.
@@ -118,7 +125,7 @@ export class Disconnects {
     begun()
   }
 
-  async #childController(pull: Pull): Promise<void> {
+  async #follow(pull: Pull): Promise<void> {
     const release = whenAborted(this.init.closing, () => pull.close())
     try {
       if (this.init.closing.aborted) return
