@@ -13,7 +13,7 @@ const GOOD_AFTER_MS = 37_500
 
 /** Applies a transport's events to the client's state. Does nothing once the attempt is aborted. */
 export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close }: ClientHost): TransportEvents {
-  const { until, readState, channel } = options
+  const { until, readState } = options
   /** A message has arrived, or the connection has held. */
   let holds = false
   let good: ReturnType<typeof setTimeout> | undefined
@@ -86,8 +86,8 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     onGap(gap, position = gap.position) {
       if (signal.aborted) return
       // With the option `channel`, the state is that of one channel.
-      const reloads = readState && (!channel || gap.channel === channel)
-      if (reloads) memory.loaded = false
+      const reloads = readState && gap.channel === (options.channel ?? gap.channel)
+      memory.loaded &&= !reloads
       set({ gap, position })
       if (!reloads) return
       // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
