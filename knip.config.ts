@@ -41,7 +41,9 @@ export default {
         // Applications of the tests install these, at the locked version.
         'express', 'socket.io', 'socket.io-client',
         // Parts of Nuxt, Nitro, Vite and test-utils, at the version that these choose.
-        'esbuild', 'hookable', 'node-mock-http', 'rollup', 'unbuild', 'vue',
+        'esbuild', 'hookable', 'node-mock-http', 'rollup', 'unbuild',
+        // Imported by pages that tests write from the recipes in `docs/`.
+        '@pinia/colada', '@tanstack/vue-query', 'pinia',
         // In `docs/package.json`.
         'vitepress',
       ],
@@ -52,7 +54,7 @@ export default {
       paths: { '~/*': ['./app/*'], '#shared/*': ['./shared/*'] },
       project: ['**/*.{ts,mjs,vue}'],
       // Loaded by Nuxt, or parts of it.
-      ignoreDependencies: ['nuxt-auth-utils', 'nuxt-sse', 'ofetch', 'unstorage', 'vue'],
+      ignoreDependencies: ['nuxt-auth-utils', 'nuxt-sse', 'ofetch', 'unstorage'],
     },
   },
 } satisfies KnipConfig

@@ -28,7 +28,7 @@ export const SECTIONS = [
       'guide/troubleshooting.md',
     ],
   },
-  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md', 'recipes/filter-per-reader.md', 'recipes/many-channels.md', 'recipes/strict-csp.md'] },
+  { text: 'Recipes', pages: ['recipes/database-list.md', 'recipes/stores-and-caches.md', 'recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md', 'recipes/filter-per-reader.md', 'recipes/many-channels.md', 'recipes/strict-csp.md'] },
   {
     text: 'Operate',
     pages: [

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { nitroBuilds, nitroProject, projects, rootDir } from '../support/projects'
+import { writeRecipes } from '../support/recipes'
 
 const run = promisify(execFile)
 
@@ -9,7 +10,8 @@ const AT_ONCE = 2
 
 /** Builds each application once: a build a test file would be most of the time of a run. */
 export default async function setup(): Promise<void> {
-  const env = { ...process.env, NODE_ENV: 'production' }
+  // The build renders a page, with the plugins of the recipes.
+  const env = { ...process.env, NODE_ENV: 'production', RECIPES: await writeRecipes(), DATABASE: ':memory:' }
   const builds = [
     ...Object.values(projects).map(dir => () => run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', dir], { cwd: rootDir, env })),
     ...nitroBuilds.map(preset => () => run(process.execPath, ['node_modules/nitropack/dist/cli/index.mjs', 'build', '--dir', nitroProject], { cwd: rootDir, env: { ...env, NITRO_PRESET: preset } })),

@@ -5,6 +5,7 @@ import { computed, defineComponent, effectScope, h, nextTick, ref } from 'vue'
 import type { SSELoadContext } from '../../src/runtime/app/call'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
+import type { SSEShare } from '../../src/runtime/client/types'
 import type { SSEMessage, SSESnapshot } from '../../src/runtime/shared/types'
 import { inProcessFetch } from '../http/client/model/in-process'
 import type { Entry, Wire } from '../http/client/model/server'
@@ -44,9 +45,28 @@ const open = (position: string) => control({ type: 'open', heartbeatMs: 0, posit
 const append = (all: Numbers, { data }: SSEMessage) => [...all, data as number]
 
 describe('load', () => {
-  it('is refused together with `channel`', () => {
-    const load = () => ({ data: [] as Numbers, position: 'e1.1' })
-    expect(() => effectScope().run(() => useSSE<number, Numbers>(server.url, { channel: 'feed', load }))).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: 'Expected `load` to be unset where `channel` is set, got a function.' }))
+  it.each<[string, SSEShare | undefined, string[]]>([
+    ['the position of that channel', undefined, ['e1.2', 'e2.12']],
+    ['the whole position', undefined, ['notes:f1.1,feed:e1.2', 'notes:f1.1,feed:e2.12']],
+    ['the position of that channel', 'page', ['e1.2', 'e2.12']],
+    ['the whole position', 'page', ['notes:f1.1,feed:e1.2', 'notes:f1.1,feed:e2.12']],
+  ])('with `channel` gives the state of one channel, with %s (share: %s)', async (_, share, positions) => {
+    const of = (data: number, id: string) => message(data, id, id.split(':')[0])
+    const channel = (position: string, resumed = false) => ({ position, resumed, ended: false, gap: null })
+    server.script(
+      x => x.stream(control({ type: 'open', heartbeatMs: 0, position: 'notes:f1.1,feed:e1.2', resumed: false, channels: { notes: channel('f1.1'), feed: channel('e1.2', true) } }) + of(70, 'notes:f1.2') + of(3, 'feed:e1.3')),
+      x => x.batch([], { position: 'notes:f1.9,feed:e2.12', channels: { notes: channel('f1.9'), feed: channel('e2.12') } }),
+    )
+    let call = 0
+    const { sse, wrapper } = await mount<Numbers>({ channel: 'feed', share, initial: [], load: () => ({ data: call ? [11, 12] : [1, 2], position: positions[call++]! }), reduce: append })
+    await eventually(() => expect(wrapper.text()).toBe('["connected",[1,2,3]]'))
+    expect([sse.position.value, server.exchanges[0]!.position]).toEqual(['e1.3', 'feed:e1.2'])
+    server.exchanges[0]!.write(control({ type: 'gap', channel: 'notes', reason: 'trimmed', missed: 7, position: 'f1.9' }) + of(4, 'feed:e1.4'))
+    await eventually(() => expect(sse.data.value).toEqual([1, 2, 3, 4]))
+    expect([call, sse.gap.value, sse.status.value]).toEqual([1, undefined, 'connected'])
+    server.exchanges[0]!.write(control({ type: 'gap', channel: 'feed', reason: 'epoch', missed: null, position: 'e2.10' }) + of(11, 'feed:e2.11') + of(12, 'feed:e2.12') + of(13, 'feed:e2.13'))
+    await eventually(() => expect(wrapper.text()).toBe('["connected",[11,12,13]]'))
+    expect([call, sse.gap.value?.channel, sse.position.value]).toEqual([2, 'feed', 'e2.13'])
   })
 
   it.each([undefined, 'page' as const])('gives `data` before the first connection and after a gap, and messages follow it (share: %s)', async (share) => {
@@ -174,10 +194,12 @@ describe('load, superseded in every way', () => {
   const RUNS = 500 * Number(process.env.SSE_RUNS ?? 1)
   const act = fc.constantFrom('load', 'load', 'load', 'load too late', 'fail', 'refuse', 'gap', 'gap', 'lose', 'publish', 'publish', 'url', 'off', 'on', 'restart', 'connect', 'stop', 'tick')
 
-  it(`${RUNS} interleavings: one load at a time, no aborted one writes, and no message reaches a state that is replaced`, async () => {
+  it(`${RUNS} interleavings with unmounts: one load at a time, no aborted one writes, and no message reaches a state that is replaced`, async () => {
     let superseded = 0
     let reloads = 0
-    await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 3, maxLength: 20 }), async (acts) => {
+    /** Runs in which the call was unmounted during a load. */
+    let unmountedLoads = 0
+    await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 3, maxLength: 20 }), fc.boolean(), async (acts, unmounted) => {
       const model = new ModelServer(() => {})
       const violations: string[] = []
       const url = ref('http://model/1')
@@ -244,6 +266,19 @@ describe('load, superseded in every way', () => {
         if (sse.data.value?.path === 'aborted') violations.push('an aborted load is shown')
         expect(violations).toEqual([])
       }
+      if (unmounted) {
+        if (alive().length) unmountedLoads++
+        const shown = sse.data.value
+        scope.stop()
+        await settled()
+        expect([alive(), model.open]).toEqual([[], []])
+        for (const call of [...calls]) call.settle(last())
+        enabled.value = false
+        url.value = 'http://model/3'
+        await settled()
+        expect([sse.data.value, calls, model.open, violations]).toEqual([shown, [], [], []])
+        return
+      }
       enabled.value = true
       for (let round = 0; round < 1_000 && !(sse.status.value === 'connected' && sse.data.value?.at === last()); round++) {
         if (['idle', 'closed'].includes(sse.status.value)) sse.connect()
@@ -257,5 +292,6 @@ describe('load, superseded in every way', () => {
     }), { numRuns: RUNS, endOnFailure: true })
     expect(superseded).toBeGreaterThan(RUNS / 10)
     expect(reloads).toBeGreaterThan(RUNS / 10)
+    expect(unmountedLoads).toBeGreaterThan(RUNS / 20)
   }, 120_000)
 })

@@ -37,7 +37,7 @@ export async function startBuiltServer(project: keyof typeof projects | { dir: s
   port ??= await freePort()
   const child = spawn(process.execPath, [join(typeof project === 'string' ? projects[project] : project.dir, '.output/server/index.mjs')], {
     // Nitro 3 logs nothing under TEST, and handles no signal under TEST or CI. Production has neither variable.
-    env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), ...env },
+    env: { ...process.env, TEST: '', CI: '', NODE_ENV: 'production', HOST: '127.0.0.1', PORT: String(port), DATABASE: ':memory:', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

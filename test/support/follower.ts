@@ -35,8 +35,8 @@ export function follow<S>(url: string, { load, reduce, initial, rendered, onLoad
   resolved.readState = signal => readState(() => {
     loads++
     return load(signal)
-  })
-  const client = (options.share ? createSharedClient : createSSEClient)(url, resolved, {
+  }, options.channel)
+  const client = (options.share || options.channel ? createSharedClient : createSSEClient)(url, resolved, {
     onMessage: (message) => {
       data = reduce(data, message)
     },

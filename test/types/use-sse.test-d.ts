@@ -220,6 +220,19 @@ describe('a state that is loaded', () => {
     expectTypeOf(count.value).toEqualTypeOf<number>()
   })
 
+  it('is that of one channel with `channel`', () => {
+    const { data } = useSSE('/api/live-many', {
+      channel: 'feed',
+      initial: [],
+      load: async () => ({ data: [] as Post[], position: 'e1.7' }),
+      reduce: (posts, { data }) => {
+        expectTypeOf(data).toEqualTypeOf<Post>()
+        return [...posts, data]
+      },
+    })
+    expectTypeOf(data.value).toEqualTypeOf<Post[]>()
+  })
+
   it('needs a position, and the type of the state', () => {
     // @ts-expect-error without a position
     useSSE<Task, Task[]>('/api/tasks/stream', { load: async () => ({ data: [] }) })

@@ -76,7 +76,7 @@ export interface UseSSEOptions<M extends SSEMessage, State, Method extends strin
    * Loads the state that the messages change: before the first connection, and again after each gap. Resolves with `{ data, position }`, the
    * result of `channel.snapshot()`. `data` becomes the state, and messages after `position` are reduced into it. While it runs, `data` stays,
    * and `status` is `connecting` or `reconnecting`. If it rejects, `error` is `LOAD_FAILED`, and the client retries as for a connection.
-   * Together with `channel` it throws `INVALID_OPTION`.
+   * With `channel`, only a gap of that channel loads again, and `position` is that channel's own, or the whole one of several.
    */
   load?: (context: SSELoadContext) => SSESnapshot<State> | Promise<SSESnapshot<State>>
   /** Number of messages that `messages` keeps. Default 100. With `ssr`, messages that the server reads are kept only if you set `keep`. */

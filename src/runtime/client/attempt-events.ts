@@ -85,9 +85,11 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     },
     onGap(gap, position = gap.position) {
       if (signal.aborted) return
-      memory.loaded = false
+      // With the option `channel`, the state is that of one channel.
+      const reloads = readState && gap.channel === (options.channel ?? gap.channel)
+      memory.loaded &&= !reloads
       set({ gap, position })
-      if (!readState) return
+      if (!reloads) return
       // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
       return memory.unfollowed
         ? { type: 'failed', error: retryableError('LOAD_FAILED', 'The loaded state is out of date') }

@@ -13,9 +13,9 @@ interface Refusal {
 
 /**
  * Calls the option `load` of `useSSE`. Never rejects: what `load` throws becomes `LOAD_FAILED`, which is final with a status that is final
- * for a stream. Only calls with `load` load this code.
+ * for a stream. With `channel`, the position is that channel's own, also if `load` gave that of several. Only calls with `load` load this code.
  */
-export async function readState(load: () => unknown): Promise<Outcome> {
+export async function readState(load: () => unknown, channel?: string): Promise<Outcome> {
   let state: { data?: unknown, position?: unknown } | null | undefined
   try {
     state = await load() as typeof state
@@ -32,7 +32,9 @@ export async function readState(load: () => unknown): Promise<Outcome> {
       refused: true,
     }
   }
-  const { data, position } = state ?? {}
+  const { data, position: given } = state ?? {}
+  // Not `partOf`: its file would be most of this chunk. A key has no special characters.
+  const position = channel && isPosition(given) && given.includes(':') ? new RegExp(`(?:^|,)${channel}:([^,]*)`).exec(given)?.[1] : given
   if (isPosition(position) && position) return { type: 'loaded', data, position }
   return { type: 'failed', error: clientError('LOAD_FAILED', '`load` resolved without a position. Return the result of `channel.snapshot()` from its route: `{ data, position }`'), refused: true }
 }

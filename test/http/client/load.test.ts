@@ -363,3 +363,177 @@ describe.each<[string, Pick<Parameters<typeof follow>[1], 'transports' | 'share'
     expect(one.loads).toBeLessThanOrEqual(options.share ? 2 : 1)
   })
 })
+
+describe('one channel of several that reads what it has missed', () => {
+  const channel = (position: string, gap: object | null = null) => ({ position, resumed: true, ended: false, gap })
+  const lost = { reason: 'trimmed', missed: 7, position: 'f1.9' }
+
+  it.each<[string, object, number]>([
+    ['a gap of another channel does not load it again', { a: channel('e1.5'), b: channel('f1.9', lost) }, 1],
+    ['a gap of its own does', { a: channel('e1.5', { ...lost, position: 'e1.3' }), b: channel('f1.9') }, 2],
+  ])('%s', async (_, channels, loads) => {
+    harness.server.script(
+      x => x.open({ position: 'a:e1.5,b:f1.1', resumed: true, channels: { a: channel('e1.5'), b: channel('f1.1') } }),
+      x => x.batch([{ id: 'a:e1.3', channel: 'a', data: 3 } as never], { position: 'a:e1.3,b:f1.1', channels: { a: channel('e1.3'), b: channel('f1.1') } }),
+      x => x.batch([4, 5].map(data => ({ id: `a:e1.${data}`, channel: 'a', data })), { position: 'a:e1.5,b:f1.9', channels }),
+    )
+    const feed = followEach([at(0, 'a:e1.5,b:f1.1')], { share: 'page' })
+    await eventually(() => expect(feed.client.state.status).toBe('connected'))
+    const one = followEach([at(2, 'e1.2'), at(14, 'a:e1.5')], { share: 'page', channel: 'a' })
+    await eventually(() => expect([one.data, one.client.state.status]).toEqual([14, 'connected']))
+    expect([one.loads, one.client.state.gap?.channel]).toEqual(loads === 1 ? [1, undefined] : [2, 'a'])
+    expect(harness.server.exchanges.slice(0, 3).map(x => x.position)).toEqual(['a:e1.5,b:f1.1', 'b:now,a:e1.2', 'a:e1.3,b:f1.1'])
+  })
+})
+
+describe.each<[string, Pick<Parameters<typeof follow>[1], 'transports' | 'share'>]>([
+  ['stream', { transports: ['stream'] }],
+  ['poll', { transports: ['poll'] }],
+  ['share', { share: 'page' }],
+])('one channel of several, by %s', (_, options) => {
+  const server = useSSEServer({ heartbeatMs: 1_000, retryMs: 1, pollWaitMs: 50 })
+
+  /** Two lists on one route. `offered`: the keys that the route has at the moment. */
+  function lists() {
+    const channels = { todos: server.channel<number>(`todos:${Math.random()}`), notes: server.channel<number>(`notes:${Math.random()}`) }
+    type Key = keyof typeof channels
+    const rows: Record<Key, number[]> = { todos: [], notes: [] }
+    const offered = new Set<Key>(['todos', 'notes'])
+    server.route('/', () => server.channels(Object.fromEntries(Object.entries(channels).filter(([key]) => offered.has(key as Key)))))
+    const add = async (key: Key, row: number) => {
+      rows[key].push(row)
+      await channels[key].publish(row)
+    }
+    const snapshots = {
+      own: (key: Key) => channels[key].snapshot(() => [...rows[key]]),
+      whole: (key: Key) => server.channels(channels).snapshot(() => [...rows[key]]),
+    }
+    const join = (key: Key, kind: keyof typeof snapshots = 'own', more: Partial<Parameters<typeof follow<number[]>>[1]> = {}) => follow<number[]>(server.url, {
+      ...options,
+      channel: key,
+      initial: [],
+      load: () => snapshots[kind](key),
+      reduce: (all, { data }) => all.includes(data as number) ? all : [...all, data as number],
+      ...more,
+    })
+    return { channels, rows, offered, add, snapshots, join }
+  }
+
+  it.each(['own', 'whole'] as const)('loads with the %s position, and follows its channel from there', async (kind) => {
+    const { channels, rows, add, join } = lists()
+    await add('todos', 1)
+    await add('notes', 2)
+    const [one, two] = [join('todos', kind), join('notes', kind)]
+    await eventually(() => expect([one.data, two.data, one.client.state.status, two.client.state.status]).toEqual([[1], [2], 'connected', 'connected']))
+    expect([one.client.state.position, two.client.state.position]).toEqual([(await channels.todos.info()).position, (await channels.notes.info()).position])
+    for (const row of [3, 4]) for (const key of ['todos', 'notes'] as const) await add(key, row)
+    await eventually(() => expect([one.data, two.data]).toEqual([rows.todos, rows.notes]))
+    expect([one.loads, two.loads]).toEqual([1, 1])
+  })
+
+  it.each(['own', 'whole'] as const)('a gap of its channel loads it again (%s position); gaps, messages, ends and errors of the others do not', async (kind) => {
+    const { channels, rows, add, join } = lists()
+    await add('todos', 1)
+    await add('notes', 2)
+    const [one, two] = [join('todos', kind), join('notes', kind)]
+    await eventually(() => expect([one.client.state.status, two.client.state.status]).toEqual(['connected', 'connected']))
+    rows.notes = [20]
+    await channels.notes.delete()
+    await eventually(() => expect(two.data).toEqual([20]))
+    await add('notes', 21)
+    await add('todos', 3)
+    await eventually(() => expect([one.data, two.data]).toEqual([[1, 3], [20, 21]]))
+    await eventually(() => expect(two.client.state).toMatchObject({ status: 'connected', error: undefined, gap: { reason: 'epoch', channel: 'notes' } }))
+    expect([one.loads, two.loads]).toEqual([1, 2])
+    expect(one.client.state).toMatchObject({ status: 'connected', error: undefined, gap: undefined })
+    expect(one.log.filter(change => change !== 'loaded' && (!!change.error || !!change.gap || change.status === 'reconnecting'))).toEqual([])
+
+    await channels.notes.fail(new SSEError('BROKEN', 'Broken'))
+    await eventually(() => expect(two.client.state).toMatchObject({ status: 'closed', error: { code: 'BROKEN' } }))
+    rows.todos = [30]
+    await channels.todos.delete()
+    await eventually(() => expect(one.data).toEqual([30]))
+    await add('todos', 31)
+    await eventually(() => expect(one.data).toEqual([30, 31]))
+    expect([one.loads, two.loads]).toEqual([2, 2])
+    expect(one.client.state).toMatchObject({ status: 'connected', error: undefined, gap: { reason: 'epoch', channel: 'todos' } })
+    await channels.todos.end()
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', ended: true, error: undefined }))
+  })
+
+  it('a gap of another channel while it reads what it has missed loads nothing', async () => {
+    const { channels, rows, add, join } = lists()
+    await add('todos', 1)
+    await add('notes', 2)
+    const one = join('todos')
+    await eventually(() => expect(one.client.state.status).toBe('connected'))
+    one.client.stop()
+    await add('todos', 3)
+    await channels.notes.delete()
+    await add('notes', 4)
+    const other = join('notes')
+    await eventually(() => expect(other.client.state.status).toBe('connected'))
+    one.client.connect()
+    await add('todos', 5)
+    await eventually(() => expect([one.data, one.client.state.status]).toEqual([rows.todos, 'connected']))
+    expect([one.loads, other.loads, one.client.state.gap]).toEqual([1, 1, undefined])
+  })
+
+  it('a gap right after each load is a failure, so that a retention shorter than a load is no loop', async () => {
+    const { channels, join } = lists()
+    await channels.todos.publish(1)
+    const { position } = await channels.todos.info()
+    await channels.todos.delete()
+    const one = join('todos', 'own', { load: () => ({ data: [7], position: position! }), reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 4 } })
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', error: { code: 'GAVE_UP', cause: { code: 'LOAD_FAILED' } } }))
+    expect([one.data, one.loads]).toEqual([[7], expect.toSatisfy((loads: number) => loads <= 5)])
+  })
+
+  it('begins with the state that the page arrived with', async () => {
+    const { add, snapshots, join } = lists()
+    await add('todos', 1)
+    const one = join('todos', 'own', { rendered: await snapshots.own('todos') })
+    await add('todos', 2)
+    await eventually(() => expect([one.data, one.client.state.status]).toEqual([[1, 2], 'connected']))
+    expect(one.loads).toBe(0)
+  })
+
+  it('is a final failure if the loaded position has no part of its channel, and names `snapshot`', async () => {
+    const { channels, join } = lists()
+    const one = join('todos', 'own', { load: () => server.channels({ notes: channels.notes }).snapshot(() => [1]) })
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', error: { code: 'LOAD_FAILED', retry: false } }))
+    expect([one.client.state.error!.message, one.data]).toEqual([expect.stringContaining('snapshot'), []])
+  })
+
+  it.each(['several', 'one'] as const)('is closed with UNKNOWN_CHANNEL on a route of %s without it', async (route) => {
+    const { channels, offered, snapshots, join } = lists()
+    offered.delete('todos')
+    if (route === 'one') server.route('/', () => channels.notes)
+    const one = join('todos', 'own', { load: () => snapshots.own('todos') })
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', error: { code: 'UNKNOWN_CHANNEL' } }))
+    expect(one.loads).toBeLessThanOrEqual(2)
+  })
+
+  it('loads again when a route that had lost its channel has it again', async () => {
+    const { rows, offered, add, join } = lists()
+    await add('todos', 1)
+    const [one, other] = [join('todos'), join('notes')]
+    const cut = () => {
+      for (const socket of server.sockets) socket.destroy()
+    }
+    await eventually(() => expect([one.client.state.status, other.client.state.status]).toEqual(['connected', 'connected']))
+    offered.delete('todos')
+    cut()
+    await eventually(() => expect(one.client.state).toMatchObject({ status: 'closed', error: { code: 'UNKNOWN_CHANNEL' } }))
+    const { loads } = one
+    rows.todos = [10, 11]
+    offered.add('todos')
+    cut()
+    // Only a connection that another call keeps can report that the channel is there again.
+    if (!options.share) one.client.connect()
+    await eventually(() => expect([one.data, one.client.state.status]).toEqual([[10, 11], 'connected']))
+    expect([one.loads, other.loads]).toEqual([loads + 1, 1])
+    await add('todos', 12)
+    await eventually(() => expect(one.data).toEqual([10, 11, 12]))
+  })
+})

@@ -123,6 +123,21 @@ describe('calls for one channel each', () => {
     await eventually(() => expect(server.left().connections).toBe(0))
   })
 
+  it.each(['component', 'page'] as const)('after `UNKNOWN_CHANNEL`, connect() tries again, also where no other call keeps the connection (share: %s)', async (scope) => {
+    const { url, channels: { b }, offered } = route('a', 'b')
+    await b!.publish(1)
+    offered.delete('b')
+    const two = share(url, { channel: 'b', share: scope })
+    for (const times of [1, 2]) {
+      await eventually(() => expect(two.statuses.filter(status => status === 'closed')).toHaveLength(times))
+      expect(two.state).toMatchObject({ status: 'closed', error: { code: 'UNKNOWN_CHANNEL' } })
+      if (times === 2) offered.add('b')
+      two.connect()
+    }
+    await eventually(() => expect(two.state).toMatchObject({ status: 'connected', error: undefined }))
+    await eventually(() => expect(two.seen).toEqual([1]))
+  })
+
   it('`UNKNOWN_CHANNEL` also on a route of one channel, whatever position is requested', async () => {
     server.route('/one', () => server.channel('one'))
     for (const position of [undefined, 'start', '-5', 'e1.7']) {

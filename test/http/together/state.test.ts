@@ -54,8 +54,8 @@ class Table {
 /** Violations and counts of all followers. */
 interface Witness { echoes: number, loads: number, violations: string[] }
 
-/** A follower that checks each change against the state that it is applied to. */
-function witnessed(url: string, listUrl: string, witness: Witness, kind: 'alone' | 'shared' | 'rendered' | 'poll', rendered?: SSESnapshot<Loaded>): Follower<Loaded> {
+/** A follower that checks each change against the state that it is applied to. `channel`: on a route of several, the one that it follows. */
+function witnessed(url: string, listUrl: string, witness: Witness, kind: Kind, rendered?: SSESnapshot<Loaded>, channel?: string): Follower<Loaded> {
   /** Version of each row in the last loaded state. */
   let loaded = rendered?.data.versions ?? {}
   return follow<Loaded>(url, {
@@ -65,6 +65,7 @@ function witnessed(url: string, listUrl: string, witness: Witness, kind: 'alone'
     transports: kind === 'poll' ? ['poll'] : ['stream', 'poll'],
     reconnect: { minDelayMs: 1, maxDelayMs: 3 },
     share: kind === 'shared' ? 'page' : undefined,
+    channel,
     rendered,
     load: async (signal) => {
       witness.loads++
@@ -77,6 +78,7 @@ function witnessed(url: string, listUrl: string, witness: Witness, kind: 'alone'
     reduce: (state, message) => {
       const change = message.data as Change
       const { row, version } = change
+      if (message.channel !== channel) witness.violations.push(`a message of ${message.channel}`)
       const has = state.versions[row] ?? 0
       if (version <= has) {
         // It was in the state that was loaded: published after the position was read, committed before the table was.
@@ -91,9 +93,18 @@ function witnessed(url: string, listUrl: string, witness: Witness, kind: 'alone'
   })
 }
 
+type Kind = 'alone' | 'shared' | 'rendered' | 'poll'
+
+/** A client that misses more than is kept, and then a log that is lost, whatever the random runs do. */
+function lossesOf<K extends string>(key: K) {
+  const write = (row: number) => ({ type: 'write' as const, key, row, remove: false, lag: 0 })
+  const settle = { type: 'settle' as const, key }
+  return [settle, { type: 'mute' as const, key }, ...[0, 1, 2, 3, 4, 0, 1, 2, 3, 4].map(write), settle, { type: 'delete' as const, key }, write(0), settle]
+}
+
 type Act
   = | { type: 'write', row: number, remove: boolean, lag: number }
-    | { type: 'join', kind: 'alone' | 'shared' | 'rendered' | 'poll' }
+    | { type: 'join', kind: Kind }
     | { type: 'cut' | 'cutAfter' | 'restart' | 'delete' | 'mute' | 'unmute' | 'settle' | 'reconnect' | 'stop' }
 
 const write = fc.record({ type: fc.constant('write' as const), row: fc.nat(4), remove: fc.boolean(), lag: fc.nat(2) })
@@ -123,7 +134,7 @@ describe('a state and its changes, over the real client and server', () => {
       proxy.pieceBytes = pieceBytes
       const followers: Follower<Loaded>[] = []
       const lines = new Map<number, Promise<unknown>>()
-      const join = async (kind: Extract<Act, { type: 'join' }>['kind']) => {
+      const join = async (kind: Kind) => {
         const rendered = kind === 'rendered' ? JSON.parse(JSON.stringify(await snapshot())) as SSESnapshot<Loaded> : undefined
         followers.push(witnessed(proxy!.url, `${proxy!.url}/list`, witness, kind, rendered))
       }
@@ -195,8 +206,108 @@ describe('a state and its changes, over the real client and server', () => {
       await proxy.close()
       await server.close()
       expect(server.left()).toEqual(NOTHING)
-    }), { numRuns: 60 * Number(process.env.SSE_RUNS ?? 1), endOnFailure: true })
+    }), { numRuns: 60 * Number(process.env.SSE_RUNS ?? 1), endOnFailure: true, examples: [[lossesOf('list'), 400, 0]] })
     // What it is about did happen.
+    expect([...gaps].sort()).toEqual(expect.arrayContaining(['epoch', 'trimmed']))
+    expect(witness.echoes).toBeGreaterThan(0)
+  }, 240_000)
+})
+
+/** Keys of a route of two channels. */
+const KEYS = ['a', 'b'] as const
+type Key = typeof KEYS[number]
+
+const key = fc.constantFrom(...KEYS)
+const keyedAct = fc.oneof(
+  { weight: 10, arbitrary: fc.record({ type: fc.constant('write' as const), key, row: fc.nat(2), remove: fc.boolean(), lag: fc.nat(2) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('join' as const), key, kind: fc.constantFrom<Kind>('alone', 'shared', 'shared', 'rendered', 'poll'), whole: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('delete' as const), key }) },
+  { weight: 7, arbitrary: fc.record({ type: fc.constantFrom('cut', 'cutAfter', 'mute', 'unmute', 'settle', 'settle', 'reconnect', 'stop'), key }) },
+)
+
+describe('states of two channels of one route, over the real client and server', () => {
+  it('each client has the state of its own channel when all is quiet, and no gap of the other one loads it again', async () => {
+    const witness: Witness = { echoes: 0, loads: 0, violations: [] }
+    const gaps = new Set<string>()
+    await fc.assert(fc.asyncProperty(fc.array(keyedAct, { minLength: 5, maxLength: 30 }), fc.integer({ min: 20, max: 400 }), fc.nat(4), async (acts, pieceBytes, lag) => {
+      server = await startSSEServer({ heartbeatMs: 20, retryMs: 1, pollWaitMs: 50, retention: { maxMessages: 2 } })
+      const tables = { a: new Table(), b: new Table() }
+      const channels = { a: server.channel<Change>('a'), b: server.channel<Change>('b') }
+      const both = () => server!.channels(channels)
+      const snapshot = (key: Key, whole: boolean) => {
+        const read = async () => {
+          await turns(lag)
+          const { state } = tables[key]
+          await turns(lag)
+          return state
+        }
+        return whole ? both().snapshot(read) : channels[key].snapshot(read)
+      }
+      server.route('/', both)
+      for (const key of KEYS) {
+        server.use(`/whole/${key}`, defineEventHandler(() => snapshot(key, true)))
+        server.use(`/own/${key}`, defineEventHandler(() => snapshot(key, false)))
+      }
+      proxy = await startProxy(server.url)
+      proxy.pieceBytes = pieceBytes
+      const followers: { key: Key, follower: Follower<Loaded> }[] = []
+      const lines = new Map<string, Promise<unknown>>()
+      const join = async (key: Key, kind: Kind, whole: boolean) => {
+        const rendered = kind === 'rendered' ? JSON.parse(JSON.stringify(await snapshot(key, false))) as SSESnapshot<Loaded> : undefined
+        followers.push({ key, follower: witnessed(proxy!.url, `${proxy!.url}/${whole ? 'whole' : 'own'}/${key}`, witness, kind, rendered, key) })
+      }
+      const quiet = async () => {
+        proxy!.mute = false
+        proxy!.bytesUntilCut = Infinity
+        await Promise.all(lines.values())
+        for (const { follower: { client } } of followers) if (client.state.status === 'closed') client.connect()
+        await vi.waitFor(() => {
+          for (const { key, follower: { client, data } } of followers) expect([client.state.status, data.rows]).toEqual(['connected', tables[key].state.rows])
+        }, { timeout: 20_000, interval: 5 })
+      }
+      await join('a', 'alone', false)
+      for (const one of acts) {
+        const some = followers[acts.indexOf(one) % followers.length]?.follower.client
+        if (one.type === 'write') {
+          const { key, row, remove, lag } = one
+          lines.set(key + row, (lines.get(key + row) ?? Promise.resolve()).then(async () => {
+            const change = tables[key].commit(row, remove)
+            await turns(lag)
+            await channels[key].publish(change)
+          }))
+        }
+        else if (one.type === 'join') await join(one.key, one.kind, one.whole)
+        else if (one.type === 'delete') await channels[one.key].delete()
+        else if (one.type === 'cut') proxy.cut()
+        else if (one.type === 'cutAfter') proxy.bytesUntilCut = pieceBytes * 2
+        else if (one.type === 'unmute') proxy.mute = false
+        else if (one.type === 'reconnect') some?.connect(proxy.url)
+        else if (one.type === 'stop') some?.stop()
+        else if (one.type === 'settle') await quiet()
+        else {
+          proxy.mute = true
+          proxy.cut()
+        }
+        await turns(3)
+      }
+      await quiet()
+      for (const { key, follower: { client, log } } of followers) {
+        for (const change of log) {
+          if (change === 'loaded' || !change.gap) continue
+          gaps.add(change.gap.reason)
+          if (change.gap.channel !== key) witness.violations.push(`a gap of ${change.gap.channel} for ${key}`)
+        }
+        // Each load but the first follows a gap of the client's own channel, its `connect` with a URL, or a failed load.
+        const own = log.filter(change => change === 'loaded').length
+        const reasons = log.filter(change => change !== 'loaded' && (change.gap || change.error?.code === 'LOAD_FAILED' || change.status === 'connecting')).length
+        if (own > reasons + 1) witness.violations.push(`${own} loads with ${reasons} reasons`)
+        client.stop()
+      }
+      expect(witness.violations).toEqual([])
+      await proxy.close()
+      await server.close()
+      expect(server.left()).toEqual(NOTHING)
+    }), { numRuns: 60 * Number(process.env.SSE_RUNS ?? 1), endOnFailure: true, examples: [[lossesOf('a'), 400, 0]] })
     expect([...gaps].sort()).toEqual(expect.arrayContaining(['epoch', 'trimmed']))
     expect(witness.echoes).toBeGreaterThan(0)
   }, 240_000)

@@ -97,10 +97,11 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     const isMissing = !Object.hasOwn(channels ?? {}, channel)
     if (isMissing && !isDormant) {
       waiting = undefined
+      loaded = !readState
       reader.stop()
-      // With the channel, its position and its gap are gone: if it comes back, it starts from scratch.
+      // With the channel, its position and its gap are gone. The next connection starts from scratch, and shows which channels there are.
       member.at = requested()
-      set({ ...initialState(state.transport), channels, peer, status: 'closed', error: unknownChannel() })
+      set({ ...initialState(state.transport), channels: undefined, peer: undefined, status: 'closed', error: unknownChannel() })
     }
     return isDormant = isMissing
   }
@@ -112,6 +113,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
       if (waiting.push(event) > MAX_WAITING) waiting.shift()
       return rejoinIfCaughtUp()
     }
+    if (!loaded) return void reload(event)
     const { position, error, status, peer } = event.state
     if (readState && peer && peer !== 'resumable') return leave({ status: 'closed', error: noPositions() })
     // Of several channels, a step concerns one.
@@ -142,15 +144,15 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return busy
   }
 
-  /** Loads the state again after a gap in the feed, which all its members get at once. */
+  /** Loads the state again, after a gap in the feed or when the route has the channel again. All members of the feed do so at once. */
   async function reload(event: FeedEvent): Promise<void> {
-    const { signal } = session!
     loaded = false
     // A state that is older than the gap does not meet the feed here.
-    waiting = [{ after: event.state.position, state: event.state }]
+    const steps = waiting = [{ after: event.state.position, state: event.state }]
     set({ ...event.state, channels: reopened(event.state.channels), gap: event.gap, status: 'reconnecting' })
-    await delay(backoffDelay(backoffFor(options.reconnect, undefined, state.peer), 1), signal)
-    if (signal.aborted) return
+    await delay(backoffDelay(backoffFor(options.reconnect, undefined, state.peer), 1), session!.signal)
+    // This client has stopped, or its channel has gone.
+    if (waiting !== steps) return
     reader = createReader()
     reader.connect()
   }
@@ -158,7 +160,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   /** Client that reads missed messages. Its state counts only while it catches up. */
   function createReader(): SSEClient {
     const only = transports.includes('poll') ? 'poll' : 'stream'
-    return createSSEClient(url, { ...options, position: whole(requested()), transports: [only], until: undefined }, {
+    const readWhole: typeof readState = readState && (signal => readState(signal).then(outcome => outcome.type === 'loaded' ? { ...outcome, position: whole(outcome.position)! } : outcome))
+    return createSSEClient(url, { ...options, position: whole(requested()), transports: [only], until: undefined, readState: readWhole }, {
       onMessage(message, change) {
         if (channel !== undefined && message.channel !== channel) return
         const position = own(change.position)
@@ -167,9 +170,9 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         rejoinIfCaughtUp()
         return busy
       },
-      onLoad(data, { position }) {
+      onLoad(data, change) {
         loaded = true
-        member.at = position
+        const position = member.at = own(change.position)
         state = { ...state, position }
         onLoad!(data, { position })
         if (waiting) return rejoinIfCaughtUp()
@@ -177,14 +180,14 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
         if (session) void joinGroup(url, member, session.signal)
       },
       onState(changed) {
-        if (readState && changed.gap && changed.gap !== state.gap) {
-          loaded = false
-          return set({ gap: changed.gap })
-        }
-        if (!loaded) return adopt(progressOf(changed, state.status))
-        if (!waiting || isUnknown(reader.state)) return
         const change = narrowChange(changed)
-        const { status, error } = change
+        const { status, error, gap } = change
+        if (readState && gap && gap !== state.gap) {
+          loaded = false
+          return set({ gap })
+        }
+        if (!loaded) return adopt(progressOf(change, state.status))
+        if (!waiting || isUnknown(reader.state)) return
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && error?.code !== 'LOAD_FAILED' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting[0]!.after
@@ -202,7 +205,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
   function rejoinIfCaughtUp(): void {
     if (!waiting || !loaded) return
     // A loaded position without keys is not one of this route: the reader gets a gap, and loads again.
-    if (readState && Object.keys(waiting.at(-1)!.state.channels ?? {}).length && !member.at?.includes(':')) return
+    if (readState && channel === undefined && Object.keys(waiting.at(-1)!.state.channels ?? {}).length && !member.at?.includes(':')) return
     const steps = stepsFrom(member.at, waiting, channel === undefined)
     if (steps) rejoin(steps)
   }
