@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+/** Declarations of the source as the reference shows them: signatures without bodies, and types with their comments. */
+
+const rootDir = fileURLToPath(new URL('../../', import.meta.url))
+
+/** A longer signature has each parameter on a line of its own. */
+const MAX_WIDTH = 120
+
+export function parse(file) {
+  return ts.createSourceFile(file, readFileSync(rootDir + file, 'utf8'), ts.ScriptTarget.Latest, true)
+}
+
+/**
+ * Public face of an interface, a type, a class or a function with all its overloads. A function's comment has only its tags (`@param`,
+ * `@throws`), because the page describes the function.
+ */
+export function declarationOf(file, name) {
+  const source = parse(file)
+  const found = source.statements.filter(statement => statement.name?.text === name)
+  if (found.length === 0) throw new Error(`${file} has no ${name}.`)
+  if (!found.every(ts.isFunctionDeclaration)) return found.map(statement => ts.isClassDeclaration(statement) ? printClass(statement) : commentOf(statement) + withoutExport(statement)).join('\n')
+  const overloads = found.filter(({ body }) => !body)
+  const signatures = (overloads.length > 0 ? overloads : found).map(one => `function ${signatureOf(one)}`)
+  return [...tagsOf(found[0]), ...new Set(signatures)].join('\n')
+}
+
+function withoutExport(statement) {
+  return statement.getText().replace(/^export /, '')
+}
+
+function printClass(statement) {
+  const heritage = statement.heritageClauses?.map(clause => ` ${clause.getText()}`).join('') ?? ''
+  const isPublic = member => !ts.isPrivateIdentifier(member.name ?? member) && !member.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.PrivateKeyword)
+  const members = statement.members.filter(isPublic).map(member => `  ${commentOf(member)}${printMember(member)}`)
+  return [`${commentOf(statement)}class ${statement.name.text}${typeParametersOf(statement)}${heritage} {`, ...members, '}'].join('\n')
+}
+
+function printMember(member) {
+  if (!ts.isPropertyDeclaration(member)) return (ts.isGetAccessor(member) ? 'get ' : '') + signatureOf(member, '  ')
+  const { type, initializer } = member
+  // The value of a property without a type is its type.
+  const end = type && initializer ? type.end : member.end
+  return member.getSourceFile().text.slice(member.getStart(), end)
+}
+
+/** Signature without `export`, `async`, default values and the patterns that parameters are taken apart with. */
+function signatureOf(node, indent = '') {
+  const name = ts.isConstructorDeclaration(node) ? 'constructor' : node.name.getText()
+  const parameters = node.parameters.filter(parameter => parameter.name.getText() !== 'this').map((parameter) => {
+    const { name, type, questionToken, initializer, dotDotDotToken, modifiers } = parameter
+    const readonly = modifiers?.length ? `${modifiers.map(modifier => modifier.getText()).join(' ')} ` : ''
+    const optional = questionToken || initializer ? '?' : ''
+    return `${readonly}${dotDotDotToken ? '...' : ''}${ts.isIdentifier(name) ? name.text : 'options'}${optional}: ${type?.getText() ?? typeOfValue(initializer)}`
+  })
+  const head = `${name}${typeParametersOf(node)}`
+  const result = node.type ? `: ${node.type.getText()}` : ''
+  const line = `${head}(${parameters.join(', ')})${result}`
+  if (line.length <= MAX_WIDTH || parameters.length === 0) return line
+  return [`${head}(`, ...parameters.map(parameter => `${indent}  ${parameter},`), `${indent})${result}`].join('\n')
+}
+
+/** A default value that is a named constant or a number. */
+const typeOfValue = initializer => ts.isStringLiteralLike(initializer) ? 'string' : 'number'
+
+function typeParametersOf({ typeParameters }) {
+  return typeParameters ? `<${typeParameters.map(parameter => parameter.getText()).join(', ')}>` : ''
+}
+
+/** Comment of a declaration and the indentation of the line after it, or nothing. */
+function commentOf(node) {
+  const [comment] = ts.getJSDocCommentsAndTags(node)
+  return comment ? node.getSourceFile().text.slice(comment.pos, node.getStart()) : ''
+}
+
+function tagsOf(node) {
+  const lines = ts.getJSDocTags(node).filter(tag => tag.parent && ts.isJSDoc(tag.parent)).flatMap((tag) => {
+    const text = tag.getText().trimEnd().replace(/\s*\*\/$/, '')
+    return text.split('\n').map(line => line.replace(/^\s*\* ?/, '').trimEnd()).filter(Boolean)
+  })
+  if (lines.length === 0) return []
+  return lines.length === 1 ? [`/** ${lines[0]} */`] : ['/**', ...lines.map(line => ` * ${line}`), ' */']
+}
