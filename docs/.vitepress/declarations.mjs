@@ -6,6 +6,9 @@ import ts from 'typescript'
 
 const rootDir = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Comments are wrapped at it: a code block of the site has room for about as much. */
+const COMMENT_WIDTH = 80
+
 /** A longer signature has each parameter on a line of its own. */
 const MAX_WIDTH = 120
 
@@ -18,6 +21,10 @@ export function parse(file) {
  * `@throws`), because the page describes the function.
  */
 export function declarationOf(file, name) {
+  return printDeclaration(file, name).replaceAll(/^( *)\/\*\*(.*?)\*\/$/gms, (_, indent, comment) => printComment(indent, comment))
+}
+
+function printDeclaration(file, name) {
   const source = parse(file)
   const found = source.statements.filter(statement => statement.name?.text === name)
   if (found.length === 0) throw new Error(`${file} has no ${name}.`)
@@ -73,6 +80,36 @@ function typeParametersOf({ typeParameters }) {
 function commentOf(node) {
   const [comment] = ts.getJSDocCommentsAndTags(node)
   return comment ? node.getSourceFile().text.slice(comment.pos, node.getStart()) : ''
+}
+
+/** Comment with its paragraphs, list items and tags wrapped. Blocks of code stay as they are. */
+function printComment(indent, comment) {
+  const parts = []
+  let isCode = false
+  for (const line of comment.split('\n').map(one => one.replace(/^\s*\* ?/, '').trimEnd())) {
+    const isFence = line.trim().startsWith('```')
+    const starts = isCode || isFence || line === '' || /^(?:- |@)/.test(line) || ['', '```'].includes(parts.at(-1)?.trim() ?? '')
+    if (starts) parts.push(line)
+    else parts[parts.length - 1] += ` ${line.trim()}`
+    if (isFence) isCode = !isCode
+  }
+  const trimmed = parts.join('\n').trim().split('\n')
+  isCode = false
+  const lines = trimmed.flatMap((part) => {
+    if (part.trim().startsWith('```')) isCode = !isCode
+    return isCode ? [part] : wrap(part, COMMENT_WIDTH - indent.length - 3)
+  })
+  if (lines.length === 1 && indent.length + lines[0].length + 7 <= COMMENT_WIDTH + 4) return `${indent}/** ${lines[0]} */`
+  return [`${indent}/**`, ...lines.map(line => `${indent} * ${line}`.trimEnd()), `${indent} */`].join('\n')
+}
+
+function wrap(text, width) {
+  const lines = ['']
+  for (const word of text.trim().split(/ +/)) {
+    if (lines.at(-1) && lines.at(-1).length + 1 + word.length > width) lines.push('')
+    lines[lines.length - 1] += (lines.at(-1) && ' ') + word
+  }
+  return lines
 }
 
 function tagsOf(node) {

@@ -117,6 +117,12 @@ it('useSSE adds a bounded number of bytes to what a page loads, and code that on
   expect(added).toBeLessThanOrEqual(MAX_BYTES)
   expect([...without.onDemand.keys()]).toEqual([])
   expect([...built.onDemand.keys()].sort()).toEqual(Object.keys(MAX_BYTES_ON_DEMAND).sort())
+  const { 'fallback/index': fallback, 'sharing/shared-client': shared, 'sharing/election': election } = Object.fromEntries(built.onDemand)
+  const figures = [added, fallback!, shared!, shared! + election!]
+  for (const page of ['project/performance', 'guide/comparison']) {
+    const said = /(\d+) KB [^.]*\. It loads (\d+) KB more [^.]*, and (\d+) to (\d+) KB where `share`/.exec(await readFile(join(rootDir, `docs/${page}.md`), 'utf8'))!
+    for (const [index, bytes] of figures.entries()) expect(Math.abs(Number(said[index + 1]) - bytes / 1_000), `${page}: ${said[0]}`).toBeLessThan(0.8)
+  }
   for (const [source, bytes] of built.onDemand) expect(bytes, source).toBeLessThanOrEqual(MAX_BYTES_ON_DEMAND[source]!)
 })
 

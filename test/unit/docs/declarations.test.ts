@@ -85,8 +85,19 @@ describe('a declaration', () => {
 
   it('of a class is its public face', () => {
     const text = declarationOf('src/runtime/shared/errors.ts', 'SSEError')
-    expect(text).toMatch(/^\/\*\*[^\n]+\nclass SSEError extends Error \{\n/)
+    expect(text).toMatch(/^\/\*\*.*?\*\/\nclass SSEError extends Error \{\n/s)
     expect(text).not.toMatch(/#|this\.|super|export/)
+  })
+
+  it('has the words of its comments, wrapped', () => {
+    const file = 'src/runtime/server/drivers/redis/connection/client.ts'
+    const text = declarationOf(file, 'CreateRedisClient')
+    const words = (comment: string) => comment.replaceAll(/^\s*\* ?/gm, '').split(/\s+/).filter(Boolean)
+    const [, written] = /\/\*\*(.*?)\*\//s.exec(text)!
+    const source = readFileSync(join(rootDir, file), 'utf8')
+    expect(words(written!)).toEqual(words(/\/\*\*((?:(?!\*\/).)*)\*\/\nexport type CreateRedisClient/s.exec(source)![1]!))
+    for (const line of written!.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+    expect(declarationOf('src/runtime/server/drivers/types.ts', 'LogNotice')).toMatch(/^ \* - `append` may .*\n \* with that\.\n \* - `changed` means/m)
   })
 
   it('that does not exist is an error', () => {
