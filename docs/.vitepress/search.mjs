@@ -44,7 +44,7 @@ const FIELDS = {
   storeFields: ['title', 'titles'],
 }
 
-/** Of the index, and of queries: an error code is one word, and `Channels` is found as `channel`. */
+/** Terms of the index and of queries: an error code is one word, and `Channels` is found as `channel`. */
 const options = {
   tokenize: text => text.split(/(?:(?!_)[\n\r\p{Z}\p{P}])+/u),
   processTerm: term => term.toLowerCase().replace(/(?<=\p{L}{3})s$/u, ''),

@@ -17,7 +17,7 @@ import { eventually } from '../../support/conditions'
 
 /** Routes of the page "Migrating", before and after: both run, and a client receives the same. test/nuxt/docs/migrating.test.ts has the components. */
 
-/** Has no types. */
+/** The package has no types. */
 const express = createRequire(import.meta.url)('express') as () => { listen: HttpServer['listen'] }
 
 const PAGE = 'docs/guide/migrating.md'
@@ -146,7 +146,7 @@ describe('sse.from(iterable)', async () => {
   const programs = await readPrograms(PAGE, '`sse.from(iterable)`')
   const STEPS = [1, 2, 3].map(step => ({ data: { step } }))
 
-  it.each([['// Before', []], ['// After', STEPS]] as const)('%s sends the steps, and to a second client what the page says', async (label, second) => {
+  it.each([['// Before', []], ['// After', STEPS]] as const)('%s sends the steps, and serves a second client as the page describes', async (label, second) => {
     const url = mount(programs(label), '/steps')
     expect(await receive(url, 3)).toEqual(STEPS)
     const reader = await SSEReader.open(url)
