@@ -7,6 +7,7 @@ export const TERMS = {
   'nginx': 'operate/deployment',
   'redis': 'operate/redis',
   'login': 'guide/authentication',
+  'logout': 'guide/authentication',
   'token': 'guide/authentication',
   'cookie': 'guide/authentication',
   'cors': 'guide/authentication',
@@ -56,7 +57,7 @@ const searchOptions = {
   boost: { title: 4, text: 1, titles: 1 },
   /** Other words for what the pages name. */
   processTerm(term) {
-    const synonyms = { login: 'authentication', logout: 'sign-out', auth: 'authentication', jwt: 'token', offline: 'reconnect', todo: 'live', longpoll: 'polling', ws: 'websocket', upload: 'binary', scale: 'scaling', cluster: 'redis', mocking: 'mock' }
+    const synonyms = { login: 'authentication', logout: 'sign', auth: 'authentication', jwt: 'token', offline: 'reconnect', todo: 'live', longpoll: 'polling', ws: 'websocket', upload: 'binary', scale: 'scaling', cluster: 'redis', mocking: 'mock' }
     const word = term.toLowerCase()
     return [word, synonyms[word] ?? ''].filter(Boolean).map(one => one.replace(/(?<=\p{L}{3})s$/u, ''))
   },
