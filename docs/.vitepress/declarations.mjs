@@ -28,14 +28,19 @@ function printDeclaration(file, name) {
   const source = parse(file)
   const found = source.statements.filter(statement => statement.name?.text === name)
   if (found.length === 0) throw new Error(`${file} has no ${name}.`)
-  if (!found.every(ts.isFunctionDeclaration)) return found.map(statement => ts.isClassDeclaration(statement) ? printClass(statement) : commentOf(statement) + withoutExport(statement)).join('\n')
+  if (!found.every(ts.isFunctionDeclaration)) return found.map(printType).join('\n')
   const overloads = found.filter(({ body }) => !body)
   const signatures = (overloads.length > 0 ? overloads : found).map(one => `function ${signatureOf(one)}`)
   return [...tagsOf(found[0]), ...new Set(signatures)].join('\n')
 }
 
-function withoutExport(statement) {
-  return statement.getText().replace(/^export /, '')
+function printType(statement) {
+  if (ts.isClassDeclaration(statement)) return printClass(statement)
+  // The overloads of a function.
+  if (ts.isInterfaceDeclaration(statement) && statement.members.length > 0 && statement.members.every(ts.isCallSignatureDeclaration)) {
+    return [`${commentOf(statement)}interface ${statement.name.text} {`, ...statement.members.map(member => `  ${signatureOf(member, '  ')}`), '}'].join('\n')
+  }
+  return commentOf(statement) + statement.getText().replace(/^export /, '')
 }
 
 function printClass(statement) {
@@ -55,7 +60,7 @@ function printMember(member) {
 
 /** Signature without `export`, `async`, default values and the patterns that parameters are taken apart with. */
 function signatureOf(node, indent = '') {
-  const name = ts.isConstructorDeclaration(node) ? 'constructor' : node.name.getText()
+  const name = ts.isConstructorDeclaration(node) ? 'constructor' : node.name?.getText() ?? ''
   const parameters = node.parameters.filter(parameter => parameter.name.getText() !== 'this').map((parameter) => {
     const { name, type, questionToken, initializer, dotDotDotToken, modifiers } = parameter
     const readonly = modifiers?.length ? `${modifiers.map(modifier => modifier.getText()).join(' ')} ` : ''

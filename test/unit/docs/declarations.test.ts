@@ -38,7 +38,7 @@ function exportsOf(entry: string): Exported[] {
 const exported = [
   ...ENTRIES.flatMap(exportsOf),
   ...SERVER_IMPORTS.map(([name, path]) => ({ file: `${RUNTIME}/${path}.ts`, name: name as string, isType: false })),
-  { file: `${RUNTIME}/app/composables/use-sse.ts`, name: 'useSSE', isType: false },
+  { file: `${RUNTIME}/app/use-sse-signatures.ts`, name: 'UseSSE', isType: true },
   { file: `${RUNTIME}/app/reduce-sse-presence.ts`, name: 'reduceSSEPresence', isType: false },
   { file: `${RUNTIME}/app/call.ts`, name: 'UseSSEOptions', isType: true },
   { file: `${RUNTIME}/app/call.ts`, name: 'UseSSEReturn', isType: true },
