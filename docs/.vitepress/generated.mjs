@@ -11,7 +11,7 @@ import { declarationOf, parse } from './declarations.mjs'
 
 const rootDir = fileURLToPath(new URL('../../', import.meta.url))
 const TESTS = /^( *)<!-- tests: (.+?) -->$/gm
-const SOURCE = /^<!-- source: (.+?) -->\n(?:.*?\n)??<!-- \/source -->$/gms
+const SOURCE = /^<!-- source: (.+?) -->\n(?:(?!<!-- \/?source\b).*\n)*<!-- \/source -->$/gm
 
 export function expand(markdown) {
   return markdown.replaceAll(TESTS, (_, indent, tag) => testList(tag).map(line => line && indent + line).join('\n'))
