@@ -27,7 +27,7 @@ export default {
         '!test/fixtures/.*/**',
         'test/support/{*.mjs,remote-control.ts}',
         'test/{e2e/build-fixtures,package/pack}.ts',
-        'bench/{run.ts,rows/*.ts,app/nuxt.config.ts,app/{app,server}/**}',
+        'bench/{run.ts,type-checks.ts,rows/*.ts,app/nuxt.config.ts,app/{app,server}/**}',
         'docs/.vitepress/{config,theme/index}.mjs',
         'docs/{card,check,diagrams/draw}.mjs',
         '.ci/*.mjs',

@@ -131,6 +131,11 @@ export class Channel<T = unknown, Context extends ChannelContext = ChannelContex
     return snapshotOf([[undefined, this]], load)
   }
 
+  /** Position from which a client continues that has the state which this channel's messages change. */
+  async endPosition(): Promise<string> {
+    return (await this.info()).position
+  }
+
   async info(): Promise<SSEChannelInfo> {
     const { epoch, first, last, closing, lease } = await readState(this.context.driver, this.name)
     return {

@@ -1,3 +1,4 @@
+import { SSEError } from '../../shared/errors'
 import type { Connection } from '../connection/connection'
 import type { ConnectionContext } from '../connection/context'
 import type { ChannelSource } from '../channel/several'
@@ -107,7 +108,10 @@ class ChannelStream {
       case 'gap':
         connection.writeNow(encodeControl({ type: 'gap', channel, ...step.gap }, reader.id))
         return connection.run(() => this.context.insight.onGap(reader.current.name, step.gap, 'stream'))
-      case 'unreachable': return connection.run(() => this.context.report(step.error, 'driver'))
+      case 'unreachable':
+        // A stream may open when its driver is closed already. It is no fault of the store, and a `leave` follows.
+        if (!(step.error instanceof SSEError && step.error.code === 'SHUTTING_DOWN')) connection.run(() => this.context.report(step.error, 'driver'))
+        return
       case 'error': return channel === undefined ? connection.fail(step.error) : connection.writeNow(encodeControl({ type: 'error', channel, ...step.error }))
       case 'end': return channel === undefined ? void connection.close() : connection.writeNow(encodeControl({ type: 'end', channel }))
     }
