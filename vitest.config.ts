@@ -24,6 +24,7 @@ export default defineConfig({
       { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'], ...PATIENT } },
       { test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], checker: 'vue-tsc', tsconfig: 'test/types/tsconfig.json' } } },
       await defineVitestProject({
+        resolve,
         test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt', ...PATIENT },
       }),
       {

@@ -1,22 +1,24 @@
 // Checks the built site in Chromium: `npm run docs:build && npm run docs:check`. No dead link or anchor, no console message, no element without a
-// name, nothing wider than the window, and a result for each search term. Screenshots are in docs/.vitepress/cache/screenshots: look at them.
+// name, nothing wider than the window, and for each search term the page that a reader wants. Screenshots are in docs/.vitepress/cache/screenshots: look at them.
 import { existsSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { chromium } from 'playwright-core'
+import { ARGS, chromiumPath } from '../test/support/chromium-args.ts'
+import { INDEX_OPTIONS, TERMS } from './.vitepress/search.mjs'
 
 const dist = fileURLToPath(new URL('.vitepress/dist', import.meta.url))
 const shots = fileURLToPath(new URL('.vitepress/cache/screenshots', import.meta.url))
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.woff2': 'font/woff2', '.webp': 'image/webp' }
-const PAGES = ['index', 'guide/use-sse', 'guide/troubleshooting', 'operate/deployment', 'reference/server', 'contributing/guarantees']
+const PAGES = ['index', 'guide/introduction', 'guide/use-sse', 'guide/troubleshooting', 'operate/deployment', 'operate/redis', 'reference/server', 'reference/types', 'contributing/guarantees']
 const VIEWS = [
   ['light', { viewport: { width: 1280, height: 900 } }],
   ['dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }],
   ['phone', { viewport: { width: 360, height: 740 } }],
 ]
-const TERMS = ['reconnect', 'heartbeat', 'nginx', 'authentication cookie', 'redis', 'broadcast', 'useChat', 'progress bar', 'cors', 'vercel', 'gap', 'retention', 'prometheus', '401', 'polling', 'websocket', 'ssr', 'binary', 'back pressure', 'socket.io', 'cloudflare workers', 'share tabs', 'error codes', 'publish', 'token']
 const NAMED = new Set(['button', 'link', 'textbox', 'checkbox', 'switch', 'combobox', 'image', 'searchbox', 'tab', 'radio'])
 
 const problems = []
@@ -63,35 +65,60 @@ async function checkPage(context, view, path, base) {
   const { nodes } = await (await context.newCDPSession(page)).send('Accessibility.getFullAXTree')
   for (const { role, name, ignored } of nodes) if (!ignored && NAMED.has(role?.value) && !name?.value) report(`${role.value} without a name`)
   await page.screenshot({ path: join(shots, `${view}-${path.replaceAll('/', '-')}.png`) })
+  for (const [index, image] of (await page.locator('.vp-doc p > img').all()).entries()) {
+    const name = `${path.replaceAll('/', '-')}-${index + 1}`
+    const box = await image.boundingBox()
+    // Drawn at 13 px: below 70 %, words cannot be read.
+    const scale = box.width / await image.evaluate(one => one.naturalWidth)
+    if (scale < 0.7) report(`diagram ${index + 1} is shown at ${Math.round(scale * 100)} %`)
+    await image.screenshot({ path: join(shots, `${view}-diagram-${name}.png`) })
+  }
   await page.close()
 }
 
-async function search(browser, base) {
+/** Searches the index of the site for each term, and prints what comes first. */
+async function checkRanking() {
+  const [chunk] = globSync('assets/chunks/@localSearchIndexroot.*.js', { cwd: dist })
+  const { default: MiniSearch } = await import(createRequire(import.meta.url).resolve('minisearch'))
+  const { default: text } = await import(pathToFileURL(join(dist, chunk)).href)
+  const index = MiniSearch.loadJSON(text, INDEX_OPTIONS)
+  const first = new Map()
+  for (const [term, expected] of Object.entries(TERMS)) {
+    const [{ id } = { id: 'nothing' }] = index.search(term)
+    first.set(term, id)
+    console.log(`${term.padEnd(18)} ${id}`)
+    if (!id.includes(`/${expected}.html`)) problems.push(`search: ${term}: ${id} comes before ${expected}`)
+  }
+  return first
+}
+
+/** The search box uses the same ranking: these terms depend on its functions. */
+async function checkSearchBox(browser, base, first) {
   const page = await browser.newPage()
   await page.goto(`${base}/index.html`, { waitUntil: 'networkidle' })
   await page.keyboard.press('Control+k')
   const input = page.locator('.VPLocalSearchBox input').first()
-  for (const term of TERMS) {
+  for (const term of ['login', 'test', 'channel', 'CHANNEL_ENDED']) {
     await input.fill(term)
-    await page.waitForTimeout(400)
-    const found = await page.locator('.VPLocalSearchBox .results a').first().getAttribute('href', { timeout: 2_000 }).catch(() => undefined)
-    if (!found) problems.push(`search: nothing for ${term}`)
-    console.log(`${term.padEnd(24)} ${found}`)
+    const link = page.locator(`.VPLocalSearchBox .results li:first-child a[href$="${first.get(term)}"]`)
+    await link.waitFor({ timeout: 5_000 }).catch(() => problems.push(`search box: ${term}: ${first.get(term)} does not come first`))
   }
+  await page.close()
 }
 
 checkLinks()
+const first = await checkRanking()
 mkdirSync(shots, { recursive: true })
 const server = await serve()
 const base = `http://127.0.0.1:${server.address().port}`
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_PATH || ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync), args: ['--no-sandbox'] })
+const browser = await chromium.launch({ executablePath: chromiumPath(), args: ARGS })
 try {
   for (const [view, options] of VIEWS) {
     const context = await browser.newContext(options)
     for (const path of PAGES) await checkPage(context, view, path, base)
     await context.close()
   }
-  await search(browser, base)
+  await checkSearchBox(browser, base, first)
 }
 finally {
   await browser.close()

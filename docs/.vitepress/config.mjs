@@ -5,6 +5,7 @@ import { fileNames } from './file-names.mjs'
 import { expand } from './generated.mjs'
 import { writeLlmsTexts } from './llms.mjs'
 import { linkOf, sections } from './pages.mjs'
+import { miniSearch } from './search.mjs'
 import { slugify } from './slug.mjs'
 
 const { repository } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -68,7 +69,7 @@ export default defineConfig({
   },
   themeConfig: {
     logo: { src: '/logo.svg', alt: '' },
-    search: { provider: 'local' },
+    search: { provider: 'local', options: { miniSearch } },
     outline: [2, 3],
     nav: [
       { text: 'Getting started', link: '/guide/getting-started' },

@@ -1,54 +1,35 @@
 import { globSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { declarationOf, parse } from './declarations.mjs'
 
 /**
- * Parts of pages that come from the source, put in when the site is built. In Markdown they are comments:
- * `<!-- source: src/file.ts name, … -->` becomes the declarations of these names, with their comments and without bodies, and
- * `<!-- tests: tag -->` the list of tests with the comment `// @guarantee tag`.
+ * Parts of pages that come from the source. `docs/write-reference.mjs` writes the declarations of the names after
+ * `<!-- source: src/file.ts name, … -->`, up to `<!-- /source -->`, so that they can be read where the code is hosted.
+ * `<!-- tests: tag -->` becomes the list of tests with the comment `// @guarantee tag` when the site is built.
  */
 
 const rootDir = fileURLToPath(new URL('../../', import.meta.url))
-const MARKER = /^( *)<!-- (source|tests): (.+?) -->$/gm
+const TESTS = /^( *)<!-- tests: (.+?) -->$/gm
+const SOURCE = /^<!-- source: (.+?) -->\n(?:(?!<!-- \/?source\b).*\n)*<!-- \/source -->$/gm
 
 export function expand(markdown) {
-  return markdown.replaceAll(MARKER, (_, indent, kind, argument) => {
-    const lines = kind === 'tests' ? testList(argument) : ['```ts', ...argument.split(' ').slice(1).flatMap(name => declarationOf(argument.split(' ')[0], name.replace(',', '')).split('\n')), '```']
-    return lines.map(line => line && indent + line).join('\n')
-  })
+  return markdown.replaceAll(TESTS, (_, indent, tag) => testList(tag).map(line => line && indent + line).join('\n'))
+}
+
+/** The page with the declarations that the source has now. */
+export function withDeclarations(markdown) {
+  return markdown.replaceAll(SOURCE, (_, argument) => `<!-- source: ${argument} -->\n\`\`\`ts\n${declarationsOf(argument)}\n\`\`\`\n<!-- /source -->`)
+}
+
+function declarationsOf(argument) {
+  const [file, ...names] = argument.split(/,? /)
+  return names.map(name => declarationOf(file, name)).join('\n\n')
 }
 
 /** Arguments of all markers of a kind. */
 export function markersIn(markdown, kind) {
-  return [...markdown.matchAll(MARKER)].filter(match => match[2] === kind).map(match => match[3])
-}
-
-function parse(file) {
-  return ts.createSourceFile(file, readFileSync(rootDir + file, 'utf8'), ts.ScriptTarget.Latest, true)
-}
-
-/** Public face of an interface, a type, a class or a function: its overloads, if it has some. */
-export function declarationOf(file, name) {
-  const source = parse(file)
-  const found = source.statements.filter(statement => statement.name?.text === name)
-  if (found.length === 0) throw new Error(`${file} has no ${name}.`)
-  const overloads = found.filter(statement => !ts.isFunctionDeclaration(statement) || !statement.body)
-  // The comment belongs to the first overload.
-  return (overloads.length > 0 ? overloads : found).map(statement => printDeclaration(statement, source)).join('\n')
-}
-
-function printDeclaration(statement, source) {
-  const text = source.text.slice(commentStart(statement), statement.end)
-  if (ts.isFunctionDeclaration(statement) && statement.body) return source.text.slice(commentStart(statement), statement.body.pos).trimEnd()
-  if (!ts.isClassDeclaration(statement)) return text
-  const head = source.text.slice(commentStart(statement), statement.members.pos)
-  const members = statement.members.filter(member => !ts.isPrivateIdentifier(member.name ?? member) && !member.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.PrivateKeyword))
-  return [head, ...members.map(member => `  ${source.text.slice(commentStart(member), member.body?.pos ?? member.end).trimEnd()}`), '}'].join('\n')
-}
-
-function commentStart(node) {
-  const comments = ts.getJSDocCommentsAndTags(node)
-  return comments.length > 0 ? comments[0].pos : node.getStart()
+  return [...markdown.matchAll(new RegExp(`^ *<!-- ${kind}: (.+?) -->$`, 'gm'))].map(([, argument]) => argument)
 }
 
 const TEST_FUNCTIONS = new Set(['it', 'test', 'describe'])

@@ -47,6 +47,8 @@ export const SECTIONS = [
     pages: [
       'reference/server.md',
       'reference/client.md',
+      'reference/publisher.md',
+      'reference/test.md',
       'reference/options.md',
       'reference/errors.md',
       'reference/types.md',

@@ -23,8 +23,9 @@ ${body.map(line => `  ${line}`).join('\n')}
 `
 }
 
-const text = (x, y, words, { color = INK, size = 13, anchor = 'middle', weight = 400 } = {}) =>
-  `<text x="${x}" y="${y}" fill="${color}" font-size="${size}" text-anchor="${anchor}"${weight === 400 ? '' : ` font-weight="${weight}"`}>${escape(words)}</text>`
+/** `halo`: keeps lines behind the words away from them. */
+const text = (x, y, words, { color = INK, size = 13, anchor = 'middle', weight = 400, halo = false } = {}) =>
+  `<text x="${x}" y="${y}" fill="${color}" font-size="${size}" text-anchor="${anchor}"${weight === 400 ? '' : ` font-weight="${weight}"`}${halo ? ' stroke="#fff" stroke-width="4" paint-order="stroke"' : ''}>${escape(words)}</text>`
 
 /** Messages between lanes, from top to bottom. A step is `[from, to, words, kind?]`, or `[lane, words]` for a note. */
 function sequence(title, lanes, steps, { gap = 170 } = {}) {
@@ -50,7 +51,9 @@ function sequence(title, lanes, steps, { gap = 170 } = {}) {
     const end = kind === 'lost' ? x(from) + (x(to) - x(from)) * 0.6 : x(to) + (to > from ? -2 : 2)
     body.push(`<path d="M${x(from)} ${y}H${end}" stroke="${color}" stroke-width="1.5"${kind === 'control' ? ' stroke-dasharray="5 3"' : ''} marker-end="url(#arrow)" />`)
     if (kind === 'lost') body.push(`<path d="M${end - 2} ${y - 6}l12 12m0 -12l-12 12" stroke="${RED}" stroke-width="2" />`)
-    body.push(text((x(from) + x(to)) / 2, y - 6, words, { color, size: 12 }))
+    // Beside the cross of a lost connection.
+    const middle = kind === 'lost' ? (x(from) + end) / 2 : (x(from) + x(to)) / 2
+    body.push(text(middle, y - 7, words, { color, size: 12, halo: true }))
   }
   return svg({ width, height, title, body })
 }

@@ -167,7 +167,7 @@ describe('the examples', () => {
     // One of them is for an application with Redis, and an application with pages has no need of an `app.vue`.
     for (const path of ['server/plugins', 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
-    server = await startBuiltServer({ dir: app }, { env: { OPENAI_BASE_URL: api.url, OPENAI_API_KEY: 'sk-secret' } })
+    server = await startBuiltServer({ dir: app }, { env: { OPENAI_BASE_URL: api.url, OPENAI_API_KEY: 'sk-secret', NUXT_SESSION_PASSWORD: 'a password of at least 32 characters' } })
   })
   afterAll(async () => {
     await stopBuiltServers()
@@ -323,6 +323,28 @@ describe('the examples', () => {
 
   it('live-feeds: begins with its first reader', async () => {
     expect((await readAll(open('/api/prices', { until: () => true }))).data).toEqual([{ symbol: 'SSE', price: 42 }])
+  })
+
+  it('authentication: signing out everywhere ends all sign-ins and streams of one user, and none of another', async () => {
+    const signIn = async (name: string) => ({ cookie: (await send('POST', '/api/sign-in', { name, password: '' })).headers.getSetCookie()[0]!.split(';')[0]! })
+    const status = async (path: string, headers: HeadersInit) => {
+      const controller = new AbortController()
+      const response = await fetch(server.url + path, { headers, signal: controller.signal })
+      controller.abort()
+      return response.status
+    }
+    // `requireUser` of this application returns the user 1.
+    const [one, sameUser, other] = [await signIn('1'), await signIn('1'), await signIn('2')]
+    const stream = open('/api/my-notices', { headers: one })
+    const ends = readAll(stream)
+    const continues = open('/api/my-notices', { headers: other })
+    void readAll(continues)
+    await eventually(() => expect([stream.status, continues.status]).toEqual(['connected', 'connected']))
+    await send('POST', '/api/sign-out-everywhere')
+    expect((await ends).code).toBe('DISCONNECTED')
+    expect(continues.status).toBe('connected')
+    continues.close()
+    expect(await Promise.all([one, sameUser, other].map(headers => status('/api/notices/stream', headers)))).toEqual([401, 401, 200])
   })
 
   it('redis: the health check', async () => {

@@ -117,6 +117,12 @@ it('useSSE adds a bounded number of bytes to what a page loads, and code that on
   expect(added).toBeLessThanOrEqual(MAX_BYTES)
   expect([...without.onDemand.keys()]).toEqual([])
   expect([...built.onDemand.keys()].sort()).toEqual(Object.keys(MAX_BYTES_ON_DEMAND).sort())
+  const { 'fallback/index': fallback, 'sharing/shared-client': shared } = Object.fromEntries(built.onDemand)
+  for (const page of ['project/performance', 'guide/comparison']) {
+    const [, section] = /^(?:## Browser\n|- \*\*Bytes in the browser)(.*?)(?:^## |^- )/ms.exec(await readFile(join(rootDir, `docs/${page}.md`), 'utf8'))!
+    const said = [/([\d.]+) KB (?:\(gzip\)|to a page)/, /([\d.]+) KB more when/, /([\d.]+) KB(?: more with| where)\s+`share`/].map(pattern => Number(pattern.exec(section!)?.[1]))
+    for (const [index, bytes] of [added, fallback!, shared!].entries()) expect(Math.abs(said[index]! - bytes / 1_000), `${page}: ${said[index]} KB`).toBeLessThan(0.2)
+  }
   for (const [source, bytes] of built.onDemand) expect(bytes, source).toBeLessThanOrEqual(MAX_BYTES_ON_DEMAND[source]!)
 })
 

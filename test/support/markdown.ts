@@ -33,7 +33,10 @@ export interface CodeBlock {
   line: number
 }
 
-export function readBlocks(markdown: string): CodeBlock[] {
+/** Blocks of code that a reader may copy: all but declarations of the source. */
+export function readBlocks(page: string): CodeBlock[] {
+  // Blank lines in their place, so that the others keep their line numbers.
+  const markdown = page.replaceAll(/^<!-- source: .+?^<!-- \/source -->$/gms, declarations => declarations.replaceAll(/.+/g, ''))
   return [...markdown.matchAll(/^(?: *`([\w./[\]-]+\.\w+)`\n\n?)?( *)```([\w-]*)(?: \[([^\n]+)\])?\n(.*?)^\2```$/gms)].map(({ 0: block, 1: above, 2: indent, 3: language, 4: label, 5: code, index }) => {
     const text = code!.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
     const comment = /^(?:\/\/|<!--) ([\w./[\]-]+\.(?:ts|vue))\b/.exec(text)?.[1]

@@ -1,6 +1,8 @@
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
-const root = new URL('../../', import.meta.url)
+// In Nuxt's environment, `import.meta.url` is the URL of a page.
+const root = pathToFileURL(join(import.meta.dirname, '../../'))
 
 export const rootDir = fileURLToPath(root)
 

@@ -1,7 +1,6 @@
 import { readFile as readImage } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { declarationOf, expand, markersIn } from '../../../docs/.vitepress/generated.mjs'
 import { SECTIONS, readPage } from '../../../docs/.vitepress/pages.mjs'
 import { DIAGRAMS } from '../../../docs/diagrams/draw.mjs'
 import { readBlocks, readPage as readFile, readPages } from '../../support/markdown'
@@ -21,22 +20,6 @@ it.each(pages)('has the title and the description of %s', (path) => {
   expect(/^# (.+)$/m.exec(text)![1]!.replaceAll('`', '')).toBe(title.replaceAll('`', ''))
   expect(description.length).toBeGreaterThan(20)
   expect(description.length).toBeLessThanOrEqual(160)
-})
-
-it('shows declarations that the source has', async () => {
-  const markers = [...(await readPages()).values()].flatMap(markdown => markersIn(markdown, 'source'))
-  expect(markers.length).toBeGreaterThan(15)
-  for (const marker of markers) {
-    const [file, ...names] = marker.split(' ')
-    for (const name of names) expect(declarationOf(file, name.replace(',', '')), marker).toContain(name.replace(',', ''))
-  }
-})
-
-it('shows functions with their comments and without their bodies, and classes without their private parts', () => {
-  expect(declarationOf('src/runtime/server/wire/message.ts', 'sseMessage')).toMatch(/^\/\*\*[\s\S]+\*\/\nexport function sseMessage[^{]+\{ event: E \}\): [^\n]+\nexport function sseMessage/)
-  expect(declarationOf('src/runtime/server/api/get-sse-position.ts', 'getSSEPosition')).toMatch(/: string \| undefined$/)
-  expect(declarationOf('src/runtime/shared/errors.ts', 'SSEError')).not.toMatch(/#|this\./)
-  expect(expand('a\n<!-- source: src/runtime/shared/types.ts SSETransport -->\nb')).toMatch(/^a\n```ts\n[^`]+'stream' \| 'poll'\n```\nb$/)
 })
 
 it.each(Object.entries(DIAGRAMS))('has %s as it is drawn', async (name, drawn) => {
