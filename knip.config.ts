@@ -29,7 +29,7 @@ export default {
         'test/{e2e/build-fixtures,package/pack}.ts',
         'bench/{run.ts,type-checks.ts,rows/*.ts,app/nuxt.config.ts,app/{app,server}/**}',
         'docs/.vitepress/{config,theme/index}.mjs',
-        'docs/{card,check,diagrams/draw}.mjs',
+        'docs/{card,check,write-reference,diagrams/draw}.mjs',
         '.ci/*.mjs',
         '{build,nuxt,vitest}.config.ts',
       ],
@@ -39,7 +39,7 @@ export default {
         // Run by their paths, or loaded by Nuxt.
         '@nuxt/devtools', '@yarnpkg/cli-dist', 'bun', 'deno', 'node', 'nuxt-security', 'pnpm',
         // Applications of the tests install these, at the locked version.
-        'express', 'socket.io', 'socket.io-client',
+        'express',
         // Parts of Nuxt, Nitro, Vite and test-utils, at the version that these choose.
         'esbuild', 'hookable', 'node-mock-http', 'rollup', 'unbuild',
         // Imported by pages that tests write from the recipes in `docs/`.
