@@ -124,6 +124,13 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
       expect(new Set((await messages()).slice(1_500).map(({ id }) => id))).toEqual(new Set(ids))
     })
 
+    it('a process whose lease has ended is not known any more, although only a part of its members have left by then', async () => {
+      await step({ holder: 'a', leaseMs: 200, hold: Array.from({ length: 1_500 }, (_, index) => member(`m${index}`)) })
+      await eventually(async () => expect((await step({})).count).toBeLessThan(1_500))
+      expect(await step({ holder: 'a', leaseMs: LEASE_MS })).toMatchObject({ known: false })
+      expect(await step({ holder: 'a', leaseMs: LEASE_MS })).toMatchObject({ known: true })
+    })
+
     // @guarantee presence
     it('after an outage, leases and holds that ended meanwhile get more time', async () => {
       await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')] })

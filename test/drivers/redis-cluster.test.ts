@@ -9,6 +9,7 @@ import { RedisShards } from '../../src/runtime/server/drivers/redis/connection/s
 import type { LogNotice } from '../../src/runtime/server/drivers/types'
 import { startCluster, stopRedis } from '../support/redis'
 import type { TestTopology } from '../support/redis'
+import { describePresence } from './presence-suite'
 import { describeDriver } from './suite'
 import { eventually } from '../support/conditions'
 
@@ -26,6 +27,7 @@ const open = () => {
 }
 
 describeDriver('redis', () => ({ driver: open() }))
+describePresence('redis', () => ({ driver: open() }))
 
 describe('the redis driver on a cluster', () => {
   // @guarantee cluster-slots

@@ -47,8 +47,15 @@ function outputOf(result: unknown, data: unknown): unknown {
   const { issues } = result as SchemaResult
   if (issues === undefined) return (result as { value?: unknown }).value
   if (!Array.isArray(issues)) throw schemaFailed('returned no result')
-  // Copied into plain arrays: arktype's have classes of their own, which `map` would keep.
-  throw invalidMessage(Array.from<SchemaIssue>(issues).slice(0, MAX_ISSUES).map(issue => readIssue(issue, data)))
+  let read: SSEIssue[]
+  try {
+    // Copied into plain arrays: arktype's have classes of their own, which `map` would keep.
+    read = Array.from<SchemaIssue>(issues).slice(0, MAX_ISSUES).map(issue => readIssue(issue, data))
+  }
+  catch (cause) {
+    throw schemaFailed('returned no result', cause)
+  }
+  throw invalidMessage(read)
 }
 
 function readIssue({ path = [], message }: SchemaIssue, data: unknown): SSEIssue {

@@ -158,15 +158,20 @@ describe('schemas by event name', () => {
   })
 })
 
+const boom = new Error('secret')
+
+function fail(): never {
+  throw boom
+}
+
+/** Issues that no library returns, and a schema of one's own may. */
+const UNREADABLE = [null, { message: 'no', path: null }, { message: 'no', path: [null] }, { message: Object.create(null) }, Object.defineProperty({}, 'message', { get: fail })]
+
 describe('a schema that fails', () => {
   it('by throwing, rejecting or answering nothing is SCHEMA_FAILED, and its cause is logged once', async () => {
     const { channel, reported } = await channels()
-    const boom = new Error('secret')
     const of = (validate: () => unknown): SSESchema => ({ '~standard': { version: 1, vendor: 'test', validate: validate as never } })
-    const fail = () => {
-      throw boom
-    }
-    for (const validate of [fail, () => Promise.reject(boom), () => 7, () => null, () => Promise.resolve(undefined), () => ({ issues: 7 })]) {
+    for (const validate of [fail, () => Promise.reject(boom), () => 7, () => null, () => Promise.resolve(undefined), () => ({ issues: 7 }), ...UNREADABLE.flatMap(issue => [() => ({ issues: [issue] }), async () => ({ issues: [issue] })])]) {
       const error = await failure(channel({ schema: of(validate) }).publish(1))
       expect(error).toMatchObject({ code: 'SCHEMA_FAILED', statusCode: 500, retry: false })
       expect(error.message).not.toContain('secret')

@@ -1,5 +1,5 @@
 import { getQuery } from 'h3'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import { reduceSSEPresence } from '../../../src/runtime/app/reduce-sse-presence'
 import { createFailingDriver } from '../../../src/runtime/test'
@@ -7,6 +7,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../../src/runtime/shared/presence'
 import { PROTOCOL_HEADER, RENDER } from '../../../src/runtime/shared/protocol'
+import { MAX_TIMER_MS } from '../../../src/runtime/shared/rules'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { useSSEServers } from '../../support/sse-server'
@@ -248,6 +249,24 @@ describe.each(['stream', 'poll'] as const)('our client on a route with a presenc
   })
 })
 
+describe('a client that loaded a state', () => {
+  it.each(['stream', 'poll'])('continues after it on each channel, and receives the members first (%s)', async (transport) => {
+    const server = await serveRoom()
+    const room = server.channel<number>('room')
+    await room.publish(1)
+    const { position } = await server.channels({ here: server.presence('room', ben), room }).snapshot(() => 'state')
+    await room.publish(2)
+    const received: unknown[] = []
+    const sse = openSSE(`${server.url}/both?id=ann`, { position, transports: [transport as 'stream' | 'poll'] })
+    for await (const { channel, data } of sse) {
+      received.push({ channel, data })
+      if (received.length === 2) break
+    }
+    expect(received).toHaveLength(2)
+    expect(received).toEqual(expect.arrayContaining([{ channel: 'here', data: { type: 'members', members: [{ id: 'ann' }] } }, { channel: 'room', data: 2 }]))
+  })
+})
+
 describe('a poll', () => {
   it('receives the members first, then what follows, and waits', async () => {
     const server = await serveRoom({ pollWaitMs: 10_000 })
@@ -301,12 +320,77 @@ describe('reads without a join', () => {
   })
 })
 
+it('a time to stay that is as long as a timer may be is not exceeded by the wait of a poll', async () => {
+  const server = await serveRoom({ leaveAfterMs: MAX_TIMER_MS, pollWaitMs: 1_000 })
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  await poll(server, 'id=ann&waitMs=0')
+  await eventually(() => expect(timers.mock.calls.some(([, ms]) => ms === MAX_TIMER_MS)).toBe(true))
+  expect(Math.max(...timers.mock.calls.map(([, ms]) => ms ?? 0))).toBe(MAX_TIMER_MS)
+  timers.mockRestore()
+})
+
+it('a stream that opens while the server shuts down asks its client to reconnect, and reports no error', async () => {
+  const driver = createFailingDriver(createMemoryDriver(DEFAULT_HANDLER_OPTIONS.retention))
+  const server = await serveRoom({}, driver)
+  driver.slow('read', { delayMs: 50 })
+  const response = fetch(`${server.url}/room`)
+  await eventually(() => expect(driver.calls.read).toBe(1))
+  await server.context.close()
+  expect(await (await response).text()).toContain('"type":"leave"')
+  expect(server.reported).toEqual([])
+})
+
+it('many clients that are cut off at once are one timer, and leave', async () => {
+  const server = await serveRoom()
+  const exits = await Promise.all(Array.from({ length: 200 }, (_, index) => server.presence('room', { id: `m${index}` }).enter()))
+  expect(await server.presence('room').count()).toBe(200)
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  for (const [index, exit] of exits.entries()) exit!(LEAVE_MS + index)
+  expect(timers.mock.calls).toHaveLength(1)
+  timers.mockRestore()
+  await eventually(async () => expect(await server.presence('room').count()).toBe(0))
+})
+
+it.each([{ type: 'away', id: 'ann' }, { type: 'typing', member: { id: 'cleo' } }, { type: 'join' }, null, 5])('a message that this build does not know changes no list: %j', async (message) => {
+  const server = await serveRoom()
+  const first = await open(server, '?id=ann')
+  await first.until(({ messages }) => messages.length === 1)
+  // What a later build may send.
+  await server.presence('room').publish(message as never)
+  await first.until(({ messages }) => messages.length === 2)
+  const second = await open(server, '?id=ben')
+  await second.until(({ messages }) => messages.length === 1)
+  expect(second.data[0]).toEqual({ type: 'members', members: [{ id: 'ann' }, { id: 'ben' }] })
+  first.close()
+  second.close()
+})
+
 describe('refusals', () => {
   it.each([
     ['no ID', {}], ['an empty ID', { id: '' }], ['a number', { id: 5 }], ['half a character', { id: '\uD800' }], ['a long ID', { id: 'x'.repeat(513) }], ['text', 'ann'], ['a list', [ann]], ['null', null],
   ])('a member with %s', async (_, member) => {
     const server = await serveRoom()
     expect(() => server.presence('room', member as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+
+  it('an ID that a client chose, as a bad request', async () => {
+    const server = await serveRoom()
+    for (const id of ['', 'x'.repeat(513)]) {
+      const response = await fetch(`${server.url}/room?id=${id}`)
+      expect(response.status).toBe(400)
+      expect((await response.json()).data).toMatchObject({ code: 'INVALID_OPTION' })
+    }
+    expect(server.reported).toEqual([])
+  })
+
+  it.each([['an error', new Error('no')], ['a function', () => {}], ['a symbol', Symbol('no')], ['no number', Number.NaN], ['bytes', new Uint8Array(1)], ['a bigint', 1n]])('data that JSON would lose: %s', async (_, data) => {
+    const server = await serveRoom()
+    expect(() => server.presence('room', { id: 'ann', data })).toThrow(expect.objectContaining({ code: 'INVALID_DATA' }))
+  })
+
+  it.each([['a misspelt option', { leaveAfter: 1 }], ['null', null], ['a number', 5]])('options: %s', async (_, options) => {
+    const server = await serveRoom()
+    expect(() => server.presence('room', ann, options as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 
   it('a member that is too large, options, and the names of channels that belong to presence', async () => {

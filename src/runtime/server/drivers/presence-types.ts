@@ -45,7 +45,7 @@ export interface PresenceAnswer {
   /** Position of the log after this step. */
   epoch: string
   last: number
-  /** Whether the process had a lease before this step. If not, its holds may have ended: it must report them again, with `keep`. */
+  /** Whether the process had a lease before this step that had not ended. If not, its holds may have ended: it must report them again, with `keep`. */
   known: boolean
   /** Number of members present. */
   count: number

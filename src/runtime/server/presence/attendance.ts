@@ -1,4 +1,3 @@
-import { createEpoch } from '../../shared/position'
 import { outside } from '../lib/async-context'
 import { whenAborted } from '../lib/abort'
 import { platform } from '../lib/platform/platform'
@@ -7,9 +6,7 @@ import type { SSEContext } from '../context/context'
 import { Crowd, RENEWALS } from './crowd'
 
 /** All presence of one process: a crowd for each name that has a member or a watcher here. */
-export class Attendance {
-  /** Identifies this process to the driver. */
-  readonly #holder = createEpoch(16)
+class Attendance {
   readonly #crowds = new Map<string, Crowd>()
   #rounds = 0
   readonly #renewals: ReturnType<typeof platform.recurring>
@@ -37,7 +34,7 @@ export class Attendance {
   crowd(name: string): Crowd {
     let crowd = this.#crowds.get(name)
     if (!crowd) {
-      crowd = outside(() => new Crowd(this.context, name, this.#holder, () => this.#forget(name)))
+      crowd = outside(() => new Crowd(this.context, name, () => this.#forget(name)))
       this.#crowds.set(name, crowd)
       if (!this.context.closing.aborted) outside(() => this.#renewals.start())
     }

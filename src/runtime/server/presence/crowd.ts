@@ -1,4 +1,7 @@
 import { SSEError } from '../../shared/errors'
+import { createEpoch } from '../../shared/position'
+import type { StreamPosition } from '../../shared/position'
+import { MAX_TIMER_MS } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/presence-types'
@@ -11,7 +14,7 @@ import { Roster } from './roster'
 const LONGEST_LEASE = 1.5
 /** Renewals of a lease within its duration. */
 export const RENEWALS = 3
-/** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. */
+/** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. Also the least time between two looks for who has left. */
 const LATE_MS = 50
 const RETRY = { firstMs: 200, maxMs: 2_000 }
 
@@ -32,11 +35,15 @@ interface Attendee {
 /** Members of one name that are connected to this process, and the steps by which the driver learns of them. */
 export class Crowd {
   readonly roster: Roster
+  /** ID under which this process holds its members of this name. */
+  #holder = createEpoch(16)
   readonly #attendees = new Map<string, Attendee>()
   /** Attendees without a connection. */
   readonly #leaving = new Set<Attendee>()
   readonly #steps: Steps
   #leaveTimer?: ReturnType<typeof setTimeout>
+  /** Time of that timer. Some of the attendees may be back by then. */
+  #leaveAt = Infinity
   #dueTimer?: ReturnType<typeof setTimeout>
   /** Longest `leaveAfterMs` of an attendee so far. */
   #leaveAfterMs = 0
@@ -44,11 +51,13 @@ export class Crowd {
   #isLeased = false
   /** Time of the last successful step. */
   #reachedAt = performance.now()
+  /** Position of the log after that step. */
+  #reached?: StreamPosition
   /** Failed steps in a row. */
   #failures = 0
   #isClosed = false
 
-  constructor(private readonly context: SSEContext, readonly name: string, private readonly holder: string, private readonly onIdle: () => void) {
+  constructor(private readonly context: SSEContext, readonly name: string, private readonly onIdle: () => void) {
     this.roster = new Roster(context, name, () => this.look(true))
     this.#steps = new Steps((changes, isLast) => this.#step(changes, isLast))
   }
@@ -143,44 +152,50 @@ export class Crowd {
     if (--attendee.connections > 0 || this.#isClosed) return
     attendee.until = performance.now() + ms
     this.#leaving.add(attendee)
-    this.#scheduleLeaving()
+    if (attendee.until < this.#leaveAt) this.#scheduleLeaving(attendee.until)
   }
 
-  #scheduleLeaving(): void {
+  #scheduleLeaving(at: number): void {
     clearTimeout(this.#leaveTimer)
-    let next = Infinity
-    for (const { until } of this.#leaving) next = Math.min(next, until)
-    if (next < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.max(0, next - performance.now()))
+    this.#leaveAt = at
+    if (at < Infinity) this.#leaveTimer = processTimeout(() => this.#leave(), Math.min(MAX_TIMER_MS, Math.max(0, at - performance.now())))
   }
 
   #leave(): void {
     const now = performance.now()
+    let next = Infinity
     for (const attendee of this.#leaving) {
-      if (attendee.until > now) continue
-      this.#leaving.delete(attendee)
-      this.#attendees.delete(attendee.id)
-      this.#steps.release({ id: attendee.id, afterMs: 0 })
+      if (attendee.until <= now) {
+        this.#leaving.delete(attendee)
+        this.#attendees.delete(attendee.id)
+        this.#steps.release({ id: attendee.id, afterMs: 0 })
+      }
+      else next = Math.min(next, attendee.until)
     }
-    this.#scheduleLeaving()
+    this.#scheduleLeaving(Math.max(next, now + LATE_MS))
     this.#rest()
   }
 
   /** One step with the driver. */
   async #step(changes: Pick<PresenceRequest, 'hold' | 'release'>, isLast: boolean): Promise<void> {
-    const { context: { driver, options }, holder } = this
+    const { context: { driver, options } } = this
     // Members without a lease would stay forever: it ends with the last release.
     const leaseMs = this.#attendees.size > 0 || changes.hold || !isLast ? this.#leaseMs() : 0
     const hasHolder = leaseMs > 0 || this.#isLeased || changes.release !== undefined
     const startedAt = performance.now()
-    const awayMs = startedAt - this.#reachedAt
     try {
-      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder, leaseMs }, ...this.#outage() }, options.retention)
-      const isLost = this.#isLeased && leaseMs > 0 && (!answer.known || awayMs > leaseMs)
+      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder: this.#holder, leaseMs }, ...this.#outage() }, options.retention)
+      // Until now, and not until the start: a repeated attempt may have found the lease that an earlier one took anew.
+      const isLost = this.#isLeased && leaseMs > 0 && (!answer.known || performance.now() - this.#reachedAt > leaseMs)
+      const isRolledBack = this.#isRolledBack(answer)
       this.#failures = 0
       this.#reachedAt = startedAt
+      this.#reached = { epoch: answer.epoch, offset: answer.last }
       this.#isLeased = leaseMs > 0
       this.roster.expect(answer)
-      if (isLost) this.#holdAgain(changes.hold ?? [])
+      // Under the old ID, the store may have members again that have left: they leave when its lease ends.
+      if (isRolledBack) this.#holder = createEpoch(16)
+      if (isRolledBack || isLost) this.#holdAgain(isRolledBack ? [] : changes.hold ?? [])
       this.#scheduleDue(answer)
       this.#rest()
     }
@@ -189,6 +204,11 @@ export class Crowd {
       this.#retryLater()
       throw error
     }
+  }
+
+  /** Whether the log is another than at the last step, or shorter: the store has lost changes that it had acknowledged. */
+  #isRolledBack({ epoch, last }: PresenceAnswer): boolean {
+    return this.#reached !== undefined && (this.#reached.epoch !== epoch || last < this.#reached.offset)
   }
 
   /** Outage since the last successful step: the first process that is back must not take the others for lost. */

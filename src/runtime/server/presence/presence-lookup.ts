@@ -4,6 +4,7 @@ import type { ChannelContext } from '../context/channel-context'
 import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer } from '../drivers/presence-types'
+import { BEFORE_SNAPSHOT } from '../hub/snapshot-reader'
 import type { SSEPresenceLookup } from './types'
 
 /** Beginning of the names of logs that belong to presence. */
@@ -13,6 +14,11 @@ export const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 export class PresenceLookup<D = unknown, Context extends ChannelContext = ChannelContext> extends Channel<SSEPresenceMessage<D>, Context> implements SSEPresenceLookup<D> {
   constructor(context: Context, name: string) {
     super(context, name, {}, undefined, PRESENCE_PREFIX)
+  }
+
+  /** No state but the list itself includes the members, so a client receives the list first. */
+  override async endPosition(): Promise<string> {
+    return BEFORE_SNAPSHOT
   }
 
   async members(): Promise<SSEPresenceMember<D>[]> {

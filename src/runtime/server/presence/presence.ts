@@ -1,6 +1,7 @@
 import { SSEError, invalidOption, printValue } from '../../shared/errors'
 import type { SSEPresenceMember } from '../../shared/presence'
-import { check, milliseconds } from '../../shared/rules'
+import { assertNames, check, milliseconds } from '../../shared/rules'
+import type { Rules } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer } from '../drivers/presence-types'
@@ -15,6 +16,8 @@ import type { SSEPresence, SSEPresenceOptions } from './types'
 /** Maximum length of a member's ID, in bytes of UTF-8, as of a channel's name. */
 const MAX_ID_BYTES = 512
 
+const OPTIONS: Rules<SSEPresenceOptions> = { leaveAfterMs: milliseconds({ from: 0 }) }
+
 /** Implementation of {@link SSEPresence}: a channel of changes, whose readers receive the members first. */
 export class Presence<D = unknown> extends PresenceLookup<D, SSEContext> implements SSEPresence<D> {
   readonly leaveAfterMs: number
@@ -22,16 +25,20 @@ export class Presence<D = unknown> extends PresenceLookup<D, SSEContext> impleme
   /** The member as JSON. */
   readonly #member?: string
 
-  constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, { leaveAfterMs }: SSEPresenceOptions = {}) {
+  constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, options: SSEPresenceOptions = {}) {
     super(context, name)
-    if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, milliseconds({ from: 0 }))
+    assertNames(options, OPTIONS)
+    const { leaveAfterMs } = options
+    if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, OPTIONS.leaveAfterMs)
     this.leaveAfterMs = leaveAfterMs ?? context.options.leaveAfterMs
     if (member === undefined) return
     assertMember(member)
     const { id, data } = member
     this.#id = id
-    this.#member = encodeData(data === undefined ? { id } : { id, data }, context.options.maxMessageBytes)
-    assertMemberSize(this.#member, context.options.maxMessageBytes)
+    const { maxMessageBytes } = context.options
+    // By itself, as the data of a message: at its top, more is refused.
+    this.#member = `{"id":${JSON.stringify(id)}${data === undefined ? '' : `,"data":${encodeData(data, maxMessageBytes)}`}}`
+    assertMemberSize(this.#member, maxMessageBytes)
   }
 
   /** A name that this process follows knows of outages of the driver, whose members must not count as lost. */
@@ -59,5 +66,5 @@ function assertMember(member: unknown): asserts member is SSEPresenceMember {
   if (typeof member !== 'object' || member === null || Array.isArray(member)) throw invalidOption('member', 'an object `{ id, data }`', member)
   const { id } = member as { id?: unknown }
   const isId = typeof id === 'string' && id !== '' && id.isWellFormed() && new TextEncoder().encode(id).length <= MAX_ID_BYTES
-  if (!isId) throw new SSEError('INVALID_OPTION', `Expected \`member.id\` to be a well-formed string of 1 to ${MAX_ID_BYTES} bytes, got ${printValue(id)}.`)
+  if (!isId) throw new SSEError('INVALID_OPTION', `Expected \`member.id\` to be a well-formed string of 1 to ${MAX_ID_BYTES} bytes, got ${printValue(id)}.`, { statusCode: 400 })
 }

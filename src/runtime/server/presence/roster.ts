@@ -130,9 +130,10 @@ export class Roster {
   #apply({ entries }: Run): void {
     this.#snapshot = undefined
     for (const { data } of entries) {
-      const message = JSON.parse(unpackData(data)) as SSEPresenceMessage
-      if (message.type === 'leave') this.#members.delete(message.id)
-      else if (message.type !== 'members') this.#members.set(message.member.id, JSON.stringify(message.member))
+      // Another version may send more. An error here would end the process: the hub wakes its readers.
+      const { type, id, member } = (JSON.parse(unpackData(data)) ?? {}) as { type?: SSEPresenceMessage['type'], id?: string, member?: SSEPresenceMember }
+      if (type === 'leave' && id !== undefined) this.#members.delete(id)
+      else if ((type === 'join' || type === 'update') && member) this.#members.set(member.id, JSON.stringify(member))
     }
   }
 

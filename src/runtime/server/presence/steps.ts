@@ -40,9 +40,14 @@ export class Steps {
     return !this.#running && this.#holds.size === 0 && this.#releases.size === 0 && !this.#renewal
   }
 
-  /** Resolves when the driver has the member. A later hold of the same member replaces one that was not sent, and both wait for it. */
+  /**
+   * Resolves when the driver has the member. A later hold of the same member replaces one that was not sent, and both wait for it. One with
+   * `keep` does not: the other one has newer data, and a caller that must learn of a failure.
+   */
   hold(hold: PresenceHold): Promise<void> {
-    const waiting = { hold, done: this.#holds.get(hold.id)?.done ?? Promise.withResolvers<void>() }
+    const earlier = this.#holds.get(hold.id)
+    if (earlier && hold.keep) return earlier.done.promise
+    const waiting = { hold, done: earlier?.done ?? Promise.withResolvers<void>() }
     this.#releases.delete(hold.id)
     this.#holds.set(hold.id, waiting)
     this.#start()

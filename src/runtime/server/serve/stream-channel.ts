@@ -1,3 +1,4 @@
+import { SSEError } from '../../shared/errors'
 import type { Connection } from '../connection/connection'
 import type { ConnectionContext } from '../connection/context'
 import type { ChannelSource } from '../channel/several'
@@ -26,7 +27,7 @@ export async function startChannels({ event, context, request }: Exchange, sourc
     connection.refuseToOpen()
     return sendNothing(event)
   }
-  connection.open(reader instanceof ChannelsReader ? startOfSeveral(reader, starts as KeyedStart[]) : startOfOne(reader, starts[0]!))
+  connection.open(reader instanceof ChannelsReader ? startOfSeveral(reader, starts as KeyedStart[], request.position?.text) : startOfOne(reader, starts[0]!))
   if (source instanceof RunChannel) connection.life.whenClosed(source.attach())
   streamChannel(connection, reader, context)
   return null
@@ -40,8 +41,12 @@ function startOfOne({ gap, position, resumed, name }: ChannelReader, { asked }: 
   return { position: gap ? asked ?? position : position, resumed, channel: name }
 }
 
-function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[]): StartPosition {
-  return { id: id ?? null, position, resumed, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
+/**
+ * `resumed`: every channel continues, and the request named no other one. A client that knows only one channel compares the whole position
+ * with the requested one, and refuses another as that of a cache.
+ */
+function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[], asked = ''): StartPosition {
+  return { id: id ?? null, position, resumed: resumed && asked.split(',').length === names.length, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
 }
 
 /**
@@ -103,7 +108,10 @@ class ChannelStream {
       case 'gap':
         connection.writeNow(encodeControl({ type: 'gap', channel, ...step.gap }, reader.id))
         return connection.run(() => this.context.insight.onGap(reader.current.name, step.gap, 'stream'))
-      case 'unreachable': return connection.run(() => this.context.report(step.error, 'driver'))
+      case 'unreachable':
+        // A stream may open when its driver is closed already. It is no fault of the store, and a `leave` follows.
+        if (!(step.error instanceof SSEError && step.error.code === 'SHUTTING_DOWN')) connection.run(() => this.context.report(step.error, 'driver'))
+        return
       case 'error': return channel === undefined ? connection.fail(step.error) : connection.writeNow(encodeControl({ type: 'error', channel, ...step.error }))
       case 'end': return channel === undefined ? void connection.close() : connection.writeNow(encodeControl({ type: 'end', channel }))
     }

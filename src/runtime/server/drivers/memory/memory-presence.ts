@@ -21,7 +21,7 @@ export class MemoryPresence {
   /** Performs one step. Passes the JSON of each message to `say`. */
   step({ holder = '', leaseMs, hold = [], release = [], outage, list }: PresenceRequest, say: (json: string) => void): Omit<PresenceAnswer, 'epoch' | 'last'> {
     const now = performance.now()
-    const known = this.#leases.has(holder)
+    const known = (this.#leases.get(holder) ?? 0) > now
     if (outage) this.#excuse(now, outage)
     if (leaseMs) this.#leases.set(holder, now + leaseMs)
     else if (leaseMs === 0) this.#leases.delete(holder)

@@ -54,7 +54,8 @@ local function drop(id, who)
   end
 end
 
-local known = holder ~= '' and redis.call('ZSCORE', due, holder)
+local lease = holder ~= '' and redis.call('ZSCORE', due, holder)
+local known = lease and tonumber(lease) > now
 if outage > 0 then
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due, int(now - outage), int(now))) do redis.call('ZADD', due, int(now + grace), entry) end
 end
