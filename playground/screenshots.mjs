@@ -65,7 +65,7 @@ function plays() {
       await received(page, 350)
       await network(page, 'Delay')
       await received(page, 520)
-      await network(page, 'Clear')
+      await network(page, 'Normal')
       await received(page, 720)
       await cut(page)
       await page.getByText(/resumed behind/).first().waitFor()
@@ -77,7 +77,7 @@ function plays() {
       await plays().dashboard(page)
       await network(page, 'Stop')
       await status(page, /attempt [2-9]/)
-      await network(page, 'Clear')
+      await network(page, 'Normal')
       await received(page, 1_250)
     },
     async chat(page) {
@@ -97,7 +97,7 @@ function plays() {
       await received(page, 25)
       await network(page, 'Stop')
       await status(page, /attempt [2-9]/)
-      await network(page, 'Clear')
+      await network(page, 'Normal')
       await received(page, 60)
     },
     async feed(page) {
@@ -116,7 +116,7 @@ function plays() {
         if (author === 'Ada') {
           await network(page, 'Stop')
           await status(page, /attempt [2-9]/)
-          await network(page, 'Clear')
+          await network(page, 'Normal')
           await status(page, 'connected')
         }
       }

@@ -73,7 +73,7 @@ it('a tab is cut and stopped on whichever instance it is, and the dashboard has 
   }
   await choose(page, 'Stop')
   await eventually(async () => expect(await page.getByTestId('error').innerText()).toBe('HTTP_ERROR 503'))
-  await choose(page, 'Clear')
+  await choose(page, 'Normal')
   await eventually(async () => expect(await statusOf(page)).toBe('connected'))
   await receives((await tallyOf(page)).received + 50)
   const now = await tallyOf(page)
