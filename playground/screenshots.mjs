@@ -136,7 +136,7 @@ async function playNotifications(page, options) {
   const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out/ }).textContent()).trim())
   for (const [index, text] of ['The report that you asked for is ready.', 'Your export has 12,480 rows, and is in your folder.'].entries()) {
     await theirs.getByRole('combobox', { name: /^To/ }).selectOption(name)
-    await theirs.getByRole('textbox', { name: 'Notice' }).fill(text)
+    await theirs.getByRole('textbox', { name: 'Message' }).fill(text)
     await theirs.getByRole('button', { name: 'Send' }).click()
     await mine.getByText(text).waitFor()
     if (index) break

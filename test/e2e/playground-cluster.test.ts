@@ -60,6 +60,21 @@ it('the playground on two instances behind one port: whichever is killed, every 
   if (process.env.SSE_SHOTS) await writer.screenshot({ path: join(process.env.SSE_SHOTS, 'cluster.png') })
 })
 
+it('a visitor kills the instance that serves the page, on whichever instance the request arrives, and misses nothing', async () => {
+  const page = await open()
+  await page.goto(`${url}/dashboard`)
+  await eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(20))
+  const before = await tallyOf(page)
+  const serving = Number(await page.getByTestId('instance').innerText())
+  const started = instances()
+  expect(started).toContain(serving)
+  await page.getByRole('button', { name: 'Kill this instance' }).click()
+  await eventually(() => expect(instances()).toHaveLength(started.length + 1))
+  await eventually(async () => expect(Number(await page.getByTestId('instance').innerText())).not.toBe(serving))
+  await eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(before.received + 50))
+  expect(await tallyOf(page)).toMatchObject({ missing: 0, doubled: 0, epoch: before.epoch })
+})
+
 it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the instance that fills it', async () => {
   const page = await open()
   await page.goto(`${url}/dashboard`)

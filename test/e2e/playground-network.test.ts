@@ -129,6 +129,8 @@ it('another transport resumes after the last message, chosen with the keyboard, 
   await receives(20)
   await hasAllSince(before)
   expect(await page.evaluate(() => (document.activeElement as HTMLInputElement).value)).toBe('Poll only')
+  // Told apart by a pattern as well as by a colour.
+  await eventually(async () => expect(await page.locator('[data-transport="poll"] .amount').last().evaluate(bar => getComputedStyle(bar).fill)).toContain('poll-stripes'))
   await page.keyboard.press('ArrowLeft')
   await eventually(async () => expect([await transportOf(page), await statusOf(page)]).toEqual(['stream', 'connected']))
   await receives(20)

@@ -1,18 +1,18 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { VIEWPORT } from '../support/playground'
+import { SECRETS, VIEWPORT } from '../support/playground'
+import { projects } from '../support/projects'
 
 /** Checks for every page of the playground: those that its navigation leads to. */
 
 /** Roles of controls and live regions in Chromium's accessibility tree. */
 const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
-
-/** The key that seals a sign-in. */
-const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
 
 const { open, problems } = useBrowser({ viewport: VIEWPORT })
 let server: BuiltServer
@@ -23,7 +23,8 @@ beforeAll(async () => {
   server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
-  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed', '/live-list']))
+  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed', '/live-list', '/notifications']))
+  paths.push('/notifications/two-users')
 })
 afterAll(stopBuiltServers)
 beforeEach(async () => {
@@ -60,6 +61,43 @@ it('none logs anything in the console, in either theme', async () => {
       await settled()
       expect(problems, path).toEqual([])
     }
+  }
+})
+
+it('each has one name: in the navigation, as its heading, and on its card, which looks like the link that it is', async () => {
+  await visit('/')
+  const cards = page.locator('.pages a')
+  const names = (await page.getByRole('navigation').getByRole('link').allInnerTexts()).map(name => name.trim())
+  expect(await cards.locator('strong').allInnerTexts()).toEqual(names.map(name => `${name}→`))
+  expect(await cards.locator('strong').first().evaluate(element => getComputedStyle(element).textDecorationLine)).toBe('underline')
+  for (const name of names) {
+    await page.getByRole('navigation').getByRole('link', { name, exact: true }).click()
+    await page.getByRole('heading', { level: 1, name, exact: true }).waitFor()
+  }
+  expect(problems).toEqual([])
+})
+
+it('each shows its own code: files of this repository, character by character', async () => {
+  for (const path of paths) {
+    await visit(path)
+    const tabs = page.locator('.code').getByRole('radio')
+    expect(await tabs.count(), path).toBeGreaterThan(2)
+    for (const tab of await tabs.all()) {
+      const file = (await tab.getAttribute('value'))!
+      await tab.check()
+      await eventually(async () => expect(await page.getByTestId('code').textContent(), file).toBe(await readFile(join(projects.playground, file), 'utf8')))
+    }
+  }
+  const leaks = await Promise.all(['nuxt.config.ts', '.env', 'server/../nuxt.config.ts', '../package.json'].map(file => fetch(`${server.url}/api/dev/source?${new URLSearchParams({ file })}`)))
+  expect(leaks.map(({ status }) => status)).toEqual([404, 404, 404, 404])
+  expect(problems).toEqual([])
+})
+
+it('the connection can be cut only where one is open', async () => {
+  for (const [path, isOpen] of [['/chat', false], ['/job', false], ['/feed', true]] as const) {
+    await visit(path)
+    await settled()
+    expect(await page.getByRole('button', { name: 'Cut the connection' }).isEnabled(), path).toBe(isOpen)
   }
 })
 

@@ -16,8 +16,8 @@ export async function requireJob(id: unknown) {
 export function startWorker(id: string): number | undefined {
   const worker = spawn(process.execPath, [useRuntimeConfig().worker, id], { stdio: ['ignore', 'ignore', 'inherit'] })
   worker.once('error', () => void fail())
-  worker.once('exit', code => code && void fail())
-  /** A killed worker cannot report it. A worker that was killed while it ran the job is reported by its lease, too. */
+  worker.once('exit', code => code !== 0 && void fail())
+  /** A killed worker cannot report it. Without this, its lease does, within two lease times. */
   async function fail(): Promise<void> {
     await jobChannel(id).fail(new SSEError('WORKER_STOPPED', 'The worker stopped before the job was complete.')).catch(() => {})
   }
