@@ -40,12 +40,12 @@ async function signIn(name: string): Promise<Page> {
   return page
 }
 
-it('notices, a job and the people who are here share one connection, and the panel lists its channels', async () => {
+it('notices, a job and presence share one connection, and the panel lists its channels', async () => {
   const [ann, bob] = await Promise.all([signIn('Ann'), signIn('Bob')])
   await eventually(async () => expect(await people(ann)).toBe('2 people here'))
   await ann.getByRole('button', { name: 'Start a job on this connection' }).click()
   await eventually(async () => expect(Number.parseFloat(await ann.getByTestId('percent').innerText())).toBeGreaterThan(2))
-  await bob.getByLabel('Message').fill('While it runs')
+  await bob.getByRole('textbox', { name: 'Message' }).fill('While it runs')
   await bob.getByRole('button', { name: 'Send' }).click()
   await eventually(async () => expect(await ann.getByTestId('notice').allInnerTexts()).toEqual(['While it runs']))
   await ann.getByRole('button', { name: 'Cut the connection' }).click()

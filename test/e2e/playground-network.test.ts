@@ -129,7 +129,7 @@ it('another transport resumes after the last message, chosen with the keyboard, 
   await receives(20)
   await hasAllSince(before)
   expect(await page.evaluate(() => (document.activeElement as HTMLInputElement).value)).toBe('Poll only')
-  // Told apart by a pattern as well as by a colour.
+  // A pattern, and not only a colour, distinguishes the transports.
   await eventually(async () => expect(await page.locator('[data-transport="poll"] .amount').last().evaluate(bar => getComputedStyle(bar).fill)).toContain('poll-stripes'))
   await page.keyboard.press('ArrowLeft')
   await eventually(async () => expect([await transportOf(page), await statusOf(page)]).toEqual(['stream', 'connected']))

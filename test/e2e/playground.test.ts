@@ -98,7 +98,7 @@ describe('the chat, with an OpenAI-compatible API', () => {
   it('shows the answer, and announces it in sentences', async () => {
     await ask('Why?')
     await shows(WORDS)
-    await eventually(async () => expect((await page.locator('main > section [role=status]').innerText()).trim()).toBe(WORDS))
+    await eventually(async () => expect((await page.locator('main .conversation [role=status]').innerText()).trim()).toBe(WORDS))
     expect(await page.locator('[aria-busy=true]').count()).toBe(0)
     expect([api.asked, api.cancelled]).toEqual([1, 0])
     expect(problems).toEqual([])
