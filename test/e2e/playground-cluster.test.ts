@@ -20,7 +20,7 @@ beforeAll(async () => {
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   // The servers that `npm run dev:cluster` runs after its build.
-  cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production', NUXT_SSE_LEASE_MS: '2000' }, stdio: ['ignore', 'pipe', 'pipe'] })
   cluster.stdout!.on('data', chunk => output += chunk)
   cluster.stderr!.on('data', chunk => output += chunk)
   await eventually(() => expect(output).toContain('Listening on'))
