@@ -129,7 +129,8 @@ async function playNotifications(page, options) {
     await one.getByRole('button', { name: /^Sign in as/ }).nth(index).click()
     await one.getByRole('complementary').waitFor()
   }
-  const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out/ }).textContent()).trim())
+  const [, name] = /^Sign out (.+)$/.exec((await mine.getByRole('button', { name: /^Sign out (?!everywhere)/ }).textContent()).trim())
+  await mine.getByRole('button', { name: 'Start a job on this connection' }).click()
   for (const [index, text] of ['The report that you asked for is ready.', 'Your export has 12,480 rows, and is in your folder.'].entries()) {
     await theirs.getByRole('combobox', { name: /^To/ }).selectOption(name)
     await theirs.getByRole('textbox', { name: 'Message' }).fill(text)
