@@ -57,6 +57,18 @@ describe('one connection for all identical requests of a page', () => {
     expect(server.exchanges).toHaveLength(13)
   })
 
+  it('a call that begins after the position of the connection has its own position before its first message', async () => {
+    const { server } = harness
+    server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')))
+    const first = share(server.url)
+    await eventually(() => expect(first.seen).toEqual([1]))
+    const second = share(server.url, { position: 'e1.3' })
+    await eventually(() => expect(second.state).toMatchObject({ status: 'connected', position: 'e1.3' }))
+    for (const n of [2, 3, 4]) server.exchanges[0]!.write(message(n, `e1.${n}`))
+    await eventually(() => expect([first.seen, second.seen]).toEqual([[1, 2, 3, 4], [4]]))
+    expect(server.exchanges).toHaveLength(1)
+  })
+
   it('reads the options of a member that is still there', async () => {
     const { server } = harness
     let token = 'same'

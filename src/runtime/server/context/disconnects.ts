@@ -107,7 +107,7 @@ export class Disconnects {
         if (failures > 0) this.#recallAll()
         failures = 0
         begun()
-        await this.#childController(new Pull(reader))
+        await this.#follow(new Pull(reader))
       }
       catch {
         // The driver cannot be reached, which those report who use it.
@@ -118,7 +118,7 @@ export class Disconnects {
     begun()
   }
 
-  async #childController(pull: Pull): Promise<void> {
+  async #follow(pull: Pull): Promise<void> {
     const release = whenAborted(this.init.closing, () => pull.close())
     try {
       if (this.init.closing.aborted) return
