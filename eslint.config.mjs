@@ -29,7 +29,7 @@ const ROOMS = {
 }
 const OPTIONLESS = ['lib', 'wire', 'tickets', 'http']
 /** Rooms that `nuxt-sse/publisher` shares with the server: they know no framework. */
-const SHARED_ROOMS = 'lib,wire,drivers,limits,insight,hub,connection,producers,context,channel'
+const SHARED_ROOMS = 'lib,wire,drivers,limits,insight,hub,connection,producers,context,channel,presence'
 
 /** Each zone says what the files of `target` may not import. */
 const arrows = [
@@ -40,7 +40,7 @@ const arrows = [
     message: `${room}/ imports of the server only: ${allowed.join(', ') || 'nothing'}.`,
   })),
   { target: [`${server}/!(lib)/**`, `${server}/lib/*`, `${runtime}/nitro*/**`], from: `${server}/lib/platform/workers.ts`, message: 'Only platform.ts knows which platform it is: call its `platform`.' },
-  { target: `${runtime}/publisher`, from: runtime, except: ['./publisher', './shared', './server/options.ts', './server/resolve-options.ts', ...['lib', 'wire', 'drivers', 'limits', 'insight', 'hub', 'producers', 'context', 'channel'].map(room => `./server/${room}`)], message: 'publisher/ imports only shared/, and what is at or below server/channel/.' },
+  { target: `${runtime}/publisher`, from: runtime, except: ['./publisher', './shared', './server/options.ts', './server/resolve-options.ts', ...['lib', 'wire', 'drivers', 'limits', 'insight', 'hub', 'producers', 'context', 'channel'].map(room => `./server/${room}`), './server/presence/presence-lookup.ts', './server/presence/types.ts'], message: 'publisher/ imports only shared/, what is at or below server/channel/, and the look-up of presence/.' },
   { target: server, from: `${runtime}/publisher`, message: 'The server does not need the publisher.' },
   { target: `${runtime}/shared`, from: runtime, except: ['./shared'], message: 'shared/ imports nothing outside shared/.' },
   { target: server, from: [`${runtime}/client`, `${runtime}/app`], message: 'The server never imports the client.' },

@@ -13,7 +13,7 @@ const engine = process.env.SSE_TEST_RUNTIME as EngineName
 export default defineConfig({
   plugins: [{ name: 'remote-server', enforce: 'pre', resolveId: source => /\/support\/scripted-server$/.test(source) ? remote : undefined }],
   test: {
-    include: ['test/unit/client/parser.test.ts', 'test/http/client/open-sse.test.ts', 'test/http/client/adversity.test.ts', 'test/unit/client/backoff.test.ts'],
+    include: ['test/unit/client/parser.test.ts', 'test/http/client/open-sse.test.ts', 'test/http/client/adversity.test.ts', 'test/http/client/waking.test.ts', 'test/http/client/gate.test.ts', 'test/unit/client/backoff.test.ts'],
     testTimeout: 60_000,
     globalSetup: ['test/support/remote-control.ts'],
     browser: {

@@ -37,6 +37,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
     const messages = async () => (await driver.read(channel, 0, { messages: 100_000, bytes: 100_000_000 })).entries.map(({ data }) => JSON.parse(unpackData(data)))
     const list = async () => ((await step({ list: true })).members!).map(text => JSON.parse(text)).sort((one, other) => one.id < other.id ? -1 : 1)
 
+    // @guarantee presence
     it('a member joins once, whichever and however many processes hold it, and leaves with the last', async () => {
       await hold('a', member('ann'), member('ben'))
       await hold('a', member('ann'))
@@ -94,6 +95,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
       expect((await messages()).slice(2)).toEqual([{ type: 'leave', id: 'ben' }])
     })
 
+    // @guarantee presence
     it('members of a process whose lease has ended leave once, whichever processes look', async () => {
       await step({ holder: 'a', leaseMs: 100, hold: [member('ann'), member('ben'), member('cleo')] })
       await hold('b', member('cleo'))
@@ -122,6 +124,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
       expect(new Set((await messages()).slice(1_500).map(({ id }) => id))).toEqual(new Set(ids))
     })
 
+    // @guarantee presence
     it('after an outage, leases and holds that ended meanwhile get more time', async () => {
       await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')] })
       await step({ holder: 'a', release: [{ id: 'ben', afterMs: 30 }] })
@@ -130,6 +133,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
       expect((await step({})).count).toBe(2)
     })
 
+    // @guarantee presence
     it('follows a model: any steps of three processes, without time', async () => {
       const id = fc.constantFrom('ann', 'ben', 'cleo', 'dan')
       const holder = fc.constantFrom('a', 'b', 'c')

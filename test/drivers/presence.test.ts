@@ -49,3 +49,77 @@ describe('the redis driver: presence, when records are lost', () => {
     await driver.close()
   })
 })
+
+describe('the redis driver: steps of many names in one tick', () => {
+  const LEASE = { holder: 'a', leaseMs: 60_000 }
+  const hold = (id: string) => ({ id, member: JSON.stringify({ id }) })
+
+  /** Script calls that `task` makes. */
+  async function callsOf(admin: Redis, task: () => Promise<unknown>): Promise<number> {
+    const calls = async () => [...(await admin.info('commandstats')).matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
+    const before = await calls()
+    await task()
+    return await calls() - before
+  }
+
+  it('are one call for each hundred names, and each name has its own answer', async () => {
+    const driver = openRedis()
+    const admin = new Redis(redis.url)
+    const names = Array.from({ length: 250 }, (_, index) => `together ${index}`)
+    await Promise.all(names.map((name, index) => driver.presence(name, { ...LEASE, hold: Array.from({ length: index % 3 }, (_, n) => hold(`${n}`)) }, RETENTION)))
+    // The script is sent once.
+    await Promise.all(names.slice(0, 2).map(name => driver.presence(name, LEASE, RETENTION)))
+    const epochs = await Promise.all(names.map(async name => (await driver.read(name, 0, { messages: 0, bytes: 0 })).epoch))
+    let answers: Awaited<ReturnType<typeof driver.presence>>[] = []
+    expect(await callsOf(admin, async () => {
+      answers = await Promise.all(names.map((name, index) => driver.presence(name, index % 2 ? LEASE : {}, RETENTION)))
+    })).toBe(3)
+    expect(answers).toEqual(names.map((_, index) => ({ epoch: epochs[index], last: index % 3, known: index % 2 === 1, count: index % 3, dueMs: expect.any(Number) as number })))
+    for (const { dueMs } of answers) expect(dueMs).toBeGreaterThan(30_000)
+    admin.disconnect()
+    await driver.close()
+  })
+
+  it('a name that Redis refuses rejects alone', async () => {
+    const reports: string[] = []
+    const driver = createRedisDriver({ report: message => reports.push(message), createClient: options => new Redis(redis.url, options) }, RETENTION)
+    const admin = new Redis(redis.url)
+    const names = ['refused 0', 'refused 1', 'refused 2']
+    for (const name of names) await driver.presence(name, { ...LEASE, hold: [hold('ann')] }, RETENTION)
+    await admin.set('sse:{refused 1}:members', 'text')
+    const answers = await Promise.allSettled(names.map(name => driver.presence(name, LEASE, RETENTION)))
+    expect(answers).toMatchObject([{ value: { known: true, count: 1 } }, { reason: { code: 'DRIVER_UNAVAILABLE' } }, { value: { known: true, count: 1 } }])
+    expect(reports).toHaveLength(1)
+    admin.disconnect()
+    await driver.close()
+  })
+
+  it('end together about as many holds that are due as one step, and the others in the next steps, each once', async () => {
+    const driver = openRedis()
+    const names = Array.from({ length: 100 }, (_, index) => `due ${index}`)
+    const ids = Array.from({ length: 40 }, (_, index) => `${index}`)
+    await Promise.all(names.map(name => driver.presence(name, { holder: 'a', leaseMs: 1, hold: ids.map(hold) }, RETENTION)))
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const left: number[] = []
+    for (let step = 0; step < 5; step++) {
+      const answers = await Promise.all(names.map(name => driver.presence(name, { holder: 'b', leaseMs: 60_000 }, RETENTION)))
+      left.push(answers.reduce((sum, { count }) => sum + count, 0))
+      expect(answers.every(({ count, dueMs }) => count === 0 || dueMs === 0)).toBe(true)
+    }
+    expect(left).toEqual([3_000, 2_000, 1_000, 0, 0])
+    expect((await driver.presence(names[7]!, {}, RETENTION)).last).toBe(80)
+    await driver.close()
+  })
+
+  it('reject within the time limit while Redis is away', async () => {
+    const away = await startRedis()
+    const driver = createRedisDriver({ timeoutMs: 300, report: () => {}, createClient: options => new Redis(away.url, options) }, RETENTION)
+    await driver.presence('away', { ...LEASE, hold: [hold('ann')] }, RETENTION)
+    await away.stop()
+    const startedAt = performance.now()
+    const answers = await Promise.allSettled(['away', 'gone'].map(name => driver.presence(name, LEASE, RETENTION)))
+    expect(answers).toMatchObject([{ reason: { code: 'DRIVER_UNAVAILABLE' } }, { reason: { code: 'DRIVER_UNAVAILABLE' } }])
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    await driver.close()
+  })
+})

@@ -24,6 +24,8 @@ const APP = {
   'package.json': '{ "name": "devtools-fixture", "private": true, "type": "module" }\n',
   'app/app.vue': '<template>\n  <p>An application</p>\n</template>\n',
   'server/api/feed.get.ts': 'export default defineSSEHandler(() => useSSEChannel<unknown>(\'feed\'))\n',
+  'server/api/keyed.get.ts': 'export default defineSSEHandler(event => useSSEChannel<unknown>(String(getQuery(event).key)), { clientKey: event => String(getQuery(event).key) })\n',
+  'server/api/room.get.ts': 'export default defineSSEHandler(event => useSSEPresence(\'lobby\', { id: String(getQuery(event).id), data: { name: \'Ann\' } }))\n',
   'server/api/clock.get.ts': 'export default defineSSEHandler(async function* () {\n  for (let n = 1; ; n++) {\n    yield sseMessage({ n }, { event: \'tick\' })\n    await new Promise(resolve => setTimeout(resolve, 100))\n  }\n})\n',
 }
 
@@ -115,6 +117,46 @@ describe('the tab in Nuxt DevTools', () => {
     await eventually(async () => expect(await page.locator('#published').innerText()).toMatch(/^RESERVED_EVENT: /))
   })
 
+  // @guarantee disconnect
+  it('shows who is present and the keys of clients, and disconnects a client and a stream', async () => {
+    const [ann, ben] = await Promise.all(['ann', 'ben'].map(key => SSEReader.open(`${url}/api/keyed?key=${key}`)))
+    await using room = await SSEReader.open(`${url}/api/room?id=ann`)
+    await using again = await SSEReader.open(`${url}/api/room?id=cleo`)
+    await page.goto(`${url}/__sse`)
+    await eventually(async () => expect(await table('presences')).toMatch(/lobby\s+2\s+ann \{"name":"Ann"\}, cleo \{"name":"Ann"\}/))
+    await page.locator('#connections').getByRole('button', { name: 'ann', exact: true }).click()
+    expect(await page.inputValue('[name=key]')).toBe('ann')
+    await page.getByRole('button', { name: 'Disconnect', exact: true }).click()
+    await ann!.finished
+    expect(ann!.controls.at(-1)).toMatchObject({ type: 'error', code: 'DISCONNECTED', statusCode: 401 })
+    await eventually(async () => expect(await page.locator('#disconnected').innerText()).toBe('Disconnected the client ann'))
+    expect(ben!.controls.at(-1)).toMatchObject({ type: 'open' })
+
+    await page.fill('[name=key]', 'ben')
+    await page.getByRole('button', { name: 'Reconnect', exact: true }).click()
+    await ben!.finished
+    expect(ben!.controls.at(-1)).toMatchObject({ type: 'leave' })
+
+    const row = page.locator('#connections tr', { hasText: '/api/room?id=cleo' })
+    await row.getByRole('button', { name: 'disconnect' }).click()
+    await again.finished
+    expect(again.controls.at(-1)).toMatchObject({ type: 'error', code: 'DISCONNECTED' })
+    await eventually(async () => expect(await page.locator('#disconnected').innerText()).toBe('Disconnected the stream'))
+    await eventually(async () => expect(await row.innerText()).toContain('closed: error DISCONNECTED'))
+    expect(room.controls.at(-1)).toMatchObject({ type: 'open' })
+
+    await page.fill('[name=key]', 'x'.repeat(600))
+    await page.getByRole('button', { name: 'Disconnect', exact: true }).click()
+    await eventually(async () => expect(await page.locator('#disconnected').innerText()).toMatch(/^INVALID_OPTION: /))
+    if (process.env.SSE_SCREENSHOTS) {
+      await page.setViewportSize({ width: 1280, height: 1000 })
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await page.screenshot({ path: join(process.env.SSE_SCREENSHOTS, `devtools-actions-${colorScheme}.png`), fullPage: true })
+      }
+    }
+  })
+
   it('is in Nuxt DevTools, follows its theme, and has a name for every control', async () => {
     await page.setViewportSize({ width: 1280, height: 900 })
     await page.goto(`${url}/__nuxt_devtools__/client/modules/custom-sse`)
@@ -162,28 +204,36 @@ describe('a page of another origin', () => {
   it('neither reads, nor publishes, nor has it in a frame', async () => {
     await page.goto(strange)
     const before = await state()
+    await using victim = await SSEReader.open(`${url}/api/keyed?key=victim`)
     const tried = await page.evaluate(async (base) => {
       const code = (request: Promise<Response>) => request.then(async response => `${response.type} ${await response.text()}`, () => 'failed')
       return [
         await code(fetch(`${base}/__sse/state`)),
         await code(fetch(`${base}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"channel":"evil","data":1}' })),
+        await code(fetch(`${base}/__sse/disconnect`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"key":"victim"}' })),
+        await code(fetch(`${base}/__sse/disconnect`, { method: 'POST', mode: 'no-cors', body: '{"key":"victim"}' })),
         // A request without a preflight.
         await code(fetch(`${base}/__sse/publish`, { method: 'POST', mode: 'no-cors', body: '{"channel":"evil","data":1}' })),
         await new Promise(resolve => Object.assign(new EventSource(`${base}/__sse/stream`), { onmessage: () => resolve('read'), onerror: () => resolve('failed') })),
       ]
     }, url)
-    expect(tried).toEqual(['failed', 'failed', 'opaque ', 'failed'])
+    expect(tried).toEqual(['failed', 'failed', 'failed', 'opaque ', 'opaque ', 'failed'])
     expect(page.frames()[1]!.url()).toMatch(/^chrome-error:/)
     expect(problems.some(text => /frame-ancestors|403/.test(text))).toBe(true)
     expect((await state()).stats.published).toBe(before.stats.published)
+    expect(victim.controls.at(-1)).toMatchObject({ type: 'open' })
   })
 
   it('gets a 403, and so does a foreign host name for this machine', async () => {
-    const publish = (headers: Record<string, string>) => fetch(`${url}/__sse/publish`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"channel":"evil","data":1}' })
-    expect((await publish({ origin: strange })).status).toBe(403)
-    expect((await publish({ 'sec-fetch-site': 'cross-site' })).status).toBe(403)
-    expect((await publish({ 'content-type': 'text/plain' })).status).toBe(403)
-    expect((await publish({})).status).toBe(200)
+    const actions = { publish: '{"channel":"evil","data":1}', disconnect: '{"key":"evil"}' }
+    for (const [action, body] of Object.entries(actions)) {
+      const act = async (headers: Record<string, string>) => (await fetch(`${url}/__sse/${action}`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })).status
+      expect(await act({ origin: strange })).toBe(403)
+      expect(await act({ 'sec-fetch-site': 'cross-site' })).toBe(403)
+      expect(await act({ 'content-type': 'text/plain' })).toBe(403)
+      expect(await act({})).toBe(200)
+      expect((await fetch(`${url}/__sse/${action}`)).status).toBe(404)
+    }
     const { request } = await import('node:http')
     const { promise, resolve } = Promise.withResolvers<number>()
     request(`${url}/__sse/state`, { headers: { host: 'example.com' } }, response => resolve(response.resume().statusCode!)).end()

@@ -17,6 +17,7 @@ afterEach(stopBuiltServers)
 const start = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS), NUXT_SSE_LEAVE_AFTER_MS: '500' } })
 const typesOf = ({ data }: SSEReader) => (data as { type: string }[]).map(({ type }) => type)
 
+// @guarantee presence
 it('kill -9: members leave once, within two leases, unless they reconnect', async () => {
   const [one, two, three] = await Promise.all([start(), start(), start()])
   const watchers = await Promise.all([two, three].map(({ url }) => SSEReader.open(`${url}/api/presence/room`)))
@@ -37,6 +38,7 @@ it('kill -9: members leave once, within two leases, unless they reconnect', asyn
   for (const watcher of watchers) watcher.close()
 })
 
+// @guarantee presence
 it('SIGTERM: a member that reconnects to another instance has not left, and leaves with its last connection', async () => {
   const [one, two] = await Promise.all([start(), start()])
   const watcher = await SSEReader.open(`${two.url}/api/presence/deploy`)

@@ -63,12 +63,16 @@ const sse = createSSEPublisher()
 const channel = sse.channel(process.argv[2])
 await channel.pipe([1, 2])
 const { messages } = await channel.read()
+const { data, position } = await channel.snapshot(() => 'state')
+if (data !== 'state' || position !== (await channel.info()).position) throw new Error(position)
+const room = sse.presence('room')
+if (await room.count() !== 0 || (await room.members()).length !== 0) throw new Error('A member that never joined.')
 await sse.disconnect('nobody')
 await sse.close()
 console.log(JSON.stringify(messages.map(({ data }) => data)))
 `,
   'types.ts': `import { createSSEPublisher, defineSSEChannel, sseMessage } from 'nuxt-sse/publisher'
-import type { SSEChannel, SSESchema } from 'nuxt-sse/publisher'
+import type { SSEChannel, SSEPresenceMember, SSESchema, SSESnapshot } from 'nuxt-sse/publisher'
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 const assert = <T extends true>(_?: T) => {}
@@ -84,6 +88,13 @@ const first = (await job('1').read()).messages[0]!
 assert<Equals<typeof first.data, { percent: number }>>()
 const numbers = sse.channel<number>('numbers')
 assert<Equals<typeof numbers, SSEChannel<number>>>()
+const members = await sse.presence<{ name: string }>('room').members()
+assert<Equals<typeof members, SSEPresenceMember<{ name: string }>[]>>()
+const count: number = await sse.presence('room').count()
+const snapshot = await numbers.snapshot(() => [count])
+assert<Equals<typeof snapshot, SSESnapshot<number[]>>>()
+// @ts-expect-error It has look-ups only.
+void sse.presence('room').publish
 // @ts-expect-error There is no such option.
 createSSEPublisher({ url: 'redis://localhost' })
 await sse.disconnect('user', { leave: true })
@@ -128,6 +139,7 @@ async function start(file: string): Promise<ChildProcess> {
 }
 
 describe('a BullMQ worker', () => {
+  // @guarantee publisher
   it('1,000 jobs over 4 workers: 50 readers of two servers receive each message once, in order, and the workers end by themselves', async () => {
     const [jobs, channels] = [1_000, 10]
     const workers = await Promise.all(Array.from({ length: 4 }, () => start('worker.mjs')))
@@ -149,6 +161,7 @@ describe('a BullMQ worker', () => {
 })
 
 describe('a process that is killed', () => {
+  // @guarantee publisher
   it('readers of its run receive PRODUCER_LOST within two leases; a channel that it has piped stays open', async () => {
     const producer = await start('producer.mjs')
     const [run, pipe] = await Promise.all([SSEReader.open(`${servers[0]!.url}/run`), SSEReader.open(`${servers[1]!.url}/pipe`)])
@@ -167,6 +180,7 @@ describe('a process that is killed', () => {
 })
 
 describe('a script', () => {
+  // @guarantee publisher
   it.each([['node', [process.execPath]], ['bun', [bin('bun'), 'run']], ['deno', [bin('deno'), 'run', '-A', '--node-modules-dir=manual']]])('publishes and ends by itself in %s', async (name, [command, ...args]) => {
     const { stdout } = await run(command!, [...args, 'script.mjs', `script:${name}`], { cwd: dir, env: env(), timeout: 60_000 })
     expect(JSON.parse(stdout)).toEqual([1, 2])

@@ -6,6 +6,6 @@ import type { Fallback } from '../../src/runtime/client/host'
 type Options = Parameters<typeof resolve>[0]
 
 /** Options of a client, with the parts that a page loads on demand. */
-export function resolveClientOptions(options: Options = {}, loadFallback: () => Promise<Fallback> = () => Promise.resolve(fallback)): ResolvedClientOptions {
-  return resolve(options, loadFallback)
+export function resolveClientOptions(options: Options = {}, loadFallback = (): Promise<Fallback> => Promise.resolve(fallback)): ResolvedClientOptions {
+  return resolve(options, '/', loadFallback)
 }

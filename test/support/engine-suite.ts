@@ -41,6 +41,7 @@ const NOT_IN_PAGES = [
   'messages reads no further than a loop that is slow',
   ...['"/api/feed"', '"api/feed"', '"http://"', '""'].map(url => `a URL that cannot be requested ${url} is refused at once where there is no page, and not retried forever`),
   'a URL that cannot be requested a relative URL is requested in a page',
+  'nothing is probed where there is no page',
 ]
 /** Tests of `openSSE` with an ID beyond ASCII. */
 const BEYOND_ASCII = ['messages gives data that is not JSON as plain text, and takes foreign IDs as they are']
@@ -106,7 +107,7 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, changesHead
   }
 
   it(`openSSE passes its tests inside a page of ${name}`, () => expectClientTestsPass(name, {
-    config: 'engine', command: [process.execPath], files: 4, skipped: NOT_IN_PAGES, failing: changesHeaders ? BEYOND_ASCII : [],
+    config: 'engine', command: [process.execPath], files: 6, skipped: NOT_IN_PAGES, failing: changesHeaders ? BEYOND_ASCII : [],
   }), 300_000)
 
   describe(`useSSE in ${name}: networks`, () => {

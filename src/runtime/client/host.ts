@@ -85,10 +85,10 @@ export interface TransportEvents {
   onRetry(retryMs: number): void
 }
 
-/** Reader of a stream of several channels. */
+/** Reader of a stream's blocks. */
 export interface Several {
   message(message: SSEMessage): void | Promise<void>
-  /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if it is none of a channel. */
+  /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if it is of no known type. */
   control(control: SSEControl): Outcome | null | undefined
 }
 
@@ -127,19 +127,14 @@ export type Outcome
 export interface TransportRequest {
   url: string
   fetch: typeof globalThis.fetch
-  /** Loads the code that reads an error response. */
-  load: () => Promise<Fallback>
+  options: ResolvedClientOptions
   /** Arguments of `fetch`, made for this request alone: a transport adds its headers. */
   init: RequestInit & { headers: Headers }
   position: string | undefined
   peer: SSEPeer | undefined
   /** The position goes into the query, which is part of the key of caches. */
   skipCaches: boolean
-  parse: SSEClientOptions['parse']
-  connectTimeoutMs: number
   /** Sets another limit in milliseconds for the first bytes. Defined only while the stream is silent. */
   wait?: (ms: number) => void
-  /** Silence limit in milliseconds. `undefined`: 2.5 heartbeats, if the server announces them. */
-  silenceTimeoutMs: number | false | undefined
   signal: AbortSignal
 }

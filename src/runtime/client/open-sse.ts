@@ -1,13 +1,12 @@
 import { SSEError, invalidOption } from '../shared/errors'
 import type { SSESchema, SSESchemaMessage, SSESchemas } from '../shared/standard-schema'
 import type { SSEMessage, SSETransport } from '../shared/types'
-import { createSSEClient } from './client'
-import * as fallback from './fallback/with-schemas'
+import { createSSEClient, initialState } from './client'
 import { resolveClientOptions } from './options'
-import { callbackError } from './response'
+import { importSharing } from './parts'
+import { callbackError, clientError } from './response'
 import type { History } from './host'
-import { createSharedClient } from './sharing/shared-client'
-import type { SSEClientOptions, SSEGap, SSEStatus } from './types'
+import type { SSEClient, SSEClientEvents, SSEClientOptions, SSEClientState, SSEGap, SSEStatus } from './types'
 
 /** Maximum number of messages that wait for the loop. When the queue is full, reading pauses until the loop takes one. */
 const MAX_QUEUED = 64
@@ -78,9 +77,9 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
       error = callbackError(cause)
     }
   })
-  const resolved = resolveClientOptions({ ...options, until } as SSEClientOptions, loadFallback)
-  const history: History = { options: resolved, url: () => String(url), state: () => client.state, past: {} }
-  const client = (options.channel === undefined ? createSSEClient : createSharedClient)(String(url), resolved, {
+  const resolved = resolveClientOptions({ ...options, until } as SSEClientOptions)
+  const history: History = { options: resolved, url: () => String(url), state: current, past: {} }
+  const events: SSEClientEvents = {
     onMessage(message, { position }) {
       history.past.oldest ??= message.id
       history.wake?.()
@@ -104,7 +103,11 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
       if (change.status === 'closed') finished.abort()
       wakeLoop()
     },
-  })
+  }
+  /** With the option `channel`, `undefined` until its code is loaded. */
+  let client: SSEClient | undefined
+  /** State until there is a client. */
+  let pending = initialState(resolved.transports[0]!)
   /** Aborted when the source is closed, which stops listening to the caller's signal. That signal can outlive the source. */
   const finished = new AbortController()
 
@@ -112,7 +115,8 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
   const close = () => {
     closed = true
     finished.abort()
-    client.stop()
+    if (client) client.stop()
+    else if (pending.status === 'connecting') setPending({ status: 'closed' })
     // The position stays before the messages that the loop did not receive, so that they can be requested again.
     dropped ||= queue.length > 0
     queue.length = 0
@@ -125,7 +129,31 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
   }
   else {
     signal?.addEventListener('abort', close, { signal: finished.signal })
-    client.connect()
+    if (options.channel === undefined) (client = createSSEClient(String(url), resolved, events)).connect()
+    else void connectToChannel()
+  }
+
+  function current(): SSEClientState {
+    return client?.state ?? pending
+  }
+
+  function setPending(change: Partial<SSEClientState>): void {
+    pending = { ...pending, ...change }
+    events.onState(change)
+  }
+
+  /** Loads the code that reads one of several channels, then connects. */
+  async function connectToChannel(): Promise<void> {
+    setPending({ status: 'connecting' })
+    try {
+      const { createSharedClient } = await importSharing()
+      if (closed) return
+      client = createSharedClient(String(url), resolved, events)
+    }
+    catch (cause) {
+      if (!closed) setPending({ status: 'closed', error: clientError('SHARING_FAILED', 'The code for `channel` failed to load', cause) })
+    }
+    client?.connect()
   }
 
   async function* iterate(): AsyncGenerator<MessageOf<T, S, E>, void> {
@@ -137,8 +165,8 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
           position = next.position
           yield next.message
         }
-        else if (closed || client.state.status === 'closed') {
-          if (client.state.error) throw client.state.error
+        else if (closed || current().status === 'closed') {
+          if (current().error) throw current().error
           return
         }
         else {
@@ -154,21 +182,21 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
   return {
     close,
     get status() {
-      return client.state.status
+      return current().status
     },
     get position() {
-      return queue.length || dropped ? position : client.state.position
+      return queue.length || dropped ? position : current().position
     },
     get transport() {
-      return client.state.transport
+      return current().transport
     },
     get gap() {
-      return client.state.gap
+      return current().gap
     },
     get error() {
       return error
     },
-    loadOlder: limit => fallback.loadOlder(history, limit) as Promise<MessageOf<T, S, E>[]>,
+    loadOlder: limit => resolved.loadFallback().then(({ loadOlder }) => loadOlder(history, limit)) as Promise<MessageOf<T, S, E>[]>,
     [Symbol.asyncIterator]() {
       if (taken) throw new SSEError('INVALID_OPTION', 'A source can be iterated only once. Open another.')
       taken = true
@@ -189,9 +217,6 @@ export function openSSE<T = unknown, S extends SSESchema | undefined = undefined
     [Symbol.asyncDispose]: () => Promise.resolve(close()),
   }
 }
-
-/** Part of the bundle: not every runtime and bundler can load code on demand. */
-const loadFallback = () => Promise.resolve(fallback)
 
 /** Rejects an invalid URL at once. `fetch` would report it as a network failure, and the client would retry it forever. */
 function assertFetchable(url: string): void {

@@ -1,7 +1,7 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
-import { retryableError } from './response'
-import type { Fallback, ResolvedClientOptions } from './host'
+import type { ResolvedClientOptions } from './host'
+import { importFallback, loadPart } from './parts'
 import type { SSEClientOptions, SSEShare } from './types'
 
 export type { ResolvedClientOptions } from './host'
@@ -16,38 +16,29 @@ const DEFAULT_MAX_DELAY_MS = 20_000
 const DEFAULT_TRANSPORTS: SSETransport[] = ['stream', 'poll']
 const SHARES: SSEShare[] = ['component', 'page', 'browser']
 
-/** Loads code on demand. Rejects with a retryable error. */
-export function loadPart<T>(load: () => Promise<T>): Promise<T> {
-  return load().catch((cause) => {
-    throw retryableError('NETWORK', 'Part of the client failed to load', cause)
-  })
-}
-
 /** Client options with all defaults. Throws `INVALID_OPTION` for an invalid value. */
-export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, loadFallback: () => Promise<Fallback>, base = '/'): ResolvedClientOptions {
-  const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = options.reconnect ?? {}
-  const resolved = {
-    ...options,
-    base,
-    loadFallback: () => loadPart(loadFallback),
-    method: (options.method || (options.body === undefined ? 'GET' : 'POST')).toUpperCase(),
-    transports: options.transports ?? DEFAULT_TRANSPORTS,
-    connectTimeoutMs: options.connectTimeoutMs ?? (options.body === undefined ? DEFAULT_CONNECT_TIMEOUT_MS : DEFAULT_UPLOAD_TIMEOUT_MS),
-    reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs: options.reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS },
+export function resolveClientOptions(options: SSEClientOptions & { share?: SSEShare }, base = '/', loadFallback = importFallback): ResolvedClientOptions {
+  const { body, share, parse, fetch, channel, reconnect, silenceTimeoutMs, transports = DEFAULT_TRANSPORTS } = options
+  const hasBody = body !== undefined
+  const method = (options.method || (hasBody ? 'POST' : 'GET')).toUpperCase()
+  const connectTimeoutMs = options.connectTimeoutMs ?? (hasBody ? DEFAULT_UPLOAD_TIMEOUT_MS : DEFAULT_CONNECT_TIMEOUT_MS)
+  const { minDelayMs = DEFAULT_MIN_DELAY_MS, maxDelayMs = DEFAULT_MAX_DELAY_MS, maxAttempts = Infinity } = reconnect ?? {}
+  const foreignDelayMs = reconnect?.minDelayMs ?? DEFAULT_FOREIGN_DELAY_MS
+
+  function expect(isValid: unknown, name: string, expected: string, value: unknown): void {
+    if (!isValid) throw invalidOption(name, expected, value)
   }
-  const { method, transports, connectTimeoutMs, silenceTimeoutMs, reconnect } = resolved
-  for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs ?? false, ...reconnect })) {
-    if (value === false && name === 'silenceTimeoutMs') continue
+
+  for (const [name, value] of Object.entries({ connectTimeoutMs, silenceTimeoutMs: silenceTimeoutMs === false ? 1 : silenceTimeoutMs ?? 1, minDelayMs, maxDelayMs, maxAttempts })) {
     // A delay of 0 is valid. A limit of 0 would end every attempt as it begins.
     const least = name.endsWith('DelayMs') ? 0 : 1
-    if (!(typeof value === 'number' && value >= least)) throw invalidOption(name, `a number of at least ${least}`, value)
+    expect(typeof value === 'number' && value >= least, name, `a number of at least ${least}`, value)
   }
-  if (!transports.length || transports.some(name => !DEFAULT_TRANSPORTS.includes(name))) throw invalidOption('transports', '`stream`, `poll`, or both', transports)
-  if (options.share && !SHARES.includes(options.share)) throw invalidOption('share', '`component`, `page` or `browser`', options.share)
-  const { parse, fetch, channel } = options
-  if (channel !== undefined && !/^[a-z]\w*$/i.test(channel)) throw invalidOption('channel', 'a key of the route', channel)
-  if (fetch && typeof fetch !== 'function') throw invalidOption('fetch', 'a function', fetch)
-  if (parse && typeof parse !== 'function' && parse !== 'json' && parse !== 'text') throw invalidOption('parse', '`json`, `text` or a function', parse)
-  if (options.body !== undefined && method === 'GET') throw invalidOption('method', 'one with a body', method)
-  return resolved
+  expect(transports.length && transports.every(name => DEFAULT_TRANSPORTS.includes(name)), 'transports', '`stream`, `poll`, or both', transports)
+  expect(!share || SHARES.includes(share), 'share', '`component`, `page` or `browser`', share)
+  expect(channel === undefined || /^[a-z]\w*$/i.test(channel), 'channel', 'a key of the route', channel)
+  expect(!fetch || typeof fetch === 'function', 'fetch', 'a function', fetch)
+  expect(!parse || typeof parse === 'function' || parse === 'json' || parse === 'text', 'parse', '`json`, `text` or a function', parse)
+  expect(!hasBody || method !== 'GET', 'method', 'one with a body', method)
+  return { ...options, base, loadFallback: () => loadPart(() => loadFallback(options)), method, transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs } }
 }

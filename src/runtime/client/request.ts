@@ -1,7 +1,6 @@
 import { encodeBody } from '../shared/json'
-import type { ResolvedClientOptions } from './options'
+import type { ResolvedClientOptions, TransportRequest } from './host'
 import { clientError, retryableError } from './response'
-import type { TransportRequest } from './host'
 import type { MaybeFresh, SSEClientState, SSEQuery } from './types'
 import { addQuery } from './url'
 import { createWatchdog } from './watchdog'
@@ -11,7 +10,7 @@ import { createWatchdog } from './watchdog'
  * or `INVALID_OPTION` for a request that cannot be sent.
  */
 export async function prepareRequest(url: string, options: ResolvedClientOptions, state: () => Pick<SSEClientState, 'position' | 'peer'>, signal: AbortSignal, skipCaches = false): Promise<TransportRequest> {
-  const { method, credentials, connectTimeoutMs, silenceTimeoutMs, parse } = options
+  const { method, credentials, connectTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const values = await Promise.race([
     Promise.all([options.query, options.headers, options.body].map(fresh)),
@@ -30,14 +29,11 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
     return {
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
-      load: options.loadFallback,
+      options,
       init: { method, credentials, cache: 'no-store', headers, body: encodeBody(body, headers) },
       position: from,
       peer,
       skipCaches,
-      parse,
-      connectTimeoutMs,
-      silenceTimeoutMs,
       signal,
     }
   }

@@ -32,7 +32,8 @@ export function revised({ code, message, statusCode, cause, details }: SSEError,
 }
 
 /** Error that a server sent. A field of the wrong type is ignored. */
-export function serverError({ code, message, statusCode, retry }: Record<string, unknown>): SSEError {
+export function serverError(error: object): SSEError {
+  const { code, message, statusCode, retry } = error as Record<string, unknown>
   return new SSEError(typeof code === 'string' ? code : 'HTTP_ERROR', typeof message === 'string' ? message : 'The server gave no reason.', {
     statusCode: typeof statusCode === 'number' ? statusCode : undefined,
     retry: typeof retry === 'boolean' ? retry : undefined,

@@ -11,6 +11,8 @@ import type { CreateRedisClient } from '../server/drivers/redis/connection/clien
 import type { RedisConnectOptions } from '../server/drivers/redis/connection/connect'
 import type { LogDriver } from '../server/drivers/types'
 import type { SSERetention } from '../server/options'
+import { PresenceLookup } from '../server/presence/presence-lookup'
+import type { SSEPresenceLookup } from '../server/presence/types'
 import { resolveHandlerOptions } from '../server/resolve-options'
 import { createPublisherDriver } from './publisher-driver'
 
@@ -50,6 +52,10 @@ export interface SSEPublisher extends AsyncDisposable {
   /** Returns a handle on the channel of this name, as `useSSEChannel` does on a server. Throws `INVALID_CHANNEL` and `INVALID_OPTION`. */
   channel<T = unknown>(name: string, options?: SSEChannelOptions & { schema?: undefined, events?: undefined }): SSEChannel<T>
   channel<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined>(name: string, options: SSESchemaOptions<S, E>): SSESchemaChannel<S, E>
+  /**
+   * Looks up who is present under this name on the servers; see `useSSEPresence`. The process itself is no member. Throws `INVALID_CHANNEL`.
+   */
+  presence<D = unknown>(name: string): SSEPresenceLookup<D>
   /** Ends every open stream and poll of a client key, on every server; see `disconnectSSE`. Throws `INVALID_OPTION`. */
   disconnect(clientKey: string, options?: SSEDisconnectOptions): Promise<void>
   /**
@@ -96,5 +102,6 @@ export function createSSEPublisher(options: SSEPublisherOptions = {}): SSEPublis
   async function disconnect(clientKey: string, disconnectOptions?: SSEDisconnectOptions): Promise<void> {
     await sendDisconnect(context, clientKey, disconnectOptions)
   }
-  return { channel: channel as SSEPublisher['channel'], disconnect, close, [Symbol.asyncDispose]: close }
+  const presence = <D>(name: string) => new PresenceLookup<D>(context, name)
+  return { channel: channel as SSEPublisher['channel'], presence, disconnect, close, [Symbol.asyncDispose]: close }
 }

@@ -2,7 +2,7 @@ import { beforeEach, expect, it, vi } from 'vitest'
 import { eventually } from '../../support/conditions'
 import { message } from '../../support/scripted-server'
 import { END, all, data, useHarness } from './harness'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 // Found by the model test. That a page on its way to the back-forward cache reconnected is in page-life.test.ts.
 const harness = useHarness()

@@ -8,8 +8,9 @@ import { inProcessFetch } from './model/in-process'
 import type { HttpGround } from './model/over-http'
 import { listen } from './model/over-http'
 import type { Wire } from './model/server'
+import { Page } from './model/page'
 import type { Scenario } from './model/world'
-import { Page, World } from './model/world'
+import { World } from './model/world'
 
 /** More in a run by hand: `SSE_RUNS=20` makes it 20 times as many. */
 const TIMES = Number(process.env.SSE_RUNS ?? 1)

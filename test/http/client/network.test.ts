@@ -5,7 +5,7 @@ import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { message } from '../../support/scripted-server'
 import { END, MARK, all, data, failure, useHarness } from './harness'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 const clock = useMovingClock()
 const harness = useHarness()

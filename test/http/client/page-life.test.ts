@@ -6,7 +6,7 @@ import type { SSEClientOptions, SSEMessage } from '../../../src/runtime/client'
 import { eventually } from '../../support/conditions'
 import { message } from '../../support/scripted-server'
 import { QUICK, data, useHarness } from './harness'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 const harness = useHarness()
 let page: Page

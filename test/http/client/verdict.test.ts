@@ -4,7 +4,7 @@ import { useMovingClock } from '../../support/moving-clock'
 import type { Exchange } from '../../support/scripted-server'
 import { control, message } from '../../support/scripted-server'
 import { END, MARK, all, data, useHarness } from './harness'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 const clock = useMovingClock()
 const harness = useHarness()

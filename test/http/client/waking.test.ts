@@ -8,7 +8,7 @@ import { useMovingClock } from '../../support/moving-clock'
 import type { Step } from '../../support/scripted-server'
 import { message } from '../../support/scripted-server'
 import { QUICK, useHarness } from './harness'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 const clock = useMovingClock()
 const harness = useHarness()

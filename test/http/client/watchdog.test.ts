@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { delay } from '../../../src/runtime/client/delay'
 import { createWatchdog } from '../../../src/runtime/client/watchdog'
-import { Page } from './model/world'
+import { Page } from './model/page'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())

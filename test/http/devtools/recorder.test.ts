@@ -1,7 +1,9 @@
-import { beforeEach, expect, it } from 'vitest'
+import type { H3Event } from 'h3'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import type { SSEHooks } from '../../../src/runtime/server/insight/hooks'
+import { disconnectFromTab } from '../../../src/runtime/server/devtools/disconnect'
 import { Recorder, startCursor } from '../../../src/runtime/server/devtools/recorder'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
@@ -142,4 +144,73 @@ it('keeps only a bounded number', async () => {
   await snapshot(cursor)
   for (let n = 0; n < 1_000; n++) recorder.hooks['sse:error']({ error: 'late', code: 'X', where: 'background' })
   expect((await snapshot(cursor)).log.length).toBeLessThanOrEqual(400)
+})
+
+describe('presence and disconnects', () => {
+  const as = (user: string) => ({ headers: { 'x-user': user } })
+  const paths = async () => (await snapshot()).connections.map(({ path, key }) => `${path} ${key}`).sort()
+  beforeEach(() => {
+    const clientKey = (event: H3Event) => event.node.req.headers['x-user'] as string | undefined
+    server.route('/keyed', () => server.channel('feed'), { clientKey })
+    server.route('/other', () => server.channel('feed'), { clientKey })
+    server.route('/room', event => server.presence('room', { id: event.node.req.headers['x-user'] as string, data: { n: 1 } }))
+    server.route('/watch', () => server.presence('room'))
+  })
+
+  it('shows the client key of each stream that has one', async () => {
+    await using _first = await SSEReader.open(`${server.url}/keyed`, as('ann'))
+    await using _second = await SSEReader.open(`${server.url}/keyed`, as('ben'))
+    await using _third = await SSEReader.open(`${server.url}/feed`, as('ann'))
+    expect(await paths()).toEqual(['/feed undefined', '/keyed ann', '/keyed ben'])
+  })
+
+  // @guarantee disconnect
+  it.each([false, true])('ends all streams of a key, as `disconnectSSE` does, and no other; leave: %s', async (leave) => {
+    const mine = [await SSEReader.open(`${server.url}/keyed`, as('ann')), await SSEReader.open(`${server.url}/other`, as('ann'))]
+    await using other = await SSEReader.open(`${server.url}/keyed`, as('ben'))
+    await disconnectFromTab(server.context, recorder, { key: 'ann', leave })
+    for (const reader of mine) {
+      await reader.finished
+      expect(reader.controls.at(-1)).toMatchObject(leave ? { type: 'leave' } : { type: 'error', code: 'DISCONNECTED', statusCode: 401, retry: false })
+    }
+    expect(other.controls.at(-1)).toMatchObject({ type: 'open' })
+    await eventually(async () => expect(await paths()).toEqual(['/keyed ben']))
+  })
+
+  it.each([false, true])('ends one stream, whether or not it has a key; leave: %s', async (leave) => {
+    const reader = await SSEReader.open(`${server.url}/feed?mine`)
+    await using other = await SSEReader.open(`${server.url}/feed?other`)
+    const { id } = (await snapshot()).connections.find(({ path }) => path === '/feed?mine')!
+    await disconnectFromTab(server.context, recorder, { connection: id, leave })
+    await reader.finished
+    expect(reader.controls.at(-1)).toMatchObject(leave ? { type: 'leave' } : { type: 'error', code: 'DISCONNECTED', statusCode: 401, retry: false })
+    expect(other.controls.at(-1)).toMatchObject({ type: 'open' })
+    await eventually(async () => expect(await paths()).toEqual(['/feed?other undefined']))
+    await expect(disconnectFromTab(server.context, recorder, { connection: id })).rejects.toMatchObject({ code: 'INVALID_OPTION', statusCode: 400 })
+  })
+
+  it('refuses what names nothing', async () => {
+    for (const body of [{}, { key: '' }, { key: 7 }, { key: 'ann', leave: 'yes' }, { connection: 'x' }, { connection: 1_000 }]) {
+      await expect(disconnectFromTab(server.context, recorder, body as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    }
+  })
+
+  it('shows the names of presence with their members, and no more of them than fit', async () => {
+    expect((await snapshot()).presences).toEqual([])
+    await using watcher = await SSEReader.open(`${server.url}/watch`)
+    expect((await snapshot()).presences).toEqual([{ name: 'room', count: 0, members: [] }])
+    await using _member = await SSEReader.open(`${server.url}/room`, as('ann'))
+    await watcher.until(({ messages }) => messages.length === 2)
+    expect((await snapshot()).presences).toEqual([{ name: 'room', count: 1, members: [{ id: 'ann', data: '{"n":1}' }] }])
+    const hold = async (count: number) => {
+      const members = Array.from({ length: count }, (_, n) => ({ id: `${n}`, member: JSON.stringify({ id: `${n}`, data: n === 0 ? 'x'.repeat(500) : undefined }) }))
+      await server.context.driver.presence!('nuxt-sse:presence:room', { holder: 'elsewhere', leaseMs: 60_000, hold: members }, server.context.options.retention)
+    }
+    await hold(100)
+    const { count, members } = (await snapshot()).presences[0]!
+    expect([count, members.length]).toEqual([101, 20])
+    expect(Math.max(...members.map(({ data = '' }) => data.length))).toBeLessThan(210)
+    await hold(300)
+    expect((await snapshot()).presences).toEqual([{ name: 'room', count: 301, members: [] }])
+  })
 })

@@ -133,75 +133,139 @@ type Step
     | { do: 'poll', id: string, at: number, data: string }
     | { do: 'move', id: string, at: number, data: string }
     | { do: 'close', id: string }
-    | { do: 'cut' | 'kill', at: number }
+    | { do: 'return', id: string, at: number, ms: number }
+    | { do: 'cut' | 'kill' | 'deploy', at: number }
     | { do: 'pass', ms: number }
+/** Steps that no member notices, if `leaveAfterMs` is long. */
+const quietSteps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('open' as const, 'move' as const, 'poll' as const), id, at, data: fc.constant('1') }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('return' as const), id, at, ms: fc.constantFrom(0, 30, 200) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), id }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'deploy' as const), at }) },
+), { minLength: 3, maxLength: 14 })
 const steps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('open' as const, 'move' as const, 'poll' as const), id, at, data }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('close' as const), id }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'kill' as const), at }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('return' as const), id, at, ms: fc.constantFrom(0, 30, 300) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'kill' as const, 'deploy' as const), at }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(30, 200, 500) }) },
 ), { minLength: 3, maxLength: 14 })
 
 describe.each(Object.keys(stores))('two servers on %s', (name) => {
   let rooms = 0
 
+  interface Game {
+    instances: Instance[]
+    room: string
+    /** Open tabs by member. */
+    tabs: Map<string, { at: Instance, reader: SSEReader }[]>
+    /** Data of each member's newest tab. */
+    newest: Map<string, string>
+    watchers: Watcher[]
+    /** Ends it, and resolves with all changes. */
+    end(): Promise<{ data: SSEPresenceMessage }[]>
+  }
+
+  async function play(all: readonly Step[], options: SSEHandlerOptions): Promise<Game> {
+    const create = stores[name]!()
+    const instances = [await startInstance(create(), options), await startInstance(create(), options)]
+    const room = `${name}-${++rooms}`
+    const watchers = [0, 1].map(index => new Watcher(room, instances, index))
+    const tabs: Game['tabs'] = new Map()
+    const newest = new Map<string, string>()
+    const url = (step: { id: string, at: number, data: string }) => `${instances[step.at]!.url}/room?room=${room}&id=${step.id}&data=${step.data}`
+    const open = async (step: { id: string, at: number, data: string }) => {
+      const reader = await SSEReader.open(url(step))
+      await reader.until(({ messages }) => messages.length > 0)
+      newest.set(step.id, step.data)
+      tabs.set(step.id, [...tabs.get(step.id) ?? [], { at: instances[step.at]!, reader }])
+    }
+    const close = (id: string) => tabs.get(id)?.shift()?.reader.close()
+    /** Forgets the tabs of an instance, and returns the members that had one. */
+    const lose = (instance: Instance) => [...tabs].flatMap(([member, open]) => {
+      tabs.set(member, open.filter(tab => tab.at !== instance))
+      return open.some(tab => tab.at === instance) ? [member] : []
+    })
+    for (const step of all) {
+      switch (step.do) {
+        case 'open': await open(step)
+          break
+        // A tab that is cut off, and is back at once, perhaps elsewhere.
+        case 'move': close(step.id)
+          await open(step)
+          break
+        case 'close': close(step.id)
+          break
+        case 'return':
+          if (!tabs.get(step.id)?.length) break
+          close(step.id)
+          await pause(step.ms)
+          await open({ ...step, data: newest.get(step.id)! })
+          break
+        case 'poll':
+          // A cut may have ended the kept-alive connection that it would use: then it was not sent.
+          await fetch(`${url(step)}&transport=poll&waitMs=0`).catch(() => fetch(`${url(step)}&transport=poll&waitMs=0`)).then(response => response.text())
+          newest.set(step.id, step.data)
+          break
+        case 'cut':
+        case 'kill': {
+          const instance = instances[step.at]!
+          lose(instance)
+          if (step.do === 'kill') instance.kill()
+          else for (const socket of instance.sockets) socket.destroy()
+          if (step.do === 'kill') instances[step.at] = await startInstance(create(), options)
+          break
+        }
+        // All clients of the instance are sent to the other one.
+        case 'deploy': {
+          const instance = instances[step.at]!
+          const closing = instance.context.close()
+          for (const member of lose(instance)) await open({ id: member, at: 1 - step.at, data: newest.get(member)! })
+          await closing
+          instances[step.at] = await startInstance(create(), options)
+          break
+        }
+        case 'pass': await pause(step.ms)
+      }
+    }
+    return { instances, room, tabs, newest, watchers, async end() {
+      for (const watcher of watchers) watcher.close()
+      for (const open of tabs.values()) for (const { reader } of open) reader.close()
+      const { messages } = await new Channels(instances[0]!, room).read()
+      await eventually(() => expect(instances.every(({ context }) => context.connections.size === 0)).toBe(true))
+      return messages
+    } }
+  }
+
+  // @guarantee presence
   it('what watchers have is the truth when it is quiet, and each change comes once', async () => {
     await fc.assert(fc.asyncProperty(steps, async (all) => {
-      const create = stores[name]!()
-      const instances = [await startInstance(create(), {}), await startInstance(create(), {})]
-      const room = `${name}-${++rooms}`
-      const watchers = [0, 1].map(index => new Watcher(room, instances, index))
-      /** Open tabs by member, and the data of the newest. */
-      const tabs = new Map<string, { at: Instance, reader: SSEReader }[]>()
-      const newest = new Map<string, string>()
-      const url = (step: { id: string, at: number, data: string }) => `${instances[step.at]!.url}/room?room=${room}&id=${step.id}&data=${step.data}`
-      const open = async (step: { id: string, at: number, data: string }) => {
-        const reader = await SSEReader.open(url(step))
-        await reader.until(({ messages }) => messages.length > 0)
-        newest.set(step.id, step.data)
-        tabs.set(step.id, [...tabs.get(step.id) ?? [], { at: instances[step.at]!, reader }])
-      }
-      const close = (id: string) => tabs.get(id)?.shift()?.reader.close()
-      for (const step of all) {
-        switch (step.do) {
-          case 'open': await open(step)
-            break
-          // A tab that is cut off, and is back at once, perhaps elsewhere.
-          case 'move': close(step.id)
-            await open(step)
-            break
-          case 'close': close(step.id)
-            break
-          case 'poll':
-            // A cut may have ended the kept-alive connection that it would use: then it was not sent.
-            await fetch(`${url(step)}&transport=poll&waitMs=0`).catch(() => fetch(`${url(step)}&transport=poll&waitMs=0`)).then(response => response.text())
-            newest.set(step.id, step.data)
-            break
-          case 'cut':
-          case 'kill': {
-            const instance = instances[step.at]!
-            for (const [member, open] of tabs) tabs.set(member, open.filter(tab => tab.at !== instance))
-            if (step.do === 'kill') instance.kill()
-            else for (const socket of instance.sockets) socket.destroy()
-            if (step.do === 'kill') instances[step.at] = await startInstance(create(), {})
-            break
-          }
-          case 'pass': await pause(step.ms)
-        }
-      }
+      const { instances, room, tabs, newest, watchers, end } = await play(all, {})
       const truth = [...tabs].filter(([, open]) => open.length > 0).map(([member]) => ({ id: member, data: newest.get(member) })).sort(byId)
       await eventually(async () => {
         expect((await instances[0]!.presence(room).members()).sort(byId)).toEqual(truth)
         for (const watcher of watchers) expect(watcher.list).toEqual(truth)
       }, 10_000)
-      for (const watcher of watchers) watcher.close()
-      for (const open of tabs.values()) for (const { reader } of open) reader.close()
-      const { messages } = await new Channels(instances[0]!, room).read()
-      expectOnce(messages)
-      await eventually(() => expect(instances.every(({ context }) => context.connections.size === 0)).toBe(true))
+      expectOnce(await end())
     }), { numRuns: RUNS, endOnFailure: true })
   }, 60_000)
 
+  // @guarantee presence
+  it('reconnects within `leaveAfterMs`, further tabs, cuts, polls and deploys are no message: each member joins once, and none leaves', async () => {
+    await fc.assert(fc.asyncProperty(quietSteps, async (all) => {
+      const { instances, room, newest, watchers, end } = await play(all, { leaveAfterMs: 60_000, leaseMs: 60_000 })
+      const truth = [...newest].map(([member, data]) => ({ id: member, data })).sort(byId)
+      await eventually(async () => {
+        expect((await instances[0]!.presence(room).members()).sort(byId)).toEqual(truth)
+        for (const watcher of watchers) expect(watcher.list).toEqual(truth)
+      }, 10_000)
+      const messages = await end()
+      expect(messages.map(({ data }) => data.type)).toEqual(truth.map(() => 'join'))
+      expectOnce(messages)
+    }), { numRuns: RUNS, endOnFailure: true })
+  }, 60_000)
+
+  // @guarantee presence
   it('the data of the newest tab wins, also over data that its own server knew before', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
@@ -216,11 +280,14 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const tab of tabs) tab.close()
   })
 
+  // @guarantee presence
   it('members of a killed server leave within two leases, once, also without a watcher', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
     const room = `${name}-killed`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const unwatched = await SSEReader.open(`${one.url}/room?room=${room}-unwatched&id=ann`)
     await unwatched.until(({ messages }) => messages.length > 0)
     const members = await Promise.all(['ann', 'ben'].map(member => SSEReader.open(`${one.url}/room?room=${room}&id=${member}`)))
@@ -237,6 +304,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, unwatched, ...members]) reader.close()
   })
 
+  // @guarantee presence
   it('an outage of the store that is longer than a lease tells nothing, and a server that was cut off alone brings its members back', async () => {
     const create = stores[name]!()
     // Longer than the event loop may stand still on a busy machine.
@@ -244,6 +312,8 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const [one, other] = [await startInstance(create(), options), await startInstance(create(), options)]
     const room = `${name}-outage`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const members = await Promise.all([SSEReader.open(`${one.url}/room?room=${room}&id=ann`), SSEReader.open(`${other.url}/room?room=${room}&id=ben`)])
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
@@ -262,6 +332,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     for (const reader of [watcher, ...members]) reader.close()
   })
 
+  // @guarantee presence
   it('a deploy of a server with many members sends no join and no leave', async () => {
     const create = stores[name]!()
     const options = { leaveAfterMs: 5_000, leaseMs: 10_000, retryMs: 500, shutdownMs: 1_000 }
@@ -269,6 +340,8 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const room = `${name}-deploy`
     const count = name === 'redis' ? 1_000 : 200
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
+    // Its list is empty: all members come as changes.
+    await watcher.until(({ messages }) => messages.length === 1)
     const url = (server: Instance, index: number) => `${server.url}/room?room=${room}&id=m${index}`
     const members = await inTurns(count, index => openRaw(url(one, index)))
     await watcher.until(() => watchedIds(watcher).size === count, 20_000)

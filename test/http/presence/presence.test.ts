@@ -34,6 +34,7 @@ const people = async (server: TestServer) => (await server.presence('room').memb
 const listOf = ({ data }: SSEReader) => (data as SSEPresenceMessage[]).reduce<SSEPresenceMember[]>((list, message) => reduceSSEPresence(list, { data: message }), [])
 
 describe('a stream', () => {
+  // @guarantee presence
   it('receives the members first, itself among them, then each change once', async () => {
     const server = await serveRoom()
     const first = await open(server, '?id=ann')
@@ -72,6 +73,7 @@ describe('a stream', () => {
     expect(seen).toEqual([{ type: 'members', members: [] }, { type: 'join', member: { id: 'ann' } }])
   })
 
+  // @guarantee presence
   it('a further tab of a member is no message, and it leaves with the last tab', async () => {
     const server = await serveRoom()
     const watcher = await open(server)
@@ -87,6 +89,7 @@ describe('a stream', () => {
     watcher.close()
   })
 
+  // @guarantee presence
   it('that reconnects in time has not left, and receives what it missed', async () => {
     const server = await serveRoom({ leaveAfterMs: 60_000 })
     const watcher = await open(server)
@@ -123,6 +126,7 @@ describe('a stream', () => {
     for (const one of [first, reader]) one.close()
   })
 
+  // @guarantee presence
   it('that the server sent away stays for the time until its reconnect', async () => {
     const server = await serveRoom({ retryMs: 60_000 })
     const watcher = await open(server)
@@ -140,6 +144,7 @@ describe('a stream', () => {
     watcher.close()
   })
 
+  // @guarantee presence
   it('of a long list receives it in parts, each within maxMessageBytes, of which only the last moves the position', async () => {
     const server = await serveRoom({ maxMessageBytes: 200 })
     const ids = Array.from({ length: 30 }, (_, index) => `member-${index}-ü`)
@@ -258,6 +263,7 @@ describe('a poll', () => {
     other.close()
   })
 
+  // @guarantee presence
   it('counts as present until pollWaitMs and leaveAfterMs after the last one', async () => {
     const server = await serveRoom({ pollWaitMs: 300 })
     const watcher = await open(server)

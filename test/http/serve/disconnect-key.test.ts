@@ -1,3 +1,4 @@
+import { createError, getQuery } from 'h3'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { createSSEPublisher } from '../../../src/runtime/publisher'
@@ -8,6 +9,7 @@ import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/m
 import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import type { SSEError } from '../../../src/runtime/shared/errors'
 import { createFailingDriver } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
@@ -53,6 +55,7 @@ describe('on one server', () => {
     await witness.finished
   }
 
+  // @guarantee disconnect
   it('ends every stream of the key, of any source, and no other', async () => {
     const paths = ['/feed', '/source', '/push']
     const mine = await Promise.all(paths.map(path => SSEReader.open(server.url + path, as('a'))))
@@ -82,6 +85,7 @@ describe('on one server', () => {
     expect(lastOf(other)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('`leave` makes clients reconnect through the handler\'s checks', async () => {
     const reader = await SSEReader.open(`${server.url}/feed`, as('a'))
     await disconnect(server, 'a', { leave: true })
@@ -103,6 +107,7 @@ describe('on one server', () => {
     await expect(reading).rejects.toMatchObject({ statusCode: expect.any(Number) as number })
   })
 
+  // @guarantee disconnect
   it('our client stays away, and shows why', async () => {
     let requests = 0
     server.server.on('request', () => requests++)
@@ -123,6 +128,7 @@ describe('on one server', () => {
     expect(requests).toBe(before)
   })
 
+  // @guarantee disconnect
   it('ends a waiting poll with the error; with `leave` it is an empty batch', async () => {
     const poll = () => fetch(`${server.url}/feed?transport=poll`, as('a'))
     const waiting = async () => {
@@ -142,6 +148,7 @@ describe('on one server', () => {
     expect(await (await left).json()).toMatchObject({ type: 'batch', messages: [], ended: false })
   })
 
+  // @guarantee disconnect
   it('a request whose handler is at work is ended as soon as its checks are through', async () => {
     for (const [query, options] of [['', {}], ['?transport=poll', {}], ['', { leave: true }], ['?transport=poll', { leave: true }]] as const) {
       const [checks, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -193,6 +200,7 @@ describe('on one server', () => {
     await expect(disconnect(server, 'a', options as SSEDisconnectOptions)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
 
+  // @guarantee disconnect
   it('a hostile key of 512 bytes is a key like any other', async () => {
     const keys = ['é'.repeat(256), '__proto__', 'constructor', '{"key":"b"}', 'a}b{c', '\u2028"\\']
     for (const key of keys) {
@@ -227,6 +235,7 @@ describe('on one server', () => {
 })
 
 describe('where the driver cannot be reached', () => {
+  // @guarantee disconnect
   it('the call rejects, and ends nothing', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
@@ -239,6 +248,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('streams that opened before the subscription reconnect when it is there', async () => {
     const driver = createFailingDriver(createMemoryDriver(retention))
     const server = await withRoutes(driver)
@@ -250,6 +260,7 @@ describe('where the driver cannot be reached', () => {
     expect(lastOf(reader)).toMatchObject({ type: 'leave' })
   })
 
+  // @guarantee disconnect
   it('where messages were lost for good, all streams of keys reconnect', async () => {
     const driver = createMemoryDriver(retention)
     const server = await withRoutes(driver)
@@ -281,6 +292,7 @@ describe('two servers on one Redis', () => {
 
   const driverOf = (url = redis.url, timeoutMs = 2_000) => createRedisDriver({ timeoutMs, report: () => {}, createClient: settings => new Redis(url, settings) }, retention)
 
+  // @guarantee disconnect
   it('1,000 streams of 100 keys: those of one end on both within a second, and no other stream ends', async () => {
     const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
     const readers = new Map<number, SSEReader[]>()
@@ -302,6 +314,100 @@ describe('two servers on one Redis', () => {
     for (const server of servers) await eventually(() => expect(server.context.disconnects.size).toBe(0))
   })
 
+  // @guarantee disconnect
+  it('`leave` brings clients of both servers back through the handler\'s checks, and those that it refuses stay away', async () => {
+    const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const refused = new Set<string>()
+    for (const server of servers) {
+      server.route('/checked', (event) => {
+        if (refused.has(String(getQuery(event).session))) throw createError({ statusCode: 403 })
+        return server.channel('checked')
+      }, { clientKey })
+    }
+    const clients = ['1', '2', '3', '4'].map((session, index) => {
+      const source = openSSE<number>(`${servers[index % 2]!.url}/checked?session=${session}`, { headers: { 'x-user': 'a' }, transports: index < 2 ? ['stream'] : ['poll'], reconnect: { minDelayMs: 1, maxDelayMs: 50 } })
+      const seen: number[] = []
+      const reading = (async () => {
+        for await (const { data } of source) seen.push(data)
+      })()
+      const failed = reading.then(() => undefined, (error: SSEError) => error)
+      return { source, session, seen, failed }
+    })
+    await servers[0]!.channel('checked').publish(1)
+    await eventually(() => expect(clients.map(({ seen }) => seen)).toEqual([[1], [1], [1], [1]]))
+    refused.add('1').add('4')
+    await disconnect(servers[1]!, 'a', { leave: true })
+    for (const { failed } of [clients[0]!, clients[3]!]) expect(await failed).toMatchObject({ statusCode: 403 })
+    await servers[1]!.channel('checked').publish(2)
+    await eventually(() => expect(clients.map(({ seen }) => seen)).toEqual([[1], [1, 2], [1, 2], [1]]))
+    expect(clients.map(({ source }) => source.status)).toEqual(['closed', 'connected', 'connected', 'closed'])
+    for (const { source } of clients) source.close()
+  })
+
+  // @guarantee disconnect
+  it('an instance whose subscription is cut at that moment performs it when it is back', async () => {
+    const [near, far] = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const admin = new Redis(redis.url)
+    try {
+      for (let round = 0; round < 5; round++) {
+        const readers = await Promise.all([near, far].map(server => SSEReader.open(`${server.url}/push`, as(`cut ${round}`))))
+        const other = await SSEReader.open(`${far.url}/push`, as('other'))
+        await Promise.all([admin.client('KILL', 'TYPE', 'pubsub'), disconnect(near, `cut ${round}`)])
+        for (const reader of readers) {
+          await reader.finished
+          expect(lastOf(reader)).toEqual(ended)
+        }
+        expect(lastOf(other)).toMatchObject({ type: 'open' })
+        other.close()
+      }
+    }
+    finally {
+      admin.disconnect()
+    }
+  })
+
+  // @guarantee disconnect
+  it('while Redis hangs, the call rejects within the time limit, and is not performed later', async () => {
+    const hanging = await TestRedis.start()
+    try {
+      const server = await withRoutes(driverOf(hanging.url, 400))
+      const [mine, other] = [await SSEReader.open(`${server.url}/push`, as('a')), await SSEReader.open(`${server.url}/push`, as('b'))]
+      hanging.pause()
+      const began = performance.now()
+      await expect(disconnect(server, 'a')).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
+      expect(performance.now() - began).toBeLessThan(1_500)
+      hanging.resume()
+      await eventually(() => disconnect(server, 'b'))
+      await other.finished
+      expect(lastOf(other)).toEqual(ended)
+      // Disconnects are read in their order: one of `a` would have come before.
+      expect(lastOf(mine)).toMatchObject({ type: 'open' })
+      mine.close()
+    }
+    finally {
+      await hanging.stop()
+    }
+  })
+
+  // @guarantee disconnect
+  it('a hostile key of 512 bytes reaches both servers as it is', async () => {
+    const servers = [await withRoutes(driverOf()), await withRoutes(driverOf())]
+    const keys = ['é'.repeat(256), '\0'.repeat(512), '{"key":"b"}\r\n\r\ndata: x'.padEnd(512, '}'), '"'.repeat(512), '\u{1F600}'.repeat(128), '__proto__']
+    for (const [index, key] of keys.entries()) {
+      for (const server of servers) server.route(`/hostile/${index}`, () => server.channel('feed'), { clientKey: () => key })
+      const mine = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/hostile/${index}`)))
+      const other = await SSEReader.open(`${servers[1]!.url}/feed`, as('b'))
+      await disconnect(servers[0]!, key)
+      for (const reader of mine) {
+        await reader.finished
+        expect(lastOf(reader)).toEqual(ended)
+      }
+      expect(lastOf(other)).toMatchObject({ type: 'open' })
+      other.close()
+    }
+  })
+
+  // @guarantee disconnect, publisher
   it('a publisher reaches them as well', async () => {
     const server = await withRoutes(driverOf())
     await using publisher = createSSEPublisher({ redis: { url: redis.url } })
@@ -311,6 +417,7 @@ describe('two servers on one Redis', () => {
     expect(lastOf(reader)).toEqual(ended)
   })
 
+  // @guarantee disconnect
   it('an instance whose connections were cut performs it after it has reconnected; meanwhile a caller there is refused in time', async () => {
     const proxy: RedisProxy = await startRedisProxy(redis.port)
     try {

@@ -34,22 +34,26 @@ beforeAll(async () => {
 })
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
-it('loads no framework: only what is at or below the rooms of channels', () => {
+// @guarantee publisher
+it('loads no framework: only what is at or below the rooms of channels, and the look-up of presence', () => {
   const rooms = [...new Set(files.map(file => file.split('/').slice(0, file.startsWith('server/') ? 2 : 1).join('/')))]
   expect(files.length).toBeGreaterThan(50)
   expect(rooms.sort()).toEqual([
     'publisher', 'server/channel', 'server/context', 'server/drivers', 'server/http', 'server/hub', 'server/insight', 'server/lib', 'server/limits', 'server/options.ts',
-    'server/producers', 'server/resolve-options.ts', 'server/wire', 'shared',
+    'server/presence', 'server/producers', 'server/resolve-options.ts', 'server/wire', 'shared',
   ])
   // The rule for headers, which is a part of the options.
   expect(files.filter(file => file.startsWith('server/http/') && !['server/http/own-headers.ts', 'server/http/response-headers.ts'].includes(file))).toEqual([])
+  expect(files.filter(file => file.startsWith('server/presence/'))).toEqual(['server/presence/presence-lookup.ts'])
   expect(files.filter(file => file.startsWith('server/context/'))).toEqual(['server/context/disconnect-channel.ts', 'server/context/channel-context.ts'])
 })
 
+// @guarantee publisher
 it('imports one package, when a stream of bytes is piped; and ioredis, which no bundler sees', () => {
   expect(packages).toEqual(['eventsource-parser'])
 })
 
+// @guarantee publisher
 it('runs in bare Node, publishes through a driver, and lets the process end', async () => {
   const script = `
     import { createSSEPublisher, defineSSEChannel } from ${JSON.stringify(join(dir, 'publisher.js'))}

@@ -22,6 +22,7 @@ function publisher(options: SSEPublisherOptions = { driver: memory() }): SSEPubl
 }
 
 describe('a channel of a publisher', () => {
+  // @guarantee publisher
   it('does all that needs no request', async () => {
     const sse = publisher()
     const feed = sse.channel<number>('feed')
@@ -43,6 +44,19 @@ describe('a channel of a publisher', () => {
     expect((await sse.channel('x').info()).error).toMatchObject({ code: 'SOURCE_FAILED' })
   })
 
+  // @guarantee publisher
+  it('has snapshots: the position, then the state, so that no change falls in between', async () => {
+    const list = publisher().channel<string>('list')
+    const state = [await list.publish('one')]
+    const snapshot = await list.snapshot(async () => {
+      state.push(await list.publish('two'))
+      return [...state]
+    })
+    expect(snapshot).toEqual({ data: state, position: state[0] })
+    expect((await list.read({ after: snapshot.position })).messages).toMatchObject([{ data: 'two' }])
+    await expect(list.snapshot('state' as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  })
+
   it('has schemas, retention, and the limits of its publisher', async () => {
     const sse = publisher({ driver: memory(), maxMessageBytes: 10, retention: { maxMessages: 2 } })
     const numbers = sse.channel('n', { schema: z.coerce.number<string>() })
@@ -54,7 +68,41 @@ describe('a channel of a publisher', () => {
   })
 })
 
+describe('a presence of a publisher', () => {
+  const member = (id: string) => ({ id, member: JSON.stringify({ id, data: { name: id.toUpperCase() } }) })
+
+  // @guarantee presence, publisher
+  it('looks up the members that servers hold, and adds none', async () => {
+    const driver = memory()
+    const step = (request: Parameters<NonNullable<typeof driver.presence>>[1]) => driver.presence!('nuxt-sse:presence:room', request, DEFAULT_HANDLER_OPTIONS.retention)
+    const here = publisher({ driver }).presence<{ name: string }>('room')
+    expect([await here.count(), await here.members()]).toEqual([0, []])
+    await step({ holder: 'server', leaseMs: 60_000, hold: [member('ann'), member('ben')] })
+    expect(await here.count()).toBe(2)
+    expect(await here.members()).toEqual([{ id: 'ann', data: { name: 'ANN' } }, { id: 'ben', data: { name: 'BEN' } }])
+    const names: string[] = (await here.members()).map(({ data }) => data!.name)
+    expect(names).toHaveLength(2)
+    await step({ holder: 'server', leaseMs: 60_000, release: [{ id: 'ann', afterMs: 0 }] })
+    expect([await here.count(), await here.members()]).toEqual([1, [{ id: 'ben', data: { name: 'BEN' } }]])
+    const { last } = await step({})
+    await here.members()
+    expect((await step({})).last).toBe(last)
+  })
+
+  it('refuses names that a server refuses, and rejects where the driver has no presence or the publisher is closed', async () => {
+    const { presence: _, ...plain } = memory()
+    const sse = publisher({ driver: plain })
+    for (const name of ['', 'x'.repeat(513), '\uD800', 7]) expect(() => sse.presence(name as string)).toThrow(expect.objectContaining({ code: 'INVALID_CHANNEL' }))
+    await expect(sse.presence('room').members()).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+    await expect(sse.presence('room').count()).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+    const other = publisher()
+    await other.close()
+    await expect(other.presence('room').count()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+  })
+})
+
 describe('several publishers in a process', () => {
+  // @guarantee publisher
   it('defined channels use the first that is open', async () => {
     const feed = defineSSEChannel('feed')
     const [first, second] = [publisher(), publisher()]
@@ -68,6 +116,7 @@ describe('several publishers in a process', () => {
 })
 
 describe('close', () => {
+  // @guarantee publisher
   it('waits for what is in flight, and then stops producers as a shutdown does', async () => {
     const sse = publisher({ driver: memory(), shutdownMs: 20 })
     const job = sse.channel('job')
@@ -138,11 +187,11 @@ describe('options', () => {
 
   it('a client of the application\'s own receives the settings that the driver needs', async () => {
     const asked: unknown[] = []
-    const sse = publisher({ redis: { timeoutMs: 50 }, createClient: (settings, role) => {
+    const sse = publisher({ redis: { timeoutMs: 500 }, createClient: (settings, role) => {
       asked.push([role, settings.enableOfflineQueue, settings.connectTimeout])
       throw new Error('none')
     } })
     await expect(sse.channel('a').publish(1)).rejects.toMatchObject({ code: 'DRIVER_UNAVAILABLE' })
-    expect(asked[0]).toEqual(['commands', false, 50])
+    expect(asked[0]).toEqual(['commands', false, 500])
   })
 })

@@ -1,15 +1,15 @@
-import type { MaybeRefOrGetter } from 'vue'
-import { computed, getCurrentInstance, getCurrentScope, isReactive, isRef, onMounted, toValue, watch } from 'vue'
+import { computed, isReactive, isRef, toValue, watch } from 'vue'
 import { tryOnScopeDispose } from '@vueuse/core'
 import { useNuxtApp } from '#imports'
 import { createSSEClient, initialState } from '../../client/client'
 import { resolveClientOptions } from '../../client/options'
+import { importSharing } from '../../client/parts'
 import { callbackError, clientError } from '../../client/response'
 import type { History } from '../../client/host'
-import type { SSEClientEvents, SSEClientOptions, SSEClientState } from '../../client/types'
+import type { SSEClientEvents, SSEClientState } from '../../client/types'
 import { invalidOption } from '../../shared/errors'
-import type { GivenSchemas, SSESchema, SSESchemaMessage, SSESchemas } from '../../shared/standard-schema'
 import type { SSEMessage } from '../../shared/types'
+import { afterMount } from '../after-mount'
 import type { UseSSEOptions, UseSSEReturn } from '../call'
 import { createCallbacks } from '../callbacks'
 import { warnOfCall, warnOfState, warnUnsharable, watchReduce } from '../dev-warnings'
@@ -19,59 +19,23 @@ import { loadOnServer } from '../ssr/load-on-server'
 import { readSoFar } from '../ssr/read-so-far'
 import type { SSESnapshot } from '../ssr/snapshot'
 import { useSnapshot } from '../ssr/snapshot'
-import type { CallCheck, ChannelKey, FromRoute, MaybeUrl, MessageOfChannel, MessageOfRoute, RefCheck, SSERoute, UrlIfTyped } from '../types'
+import type { MaybeUrl, RefCheck } from '../types'
+import type { UseSSE } from '../use-sse-signatures'
 
 export type { UseSSEOptions, UseSSEReturn } from '../call'
 export type { FromRoute } from '../types'
 
-// Loaded on demand, since most pages need neither.
-const loadFallback = ({ schema, events }: SSEClientOptions) => schema || events ? import('../../client/fallback/with-schemas') : import('../../client/fallback/index')
-const loadSharing = () => import('../../client/sharing/shared-client')
-
 const DEFAULT_KEEP = 100
 
-/**
- * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
- * closes with the component. On the server it opens no connection, and `status` is `idle`.
- *
- * The type of the messages comes from the route, or from a type argument: `useSSE<Notice>('/api/notices')`.
- *
- * Every message reaches callbacks and `reduce`, also when several arrive in one tick, or equal ones. The refs show the last one.
- *
- * @param url URL of the route, a ref or a getter of one. A change drops data and position, and connects from scratch. A path is below the
- * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
- * @throws `INVALID_OPTION`
- */
-export function useSSE<S extends SSESchema | undefined = undefined, E extends SSESchemas | undefined = undefined, State = SSESchemaMessage<S, E>['data'] | undefined, Url extends string = string>(url: MaybeUrl<Url>, options: UseSSEOptions<SSESchemaMessage<S, E>, State> & GivenSchemas<S, E>): UseSSEReturn<SSESchemaMessage<S, E>, State>
-export function useSSE<T = FromRoute, State = T | undefined>(
-  url: UrlIfTyped<T>,
-  options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>,
-): UseSSEReturn<SSEMessage<T>, State>
-export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
-  this: CallCheck<Url, Method, State>,
-  url: MaybeRefOrGetter<Url>,
-  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
-): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
-export function useSSE<T = unknown, State = T | undefined>(url?: unknown extends T ? null : MaybeUrl, options?: RefCheck<UseSSEOptions<SSEMessage<T>, State>>): UseSSEReturn<SSEMessage<T>, State>
-// Not merged with the signature above: TypeScript keeps the literal of a getter only where no other type may be returned.
-export function useSSE<Url extends SSERoute, Method extends string = 'get', Key extends ChannelKey<MessageOfRoute<Url, Method>> | undefined = undefined, State = MessageOfChannel<MessageOfRoute<Url, Method>, Key>['data'] | undefined>(
-  this: CallCheck<Url, Method, State>,
-  // eslint-disable-next-line @typescript-eslint/unified-signatures
-  url: MaybeUrl<Url>,
-  options?: RefCheck<UseSSEOptions<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Method, Key>>,
-): UseSSEReturn<MessageOfChannel<MessageOfRoute<Url, Method>, Key>, State, Key>
-export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
+function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
   const options = checked as UseSSEOptions<SSEMessage, State>
   const { initial, reduce, load: loadState, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
   const isShared = share === 'page' || share === 'browser'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
-  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, () => loadFallback(options as SSEClientOptions), base)
-  if (loadState) {
-    if (options.channel !== undefined) throw invalidOption('load', 'unset where `channel` is set', loadState)
-    resolved.readState = stateReader(loadState)
-  }
+  const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, base)
+  if (loadState) resolved.readState = stateReader(loadState, options.channel)
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false
@@ -89,9 +53,9 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   const begin = () => (older.past = {}, { data: (typeof initial === 'function' ? (initial as () => State)() : initial) as State, message: undefined as SSEMessage | undefined, messages: [] as readonly SSEMessage[] })
   const [content, contentRefs] = splitRef(snapshot ? { data: snapshot.data as State, message: snapshot.message, messages: snapshot.messages } : begin())
   const first: SSEClientState = { ...initialState(resolved.transports[0]!), ...snapshot?.state }
-  const [state, stateRefs] = splitRef(first)
   // Without `load`, a snapshot gets a position only from a batch of this module's server.
   if (first.position && !loadState) Object.assign(first, { peer: 'resumable', channels: snapshot!.channels })
+  const [state, stateRefs] = splitRef(first)
   /** The source has restarted, and its next message is the first of a new run. */
   let isNewRun = false
 
@@ -144,7 +108,8 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     },
     onState: setState,
   }
-  let client = createSSEClient(snapshot ? path() : '', resolved, events, first)
+  const source = [snapshot ? path() : '', resolved, events, first] as const
+  let client = createSSEClient(...source)
   const callbacks = createCallbacks(options, guard)
 
   /** URL of which the client holds a position, if any. With a snapshot, the URL that the server read. */
@@ -191,8 +156,8 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     showWait()
     let error: SSEClientState['error']
     try {
-      const { createSharedClient } = await loadSharing()
-      client = createSharedClient(snapshot ? path() : '', resolved, events, first)
+      const { createSharedClient } = await importSharing()
+      client = createSharedClient(...source)
     }
     catch (cause) {
       console.error('[nuxt-sse]', error = clientError('SHARING_FAILED', 'The code for sharing failed to load', cause))
@@ -248,14 +213,7 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
   if (import.meta.client) {
     if (import.meta.dev) warnOfCall(String(toValue(url)), options)
     if (import.meta.dev && share === 'browser') warnUnsharable()
-    // Starts after mount, so that the first render in the browser matches the server's. In a plugin, or in a store, whose scope outlives the
-    // component that first uses it, starts after the application's first render. In `onMounted`, which runs only once, starts at once.
-    const component = getCurrentInstance() as ReturnType<typeof getCurrentInstance> & { scope?: unknown }
-    const isOwn = component && getCurrentScope() === component.scope
-    const mounted = isShared || options.channel ? load : start
-    if (isOwn ? component.isMounted : !nuxtApp.isHydrating) void mounted()
-    else if (isOwn) onMounted(mounted)
-    else tryOnScopeDispose(nuxtApp.hooks.hookOnce('app:suspense:resolve', mounted))
+    afterMount(nuxtApp, isShared || options.channel ? load : start)
     // Watched by value. A function is called at every attempt, and not watched.
     const query = () => isRef(options.query) || isReactive(options.query) ? JSON.stringify(toValue<unknown>(options.query)) : ''
     watch([given, isEnabled, query], onInput)
@@ -276,3 +234,17 @@ export function useSSE<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SS
     on: callbacks.on as UseSSEReturn<SSEMessage, State>['on'],
   }
 }
+
+/**
+ * Live messages of a route, as refs and callbacks. Connects when the component is mounted, reconnects, resumes, falls back to polling, and
+ * closes with the component. On the server it opens no connection, and `status` is `idle`.
+ *
+ * The type of the messages comes from the route, or from a type argument: `useSSE<Notice>('/api/notices')`.
+ *
+ * Every message reaches callbacks and `reduce`, also when several arrive in one tick, or equal ones. The refs show the last one.
+ *
+ * @param url URL of the route, a ref or a getter of one. A change drops data and position, and connects from scratch. A path is below the
+ * application's `baseURL`. While it is `null`, `undefined` or empty, nothing connects and `status` is `idle`.
+ * @throws `INVALID_OPTION`
+ */
+export const useSSE = createCall as UseSSE

@@ -1,7 +1,7 @@
 import type { NuxtApp } from '#app'
 import { useRequestEvent, useRequestFetch, useRequestURL } from '#imports'
 import { readRefusal } from '../../client/fallback/read-refusal'
-import type { ResolvedClientOptions } from '../../client/options'
+import type { ResolvedClientOptions } from '../../client/host'
 import { prepareRequest } from '../../client/request'
 import { clientError } from '../../client/response'
 import type { SSEClientState } from '../../client/types'

@@ -7,7 +7,7 @@ import { createWatchdog } from '../watchdog'
  * application may redirect unauthorized clients to a sign-in page on another origin. For `fetch`, that looks like a network failure.
  */
 export async function findGate(session: AbortSignal, { prepare, close }: ClientHost): Promise<void> {
-  const { url, fetch, init, connectTimeoutMs } = await prepare(session)
+  const { url, fetch, init, options: { connectTimeoutMs } } = await prepare(session)
   const watchdog = createWatchdog(session, connectTimeoutMs)
   try {
     const { type } = await fetch(url, { ...init, method: 'HEAD', redirect: 'manual', signal: watchdog.signal })

@@ -25,7 +25,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
   let waitMs = 0
   const over: Over = {}
   while (true) {
-    const { url, fetch, init, position, connectTimeoutMs, parse, signal } = await prepare()
+    const { url, fetch, init, position, options: { connectTimeoutMs, parse }, signal } = await prepare()
     const startedAt = performance.now()
     const watchdog = createWatchdog(signal, connectTimeoutMs + waitMs)
     let batch: SSEBatch

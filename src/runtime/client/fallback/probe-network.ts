@@ -24,7 +24,7 @@ export async function probeNetwork(request: TransportRequest, attempt: AbortCont
   const buffers = await probes.get(url)
   if (buffers === undefined || !request.wait) return
   if (buffers && !memory.unpollable && isRepeatable(options, state())) attempt.abort(retryableError('CONNECT_TIMEOUT', 'The network buffers streams'))
-  else request.wait(Math.max(request.connectTimeoutMs, SLOW_TIMEOUT_MS))
+  else request.wait(Math.max(options.connectTimeoutMs, SLOW_TIMEOUT_MS))
 }
 
 /** Whether the probe, a stream of a few bytes, stays silent. `undefined`: the response is not from this module's probe, and proves nothing. */

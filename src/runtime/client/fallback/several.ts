@@ -4,6 +4,7 @@ import type { SSEBatch, SSEBatchChannel, SSEControl, SSEOpenControl } from '../.
 import type { SSEMessage } from '../../shared/types'
 import { partOf, withPart } from '../../shared/whole-position'
 import { isPosition, serverError, staleAnswer } from '../response'
+import { applyControl } from '../transports/stream'
 import type { Outcome, Several, TransportEvents } from '../host'
 
 /** Channels that are over, with the error of those that failed. */
@@ -38,7 +39,7 @@ export function openSeveral({ position, channels = {} }: SSEOpenControl, request
       const { type, channel } = control as { type: SSEControl['type'], channel?: string }
       if (type === 'open') return null
       if (type === 'end' && channel === undefined) return endOf(over)
-      if (channel === undefined) return undefined
+      if (channel === undefined) return applyControl(control, events, requested)
       if (control.type === 'gap' && isPosition(control.position)) {
         const { reason, missed, position } = control
         whole = withPart(whole, channel, position)
@@ -62,7 +63,7 @@ function endOf(over: Over): Outcome {
 
 /** Error of one of several channels, which names it. The others continue, and the client does not retry. */
 function channelError(error: object, channel: string): SSEError {
-  const { code, message, statusCode } = serverError({ ...error })
+  const { code, message, statusCode } = serverError(error)
   return new SSEError(code, message, { statusCode, retry: false, details: { channel } })
 }
 

@@ -1,14 +1,13 @@
 import { SSEError } from '../../shared/errors'
-import { isUpTo } from '../../shared/position'
-import { partOf } from '../../shared/whole-position'
 import { createSSEClient, initialState } from '../client'
-import type { ResolvedClientOptions } from '../options'
+import type { ResolvedClientOptions } from '../host'
 import { isHidden, watchPage } from '../page-life'
 import { fresh, isRepeatable } from '../request'
 import { clientError, interrupted } from '../response'
 import type { SSEClientState } from '../types'
 import type { FeedEvent, elect, lockName } from './election'
 import { canElect, sharingKey } from './key'
+import { reopened } from './view'
 
 /** Client that shares a connection. */
 export interface Member {
@@ -42,20 +41,6 @@ export async function joinGroup(url: string, member: Member, session: AbortSigna
   let group = groups.get(key)
   if (!group) groups.set(key, group = createGroup(url, key, election?.elect, () => groups.delete(key)))
   group.join(member, session)
-}
-
-/** For each key, the first event that continues from this position; the number of events if the position is after all, -1 if there is none. */
-export function meetings(events: readonly FeedEvent[], keys: readonly string[], at: string | undefined): number[] {
-  return keys.map((key) => {
-    const own = partOf(at, key)
-    const index = events.findIndex(({ after }) => partOf(after, key) === own)
-    return index < 0 && isUpTo(partOf(events.at(-1)!.state.position, key), own) ? events.length : index
-  })
-}
-
-/** Channels of a client that connects: the server reports again which of them are over. */
-export function reopened(channels: SSEClientState['channels']): SSEClientState['channels'] {
-  return channels && Object.fromEntries(Object.keys(channels).map(key => [key, false]))
 }
 
 function isPublic({ share }: ResolvedClientOptions): boolean {

@@ -1,4 +1,4 @@
-import type { ResolvedClientOptions } from '../options'
+import type { ResolvedClientOptions } from '../host'
 import { prepareRequest } from '../request'
 
 /** Version of the messages between tabs. Tabs of two deployments share a connection only if their versions match. */

@@ -1,18 +1,19 @@
-import { isUpTo } from '../../shared/position'
 import type { SSEMessage } from '../../shared/types'
 import { isWholeUpTo, partOf, withPart } from '../../shared/whole-position'
 import { backoffDelay, backoffFor } from '../backoff'
 import { createSSEClient, initialState } from '../client'
 import { delay } from '../delay'
-import type { ResolvedClientOptions } from '../options'
+import type { ResolvedClientOptions } from '../host'
 import { isHidden } from '../page-life'
 import { isRepeatable } from '../request'
 import { noPositions } from '../response'
 import type { SSEClient, SSEClientEvents, SSEClientState } from '../types'
 import type { FeedEvent } from './election'
 import type { Member } from './group'
-import { joinGroup, meetings, reopened } from './group'
-import { viewOf } from './view'
+import { joinGroup } from './group'
+import type { Step } from './meeting'
+import { stepsFrom } from './meeting'
+import { progressOf, reopened, viewOf } from './view'
 
 /** Maximum number of live events that wait while a member catches up. Beyond it the oldest are dropped, and the member reads them itself. */
 const MAX_WAITING = 1_000
@@ -104,7 +105,7 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     return isDormant = isMissing
   }
 
-  /** `isRead`: this client has read the event's message or gap itself, so that only the state applies. */
+  /** Applies a step of the feed. */
   function take(event: FeedEvent, isRead = false): void | Promise<void> {
     if (isUnknown(event.state)) return
     if (waiting) {
@@ -180,14 +181,14 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
           loaded = false
           return set({ gap: changed.gap })
         }
-        if (!loaded) return adopt(progress(changed))
+        if (!loaded) return adopt(progressOf(changed, state.status))
         if (!waiting || isUnknown(reader.state)) return
         const change = narrowChange(changed)
         const { status, error } = change
         // The route cannot be polled, so missed messages are lost: continue with the live ones.
         if (status === 'closed' && error?.code !== 'LOAD_FAILED' && [200, 406].includes(error?.statusCode as number)) {
           member.at = waiting[0]!.after
-          return rejoin(0)
+          return rejoin(waiting.map(event => [event, false]))
         }
         if (change.position) member.at = change.position
         adopt(change)
@@ -197,40 +198,20 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     }, { ...state, position: loaded && state.position ? whole(state.position) : undefined, transport: only })
   }
 
-  /** What a loading client shows of its reader: transport and position are those of the feed. */
-  function progress(change: Partial<SSEClientState>): Partial<SSEClientState> {
-    const { status, attempt } = change
-    return {
-      ...status && { status: status === 'connecting' && state.status === 'reconnecting' ? state.status : status },
-      ...attempt !== undefined && { attempt },
-      ...'error' in change && { error: change.error },
-    }
-  }
-
   /** Returns to the feed, once this client's position is one of the feed, or after it. */
   function rejoinIfCaughtUp(): void {
     if (!waiting || !loaded) return
-    const { position, channels = {} } = waiting.at(-1)!.state
     // A loaded position without keys is not one of this route: the reader gets a gap, and loads again.
-    if (readState && Object.keys(channels).length && !member.at?.includes(':')) return
-    if (channel === undefined && Object.keys(channels).length) {
-      const [keys, met] = [Object.keys(channels), meetings(waiting, Object.keys(channels), member.at)]
-      if (!met.includes(-1)) rejoin(0, ({ message, gap }, index) => index < (met[keys.indexOf((message ?? gap)?.channel ?? '')] ?? Math.max(...met)))
-      return
-    }
-    const next = waiting.findIndex(event => event.after === member.at)
-    // -1: only the last event applies, for its state.
-    if (next >= 0 || isUpTo(position, member.at)) rejoin(next)
+    if (readState && Object.keys(waiting.at(-1)!.state.channels ?? {}).length && !member.at?.includes(':')) return
+    const steps = stepsFrom(member.at, waiting, channel === undefined)
+    if (steps) rejoin(steps)
   }
 
-  function rejoin(from: number, isRead?: (event: FeedEvent, index: number) => boolean): void {
-    const events = waiting!.slice(from)
+  function rejoin(steps: Step[]): void {
     const current = session
     waiting = undefined
     reader.stop()
-    for (const [index, event] of events.entries()) {
-      if (session === current) void take(event, isRead?.(event, index))
-    }
+    for (const step of steps) if (session === current) void take(...step)
   }
 
   return {

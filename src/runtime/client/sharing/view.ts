@@ -1,7 +1,7 @@
 import type { SSEError } from '../../shared/errors'
 import { partOf } from '../../shared/whole-position'
 import { clientError } from '../response'
-import type { SSEClientState, SSEGap } from '../types'
+import type { SSEClientState, SSEGap, SSEStatus } from '../types'
 import type { FeedEvent } from './election'
 
 /** View of a feed for the option `channel`: what of positions, changes and steps concerns that channel. Without `channel`, all does. */
@@ -15,6 +15,21 @@ export interface View {
   /** Step of the feed as this client sees it. */
   narrow(event: FeedEvent): FeedEvent
   unknownChannel(): SSEError
+}
+
+/** Channels of a client that connects: the server reports again which of them are over. */
+export function reopened(channels: SSEClientState['channels']): SSEClientState['channels'] {
+  return channels && Object.fromEntries(Object.keys(channels).map(key => [key, false]))
+}
+
+/** Change that a loading member shows of its reader: transport and position are those of the feed. `before`: the member's status. */
+export function progressOf(change: Partial<SSEClientState>, before: SSEStatus): Partial<SSEClientState> {
+  const { status, attempt } = change
+  return {
+    ...status && { status: status === 'connecting' && before === 'reconnecting' ? before : status },
+    ...attempt !== undefined && { attempt },
+    ...'error' in change && { error: change.error },
+  }
 }
 
 export function viewOf(channel: string | undefined): View {

@@ -14,7 +14,7 @@ const SILENT_HEARTBEATS = 2.5
 
 /** Runs one event stream, from the request to the last byte. */
 export async function streamTransport(request: TransportRequest, events: TransportEvents): Promise<Outcome> {
-  const { fetch, load, init, position, peer: known, skipCaches, parse: parseOption, connectTimeoutMs, silenceTimeoutMs, signal } = request
+  const { fetch, init, position, peer: known, skipCaches, options: { connectTimeoutMs, silenceTimeoutMs, loadFallback, parse: parseOption }, signal } = request
   let { url } = request
   // One timer with two limits: first for headers and first bytes, then for silence.
   const watchdog = createWatchdog(signal, connectTimeoutMs)
@@ -26,9 +26,11 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   let peer: SSEPeer | undefined
   let crosses = false
   let read = parseJson
-  let several: Several | undefined
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
+  /** Replaced on a route of several channels. */
+  let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position) }
+  const isForeign = known === 'foreign'
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
@@ -41,21 +43,21 @@ export async function streamTransport(request: TransportRequest, events: Transpo
 
   try {
     // Some servers compare the whole header, so others than the page's get the parameter once they have sent an `open`.
-    init.headers.set('accept', (known && known !== 'foreign') || (globalThis.location && !crossesOrigin(url)) ? `${STREAM_CONTENT_TYPE};positions=own` : STREAM_CONTENT_TYPE)
+    crosses = crossesOrigin(url)
+    init.headers.set('accept', (known && !isForeign) || (globalThis.location && !crosses) ? `${STREAM_CONTENT_TYPE};positions=own` : STREAM_CONTENT_TYPE)
     if (position) {
       // Across origins, the header would need a preflight, unlike the first request. Only this module's server reads the query.
-      crosses = crossesOrigin(url)
-      if ((crosses || skipCaches) && known !== 'foreign') url = addQuery(url, { position })
+      if ((crosses || skipCaches) && !isForeign) url = addQuery(url, { position })
       else init.headers.set('last-event-id', toHeader(position))
     }
     response = await fetch(url, { ...init, signal: watchdog.signal })
     if (response.status === 204) return { type: 'ended' }
     if (!response.ok || !response.headers.get('content-type')?.toLowerCase().startsWith(STREAM_CONTENT_TYPE)) {
-      const refusal = await (await load()).readRefusal(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
+      const refusal = await (await loadFallback()).readRefusal(response, STREAM_CONTENT_TYPE, 'NOT_EVENT_STREAM')
       if (refusal) return refusal
     }
     // This module's server sends its first bytes at once. Another server may send headers and then take time, as a language model does.
-    slowStart = !response.headers.has(PROTOCOL_HEADER) && (!known || known === 'foreign')
+    slowStart = !response.headers.has(PROTOCOL_HEADER) && (!known || isForeign)
     if (slowStart) {
       request.wait = undefined
       watchdog.limit(silenceTimeoutMs ?? false)
@@ -72,24 +74,29 @@ export async function streamTransport(request: TransportRequest, events: Transpo
       for (const { id, event, data: text } of blocks) {
         if (signal.aborted) break
         // A stream that begins with `open` is from this module's server. In any other stream, an event of this name is a message.
-        const control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
+        let control = event === CONTROL_EVENT && peer !== 'foreign' ? parseJson(text ?? '') as SSEControl | null : undefined
         if (!peer) {
-          peer = control?.type !== 'open' ? 'foreign' : isPosition(control.position) ? 'resumable' : 'ours'
           if (control?.type === 'open') {
+            const { restarts } = control
+            peer = isPosition(control.position) ? 'resumable' : 'ours'
             begin(parseMs(control.heartbeatMs))
-            if (control.channels) several = (await load()).openSeveral(control, position, events)
+            read = createReader(parseOption ?? (control.text === true ? 'text' : 'json'))
+            if (control.channels) target = (await loadFallback()).openSeveral(control, position, events)
+            else events.onPeer(peer, typeof restarts === 'boolean' ? restarts : undefined)
           }
-          read = createReader(parseOption ?? (peer !== 'foreign' ? control!.type === 'open' && control!.text === true ? 'text' : 'json' : parseForeign))
-          if (!several) events.onPeer(peer, control?.type === 'open' && typeof control.restarts === 'boolean' ? control.restarts : undefined)
+          else {
+            control = undefined
+            read = createReader(parseOption ?? parseForeign)
+            events.onPeer(peer = 'foreign')
+          }
         }
-        let outcome = control ? several?.control(control) : undefined
-        if (outcome === undefined && control && peer !== 'foreign') outcome = applyControl(control, events, position)
+        const outcome = control ? target.control(control) : undefined
         if (outcome) return outcome
         if (text === undefined) {
           events.onPosition(id!)
         }
         else if (outcome === undefined) {
-          const busy = (several?.message ?? events.onMessage)({ id, event, data: read(text) })
+          const busy = target.message({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
             watchdog.limit(false)
@@ -103,7 +110,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   catch (cause) {
     if (cause instanceof SSEError) return failed(cause)
     if (!watchdog.expired) {
-      const why = !open && crosses && known === 'foreign' ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
+      const why = !open && position && crosses && isForeign ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
       return failed(retryableError('NETWORK', `The connection failed${why}`, cause))
     }
     return failed(open || slowStart ? retryableError('SILENCE', 'The stream fell silent', cause) : retryableError('CONNECT_TIMEOUT', `No data within ${connectTimeoutMs} ms`, cause))
@@ -115,17 +122,18 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   }
 }
 
-/** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if the message is of no known type. */
-function applyControl(control: SSEControl, events: TransportEvents, requested: string | undefined): Outcome | null | undefined {
+/**
+ * Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if the message is of no known type. Throws
+ * `STALE_ANSWER`.
+ */
+export function applyControl(control: SSEControl, events: TransportEvents, requested: string | undefined): Outcome | null | undefined {
   const { type } = control
   if (type === 'open') {
     const { position, resumed } = control
-    if (requested === undefined) {
-      if (isPosition(position)) events.onPosition(position)
-    }
-    // Without `resumed`, a gap follows, with the position from which the stream continues.
-    else if (resumed === true && isPosition(position) && position !== requested) {
-      return { type: 'failed', error: staleAnswer() }
+    if (isPosition(position)) {
+      if (requested === undefined) events.onPosition(position)
+      // Without `resumed`, a gap follows, with the position from which the stream continues.
+      else if (resumed === true && position !== requested) throw staleAnswer()
     }
     return null
   }
@@ -136,7 +144,7 @@ function applyControl(control: SSEControl, events: TransportEvents, requested: s
   if (type === 'heartbeat') return null
   if (type === 'end') return { type: 'ended' }
   if (type === 'leave') return { type, retryMs: parseMs(control.retryMs) }
-  if (type === 'error') return { type: 'failed', error: serverError({ ...control }), ofSource: true }
+  if (type === 'error') return { type: 'failed', error: serverError(control), ofSource: true }
 }
 
 /** Header value for a position: the bytes of its UTF-8, as browsers send it. */

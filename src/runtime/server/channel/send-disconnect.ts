@@ -17,7 +17,8 @@ function textOf(maxLength: number): Rule {
   }
 }
 
-const DISCONNECTED = publicError(new SSEError('DISCONNECTED', 'You were disconnected.', { statusCode: 401 }))
+/** Error that disconnected clients receive by default. */
+export const DISCONNECTED = publicError(new SSEError('DISCONNECTED', 'You were disconnected.', { statusCode: 401 }))
 const RULES = { code: textOf(64), statusCode: whole({ from: 400, to: 599 }), message: textOf(1_000), leave: flag }
 
 export interface SSEDisconnectOptions {

@@ -1,4 +1,5 @@
 import type { SSEPublicError } from '../../shared/errors'
+import type { Connection } from '../connection/connection'
 import { whenAborted } from '../lib/abort'
 import { outside } from '../lib/async-context'
 import { retryDelayMs } from '../lib/delays'
@@ -24,6 +25,7 @@ export interface Ending {
 
 /** Stream or poll of a client key. */
 export interface Disconnectable {
+  readonly connection?: Connection
   disconnect(ending: Ending): void
 }
 
@@ -78,6 +80,11 @@ export class Disconnects {
     return () => {
       if (requests.delete(request) && requests.size === 0 && this.#byKey.get(key) === requests) this.#byKey.delete(key)
     }
+  }
+
+  /** Open requests with their keys. For DevTools. */
+  * entries(): Generator<[key: string, request: Disconnectable]> {
+    for (const [key, requests] of this.#byKey) for (const request of requests) yield [key, request]
   }
 
   /** Ends the open requests of a key in this process. */

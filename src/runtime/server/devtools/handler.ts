@@ -5,6 +5,8 @@ import { SSEError } from '../../shared/errors'
 import { Channel } from '../channel/channel'
 import { useSSEContext } from '../entry/runtime-context'
 import { serve } from '../serve/serve'
+import { disconnectFromTab } from './disconnect'
+import type { DevtoolsDisconnect } from './disconnect'
 import { reasonToRefuse } from './guard'
 import { startCursor } from './recorder'
 import { devtoolsContext, recorder } from './plugin'
@@ -35,7 +37,8 @@ export default defineEventHandler((event) => {
   switch (`${event.method} ${path}`) {
     case 'GET stream': return serve(event, snapshots, devtoolsContext.options, devtoolsContext)
     case 'GET state': return recorder.snapshot(startCursor())
-    case 'POST publish': return publish(event)
+    case 'POST publish': return answer(event, publish)
+    case 'POST disconnect': return answer(event, disconnect)
     default: return event.method === 'GET' ? sendAsset(event, path || 'index.html', `${app.baseURL.replace(/\/$/, '')}${route}`) : notFound()
   }
 })
@@ -50,10 +53,22 @@ async function* snapshots() {
   }
 }
 
-async function publish(event: H3Event) {
-  const { channel, event: name, data } = await readBody<{ channel: string, event?: string, data: unknown }>(event) ?? {}
+interface Publish { channel: string, event?: string, data: unknown }
+
+async function publish({ channel, event, data }: Publish) {
+  return { id: await new Channel(useSSEContext(), channel).publish(data, { event: event || undefined }) }
+}
+
+async function disconnect(body: DevtoolsDisconnect) {
+  await disconnectFromTab(useSSEContext(), recorder, body)
+  return {}
+}
+
+/** Responds to an action of the tab with its result, or with its error. */
+async function answer<Body>(event: H3Event, action: (body: Body) => Promise<object>) {
+  const body = (await readBody<Body | null>(event) ?? {}) as Body
   try {
-    return { id: await new Channel(useSSEContext(), channel).publish(data, { event: name || undefined }) }
+    return await action(body)
   }
   catch (error) {
     if (!(error instanceof SSEError)) throw error

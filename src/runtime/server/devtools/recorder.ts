@@ -13,6 +13,7 @@ import type { ResponseSink } from '../http/sink'
 import { readStats } from '../context/stats'
 import { BoundedMap } from '../lib/bounded-map'
 import { afterTick } from '../lib/tick'
+import { readPresences } from './presences'
 import type { DevtoolsChannel, DevtoolsConnection, DevtoolsLogItem, DevtoolsSnapshot } from './snapshot'
 
 const MAX_LOG_ITEMS = 200
@@ -119,6 +120,11 @@ export class Recorder {
     }
   }
 
+  /** The open connection with this ID. */
+  find(id: number): Connection | undefined {
+    return [...this.#open.values()].find(seen => seen.id === id)?.connection
+  }
+
   /** All current data, and the log items that `cursor` has not received. */
   async snapshot(cursor: DevtoolsCursor): Promise<DevtoolsSnapshot> {
     const context = this.context()
@@ -127,10 +133,12 @@ export class Recorder {
     // The most recently used channels without readers first, then the channels being read, up to the limit.
     const names = [...new Set([...context.hub.channels.keys(), ...this.#channels.keys()].reverse())].slice(0, MAX_CHANNELS)
     const channels = (await Promise.all(names.map(name => this.#channel(context, name, cursor, next, log)))).filter(channel => channel !== undefined)
+    const presences = await readPresences(context)
     // Updated last: if the driver is unreachable, the next snapshot covers what this one missed.
     Object.assign(cursor, next)
-    const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), messages: seen.connection.outbox.messages, bytes: seen.connection.outbox.bytes, waiting: !seen.connection.hasRoom }))
-    return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, log }
+    const keys = new Map([...context.disconnects.entries()].map(([key, { connection }]) => [connection, key]))
+    const connections = [...this.#open.values()].slice(-MAX_CONNECTIONS).map(seen => ({ ...describe(seen), key: keys.get(seen.connection), messages: seen.connection.outbox.messages, bytes: seen.connection.outbox.bytes, waiting: !seen.connection.hasRoom }))
+    return { at: Date.now(), stats: readStats(context), connections, closed: [...this.#closed], channels, presences, log }
   }
 
   /** Only looks: a channel that is gone must not be created again. */

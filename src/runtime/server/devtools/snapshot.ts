@@ -9,6 +9,7 @@ export interface DevtoolsSnapshot {
   /** Most recently closed connections, the newest first. */
   closed: DevtoolsConnection[]
   channels: DevtoolsChannel[]
+  presences: DevtoolsPresence[]
   /** Items since the last snapshot of this tab, the oldest first. */
   log: DevtoolsLogItem[]
 }
@@ -19,6 +20,8 @@ export interface DevtoolsConnection {
   /** Path with its query. */
   path: string
   channel?: string
+  /** Client key, if its route has one. */
+  key?: string
   /** Last ID that was sent. */
   position?: string
   openedAt: number
@@ -42,6 +45,14 @@ export interface DevtoolsChannel {
   messages: number
   /** `running`: a producer fills it. */
   state: 'open' | 'running' | 'ended' | 'failed'
+}
+
+export interface DevtoolsPresence {
+  name: string
+  /** Number of members, on all instances. */
+  count: number
+  /** First members, with their data as JSON, shortened. Empty if there are too many to read. */
+  members: { id: string, data?: string }[]
 }
 
 export interface DevtoolsLogItem {

@@ -24,6 +24,11 @@ export class Attendance {
     return this.#crowds.size
   }
 
+  /** The crowds of all these names. For DevTools. */
+  get crowds(): Iterable<Crowd> {
+    return this.#crowds.values()
+  }
+
   /** The crowd of a name, if it has a member or a watcher here. */
   find(name: string): Crowd | undefined {
     return this.#crowds.get(name)

@@ -1,9 +1,7 @@
 import { SSEError, invalidOption, printValue } from '../../shared/errors'
-import type { SSEPresenceMember, SSEPresenceMessage } from '../../shared/presence'
+import type { SSEPresenceMember } from '../../shared/presence'
 import { check, milliseconds } from '../../shared/rules'
-import { Channel } from '../channel/channel'
 import type { SSEContext } from '../context/context'
-import { INTERNAL_PREFIX } from '../context/disconnect-channel'
 import { withPresence } from '../drivers/capabilities'
 import type { PresenceAnswer } from '../drivers/presence-types'
 import type { Snapshot } from '../hub/snapshot-reader'
@@ -11,22 +9,21 @@ import { platform } from '../lib/platform/platform'
 import { encodeData } from '../wire/encode'
 import { attendanceOf } from './attendance'
 import { assertMemberSize } from './members-snapshot'
+import { PresenceLookup } from './presence-lookup'
 import type { SSEPresence, SSEPresenceOptions } from './types'
 
 /** Maximum length of a member's ID, in bytes of UTF-8, as of a channel's name. */
 const MAX_ID_BYTES = 512
-/** Beginning of the names of logs that belong to presence. */
-const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 
 /** Implementation of {@link SSEPresence}: a channel of changes, whose readers receive the members first. */
-export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>, SSEContext> implements SSEPresence<D> {
+export class Presence<D = unknown> extends PresenceLookup<D, SSEContext> implements SSEPresence<D> {
   readonly leaveAfterMs: number
   readonly #id?: string
   /** The member as JSON. */
   readonly #member?: string
 
   constructor(context: SSEContext, name: string, member?: SSEPresenceMember<D>, { leaveAfterMs }: SSEPresenceOptions = {}) {
-    super(context, name, {}, undefined, PRESENCE_PREFIX)
+    super(context, name)
     if (leaveAfterMs !== undefined) check('leaveAfterMs', leaveAfterMs, milliseconds({ from: 0 }))
     this.leaveAfterMs = leaveAfterMs ?? context.options.leaveAfterMs
     if (member === undefined) return
@@ -37,18 +34,9 @@ export class Presence<D = unknown> extends Channel<SSEPresenceMessage<D>, SSECon
     assertMemberSize(this.#member, context.options.maxMessageBytes)
   }
 
-  async members(): Promise<SSEPresenceMember<D>[]> {
-    const { members } = await this.#look(true)
-    return members!.map(member => JSON.parse(member) as SSEPresenceMember<D>)
-  }
-
-  async count(): Promise<number> {
-    return (await this.#look(false)).count
-  }
-
-  async #look(list: boolean): Promise<PresenceAnswer> {
-    const { driver, options } = this.context
-    return attendanceOf(this.context).find(this.name)?.look(list) ?? withPresence(driver).presence(this.name, { list }, options.retention)
+  /** A name that this process follows knows of outages of the driver, whose members must not count as lost. */
+  protected override async look(list: boolean): Promise<PresenceAnswer> {
+    return attendanceOf(this.context).find(this.name)?.look(list) ?? super.look(list)
   }
 
   /** Follows the presence for a reader. The returned function ends that. */

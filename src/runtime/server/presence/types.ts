@@ -9,11 +9,8 @@ export interface SSEPresenceOptions {
   leaveAfterMs?: number
 }
 
-/**
- * Presence of a name: who is connected. Return it from `defineSSEHandler`, alone or as a value of `useSSEChannels`. Its clients receive
- * {@link SSEPresenceMessage}s.
- */
-export interface SSEPresence<D = unknown> extends SSEStream<SSEMessage<SSEPresenceMessage<D>>> {
+/** Look-up of the members of a name, on a server or in any other process. */
+export interface SSEPresenceLookup<D = unknown> {
   /**
    * Members that are present now, on all instances, in no particular order. Rejects with `DRIVER_UNAVAILABLE`, and with `NOT_SUPPORTED` on a
    * driver without presence.
@@ -22,3 +19,9 @@ export interface SSEPresence<D = unknown> extends SSEStream<SSEMessage<SSEPresen
   /** Number of members that are present now. Cheaper than {@link members}. Rejects as that does. */
   count(): Promise<number>
 }
+
+/**
+ * Presence of a name: who is connected. Return it from `defineSSEHandler`, alone or as a value of `useSSEChannels`. Its clients receive
+ * {@link SSEPresenceMessage}s.
+ */
+export interface SSEPresence<D = unknown> extends SSEStream<SSEMessage<SSEPresenceMessage<D>>>, SSEPresenceLookup<D> {}

@@ -9,7 +9,7 @@ export class KeyedRequest implements Disconnectable {
   #ending?: Ending
   readonly #end: () => void
 
-  constructor(private readonly connection: Connection) {
+  constructor(readonly connection: Connection) {
     this.#end = connection.sink.callable(() => {
       const { error, spreadMs = 0 } = this.#ending!
       if (!connection.life.isOpen) this.onDisconnect()

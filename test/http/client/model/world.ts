@@ -8,6 +8,7 @@ import { createRandom } from '../../../support/random'
 import type { Entry, Wire } from './server'
 import { ModelServer } from './server'
 import { allowed } from './states'
+import type { Page } from './page'
 
 const MAX_RETRY_AFTER_MS = 3_600_000
 const FOREIGN_DELAY_MS = 3_000
@@ -42,57 +43,6 @@ export interface Ground {
   sleep(ms: number): void
   /** Timers of the client that are pending. */
   readonly timers: number
-}
-
-/** A page, with its events and a storage. */
-export class Page {
-  hidden = false
-  listeners = 0
-  /** Probes of the network that are in flight. */
-  probes = 0
-  private readonly target = new EventTarget()
-  private readonly storage = new Map<string, string>()
-
-  /** `origin`: of the page; without one, there are events but no address. */
-  install(origin?: string): void {
-    if (origin) {
-      vi.stubGlobal('location', { href: `${origin}/` })
-      vi.stubGlobal('origin', origin)
-    }
-    vi.stubGlobal('addEventListener', (type: string, listener: () => void, options: { signal: AbortSignal }) => {
-      if (options.signal.aborted) return
-      this.listeners++
-      options.signal.addEventListener('abort', () => this.listeners--)
-      this.target.addEventListener(type, listener, { signal: options.signal })
-    })
-    const isHidden = () => this.hidden
-    vi.stubGlobal('document', {
-      get visibilityState() {
-        return isHidden() ? 'hidden' : 'visible'
-      },
-    })
-    vi.stubGlobal('sessionStorage', {
-      getItem: (key: string) => this.storage.get(key) ?? null,
-      setItem: (key: string, value: string) => void this.storage.set(key, value),
-      removeItem: (key: string) => void this.storage.delete(key),
-    })
-  }
-
-  /** Answers the probe. It is in flight until the client ends it, or has read what it needs. */
-  probe(answer: Scenario['probe'], signal: AbortSignal): Promise<Response> {
-    this.probes++
-    const over = () => void this.probes--
-    signal.addEventListener('abort', over, { once: true })
-    if (answer === 'another page') return Promise.resolve(new Response('<html>', { status: 404, headers: { 'content-type': 'text/html' } }))
-    return new Promise((resolve, reject) => {
-      if (answer === 'holds back') return signal.addEventListener('abort', () => reject(signal.reason as Error))
-      resolve(new Response(new ReadableStream({ start: controller => controller.enqueue(new TextEncoder().encode(': probe\n\n')) }), { headers: { 'content-type': 'text/event-stream' } }))
-    })
-  }
-
-  dispatch(...types: string[]): void {
-    for (const type of types) this.target.dispatchEvent(new Event(type))
-  }
 }
 
 /** A client, its server and its page, and the invariants that hold for them. */

@@ -32,7 +32,7 @@ function say(text, connected) {
 function show(snapshot) {
   if (snapshot.failed) return say(`Driver error: ${snapshot.failed}`, false)
   say('Connected', true)
-  const { stats, connections, closed, channels } = snapshot
+  const { stats, connections, closed, channels, presences } = snapshot
   const seconds = last ? (snapshot.at - last.at) / 1000 : 0
   const rate = (now, before) => seconds > 0 && before !== undefined ? Math.max(0, (now - before) / seconds) : 0
 
@@ -48,22 +48,29 @@ function show(snapshot) {
   rows('connections', [...connections, ...closed], 'No stream is open.', one => [
     cell(`${one.method === 'GET' ? '' : `${one.method} `}${one.path}`),
     cell(one.channel ?? ''),
+    one.key === undefined || one.closedAt ? cell(one.key ?? '') : buttons([one.key, 'Disconnect or reconnect this client', { key: one.key }]),
     cell(one.position ?? ''),
     cell(duration((one.closedAt ?? snapshot.at) - one.openedAt), 'number'),
     cell(one.messages, 'number'),
     cell(one.closedAt ? '' : format(rate(one.messages, last?.connections.find(({ id }) => id === one.id)?.messages)), 'number'),
     one.closedAt ? cell(`closed: ${one.reason}${one.code ? ` ${one.code}` : ''}`, one.reason === 'error' ? 'bad' : '') : one.waiting ? cell('waiting for the client', 'warn') : cell('open', 'good'),
+    one.closedAt ? cell('') : buttons(['disconnect', `Disconnect ${one.path}`, { connection: one.id }], ['reconnect', `Make the client of ${one.path} reconnect`, { connection: one.id, leave: 'yes' }]),
   ], one => one.closedAt ? 'over' : '')
   rows('channels', channels, 'No channel has been used.', one => [
-    pick(one.name),
+    isOwn(one.name) ? cell(one.name) : buttons([one.name, 'Publish to this channel', { channel: one.name }]),
     cell(`${one.epoch}.${one.lastOffset}`),
     cell(one.messages, 'number'),
     cell(one.readers, 'number'),
     cell(format(rate(one.lastOffset, last?.channels.find(({ name, epoch }) => name === one.name && epoch === one.epoch)?.lastOffset)), 'number'),
     cell(one.state, one.state === 'failed' ? 'bad' : one.state === 'ended' ? '' : 'good'),
   ])
-  const names = channels.map(({ name }) => name)
-  if (names.join('\n') !== last?.channels.map(({ name }) => name).join('\n')) $('names').replaceChildren(...names.map(name => Object.assign(document.createElement('option'), { value: name })))
+  rows('presences', presences, 'No presence has a member or a watcher.', one => [
+    cell(one.name),
+    cell(one.count.toLocaleString('en'), 'number'),
+    cell(membersOf(one), 'data'),
+  ])
+  options('names', channels.map(({ name }) => name).filter(name => !isOwn(name)))
+  options('keys', connections.map(({ key }) => key).filter(key => key !== undefined))
   last = snapshot
   append(snapshot.log)
 }
@@ -80,7 +87,7 @@ function numbers(values) {
 /** Keeps unchanged rows in place, so that focus and text selection survive an update. */
 function rows(id, items, none, cells, nameOf = () => '') {
   const body = $(id)
-  const next = items.length ? items.map(item => row(cells(item), nameOf(item))) : [row([Object.assign(cell(none, 'none'), { colSpan: 7 })])]
+  const next = items.length ? items.map(item => row(cells(item), nameOf(item))) : [row([Object.assign(cell(none, 'none'), { colSpan: body.previousElementSibling.rows[0].cells.length })])]
   next.forEach((one, index) => {
     const now = body.children[index]
     if (!now) body.append(one)
@@ -120,12 +127,32 @@ function cell(text, className = '') {
   return Object.assign(document.createElement('td'), { textContent: String(text), className })
 }
 
-/** Name of a channel, as a button that fills it into the form. */
-function pick(name) {
+/** Logs of the module itself, to which an application cannot publish. */
+function isOwn(name) {
+  return name.startsWith('nuxt-sse:')
+}
+
+function membersOf({ count, members }) {
+  const shown = members.map(({ id, data }) => data === undefined ? id : `${id} ${data}`)
+  if (count > members.length) shown.push(members.length ? `and ${count - members.length} more` : 'too many to list')
+  return shown.join(', ')
+}
+
+/** Suggestions of an input. */
+function options(id, values) {
+  const next = [...new Set(values)]
+  const now = [...$(id).children].map(({ value }) => value)
+  if (next.join('\n') !== now.join('\n')) $(id).replaceChildren(...next.map(value => Object.assign(document.createElement('option'), { value })))
+}
+
+/** Cell with buttons: text, description, and the data by which a click is handled. */
+function buttons(...all) {
   const td = cell('')
-  const button = Object.assign(document.createElement('button'), { type: 'button', textContent: name, title: 'Publish to this channel' })
-  button.dataset.channel = name
-  td.append(button)
+  td.append(...all.map(([textContent, title, data]) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', textContent, title })
+    Object.assign(button.dataset, data)
+    return button
+  }))
   return td
 }
 
@@ -160,15 +187,37 @@ $('pause').addEventListener('click', () => {
 $('publish').addEventListener('submit', async (submitted) => {
   submitted.preventDefault()
   const { channel, event, data } = Object.fromEntries(new FormData(submitted.target))
+  await act('published', 'publish', () => ({ channel, event, data: parse(data) }), ({ id }) => `Published as ${id}`)
+})
+
+$('connections').addEventListener('click', ({ target: { dataset: { key, connection, leave } } }) => {
+  if (connection) return disconnect({ connection: Number(connection), leave: leave === 'yes' }, 'the stream')
+  if (key === undefined) return
+  $('disconnect').elements.key.value = key
+  $('disconnect').elements.key.focus()
+})
+
+$('disconnect').addEventListener('submit', (submitted) => {
+  submitted.preventDefault()
+  const { key } = Object.fromEntries(new FormData(submitted.target))
+  return disconnect({ key, leave: submitted.submitter?.value === 'leave' }, `the client ${key}`)
+})
+
+function disconnect(body, what) {
+  return act('disconnected', 'disconnect', () => body, () => body.leave ? `Asked ${what} to reconnect` : `Disconnected ${what}`)
+}
+
+/** Sends a request that changes something, and shows its result or its error. */
+async function act(id, route, body, done) {
   try {
-    const body = JSON.stringify({ channel, event, data: parse(data) })
-    const answer = await (await fetch(routeOf('publish'), { method: 'POST', headers: { 'content-type': 'application/json' }, body })).json()
-    tell(answer.id ? `Published as ${answer.id}` : `${answer.code ?? answer.statusCode}: ${answer.message}`, !answer.id)
+    const response = await fetch(routeOf(route), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body()) })
+    const answer = await response.json()
+    tell(id, response.ok ? done(answer) : `${answer.code ?? answer.statusCode}: ${answer.message}`, !response.ok)
   }
   catch (error) {
-    tell(error.message, true)
+    tell(id, error.message, true)
   }
-})
+}
 
 function parse(data) {
   try {
@@ -179,9 +228,9 @@ function parse(data) {
   }
 }
 
-function tell(text, bad) {
-  $('published').textContent = text
-  $('published').className = bad ? 'bad' : 'good'
+function tell(id, text, bad) {
+  $(id).textContent = text
+  $(id).className = `result ${bad ? 'bad' : 'good'}`
 }
 
 /** Follows the theme of Nuxt DevTools; outside of it, the browser's. */

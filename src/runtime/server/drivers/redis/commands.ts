@@ -9,13 +9,14 @@ import { APPEND } from './scripts/append'
 import { FINISH } from './scripts/finish'
 import { LEASE } from './scripts/lease'
 import { PRESENCE } from './scripts/presence'
+import { PRESENCES } from './scripts/presences'
 import { READ } from './scripts/read'
 import { REMOVE } from './scripts/remove'
 
 /** Script as a command of a client, which sends the script's text only when Redis does not know it. */
 type Script = (...args: (string | number)[]) => Promise<string[]>
 type ScriptName = 'sseAppend' | 'sseFinish' | 'sseLease' | 'ssePresence' | 'sseRead' | 'sseRemove'
-type Scripted = RedisClient & Record<ScriptName, Script>
+type Scripted = RedisClient & Record<ScriptName, Script> & { ssePresences(...args: (string | number)[]): Promise<(string[] | Error)[]> }
 
 /** Keys of all scripts, in their order. */
 const KEYS = ['log', 'meta', 'keys'] as const
@@ -27,6 +28,12 @@ const SCRIPTS: Record<ScriptName, { lua: string, more?: readonly (keyof ChannelK
   ssePresence: { lua: PRESENCE, more: ['members', 'due'] },
   sseRead: { lua: READ },
   sseRemove: { lua: REMOVE },
+}
+
+/** A step of presence: keys of its channel, and arguments of the script. */
+export interface PresenceCall {
+  keys: ChannelKeys
+  args: (string | number)[]
 }
 
 /** Redis keys of a channel. All are in one slot: the channel's name is the hash tag of each. */
@@ -56,11 +63,21 @@ export function retentionArgs({ maxMessages, maxAgeMs, maxBytes, named }: LogRet
 /** Runs one of the scripts. `deadline` is in the server's time, in milliseconds. */
 export function runScript(link: RedisLink, until: number, name: ScriptName, keys: ChannelKeys, deadline: number, args: (string | number)[]): Promise<string[]> {
   return link.run(until, client => withScripts(client)[name](
-    ...KEYS.map(key => keys[key]), ...SCRIPTS[name].more?.map(key => keys[key]) ?? [],
+    ...keysFor(name, keys),
     // In a cluster, scripts too must publish to the shard of the channel's slot.
     keys.live, client.isCluster ? 'SPUBLISH' : 'PUBLISH', deadline,
     ...args,
   ))
+}
+
+/** Runs steps of presence of several channels, on one node. Resolves with the answer of each, or its error. */
+export function runPresences(link: RedisLink, until: number, deadline: number, calls: PresenceCall[]): Promise<(string[] | Error)[]> {
+  const keys = calls.flatMap(call => keysFor('ssePresence', call.keys))
+  return link.run(until, client => withScripts(client).ssePresences(keys.length, ...keys, ...calls.flatMap(({ keys: { live }, args }) => [live, 'PUBLISH', deadline, ...args])))
+}
+
+function keysFor(name: ScriptName, keys: ChannelKeys): string[] {
+  return [...KEYS, ...SCRIPTS[name].more ?? []].map(key => keys[key])
 }
 
 /**
@@ -127,6 +144,8 @@ export class ServerClock {
 function withScripts(client: RedisClient): Scripted {
   if (!('sseAppend' in client)) {
     for (const [name, { lua, more = [] }] of Object.entries(SCRIPTS)) client.defineCommand(name, { lua, numberOfKeys: KEYS.length + more.length })
+    // Its first argument is the number of keys.
+    client.defineCommand('ssePresences', { lua: PRESENCES })
   }
   return client as Scripted
 }

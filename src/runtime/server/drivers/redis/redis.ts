@@ -5,12 +5,13 @@ import { ReadGate } from '../../lib/read-gate'
 import { leaseLost } from '../errors'
 import type { LeasingDriver, PresenceDriver } from '../capabilities'
 import { STATE_ONLY } from '../capabilities'
-import { MAX_NOTICE_LENGTH, RedisAppends } from './appends'
+import { RedisAppends } from './appends'
 import type { CreateRedisClient } from './connection/client'
 import { ServerClock, channelKeys, retentionArgs, retrying, runScript } from './commands'
 import { isReply, unavailable } from './errors'
 import { createRedisLink } from './connection/link'
 import { DEFAULT_REDIS_OPTIONS } from './options'
+import { RedisPresence } from './presence'
 import { readRedisLog, stateOf } from './read'
 import type { LogEntry, LogNotice, LogPage, LogPageLimit, LogSeen } from '../types'
 
@@ -47,6 +48,7 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
   const keysOf = (channel: string, writer = '') => channelKeys(keyPrefix, channel, writer)
   const candidate = countedEpochs()
   const appends = new RedisAppends({ link, clock, timeoutMs, keysOf, candidate, onRefused: reason => link.refused(new Error(reason)) })
+  const presence = new RedisPresence({ link, clock, timeoutMs, keysOf, candidate, run: (channel, args) => write('ssePresence', channel, args) })
   const gate = new ReadGate()
   let checks = 0
 
@@ -105,14 +107,8 @@ export function createRedisDriver(options: RedisDriverOptions, defaults: SSERete
       return { held: held === '1', state: state.length ? stateOf(state) : undefined }
     },
 
-    async presence(channel, { holder = '', leaseMs, hold = [], release = [], outage, list }, retention) {
-      const [refused, epoch, last, known, count, dueMs, ...members] = await write('ssePresence', channel, [
-        candidate(), ...retentionArgs(retention), holder, leaseMs ?? '', outage ? Math.ceil(outage.ms) : 0, outage?.graceMs ?? 0, list ? 1 : 0, MAX_NOTICE_LENGTH, hold.length,
-        ...hold.flatMap(({ id, member, keep }) => [id, member, keep ? 1 : 0]),
-        ...release.flatMap(({ id, afterMs }) => [id, Math.ceil(afterMs)]),
-      ])
-      if (refused) link.refused(new Error(refused))
-      return { epoch: epoch!, last: Number(last), known: known === '1', count: Number(count), ...dueMs && { dueMs: Number(dueMs) }, ...list && { members } }
+    presence(channel, request, retention) {
+      return presence.step(channel, request, retention)
     },
 
     subscribe(channel, listener) {

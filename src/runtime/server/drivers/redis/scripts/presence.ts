@@ -90,7 +90,8 @@ for i = at, #ARGV, 2 do
   end
 end
 
-local left = ${MAX_DUE}
+-- PRESENCES sets "most" where several steps share one call.
+local left = ARGV.most or ${MAX_DUE}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, left)) do
   if left <= 0 then break end
   local who, id = string.match(entry, '^(%S+) (.*)$')
