@@ -13,8 +13,8 @@ const ROOMS = {
   // With options.ts, which all rooms from here on may import.
   drivers: ['lib', 'wire'],
   limits: ['lib'],
-  insight: ['wire'],
-  hub: ['lib', 'wire', 'drivers'],
+  insight: ['lib', 'wire'],
+  hub: ['lib', 'wire', 'drivers', 'insight'],
   connection: ['lib', 'wire', 'http', 'insight'],
   producers: ['lib', 'wire', 'drivers', 'insight'],
   context: ['lib', 'http', 'drivers', 'limits', 'insight', 'hub', 'connection', 'producers'],

@@ -24,7 +24,7 @@ export const fanOut: Row = {
     const rows: string[][] = []
     for (const { perTick, readers, pace } of CASES) {
       const peers = context.peers(readers === 500 && pace === 'busy' ? PEERS : PEERS.slice(0, 2))
-      const results = await context.alternate(peers, peer => measure(context, peer, readers, perTick, PACE_US_PER_WRITE[pace]))
+      const results = await context.alternate(peers, peer => measureFanOut(context, { peer, readers, perTick, usPerWrite: PACE_US_PER_WRITE[pace] }))
       const cost = (peer: string, what: keyof Cost) => results[peer]!.map(result => result[what])
       for (const peer of peers) {
         const target = readers === 500 && pace === 'busy' ? TARGETS[peer]?.[perTick === 1 ? 0 : 1] : undefined
@@ -39,7 +39,15 @@ export const fanOut: Row = {
 
 interface Cost { cpuUs: number, systemUs: number }
 
-async function measure(context: BenchContext, peer: string, readers: number, perTick: number, usPerWrite: number): Promise<Cost> {
+export interface FanOut {
+  peer: string
+  readers: number
+  perTick: number
+  /** Pause between ticks, in microseconds for each write. */
+  usPerWrite: number
+}
+
+export async function measureFanOut(context: BenchContext, { peer, readers, perTick, usPerWrite }: FanOut, env?: Record<string, string>): Promise<Cost> {
   return context.withServer(async (server, load) => {
     const ticks = Math.max(20, Math.round(DELIVERIES / readers))
     const intervalMs = Math.max(1, readers * usPerWrite / 1_000)
@@ -55,5 +63,5 @@ async function measure(context: BenchContext, peer: string, readers: number, per
     }
     await publish(Math.ceil(ticks / 4))
     return publish(ticks)
-  })
+  }, env)
 }

@@ -10,6 +10,7 @@ import { redisReturn, redisSilence } from './redis-readers.ts'
 import { resume } from './resume.ts'
 import { schema } from './schema.ts'
 import { slowReaders } from './slow-readers.ts'
+import { tracing } from './tracing.ts'
 
 /** Order in which rows are run and reported. */
-export const rows: Row[] = [fanOut, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]
+export const rows: Row[] = [fanOut, tracing, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]

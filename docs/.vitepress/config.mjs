@@ -12,6 +12,13 @@ const { repository } = JSON.parse(readFileSync(new URL('../../package.json', imp
 /** Where the code is hosted, as `owner/name` on GitHub: from package.json, or from the environment as GitHub Actions sets it. Without it, pages have no edit links. */
 const hosted = /github(?:\.com)?[:/]([\w.-]+\/[\w-]+)/.exec(repository?.url ?? repository ?? '')?.[1] ?? process.env.GITHUB_REPOSITORY
 
+const base = process.env.DOCS_BASE || '/'
+const title = 'nuxt-sse'
+const description = 'Reliable server-sent events for Nuxt: channels, useSSE(), resuming, polling fallback and Redis.'
+
+/** Card of a shared link, drawn by `npm run card`. Its URL must be absolute: the site is published on GitHub Pages. */
+const card = hosted ? `https://${hosted.split('/')[0].toLowerCase()}.github.io${base}card.png` : `${base}card.png`
+
 /** A link out of `docs/` leads to the file where the code is hosted. If that is unknown, only its text remains. */
 function outsideLinks(md) {
   md.core.ruler.push('outside-links', ({ tokens, env }) => {
@@ -34,12 +41,22 @@ function outsideLinks(md) {
 }
 
 export default defineConfig({
-  title: 'nuxt-sse',
-  description: 'Reliable server-sent events for Nuxt: channels, useSSE(), resuming, polling fallback and Redis.',
+  title,
+  description,
   lang: 'en',
-  base: process.env.DOCS_BASE || '/',
+  base,
   rewrites: { 'README.md': 'index.md' },
-  head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `${process.env.DOCS_BASE || '/'}logo.svg` }]],
+  head: [
+    ['link', { rel: 'icon', type: 'image/svg+xml', href: `${base}logo.svg` }],
+    ['meta', { property: 'og:title', content: title }],
+    ['meta', { property: 'og:description', content: description }],
+    ['meta', { property: 'og:type', content: 'website' }],
+    ['meta', { property: 'og:image', content: card }],
+    ['meta', { property: 'og:image:width', content: '1200' }],
+    ['meta', { property: 'og:image:height', content: '630' }],
+    ['meta', { property: 'og:image:alt', content: title }],
+    ['meta', { name: 'twitter:card', content: 'summary_large_image' }],
+  ],
   markdown: {
     anchor: { slugify },
     // Shiki knows these by other names.

@@ -1,5 +1,5 @@
 /** A path alone in the line above a block of code, as in README.md, becomes the block's title. It reads well as plain Markdown, too. */
-export const FILE_NAME = /^[\w./[\]-]+\.\w+$/
+const FILE_NAME = /^[\w./[\]-]+\.\w+$/
 
 export function fileNames(md) {
   md.core.ruler.push('file-names', ({ tokens }) => {

@@ -28,7 +28,7 @@ export const SECTIONS = [
       'guide/troubleshooting.md',
     ],
   },
-  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md'] },
+  { text: 'Recipes', pages: ['recipes/progressive-enhancement.md', 'recipes/binary-data.md', 'recipes/visible-heartbeats.md', 'recipes/filter-per-reader.md', 'recipes/many-channels.md', 'recipes/strict-csp.md'] },
   {
     text: 'Operate',
     pages: [
@@ -36,6 +36,7 @@ export const SECTIONS = [
       'operate/deployment.md',
       'operate/runtimes.md',
       'operate/monitoring.md',
+      'operate/tracing.md',
       'operate/devtools.md',
       'operate/drivers.md',
       'operate/nuxt5.md',

@@ -9,6 +9,8 @@ const TABS = 8
 const KILLS = 20
 
 interface Record { numbers: number[], gaps: number }
+/** Numbers that a tab received, by channel. */
+interface Numbers { a: number[], b: number[], c: number[] }
 
 let server: BuiltServer
 let context: BrowserContext
@@ -35,18 +37,26 @@ async function publish(count = 1): Promise<void> {
   }
 }
 
-async function openTab(): Promise<Page> {
+async function openTab(path = '/shared'): Promise<Page> {
   const tab = await context.newPage()
   tabs.add(tab)
   // Tabs may share a process, which crashes as a whole.
   tab.on('crash', () => tabs.delete(tab))
   tab.on('close', () => tabs.delete(tab))
-  await tab.goto(`${server.url}/shared`)
+  await tab.goto(server.url + path)
   return tab
 }
 
-async function openTabs(): Promise<void> {
-  while (tabs.size < TABS) await openTab()
+async function openTabs(path?: string): Promise<void> {
+  while (tabs.size < TABS) await openTab(path)
+}
+
+/** Ends a tab without a chance to hand over: it is closed, or it crashes. */
+async function kill(tab: Page, how: 'close' | 'crash'): Promise<void> {
+  if (how === 'close') return tab.close()
+  const crashed = tab.waitForEvent('crash')
+  void debug(tab).then(session => session.send('Page.crash')).catch(() => {})
+  await crashed
 }
 
 async function connections(): Promise<number> {
@@ -98,17 +108,10 @@ describe('share: \'browser\' in Chromium', () => {
   // @guarantee order-once
   it(`${KILLS} leaders are closed or crash while messages are published: nothing lost, nothing twice`, { timeout: 300_000 }, async () => {
     await openTabs()
-    for (let kill = 0; kill < KILLS; kill++) {
+    for (let round = 0; round < KILLS; round++) {
       const leader = await findLeader()
       const publishing = publish(30)
-      if (kill % 2) {
-        const crashed = leader.waitForEvent('crash')
-        void debug(leader).then(session => session.send('Page.crash')).catch(() => {})
-        await crashed
-      }
-      else {
-        await leader.close()
-      }
+      await kill(leader, round % 2 ? 'crash' : 'close')
       await publishing
       // They join while the next leader takes over.
       await openTabs()
@@ -119,6 +122,33 @@ describe('share: \'browser\' in Chromium', () => {
     }
     await expectAllHaveAll()
     expect(published).toBe(KILLS * 30)
+  })
+
+  // @guarantee order-once
+  it(`of several channels, ${KILLS} leaders are closed or crash while messages are published: no call loses one of any channel, nor has it twice`, { timeout: 120_000 }, async () => {
+    const KEYS = ['a', 'b', 'c'] as const
+    const sent = { a: 0, b: 0, c: 0 }
+    const publishAll = async (count: number) => {
+      for (let n = 0; n < count; n++) await Promise.all(KEYS.map(key => fetch(`${server.url}/api/publish/several-${key}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n: ++sent[key] }) })))
+    }
+    const record = (tab: Page) => tab.evaluate(() => (globalThis as unknown as { record: { all: Numbers, own: Numbers, gaps: number } }).record)
+    await publishAll(3)
+    await openTabs('/several')
+    for (let round = 0; round < KILLS; round++) {
+      const leader = await findLeader()
+      const publishing = publishAll(5)
+      await kill(leader, round % 2 ? 'crash' : 'close')
+      await publishing
+      await openTabs('/several')
+    }
+    await publishAll(1)
+    const expected = Object.fromEntries(KEYS.map(key => [key, numbers(sent[key])]))
+    await eventually(async () => {
+      for (const tab of tabs) expect(await record(tab)).toEqual({ all: expected, own: expected, gaps: 0 })
+      for (const tab of tabs) expect((await statusOf(tab))!.trim()).toBe('connected,connected,connected,connected')
+      expect(await connections()).toBe(1)
+    })
+    expect(sent).toEqual({ a: KILLS * 5 + 4, b: KILLS * 5 + 4, c: KILLS * 5 + 4 })
   })
 
   it('a leader that is frozen steps down, and has missed nothing when it wakes', { timeout: 120_000 }, async () => {

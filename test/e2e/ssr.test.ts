@@ -183,6 +183,103 @@ describe('data that the server reads', () => {
   })
 })
 
+describe('data of several channels', () => {
+  const BOTH = ['a', 'b'] as const
+  const several = (name: string, keys: string, share = '') => `${server.url}/several?name=${name}&keys=${keys}${share && `&share=${share}`}`
+  const fill = (name: string) => Promise.all([publish(`${name}-a`, numbers(1, 3)), publish(`${name}-b`, numbers(11, 12))])
+  /** Messages of both channels, in the order of each: between channels there is none. */
+  const split = (data: number[]) => [data.filter(n => n < 10), data.filter(n => n > 10)]
+
+  it('is in the page, and in the browser\'s first render; each channel resumes, and nothing comes twice', async () => {
+    await fill('all')
+    const { html, ...first } = await rendered(several('all', 'all'), { id: 'all' })
+    expect([split(first.data), first.status, first.ended, first.error]).toEqual([[[1, 2, 3], [11, 12]], 'idle', false, undefined])
+    expect(first.position).toMatch(/^a:e\w+\.3,b:e\w+\.2$/)
+
+    await asked()
+    await page.goto(several('all', 'all'))
+    await until({ status: 'connected' }, 'all')
+    await publish('all-b', numbers(13, 13))
+    await until({ message: 13 }, 'all')
+    await publish('all-a', numbers(4, 4))
+    await eventually(async () => expect(split((await shown('all')).data)).toEqual([[1, 2, 3, 4], [11, 12, 13]]))
+    expect(problems).toEqual([])
+    const [begin, ...rest] = await everShown('all')
+    expect(begin).toEqual(first)
+    // No flash: never less than was rendered.
+    for (const { data } of rest) expect(data.slice(0, 5)).toEqual(first.data)
+    expect(await ran('all')).toEqual({ reduce: [13, 4], callback: [13, 4] })
+    expect((await asked()).filter(isStream)).toMatchObject([{ path: '/api/several/all', lastEventId: first.position }])
+    expect((await stats()).messagesSent).toBe(2)
+  })
+
+  it.each(['', 'page', 'browser'])('with `channel`, each call renders its own, and continues there: share \'%s\'', async (share) => {
+    await fill('own')
+    const html = await rendered(several('own', 'a,b,all', share), { id: 'a' })
+    expect([html.data, html.position]).toEqual([[1, 2, 3], expect.stringMatching(/^e\w+\.3$/)])
+
+    await asked()
+    await page.goto(several('own', 'a,b,all', share))
+    for (const id of [...BOTH, 'all']) await until({ status: 'connected' }, id)
+    const before = (await asked()).filter(isStream)
+    // Without `share`, each call has a connection. The leader of a group follows its own channel, and the end of the other.
+    expect(before).toHaveLength(share ? 1 : 3)
+    expect((await stats()).messagesSent).toBe(0)
+    await publish('own-a', numbers(4, 4))
+    await publish('own-b', numbers(13, 13))
+    await until({ data: [1, 2, 3, 4], position: expect.stringMatching(/^e\w+\.4$/) as unknown as string }, 'a')
+    await until({ data: [11, 12, 13], position: expect.stringMatching(/^e\w+\.3$/) as unknown as string }, 'b')
+    await eventually(async () => expect(split((await shown('all')).data)).toEqual([[1, 2, 3, 4], [11, 12, 13]]))
+    expect((await everShown('a'))[0]).toMatchObject({ data: [1, 2, 3], status: 'idle' })
+    expect((await everShown('b'))[0]).toMatchObject({ data: [11, 12], status: 'idle' })
+    expect([await ran('a'), await ran('b')]).toEqual([{ reduce: [4], callback: [4] }, { reduce: [13], callback: [13] }])
+    expect(problems).toEqual([])
+    expect((await stats()).messagesSent).toBe(share ? 2 : 6)
+    expect((await asked()).filter(({ path }) => path.startsWith('/api/several'))).toEqual([])
+  })
+
+  it('messages that were published after the rendering are read once, and a dropped one is a gap of its channel alone', async () => {
+    await fill('between')
+    // Its scripts wait until more has been published.
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await page.route(/\.js$/, async (route) => {
+      await promise
+      await route.continue()
+    })
+    await page.goto(several('between', 'a,b', 'page'), { waitUntil: 'commit' })
+    await publish('between-a', numbers(4, 5))
+    await publish('between-b', numbers(1, 1), '?delete')
+    await publish('between-b', numbers(21, 21))
+    resolve()
+    await until({ status: 'connected', data: [1, 2, 3, 4, 5] }, 'a')
+    await until({ status: 'connected', data: [11, 12, 21], gap: 'epoch' }, 'b')
+    expect(await shown('a')).not.toHaveProperty('gap')
+    expect((await ran('a')).reduce).toEqual([4, 5])
+    expect((await everShown('b'))[0]!.data).toEqual([11, 12])
+    expect(problems).toEqual([])
+  })
+
+  it('a call whose channel has ended does not connect, and the other one does', async () => {
+    await fill('over')
+    await publish('over-a', [], '?end')
+    await page.goto(several('over', 'a,b', 'page'))
+    await until({ status: 'closed', ended: true, data: [1, 2, 3] }, 'a')
+    await until({ status: 'connected', ended: false, data: [11, 12] }, 'b')
+    expect((await asked()).filter(isStream)).toHaveLength(1)
+    expect((await stats()).messagesSent).toBe(0)
+    expect(problems).toEqual([])
+  })
+
+  it('a channel that the route lacks is reported by the browser, and the page is rendered', async () => {
+    await fill('lacks')
+    await page.goto(several('lacks', 'a,c'))
+    await until({ status: 'connected', data: [1, 2, 3] }, 'a')
+    await until({ status: 'closed', error: 'UNKNOWN_CHANNEL', data: [] }, 'c')
+    expect((await everShown('c'))[0]).toMatchObject({ data: [], status: 'idle' })
+    expect(problems).toEqual([])
+  })
+})
+
 describe('the owner of messages', () => {
   it('is the user whose cookie came with the page, and no other', async () => {
     await publish('user:ann', numbers(1, 2))

@@ -129,7 +129,7 @@ beforeAll(async () => {
   for (const [path, text] of Object.entries(STAND_INS)) if (!files.has(path)) files.set(path, text)
   // From the sources, as another test may be packing `dist` just now. Like the package's exports: types of both sides, and code of the page.
   const aliases = (ai: string) => JSON.stringify(Object.fromEntries(Object.entries({ client: 'client/index', test: 'test/index', ai }).map(([name, path]) => [`nuxt-sse/${name}`, join(rootDir, `src/runtime/${path}`)])))
-  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils'], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
+  files.set('nuxt.config.ts', `export default defineNuxtConfig({ modules: ['../../../src/module', 'nuxt-auth-utils', ...process.argv.includes('prepare') ? ['nuxt-security'] : []], alias: process.argv.includes('prepare') ? ${aliases('ai/server-entry')} : ${aliases('ai/index')}, compatibilityDate: '2026-11-01', telemetry: false })\n`)
   files.set('tsconfig.configs.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['configs', '.nuxt/nuxt.node.d.ts'] }))
   // Tests, and the application that they run, which is one for itself and has here the same Nitro.
   files.set('tsconfig.tests.json', JSON.stringify({ extends: './.nuxt/tsconfig.node.json', include: ['test/*.ts', 'test/e2e/*.ts', 'vitest.config.ts', '.nuxt/nuxt.node.d.ts'] }))
@@ -278,9 +278,47 @@ describe('the examples', () => {
     expect(await readAll(open(`/api/exports/${id}`))).toMatchObject({ code: 'ABORTED' })
   })
 
-  it('notifications: a retry with the same key notifies once', async () => {
+  it('notifications: a retry with the same key notifies once, and an announcement comes on the same connection', async () => {
     for (const text of ['first', 'first', 'last']) await send('POST', '/api/comments', { id: text, text, author: '1' })
-    expect((await readAll(open<{ title: string }>('/api/notices', { until: ({ data }) => data.title.endsWith('last') }))).data).toEqual([{ title: '1: first' }, { title: '1: last' }])
+    await send('POST', '/api/announcements', { title: 'All' })
+    const seen: Record<string, string[]> = {}
+    for await (const { channel, data } of open<{ title: string }>('/api/inbox')) {
+      (seen[channel!] ??= []).push(data.title)
+      if (Object.values(seen).flat().length === 3) break
+    }
+    expect(seen).toEqual({ own: ['1: first', '1: last'], all: ['All'] })
+    const { data } = await readAll(open<{ title: string }>('/api/inbox', { channel: 'all', until: () => true }))
+    expect(data).toEqual([{ title: 'All' }])
+  })
+
+  it('job-progress: the bars of many jobs come on one connection', async () => {
+    const jobs = await Promise.all([1, 2].map(() => sendJson<{ id: string }>('POST', '/api/exports')))
+    const last: Record<string, number> = {}
+    for await (const { channel, data } of open<{ percent: number }>(`/api/exports?ids=${jobs.map(({ id }) => id).join()}`)) last[channel!] = data.percent
+    expect(last).toEqual(Object.fromEntries(jobs.map(({ id }) => [`e${id.replaceAll('-', '').slice(0, 31)}`, 100])))
+    expect(await readAll(open('/api/exports?ids=none'))).toMatchObject({ code: 'HTTP_ERROR' })
+  })
+
+  it('filter-per-reader: each reader has its selection, and resumes; it cannot be polled', async () => {
+    const offer = (title: string, region: string) => send('POST', '/api/offers', { title, price: 1, region })
+    for (const [title, region] of [['a', 'north'], ['b', 'south'], ['c', 'north']] as const) await offer(title, region)
+    const read = (region: string, last: string, position?: string) => readAll(open<{ title: string }>(`/api/offers?region=${region}`, { position, until: ({ data }) => data.title === last }))
+    expect([await read('north', 'c'), await read('south', 'b')]).toEqual([{ data: [{ title: 'a', price: 1 }, { title: 'c', price: 1 }] }, { data: [{ title: 'b', price: 1 }] }])
+    const source = open<{ title: string }>('/api/offers?region=north', { until: () => true })
+    await readAll(source)
+    expect(await read('north', 'c', source.position)).toEqual({ data: [{ title: 'c', price: 1 }] })
+    expect(await readAll(open('/api/offers?region=north', { position: 'elsewhere.7', until: () => true }))).toEqual({ data: [{ title: '', price: 0 }] })
+    expect((await send('GET', '/api/offers?region=north&transport=poll')).status).toBe(406)
+  })
+
+  it('many-channels: a message for the members of a team is stored once for each of them', async () => {
+    for (let n = 0; n < 2; n++) expect((await send('POST', '/api/teams/1/notices', { title: 'Team', key: 'team', members: ['1', '2'] })).status).toBeLessThan(300)
+    const own: string[] = []
+    for await (const { data } of open<{ title: string }>('/api/inbox', { channel: 'own', position: -2 })) {
+      own.push(data.title)
+      if (data.title === 'Team') break
+    }
+    expect(own.filter(title => title === 'Team')).toHaveLength(1)
   })
 
   it('live-feeds: begins with its first reader', async () => {

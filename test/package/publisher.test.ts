@@ -58,7 +58,10 @@ await sse.channel('run').run(() => endless())
 void sse.channel('pipe').pipe(endless())
 process.send('ready')
 `,
-  'script.mjs': `import { createSSEPublisher } from 'nuxt-sse/publisher'
+  'script.mjs': `import { subscribe } from 'node:diagnostics_channel'
+import { createSSEPublisher } from 'nuxt-sse/publisher'
+const traced = []
+subscribe('nuxt-sse:publish', ({ id }) => traced.push(id))
 const sse = createSSEPublisher()
 const channel = sse.channel(process.argv[2])
 await channel.pipe([1, 2])
@@ -69,7 +72,7 @@ const room = sse.presence('room')
 if (await room.count() !== 0 || (await room.members()).length !== 0) throw new Error('A member that never joined.')
 await sse.disconnect('nobody')
 await sse.close()
-console.log(JSON.stringify(messages.map(({ data }) => data)))
+console.log(JSON.stringify(messages.map(({ id, data }) => [data, traced.includes(id)])))
 `,
   'types.ts': `import { createSSEPublisher, defineSSEChannel, sseMessage } from 'nuxt-sse/publisher'
 import type { SSEChannel, SSEPresenceMember, SSESchema, SSESnapshot } from 'nuxt-sse/publisher'
@@ -183,7 +186,7 @@ describe('a script', () => {
   // @guarantee publisher
   it.each([['node', [process.execPath]], ['bun', [bin('bun'), 'run']], ['deno', [bin('deno'), 'run', '-A', '--node-modules-dir=manual']]])('publishes and ends by itself in %s', async (name, [command, ...args]) => {
     const { stdout } = await run(command!, [...args, 'script.mjs', `script:${name}`], { cwd: dir, env: env(), timeout: 60_000 })
-    expect(JSON.parse(stdout)).toEqual([1, 2])
+    expect(JSON.parse(stdout)).toEqual([[1, true], [2, true]])
   })
 
   it('without a URL, names what to set', async () => {

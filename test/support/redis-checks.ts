@@ -36,7 +36,7 @@ export async function publishAgain(server: BuiltServer, channel: string, n: numb
 }
 
 /** Opens a stream and retries after a 503, like a client. A process with 500 simultaneous readers may read the answers of Redis too late. */
-export async function openStream(url: string, init?: RequestInit): Promise<SSEReader> {
+async function openStream(url: string, init?: RequestInit): Promise<SSEReader> {
   return vi.waitFor(async () => {
     const reader = await SSEReader.open(url, init)
     if (reader.response.status !== 503) return reader

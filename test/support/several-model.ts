@@ -30,6 +30,11 @@ export class SeveralClient {
     return this.keys.length > 0 && this.keys.every(key => this.#clients.get(key)?.ended)
   }
 
+  /** Position that the current connection has requested. */
+  get asked(): string | undefined {
+    return this.#asked
+  }
+
   client(key: string): Client {
     const client = this.#clients.get(key)
     return client ?? this.fail(`has heard of ${key}, which it did not ask for`)
@@ -56,7 +61,9 @@ export class SeveralClient {
     if (Object.keys(channels).join() !== this.keys.join()) this.fail(`asked for ${this.keys.join()}, was told of ${Object.keys(channels).join()}`)
     if (position !== formatWhole(Object.entries(channels).map(([key, channel]) => [key, channel.position]))) this.fail(`whole: ${position}, of each: ${JSON.stringify(channels)}`)
     const asked = this.#asked === undefined ? undefined : parseWhole(this.#asked, this.keys)
-    if (resumed !== Object.values(channels).every(channel => channel.resumed)) this.fail('says `resumed`, and not of all')
+    const all = Object.values(channels).every(channel => channel.resumed)
+    // With other keys than requested, all may be resumed, and the whole position is another one.
+    if (resumed ? !all : all && position === this.#asked) this.fail(`says \`resumed: ${resumed}\``)
     for (const [index, key] of this.keys.entries()) {
       const { position: at, resumed } = channels[key]!
       const part = asked?.[index]

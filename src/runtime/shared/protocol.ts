@@ -94,7 +94,7 @@ export interface SSEBatch<T = unknown> {
   pollMs: number
   /** Error of a failed channel. Comes with `ended: true`. */
   error?: SSEPublicError
-  /** State of each channel by its key, on a route of several. `gap` is `null` there, and `ended` means all of them. */
+  /** State of each channel by its key, on a route of several. `ended` means all of them, and `gap` is `null` unless the route had one channel before. */
   channels?: Record<string, SSEBatchChannel>
 }
 

@@ -20,7 +20,17 @@ export function pathWithoutSecret(path: string): string {
 
 /** Name of a channel for errors, hooks and logs. The name of a resumable run contains its epoch, which is shortened. */
 export function publicChannelName(name: string): string {
-  return name.startsWith('resumable:') ? withoutSecret(name) : name
+  return isRun(name) ? withoutSecret(name) : name
+}
+
+/** ID of a channel's message for hooks and traces. That of a resumable run contains its epoch, which is shortened. */
+export function publicId(channel: string, id: string): string {
+  return isRun(channel) ? withoutSecret(id) : id
+}
+
+/** Whether a channel belongs to a `resumable` run, whose name and positions are secret. */
+export function isRun(channel: string): boolean {
+  return channel.startsWith('resumable:')
 }
 
 /** Whether a position belongs to a resumable run. */

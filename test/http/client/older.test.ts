@@ -1,10 +1,14 @@
-import { describe, expect, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
 import type { OpenSSEOptions, SSESource } from '../../../src/runtime/client'
+import { createRedisDriver } from '../../../src/runtime/server/drivers/redis/redis'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { eventually } from '../../support/conditions'
+import { startRedis } from '../../support/redis'
+import type { TestRedis } from '../../support/redis'
 import { control, message } from '../../support/scripted-server'
-import { useSSEServer } from '../../support/sse-server'
+import { startSSEServer, useSSEServer } from '../../support/sse-server'
 import { QUICK, data, useHarness } from './harness'
 
 const server = useSSEServer({ retryMs: 1, pollWaitMs: 50 })
@@ -77,6 +81,46 @@ describe.each(['stream', 'poll'] as const)('loadOlder, by %s', (transport) => {
     expect(source.gap).toMatchObject({ reason: 'epoch' })
     expect(await source.loadOlder()).toEqual([])
     source.close()
+  })
+})
+
+describe('loadOlder over Redis, where messages that were appended together are one entry', () => {
+  const RETENTION = { maxMessages: 30, maxAgeMs: 3_600_000, maxBytes: 67_108_864 }
+  let redis: TestRedis
+  beforeAll(async () => {
+    redis = await startRedis()
+  })
+  afterAll(() => redis.stop())
+
+  it.each([['stream', false], ['stream', true], ['poll', false], ['poll', true]] as const)('pages back to the oldest stored message: by %s, several channels: %s', async (transport, several) => {
+    const driver = createRedisDriver({ createClient: settings => new Redis(redis.url, settings), report: () => {} }, RETENTION)
+    const over = await startSSEServer({ retryMs: 1, pollWaitMs: 50 }, driver)
+    try {
+      const name = `${transport} ${several}`
+      // Entries of seven messages; the oldest stored message is in the middle of one.
+      for (let from = 1; from <= 42; from += 7) await driver.append(name, Array.from({ length: 7 }, (_, n) => ({ data: `${from + n}` })), RETENTION)
+      const [one, other] = [over.channel<number>(name, { retention: { maxMessages: 30 } }), over.channel<number>(`other ${name}`)]
+      over.route('/c', () => several ? over.channels({ other, one }) : one)
+      await other.publish(0)
+      const source = open(`${over.url}/c`, { transports: [transport], position: '-4', ...several && { channel: 'one' } })
+      const seen = follow(source)
+      await eventually(() => expect(seen).toEqual([39, 40, 41, 42]))
+      const { first } = await driver.read(name, 0, { messages: 0, bytes: 0 })
+      const past: unknown[] = []
+      for (let page = await source.loadOlder(5); page.length; page = await source.loadOlder(5)) {
+        expect(page.length).toBeLessThanOrEqual(5)
+        past.unshift(...data(page))
+      }
+      expect(past).toEqual(Array.from({ length: 39 - first }, (_, n) => first + n))
+      expect(past.length).toBeGreaterThan(20)
+      await one.publish(43)
+      await eventually(() => expect(seen.at(-1)).toBe(43))
+      source.close()
+    }
+    finally {
+      await over.close()
+      await driver.close()
+    }
   })
 })
 

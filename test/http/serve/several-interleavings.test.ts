@@ -57,6 +57,7 @@ class HttpClient extends SeveralClient {
         const control = JSON.parse(data) as SSEControl
         if (control.type === 'open') {
           if (id !== (this.ids === 'whole' ? control.position : undefined)) this.fail(`a preamble with the ID ${id} that says ${control.position}`)
+          if (control.resumed && control.position !== this.asked) this.fail(`resumed at ${control.position}, and not as requested`)
           this.open(control.position!, control.resumed!, control.channels!)
         }
         else if (control.type === 'gap') {

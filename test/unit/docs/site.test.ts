@@ -1,8 +1,11 @@
+import { readFile as readImage } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { declarationOf, expand, markersIn } from '../../../docs/.vitepress/generated.mjs'
 import { SECTIONS, readPage } from '../../../docs/.vitepress/pages.mjs'
 import { DIAGRAMS } from '../../../docs/diagrams/draw.mjs'
 import { readBlocks, readPage as readFile, readPages } from '../../support/markdown'
+import { rootDir } from '../../support/projects'
 
 const pages = [...(await readPages()).keys()].filter(page => page.startsWith('docs/')).map(page => page.slice('docs/'.length))
 
@@ -53,4 +56,11 @@ it('shows the same code under the same path on each page', async () => {
   }
   expect(shown.size).toBeGreaterThan(50)
   expect(contradictions).toEqual([])
+})
+
+it('has a card for shared links, of the size that its pages name', async () => {
+  const png = await readImage(join(rootDir, 'docs/public/card.png'))
+  expect([png.toString('latin1', 1, 4), png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual(['PNG', 1_200, 630])
+  const config = await readFile('docs/.vitepress/config.mjs')
+  expect([...config.matchAll(/og:image:(width|height)', content: '(\d+)'/g)].map(([, side, size]) => [side, size])).toEqual([['width', '1200'], ['height', '630']])
 })

@@ -96,8 +96,8 @@ export async function readSoFar(nuxtApp: NuxtApp, url: string, options: Resolved
 
 /** Last gap of a batch. On a route of several channels it names its channel; with `channel`, it is of that one. */
 function gapOf({ gap, channels }: SSEBatch, channel: string | undefined): SSEClientState['gap'] {
-  const keyed = Object.entries(channels ?? {}).flatMap(([key, { gap }]) => gap && (channel ?? key) === key ? [{ ...gap, channel: key }] : [])
-  return keyed.at(-1) ?? gap ?? undefined
+  if (!channels) return gap ?? undefined
+  return Object.entries(channels).flatMap(([key, { gap }]) => gap && (channel ?? key) === key ? [{ ...gap, channel: key }] : []).at(-1)
 }
 
 /** Own `fetch` of a page's request. Nuxt 5's events have none; the native `fetch` of its `useRequestFetch` does the same. */

@@ -73,13 +73,16 @@ export function encodeBatch({ epoch, entries, ...rest }: ChannelPage, pollMs: SS
   return `{"type":"batch","messages":[${encodeMessages(epoch, entries)}],${JSON.stringify({ ...rest, pollMs }).slice(1)}`
 }
 
-/** Encodes the batch of several channels. */
-export function encodeKeyedBatch(pages: readonly KeyedPage[], pollMs: SSEBatch['pollMs']): string {
+/**
+ * Encodes the batch of several channels. `isOfOne`: the request has the position of one channel. The route had one before, and a client that
+ * knows only one finds its gap at the top.
+ */
+export function encodeKeyedBatch(pages: readonly KeyedPage[], pollMs: SSEBatch['pollMs'], isOfOne = false): string {
   const messages = pages.filter(({ page }) => page.entries.length).map(({ key, page }) => encodeMessages(page.epoch, page.entries, key))
   const rest = {
     position: formatWhole(pages.map(({ key, page }) => [key, page.position])),
     ended: pages.every(({ page }) => page.ended),
-    gap: null,
+    gap: isOfOne ? { reason: 'invalid', missed: null, position: formatWhole(pages.map(({ key, page }) => [key, page.gap!.position])) } : null,
     channels: Object.fromEntries(pages.map(({ key, page: { position, ended, gap, error } }) => [key, { position, ended, gap, error }])),
     pollMs,
   }

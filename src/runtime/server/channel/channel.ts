@@ -9,6 +9,7 @@ import type { LogRetention } from '../options'
 import type { SSEProducer, SSERunOptions } from '../producers/run'
 import type { SSEPipeSource } from '../producers/pump'
 import { subjectOfChannel } from '../insight/insight'
+import { traces } from '../insight/traces'
 import { platform } from '../lib/platform/platform'
 import type { MessageSchemas } from './message-schemas'
 import { forgetRetention, warnOfRetention } from './named-retention'
@@ -187,14 +188,15 @@ export class Channel<T = unknown, Context extends ChannelContext = ChannelContex
     const { driver, insight } = this.context
     // Measured now: if the log drops the message at once, its bytes are freed.
     const size = typeof entry.data === 'string' ? entry.data : entry.data.length
+    const begun = traces.publish.begin()
     try {
       const { epoch, offsets } = await driver.append(this.name, [entry], this.retention)
       const id = formatPosition(epoch, offsets[0]!)
-      insight.onPublish(this.name, id, entry.event, size)
+      insight.onPublish(this.name, id, entry.event, size, begun)
       return id
     }
     catch (error) {
-      insight.onPublishError(this.name, error)
+      insight.onPublishError(this.name, error, begun)
       throw error
     }
   }

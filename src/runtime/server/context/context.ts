@@ -51,7 +51,7 @@ export function createSSEContext({ limits = {}, ...init }: SSEContextInit): SSEC
 }
 
 /** Instructs all clients to reconnect, spread over a time that grows with their number and is at least `retryMs`. */
-export function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {
+function leaveAll(connections: Set<Connection>, report: (error: unknown) => void): void {
   const open = [...connections]
   const spreadMs = open.length * 1_000 / RECONNECTS_PER_SECOND
   for (const connection of open) {

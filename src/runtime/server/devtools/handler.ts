@@ -80,7 +80,7 @@ async function answer<Body>(event: H3Event, action: (body: Body) => Promise<obje
 async function sendAsset(event: H3Event, name: string, base: string) {
   const type = Object.hasOwn(TYPES, name) ? TYPES[name] : notFound()
   const text = String(await useStorage('assets/sse-devtools').getItemRaw(name))
-  setResponseHeaders(event, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store', 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff' })
+  setResponseHeaders(event, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store', 'content-security-policy': POLICY, 'x-frame-options': 'SAMEORIGIN', 'x-content-type-options': 'nosniff' })
   return text.replaceAll('%BASE%', base)
 }
 

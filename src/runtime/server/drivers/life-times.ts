@@ -7,7 +7,7 @@
  */
 
 /** Lifetime of a channel that was only read. Most of these are names that a client invented. */
-export const UNWRITTEN_MS = 1_200_000
+const UNWRITTEN_MS = 1_200_000
 /** Shortest lifetime of an open channel. */
 const OPEN_MS = 3_600_000
 /** Lifetime of an open channel, as a multiple of its `maxAgeMs`. */

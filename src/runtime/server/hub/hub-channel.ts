@@ -1,6 +1,8 @@
 import type { LogDriver, LogNotice, LogPage } from '../drivers/types'
 import { SSEError } from '../../shared/errors'
-import { publicChannelName } from '../../shared/secret-epoch'
+import { formatPosition } from '../../shared/position'
+import { publicChannelName, publicId } from '../../shared/secret-epoch'
+import { since, traces } from '../insight/traces'
 import { outside } from '../lib/async-context'
 import type { ReadGate } from '../lib/read-gate'
 import { afterTick } from '../lib/tick'
@@ -34,6 +36,8 @@ export class HubChannel {
   #reading?: Promise<void>
   #next?: Promise<void>
   #waking = false
+  /** Newest message of the last wake, and the life of its log. */
+  #woken = { life: 0, last: 0 }
 
   /** `after` is the offset at which the first reader probably begins. */
   constructor(readonly name: string, private readonly driver: LogDriver, private readonly gate: Pick<ReadGate, 'run'>, private readonly memory: RecentMemory, after: number) {
@@ -112,6 +116,7 @@ export class HubChannel {
     if (!(kept?.size && this.log.resume(kept, page))) this.#opening = this.log.begin(page)
     this.#rereads.lookWhenLost(page)
     this.#rereads.lookLater()
+    this.#woken = { life: this.log.life, last: this.log.last }
     // Waiting readers get their answer first.
     afterTick(() => void this.#rereads.now())
   }
@@ -167,7 +172,21 @@ export class HubChannel {
     // Runs outside the request: writing to slow readers takes long, and must not keep the publishing request alive.
     outside(() => afterTick(() => {
       this.#waking = false
+      const begun = traces.deliver.begin()
+      // A reader that receives the end leaves.
+      const { size } = this.#readers
       for (const reader of this.#readers) reader.wake()
+      if (begun !== undefined && size > 0) this.#traceDelivery(size, begun)
+      this.#woken.life = this.log.life
+      this.#woken.last = this.log.last
     }))
+  }
+
+  /** Traces the messages since the last wake. Readers of a log that was replaced, or has a hole, read it themselves: those are replays. */
+  #traceDelivery(readers: number, begun: number): void {
+    const { life, epoch, first, last } = this.log
+    const after = Math.max(life === this.#woken.life ? this.#woken.last : last, first - 1)
+    const ids = Array.from({ length: Math.max(0, last - after) }, (_, index) => publicId(this.name, formatPosition(epoch, after + 1 + index)))
+    if (ids.length) traces.deliver.publish({ channel: publicChannelName(this.name), ids, readers, durationMs: since(begun) })
   }
 }

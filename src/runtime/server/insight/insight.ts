@@ -1,11 +1,12 @@
 import type { H3Event } from 'h3'
 import { SSEError } from '../../shared/errors'
 import type { SSEGap, SSEGapReason } from '../../shared/protocol'
-import { publicChannelName, withoutSecret } from '../../shared/secret-epoch'
+import { isRun, publicChannelName, publicId, withoutSecret } from '../../shared/secret-epoch'
 import type { SSETransport } from '../../shared/types'
 import { isOurMistake } from '../wire/public-error'
 import type { HookCaller, SSEEndReason, SSEErrorPlace, SSEHooks, SSEOpened } from './hooks'
 import { byteLength } from '../wire/encode'
+import { since, traces } from './traces'
 
 /** Record of an open stream for its `sse:close`. Created only if a hook listens, since it holds the request. */
 export interface StreamRecord {
@@ -46,16 +47,28 @@ export class Insight {
   readonly refused = new Map<string, number>()
   readonly publishErrors = new Map<string, number>()
 
+  /** Arrival of requests, for their traces. */
+  readonly #arrivals = new WeakMap<H3Event, number>()
+
   /** `report` must not call back into this object: a hook that fails would receive its own failure. */
   constructor(private readonly report: (error: unknown, subject?: string) => void, private readonly requests?: DescribeRequest) {}
+
+  /** Notes the arrival of a request, if its opening or its refusal is traced. */
+  onRequest(event: H3Event): void {
+    const begun = traces.open.begin() ?? traces.refuse.begin()
+    if (begun !== undefined) this.#arrivals.set(event, begun)
+  }
 
   /** Counts an opened stream. Pass the result to {@link onClose}. */
   onOpen(event: H3Event | undefined, start: { channel?: string | Record<string, string>, position?: string, resumed?: boolean }): StreamRecord | undefined {
     this.connectionsTotal++
     const { hooks } = this
-    if (!event || !hooks || !(hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))) return undefined
+    const isHooked = hooks !== undefined && (hooks.isHeard('sse:open') || hooks.isHeard('sse:close'))
+    if (!event || !(isHooked || traces.open.isHeard)) return undefined
     const { channel, position, resumed = false } = start
     const opened = { event, path: '', ...this.requests?.describe(event), ...describeSource(channel, position), resumed }
+    if (traces.open.isHeard) traces.open.publish({ ...opened, durationMs: since(this.#arrivals.get(event)) })
+    if (!isHooked) return undefined
     this.#call('sse:open', opened)
     return { opened, at: performance.now() }
   }
@@ -80,13 +93,18 @@ export class Insight {
     return () => void this.polls--
   }
 
-  /** Counts a published message. `data` is the message's JSON, or its size in bytes. */
-  onPublish(channel: string, id: string, event: string | undefined, data: string | number): void {
+  /** Counts a published message. `data` is the message's JSON, or its size in bytes; `begun` is the beginning of its trace. */
+  onPublish(channel: string, id: string, event: string | undefined, data: string | number, begun?: number): void {
     this.published++
-    if (this.hooks?.isHeard('sse:publish')) this.#call('sse:publish', { channel: publicChannelName(channel), id: isRun(channel) ? withoutSecret(id) : id, event, bytes: typeof data === 'number' ? data : byteLength(data) })
+    const isHooked = this.hooks?.isHeard('sse:publish')
+    if (!isHooked && !traces.publish.isHeard) return
+    const published = { channel: publicChannelName(channel), id: publicId(channel, id), event, bytes: typeof data === 'number' ? data : byteLength(data) }
+    if (traces.publish.isHeard) traces.publish.publish({ ...published, durationMs: since(begun) })
+    if (isHooked) this.#call('sse:publish', published)
   }
 
-  onPublishError(channel: string, error: unknown): void {
+  onPublishError(channel: string, error: unknown, begun?: number): void {
+    if (traces.publish.isHeard) traces.publish.publish({ channel: publicChannelName(channel), error, durationMs: since(begun) })
     const code = codeOf(error)
     count(this.publishErrors, code)
     // Its cause is a mistake of the application, whoever publishes, and it may be lost with the rejection.
@@ -101,6 +119,7 @@ export class Insight {
 
   onRefuse(event: H3Event, error: unknown): void {
     count(this.refused, codeOf(error))
+    if (traces.refuse.isHeard) traces.refuse.publish({ event, path: '', ...this.requests?.describe(event), error, code: codeOf(error), durationMs: since(this.#arrivals.get(event)) })
     // The framework logs unknown errors, and takes an `SSEError` for an intended answer.
     if (isOurMistake(error)) this.report(error, this.requests?.subject(event))
     this.onError(error, 'request', { event })
@@ -137,9 +156,4 @@ function count(counts: Map<string, number>, code: string): void {
 /** Names a channel in logs. The name of a `resumable` run contains its epoch, which is the key to the run. */
 export function subjectOfChannel(name: string): string {
   return isRun(name) ? 'a resumable run' : `channel ${name}`
-}
-
-/** Whether a channel belongs to a `resumable` run, whose name and positions are secret. */
-export function isRun(channel: string): boolean {
-  return channel.startsWith('resumable:')
 }

@@ -9,7 +9,7 @@ export interface AdmissionLimits {
  * Counter of open connections and polls, of a process or of one handler. It refuses new ones beyond a limit, and never evicts. A place is
  * taken before the handler runs, in the turn in which it was found free. So the count is exact, however many requests arrive at once.
  */
-export class Admission {
+class Admission {
   #open = 0
   readonly #byClient = new Map<string, number>()
 

@@ -7,7 +7,7 @@ import type { SSEContext } from '../context/context'
 import { Crowd, RENEWALS } from './crowd'
 
 /** All presence of one process: a crowd for each name that has a member or a watcher here. */
-export class Attendance {
+class Attendance {
   /** Identifies this process to the driver. */
   readonly #holder = createEpoch(16)
   readonly #crowds = new Map<string, Crowd>()

@@ -9,6 +9,7 @@ import type { LogAppend, LogClosing, LogDriver } from '../drivers/types'
 import type { SSEErrorPlace } from '../insight/hooks'
 import type { Insight } from '../insight/insight'
 import { subjectOfChannel } from '../insight/insight'
+import { traces } from '../insight/traces'
 import type { Lease } from './lease'
 import { encodeEntry } from '../wire/message'
 import type { SSERetention } from '../options'
@@ -157,16 +158,17 @@ export class Producer {
     // Each attempt has the same number: an append that succeeded without an answer is not repeated.
     const writer = { id: this.#writer, number: ++this.#number, leased: lease !== undefined }
     const giveUpAt = performance.now() + (lease ? Infinity : PIPE_RETRY_MS)
+    const begun = traces.publish.begin()
     while (true) {
       try {
         const { epoch, offsets } = await driver.append(name, entries, retention, writer)
-        entries.forEach(({ event, data }, index) => insight.onPublish(name, formatPosition(epoch, offsets[index]!), event, data))
+        entries.forEach(({ event, data }, index) => insight.onPublish(name, formatPosition(epoch, offsets[index]!), event, data, begun))
         return
       }
       catch (error) {
         const mayRetry = !signal.aborted && (isUnavailable(error) ? performance.now() < giveUpAt : await this.#mayHold(error))
         if (!mayRetry) {
-          insight.onPublishError(name, error)
+          insight.onPublishError(name, error, begun)
           throw this.#refusal = signal.aborted ? signal.reason : error
         }
       }

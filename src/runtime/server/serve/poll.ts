@@ -48,7 +48,7 @@ export async function answerPoll({ event, options, context, request, keyed }: Ex
     // Where the runtime does not report that the response was taken, the poll is over when the response exists. Not where it fails: an
     // error on a connection that is over would count as unseen.
     if (!response.holdsRequest) connection.refuseToOpen()
-    return sendJson(event, encode(starts, pages, options), options.headers)
+    return sendJson(event, encode(starts, pages, options, request.position?.parsed?.kind === 'at'), options.headers)
   }
   finally {
     over()
@@ -105,9 +105,9 @@ function pageOf(step: ReaderStep, { epoch, position, complete, closing }: Channe
   }
 }
 
-function encode(starts: Starts, pages: ChannelPage[], { pollWaitMs, retryMs }: ResolvedHandlerOptions): string {
+function encode(starts: Starts, pages: ChannelPage[], { pollWaitMs, retryMs }: ResolvedHandlerOptions, isOfOne: boolean): string {
   const messages = pages.reduce((sum, { entries }) => sum + entries.length, 0)
   // If the server does not wait, the client must: otherwise it would poll again at once, forever.
   const pollMs = pollWaitMs === 0 && messages < BATCH_MESSAGES ? Math.round(spread(retryMs)) : 0
-  return isKeyed(starts) ? encodeKeyedBatch(starts.map(({ key }, index) => ({ key, page: pages[index]! })), pollMs) : encodeBatch(pages[0]!, pollMs)
+  return isKeyed(starts) ? encodeKeyedBatch(starts.map(({ key }, index) => ({ key, page: pages[index]! })), pollMs, isOfOne) : encodeBatch(pages[0]!, pollMs)
 }

@@ -40,6 +40,7 @@ export interface RawSSEConnection extends Omit<SSEConnection, 'push' | 'onClosed
  * sent anything yet.
  */
 export function createRawConnection(event: H3Event, options: ResolvedHandlerOptions, context: SSEContext): RawConnection {
+  context.insight.onRequest(event)
   try {
     assertNotPrerendering(event)
     const { leave } = admit(event, options, context)

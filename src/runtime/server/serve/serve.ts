@@ -37,6 +37,7 @@ export async function serve(event: H3Event, handler: Exchange['handler'], option
     if (import.meta.dev) warnOfPreflight(event)
     return sendOptions(event)
   }
+  context.insight.onRequest(event)
   const retryMs = Math.round(spread(options.retryMs))
   try {
     const request = readSSERequest(readRawRequest(event), askedOf(event).position)

@@ -26,7 +26,7 @@ export async function startChannels({ event, context, request }: Exchange, sourc
     connection.refuseToOpen()
     return sendNothing(event)
   }
-  connection.open(reader instanceof ChannelsReader ? startOfSeveral(reader, starts as KeyedStart[]) : startOfOne(reader, starts[0]!))
+  connection.open(reader instanceof ChannelsReader ? startOfSeveral(reader, starts as KeyedStart[], request.position?.text) : startOfOne(reader, starts[0]!))
   if (source instanceof RunChannel) connection.life.whenClosed(source.attach())
   streamChannel(connection, reader, context)
   return null
@@ -40,8 +40,12 @@ function startOfOne({ gap, position, resumed, name }: ChannelReader, { asked }: 
   return { position: gap ? asked ?? position : position, resumed, channel: name }
 }
 
-function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[]): StartPosition {
-  return { id: id ?? null, position, resumed, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
+/**
+ * `resumed`: every channel continues, and the request named no other one. A client that knows only one channel compares the whole position
+ * with the requested one, and refuses another as that of a cache.
+ */
+function startOfSeveral({ id, position, resumed, starts }: ChannelsReader, names: readonly KeyedStart[], asked = ''): StartPosition {
+  return { id: id ?? null, position, resumed: resumed && asked.split(',').length === names.length, channels: starts, channel: Object.fromEntries(names.map(({ key, name }) => [key, name])) }
 }
 
 /**

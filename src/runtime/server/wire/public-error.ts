@@ -34,7 +34,7 @@ export function isForTheLog(error: unknown): boolean {
  * Whether `error` is the application's mistake: an option, a source, data or a driver that cannot work. `INVALID_QUERY` and
  * `INVALID_POSITION` are a client's mistakes.
  */
-export function isMistake(error: unknown): boolean {
+function isMistake(error: unknown): boolean {
   if (!(error instanceof SSEError)) return false
   return error.code === 'NOT_SUPPORTED' || (isMistakeCode(error.code) && !['INVALID_QUERY', 'INVALID_POSITION'].includes(error.code))
 }

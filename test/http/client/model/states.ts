@@ -1,6 +1,6 @@
 import type { SSEStatus } from '../../../../src/runtime/client'
 
-export const STATUSES = ['idle', 'connecting', 'connected', 'reconnecting', 'closed'] as const satisfies SSEStatus[]
+const STATUSES = ['idle', 'connecting', 'connected', 'reconnecting', 'closed'] as const satisfies SSEStatus[]
 
 /** Where an input leads from a status. A cell names one or more, each after the conditions of its note; `·` cannot happen. */
 export interface Row {
@@ -18,7 +18,7 @@ function row(input: string, next: string, effect: string): Row {
  * The state machine as data: the model test holds the client to it, and `docs/contributing/client-states.md` is checked against it.
  * Columns: idle | connecting | connected | reconnecting | closed.
  */
-export const ROWS: Row[] = [
+const ROWS: Row[] = [
   row('`connect()`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'a new session: the old one is aborted, the position stays, `attempt` is 0'),
   row('`connect(url)`', 'connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ | connecting, idle ʰ', 'the same, without a position'),
   row('`pause()`', 'idle | idle, connecting ᵖ | idle, connected ᵖ | idle, reconnecting ᵖ | closed', 'the session is aborted, the position stays; a sleeping client stays idle'),
@@ -52,7 +52,7 @@ export const ROWS: Row[] = [
   row('a delay is over', '· | · | · | reconnecting | ·', 'the next attempt; `retryAt` is cleared'),
 ]
 
-export const NOTES: [string, string][] = [
+const NOTES: [string, string][] = [
   ['ᵈ', '`load` is under way: it runs on'],
   ['ʰ', 'with `pauseWhenHidden`, while the page is hidden'],
   ['ˡ', 'it was silent for longer than its limit, also after the queued bytes'],

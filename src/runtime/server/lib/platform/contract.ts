@@ -8,6 +8,8 @@ export interface Platform {
   readonly afterTick: (task: () => void) => void
   /** Node's module, for `async-context.ts`. Absent where async contexts need not be captured. */
   readonly asyncHooks?: typeof import('node:async_hooks')
+  /** Node's module, for `traces.ts`. Absent where there is none. */
+  readonly diagnostics?: Pick<typeof import('node:diagnostics_channel'), 'channel'>
   /** Whether work can continue that belongs to no request, such as a subscription of the process. */
   readonly hasBackground: boolean
   /** Limits of every connection, whichever preset the application was built with. */

@@ -36,6 +36,10 @@ const processPlatform: Platform = {
     return globalThis.process?.getBuiltinModule?.('node:async_hooks')
   },
 
+  get diagnostics() {
+    return globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')
+  },
+
   recurring(task, ms) {
     let timer: ReturnType<typeof setInterval> | undefined
     return {

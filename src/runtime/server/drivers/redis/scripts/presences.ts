@@ -2,7 +2,7 @@ import { MAX_DUE } from '../../presence-types'
 import { PRESENCE } from './presence'
 
 /** Number of keys of one step. */
-export const KEYS_OF_PRESENCE = 5
+const KEYS_OF_PRESENCE = 5
 
 /**
  * Performs a step of each of several channels of one node. KEYS and ARGV are those of PRESENCE, a channel after another, each with the same
