@@ -50,7 +50,7 @@ export default {
       ignoreUnresolved: ['#build/server-routes'],
     },
     'playground': {
-      entry: ['{app,server,shared}/**', 'nuxt.config.ts', '*.mjs'],
+      entry: ['{app,server,shared,worker}/**', 'nuxt.config.ts', '*.mjs'],
       paths: { '~/*': ['./app/*'], '#shared/*': ['./shared/*'] },
       project: ['**/*.{ts,mjs,vue}'],
       // Loaded by Nuxt, or parts of it.

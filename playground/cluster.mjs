@@ -1,5 +1,5 @@
-// Runs the built playground as in production: two instances on one Redis, on one port. Kill one of them (its process ID is printed, and
-// each response names its instance in the header `x-instance`) and watch the pages: no message is lost. `npm run dev:cluster`;
+// Runs the built playground as in production: two instances on one Redis, on one port. Kill one of them (by the button on each page,
+// or by its process ID, which is printed) and watch the pages: no message is lost. `npm run dev:cluster`;
 // NUXT_SSE_REDIS_URL names your own Redis, otherwise one is started; PORT defaults to 3000.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -44,7 +44,7 @@ function forward(client, left) {
 }
 
 async function startInstance(number, port) {
-  const child = spawn(process.execPath, [ENTRY], { env: { ...SECRETS, ...process.env, HOST: '127.0.0.1', PORT: String(port), NUXT_SSE_REDIS_URL: url }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [ENTRY], { env: { ...SECRETS, ...process.env, PLAYGROUND_CLUSTER: '1', HOST: '127.0.0.1', PORT: String(port), NUXT_SSE_REDIS_URL: url }, stdio: ['ignore', 'pipe', 'inherit'] })
   children.add(child)
   child.on('exit', () => {
     children.delete(child)

@@ -5,6 +5,13 @@ const favicon = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://w
 // Set before the first paint: otherwise the other theme would flash first.
 const theme = `const t = localStorage.getItem('sse-theme'); if (t === 'light' || t === 'dark') document.documentElement.dataset.theme = t`
 
+// Not inline: Nuxt's types of this option know few of Nitro's.
+const nitro = {
+  // The pages show their own code.
+  serverAssets: [{ baseName: 'source', dir: fileURLToPath(new URL('.', import.meta.url)), pattern: '{app,server,worker}/**/*.{ts,vue}' }],
+  typescript: { tsConfig: { include: ['../worker/**/*.ts'] } },
+}
+
 export default defineNuxtConfig({
   modules: ['../src/module', 'nuxt-auth-utils'],
   devtools: { enabled: false },
@@ -24,14 +31,19 @@ export default defineNuxtConfig({
   },
   css: ['~/assets/css/main.css'],
   // Lifetime of the token and the ticket on the notifications page, in milliseconds: NUXT_SIGN_IN_TOKEN_MS, NUXT_SIGN_IN_TICKET_MS.
-  runtimeConfig: { signIn: { tokenMs: 10_000, ticketMs: 60_000 } },
+  // `answerMs`: duration of an answer in the chat, in milliseconds (NUXT_ANSWER_MS). `worker`: the program that runs a job.
+  runtimeConfig: { signIn: { tokenMs: 10_000, ticketMs: 60_000 }, answerMs: 10_000, worker: fileURLToPath(new URL('worker/start.mjs', import.meta.url)) },
   // Resolves as in an application that installed the package.
-  alias: { 'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)) },
+  alias: {
+    'nuxt-sse/client': fileURLToPath(new URL('../src/runtime/client/index', import.meta.url)),
+    'nuxt-sse/publisher': fileURLToPath(new URL('../src/runtime/publisher/index', import.meta.url)),
+  },
   compatibilityDate: '2026-11-01',
+  nitro,
   telemetry: false,
   // Only the page with a sign-in requests the session.
   auth: { loadStrategy: 'none' },
   // One second is long enough to see a reconnect, and short enough to wait for it. The client detects silence after two and a half
-  // heartbeats.
-  sse: { retryMs: 1_000, heartbeatMs: 2_000 },
+  // heartbeats. Visitors who close a page leave its list soon.
+  sse: { retryMs: 1_000, heartbeatMs: 2_000, leaveAfterMs: 3_000 },
 })

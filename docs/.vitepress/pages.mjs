@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 
 /** Pages in the order of the sidebar. A page's `title` and `description` are in its front matter. */
 export const SECTIONS = [
-  { text: 'Start', pages: ['README.md', 'guide/introduction.md', 'guide/getting-started.md'] },
+  { text: 'Start', pages: ['README.md', 'guide/introduction.md', 'guide/getting-started.md', 'guide/playground.md'] },
   {
     text: 'Guide',
     pages: [

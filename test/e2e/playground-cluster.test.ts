@@ -20,7 +20,7 @@ beforeAll(async () => {
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   // The servers that `npm run dev:cluster` runs after its build.
-  cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  cluster = spawn(process.execPath, [join(projects.playground, 'cluster.mjs')], { env: { ...process.env, PORT: String(port), NODE_ENV: 'production', NUXT_SSE_LEASE_MS: '2000' }, stdio: ['ignore', 'pipe', 'pipe'] })
   cluster.stdout!.on('data', chunk => output += chunk)
   cluster.stderr!.on('data', chunk => output += chunk)
   await eventually(() => expect(output).toContain('Listening on'))
@@ -60,6 +60,21 @@ it('the playground on two instances behind one port: whichever is killed, every 
   if (process.env.SSE_SHOTS) await writer.screenshot({ path: join(process.env.SSE_SHOTS, 'cluster.png') })
 })
 
+it('a visitor kills the instance that serves the page, on whichever instance the request arrives, and misses nothing', async () => {
+  const page = await open()
+  await page.goto(`${url}/dashboard`)
+  await eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(20))
+  const before = await tallyOf(page)
+  const serving = Number(await page.getByTestId('instance').innerText())
+  const started = instances()
+  expect(started).toContain(serving)
+  await page.getByRole('button', { name: 'Kill this instance' }).click()
+  await eventually(() => expect(instances()).toHaveLength(started.length + 1))
+  await eventually(async () => expect(Number(await page.getByTestId('instance').innerText())).not.toBe(serving))
+  await eventually(async () => expect((await tallyOf(page)).received).toBeGreaterThanOrEqual(before.received + 50))
+  expect(await tallyOf(page)).toMatchObject({ missing: 0, doubled: 0, epoch: before.epoch })
+})
+
 it('a tab is cut and stopped on whichever instance it is, and the dashboard has each message of the instance that fills it', async () => {
   const page = await open()
   await page.goto(`${url}/dashboard`)
@@ -73,7 +88,7 @@ it('a tab is cut and stopped on whichever instance it is, and the dashboard has 
   }
   await choose(page, 'Stop')
   await eventually(async () => expect(await page.getByTestId('error').innerText()).toBe('HTTP_ERROR 503'))
-  await choose(page, 'Clear')
+  await choose(page, 'Normal')
   await eventually(async () => expect(await statusOf(page)).toBe('connected'))
   await receives((await tallyOf(page)).received + 50)
   const now = await tallyOf(page)

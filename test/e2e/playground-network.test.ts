@@ -57,7 +57,7 @@ it('delay: every byte comes late, and the connection holds', async () => {
   await choose(page, 'Delay')
   await eventually(async () => expect(await tile('Age on arrival')).toBeGreaterThanOrEqual(1_500))
   expect(await statusOf(page)).toBe('connected')
-  await choose(page, 'Clear')
+  await choose(page, 'Normal')
   await eventually(async () => expect(await tile('Age on arrival')).toBeLessThan(1_000))
   await receives(20)
   await hasAllSince(before)
@@ -65,7 +65,7 @@ it('delay: every byte comes late, and the connection holds', async () => {
   expect(problems).toEqual([])
 })
 
-it('buffer: the stream falls silent, the client polls, and returns to the stream on a clear network', async () => {
+it('buffer: the stream falls silent, the client polls, and returns to the stream on a normal network', async () => {
   const before = await tallyOf(page)
   await choose(page, 'Buffer')
   await eventually(async () => expect(await page.getByTestId('error').innerText()).toBe('SILENCE'))
@@ -89,7 +89,7 @@ it('buffer: the stream falls silent, the client polls, and returns to the stream
   expect((await timeline()).toReversed().join('\n')).toMatch(/probes the network[\s\S]*the network holds streams back/)
   await receives(20)
   const polled = await tallyOf(page)
-  await choose(page, 'Clear')
+  await choose(page, 'Normal')
   await eventually(async () => expect(await transportOf(page)).toBe('stream'))
   await receives(20)
   await hasAllSince(polled)
@@ -113,7 +113,7 @@ it('stop: open connections are cut, requests get 503, and the page shows the nex
   expect((await tallyOf(page)).received).toBe(stopped.received)
   expect(await timeline()).toContainEqual(expect.stringMatching(/server 503 Stopped by you, in the network panel\.$/))
 
-  await choose(page, 'Clear')
+  await choose(page, 'Normal')
   await eventually(async () => expect(await statusOf(page)).toBe('connected'))
   await receives(20)
   await hasAllSince(before)
@@ -129,6 +129,8 @@ it('another transport resumes after the last message, chosen with the keyboard, 
   await receives(20)
   await hasAllSince(before)
   expect(await page.evaluate(() => (document.activeElement as HTMLInputElement).value)).toBe('Poll only')
+  // A pattern, and not only a colour, distinguishes the transports.
+  await eventually(async () => expect(await page.locator('[data-transport="poll"] .amount').last().evaluate(bar => getComputedStyle(bar).fill)).toContain('poll-stripes'))
   await page.keyboard.press('ArrowLeft')
   await eventually(async () => expect([await transportOf(page), await statusOf(page)]).toEqual(['stream', 'connected']))
   await receives(20)
@@ -186,7 +188,7 @@ describe('the dashboard', () => {
     await choose(page, 'Stop')
     await eventually(async () => expect(await statusOf(page)).toMatch(/^reconnecting/))
     expect(await page.evaluate(() => document.getAnimations().filter(({ effect }) => effect!.getComputedTiming().iterations !== 1).length)).toBe(0)
-    await choose(page, 'Clear')
+    await choose(page, 'Normal')
     await eventually(async () => expect(Number(await page.getByTestId('frames').innerText())).toBeLessThanOrEqual(2))
     await receives(100)
     expect(Number(await page.getByTestId('frames').innerText())).toBeLessThanOrEqual(2)

@@ -1,18 +1,18 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { VIEWPORT } from '../support/playground'
+import { SECRETS, VIEWPORT } from '../support/playground'
+import { projects } from '../support/projects'
 
 /** Checks for every page of the playground: those that its navigation leads to. */
 
 /** Roles of controls and live regions in Chromium's accessibility tree. */
 const NAMED = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'image', 'img', 'link', 'listbox', 'menuitem', 'progressbar', 'radio', 'searchbox', 'slider', 'spinbutton', 'switch', 'tab', 'textbox'])
-
-/** The key that seals a sign-in. */
-const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
 
 const { open, problems } = useBrowser({ viewport: VIEWPORT })
 let server: BuiltServer
@@ -23,7 +23,8 @@ beforeAll(async () => {
   server = await startBuiltServer('playground', { env: SECRETS })
   const html = await (await fetch(server.url)).text()
   paths = ['/', ...new Set([...html.matchAll(/<nav[\s\S]*?<\/nav>/g)].flatMap(([nav]) => [...nav.matchAll(/href="([^"]+)"/g)].map(match => match[1]!)))]
-  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed', '/live-list']))
+  expect(paths).toEqual(expect.arrayContaining(['/dashboard', '/chat', '/job', '/feed', '/live-list', '/notifications']))
+  paths.push('/notifications/two-users')
 })
 afterAll(stopBuiltServers)
 beforeEach(async () => {
@@ -61,6 +62,43 @@ it('none logs anything in the console, in either theme', async () => {
       expect(problems, path).toEqual([])
     }
   }
+})
+
+it('each has one name, and a connection can be cut only where one is open', async () => {
+  await visit('/')
+  const cards = page.locator('.pages a')
+  const names = (await page.getByRole('navigation').getByRole('link').allInnerTexts()).map(name => name.trim())
+  expect(await cards.locator('strong').allInnerTexts()).toEqual(names.map(name => `${name}→`))
+  expect(await cards.locator('strong').first().evaluate(element => getComputedStyle(element).textDecorationLine)).toBe('underline')
+  for (const name of names) {
+    await page.getByRole('navigation').getByRole('link', { name, exact: true }).click()
+    await page.getByRole('heading', { level: 1, name, exact: true }).waitFor()
+    await settled()
+    const cut = page.getByRole('button', { name: 'Cut the connection' })
+    // No chat and no job yet, and no sign-in.
+    if (name !== 'Notifications') expect(await cut.isEnabled(), name).toBe(!['Chat', 'Job'].includes(name))
+  }
+  expect(problems).toEqual([])
+})
+
+it('each shows its own code: files of this repository, character by character', async () => {
+  const source = (file: string) => readFile(join(projects.playground, file), 'utf8')
+  const shown = new Set<string>()
+  for (const path of paths) {
+    await visit(path)
+    const tabs = page.locator('.code').getByRole('radio')
+    const files = await tabs.evaluateAll(radios => radios.map(radio => (radio as HTMLInputElement).value))
+    expect(files.length, path).toBeGreaterThan(2)
+    expect(await page.getByTestId('code').textContent(), files[0]).toBe(await source(files[0]!))
+    await tabs.last().check()
+    await eventually(async () => expect(await page.getByTestId('code').textContent(), files.at(-1)).toBe(await source(files.at(-1)!)))
+    for (const file of files) shown.add(file)
+  }
+  const request = (file: string) => fetch(`${server.url}/api/dev/source?${new URLSearchParams({ file })}`)
+  for (const file of shown) expect(await (await request(file)).text(), file).toBe(await source(file))
+  const others = await Promise.all(['nuxt.config.ts', '.env', 'server/../nuxt.config.ts', '../package.json'].map(request))
+  expect(others.map(({ status }) => status)).toEqual([404, 404, 404, 404])
+  expect(problems).toEqual([])
 })
 
 it('none has a control without a name in the accessibility tree', async () => {

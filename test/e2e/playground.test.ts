@@ -7,14 +7,14 @@ import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { CompletionsApi } from '../support/completions-api'
 import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
-import { NETWORK_ERROR, VIEWPORT, statusOf } from '../support/playground'
+import { FAST_ANSWERS, NETWORK_ERROR, VIEWPORT, statusOf } from '../support/playground'
 
 const { open, problems } = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
 let server: BuiltServer
 let page: Page
 
 beforeAll(async () => {
-  server = await startBuiltServer('playground')
+  server = await startBuiltServer('playground', { env: FAST_ANSWERS })
 })
 afterAll(stopBuiltServers)
 
@@ -35,7 +35,8 @@ describe('the chat', () => {
       lengths.add((await answer.innerText()).length)
       expect(lengths.size).toBeGreaterThan(8)
     })
-    await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
+    // The duration is an option: 10 s for a visitor.
+    await eventually(async () => expect(await page.getByText(/\d+ tokens in 5\.\d s/).count()).toBe(1))
     expect(await answer.innerText()).toContain('Back pressure is what keeps a fast source from drowning a slow reader.')
     expect(await status()).toBe('closed')
     expect(problems).toEqual([])
@@ -97,7 +98,7 @@ describe('the chat, with an OpenAI-compatible API', () => {
   it('shows the answer, and announces it in sentences', async () => {
     await ask('Why?')
     await shows(WORDS)
-    await eventually(async () => expect((await page.locator('main > section [role=status]').innerText()).trim()).toBe(WORDS))
+    await eventually(async () => expect((await page.locator('main .conversation [role=status]').innerText()).trim()).toBe(WORDS))
     expect(await page.locator('[aria-busy=true]').count()).toBe(0)
     expect([api.asked, api.cancelled]).toEqual([1, 0])
     expect(problems).toEqual([])
@@ -154,6 +155,17 @@ describe('the job', () => {
     expect(await status()).toBe('closed')
     expect(problems).toEqual([])
   }, 90_000)
+
+  it('cannot run in a worker without Redis, and the button gives the reason', async () => {
+    await page.goto(`${server.url}/job`)
+    const button = page.getByRole('button', { name: 'Start in a worker' })
+    expect(await button.isDisabled()).toBe(true)
+    const reason = await button.getAttribute('aria-describedby')
+    expect(await page.locator(`#${reason}`).innerText()).toContain('A worker needs Redis')
+    const refused = await fetch(`${server.url}/api/jobs`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"worker":true}' })
+    expect(refused.status).toBe(422)
+    expect(problems).toEqual([])
+  })
 
   it('reports a job that does not exist', async () => {
     await page.goto(`${server.url}/job?id=gone`)

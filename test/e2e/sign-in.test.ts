@@ -216,7 +216,7 @@ describe('in Chromium', () => {
   const enter = (name: string, of = page) => of.getByRole('button', { name: `Sign in as ${name}` }).click()
   async function write(text: string, to: string, of = page): Promise<void> {
     await of.locator('form').getByRole('combobox').selectOption(to)
-    await of.getByLabel('Notice').fill(text)
+    await of.getByRole('textbox', { name: 'Message' }).fill(text)
     await of.getByRole('button', { name: 'Send' }).click()
   }
 

@@ -1,6 +1,3 @@
-import { SSEError } from 'nuxt-sse/client'
-import { FetchError } from 'ofetch'
-
 /** Remaining lifetime below which a token is replaced, in milliseconds: it should outlive the request. */
 const MARGIN_MS = 1_000
 
@@ -11,10 +8,4 @@ export function useAccessToken() {
     if (!current || current.expiresAt - Date.now() < MARGIN_MS) current = await $fetch('/api/notices/token', { method: 'POST' }).catch(refused)
     return { authorization: `Bearer ${current.token}` }
   }
-}
-
-/** A client without access must not request a token repeatedly: `useSSE` reads that from the status of an `SSEError`. */
-function refused(error: unknown): never {
-  if (error instanceof FetchError && error.statusCode === 401) throw new SSEError('SIGNED_OUT', 'You have signed out.', { statusCode: 401 })
-  throw error
 }

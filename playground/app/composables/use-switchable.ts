@@ -6,9 +6,9 @@ type Switchable = ConnectionView & { data: Readonly<Ref<unknown>> }
 
 /**
  * Connection whose transports can change. Transports are fixed when a connection is made, so another choice makes another connection, which
- * continues at the position of the one `before`. Another `source` starts from scratch. `make` calls `useSSE`.
+ * continues at the position of the one `before`; so does a change of `also`. Another `source` starts from scratch. `make` calls `useSSE`.
  */
-export function useSwitchable<Connection extends Switchable>(make: (transports: SSETransport[], before?: Switchable) => Connection, source?: () => unknown) {
+export function useSwitchable<Connection extends Switchable>(make: (transports: SSETransport[], before?: Switchable) => Connection, source?: () => unknown, also?: Ref<unknown>) {
   const transports = ref<SSETransport[]>(['stream', 'poll'])
   const nuxtApp = useNuxtApp()
   let scope: EffectScope
@@ -19,7 +19,7 @@ export function useSwitchable<Connection extends Switchable>(make: (transports: 
   }
 
   const connection = shallowRef(begin())
-  watch([transports, () => source?.()], ([, now], [, was]) => {
+  watch([transports, () => source?.(), () => also?.value], ([, now], [, was]) => {
     const last = scope
     const before = now === was ? connection.value : undefined
     connection.value = nuxtApp.runWithContext(() => begin(before)) as Connection

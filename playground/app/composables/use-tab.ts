@@ -1,27 +1,34 @@
 import type { Network } from '#shared/utils/networks'
 
 const KEY = 'sse-network'
+const BROWSER_KEY = 'sse-browser'
 
 /** ID of this browser tab, and the network that its visitor has chosen, so that the server can simulate it. */
 export function useTab() {
   // Set in the browser only, and after hydration: the server renders the same page for all tabs.
   const id = useState('tab', () => '')
-  const network = useState<Network>('network', () => 'clear')
+  /** ID that all tabs of this browser have, for a connection that they share. */
+  const browser = useState('browser', () => '')
+  /** Whether the page's connection is shared by all tabs. */
+  const isShared = useState('shared', () => false)
+  const network = useState<Network>('network', () => 'normal')
   onMounted(() => {
     if (id.value) return
     id.value = Math.random().toString(36).slice(2)
+    browser.value = localStorage.getItem(BROWSER_KEY) ?? Math.random().toString(36).slice(2)
+    localStorage.setItem(BROWSER_KEY, browser.value)
     // Kept for the session, as the page's connections keep their findings about the network.
     const kept = sessionStorage.getItem(KEY)
     if (isNetwork(kept)) network.value = kept
   })
 
   /** Parameter that requests carry: another tab may have another network. */
-  const tab = computed(() => network.value === 'clear' ? id.value : `${id.value}.${network.value}`)
+  const tab = computed(() => isShared.value ? browser.value : network.value === 'normal' ? id.value : `${id.value}.${network.value}`)
 
   /** Resolves with whether the server accepted the request. */
   async function tell(path: 'cut' | 'network', body: object): Promise<boolean> {
     try {
-      await $fetch(`/api/dev/${path}`, { method: 'POST', body: { tab: id.value, ...body } })
+      await $fetch(`/api/dev/${path}`, { method: 'POST', body: { tab: isShared.value ? browser.value : id.value, ...body } })
       return true
     }
     catch {
@@ -38,5 +45,5 @@ export function useTab() {
     return told
   }
 
-  return { id, tab, network, setNetwork, cut: () => tell('cut', {}) }
+  return { id, tab, network, isShared, setNetwork, cut: () => tell('cut', {}) }
 }

@@ -10,7 +10,7 @@ export interface ConnectionView {
   ended: Readonly<Ref<boolean>>
   error: Readonly<Ref<SSEError | undefined>>
   gap: Readonly<Ref<SSEGap | undefined>>
-  on: (event: '*', callback: (message: { id?: string }) => void) => () => void
+  on: (event: '*', callback: (message: { id?: string, event?: string, channel?: string }) => void) => () => void
 }
 
 /** Notes the client's state on the page's timeline. The connection may be replaced at any time. */

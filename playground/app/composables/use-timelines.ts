@@ -40,5 +40,10 @@ export function useTimelines() {
 
 /** Offset of a position, for comparison by eye; the panel shows the whole position. */
 export function offsetOf(position: string | undefined): string | undefined {
-  return position?.split('.').at(-1)
+  // Of several channels: `notices:<epoch>.<offset>,here:<epoch>.<offset>`.
+  return position?.split(',').map((part) => {
+    const [own, key] = part.split(':').toReversed()
+    const offset = own!.split('.').at(-1)
+    return key ? `${key} ${offset}` : offset
+  }).join(', ')
 }

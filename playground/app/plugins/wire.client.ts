@@ -16,14 +16,18 @@ interface Batch { messages: unknown[], position: string, ended: boolean, gap: Co
 export default defineNuxtPlugin((nuxtApp) => {
   const { note, amend, timelines } = useTimelines()
   const tab = useState('tab', () => '')
-  const network = useState<Network>('network', () => 'clear')
+  const browser = useState('browser', () => '')
+  // Process that serves the page's connection: a load balancer hides it.
+  const instance = useState<number | undefined>('instance', () => undefined)
+  const network = useState<Network>('network', () => 'normal')
   const router = useRouter()
   const send = globalThis.fetch
   // Consecutive polls are one entry.
   const polls = { path: '', id: 0, times: 0, messages: 0 }
 
   function isOurs(url: URL): boolean {
-    return !!tab.value && url.searchParams.get('tab')?.split('.')[0] === tab.value
+    const owner = url.searchParams.get('tab')?.split('.')[0]
+    return !!tab.value && (owner === tab.value || owner === browser.value)
   }
 
   globalThis.fetch = async (input, init) => {
@@ -35,6 +39,7 @@ export default defineNuxtPlugin((nuxtApp) => {
     const position = new Headers(init?.headers).get('last-event-id') ?? url.searchParams.get('position') ?? undefined
     if (!isPoll) note(path, { actor: 'client', text: position ? 'asks for the stream, behind' : 'asks for the stream', position })
     const response = await send(input, init)
+    instance.value = Number(response.headers.get('x-instance')) || undefined
     if (response.status === 204) note(path, { actor: 'server', text: '204: complete, and read to its end' })
     if (!response.body) return response
     if (response.ok && !isPoll) return passStream(path, response)
@@ -122,7 +127,7 @@ function describe(control: Control): { text: string, tone?: 'good' | 'warn' | 'b
     case 'gap': return { text: `${reason}: ${missed ?? 'an unknown number'} missed`, tone: 'warn' }
     case 'end': return { text: 'the source is complete', tone: 'good' }
     case 'leave': return { text: `come back in ${seconds(retryMs)}`, tone: 'warn' }
-    case 'error': return { text: `${code}: ${message}${retry ? '' : ', for good'}`, tone: 'bad' }
+    case 'error': return { text: `${code}: ${message}${retry ? '' : ' Final.'}`, tone: 'bad' }
     default: return { text: '' }
   }
 }

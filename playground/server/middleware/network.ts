@@ -7,7 +7,7 @@ export default defineEventHandler((event) => {
   if (typeof tab !== 'string') return
   listenForNews()
   const [id = '', network] = tab.split('.')
-  if (enterTab(id, isNetwork(network) ? network : 'clear', event.node.res) === 'stop') {
+  if (enterTab(id, isNetwork(network) ? network : 'normal', event.node.res) === 'stop') {
     throw createError({ statusCode: 503, statusMessage: 'Service Unavailable', message: 'Stopped by you, in the network panel.' })
   }
 })

@@ -6,8 +6,8 @@ const TYPE = 'at+jwt'
 const key = (event: H3Event) => new TextEncoder().encode(useRuntimeConfig(event).session.password)
 
 /** Access token that a client other than a page would send as `Authorization: Bearer …`. */
-export async function createAccessToken(event: H3Event, user: string, signIn: string) {
-  const expiresAt = Math.ceil((Date.now() + useRuntimeConfig(event).signIn.tokenMs) / 1000)
+export async function createAccessToken(event: H3Event, user: string, signIn: string, lifetimeMs = useRuntimeConfig(event).signIn.tokenMs) {
+  const expiresAt = Math.ceil((Date.now() + lifetimeMs) / 1000)
   const token = await new SignJWT({ signIn }).setProtectedHeader({ alg: 'HS256', typ: TYPE }).setSubject(user).setExpirationTime(expiresAt).sign(key(event))
   return { token, expiresAt: expiresAt * 1000 }
 }

@@ -2,9 +2,6 @@ import process from 'node:process'
 import type { AnswerNews, Turn } from '#shared/types/chat'
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
-/** About 40 tokens a second, unevenly, as from a real model. */
-const TOKEN_MS = 25
-
 /** Channel of one answer: a run, which needs no viewer, and which any instance may stop. */
 export const answerChannel = (id: string) => useSSEChannel<AnswerNews>(`answer:${id}`)
 
@@ -32,8 +29,14 @@ export function askModel(prompt: string, signal: AbortSignal) {
 async function* writeAnswer(prompt: string, signal: AbortSignal) {
   const startedAt = Date.now()
   let tokens = 0
-  for (const text of generateTokens(prompt)) {
-    await pause(TOKEN_MS * (0.4 + Math.random() * 1.2))
+  const all = generateTokens(prompt)
+  // Uneven, as from a real model.
+  const waits = all.map(() => 0.4 + Math.random() * 1.2)
+  const unitMs = useRuntimeConfig().answerMs / waits.reduce((sum, wait) => sum + wait, 0)
+  let due = startedAt
+  for (const [index, text] of all.entries()) {
+    due += waits[index]! * unitMs
+    await pause(Math.max(0, due - Date.now()))
     if (signal.aborted) return
     tokens++
     yield { text }

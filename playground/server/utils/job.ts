@@ -1,16 +1,22 @@
-import type { JobNews } from '#shared/types/job'
+import { defineSSEChannel, sseMessage } from 'nuxt-sse/publisher'
+import type { JobNews } from '../../shared/types/job'
+import { JOB_STEPS } from '../../shared/utils/job-steps'
+import { pause } from './pause'
+
+// The worker (`worker/index.ts`) imports this file as well, so it uses no auto-imports.
 
 const TICKS_PER_STEP = 24
 const TICK_MS = 200
 const PATHS = ['guide/getting-started', 'guide/channels', 'guide/polling', 'reference/options', 'reference/errors', 'reference/wire', 'deploy/nginx', 'deploy/node', 'about']
 
-export const jobChannel = (id: string) => useSSEChannel<JobNews>(`job:${id}`, { retention: { maxMessages: 2_000 } })
+export const jobChannel = defineSSEChannel<JobNews, [id: string]>(id => `job:${id}`, { retention: { maxMessages: 2_000 } })
 
 /** About 25 seconds of real work, with progress messages. It needs no reader. */
-export async function* runJob(signal: AbortSignal) {
+export async function* runJob(signal: AbortSignal, place: string) {
   const startedAt = Date.now()
   let words = 0
   let pages = 0
+  yield log(place)
   for (const [index, step] of JOB_STEPS.entries()) {
     yield log(`${step} …`)
     for (let tick = 1; tick <= TICKS_PER_STEP; tick++) {

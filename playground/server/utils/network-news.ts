@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import process from 'node:process'
 import type { Network } from '#shared/utils/networks'
 
-/** Change of a tab's network. */
-export type NetworkNews = { tab: string, network: Network } | { tab: string, cut: true }
+/** Change of a tab's network, or the ID of the process to kill. */
+export type NetworkNews = { tab: string, network: Network } | { tab: string, cut: true } | { kill: number }
 
 const INSTANCE = randomUUID()
 
@@ -32,9 +33,15 @@ async function follow(): Promise<void> {
 }
 
 function apply(news: NetworkNews): void {
-  if ('cut' in news) cutTab(news.tab)
+  if ('kill' in news) {
+    if (news.kill === process.pid) process.kill(process.pid, 'SIGKILL')
+  }
+  else if ('cut' in news) cutTab(news.tab)
   else changeNetwork(news.tab, news.network)
 }
+
+/** Whether `npm run dev:cluster` runs this process, and starts it again when it is killed. */
+export const isCluster = () => process.env.PLAYGROUND_CLUSTER === '1'
 
 /** No other process reads channels that are kept in this process's memory. */
 function hasOthers(): boolean {

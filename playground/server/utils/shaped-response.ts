@@ -58,7 +58,7 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
     }
   }
 
-  const passes = () => network === 'clear' && !held.length
+  const passes = () => network === 'normal' && !held.length
 
   // The overloads of Node do not matter here: the arguments are passed on unchanged.
   response.write = ((...args: Parameters<typeof write>) => passes() ? write.apply(response, args) : hold(args[0], () => write.apply(response, args))) as typeof write
@@ -78,7 +78,7 @@ export function shapeResponse(response: ServerResponse, network: Network, onClos
     held = []
     heldBytes = 0
     // Later writes go to Node, which refuses them.
-    network = 'clear'
+    network = 'normal'
     onClosed()
   })
 

@@ -12,7 +12,14 @@ export async function beginSignIn(user: string): Promise<string> {
 
 export const isSignedIn = async (id: unknown) => typeof id === 'string' && id !== '' && signIns().hasItem(id)
 
+export const userOfSignIn = async (id: string) => (await signIns().getItem(id))?.user
+
 export const endSignIn = (id: string) => signIns().removeItem(id)
+
+export async function endSignInsOf(user: string): Promise<void> {
+  const ids = await signIns().getKeys()
+  await Promise.all(ids.map(async id => await userOfSignIn(id) === user && endSignIn(id)))
+}
 
 /** User of the request's cookie. Throws 401 without a valid session, and after a sign-out. Suitable for `revalidate`, too. */
 export async function requireSignedIn(event: H3Event) {

@@ -1,2 +1,4 @@
-/** Maximum lengths, in characters. The form applies them, and the server enforces them. */
-export const FEED_LIMITS = { title: 80, author: 40, text: 280 }
+/**
+ * Maximum lengths, in characters: the form applies them, and the server enforces them. `posts`: number of posts that the channel stores.
+ */
+export const FEED_LIMITS = { title: 80, author: 40, text: 280, posts: 8 }

@@ -1,5 +1,5 @@
-/** Simulated networks between a tab and the server: a clear one, or one that misbehaves. */
-export const NETWORKS = ['clear', 'delay', 'buffer', 'stop'] as const
+/** Simulated networks between a tab and the server: a normal one, or one that misbehaves. */
+export const NETWORKS = ['normal', 'delay', 'buffer', 'stop'] as const
 
 export type Network = typeof NETWORKS[number]
 

@@ -8,7 +8,7 @@ export default defineEventHandler(async (event) => {
 })
 
 /** Field without surrounding whitespace, or an empty string if it was left out. */
-function read(body: Record<string, unknown> | undefined, field: keyof typeof FEED_LIMITS): string {
+function read(body: Record<string, unknown> | undefined, field: Exclude<keyof typeof FEED_LIMITS, 'posts'>): string {
   const value = body?.[field] ?? ''
   if (typeof value !== 'string') throw refuse(`Expected \`${field}\` to be a text.`)
   if (value.length > FEED_LIMITS[field]) throw refuse(`Expected \`${field}\` to have at most ${FEED_LIMITS[field]} characters, got ${value.length}.`)

@@ -1,5 +1,5 @@
 export default defineEventHandler(async (event) => {
-  const { user } = await requireSignedIn(event)
+  const { user } = await requireReader(event)
   const { to, text } = await readBody<{ to?: unknown, text?: unknown } | undefined>(event) ?? {}
   const receiver = DEMO_USERS.find(one => one.id === to)
   if (!receiver) throw createError({ statusCode: 422, message: 'Choose a recipient.' })

@@ -6,6 +6,7 @@ export default defineSSEHandler(async (event) => {
   if (!await isSignedIn(claims.signIn)) throw createError({ statusCode: 401, message: 'You have signed out.' })
   return useSSEChannel<Notice>(channel)
 }, {
+  clientKey,
   revalidate: {
     everyMs: REVALIDATE_MS,
     check: async event => isSignedIn((await requireSSETicket(event)).claims.signIn),

@@ -2,4 +2,4 @@
 export default defineSSEHandler(async (event) => {
   const { user } = await requireSignedIn(event)
   return noticesOf(user.id)
-}, { revalidate: { everyMs: REVALIDATE_MS, check: requireSignedIn } })
+}, { clientKey, revalidate: { everyMs: REVALIDATE_MS, check: requireSignedIn } })
