@@ -47,7 +47,7 @@ export async function* answer(prompt: string, _signal?: AbortSignal) {
   yield { text: prompt }
 }
 `,
-  'shared/types/stand-ins.ts': 'export interface Notice { title: string }\nexport interface Step { percent: number }\n',
+  'shared/types/stand-ins.ts': 'export interface Step { percent: number }\n',
   'server/utils/model.ts': `
 import { simulateReadableStream } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
@@ -333,14 +333,16 @@ describe('the examples', () => {
       controller.abort()
       return response.status
     }
-    // `requireUser` of this application returns the user 1.
     const [one, sameUser, other] = [await signIn('1'), await signIn('1'), await signIn('2')]
-    const stream = open('/api/my-notices', { headers: one })
+    const stream = open('/api/notices/stream', { headers: one })
     const ends = readAll(stream)
-    const continues = open('/api/my-notices', { headers: other })
+    const continues = open('/api/notices/stream', { headers: other })
     void readAll(continues)
     await eventually(() => expect([stream.status, continues.status]).toEqual(['connected', 'connected']))
-    await send('POST', '/api/sign-out-everywhere')
+    const { headers: cleared } = await fetch(`${server.url}/api/sign-out-everywhere`, { method: 'POST', headers: one })
+    // The browser that asked loses its session, and the others find theirs revoked.
+    expect(cleared.getSetCookie().some(cookie => cookie.startsWith('nuxt-session=;'))).toBe(true)
+    expect(await Promise.all([sameUser, other].map(headers => status('/api/_auth/session', headers)))).toEqual([401, 200])
     expect((await ends).code).toBe('DISCONNECTED')
     expect(continues.status).toBe('connected')
     continues.close()
