@@ -1,3 +1,4 @@
+import type { SSEPublicError } from '../../shared/errors'
 import { SSEError, invalidOption } from '../../shared/errors'
 import { assertNames, check, flag, whole } from '../../shared/rules'
 import type { Rule } from '../../shared/rules'
@@ -18,7 +19,7 @@ function textOf(maxLength: number): Rule {
 }
 
 /** Error that disconnected clients receive by default. */
-export const DISCONNECTED = publicError(new SSEError('DISCONNECTED', 'You were disconnected.', { statusCode: 401 }))
+export const DISCONNECTED: SSEPublicError = publicError(new SSEError('DISCONNECTED', 'You were disconnected.', { statusCode: 401 }))
 const RULES = { code: textOf(64), statusCode: whole({ from: 400, to: 599 }), message: textOf(1_000), leave: flag }
 
 export interface SSEDisconnectOptions {

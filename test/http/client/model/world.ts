@@ -171,7 +171,8 @@ export class World {
     // Messages of the probe are not used, and the probe may be on its way when the first position arrives.
     if (wire.position === undefined && (probe ? this.knewPosition : this.hadPosition)) this.violation('a request without the position')
     if (!probe && Date.now() < this.notBefore) this.violation(`a request ${this.notBefore - Date.now()} ms before its time`)
-    if (this.scenario.loads && !this.isLoaded) this.violation('a request without a state to follow')
+    // The probe delivers nothing, and may begin in the turn in which a poll reports the gap.
+    if (!probe && this.scenario.loads && !this.isLoaded) this.violation('a request without a state to follow')
     if (this.isFragile && this.server.wires.some(one => one !== wire && one.life === wire.life && one.path === wire.path && !this.server.refused(one))) {
       this.violation(`request ${wire.number} repeats a POST whose effect is unknown`)
     }
