@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
@@ -164,8 +164,9 @@ describe('the examples', () => {
   let api: CompletionsApi
   beforeAll(async () => {
     api = await startCompletionsApi()
-    // One of them is for an application with Redis, and an application with pages has no need of an `app.vue`.
-    for (const path of ['server/plugins', 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
+    // Of the plugins, the application needs one: another is for Redis. An application with pages has no need of an `app.vue`.
+    const plugins = (await readdir(join(app, 'server/plugins'))).filter(name => name !== 'sign-out.ts')
+    for (const path of [...plugins.map(name => `server/plugins/${name}`), 'app/app.vue']) await rm(join(app, path), { recursive: true, force: true })
     await run(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'build', app], { cwd: rootDir, env: { ...process.env, NODE_ENV: 'production' } })
     server = await startBuiltServer({ dir: app }, { env: { OPENAI_BASE_URL: api.url, OPENAI_API_KEY: 'sk-secret', NUXT_SESSION_PASSWORD: 'a password of at least 32 characters' } })
   })
