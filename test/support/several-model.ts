@@ -68,7 +68,7 @@ export class SeveralClient {
     const asked = this.#asked === undefined ? undefined : parseWhole(this.#asked, this.keys)
     const all = Object.values(channels).every(channel => channel.resumed)
     // With other keys than requested, all may be resumed, and the whole position is another one. The order of the keys does not matter.
-    if (resumed !== (all && isSamePosition(position, this.#asked))) this.fail(`says \`resumed: ${resumed}\``)
+    if (resumed ? !all : all && isSamePosition(position, this.#asked)) this.fail(`says \`resumed: ${resumed}\``)
     for (const [index, key] of this.keys.entries()) {
       const { position: at, resumed } = channels[key]!
       const part = asked?.[index]
