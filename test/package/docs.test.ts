@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { reduceSSEPresence } from '../../src/runtime/app/reduce-sse-presence'
 import { openSSE } from '../../src/runtime/client/open-sse'
+import type { SSEPresenceMember, SSEPresenceMessage } from '../../src/runtime/shared/presence'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { launchBrowser } from '../support/browser'
@@ -298,6 +300,21 @@ describe('the examples', () => {
     for await (const { channel, data } of open<{ percent: number }>(`/api/exports?ids=${jobs.map(({ id }) => id).join()}`)) last[channel!] = data.percent
     expect(last).toEqual(Object.fromEntries(jobs.map(({ id }) => [`e${id.replaceAll('-', '').slice(0, 31)}`, 100])))
     expect(await readAll(open('/api/exports?ids=none'))).toMatchObject({ code: 'HTTP_ERROR' })
+  })
+
+  it('presence: the tabs of one browser are one visitor, by a cookie that the stream sets', async () => {
+    const tab = new AbortController()
+    const visit = async () => (await fetch(`${server.url}/api/visitors`, { signal: tab.signal })).headers.getSetCookie()[0]!.split(';')[0]!
+    const [cookie, other] = [await visit(), await visit()]
+    const ids = [cookie, other].map(one => one.split('=')[1]!)
+    expect(new Set(ids).size).toBe(2)
+    let members: SSEPresenceMember[] = []
+    for await (const message of open<SSEPresenceMessage>('/api/visitors', { headers: { cookie } })) {
+      members = reduceSSEPresence(members, message)
+      if (members.length === 2) break
+    }
+    expect(members.map(({ id }) => id).sort()).toEqual(ids.sort())
+    tab.abort()
   })
 
   it('filter-per-reader: each reader has its selection, and resumes; it cannot be polled', async () => {
