@@ -333,18 +333,20 @@ describe('the examples', () => {
       controller.abort()
       return response.status
     }
-    // `requireUser` of this application returns the user 1.
     const [one, sameUser, other] = [await signIn('1'), await signIn('1'), await signIn('2')]
     const stream = open('/api/my-notices', { headers: one })
     const ends = readAll(stream)
     const continues = open('/api/my-notices', { headers: other })
     void readAll(continues)
     await eventually(() => expect([stream.status, continues.status]).toEqual(['connected', 'connected']))
-    await send('POST', '/api/sign-out-everywhere')
+    expect((await send('POST', '/api/sign-out-everywhere')).status).toBe(401)
+    expect((await fetch(`${server.url}/api/sign-out-everywhere`, { method: 'POST', headers: one })).status).toBeLessThan(300)
     expect((await ends).code).toBe('DISCONNECTED')
     expect(continues.status).toBe('connected')
     continues.close()
-    expect(await Promise.all([one, sameUser, other].map(headers => status('/api/notices/stream', headers)))).toEqual([401, 401, 200])
+    for (const path of ['/api/notices/stream', '/api/my-notices']) {
+      expect(await Promise.all([one, sameUser, other].map(headers => status(path, headers)))).toEqual([401, 401, 200])
+    }
   })
 
   it('redis: the health check', async () => {
