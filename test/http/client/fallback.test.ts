@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import * as fallback from '../../../src/runtime/client/fallback'
 import { createSSEClient } from '../../../src/runtime/client/client'
 import type { SSEClient, SSEClientOptions } from '../../../src/runtime/client/types'
@@ -66,14 +66,30 @@ it('a client that may only poll waits for it by its back-off', async () => {
   expect(harness.server.exchanges.map(x => x.isPoll)).toEqual([true])
 })
 
-it('a refusal that cannot be read is retried until it can be', async () => {
-  let fails = 2
-  const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
-  harness.server.script(x => x.status(403, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))
-  const client = open(load)
-  await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'SIGN_IN', statusCode: 403, retry: false } }))
-  expect([client.errors[0], harness.server.exchanges.length]).toEqual(['NETWORK', 3])
-  await eventually(() => expect(harness.server.exchanges.every(x => x.response.writableFinished)).toBe(true))
+describe('a refusal whose body cannot be read, as the code for it is not there any more after a deployment', () => {
+  const missing = () => vi.fn(() => Promise.reject<typeof fallback>(new TypeError('Failed to fetch dynamically imported module')))
+
+  it.each([400, 401, 403, 404, 406, 410, 422])('is final with %i', async (statusCode) => {
+    harness.server.script(x => x.status(statusCode, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))
+    const client = open(missing())
+    await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'HTTP_ERROR', statusCode, retry: false } }))
+    expect(harness.server.exchanges).toHaveLength(1)
+  })
+
+  it.each([408, 425, 429, 500, 503])('is retried after %i, and counts', async (statusCode) => {
+    harness.server.script(x => x.status(statusCode))
+    const client = open(missing(), { reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 3 } })
+    await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'GAVE_UP', statusCode } }))
+    expect([harness.server.exchanges.length, client.errors[0]]).toEqual([3, 'HTTP_ERROR'])
+  })
+
+  it('is read by the next connection that finds the code', async () => {
+    let fails = 2
+    const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))
+    harness.server.script(x => x.status(500), x => x.status(500), x => x.status(403, { message: 'Sign in first', data: { code: 'SIGN_IN' } }))
+    const client = open(load)
+    await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'SIGN_IN', statusCode: 403, retry: false } }))
+  })
 })
 
 it('204 loads nothing', async () => {
@@ -92,4 +108,18 @@ it('stop() during the load is the end', async () => {
   resolve(fallback)
   await clock.move(1)
   expect([client.state.status, harness.server.exchanges]).toEqual(['closed', []])
+})
+
+it('a connection elsewhere while polling is loaded leaves no verdict on streams of the other origin', async () => {
+  const stored = new Map<string, string>()
+  vi.stubGlobal('sessionStorage', { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => stored.set(key, value), removeItem: (key: string) => stored.delete(key) })
+  const { promise, resolve } = Promise.withResolvers<typeof fallback>()
+  harness.server.script(mute, mute, () => {})
+  const client = open(() => promise)
+  await eventually(() => expect(client.state.transport).toBe('poll'))
+  await eventually(() => expect(client.state).toMatchObject({ status: 'reconnecting', error: { retryAt: undefined } }))
+  client.connect(harness.server.url.replace('127.0.0.1', 'localhost'))
+  resolve(fallback)
+  await eventually(() => expect(harness.server.exchanges).toHaveLength(3))
+  expect([...stored.keys()]).toEqual([])
 })

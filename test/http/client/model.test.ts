@@ -84,6 +84,24 @@ it('a request that was given up, and is answered late, is not where the client s
   await world.finish()
 })
 
+// Found with some delays only, as `a request without a state to follow`: `online` lets the probe begin while the answer to the poll, a gap, is read.
+it('a probe may be on its way when a poll reports a gap', async () => {
+  const world = inProcessWorld({ options: {}, hangs: 0, seed: 1, loads: true })
+  const { server, page } = world
+  await world.connect()
+  await world.step('`load` resolves', () => world.settleLoad(one => world.loaded(one)))
+  while (!server.unanswered?.isPoll) await world.advance(500)
+  await world.step('a batch', () => server.honest(server.unanswered!))
+  await world.step('a drop: no connection, or an end of bytes', () => server.lose('/1'))
+  await world.wake(['online'])
+  expect(server.unanswered).toMatchObject({ isPoll: true })
+  page.dispatch('online')
+  await world.step('`gap`, with `load`', () => server.honest(server.unanswered!))
+  expect(server.wires.at(-1)).toMatchObject({ isPoll: false, open: false })
+  await world.heal()
+  await world.finish()
+})
+
 describe('the client, at any act of server, network, page and user', () => {
   let http: HttpGround
   beforeAll(async () => {

@@ -84,6 +84,18 @@ describe.each(['stream', 'poll'] as const)('a route of several channels, by %s',
   })
 })
 
+it('a poll whose gap moves a channel back is no answer of a cache', async () => {
+  const { server } = harness
+  server.script(x => x.batch([{ channel: 'feed', id: 'feed:e1.3', data: 3 } as never, { channel: 'feed', id: 'feed:e1.4', data: 4 } as never], {
+    position: 'feed:e1.4',
+    ended: true,
+    channels: { feed: { position: 'e1.4', ended: true, gap: { reason: 'invalid', missed: null, position: 'e1.2' } } },
+  }))
+  const source = harness.open({ transports: ['poll'], position: 'feed:e1.9' })
+  expect(data(await all(source))).toEqual([3, 4])
+  expect([server.exchanges.length, source.gap?.reason, source.error]).toEqual([1, 'invalid', undefined])
+})
+
 describe('the position of several channels', () => {
   it('`positions=own` is asked of the page\'s own origin, and elsewhere once an `open` of ours has come', async () => {
     const { server } = harness

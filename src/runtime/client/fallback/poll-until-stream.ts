@@ -14,6 +14,8 @@ import { nextVerdict, probeDelayMs, rememberVerdict } from './probe-schedule'
 export async function pollUntilStream(own: AbortController, client: ClientHost, events: TransportEvents): Promise<Outcome> {
   const { options, memory, state, set, prepare } = client
   const prefersStream = options.transports[0] === 'stream'
+  // This code took time to load, and the client may be at another URL by now.
+  if (own.signal.aborted) return { type: 'switch' }
   if (prefersStream && !memory.verdict) setVerdict(client, nextVerdict())
   let polled!: Promise<Outcome>
   const answered = new Promise<void>((resolve) => {

@@ -86,7 +86,8 @@ export async function readSeveral({ messages, position, channels = {}, ended }: 
   for (const message of messages) {
     const { channel = '' } = message
     const own = partOf(message.id, channel)
-    if (isUpTo(own, partOf(requested, channel))) throw staleAnswer()
+    // A gap may move its channel back, when the requested position is beyond the end.
+    if (isUpTo(own, partOf(channels[channel]?.gap ? whole : requested, channel))) throw staleAnswer()
     if (own !== undefined) whole = withPart(whole, channel, own)
     const busy = events.onMessage(message, whole)
     if (busy) await busy

@@ -108,7 +108,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
     }
   }
   catch (cause) {
-    if (cause instanceof SSEError) return failed(cause)
+    // After a deployment, an open tab does not find the code that reads a refusal: then its status alone decides whether it is final.
+    if (cause instanceof SSEError) return failed(response?.ok === false ? serverError({ statusCode: response.status }) : cause)
     if (!watchdog.expired) {
       const why = !open && position && crosses && isForeign ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
       return failed(retryableError('NETWORK', `The connection failed${why}`, cause))
