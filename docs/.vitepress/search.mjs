@@ -32,7 +32,7 @@ export const TERMS = {
   'bullmq': 'guide/publish-anywhere',
   '401': 'guide/troubleshooting',
   'heartbeat': 'recipes/visible-heartbeats',
-  'gap': 'guide/channels',
+  'gap': 'guide/gaps',
   'share tabs': 'guide/sharing',
   'error codes': 'reference/errors',
   'CHANNEL_ENDED': 'reference/errors',
