@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { compileStyle } from 'vue/compiler-sfc'
 import { parse as parseYaml } from 'yaml'
 import { readBlocks, readPages } from '../../support/markdown'
 import { startNginx } from '../../support/nginx'
@@ -12,7 +13,7 @@ import { startSSEServer } from '../../support/sse-server'
 const run = promisify(execFile)
 
 /** Languages checked here or there, or only for reading: answers of a server, trees, commands of other tools. */
-const LANGUAGES = ['ts', 'vue', 'sh', 'nginx', 'json', 'yaml', 'dockerfile', 'caddy', '']
+const LANGUAGES = ['ts', 'vue', 'css', 'sh', 'nginx', 'json', 'yaml', 'dockerfile', 'caddy', '']
 
 const blocks = [...await readPages()].flatMap(([page, markdown]) => readBlocks(markdown).map(block => ({ ...block, name: `${page}:${block.line}` })))
 
@@ -25,6 +26,10 @@ function blocksIn(language: string) {
 describe('blocks of code in README and docs', () => {
   it('are in languages that a test checks', () => {
     expect(blocks.filter(({ language }) => !LANGUAGES.includes(language)).map(({ name, language }) => `${name}: ${language}`)).toEqual([])
+  })
+
+  it('of CSS can be parsed', () => {
+    for (const { name, text } of blocksIn('css')) expect(compileStyle({ source: text, filename: name, id: 'docs' }).errors, name).toEqual([])
   })
 
   it('of nginx are valid for nginx, and let a stream through unbuffered', async () => {
