@@ -73,11 +73,11 @@ it('produces text that Prometheus can parse, with the right numbers', async () =
   }
   expect(Object.fromEntries(await metrics())).toMatchObject({ 'sse_info{driver="memory"}': 1, 'sse_connections': 0, 'sse_connections_total': 0, 'sse_gaps_total{reason="epoch"}': 0 })
 
-  const reader = await SSEReader.open(`${playground.url}/api/feed/stream`)
-  await post(`${playground.url}/api/feed`, { text: 'Hello' })
+  const reader = await SSEReader.open(`${playground.url}/api/list/stream`)
+  await fetch(`${playground.url}/api/list`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text: 'Hello' }) })
   await reader.until(({ data }) => data.length === 1)
-  expect((await fetch(`${playground.url}/api/feed/stream?position=nonsense`)).status).toBe(400)
-  expect((await fetch(`${playground.url}/api/feed/stream?transport=poll&position=start`)).status).toBe(200)
+  expect((await fetch(`${playground.url}/api/list/stream?position=nonsense`)).status).toBe(400)
+  expect((await fetch(`${playground.url}/api/list/stream?transport=poll&position=start`)).status).toBe(200)
   expect(Object.fromEntries(await metrics())).toMatchObject({
     'sse_connections': 1,
     'sse_connections_total': 1,
