@@ -95,20 +95,25 @@ describe('a list with a database, in two tabs', () => {
 
   it('shows a change at once, its echo once, and takes back what is refused', async () => {
     const [page] = pages
-    let answer!: (how: 'continue' | 'abort') => void
+    const held: ((how: 'continue' | 'abort') => void)[] = []
+    // The page shows its change before the browser has reported the request.
+    const answer = async (how: 'continue' | 'abort') => {
+      await eventually(() => expect(held).toHaveLength(1))
+      held.pop()!(how)
+    }
     await page.route(/\/api\/items(?:\?|$)/, async (route) => {
       if (route.request().method() === 'GET') return route.continue()
-      const how = await new Promise<'continue' | 'abort'>(resolve => answer = resolve)
+      const how = await new Promise<'continue' | 'abort'>(resolve => held.push(resolve))
       await route[how]()
     })
     await addItem(page, 'Milk')
     await itemsAre(['Milk'], [page])
     await itemsAre([], [pages[1]])
-    answer('continue')
+    await answer('continue')
     await itemsAre(['Milk'])
     await page.locator('li button').click()
     await itemsAre([], [page])
-    answer('abort')
+    await answer('abort')
     await itemsAre(['Milk'])
     await statusIs([page], 'connected .*(?:fetch|Failed)')
   })
