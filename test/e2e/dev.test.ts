@@ -41,7 +41,8 @@ it('a reload in development ends the old streams, and the next worker keeps only
   await reader.finished
 
   await vi.waitFor(async () => {
-    const next = await SSEReader.open(`${url}/api/count?to=1`)
+    // A request that meets the change of workers may stay without an answer.
+    const next = await SSEReader.open(`${url}/api/count?to=1`, { signal: AbortSignal.timeout(5_000) })
     await next.finished
     expect(next.data).toEqual([{ n: 1, reloaded: true }])
   }, { timeout: 30_000, interval: 100 })

@@ -128,5 +128,13 @@ async function signalTree(root: number, signal: NodeJS.Signals): Promise<void> {
   }
   const tree = [root]
   for (const pid of tree) tree.push(...children.get(pid) ?? [])
-  for (const pid of tree) process.kill(pid, signal)
+  for (const pid of tree) {
+    try {
+      process.kill(pid, signal)
+    }
+    catch (error) {
+      // It has ended since the list was read.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
 }
