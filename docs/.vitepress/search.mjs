@@ -64,7 +64,7 @@ const searchOptions = {
   /** Guides before lists of names, and the beginning of a guide before its parts. Codes are on the page of errors. */
   boostDocument(id, term, { titles }) {
     if (term.includes('_')) return id.includes('/reference/errors') ? 3 : 1
-    const weights = [['/reference/types', 0.3], ['/reference/test', 0.4], ['/reference/errors', 0.5], ['/reference/', 0.7], ['/contributing/', 0.3], ['/project/', 0.8], ['/recipes/', 0.9]]
+    const weights = [['/reference/types', 0.3], ['/reference/test', 0.4], ['/reference/errors', 0.5], ['/reference/', 0.7], ['/contributing/', 0.3], ['/guide/playground', 0.4], ['/project/', 0.8], ['/recipes/', 0.9]]
     const [, weight = 1] = weights.find(([path]) => id.includes(path)) ?? []
     return weight * (titles.length === 0 ? 1.6 : 1)
   },
