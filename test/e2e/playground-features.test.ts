@@ -116,8 +116,10 @@ it('posts are lost on request, and the page reports how many', async () => {
 it('all tabs of a browser follow one connection, which the page counts', async () => {
   const first = await open('/feed')
   const second = await open('/feed', first.context())
+  for (const page of [first, second]) await connected(page)
+  // As a tab does that was opened in the same moment.
+  await second.evaluate(() => localStorage.setItem('sse-browser', 'of both'))
   for (const page of [first, second]) {
-    await connected(page)
     await page.getByRole('radio', { name: 'All tabs' }).check()
     expect(await page.getByRole('radio', { name: 'Delay' }).isDisabled()).toBe(true)
   }

@@ -12,6 +12,8 @@ import { startSingle } from '../support/redis'
 import type { TestTopology } from '../support/redis'
 
 const LEASE_MS = 3_000
+/** For tests that need a lease to outlive a restart of Redis, however loaded the machine is. */
+const LONG_LEASE_MS = 15_000
 const WINDOW_MS = 3_000
 const CLIENTS = 50
 const CUTS = 1_000 * Number(process.env.SSE_RUNS ?? 1)
@@ -21,13 +23,14 @@ let redis: TestTopology
 let servers: BuiltServer[]
 let names = 0
 let channel: string
+let leaseMs = LEASE_MS
 beforeAll(async () => {
   redis = await startSingle()
 }, 60_000)
 afterAll(() => redis.stop())
 beforeEach(async () => {
   channel = `run${++names}`
-  const run = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS) } })
+  const run = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(leaseMs) } })
   servers = await Promise.all([run(), run()])
 })
 afterEach(stopBuiltServers)
@@ -211,53 +214,62 @@ describe('producers on two servers and one Redis', () => {
     expect(ms).toBeLessThan(3_000)
   }, 15_000)
 
-  it.each([
-    ['stopped for less than the lease', async () => {
-      for (const node of redis.nodes) node.pause()
-      // The wait is the tested behaviour: an outage of this length.
-      await new Promise(resolve => setTimeout(resolve, LEASE_MS / 2))
-      for (const node of redis.nodes) node.resume()
-    }],
-    ['killed, and started again at once', async () => {
+  describe('with a lease that outlives the outage', () => {
+    beforeAll(() => {
+      leaseMs = LONG_LEASE_MS
+    })
+    afterAll(() => {
+      leaseMs = LEASE_MS
+    })
+
+    it.each([
+      ['stopped for less than the lease', async () => {
+        for (const node of redis.nodes) node.pause()
+        // The wait is the tested behaviour: an outage of this length.
+        await new Promise(resolve => setTimeout(resolve, LEASE_MS / 2))
+        for (const node of redis.nodes) node.resume()
+      }],
+      ['killed, and started again at once', async () => {
+        for (const node of redis.nodes) {
+          await node.kill()
+          await node.start()
+        }
+      }],
+    ])('Redis %s under a run and a resumable generator: readers get each token, once', async (_, disturb) => {
+      // Otherwise it writes a moment later, and a kill loses acknowledged messages: a gap, as it should be.
+      const admin = await redis.admin(channel)
+      await admin.config('SET', 'appendfsync', 'always')
+      admin.disconnect()
+      const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
+      await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
+      await disturb()
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
+      for (const reader of readers) {
+        expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'end'])
+        expect(numbers(reader)).toEqual(range(1, 150))
+      }
+      expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
+    }, 30_000)
+
+    it('Redis killed, and started again with nothing, under a run and a resumable generator: a gap, later messages, and the end', async () => {
+      const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
+      await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
       for (const node of redis.nodes) {
         await node.kill()
+        await node.wipe()
         await node.start()
       }
-    }],
-  ])('Redis %s under a run and a resumable generator: readers get each token, once', async (_, disturb) => {
-    // Otherwise it writes a moment later, and a kill loses acknowledged messages: a gap, as it should be.
-    const admin = await redis.admin(channel)
-    await admin.config('SET', 'appendfsync', 'always')
-    admin.disconnect()
-    const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
-    await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
-    await disturb()
-    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
-    for (const reader of readers) {
-      expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'end'])
-      expect(numbers(reader)).toEqual(range(1, 150))
-    }
-    expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
-  }, 30_000)
-
-  it('Redis killed, and started again with nothing, under a run and a resumable generator: a gap, later messages, and the end', async () => {
-    const readers = await Promise.all([`run/${channel}`, 'resumable'].flatMap(route => servers.slice(0, route === 'resumable' ? 1 : 2).map(server => SSEReader.open(`${server.url}/api/${route}?to=150&everyMs=10`))))
-    await Promise.all(readers.map(reader => reader.until(({ data }) => data.length > 20)))
-    for (const node of redis.nodes) {
-      await node.kill()
-      await node.wipe()
-      await node.start()
-    }
-    await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
-    for (const reader of readers) {
-      expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'gap', 'end'])
-      expect(reader.controls[1]).toMatchObject({ reason: 'epoch' })
-      const seen = numbers(reader)
-      expect(seen.at(-1)).toBe(150)
-      expect(seen.every((n, index) => index === 0 || n > seen[index - 1]!)).toBe(true)
-    }
-    expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
-  }, 30_000)
+      await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.at(-1)?.type === 'end', 15_000)))
+      for (const reader of readers) {
+        expect(reader.controls.map(({ type }) => type)).toEqual(['open', 'gap', 'end'])
+        expect(reader.controls[1]).toMatchObject({ reason: 'epoch' })
+        const seen = numbers(reader)
+        expect(seen.at(-1)).toBe(150)
+        expect(seen.every((n, index) => index === 0 || n > seen[index - 1]!)).toBe(true)
+      }
+      expect(await sum()).toEqual({ started: 2, released: 2, open: 0 })
+    }, 30_000)
+  })
 
   it('Redis stopped for longer than the lease: readers receive the loss as soon as it is up, and none hangs', async () => {
     const readers = await Promise.all(servers.map(server => SSEReader.open(`${server.url}/api/run/${channel}?to=100000&everyMs=10`)))

@@ -47,7 +47,7 @@ export async function launchTabs(): Promise<{ context: BrowserContext, close(): 
 export interface TestBrowser {
   /** Problems on the pages of the current test. See {@link collectProblems}. */
   readonly problems: string[]
-  /** Opens a page, in a context of its own unless one is given. */
+  /** Opens a page, in a context of its own unless one is given. Its `goto` and `reload` wait until a page of Nuxt is hydrated. */
   open(context?: BrowserContext): Promise<Page>
   newContext(): Promise<BrowserContext>
 }
@@ -80,6 +80,7 @@ export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBr
     async open(context) {
       const page = await (context ?? await newContext()).newPage()
       collectProblems(page, problems, known)
+      waitForHydration(page)
       return page
     },
   }
@@ -95,4 +96,25 @@ export function collectProblems(page: Page, problems: string[], known?: RegExp):
     const isProblem = message.type() === 'error' || (message.type() === 'warning' && /\[Vue warn\]|\[nuxt-sse\]/.test(message.text()))
     if (isProblem && !known?.test(message.text())) problems.push(message.text())
   })
+}
+
+/** A click before a page is hydrated has no effect, and no trace. A page for which a test does not wait (`commit`) is left alone. */
+function waitForHydration(page: Page): void {
+  const { goto, reload } = page
+  const hydrated = (options?: { waitUntil?: string }) => options?.waitUntil === 'commit'
+    ? undefined
+    : page.waitForFunction(() => {
+        const root = document.querySelector('#__nuxt') as { __vue_app__?: { $nuxt: { isHydrating: boolean } } } | null
+        return !root || root.__vue_app__?.$nuxt.isHydrating === false
+      })
+  page.goto = async (url, options) => {
+    const response = await goto.call(page, url, options)
+    await hydrated(options)
+    return response
+  }
+  page.reload = async (options) => {
+    const response = await reload.call(page, options)
+    await hydrated(options)
+    return response
+  }
 }

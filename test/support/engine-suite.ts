@@ -218,10 +218,11 @@ export function testEngine({ name, keepsPages, downloadEndsRequests, changesHead
       await eventually(async () => expect(await connections()).toBe(0))
       await publish(2)
       await tab.run(() => void setTimeout(() => history.back()))
+      // WebKit's driver never answers a command that meets a page on its way back.
+      await eventually(async () => expect(await connections()).toBe(1))
       await untilHas(tab)
       await untilStatus(tab, 'connected')
       expect(await tab.run(() => (globalThis as unknown as Recorded).restored ?? false)).toBe(keepsPages)
-      expect(await connections()).toBe(1)
       expect(await recorded(tab)).toMatchObject({ gaps: [] })
     })
   })

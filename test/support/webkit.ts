@@ -20,6 +20,9 @@ export interface WebKit {
   close(): Promise<void>
 }
 
+/** Time after which the driver has lost a command. It can do the next one. */
+const MAX_COMMAND_MS = 30_000
+
 /** `home`: where the browser keeps what it saves. */
 export async function launchWebKit(home: string): Promise<WebKit> {
   const display = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp', '-terminate'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
@@ -28,7 +31,7 @@ export async function launchWebKit(home: string): Promise<WebKit> {
   const driver = spawn('WebKitWebDriver', [`--port=${port}`, '--host=127.0.0.1'], { stdio: 'ignore', env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home, XDG_DATA_HOME: home, DISPLAY: `:${String(number).trim()}`, LIBGL_ALWAYS_SOFTWARE: '1' } })
 
   async function send<T>(method: string, path: string, body?: object): Promise<T> {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, body: body && JSON.stringify(body) })
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, body: body && JSON.stringify(body), signal: AbortSignal.timeout(MAX_COMMAND_MS) })
     const { value } = await response.json() as { value: T & { error?: string, message?: string } }
     if (!response.ok) throw new Error(`${method} ${path}: ${value.error}: ${value.message}`)
     return value

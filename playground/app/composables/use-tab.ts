@@ -21,6 +21,10 @@ export function useTab() {
     const kept = sessionStorage.getItem(KEY)
     if (isNetwork(kept)) network.value = kept
   })
+  // Of tabs that were opened at once, each wrote an ID, and the last one holds. It is read before a connection asks for it.
+  watch(isShared, (shared) => {
+    if (shared) browser.value = localStorage.getItem(BROWSER_KEY) ?? browser.value
+  }, { flush: 'sync' })
 
   /** Parameter that requests carry: another tab may have another network. */
   const tab = computed(() => isShared.value ? browser.value : network.value === 'normal' ? id.value : `${id.value}.${network.value}`)
