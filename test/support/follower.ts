@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { createSSEClient, initialState } from '../../src/runtime/client/client'
-import { readState } from '../../src/runtime/client/read-state'
+import { loadState, readState } from '../../src/runtime/client/read-state'
 import { createSharedClient } from '../../src/runtime/client/sharing/shared-client'
 import type { SSEClient, SSEClientOptions, SSEClientState, SSEShare } from '../../src/runtime/client/types'
 import type { SSEMessage, SSESnapshot } from '../../src/runtime/shared/types'
@@ -36,6 +36,7 @@ export function follow<S>(url: string, { load, reduce, initial, rendered, onLoad
     loads++
     return load(signal)
   }, options.channel)
+  resolved.loadState = loadState
   const client = (options.share || options.channel ? createSharedClient : createSSEClient)(url, resolved, {
     onMessage: (message) => {
       data = reduce(data, message)

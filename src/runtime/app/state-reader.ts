@@ -1,16 +1,15 @@
 import { useRequestFetch } from '#imports'
-import type { Outcome } from '../client/host'
+import type { ResolvedClientOptions } from '../client/host'
 import { loadPart } from '../client/parts'
 import type { SSELoadContext } from './call'
 
-/** Makes the option `load` a step of the client. The code that reads its result is loaded on demand. Call it in setup. */
-export function stateReader(load: (context: SSELoadContext) => unknown, channel: string | undefined): (signal: AbortSignal) => Promise<Outcome> {
+/** Makes the option `load` a step of the client, whose code is loaded on demand, before the first connection. Call it in setup. */
+export function stateReader(load: (context: SSELoadContext) => unknown, channel: string | undefined): Required<Pick<ResolvedClientOptions, 'readState' | 'loadState'>> {
   const $fetch = useRequestFetch() as unknown as SSELoadContext['$fetch']
   const loadReader = () => loadPart(() => import('../client/read-state'))
-  // A page that got its state from the server needs this code only after a gap. After a deployment, it would not find it any more.
   if (import.meta.client) loadReader().catch(() => {})
-  return async (signal) => {
-    const { readState } = await loadReader()
-    return readState(() => load({ signal, $fetch }), channel)
+  return {
+    readState: signal => loadReader().then(({ readState }) => readState(() => load({ signal, $fetch }), channel)),
+    loadState: (...attempt) => loadReader().then(({ loadState }) => loadState(...attempt)),
   }
 }

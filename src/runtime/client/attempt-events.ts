@@ -1,7 +1,7 @@
 import { MAX_TIMER_MS } from '../shared/rules'
 import { MAX_SERVER_DELAY_MS } from './backoff'
 import { isUpTo } from '../shared/position'
-import { noPositions, retryableError, staleAnswer } from './response'
+import { staleAnswer } from './response'
 import type { ClientHost, TransportEvents } from './host'
 import type { SSEError } from '../shared/errors'
 import type { SSEMessage } from '../shared/types'
@@ -13,9 +13,7 @@ const GOOD_AFTER_MS = 37_500
 
 /** Applies a transport's events to the client's state. Does nothing once the attempt is aborted. */
 export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, options, memory, state, set, receive, close }: ClientHost): TransportEvents {
-  const { until, readState } = options
-  /** A message has arrived, or the connection has held. */
-  let holds = false
+  const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
 
   function move(position: string): void {
@@ -23,7 +21,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   }
 
   function hold(): void {
-    holds = true
+    memory.held = true
     memory.unfollowed = false
   }
 
@@ -60,7 +58,6 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
     },
     onPeer(peer, restarts, channels) {
       if (signal.aborted) return
-      if (readState && peer !== 'resumable') throw noPositions()
       const { had, peer: known, channels: before } = state()
       memory.restarts = restarts
       if (restarts === undefined) {
@@ -84,16 +81,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       if (!signal.aborted) move(position)
     },
     onGap(gap, position = gap.position) {
-      if (signal.aborted) return
-      // With the option `channel`, the state is that of one channel.
-      const reloads = readState && gap.channel === (options.channel ?? gap.channel)
-      memory.loaded &&= !reloads
-      set({ gap, position })
-      if (!reloads) return
-      // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
-      return memory.unfollowed
-        ? { type: 'failed', error: retryableError('LOAD_FAILED', 'The loaded state is out of date') }
-        : { type: 'leave', retryMs: holds ? undefined : 0 }
+      if (!signal.aborted) set({ gap, position })
     },
     onState(change) {
       if (!signal.aborted) set(change)

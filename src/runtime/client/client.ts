@@ -43,16 +43,20 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
   let page: AbortController | undefined
   /** Suspended because the page is hidden or frozen. The client reconnects when the page wakes. */
   let asleep = false
-  const host: ClientHost = { url, options, memory: createMemory(!!state.position), state: () => state, set, receive, close, prepare }
+  const host: ClientHost = { url, options, memory: createMemory(), state: () => state, set, merge, receive, onLoad, close, prepare }
   const checks = createChecks(host)
 
-  function set(change: Partial<SSEClientState>): void {
+  function merge(change: Partial<SSEClientState>): void {
     state = { ...state, ...change }
+  }
+
+  function set(change: Partial<SSEClientState>): void {
+    merge(change)
     onState(change)
   }
 
   function receive(message: SSEMessage, change: Partial<SSEClientState>): void | Promise<void> {
-    state = { ...state, ...change }
+    merge(change)
     return onMessage(message, change)
   }
 
@@ -130,12 +134,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       const outcome = await attempt(session)
       if (session.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: outcome.error })
-      if (outcome.type === 'loaded') {
-        memory.loaded = memory.unfollowed = true
-        state = { ...state, position: outcome.position }
-        onLoad!(outcome.data, { position: outcome.position })
-      }
-      else if (outcome.type === 'leave') {
+      if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0
         // Not a failure: the server requested it, and has jittered the delay.
@@ -151,8 +150,8 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (error.code === 'INVALID_POSITION' && state.position !== undefined) {
           memory.loaded = false
           // Right after a load, that load itself returns positions of another route.
-          if (!options.readState || !memory.unfollowed) {
-            set({ position: undefined, gap: { reason: 'invalid', missed: null }, ...options.readState && { status: 'reconnecting' } })
+          if (!memory.unfollowed) {
+            set({ position: undefined, gap: { reason: 'invalid', missed: null }, ...options.loadState && { status: 'reconnecting' } })
             continue
           }
         }
@@ -172,7 +171,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
           checks.load().catch(() => {})
           if (memory.silent >= SILENT_ATTEMPTS) set({ transport: 'poll' })
         }
-        else if (state.transport === 'poll' && !checks.loaded && error.code !== 'LOAD_FAILED' && transports.includes('stream')) {
+        else if (state.transport === 'poll' && !checks.loaded && error.code === 'NETWORK' && transports.includes('stream')) {
           set({ transport: 'stream' })
         }
         const delayMs = backoffDelay(backoffFor(reconnect, memory.retryMs, state.peer), uncounted ? 1 : failures, outcome.retryAfterMs)
@@ -190,21 +189,20 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
     const isStream = state.transport === 'stream'
     let outcome: Outcome
     try {
-      if (options.readState && !host.memory.loaded) {
-        // Not `ongoing`: a load may be cut and repeated, whatever the method of the stream's request.
-        outcome = await options.readState(session)
+      const events = attemptEvents(signal, isStream, host)
+      // Not `ongoing`: a load may be cut and repeated, whatever the method of the stream's request.
+      const early = options.loadState && await options.loadState(host, session, signal, events)
+      ongoing = own
+      if (early) {
+        outcome = early
+      }
+      else if (isStream) {
+        const request = await prepare(signal)
+        if (!host.memory.streamed) void checks.network(request, own)
+        outcome = await streamTransport(request, events)
       }
       else {
-        ongoing = own
-        const events = attemptEvents(signal, isStream, host)
-        if (isStream) {
-          const request = await prepare(signal)
-          if (!host.memory.streamed) void checks.network(request, own)
-          outcome = await streamTransport(request, events)
-        }
-        else {
-          outcome = await (await checks.load()).pollUntilStream(own, host, events)
-        }
+        outcome = await (await checks.load()).pollUntilStream(own, host, events)
       }
     }
     catch (cause) {

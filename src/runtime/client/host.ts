@@ -2,7 +2,7 @@ import type { SSEError } from '../shared/errors'
 import type { SSEControl, SSEOpenControl } from '../shared/protocol'
 import type { SSEMessage, SSETransport } from '../shared/types'
 import type { ServerMemory } from './memory'
-import type { SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
+import type { SSEClientEvents, SSEClientOptions, SSEClientState, SSEGap, SSEPeer, SSEShare } from './types'
 
 /** Types of the client's parts, none of which is public. */
 
@@ -19,7 +19,9 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   /** Loads the code that only some connections need. Rejects with a retryable error. */
   loadFallback: () => Promise<Fallback>
   /** Loads the state that the messages follow: before the first connection, and after each gap. Option of `useSSE` only. Never rejects. */
-  readState?: (signal: AbortSignal) => Promise<Outcome>
+  readState?: (signal: AbortSignal) => Promise<LoadOutcome>
+  /** Present with `readState`: the first step of each attempt. Returns how the attempt ends; `undefined` if a request follows. */
+  loadState?: (host: ClientHost, session: AbortSignal, signal: AbortSignal, events: TransportEvents) => Promise<Outcome | undefined>
 }
 
 /** Interface of the client for its parts. */
@@ -30,10 +32,13 @@ export interface ClientHost {
   memory: ServerMemory
   state: () => SSEClientState
   set: (change: Partial<SSEClientState>) => void
+  /** Changes the state without calling `onState`. */
+  merge: (change: Partial<SSEClientState>) => void
   /** Applies the change of a message to the state, and delivers the message. */
   receive: (message: SSEMessage, change: Partial<SSEClientState>) => void | Promise<void>
+  /** The consumer's event. */
+  onLoad: SSEClientEvents['onLoad']
   close: (change: Partial<SSEClientState>) => void
-
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
 }
 
@@ -119,9 +124,10 @@ export type Outcome
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */
     | { type: 'switch' }
-    /** No connection yet: the state was loaded, and the messages after `position` follow it. */
-    | { type: 'loaded', data: unknown, position: string }
     | Failure
+
+/** Result of the option `load`. The messages after `position` follow `data`. */
+export type LoadOutcome = { type: 'loaded', data: unknown, position: string } | Failure
 
 /** Request of one attempt, for a transport. */
 export interface TransportRequest {

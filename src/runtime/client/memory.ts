@@ -24,12 +24,14 @@ export interface ServerMemory {
   restarts?: boolean
   /** Runs of the source in a row that failed with an `error` message. */
   failedRuns: number
-  /** The state that the messages follow is loaded. */
+  /** The state that the messages follow is loaded. `undefined` before the first attempt. */
   loaded?: boolean
   /** No message has followed the loaded state yet, and no connection has held. */
   unfollowed?: boolean
+  /** In this attempt, a message has arrived, or the connection has held. */
+  held?: boolean
 }
 
-export function createMemory(loaded?: boolean): ServerMemory {
-  return { silent: 0, unanswered: 0, failedRuns: 0, loaded }
+export function createMemory(): ServerMemory {
+  return { silent: 0, unanswered: 0, failedRuns: 0 }
 }

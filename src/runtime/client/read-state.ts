@@ -1,7 +1,46 @@
 import { isRetryableStatus } from '../shared/errors'
-import type { Outcome } from './host'
-import { clientError, isPosition } from './response'
+import type { ClientHost, LoadOutcome, Outcome, TransportEvents } from './host'
+import { clientError, isPosition, noPositions, retryableError } from './response'
 import { parseRetryAfter } from './retry-after'
+
+/**
+ * First step of each attempt of a call with `load`: loads the state, unless it is loaded, and lets a gap in `events` end the attempt, so that
+ * the next one loads again. Returns how the attempt ends; `undefined` if it continues with a request. Only calls with `load` load this code.
+ */
+export async function loadState({ options: { readState, channel }, memory, state, merge, onLoad }: ClientHost, session: AbortSignal, signal: AbortSignal, events: TransportEvents): Promise<Outcome | undefined> {
+  // A call that was hydrated has its state, and a position, from the server.
+  memory.loaded ??= !!state().position
+  if (!memory.loaded) {
+    const outcome = await readState!(session)
+    if (outcome.type === 'failed') return outcome
+    if (session.aborted) return ABORTED
+    const { data, position } = outcome
+    memory.loaded = memory.unfollowed = true
+    merge({ position })
+    onLoad!(data, { position })
+  }
+  if (session.aborted) return ABORTED
+  memory.held = false
+  const { onPeer, onGap } = events
+  events.onPeer = (peer, ...rest) => {
+    if (peer !== 'resumable' && !signal.aborted) throw noPositions()
+    onPeer(peer, ...rest)
+  }
+  events.onGap = (gap, position) => {
+    // With the option `channel`, the state is that of one channel.
+    const reloads = !signal.aborted && gap.channel === (channel ?? gap.channel)
+    if (reloads) memory.loaded = false
+    onGap(gap, position)
+    if (!reloads) return
+    // A client that has just reconnected is as late as its delay was random. On an open connection, all clients get the gap at once.
+    return memory.unfollowed
+      ? { type: 'failed', error: retryableError('LOAD_FAILED', 'The loaded state is out of date') }
+      : { type: 'leave', retryMs: memory.held ? undefined : 0 }
+  }
+}
+
+/** Outcome of an aborted attempt, which is ignored. */
+const ABORTED: Outcome = { type: 'switch' }
 
 /** Fields that errors of `$fetch`, of `fetch` wrappers, and of this package may have. */
 interface Refusal {
@@ -15,7 +54,7 @@ interface Refusal {
  * Calls the option `load` of `useSSE`. Never rejects: what `load` throws becomes `LOAD_FAILED`, which is final with a status that is final
  * for a stream. With `channel`, the position is that channel's own, also if `load` gave that of several. Only calls with `load` load this code.
  */
-export async function readState(load: () => unknown, channel?: string): Promise<Outcome> {
+export async function readState(load: () => unknown, channel?: string): Promise<LoadOutcome> {
   let state: { data?: unknown, position?: unknown } | null | undefined
   try {
     state = await load() as typeof state

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { defineEventHandler } from 'h3'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createSSEClient } from '../../../src/runtime/client/client'
+import { loadState } from '../../../src/runtime/client/read-state'
 import type { SSEClient } from '../../../src/runtime/client/types'
 import type { SSESnapshot } from '../../../src/runtime/shared/types'
 import { resolveClientOptions } from '../../support/client-options'
@@ -348,6 +349,7 @@ describe('a memory server that restarts under 1,000 clients', () => {
         if (isLate) late.set(client, times + 1)
         return { type: 'loaded', data: undefined, position: `e${epoch}.${isLate ? 1 : head}` }
       }
+      options.loadState = loadState
       clients.push(createSSEClient('http://model/', options, { onMessage: () => {}, onState: () => {}, onLoad: () => {} }))
     }
     for (const client of clients) client.connect()

@@ -35,7 +35,7 @@ function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMe
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
   const resolved = resolveClientOptions({ ...options, ...unwrapOptions(options), until, position: undefined }, base)
-  if (loadState) resolved.readState = stateReader(loadState, options.channel)
+  if (loadState) Object.assign(resolved, stateReader(loadState, options.channel))
 
   const given = () => toValue(url) || undefined
   const isEnabled = () => toValue(enabled) !== false

@@ -1,6 +1,6 @@
 import type { NuxtApp } from '#app'
 import { useRequestEvent } from '#imports'
-import type { Outcome } from '../../client/host'
+import type { LoadOutcome } from '../../client/host'
 import { clientError } from '../../client/response'
 import type { SSEClientEvents } from '../../client/types'
 import { READ_TIMEOUT_MS, isSharedPage } from './read-so-far'
@@ -10,10 +10,10 @@ import type { SSESnapshot } from './snapshot'
  * Calls the option `load` while the server renders, for up to 3 s, and passes its state to `events`. `snapshot` returns the resulting content
  * and state. Never throws: a failure is part of the state. `undefined`: the browser loads.
  */
-export async function loadOnServer(nuxtApp: NuxtApp, readState: (signal: AbortSignal) => Promise<Outcome>, { onLoad, onState }: SSEClientEvents, snapshot: () => SSESnapshot): Promise<SSESnapshot | undefined> {
+export async function loadOnServer(nuxtApp: NuxtApp, readState: (signal: AbortSignal) => Promise<LoadOutcome>, { onLoad, onState }: SSEClientEvents, snapshot: () => SSESnapshot): Promise<SSESnapshot | undefined> {
   const reading = new AbortController()
   const timer = setTimeout(() => reading.abort(), READ_TIMEOUT_MS)
-  const timeout = new Promise<Outcome>((resolve) => {
+  const timeout = new Promise<LoadOutcome>((resolve) => {
     const error = clientError('LOAD_FAILED', `Loading took over ${READ_TIMEOUT_MS} ms`, undefined, 0, true)
     reading.signal.addEventListener('abort', () => resolve({ type: 'failed', error }))
   })
@@ -24,7 +24,7 @@ export async function loadOnServer(nuxtApp: NuxtApp, readState: (signal: AbortSi
     onLoad!(data, { position })
     return { ...snapshot(), state: { position } }
   }
-  if (outcome.type !== 'failed' || isSharedPage(useRequestEvent(nuxtApp)!)) return undefined
+  if (isSharedPage(useRequestEvent(nuxtApp)!)) return undefined
   const { error } = outcome
   onState({ error })
   return { ...snapshot(), state: { error } }

@@ -117,6 +117,7 @@ function createGroup(url: string, key: string, electLeader: typeof elect | undef
       until: undefined,
       // Each member loads for itself.
       readState: undefined,
+      loadState: undefined,
       // In an election, `campaign` pauses instead.
       pauseWhenHidden: !electLeader && options.pauseWhenHidden,
       // Each attempt reads the options of a member that has not left.

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Outcome } from '../../../../src/runtime/client/host'
+import type { LoadOutcome } from '../../../../src/runtime/client/host'
 import { clientError } from '../../../../src/runtime/client/response'
 import { control } from '../../../support/scripted-server'
 import type { Wire } from './server'
@@ -99,11 +99,11 @@ function drop(label: string, how: 'cut' | 'end'): Command {
 }
 
 /** Settles the call of `load` that is under way. */
-function load(label: string, input: string, outcome: (world: World, one: NonNullable<World['load']>) => Outcome): Command {
+function load(label: string, input: string, outcome: (world: World, one: NonNullable<World['load']>) => LoadOutcome): Command {
   return command(label, world => world.step(world.load && input, () => world.settleLoad(one => outcome(world, one))))
 }
 
-function loadFailed(world: World, statusCode: number, retry: boolean, retryAfterMs?: number): Outcome {
+function loadFailed(world: World, statusCode: number, retry: boolean, retryAfterMs?: number): LoadOutcome {
   world.floorMs = retryAfterMs ?? 0
   return { type: 'failed', error: clientError('LOAD_FAILED', 'Loading failed', undefined, statusCode, retry), retryAfterMs, refused: true }
 }

@@ -1,7 +1,8 @@
 import { vi } from 'vitest'
 import { createSSEClient } from '../../../../src/runtime/client/client'
 import type { SSEClient, SSEClientState } from '../../../../src/runtime/client/types'
-import type { Outcome } from '../../../../src/runtime/client/host'
+import type { LoadOutcome } from '../../../../src/runtime/client/host'
+import { loadState } from '../../../../src/runtime/client/read-state'
 import type { SSEClientOptions, SSEMessage, SSEStatus } from '../../../../src/runtime/client'
 import { resolveClientOptions } from '../../../support/client-options'
 import { createRandom } from '../../../support/random'
@@ -29,7 +30,7 @@ export interface Scenario {
 }
 
 /** Call of the option `load` that has not settled. */
-interface Load { signal: AbortSignal, path: string, life: number, settle: (outcome: Outcome) => void }
+interface Load { signal: AbortSignal, path: string, life: number, settle: (outcome: LoadOutcome) => void }
 
 /** Differences between virtual time without a network, and real time with one. */
 export interface Ground {
@@ -86,7 +87,7 @@ export class World {
       ...scenario.options,
       headers: () => this.hangs && ++this.attempts % this.hangs === 0 ? new Promise(() => {}) : { 'x-life': String(this.life) },
     })
-    if (scenario.loads) options.readState = signal => this.onLoadCall(signal)
+    if (scenario.loads) Object.assign(options, { loadState, readState: (signal: AbortSignal) => this.onLoadCall(signal) })
     this.client = createSSEClient(ground.origin + this.path, options, {
       onLoad: (data, { position }) => this.onLoad(data as Load, position!),
       onMessage: (message, { position }) => this.onMessage(message, position),
@@ -117,7 +118,7 @@ export class World {
     return this.loads.find(({ signal }) => !signal.aborted)
   }
 
-  private onLoadCall(signal: AbortSignal): Promise<Outcome> {
+  private onLoadCall(signal: AbortSignal): Promise<LoadOutcome> {
     if (this.load) this.violation('a second `load` while one is under way')
     if (this.isLoaded) this.violation('a `load` without a gap')
     if (this.ground.exact && this.server.open.length) this.violation('a `load` while a request is open')
@@ -129,7 +130,7 @@ export class World {
   }
 
   /** Settles the call of `load` that is under way, after those that were aborted, which must have no effect. */
-  settleLoad(outcome: (load: Load) => Outcome): void {
+  settleLoad(outcome: (load: Load) => LoadOutcome): void {
     const { load } = this
     for (const one of this.loads) if (one !== load) one.settle({ type: 'loaded', data: one, position: 'e1.0' })
     load?.settle(outcome(load))
@@ -137,7 +138,7 @@ export class World {
   }
 
   /** The state of the log as it is now, or as it was `lag` messages ago. */
-  loaded(load: Load, lag = 0): Outcome {
+  loaded(load: Load, lag = 0): LoadOutcome {
     const { epoch, head } = this.server.log(load.path)
     return { type: 'loaded', data: load, position: `e${epoch}.${Math.max(0, head - lag)}` }
   }
