@@ -117,8 +117,10 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       // Only the first of several wake events: the next ones find a connection.
       begin()
     }
-    else if (event === 'wake' && ongoing) {
-      checks.stream(ongoing)
+    else if (event === 'wake' && ongoing && state.peer === 'resumable') {
+      const [attempt, now] = [ongoing, Date.now()]
+      // Users look at a page when they return to it, so this does not wait for heartbeats.
+      checks.run(({ checkStream }) => checkStream(attempt, now, host))
     }
   }
 
@@ -164,11 +166,11 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
         if (failures >= reconnect.maxAttempts || memory.failedRuns >= MAX_FAILED_RUNS) {
           return close({ attempt: failures, error: clientError('GAVE_UP', `Gave up after ${failures} attempts: ${error.message}`, error, error.statusCode) })
         }
-        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.gate(session)
+        if (unanswered && globalThis.navigator?.onLine !== false && ++memory.unanswered === GATE_ATTEMPTS) checks.run(({ findGate }) => findGate(session, host))
         memory.silent = outcome.silent ? memory.silent + 1 : 0
         if (memory.silent && !memory.unpollable && transports.includes('poll')) {
           // Loaded before it is needed: it comes over the same network.
-          checks.load().catch(() => {})
+          checks.run(() => {})
           if (memory.silent >= SILENT_ATTEMPTS) set({ transport: 'poll' })
         }
         else if (state.transport === 'poll' && !checks.loaded && error.code === 'NETWORK' && transports.includes('stream')) {

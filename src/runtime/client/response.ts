@@ -27,8 +27,9 @@ export function staleAnswer(): SSEError {
 }
 
 /** Copy of an error with the client's own `retry`. `retryAt`: epoch milliseconds. */
-export function revised({ code, message, statusCode, cause, details }: SSEError, retry: boolean, retryAt?: number): SSEError {
-  return new SSEError(code, message, { statusCode, retry, retryAt, cause, details })
+export function revised(error: SSEError, retry: boolean, retryAt?: number): SSEError {
+  // A spread copies no `message` and no `cause`.
+  return new SSEError(error.code, error.message, { ...error, cause: error.cause, retry, retryAt })
 }
 
 /** Error that a server sent. A field of the wrong type is ignored. */

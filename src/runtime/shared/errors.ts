@@ -54,7 +54,7 @@ export class SSEError extends Error {
   readonly details: Record<string, unknown>
 
   constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(message, options.cause === undefined ? undefined : options)
     this.code = code
     this.statusCode = options.statusCode ?? 500
     this.retry = options.retry ?? (isRetryableStatus(this.statusCode) && !isMistakeCode(code))

@@ -15,8 +15,10 @@ const POLL_TIMEOUT_MS = 2_000
 /** Time for the stream to deliver the messages that the poll found, in milliseconds. */
 const DELIVERY_MS = 500
 
-/** Ends the attempt with `SILENCE` if its stream seems dead. */
-export async function checkStream(attempt: AbortController, now: number, { memory, state, prepare }: ClientHost): Promise<void> {
+/** Ends the attempt with `SILENCE` if its stream seems dead. `now`: time when the page woke. */
+export async function checkStream(attempt: AbortController, now: number, { options, memory, state, prepare }: ClientHost): Promise<void> {
+  const { status, transport } = state()
+  if (attempt.signal.aborted || status !== 'connected' || transport !== 'stream' || !options.transports.includes('poll')) return
   if (now - (memory.checkedAt ?? 0) < CHECK_MS) return
   memory.checkedAt = now
   if (await hasMissed(await prepare(attempt.signal), () => state().position)) attempt.abort(retryableError('SILENCE', 'The stream fell silent'))
