@@ -18,6 +18,11 @@ export function importFallback({ schema, events }: SSEClientOptions): Promise<Fa
   return import('./fallback/index')
 }
 
+/** Loads the code for requests with a body. Rejects with a retryable error. */
+export function importBodies() {
+  return loadPart(() => import('../shared/encode-body'))
+}
+
 /** Loads the code for calls that share a connection, or read one of several channels. */
 export function importSharing() {
   return import('./sharing/shared-client')
