@@ -16,10 +16,6 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
   const { until } = options
   let good: ReturnType<typeof setTimeout> | undefined
 
-  function move(position: string): void {
-    if (position !== (state().position ?? '')) set({ position: position || undefined })
-  }
-
   function hold(): void {
     memory.held = true
     memory.unfollowed = false
@@ -78,7 +74,7 @@ export function attemptEvents(signal: AbortSignal, isStream: boolean, { url, opt
       return options.loadFallback().then(({ checkMessage }) => checkMessage!(message, options, options.connectTimeoutMs)).then(checked => deliver(checked[0], after, checked[1]))
     },
     onPosition(position) {
-      if (!signal.aborted) move(position)
+      if (!signal.aborted && position !== (state().position ?? '')) set({ position: position || undefined })
     },
     onGap(gap, position = gap.position) {
       if (!signal.aborted) set({ gap, position })

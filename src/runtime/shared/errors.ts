@@ -43,15 +43,16 @@ export interface SSEPublicError {
 /** Error class of this package. Its message is meant to be shown: clients receive it unchanged. */
 export class SSEError extends Error {
   override readonly name = 'SSEError'
+  // `declare`: the constructor sets these fields, so the code needs no definitions of them.
   /** Stable code, for programs. */
-  readonly code: SSEErrorCode
+  declare readonly code: SSEErrorCode
   /** HTTP status; 500 unless given. For an error on the client: the status of the response, or 0 without one. */
-  readonly statusCode: number
+  declare readonly statusCode: number
   /** Whether a retry may help. For the `error` of a client: whether it will retry; `false` when the error is final. */
-  readonly retry: boolean
+  declare readonly retry: boolean
   /** Time of the client's next attempt, in epoch milliseconds as of `Date.now()`; unset when the client does not wait. */
-  readonly retryAt?: number
-  readonly details: Record<string, unknown>
+  declare readonly retryAt?: number
+  declare readonly details: Record<string, unknown>
 
   constructor(code: SSEErrorCode, message: string, options: SSEErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : options)

@@ -30,7 +30,7 @@ const DEFAULT_KEEP = 100
 function createCall<State>(url?: MaybeUrl, checked: RefCheck<UseSSEOptions<SSEMessage, State>> = {}): UseSSEReturn<SSEMessage, State> {
   const options = checked as UseSSEOptions<SSEMessage, State>
   const { initial, reduce, load: loadState, keep = DEFAULT_KEEP, immediate = true, enabled = true, ssr, share, on: named = {} } = options
-  const isShared = share === 'page' || share === 'browser'
+  const isShared = share && share !== 'component'
   const nuxtApp = useNuxtApp()
   const base = nuxtApp.$config.app.baseURL.replace(/\/?$/, '/')
   const until = options.until && ((message: SSEMessage) => guard(() => options.until!(message)) as boolean)
