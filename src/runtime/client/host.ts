@@ -18,6 +18,8 @@ export interface ResolvedClientOptions extends SSEClientOptions {
   base: string
   /** Loads the code that only some connections need. Rejects with a retryable error. */
   loadFallback: () => Promise<Fallback>
+  /** Present with `body`: loads the code that encodes it. Rejects with a retryable error. */
+  loadBodies?: () => Promise<BodyCode>
   /** Loads the state that the messages follow: before the first connection, and after each gap. Option of `useSSE` only. Never rejects. */
   readState?: (signal: AbortSignal) => Promise<LoadOutcome>
   /** Present with `readState`: the first step of each attempt. Returns how the attempt ends; `undefined` if a request follows. */
@@ -40,6 +42,11 @@ export interface ClientHost {
   onLoad: SSEClientEvents['onLoad']
   close: (change: Partial<SSEClientState>) => void
   prepare: (signal: AbortSignal) => Promise<TransportRequest>
+}
+
+/** Code for requests with a body. */
+export interface BodyCode {
+  encodeBody(body: unknown, headers: Headers): BodyInit
 }
 
 /** Result of a check: the message with its schema's output, or with the error of a message that is not delivered. */

@@ -1,7 +1,7 @@
 import { invalidOption } from '../shared/errors'
 import type { SSETransport } from '../shared/types'
 import type { ResolvedClientOptions } from './host'
-import { importFallback, loadPart } from './parts'
+import { importBodies, importFallback, loadPart } from './parts'
 import type { SSEClientOptions, SSEShare } from './types'
 
 export type { ResolvedClientOptions } from './host'
@@ -40,5 +40,5 @@ export function resolveClientOptions(options: SSEClientOptions & { share?: SSESh
   expect(!fetch || typeof fetch === 'function', 'fetch', 'a function', fetch)
   expect(!parse || typeof parse === 'function' || parse === 'json' || parse === 'text', 'parse', '`json`, `text` or a function', parse)
   expect(!hasBody || method !== 'GET', 'method', 'one with a body', method)
-  return { ...options, base, loadFallback: () => loadPart(() => loadFallback(options)), method, transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs } }
+  return { ...options, base, loadFallback: () => loadPart(() => loadFallback(options)), loadBodies: hasBody ? importBodies : undefined, method, transports, connectTimeoutMs, reconnect: { minDelayMs, maxDelayMs, maxAttempts, foreignDelayMs } }
 }

@@ -2,7 +2,12 @@ import type { Fallback } from './host'
 import { retryableError } from './response'
 import type { SSEClientOptions } from './types'
 
-/** Parts of the client that only some connections need. Bundlers make a chunk of each. */
+/**
+ * Parts of the client that only some connections need. Bundlers make a chunk of each.
+ *
+ * The code of these parts must not import this file, directly or through another: Rolldown then splits the client into more chunks, which costs
+ * every page a kilobyte.
+ */
 
 /** Loads code on demand. Rejects with a retryable error. */
 export function loadPart<T>(load: () => Promise<T>): Promise<T> {

@@ -1,5 +1,4 @@
-import type { ResolvedClientOptions, TransportRequest } from './host'
-import { importBodies } from './parts'
+import type { BodyCode, ResolvedClientOptions, TransportRequest } from './host'
 import { clientError, retryableError } from './response'
 import type { MaybeFresh, SSEClientState, SSEQuery } from './types'
 import { addQuery } from './url'
@@ -13,14 +12,14 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
   const { method, credentials, connectTimeoutMs } = options
   const watchdog = createWatchdog(signal, connectTimeoutMs)
   const values = await Promise.race([
-    Promise.all([...[options.query, options.headers, options.body].map(fresh), options.body !== undefined && importBodies()]),
+    Promise.all([...[options.query, options.headers, options.body].map(fresh), options.loadBodies?.()]),
     new Promise((_, reject) => {
       watchdog.signal.addEventListener('abort', () => reject(retryableError('CONNECT_TIMEOUT', `An option took over ${connectTimeoutMs} ms`)))
     }),
   ]).finally(watchdog.stop)
   const { position: from, peer } = state()
   try {
-    const [query, headersInit, body, bodies] = values as [SSEQuery, HeadersInit, unknown, false | Awaited<ReturnType<typeof importBodies>>]
+    const [query, headersInit, body, bodies] = values as [SSEQuery, HeadersInit, unknown, BodyCode?]
     const headers = new Headers(headersInit)
     // Before the server has sent a position, the option `position` applies. It goes into the query, since it may be a number.
     const full = addQuery(url, { position: from === undefined ? options.position : undefined, ...query })
@@ -30,7 +29,7 @@ export async function prepareRequest(url: string, options: ResolvedClientOptions
       url: full,
       fetch: options.fetch ?? globalThis.fetch,
       options,
-      init: { method, credentials, cache: 'no-store', headers, body: bodies ? bodies.encodeBody(body, headers) : undefined },
+      init: { method, credentials, cache: 'no-store', headers, body: bodies?.encodeBody(body, headers) },
       position: from,
       peer,
       skipCaches,

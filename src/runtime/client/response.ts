@@ -55,8 +55,3 @@ export function isPosition(value: unknown): value is string {
 export function parseMs(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? value : undefined
 }
-
-/** URL without its query, for texts that may be logged: the query may contain a ticket. */
-export function withoutQuery(url: string): string {
-  return url.replace(/\?.*/s, '')
-}

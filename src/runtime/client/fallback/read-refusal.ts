@@ -1,5 +1,5 @@
 import { isRetryableStatus } from '../../shared/errors'
-import { clientError, parseMs, serverError, withoutQuery } from '../response'
+import { clientError, parseMs, serverError } from '../response'
 import { parseRetryAfter } from '../retry-after'
 import type { Outcome } from '../host'
 import { readJson } from './read-json'
@@ -29,4 +29,9 @@ export async function readRefusal(response: Response, contentType: string, code:
     // With these statuses, the server has not acted on the request.
     refused: status === 503 || status === 406 || (status < 500 && isRetryableStatus(status)),
   }
+}
+
+/** URL without its query, for texts that may be logged: the query may contain a ticket. */
+export function withoutQuery(url: string): string {
+  return url.replace(/\?.*/s, '')
 }
