@@ -55,7 +55,8 @@ function printMember(member) {
   const { type, initializer } = member
   // The value of a property without a type is its type.
   const end = type && initializer ? type.end : member.end
-  return member.getSourceFile().text.slice(member.getStart(), end)
+  // `declare` concerns the compiler alone.
+  return member.getSourceFile().text.slice(member.getStart(), end).replace(/^declare /, '')
 }
 
 /** Signature without `export`, `async`, default values and the patterns that parameters are taken apart with. */
