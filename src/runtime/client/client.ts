@@ -136,6 +136,7 @@ export function createSSEClient(url: string, options: ResolvedClientOptions, { o
       const outcome = await attempt(session)
       if (session.aborted) return
       if (outcome.type === 'ended') return close({ ended: true, error: outcome.error })
+      if (outcome.type === 'loaded') continue
       if (outcome.type === 'leave') {
         if (!isRepeatable(options, state)) return close({ error: interrupted() })
         memory.failedRuns = 0

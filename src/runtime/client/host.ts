@@ -131,6 +131,8 @@ export type Outcome
     | { type: 'leave', retryMs: number | undefined }
     /** No failure: the other transport takes over. */
     | { type: 'switch' }
+    /** No connection yet: the state is loaded, and messages follow it. */
+    | { type: 'loaded' }
     | Failure
 
 /** Result of the option `load`. The messages after `position` follow `data`. */

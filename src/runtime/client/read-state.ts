@@ -4,22 +4,21 @@ import { clientError, isPosition, noPositions, retryableError } from './response
 import { parseRetryAfter } from './retry-after'
 
 /**
- * First step of each attempt of a call with `load`: loads the state, unless it is loaded, and lets a gap in `events` end the attempt, so that
- * the next one loads again. Returns how the attempt ends; `undefined` if it continues with a request. Only calls with `load` load this code.
+ * First step of each attempt of a call with `load`. Loads the state, and returns how the attempt ends. If the state is loaded, lets a gap in
+ * `events` end the attempt, so that the next one loads again, and returns `undefined`. Only calls with `load` load this code.
  */
 export async function loadState({ options: { readState, channel }, memory, state, merge, onLoad }: ClientHost, session: AbortSignal, signal: AbortSignal, events: TransportEvents): Promise<Outcome | undefined> {
   // A call that was hydrated has its state, and a position, from the server.
   memory.loaded ??= !!state().position
   if (!memory.loaded) {
     const outcome = await readState!(session)
-    if (outcome.type === 'failed') return outcome
-    if (session.aborted) return ABORTED
+    if (outcome.type === 'failed' || session.aborted) return outcome
     const { data, position } = outcome
     memory.loaded = memory.unfollowed = true
     merge({ position })
     onLoad!(data, { position })
+    return { type: 'loaded' }
   }
-  if (session.aborted) return ABORTED
   memory.held = false
   const { onPeer, onGap } = events
   events.onPeer = (peer, ...rest) => {
@@ -38,9 +37,6 @@ export async function loadState({ options: { readState, channel }, memory, state
       : { type: 'leave', retryMs: memory.held ? undefined : 0 }
   }
 }
-
-/** Outcome of an aborted attempt, which is ignored. */
-const ABORTED: Outcome = { type: 'switch' }
 
 /** Fields that errors of `$fetch`, of `fetch` wrappers, and of this package may have. */
 interface Refusal {
