@@ -1,4 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { openSSE } from '../../src/runtime/client'
+import type { SSESource } from '../../src/runtime/client'
+import { createSSEPublisher } from '../../src/runtime/publisher'
+import type { SSEPresenceMessage } from '../../src/runtime/shared/presence'
+import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
 import { SSEReader } from '../support/read-sse'
@@ -6,6 +11,9 @@ import { startSingle } from '../support/redis'
 import type { TestTopology } from '../support/redis'
 
 const LEASE_MS = 1_000
+const MEMBERS = 1_000
+/** Time limit of conditions that a thousand clients must meet, on a machine that does other things as well. */
+const PATIENT_MS = 60_000
 
 let redis: TestTopology
 beforeAll(async () => {
@@ -55,3 +63,84 @@ it('SIGTERM: a member that reconnects to another instance has not left, and leav
   await eventually(() => expect(typesOf(watcher)).toEqual(['members', 'join', 'leave']))
   watcher.close()
 })
+
+// @guarantee presence
+it('SIGTERM to an instance with 1,000 members: all continue on another, no client receives a join or a leave, and nothing is left when they close', { timeout: 180_000 }, async () => {
+  const admin = await redis.admin('')
+  await using publisher = createSSEPublisher({ redis: { url: redis.env.NUXT_SSE_REDIS_URL } })
+  const count = () => publisher.presence('deploy-of-many').count()
+  const key = (part: string) => `sse:{nuxt-sse:presence:deploy-of-many}:${part}`
+  const told = async () => Number(await admin.hget(key('meta'), 'last'))
+  // The instance that leaves gives its clients a minute, as a loaded machine may need it. The other one lets them go sooner.
+  const [leaving, staying] = await Promise.all(['60000', '500'].map(ms => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEAVE_AFTER_MS: ms } }))) as [BuiltServer, BuiltServer]
+  const open = (query = '', servers = [leaving, staying]) => new Client('/api/presence/deploy-of-many' + query, servers)
+  const members = Array.from({ length: MEMBERS }, (_, index) => open(`?id=m${index}`))
+  const watchers = [open(), open('', [staying])]
+  const clients = [...members, ...watchers]
+  const messages = () => clients.flatMap(client => client.messages)
+  try {
+    await eventually(() => expect(clients.filter(({ present }) => present.size !== MEMBERS)).toHaveLength(0), PATIENT_MS)
+    expect(await told()).toBe(MEMBERS)
+    for (const client of clients) client.messages.length = 0
+
+    expect(await leaving.stop('SIGTERM')).toMatchObject({ code: 0 })
+    await eventually(async () => expect(await (await fetch(`${staying.url}/api/stats`)).json()).toMatchObject({ connections: clients.length }), PATIENT_MS)
+    expect(await told()).toBe(MEMBERS)
+    // The minute passes: a member that nothing else holds would leave.
+    const held = (await admin.zrange(key('due'), 0, -1)).filter(entry => entry.includes(' '))
+    expect(held).toHaveLength(MEMBERS)
+    await admin.zadd(key('due'), 'XX', ...held.flatMap(entry => [1, entry]))
+    expect(await count()).toBe(MEMBERS)
+    expect(await admin.zcard(key('due'))).toBe(1)
+    const newcomer = open('', [staying])
+    await eventually(() => expect(newcomer.present.size).toBe(MEMBERS), PATIENT_MS)
+    newcomer.close()
+    expect(await told()).toBe(MEMBERS)
+    expect(messages()).toEqual([])
+
+    for (const member of members) member.close()
+    await eventually(() => expect(watchers.map(({ present }) => present.size)).toEqual([0, 0]), PATIENT_MS)
+    for (const watcher of watchers) expect(watcher.messages.map(({ type }) => type)).toEqual(Array.from({ length: MEMBERS }, () => 'leave'))
+    expect(await count()).toBe(0)
+    await eventually(async () => expect(await admin.exists(key('members'), key('due'))).toBe(0))
+  }
+  finally {
+    for (const client of clients) client.close()
+    admin.disconnect()
+  }
+})
+
+/** The project's own client, which continues on the first of the servers that accepts it, as behind a load balancer. */
+class Client {
+  readonly messages: SSEPresenceMessage[] = []
+  /** IDs of the members, by the messages so far. */
+  readonly present = new Set<string>()
+  readonly #source: SSESource<{ data: SSEPresenceMessage }>
+
+  constructor(path: string, servers: readonly BuiltServer[]) {
+    const fetchFrom = async ([server, ...others]: readonly BuiltServer[], init?: RequestInit): Promise<Response> => {
+      try {
+        return await fetch(server!.url + path, init)
+      }
+      catch (error) {
+        if (!others.length || (error as { cause?: NodeJS.ErrnoException }).cause?.code !== 'ECONNREFUSED') throw error
+        return fetchFrom(others, init)
+      }
+    }
+    this.#source = openSSE<SSEPresenceMessage>(servers[0]!.url + path, { fetch: (_, init) => fetchFrom(servers, init), connectTimeoutMs: PATIENT_MS })
+    void this.#read()
+  }
+
+  close(): void {
+    this.#source.close()
+  }
+
+  async #read(): Promise<void> {
+    for await (const { data } of this.#source) {
+      this.messages.push(data)
+      if (data.type === 'members') for (const { id } of data.members) this.present.add(id)
+      else if (data.type === 'leave') this.present.delete(data.id)
+      else this.present.add(data.member.id)
+    }
+  }
+}
