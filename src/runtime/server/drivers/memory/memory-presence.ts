@@ -13,16 +13,21 @@ export class MemoryPresence {
   readonly #leases = new Map<string, number>()
   /** IDs of members with a hold whose end is known. */
   readonly #ending = new Set<string>()
+  /** Time of the last step. */
+  #seenAt = -Infinity
+  /** Time at which the leases end that got more time, and were not renewed since. */
+  #doubtUntil = -Infinity
 
   get size(): number {
     return this.#members.size
   }
 
   /** Performs one step. Passes the JSON of each message to `say`. */
-  step({ holder = '', leaseMs, hold = [], release = [], outage, list }: PresenceRequest, say: (json: string) => void): Omit<PresenceAnswer, 'epoch' | 'last'> {
+  step({ holder = '', leaseMs, hold = [], release = [], graceMs = 0, list }: PresenceRequest, say: (json: string) => void): Omit<PresenceAnswer, 'epoch' | 'last'> {
     const now = performance.now()
     const known = (this.#leases.get(holder) ?? 0) > now
-    if (outage) this.#excuse(now, outage)
+    if (graceMs > 0 && now - this.#seenAt >= graceMs) this.#extend(now + graceMs)
+    this.#seenAt = now
     if (leaseMs) this.#leases.set(holder, now + leaseMs)
     else if (leaseMs === 0) this.#leases.delete(holder)
     for (const { id, member, keep } of hold) this.#hold(holder, id, member, keep, say)
@@ -37,6 +42,7 @@ export class MemoryPresence {
       known,
       count: this.#members.size,
       ...dueMs < Infinity && { dueMs: Math.max(0, dueMs) },
+      ...this.#doubtUntil > now && [...this.#leases.values()].includes(this.#doubtUntil) && { doubtMs: this.#doubtUntil - now },
       ...list && { members: [...this.#members.values()].map(({ member }) => member) },
     }
   }
@@ -79,11 +85,15 @@ export class MemoryPresence {
     }
   }
 
-  #excuse(now: number, { ms, graceMs }: NonNullable<PresenceRequest['outage']>): void {
-    const since = now - ms
-    for (const [holder, until] of this.#leases) if (until <= now && until > since) this.#leases.set(holder, now + graceMs)
+  /** Leases and holds that end before `until` last until then. */
+  #extend(until: number): void {
+    for (const [holder, at] of this.#leases) {
+      if (at >= until) continue
+      this.#leases.set(holder, until)
+      this.#doubtUntil = until
+    }
     for (const id of this.#ending) {
-      for (const [holder, at] of this.#members.get(id)?.holders ?? []) if (at <= now && at > since) this.#endAt(id, holder, now + graceMs)
+      for (const [holder, at] of this.#members.get(id)?.holders ?? []) if (at < until) this.#endAt(id, holder, until)
     }
   }
 
