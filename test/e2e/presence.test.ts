@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { openSSE } from '../../src/runtime/client'
 import type { SSESource } from '../../src/runtime/client'
@@ -10,7 +11,8 @@ import { SSEReader } from '../support/read-sse'
 import { startSingle } from '../support/redis'
 import type { TestTopology } from '../support/redis'
 
-const LEASE_MS = 1_000
+/** A member must be back within two thirds of it. */
+const LEASE_MS = 2_000
 const MEMBERS = 1_000
 /** Time limit of conditions that a thousand clients must meet, on a machine that does other things as well. */
 const PATIENT_MS = 60_000
@@ -22,21 +24,35 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 afterEach(stopBuiltServers)
 
-const start = () => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS), NUXT_SSE_LEAVE_AFTER_MS: '500' } })
+const start = (env: Record<string, string> = {}) => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEAVE_AFTER_MS: '500', ...env } })
+/** Gives clients a minute to reconnect, as a loaded machine may need it. */
+const startPatient = () => start({ NUXT_SSE_LEAVE_AFTER_MS: '60000' })
+const keyOf = (name: string, part: string) => `sse:{nuxt-sse:presence:${name}}:${part}`
+/** Ends that minute: a member that nothing else holds leaves with the next step. Resolves with the number of holds that it ends. */
+async function endMinute(admin: Redis, name: string): Promise<number> {
+  const holds = (await admin.zrange(keyOf(name, 'due'), 0, -1)).filter(entry => entry.includes(' '))
+  await admin.zadd(keyOf(name, 'due'), 'XX', ...holds.flatMap(entry => [1, entry]))
+  return holds.length
+}
 const typesOf = ({ data }: SSEReader) => (data as { type: string }[]).map(({ type }) => type)
 
 // @guarantee presence
 it('kill -9: members leave once, within two leases, unless they reconnect', async () => {
-  const [one, two, three] = await Promise.all([start(), start(), start()])
+  const admin = await redis.admin('')
+  const startShort = () => start({ NUXT_SSE_LEASE_MS: String(LEASE_MS) })
+  const [one, two, three] = await Promise.all([startShort(), startShort(), startShort()])
   const watchers = await Promise.all([two, three].map(({ url }) => SSEReader.open(`${url}/api/presence/room`)))
   const open = (server: typeof one, id: string) => SSEReader.open(`${server.url}/api/presence/room?id=${id}`)
   for (const id of ['ann', 'ben', 'cleo']) await (await open(one, id)).until(({ messages }) => messages.length > 0)
   await Promise.all(watchers.map(watcher => watcher.until(({ messages }) => messages.length === 4)))
   await one.stop('SIGKILL')
-  const killedAt = performance.now()
+  // By the clock of Redis, which ends it. How soon the others look is up to the machine here: lost-holders.test.ts has a clock of its own.
+  const [seconds] = await admin.time()
+  const [entry, until, ...others] = await admin.zrange(keyOf('room', 'due'), 0, -1, 'WITHSCORES')
+  expect({ entry, others }).toEqual({ entry: expect.stringMatching(/^\w+$/) as string, others: [] })
+  expect(Number(until) - seconds * 1_000).toBeLessThanOrEqual(2 * LEASE_MS)
   const back = await open(two, 'ann')
   await Promise.all(watchers.map(watcher => watcher.until(({ messages }) => messages.length === 6)))
-  expect(performance.now() - killedAt).toBeLessThan(2 * LEASE_MS + 500)
   for (const watcher of watchers) {
     expect(typesOf(watcher)).toEqual(['members', 'join', 'join', 'join', 'leave', 'leave'])
     expect((watcher.data.slice(4) as { id: string }[]).map(({ id }) => id).sort()).toEqual(['ben', 'cleo'])
@@ -44,11 +60,12 @@ it('kill -9: members leave once, within two leases, unless they reconnect', asyn
   back.close()
   await Promise.all(watchers.map(watcher => watcher.until(({ messages }) => messages.length === 7)))
   for (const watcher of watchers) watcher.close()
+  admin.disconnect()
 })
 
 // @guarantee presence
 it('SIGTERM: a member that reconnects to another instance has not left, and leaves with its last connection', async () => {
-  const [one, two] = await Promise.all([start(), start()])
+  const [one, two] = await Promise.all([startPatient(), start()])
   const watcher = await SSEReader.open(`${two.url}/api/presence/deploy`)
   const member = await SSEReader.open(`${one.url}/api/presence/deploy?id=ann`)
   await watcher.until(({ messages }) => messages.length === 2)
@@ -58,6 +75,9 @@ it('SIGTERM: a member that reconnects to another instance has not left, and leav
   const back = await SSEReader.open(`${two.url}/api/presence/deploy?id=ann`)
   await back.until(({ messages }) => messages.length > 0)
   expect(typesOf(back)).toEqual(['members'])
+  const admin = await redis.admin('')
+  expect(await endMinute(admin, 'deploy')).toBe(1)
+  admin.disconnect()
   back.close()
   await watcher.until(({ messages }) => messages.length === 3)
   await eventually(() => expect(typesOf(watcher)).toEqual(['members', 'join', 'leave']))
@@ -69,10 +89,9 @@ it('SIGTERM to an instance with 1,000 members: all continue on another, no clien
   const admin = await redis.admin('')
   await using publisher = createSSEPublisher({ redis: { url: redis.env.NUXT_SSE_REDIS_URL } })
   const count = () => publisher.presence('deploy-of-many').count()
-  const key = (part: string) => `sse:{nuxt-sse:presence:deploy-of-many}:${part}`
+  const key = (part: string) => keyOf('deploy-of-many', part)
   const told = async () => Number(await admin.hget(key('meta'), 'last'))
-  // The instance that leaves gives its clients a minute, as a loaded machine may need it. The other one lets them go sooner.
-  const [leaving, staying] = await Promise.all(['60000', '500'].map(ms => startBuiltServer('basic', { env: { ...redis.env, NUXT_SSE_LEAVE_AFTER_MS: ms } }))) as [BuiltServer, BuiltServer]
+  const [leaving, staying] = await Promise.all([startPatient(), start()])
   const open = (query = '', servers = [leaving, staying]) => new Client('/api/presence/deploy-of-many' + query, servers)
   const members = Array.from({ length: MEMBERS }, (_, index) => open(`?id=m${index}`))
   const watchers = [open(), open('', [staying])]
@@ -86,10 +105,7 @@ it('SIGTERM to an instance with 1,000 members: all continue on another, no clien
     expect(await leaving.stop('SIGTERM')).toMatchObject({ code: 0 })
     await eventually(async () => expect(await (await fetch(`${staying.url}/api/stats`)).json()).toMatchObject({ connections: clients.length }), PATIENT_MS)
     expect(await told()).toBe(MEMBERS)
-    // The minute passes: a member that nothing else holds would leave.
-    const held = (await admin.zrange(key('due'), 0, -1)).filter(entry => entry.includes(' '))
-    expect(held).toHaveLength(MEMBERS)
-    await admin.zadd(key('due'), 'XX', ...held.flatMap(entry => [1, entry]))
+    expect(await endMinute(admin, 'deploy-of-many')).toBe(MEMBERS)
     expect(await count()).toBe(MEMBERS)
     expect(await admin.zcard(key('due'))).toBe(1)
     const newcomer = open('', [staying])

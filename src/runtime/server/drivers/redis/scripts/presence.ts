@@ -11,8 +11,8 @@ import { ADD_LINES } from './add-lines'
  *   5 due      sorted set, by the server's time in ms: `<holder>`, the end of its lease, and `<holder> <id>`, the end of a hold
  *
  * Fields of the meta data: `present`, the number of members; `seen`, the time of the last step; `doubt`, the time at which the leases end
- * that got more time, and were not renewed since. If `present` differs from the hash, records were lost: the rest is deleted, and the log begins a new epoch, so that
- * readers load the members again.
+ * that got more time, and were not renewed since. If `present` differs from the hash, records were lost: the rest is deleted, and the log
+ * begins a new epoch, so that readers load the members again.
  *
  * ARGV: 4 candidate epoch, 5 maxMessages, 6 maxAgeMs, 7 maxBytes, 8 which of them the writer names, 9 holder ('': none), 10 `leaseMs` ('':
  * unchanged), 11 `graceMs`, 12 whether to list the members (1), 13 maximum length of a notice that carries its messages, 14 number of holds,
