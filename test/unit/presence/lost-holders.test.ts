@@ -105,6 +105,42 @@ describe('members of a process that is killed', () => {
   })
 })
 
+describe('members of a process that was stopped and whose clients did not come back', () => {
+  // @guarantee presence
+  it('leave for a process that only watches, however its steps fall', async () => {
+    await fc.assert(fc.asyncProperty(options, fc.double({ min: 0, max: 3, noNaN: true }), async (chosen, leases) => {
+      const world = new World(chosen)
+      const [stopped, other] = [world.start(), world.start()]
+      await world.until(new Presence(stopped.context, 'room', { id: 'ann' }).enter())
+      await world.pass(leases / 2 * chosen.leaseMs)
+      new Presence(other.context, 'room').watch()
+      await world.pass(leases / 2 * chosen.leaseMs)
+      await world.until(stopped.context.close())
+      await world.pass(chosen.leaveAfterMs + 2 * chosen.leaseMs + LATE_MS)
+      expect(await world.left()).toEqual(['ann'])
+      await world.close()
+    }), { numRuns: RUNS })
+  })
+
+  // @guarantee presence
+  it('are gone for look-ups, however seldom there is one', async () => {
+    await fc.assert(fc.asyncProperty(options, fc.double({ min: 1, max: 10, noNaN: true }), async (chosen, leases) => {
+      const world = new World(chosen)
+      const stopped = world.start()
+      await world.until(new Presence(stopped.context, 'room', { id: 'ann' }).enter())
+      await world.until(stopped.context.close())
+      await world.pass(chosen.leaveAfterMs)
+      const counts: number[] = []
+      for (let look = 0; look < 3; look++) {
+        await world.pass(leases * chosen.leaseMs)
+        counts.push(await world.until(new Presence(world.start().context, 'room').count()))
+      }
+      expect(counts.slice(1)).toEqual([0, 0])
+      await world.close()
+    }), { numRuns: RUNS })
+  })
+})
+
 describe('an outage of the store', () => {
   const first = fc.constantFrom('count', 'members', 'watch', 'join', 'nothing')
 

@@ -34,8 +34,8 @@ export interface PresenceRequest {
   release?: readonly PresenceRelease[]
   /**
    * Time in which processes can renew their leases after an outage, in milliseconds. If this name had no step for longer than that, perhaps
-   * no process could reach the driver: leases and holds that have ended, or end earlier than `graceMs` from now, last until then. Default 0:
-   * none does.
+   * no process could reach the driver: leases and holds that have ended, or end earlier than `graceMs` from now, last until then. A hold gets
+   * more time once, a lease {@link MAX_GRACES} times in a row without a renewal. Default 0: none does.
    */
   graceMs?: number
   /** Whether to return the members. */
@@ -60,6 +60,12 @@ export interface PresenceAnswer {
   /** Members as JSON, for a request with `list`. */
   members?: string[]
 }
+
+/**
+ * Times that a lease gets more time in a row: a store that comes back only for moments must not end it. Look-ups that are broken off, and
+ * never find out that the process is lost, must not keep it forever.
+ */
+export const MAX_GRACES = 7
 
 /** `graceMs` as a share of `leaseMs`: longer than the time between two renewals, so that a process that renews its lease is no silence. */
 const GRACE = 0.4

@@ -1,4 +1,4 @@
-import { MAX_DUE } from '../../presence-types'
+import { MAX_DUE, MAX_GRACES } from '../../presence-types'
 import { PRELUDE } from './prelude'
 import { ADD_LINES } from './add-lines'
 
@@ -8,7 +8,8 @@ import { ADD_LINES } from './add-lines'
  * Keys after those of the prelude, in the same slot:
  *
  *   4 members  hash: ID of a member → `<holders, separated by commas> <the member as JSON>`
- *   5 due      sorted set, by the server's time in ms: `<holder>`, the end of its lease, and `<holder> <id>`, the end of a hold
+ *   5 due      sorted set, by the server's time in ms: `<holder>`, the end of its lease, and `<holder> <id>`, the end of a hold.
+ *              Eighths of a millisecond count how often it got more time since it was last renewed
  *
  * Fields of the meta data: `present`, the number of members; `seen`, the time of the last step; `doubt`, the time at which the leases end
  * that got more time, and were not renewed since. If `present` differs from the hash, records were lost: the rest is deleted, and the log
@@ -60,9 +61,14 @@ local lease = holder ~= '' and redis.call('ZSCORE', due, holder)
 local known = lease and tonumber(lease) > now
 -- Redis does not notice its own outages: processes were silent if they could not reach it, and if they are gone.
 if grace > 0 and now - seen >= grace then
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now + grace))) do
-    redis.call('ZADD', due, int(now + grace), entry)
-    if not string.find(entry, ' ', 1, true) then doubt = now + grace end
+  local ends = redis.call('ZRANGEBYSCORE', due, '-inf', int(now + grace), 'WITHSCORES')
+  for i = 1, #ends, 2 do
+    local graces = tonumber(ends[i + 1]) % 1 * 8
+    local isLease = not string.find(ends[i], ' ', 1, true)
+    if graces < (isLease and ${MAX_GRACES} or 1) then
+      redis.call('ZADD', due, string.format('%.3f', now + grace + (graces + 1) / 8), ends[i])
+      if isLease then doubt = now + grace + 1 end
+    end
   end
   if doubt > now then redis.call('HSET', meta, 'doubt', int(doubt)) end
 end
@@ -156,7 +162,7 @@ for _, key in ipairs({ members, due }) do redis.call('PEXPIRE', key, int(lifeMs(
 local nextDue = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
 local unsure = ''
 if doubt > now then
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due, int(doubt), int(doubt))) do
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due, '(' .. int(doubt - 1), '(' .. int(doubt))) do
     if not string.find(entry, ' ', 1, true) then unsure = int(doubt - now) end
   end
 end
