@@ -133,7 +133,7 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
     })
 
     // @guarantee presence
-    it('after a silence, leases and holds that ended meanwhile get more time, and it is in doubt who is present until the leases are renewed', async () => {
+    it('after a silence, leases and holds that ended meanwhile get more time, and the members are in doubt until the leases are renewed', async () => {
       await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')], release: [{ id: 'ben', afterMs: 30 }] })
       await step({ holder: 'b', leaseMs: 30, hold: [member('cleo')], graceMs: 20 })
       await new Promise(resolve => setTimeout(resolve, 60))

@@ -326,7 +326,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
     await pause(1_300)
-    // A server that follows nobody, and saw no outage, comes first.
+    // A server that follows no name, and saw no outage, comes first.
     const fresh = await startInstance(create(), options)
     const found = Promise.all([fresh.presence(room).count(), fresh.presence(room).members()])
     for (const { driver } of [one, other]) driver.heal()

@@ -16,7 +16,7 @@ const RETENTION = { maxMessages: 10_000, maxAgeMs: 3_600_000_000, maxBytes: 67_1
 const RUNS = 30 * Number(process.env.SSE_RUNS ?? 1)
 /** Moves of the clock within a lease. */
 const TICKS = 100
-/** Lateness of a look for who has left: a move of the clock, and the 50 ms of its random delay. */
+/** Lateness of a look for members that are due: a move of the clock, and the 50 ms of its random delay. */
 const LATE_MS = 100
 
 /** Processes that share one store, on a clock of their own. */
@@ -105,7 +105,7 @@ describe('members of a process that is killed', () => {
   })
 })
 
-describe('members of a process that was stopped and whose clients did not come back', () => {
+describe('members of a process that was stopped and whose clients did not reconnect', () => {
   // @guarantee presence
   it('leave for a process that only watches, however its steps fall', async () => {
     await fc.assert(fc.asyncProperty(options, fc.double({ min: 0, max: 3, noNaN: true }), async (chosen, leases) => {
@@ -145,7 +145,7 @@ describe('an outage of the store', () => {
   const first = fc.constantFrom('count', 'members', 'watch', 'join', 'nothing')
 
   // @guarantee presence
-  it('ends no member of a process that is there, however long it is, and whoever comes first after it', async () => {
+  it('ends no member of a process that is there, however long it is, and whichever process comes first after it', async () => {
     const outage = fc.oneof(
       fc.record({ leases: fc.double({ min: 0.5, max: 5, noNaN: true }), first, afterMs: fc.integer({ min: 0, max: 50 }), quiet: fc.double({ min: 0, max: 2, noNaN: true }) }),
       // So short that it shows only if nothing else went wrong lately.

@@ -53,7 +53,7 @@ export interface PresenceAnswer {
   /** Time until something is due, in milliseconds: a later request must perform it. `undefined` if nothing is. */
   dueMs?: number
   /**
-   * Time until it is certain who is present, in milliseconds, if a lease got more time and was not renewed since. Until then, further steps
+   * Time until the members are certain, in milliseconds, if a lease got more time and was not renewed since. Until then, further steps
    * must follow in less than `graceMs`: they show that the driver can be reached. `undefined`: it is certain.
    */
   doubtMs?: number
@@ -62,14 +62,14 @@ export interface PresenceAnswer {
 }
 
 /**
- * Times that a lease gets more time in a row: a store that comes back only for moments must not end it. Look-ups that are broken off, and
+ * Times that a lease gets more time in a row: a store that is reachable only for moments must not end it. Look-ups that are broken off, and
  * never find out that the process is lost, must not keep it forever.
  */
 export const MAX_GRACES = 7
 
 /** `graceMs` as a share of `leaseMs`: longer than the time between two renewals, so that a process that renews its lease is no silence. */
 const GRACE = 0.4
-/** Steps within `graceMs` while it is not certain who is present. */
+/** Steps within `graceMs` while the members are not certain. */
 const STEPS_IN_DOUBT = 4
 
 /** `graceMs` of processes with this `leaseMs`. */
@@ -77,7 +77,7 @@ export function graceOf(leaseMs: number): number {
   return Math.ceil(leaseMs * GRACE)
 }
 
-/** Time until the next step while it is not certain who is present, in milliseconds. */
+/** Time until the next step while the members are not certain, in milliseconds. */
 export function nextInDoubtMs(leaseMs: number, doubtMs: number): number {
   return Math.min(doubtMs, graceOf(leaseMs) / STEPS_IN_DOUBT)
 }

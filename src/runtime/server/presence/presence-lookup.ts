@@ -11,7 +11,7 @@ import type { SSEPresenceLookup } from './types'
 /** Beginning of the names of logs that belong to presence. */
 export const PRESENCE_PREFIX = `${INTERNAL_PREFIX}presence:`
 
-/** Longest time between two looks while it is not certain who is present, in milliseconds. */
+/** Longest time between two looks while the members are not certain, in milliseconds. */
 const LOOK_AGAIN_MS = 100
 
 /** Implementation of {@link SSEPresenceLookup}. Needs no connections: `nuxt-sse/publisher` has nothing else of presence. */

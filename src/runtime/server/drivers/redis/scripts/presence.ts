@@ -20,7 +20,7 @@ import { ADD_LINES } from './add-lines'
  * then of each ID, member and `keep` (1), then of each release ID and `afterMs`.
  *
  * Returns the server's time (ms), the error if the notice was refused ('': it was not), epoch, last offset, whether the holder had a lease
- * (1), the number of members, ms until something is due ('': nothing is), ms until it is certain who is present ('': it is), and the members.
+ * (1), the number of members, ms until something is due ('': nothing is), ms until the members are certain ('': they are), and the members.
  */
 export const PRESENCE = `${PRELUDE}${ADD_LINES}
 local members, due = KEYS[4], KEYS[5]
