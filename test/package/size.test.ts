@@ -15,7 +15,7 @@ const MAX_TRANSPORT_BYTES = 10_830
 const MAX_BYTES_ON_DEMAND: Record<string, number> = {
   'fallback/index': 4_855,
   'fallback/with-schemas': 6_140,
-  'read-state': 955,
+  'read-state': 945,
   'encode-body': 310,
   'sharing/shared-client': 3_800,
   'sharing/election': 820,
