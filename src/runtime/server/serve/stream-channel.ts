@@ -19,7 +19,7 @@ export async function startChannels({ event, context, request }: Exchange, sourc
   const starts = startsOn(source, request, connection.options)
   const exit = await attend(source, { joins: true })
   if (exit) connection.life.whenClosed(() => exit(connection.life.returnMs))
-  const reader = isKeyed(starts) ? await context.hub.readers(starts, request.ownIds ? 'own' : 'whole') : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from, starts[0].snapshot)
+  const reader = isKeyed(starts) ? await (request.ownIds ? context.hub.readers(starts, 'own') : context.hub.readers(inRequestedOrder(starts, request.position?.text), 'whole')) : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from, starts[0].snapshot)
   if (connection.closed) return reader.close()
   // Read to its end: 204 stops a browser's `EventSource`. A failed channel must still send its error.
   if (reader.exhausted) {
@@ -31,6 +31,16 @@ export async function startChannels({ event, context, request }: Exchange, sourc
   if (source instanceof RunChannel) connection.life.whenClosed(source.attach())
   streamChannel(connection, reader, context)
   return null
+}
+
+/**
+ * Channels in the order of a requested position that names all of them: a client that knows only one channel compares the whole position as
+ * text, and takes the same one in another order for the answer of a cache. Otherwise, in the order of the record.
+ */
+function inRequestedOrder(starts: readonly KeyedStart[], asked = ''): readonly KeyedStart[] {
+  const keys = asked.split(',').map(part => part.trimStart().split(':')[0])
+  const named = keys.flatMap(key => starts.find(start => start.key === key) ?? [])
+  return new Set(named).size === starts.length && keys.length === starts.length ? named : starts
 }
 
 /**
