@@ -44,6 +44,9 @@ class HttpClient extends SeveralClient {
   #request(keys: string[], transport: string): { url: string, headers: Record<string, string> } {
     const position = this.ask(keys, this.random)
     const inHeader = position !== undefined && this.random.chance(0.5)
+    // A stream with whole IDs keeps the order of a position in the query that names every key.
+    const named = position?.split(',').map(part => part.split(':')[0]!) ?? []
+    this.order = this.ids === 'whole' && !inHeader && named.length === keys.length && new Set([...named, ...keys]).size === keys.length && new Set(named).size === keys.length ? named : keys
     const query = position === undefined || inHeader ? '' : `&position=${encodeURIComponent(position)}`
     return { url: `${this.url}?keys=${keys.join()}&transport=${transport}${query}`, headers: { ...this.ids === 'own' && { accept: 'text/event-stream;positions=own' }, ...inHeader && { 'last-event-id': position } } }
   }
