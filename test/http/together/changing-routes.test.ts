@@ -197,4 +197,11 @@ describe.each(Object.keys(KINDS))('a route whose channels change under an open c
     expect(more).not.toContain('gap')
     for (const key of ['a', 'b', 'c'] as const) checkOrder(more, key)
   })
+
+  it('a key under another name is a new channel: it begins where `from` says, without a gap', async () => {
+    const steps = await play(kind, 'start', through('renamed'), 'two')
+    expect(steps).not.toContain('gap')
+    checkOrder(steps, 'a')
+    expect(steps.filter(step => step !== 'gap' && step.key === 'b' && step.n === 1)).toHaveLength(2)
+  })
 })
