@@ -29,7 +29,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   /** Replaced on a route of several channels. */
-  let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position) }
+  let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position), position: events.onPosition }
   const isForeign = known === 'foreign'
   const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
@@ -84,7 +84,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
             if (control.channels) target = (await loadFallback()).openSeveral(control, position, events)
             else events.onPeer(peer, typeof restarts === 'boolean' ? restarts : undefined)
           }
-          else {
+          // With the mark, it is a control message of a later build, and `open` follows.
+          else if (control === undefined || !response.headers.has(PROTOCOL_HEADER)) {
             control = undefined
             read = createReader(parseOption ?? parseForeign)
             events.onPeer(peer = 'foreign')
@@ -92,10 +93,12 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         }
         const outcome = control ? target.control(control) : undefined
         if (outcome) return outcome
-        if (text === undefined) {
-          events.onPosition(id!)
+        if (outcome === null) continue
+        // A control message of a later build is no message, but its position counts.
+        if (text === undefined || control !== undefined) {
+          if (id !== undefined) target.position(id)
         }
-        else if (outcome === undefined) {
+        else {
           const busy = target.message({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
