@@ -111,8 +111,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
     }
   }
   catch (cause) {
-    // After a deployment, an open tab does not find the code that reads a refusal: then its status alone decides whether it is final.
-    if (cause instanceof SSEError) return failed(response?.ok === false ? serverError({ statusCode: response.status }) : cause)
+    // After a deployment, an open tab does not find the code that reads a refusal: then its status decides, and `Retry-After` in seconds.
+    if (cause instanceof SSEError) return response?.ok === false ? { ...failed(serverError({ statusCode: response.status })), retryAfterMs: +response.headers.get('retry-after')! * 1_000 || 0 } : failed(cause)
     if (!watchdog.expired) {
       const why = !open && position && crosses && isForeign ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
       return failed(retryableError('NETWORK', `The connection failed${why}`, cause))
