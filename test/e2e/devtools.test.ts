@@ -49,7 +49,7 @@ beforeAll(async () => {
   url = `http://localhost:${port}`
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', 'localhost', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
-  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 90_000, interval: 100 })
+  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 110_000, interval: 100 })
   stranger = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><iframe src="${url}/__sse"></iframe>`))
   stranger.listen(0, '127.0.0.1')
   await once(stranger, 'listening')
@@ -203,6 +203,7 @@ describe('the tab in Nuxt DevTools', () => {
 describe('a page of another origin', () => {
   it('neither reads, nor publishes, nor has it in a frame', async () => {
     // The server of the test before may still be starting again, and the page has a frame of it.
+    await eventually(state)
     const before = await state()
     await page.goto(strange, { waitUntil: 'domcontentloaded' })
     await using victim = await SSEReader.open(`${url}/api/keyed?key=victim`)

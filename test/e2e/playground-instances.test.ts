@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 beforeEach(async () => {
-  const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS), NUXT_ANSWER_MS: '8000' } })
+  const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(LEASE_MS), NUXT_ANSWER_MS: '15000' } })
   servers = await Promise.all([run(), run()])
   viewed = servers[1]
   balancer = await startBalancer(({ url, method }) => {

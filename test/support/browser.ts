@@ -8,6 +8,9 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { ARGS, chromiumPath } from './chromium-args'
 
+/** Time that a page may take for a click or a load, on a machine that does other things as well. */
+const MAX_ACTION_MS = 60_000
+
 /**
  * Starts the Chromium on the PATH, which `npm test` makes sure of. `backForwardCache` turns the cache on, as users have it, since
  * Playwright turns it off.
@@ -79,6 +82,7 @@ export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBr
     newContext,
     async open(context) {
       const page = await (context ?? await newContext()).newPage()
+      page.setDefaultTimeout(MAX_ACTION_MS)
       collectProblems(page, problems, known)
       waitForHydration(page)
       return page
