@@ -134,6 +134,13 @@ it('reports a preflight that no middleware and no route rule answers: once', asy
   expect(output.match(/sent a preflight request/g)).toHaveLength(1)
 })
 
+it('reports a `disconnectSSE` that can find no stream, as no handler has a `clientKey`', async () => {
+  output = ''
+  await writeFile(join(dir, 'server/api/sign-out.get.ts'), `export default defineEventHandler(async () => {\n  await disconnectSSE('nobody')\n  return { done: true }\n})\n`)
+  await eventually(async () => expect(await (await fetch(`${url}/api/sign-out`, { signal: AbortSignal.timeout(2_000) })).json()).toEqual({ done: true }))
+  await eventually(() => expect(output).toMatch(/no SSE handler loaded so far has the option \W*clientKey/))
+})
+
 it('reports a channel that is returned to defineEventHandler as an error, instead of a request without an answer', async () => {
   await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
   await eventually(async () => {
