@@ -93,12 +93,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         }
         const outcome = control ? target.control(control) : undefined
         if (outcome) return outcome
-        if (outcome === null) continue
-        // A control message of a later build is no message, but its position counts.
-        if (text === undefined || control !== undefined) {
-          if (id !== undefined) target.position(id)
-        }
-        else {
+        if (text !== undefined && control === undefined) {
           const busy = target.message({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
@@ -106,6 +101,10 @@ export async function streamTransport(request: TransportRequest, events: Transpo
             await busy
             watchdog.limit(silenceMs)
           }
+        }
+        // A control message of a later build is no message, but its position counts.
+        else if (outcome === undefined && id !== undefined) {
+          target.position(id)
         }
       }
     }
