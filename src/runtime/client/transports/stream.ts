@@ -7,7 +7,7 @@ import { clientError, isPosition, parseMs, retryableError, serverError, staleAns
 import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
-import type { Outcome, Several, TransportEvents, TransportRequest } from '../host'
+import type { Failure, Outcome, Several, TransportEvents, TransportRequest } from '../host'
 
 /** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
@@ -31,7 +31,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   /** Replaced on a route of several channels. */
   let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position), position: events.onPosition }
   const isForeign = known === 'foreign'
-  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
+  const failed = (error: SSEError): Failure => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
     open = true
