@@ -303,13 +303,11 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const members = await Promise.all(['ann', 'ben'].map(member => SSEReader.open(`${one.url}/room?room=${room}&id=${member}`)))
     await watcher.until(({ messages }) => messages.length === 3)
     one.kill()
-    const killedAt = performance.now()
+    // Within two leases: see test/unit/presence/lost-holders.test.ts, whose clock stands still while it is busy.
     await watcher.until(({ messages }) => messages.length === 5)
-    const tookMs = performance.now() - killedAt
     await pause(700)
     expect(watcher.data.slice(3)).toEqual(expect.arrayContaining([{ type: 'leave', id: 'ann' }, { type: 'leave', id: 'ben' }]))
     expect(watcher.messages).toHaveLength(5)
-    expect(tookMs).toBeLessThan(2 * 300 + 300)
     expect(await other.presence(`${room}-unwatched`).members()).toEqual([])
     for (const reader of [watcher, unwatched, ...members]) reader.close()
   })
@@ -328,8 +326,11 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
     await pause(1_300)
+    // A server that follows no name, and saw no outage, comes first.
+    const fresh = await startInstance(create(), options)
+    const found = Promise.all([fresh.presence(room).count(), fresh.presence(room).members()])
     for (const { driver } of [one, other]) driver.heal()
-    // An application that reads at once finds them, too.
+    expect(await found).toMatchObject([2, [{}, {}]])
     expect(await other.presence(room).count()).toBe(2)
     await pause(1_300)
     expect(watcher.messages).toHaveLength(3)
