@@ -4,7 +4,7 @@ import { eventually } from '../../support/conditions'
 import { control, message } from '../../support/scripted-server'
 import { END, MARK, all, data, useHarness } from './harness'
 
-/** What a server of a later build may send that this client does not know. */
+/** Control messages and fields of a later build, which this client does not know. */
 
 const harness = useHarness()
 const open = harness.open

@@ -198,7 +198,7 @@ describe.each(Object.keys(KINDS))('a route whose channels change under an open c
     for (const key of ['a', 'b', 'c'] as const) checkOrder(more, key)
   })
 
-  it('a key under another name is a new channel: it begins where `from` says, without a gap', async () => {
+  it('a key under another name is a new channel: it begins according to `from`, without a gap', async () => {
     const steps = await play(kind, 'start', through('renamed'), 'two')
     expect(steps).not.toContain('gap')
     checkOrder(steps, 'a')
