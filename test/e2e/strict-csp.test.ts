@@ -135,5 +135,5 @@ describe('in development', () => {
       child.kill('SIGTERM')
       await once(child, 'exit')
     }
-  })
+  }, 240_000)
 })
