@@ -29,8 +29,8 @@ beforeAll(async () => {
   // In a test environment it prints no warnings.
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
-  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 60_000, interval: 100 })
-})
+  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`, { signal: AbortSignal.timeout(10_000) })).status).toBe(200), { timeout: 200_000, interval: 100 })
+}, 240_000)
 
 afterAll(async () => {
   child.kill('SIGTERM')

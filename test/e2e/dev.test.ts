@@ -21,8 +21,8 @@ beforeAll(async () => {
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: 'ignore', env: { ...process.env, NODE_ENV: 'development' } })
-  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 60_000, interval: 100 })
-})
+  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`, { signal: AbortSignal.timeout(10_000) })).status).toBe(200), { timeout: 200_000, interval: 100 })
+}, 240_000)
 
 afterAll(async () => {
   child.kill('SIGTERM')

@@ -50,12 +50,12 @@ beforeAll(async () => {
   url = `http://localhost:${port}`
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', 'localhost', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
-  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 90_000, interval: 100 })
+  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`, { signal: AbortSignal.timeout(10_000) })).status, output).toBe(200), { timeout: 200_000, interval: 100 })
   stranger = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><iframe src="${url}/__sse"></iframe>`))
   stranger.listen(0, '127.0.0.1')
   await once(stranger, 'listening')
   strange = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
-}, 120_000)
+}, 240_000)
 
 afterAll(async () => {
   stranger?.close()

@@ -38,9 +38,9 @@ afterEach(async () => {
   await balancer.close()
   await stopBuiltServers()
 })
-async function startServers(leaseMs: number): Promise<void> {
+async function startServers(leaseMs: number, answerMs = 12_000): Promise<void> {
   await stopBuiltServers()
-  const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(leaseMs), NUXT_ANSWER_MS: '12000' } })
+  const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(leaseMs), NUXT_ANSWER_MS: String(answerMs) } })
   servers = await Promise.all([run(), run()])
   viewed = servers[1]
 }
@@ -77,7 +77,7 @@ const answerOf = async ({ page }: Tab) => asShown(await page.getByTestId('answer
 const instancesOf = ({ answered }: Tab, what: string) => answered.filter(one => one.what === what).map(({ instance }) => instance)
 const number = async ({ page }: Tab, name: string) => Number(await page.getByTestId(name).innerText())
 const reads = (tab: Tab, characters: number) => eventually(async () => expect((await answerOf(tab)).length).toBeGreaterThan(characters))
-const complete = (tab: Tab) => eventually(async () => expect(await tab.page.getByText(`${TOKENS.length} tokens in`).count()).toBe(1))
+const complete = (tab: Tab) => eventually(async () => expect(await tab.page.getByText(`${TOKENS.length} tokens in`).count()).toBe(1), 40_000)
 /** An instance's own report of its work. */
 async function gauges({ url }: BuiltServer): Promise<{ producers: number, connections: number }> {
   const text = await (await fetch(`${url}/metrics`)).text()
@@ -111,6 +111,7 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
   })
 
   it('reloaded onto the other instance, and opened in a second tab there: both get all of it, from one writer', async () => {
+    await startServers(LEASE_MS, 20_000)
     const tab = await open('/chat')
     await ask(tab)
     await reads(tab, 40)
@@ -128,9 +129,10 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
       expect([await number(one, 'received'), await number(one, 'missing')]).toEqual([TOKENS.length + 1, 0])
     }
     expect(problems).toEqual([])
-  })
+  }, 120_000)
 
   it('stopped on the instance that does not write it: the text so far stays, in every tab, and is marked as cut short', async () => {
+    await startServers(LEASE_MS, 60_000)
     const tab = await open('/chat')
     await ask(tab)
     await reads(tab, 40)
@@ -151,7 +153,7 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
     await eventually(async () => expect(await second.page.getByText('Stopped', { exact: true }).count()).toBe(1))
     expect(await answerOf(second)).toBe(answer)
     expect(problems).toEqual([])
-  })
+  }, 120_000)
 
   it('kill -9 of the writer\'s: the page reports it within two lease times, and keeps its text', async () => {
     await startServers(SHORT_LEASE_MS)
