@@ -33,6 +33,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: process.env.SSE_NO_BUILD ? [] : ['./test/e2e/build-fixtures.ts'],
           ...PATIENT,
+          testTimeout: 120_000,
           ...WAITING,
         },
       },

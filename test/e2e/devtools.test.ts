@@ -201,6 +201,7 @@ describe('the tab in Nuxt DevTools', () => {
 describe('a page of another origin', () => {
   it('neither reads, nor publishes, nor has it in a frame', async () => {
     // The server of the test before may still be starting again, and the page has a frame of it.
+    await eventually(state)
     const before = await state()
     await page.goto(strange, { waitUntil: 'domcontentloaded' })
     await using victim = await SSEReader.open(`${url}/api/keyed?key=victim`)

@@ -38,7 +38,7 @@ afterEach(async () => {
   await balancer.close()
   await stopBuiltServers()
 })
-async function startServers(leaseMs: number, answerMs = 12_000): Promise<void> {
+async function startServers(leaseMs: number, answerMs = 15_000): Promise<void> {
   await stopBuiltServers()
   const run = () => startBuiltServer('playground', { env: { ...redis.env, NUXT_SSE_LEASE_MS: String(leaseMs), NUXT_ANSWER_MS: String(answerMs) } })
   servers = await Promise.all([run(), run()])
@@ -77,7 +77,7 @@ const answerOf = async ({ page }: Tab) => asShown(await page.getByTestId('answer
 const instancesOf = ({ answered }: Tab, what: string) => answered.filter(one => one.what === what).map(({ instance }) => instance)
 const number = async ({ page }: Tab, name: string) => Number(await page.getByTestId(name).innerText())
 const reads = (tab: Tab, characters: number) => eventually(async () => expect((await answerOf(tab)).length).toBeGreaterThan(characters))
-const complete = (tab: Tab) => eventually(async () => expect(await tab.page.getByText(`${TOKENS.length} tokens in`).count()).toBe(1), 40_000)
+const complete = (tab: Tab) => eventually(async () => expect(await tab.page.getByText(`${TOKENS.length} tokens in`).count()).toBe(1), 60_000)
 /** An instance's own report of its work. */
 async function gauges({ url }: BuiltServer): Promise<{ producers: number, connections: number }> {
   const text = await (await fetch(`${url}/metrics`)).text()

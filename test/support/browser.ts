@@ -9,6 +9,9 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { ARGS, chromiumPath } from './chromium-args'
 import { eventually } from './conditions'
 
+/** Time that a page may take for a click or a load, on a machine that does other things as well. */
+const MAX_ACTION_MS = 60_000
+
 /**
  * Starts the Chromium on the PATH, which `npm test` makes sure of. `backForwardCache` turns the cache on, as users have it, since
  * Playwright turns it off.
@@ -80,6 +83,7 @@ export function useBrowser({ known, backForwardCache, ...contextOptions }: UseBr
     newContext,
     async open(context) {
       const page = await (context ?? await newContext()).newPage()
+      page.setDefaultTimeout(MAX_ACTION_MS)
       collectProblems(page, problems, known)
       waitForHydration(page)
       return page

@@ -16,10 +16,10 @@ export interface BuiltServer {
   stop(...signals: NodeJS.Signals[]): Promise<{ code: number | null, signal: NodeJS.Signals | null, ms: number }>
 }
 
-/** Below the ports of outgoing connections (from 32768 on Linux), which can be taken before a server listens. */
+/** Below the ports of outgoing connections (from 32768 on Linux), which can be taken before a server listens, and above 10080, which `fetch` refuses. */
 export async function freePort(): Promise<number> {
   while (true) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const port = 10_100 + Math.floor(Math.random() * 22_000)
     const server = createServer()
     const { promise, resolve } = Promise.withResolvers<boolean>()
     server.on('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))

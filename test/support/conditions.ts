@@ -7,6 +7,6 @@ import { vi } from 'vitest'
 export const LOADED_MS = 15_000
 
 /** Waits until `check` does not throw. Checks the condition often, instead of waiting for a fixed time. */
-export function eventually(check: () => unknown, timeoutMs = 20_000): Promise<unknown> {
+export function eventually(check: () => unknown, timeoutMs = 45_000): Promise<unknown> {
   return vi.waitFor(check, { timeout: timeoutMs, interval: 10 })
 }

@@ -18,7 +18,7 @@ export function collected(): { add(object: object): void, atLeast(count: number)
       await vi.waitFor(() => {
         gc()
         expect(refs.filter(ref => ref.deref() === undefined).length).toBeGreaterThanOrEqual(count)
-      }, { timeout: 20_000, interval: 20 })
+      }, { timeout: 45_000, interval: 20 })
     },
   }
 }

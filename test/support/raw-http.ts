@@ -76,7 +76,7 @@ export class RawSocket {
     return RawSocket.open(url, `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`)
   }
 
-  async until(condition: (socket: this) => boolean, timeoutMs = 20_000): Promise<this> {
+  async until(condition: (socket: this) => boolean, timeoutMs = 45_000): Promise<this> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const check = () => {
       if (condition(this)) resolve()

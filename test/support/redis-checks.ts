@@ -33,7 +33,7 @@ export async function publishAgain(server: BuiltServer, channel: string, n: numb
     const id = await publish(server, channel, n, key)
     if (!id) throw new Error('It was refused.')
     return id
-  }, { timeout: 20_000, interval: 10 })
+  }, { timeout: 45_000, interval: 10 })
 }
 
 /** Opens a stream and retries after a 503, like a client. A process with 500 simultaneous readers may read the answers of Redis too late. */
@@ -43,7 +43,7 @@ async function openStream(url: string, init?: RequestInit): Promise<SSEReader> {
     if (reader.response.status !== 503) return reader
     await reader.close()
     throw new Error('It was told to come again.')
-  }, { timeout: 20_000, interval: 50 })
+  }, { timeout: 45_000, interval: 50 })
 }
 
 /** Tests for two built servers on one Redis, for each form of Redis. */

@@ -63,7 +63,7 @@ export class TestRedis {
         else resolve()
       })
       socket.on('error', reject)
-    }), { timeout: 20_000, interval: 10 })
+    }), { timeout: 45_000, interval: 10 })
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -182,7 +182,7 @@ export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000, argsO
       admin.disconnect()
       if (!info.includes(text)) throw new Error(`${text} expected:\n${info}`)
     }
-  }, { timeout: 20_000, interval: 20 })
+  }, { timeout: 45_000, interval: 20 })
   await every(`cluster_known_nodes:${nodes.length}`)
   for (let index = 3; index < nodes.length; index++) {
     await eventually(() => admins[index]!.cluster('REPLICATE', ids[index % 3] as string))
@@ -244,7 +244,7 @@ export async function startSentinel(): Promise<ReplicatedTopology> {
 async function linked(replica: Redis): Promise<void> {
   await vi.waitFor(async () => {
     if (!(await replica.info('replication')).includes('master_link_status:up')) throw new Error('The replica is not there yet.')
-  }, { timeout: 20_000, interval: 20 })
+  }, { timeout: 45_000, interval: 20 })
 }
 
 async function connected(url: string): Promise<Redis> {
