@@ -6,9 +6,9 @@ export interface BenchRedis {
   url: string
   /**
    * Counters of Redis: microseconds of CPU used, connected clients, commands sent by clients, commands run including those that scripts
-   * call, and changes, including renewed expiries.
+   * call, and changes, including renewed expiries. `memory`: bytes of `used_memory`.
    */
-  usage(): Promise<{ cpuUs: number, clients: number, sent: number, run: number, changes: number }>
+  usage(): Promise<{ cpuUs: number, clients: number, sent: number, run: number, changes: number, memory: number }>
   stop(): Promise<void>
 }
 
@@ -29,7 +29,7 @@ export async function startRedis(port: number): Promise<BenchRedis> {
       // A peer that runs scripts sends no other commands in relevant numbers; a peer without scripts sends each command itself.
       const scripts = calls('eval|evalsha')
       const run = calls('(?!info|ping|client|hello)[^:]+')
-      return { cpuUs: 1e6 * (number(info, 'used_cpu_user') + number(info, 'used_cpu_sys')), clients: number(info, 'connected_clients') - 1, sent: scripts || run, run, changes: number(info, 'rdb_changes_since_last_save') }
+      return { cpuUs: 1e6 * (number(info, 'used_cpu_user') + number(info, 'used_cpu_sys')), clients: number(info, 'connected_clients') - 1, sent: scripts || run, run, changes: number(info, 'rdb_changes_since_last_save'), memory: number(info, 'used_memory') }
     },
     async stop() {
       admin.disconnect()

@@ -11,6 +11,7 @@ import { resume } from './resume.ts'
 import { schema } from './schema.ts'
 import { slowReaders } from './slow-readers.ts'
 import { tracing } from './tracing.ts'
+import { users } from './users.ts'
 
 /** Order in which rows are run and reported. */
-export const rows: Row[] = [fanOut, tracing, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, resume]
+export const rows: Row[] = [fanOut, tracing, channels, quiet, fast, latency, idle, heartbeats, slowReaders, schema, redisPublish, redisReplay, redisReturn, redisSilence, users, resume]

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unpackData } from '../../src/runtime/server/drivers/packed-data'
 import type { PresenceDriver } from '../../src/runtime/server/drivers/capabilities'
 import type { LogNotice } from '../../src/runtime/server/drivers/types'
+import { MAX_GRACES } from '../../src/runtime/server/drivers/presence-types'
 import type { PresenceRequest } from '../../src/runtime/server/drivers/presence-types'
 import { eventually } from '../support/conditions'
 import type { DriverUnderTest } from './suite'
@@ -132,12 +133,66 @@ export function describePresence(name: string, create: () => DriverUnderTest | P
     })
 
     // @guarantee presence
-    it('after an outage, leases and holds that ended meanwhile get more time', async () => {
-      await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')] })
-      await step({ holder: 'a', release: [{ id: 'ben', afterMs: 30 }] })
+    it('after a silence, leases and holds that ended meanwhile get more time, and the members are in doubt until the leases are renewed', async () => {
+      await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')], release: [{ id: 'ben', afterMs: 30 }] })
+      await step({ holder: 'b', leaseMs: 30, hold: [member('cleo')], graceMs: 20 })
       await new Promise(resolve => setTimeout(resolve, 60))
-      expect((await step({ outage: { ms: 10_000, graceMs: LEASE_MS } })).count).toBe(2)
-      expect((await step({})).count).toBe(2)
+      const first = await step({ graceMs: 20, list: true })
+      expect(first).toMatchObject({ count: 3, last: 3 })
+      expect(first.doubtMs).toBeGreaterThan(0)
+      expect(first.dueMs).toBeGreaterThan(0)
+      expect(first.members).toHaveLength(3)
+      // However late these are, a silence before them gives more time.
+      const one = await step({ holder: 'a', leaseMs: LEASE_MS, graceMs: 20 })
+      expect(one).toMatchObject({ count: 3, last: 3 })
+      expect(one.doubtMs).toBeGreaterThan(0)
+      const other = await step({ holder: 'b', leaseMs: LEASE_MS, graceMs: 20 })
+      expect(other.doubtMs).toBeUndefined()
+      expect(other).toMatchObject({ count: 3, last: 3 })
+    })
+
+    // @guarantee presence
+    it('a silence gives more time also to a lease that ends soon after it', async () => {
+      await step({ holder: 'a', leaseMs: 400, hold: [member('ann')] })
+      await new Promise(resolve => setTimeout(resolve, 310))
+      const { count, dueMs, doubtMs } = await step({ graceMs: 300 })
+      expect(count).toBe(1)
+      for (const ms of [dueMs!, doubtMs!]) expect(Math.abs(ms - 300)).toBeLessThanOrEqual(1)
+    })
+
+    // @guarantee presence
+    it('look-ups with silences between them do not keep what has ended: a hold gets more time once, a lease a few times in a row', async () => {
+      const wait = () => new Promise(resolve => setTimeout(resolve, 12))
+      await step({ holder: 'a', leaseMs: 5, hold: [member('ann'), member('ben')], release: [{ id: 'ben', afterMs: 5 }] })
+      const counts: number[] = []
+      const look = async () => {
+        await wait()
+        counts.push((await step({ graceMs: 5 })).count)
+      }
+      for (let times = 0; times < MAX_GRACES; times++) await look()
+      expect(counts).toEqual([2, ...Array.from({ length: MAX_GRACES - 1 }, () => 1)])
+      await step({ holder: 'a', leaseMs: 5 })
+      for (let times = 0; times <= MAX_GRACES; times++) await look()
+      expect(counts.slice(MAX_GRACES)).toEqual([...Array.from({ length: MAX_GRACES }, () => 1), 0])
+    })
+
+    // @guarantee presence
+    it('after a silence, what is not renewed ends', async () => {
+      await step({ holder: 'a', leaseMs: 30, hold: [member('ann'), member('ben')], release: [{ id: 'ben', afterMs: 30 }] })
+      await new Promise(resolve => setTimeout(resolve, 350))
+      expect(await step({ graceMs: 300 })).toMatchObject({ count: 2, last: 2 })
+      await eventually(async () => expect(await step({ graceMs: 300 })).toMatchObject({ count: 0, last: 4 }))
+      expect((await step({ graceMs: 300 })).doubtMs).toBeUndefined()
+    })
+
+    // @guarantee presence
+    it('without a silence, steps of others show that the driver can be reached: a lease ends at its end', async () => {
+      await step({ holder: 'a', leaseMs: 100, hold: [member('ann')] })
+      await eventually(async () => {
+        const { count, doubtMs } = await step({ graceMs: 60_000 })
+        expect(doubtMs).toBeUndefined()
+        expect(count).toBe(0)
+      })
     })
 
     // @guarantee presence

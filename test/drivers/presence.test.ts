@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMemoryDriver } from '../../src/runtime/server/drivers/memory/memory'
 import { createRedisDriver } from '../../src/runtime/server/drivers/redis/redis'
+import type { PresenceDriver } from '../../src/runtime/server/drivers/capabilities'
 import { startRedis } from '../support/redis'
 import type { TestRedis } from '../support/redis'
 import { describePresence } from './presence-suite'
@@ -49,6 +50,24 @@ describe('the redis driver: presence, when records are lost', () => {
     admin.disconnect()
     await driver.close()
   })
+})
+
+// @guarantee presence
+it('the redis driver: a Redis that stood still for longer than a lease ends no member, although no step has failed', async () => {
+  const paused = await startRedis()
+  const drivers = Array.from({ length: 3 }, () => createRedisDriver({ createClient: options => new Redis(paused.url, options) }, RETENTION))
+  const [reader, ...holders] = drivers as [PresenceDriver, PresenceDriver, PresenceDriver]
+  const renew = (index: number) => holders[index]!.presence('paused', { holder: `holder${index}`, leaseMs: 60_000, graceMs: 120, hold: [{ id: `${index}`, member: `{"id":"${index}"}`, keep: true }] }, RETENTION)
+  await reader.presence('paused', {}, RETENTION)
+  for (const index of [0, 1]) await holders[index]!.presence('paused', { holder: `holder${index}`, leaseMs: 300, graceMs: 120, hold: [{ id: `${index}`, member: `{"id":"${index}"}` }] }, RETENTION)
+  paused.pause()
+  const looking = reader.presence('paused', { graceMs: 120, list: true }, RETENTION)
+  await new Promise(resolve => setTimeout(resolve, 500))
+  paused.resume()
+  expect(await looking).toMatchObject({ count: 2, last: 2, members: ['{"id":"0"}', '{"id":"1"}'], doubtMs: expect.any(Number) as number })
+  for (const index of [0, 1]) expect(await renew(index)).toMatchObject({ count: 2, last: 2 })
+  await Promise.all(drivers.map(driver => driver.close()))
+  await paused.stop()
 })
 
 describe('the redis driver: steps of many names in one tick', () => {

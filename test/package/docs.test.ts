@@ -87,6 +87,7 @@ declare module 'express' {
 }
 `,
   'app/pages/notices.vue': '<template>\n  <NoticeList />\n</template>\n',
+  ...Object.fromEntries(['one', 'two'].map(name => [`app/pages/${name}.vue`, `<script setup lang="ts">\ndefinePageMeta({ layout: 'signed-in' })\n</script>\n\n<template>\n  <p>\n    Page ${name} <UnreadBell /> <NuxtLink to="/one">To one</NuxtLink> <NuxtLink to="/two">To two</NuxtLink>\n  </p>\n</template>\n`])),
   'server/utils/db.ts': 'export const db = { todos: async () => [{ title: \'Water the plants\' }] }\n',
   'server/api/jobs/[id]/stream.get.ts': 'export default defineSSEHandler(event => useSSEChannel<{ percent: number }>(`job:${getRouterParam(event, \'id\')}`))\n',
 }
@@ -325,7 +326,7 @@ describe('the examples', () => {
     const source = open<{ title: string }>('/api/offers?region=north', { until: () => true })
     await readAll(source)
     expect(await read('north', 'c', source.position)).toEqual({ data: [{ title: 'c', price: 1 }] })
-    expect(await readAll(open('/api/offers?region=north', { position: 'elsewhere.7', until: () => true }))).toEqual({ data: [{ title: '', price: 0 }] })
+    expect(await readAll(open('/api/offers?region=north', { position: 'elsewhere.7', until: () => true }))).toEqual({ data: [true] })
     expect((await send('GET', '/api/offers?region=north&transport=poll')).status).toBe(406)
   })
 
@@ -452,6 +453,34 @@ describe('the examples', () => {
       await shows('Done.')
       expect(await page.getByLabel('Progress').getAttribute('value')).toBe('100')
       expect(said).toEqual([])
+    }
+    finally {
+      await browser.close()
+    }
+  })
+
+  it('notifications: a layout keeps the connection from page to page, and unread notices are counted from the position of the last visit', async () => {
+    const notify = (text: string) => send('POST', '/api/comments', { id: text, text, author: '1' })
+    await notify('before')
+    const browser = await launchBrowser()
+    try {
+      const page = await browser.newPage()
+      const connections: string[] = []
+      page.on('request', request => request.url().includes('/api/inbox') && !request.url().includes('transport=poll') && connections.push(request.url()))
+      const shows = (text: string) => eventually(async () => expect((await page.locator('body').textContent())!.replaceAll(/\s+/g, ' ')).toContain(text))
+      await page.goto(`${server.url}/one`)
+      await eventually(async () => expect(await page.locator('body').textContent()).toMatch(/[1-9]\d* unread/))
+      await page.getByRole('button', { name: 'unread' }).click()
+      await shows(' 0 unread')
+      await notify('after')
+      await shows(' 1 unread')
+      for (const name of ['two', 'one']) {
+        await page.getByRole('link', { name: `To ${name}` }).click()
+        await shows(`Page ${name} 1 unread`)
+      }
+      expect(connections).toHaveLength(1)
+      await page.reload()
+      await shows('Page one 1 unread')
     }
     finally {
       await browser.close()

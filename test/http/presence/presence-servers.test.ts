@@ -12,7 +12,7 @@ import type { SSEHandlerOptions } from '../../../src/runtime/server/options'
 import type { SSEPresenceMember, SSEPresenceMessage } from '../../../src/runtime/shared/presence'
 import { createFailingDriver } from '../../../src/runtime/test'
 import type { FailingDriver } from '../../../src/runtime/test'
-import { eventually, LOADED_MS } from '../../support/conditions'
+import { eventually } from '../../support/conditions'
 import { SSEReader } from '../../support/read-sse'
 import { startRedis } from '../../support/redis'
 import type { TestRedis } from '../../support/redis'
@@ -293,9 +293,7 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
   // @guarantee presence
   it('members of a killed server leave within two leases, once, also without a watcher', async () => {
     const create = stores[name]!()
-    // Longer than the event loop may stand still on a busy machine.
-    const options = { leaseMs: 1_000 }
-    const [one, other] = [await startInstance(create(), options), await startInstance(create(), options)]
+    const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
     const room = `${name}-killed`
     const watcher = await SSEReader.open(`${other.url}/room?room=${room}`)
     // Its list is empty: all members come as changes.
@@ -305,13 +303,11 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     const members = await Promise.all(['ann', 'ben'].map(member => SSEReader.open(`${one.url}/room?room=${room}&id=${member}`)))
     await watcher.until(({ messages }) => messages.length === 3)
     one.kill()
-    const killedAt = performance.now()
+    // Within two leases: see test/unit/presence/lost-holders.test.ts, whose clock stands still while it is busy.
     await watcher.until(({ messages }) => messages.length === 5)
-    const tookMs = performance.now() - killedAt
     await pause(700)
     expect(watcher.data.slice(3)).toEqual(expect.arrayContaining([{ type: 'leave', id: 'ann' }, { type: 'leave', id: 'ben' }]))
     expect(watcher.messages).toHaveLength(5)
-    expect(tookMs).toBeLessThan(2 * options.leaseMs + LOADED_MS)
     expect(await other.presence(`${room}-unwatched`).members()).toEqual([])
     for (const reader of [watcher, unwatched, ...members]) reader.close()
   })
@@ -330,8 +326,11 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
     await watcher.until(({ messages }) => messages.length === 3)
     for (const { driver } of [one, other]) driver.fail('presence')
     await pause(1_300)
+    // A server that follows no name, and saw no outage, comes first.
+    const fresh = await startInstance(create(), options)
+    const found = Promise.all([fresh.presence(room).count(), fresh.presence(room).members()])
     for (const { driver } of [one, other]) driver.heal()
-    // An application that reads at once finds them, too.
+    expect(await found).toMatchObject([2, [{}, {}]])
     expect(await other.presence(room).count()).toBe(2)
     await pause(1_300)
     expect(watcher.messages).toHaveLength(3)

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { getQuery } from 'h3'
 import { describe, expect, it, vi } from 'vitest'
 import { openSSE } from '../../../src/runtime/client'
@@ -143,6 +144,19 @@ describe('a stream', () => {
     again.close()
     await watcher.until(({ messages }) => messages.length === 3)
     watcher.close()
+  })
+
+  it('that vanished without closing its connection leaves after maxLifetimeMs, and the time until its reconnect', async () => {
+    const server = await serveRoom({ maxLifetimeMs: 200, retryMs: 20 })
+    const { hostname, port } = new URL(server.url)
+    const vanished = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+    const closed = vi.fn()
+    vanished.on('close', closed)
+    vanished.write('GET /room?id=ann HTTP/1.1\r\nhost: room\r\n\r\n')
+    await eventually(async () => expect(await people(server)).toEqual(['ann']))
+    await eventually(async () => expect(await people(server)).toEqual([]))
+    expect(closed).not.toHaveBeenCalled()
+    vanished.destroy()
   })
 
   // @guarantee presence

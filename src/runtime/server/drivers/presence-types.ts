@@ -33,10 +33,11 @@ export interface PresenceRequest {
   hold?: readonly PresenceHold[]
   release?: readonly PresenceRelease[]
   /**
-   * Outage that this process has seen, in milliseconds: it could not reach the driver, and neither could others. Leases and holds that ended
-   * meanwhile get another `graceMs`.
+   * Time in which processes can renew their leases after an outage, in milliseconds. If this name had no step for longer than that, perhaps
+   * no process could reach the driver: leases and holds that have ended, or end earlier than `graceMs` from now, last until then. A hold gets
+   * more time once, a lease {@link MAX_GRACES} times in a row without a renewal. Default 0: none does.
    */
-  outage?: { ms: number, graceMs: number }
+  graceMs?: number
   /** Whether to return the members. */
   list?: boolean
 }
@@ -51,8 +52,34 @@ export interface PresenceAnswer {
   count: number
   /** Time until something is due, in milliseconds: a later request must perform it. `undefined` if nothing is. */
   dueMs?: number
+  /**
+   * Time until the members are certain, in milliseconds, if a lease got more time and was not renewed since. Until then, further steps
+   * must follow in less than `graceMs`: they show that the driver can be reached. `undefined`: it is certain.
+   */
+  doubtMs?: number
   /** Members as JSON, for a request with `list`. */
   members?: string[]
+}
+
+/**
+ * Times that a lease gets more time in a row: a store that is reachable only for moments must not end it. Look-ups that are broken off, and
+ * never find out that the process is lost, must not keep it forever.
+ */
+export const MAX_GRACES = 7
+
+/** `graceMs` as a share of `leaseMs`: longer than the time between two renewals, so that a process that renews its lease is no silence. */
+const GRACE = 0.4
+/** Steps within `graceMs` while the members are not certain. */
+const STEPS_IN_DOUBT = 4
+
+/** `graceMs` of processes with this `leaseMs`. */
+export function graceOf(leaseMs: number): number {
+  return Math.ceil(leaseMs * GRACE)
+}
+
+/** Time until the next step while the members are not certain, in milliseconds. */
+export function nextInDoubtMs(leaseMs: number, doubtMs: number): number {
+  return Math.min(doubtMs, graceOf(leaseMs) / STEPS_IN_DOUBT)
 }
 
 /** Messages of one step at most that end holds which are due. The others follow in the next step, with `dueMs: 0`. */

@@ -4,19 +4,21 @@ import type { StreamPosition } from '../../shared/position'
 import { MAX_TIMER_MS } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
+import { graceOf, nextInDoubtMs } from '../drivers/presence-types'
 import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/presence-types'
 import { retryDelayMs } from '../lib/delays'
 import { afterTick, processTimeout } from '../lib/tick'
 import { Steps } from './steps'
 import { Roster } from './roster'
 
-/** Lease of a holder as a share of `leaseMs`, at most: a process that was killed must be gone within two of them. */
+/** Lease of a holder as a share of `leaseMs`, at most: with the time that the driver adds after a silence, a process that was killed must be gone within two of them. */
 const LONGEST_LEASE = 1.5
 /** Renewals of a lease within its duration. */
 export const RENEWALS = 3
 /** Latest random delay of a step that is due, in milliseconds: of several processes, one does the work, and the others find it done. Also the least time between two looks for who has left. */
 const LATE_MS = 50
-const RETRY = { firstMs: 200, maxMs: 2_000 }
+/** Delay before a failed step is retried: twice within the time in which a lease must be renewed after an outage, however short the lease is. */
+const RETRY = { firstMs: 200, maxMs: 2_000, ofLease: 0.2 }
 
 /** Client that is a member, with its connections in this process. */
 interface Attendee {
@@ -125,7 +127,7 @@ export class Crowd {
   /** Reads the members, or only their number. Rejects when the driver cannot be reached. */
   look(list: boolean): Promise<PresenceAnswer> {
     const { driver, options } = this.context
-    return withPresence(driver).presence(this.name, { list, ...this.#outage() }, options.retention)
+    return withPresence(driver).presence(this.name, { list, graceMs: graceOf(options.leaseMs) }, options.retention)
   }
 
   /** Renews the lease, and performs what is due. A failure is retried. */
@@ -184,7 +186,7 @@ export class Crowd {
     const hasHolder = leaseMs > 0 || this.#isLeased || changes.release !== undefined
     const startedAt = performance.now()
     try {
-      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder: this.#holder, leaseMs }, ...this.#outage() }, options.retention)
+      const answer = await withPresence(driver).presence(this.name, { ...changes, ...hasHolder && { holder: this.#holder, leaseMs }, graceMs: graceOf(options.leaseMs) }, options.retention)
       // Until now, and not until the start: a repeated attempt may have found the lease that an earlier one took anew.
       const isLost = this.#isLeased && leaseMs > 0 && (!answer.known || performance.now() - this.#reachedAt > leaseMs)
       const isRolledBack = this.#isRolledBack(answer)
@@ -211,11 +213,6 @@ export class Crowd {
     return this.#reached !== undefined && (this.#reached.epoch !== epoch || last < this.#reached.offset)
   }
 
-  /** Outage since the last successful step: the first process that is back must not take the others for lost. */
-  #outage(): Pick<PresenceRequest, 'outage'> {
-    return this.#failures > 0 ? { outage: { ms: performance.now() - this.#reachedAt, graceMs: this.context.options.leaseMs } } : {}
-  }
-
   /** Holds of this process have ended, because it was suspended or its records were lost. They are reported again, and keep the data that the driver has. */
   #holdAgain(held: readonly PresenceHold[]): void {
     const ids = new Set(held.map(({ id }) => id))
@@ -228,15 +225,19 @@ export class Crowd {
   }
 
   /** What is due before the next renewal is done when it is due. */
-  #scheduleDue({ dueMs }: PresenceAnswer): void {
+  #scheduleDue({ dueMs = Infinity, doubtMs }: PresenceAnswer): void {
     clearTimeout(this.#dueTimer)
-    if (this.#isClosed || dueMs === undefined || dueMs > this.context.options.leaseMs / (this.hasMembers ? RENEWALS : 1)) return
-    this.#dueTimer = processTimeout(() => void this.renew(), dueMs === 0 ? 0 : dueMs + LATE_MS * Math.random())
+    const { leaseMs } = this.context.options
+    const ms = doubtMs ? Math.min(dueMs, nextInDoubtMs(leaseMs, doubtMs)) : dueMs
+    if (this.#isClosed || ms > leaseMs / (this.hasMembers ? RENEWALS : 1)) return
+    this.#dueTimer = processTimeout(() => void this.renew(), ms === 0 ? 0 : ms + LATE_MS * Math.random())
   }
 
   #retryLater(): void {
     clearTimeout(this.#dueTimer)
-    if (!this.#isClosed && !this.context.closing.aborted) this.#dueTimer = processTimeout(() => void this.renew(), retryDelayMs(RETRY, this.#failures - 1))
+    if (this.#isClosed || this.context.closing.aborted) return
+    const maxMs = Math.min(RETRY.maxMs, this.context.options.leaseMs * RETRY.ofLease)
+    this.#dueTimer = processTimeout(() => void this.renew(), retryDelayMs({ firstMs: Math.min(RETRY.firstMs, maxMs), maxMs }, this.#failures - 1))
   }
 
   #rest(): void {

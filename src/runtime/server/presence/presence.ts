@@ -4,7 +4,6 @@ import { assertNames, check, milliseconds } from '../../shared/rules'
 import type { Rules } from '../../shared/rules'
 import type { SSEContext } from '../context/context'
 import { withPresence } from '../drivers/capabilities'
-import type { PresenceAnswer } from '../drivers/presence-types'
 import type { Snapshot } from '../hub/snapshot-reader'
 import { platform } from '../lib/platform/platform'
 import { encodeData } from '../wire/encode'
@@ -39,11 +38,6 @@ export class Presence<D = unknown> extends PresenceLookup<D, SSEContext> impleme
     // By itself, as the data of a message: at its top, more is refused.
     this.#member = `{"id":${JSON.stringify(id)}${data === undefined ? '' : `,"data":${encodeData(data, maxMessageBytes)}`}}`
     assertMemberSize(this.#member, maxMessageBytes)
-  }
-
-  /** A name that this process follows knows of outages of the driver, whose members must not count as lost. */
-  protected override async look(list: boolean): Promise<PresenceAnswer> {
-    return attendanceOf(this.context).find(this.name)?.look(list) ?? super.look(list)
   }
 
   /** Follows the presence for a reader. The returned function ends that. */

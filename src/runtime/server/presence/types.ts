@@ -12,11 +12,12 @@ export interface SSEPresenceOptions {
 /** Look-up of the members of a name, on a server or in any other process. */
 export interface SSEPresenceLookup<D = unknown> {
   /**
-   * Members that are present now, on all instances, in no particular order. Rejects with `DRIVER_UNAVAILABLE`, and with `NOT_SUPPORTED` on a
-   * driver without presence.
+   * Members that are present now, on all instances, in no particular order. Right after an outage of the driver, or the first time after the
+   * only instance with members was killed, it waits until it is certain: 0.4 × `leaseMs` at most. Rejects with `DRIVER_UNAVAILABLE`, and with
+   * `NOT_SUPPORTED` on a driver without presence.
    */
   members(): Promise<SSEPresenceMember<D>[]>
-  /** Number of members that are present now. Cheaper than {@link members}. Rejects as that does. */
+  /** Number of members that are present now. Cheaper than {@link members}. Waits and rejects as that does. */
   count(): Promise<number>
 }
 

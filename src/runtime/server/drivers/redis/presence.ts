@@ -98,16 +98,16 @@ export class RedisPresence {
     }
   }
 
-  #args({ holder = '', leaseMs, hold = [], release = [], outage, list }: PresenceRequest, retention: LogRetention): (string | number)[] {
+  #args({ holder = '', leaseMs, hold = [], release = [], graceMs = 0, list }: PresenceRequest, retention: LogRetention): (string | number)[] {
     return [
-      this.init.candidate(), ...retentionArgs(retention), holder, leaseMs ?? '', outage ? Math.ceil(outage.ms) : 0, outage?.graceMs ?? 0, list ? 1 : 0, MAX_NOTICE_LENGTH, hold.length,
+      this.init.candidate(), ...retentionArgs(retention), holder, leaseMs ?? '', Math.ceil(graceMs), list ? 1 : 0, MAX_NOTICE_LENGTH, hold.length,
       ...hold.flatMap(({ id, member, keep }) => [id, member, keep ? 1 : 0]),
       ...release.flatMap(({ id, afterMs }) => [id, Math.ceil(afterMs)]),
     ]
   }
 
-  #answer([refused, epoch, last, known, count, dueMs, ...members]: string[], { list }: PresenceRequest): PresenceAnswer {
+  #answer([refused, epoch, last, known, count, dueMs, doubtMs, ...members]: string[], { list }: PresenceRequest): PresenceAnswer {
     if (refused) this.init.link.refused(new Error(refused))
-    return { epoch: epoch!, last: Number(last), known: known === '1', count: Number(count), ...dueMs && { dueMs: Number(dueMs) }, ...list && { members } }
+    return { epoch: epoch!, last: Number(last), known: known === '1', count: Number(count), ...dueMs && { dueMs: Number(dueMs) }, ...doubtMs && { doubtMs: Number(doubtMs) }, ...list && { members } }
   }
 }

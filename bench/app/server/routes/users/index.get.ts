@@ -1,0 +1,3 @@
+import { nextUser } from '../../utils/bench-users'
+
+export default defineSSEHandler(() => nextUser(), { from: 'now' })
