@@ -137,8 +137,10 @@ it('reports a preflight that no middleware and no route rule answers: once', asy
 
 it('reports a `disconnectSSE` that can find no stream, as no handler has a `clientKey`', async () => {
   output = ''
-  await writeFile(join(dir, 'server/api/sign-out.get.ts'), `export default defineEventHandler(async () => {\n  await disconnectSSE('nobody')\n  return { done: true }\n})\n`)
-  await eventually(async () => expect(await (await fetch(`${url}/api/sign-out`, { signal: AbortSignal.timeout(2_000) })).json()).toEqual({ done: true }))
+  await saveUntil(join(dir, 'server/api/sign-out.get.ts'), `export default defineEventHandler(async () => {\n  await disconnectSSE('nobody')\n  return { done: true }\n})\n`, async () => {
+    const answer = await fetch(`${url}/api/sign-out`, { signal: AbortSignal.timeout(2_000) })
+    expect(await answer.json()).toEqual({ done: true })
+  })
   await eventually(() => expect(output).toMatch(/no SSE handler loaded so far has the option \W*clientKey/))
 })
 
