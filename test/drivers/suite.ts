@@ -374,7 +374,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
 
     describe('lease', () => {
       const LEASE_MS = 60_000
-      const SHORT_MS = 150
+      const SHORT_MS = 400
       const acquire = (token: string, more: object = {}) => driver.lease(channel, { type: 'acquire', token, leaseMs: LEASE_MS, onLost: 'fail', ...more }, RETENTION)
       const renew = (token: string, leaseMs = LEASE_MS) => driver.lease(channel, { type: 'renew', token, leaseMs, onLost: 'fail' }, RETENTION)
       const look = (reading = false) => driver.lease(channel, { type: 'look', reading }, RETENTION)
@@ -524,7 +524,7 @@ export function describeDriver(name: string, create: () => DriverUnderTest | Pro
 
       it('makes its holder stop, once, and cannot be restarted then', async () => {
         const notices: LogNotice[] = []
-        await acquire('a', { leaseMs: SHORT_MS, onLost: 'restart' })
+        await acquire('a', { onLost: 'restart' })
         const off = await driver.subscribe(channel, notice => void notices.push(notice))
         const { state } = await driver.lease(channel, { type: 'stop' }, RETENTION)
         expect(state!.lease!.stopping).toBe(true)

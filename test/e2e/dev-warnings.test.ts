@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
@@ -9,6 +9,7 @@ import { freePort } from '../support/built-server'
 import { projects, rootDir } from '../support/projects'
 import { eventually } from '../support/conditions'
 import { SSEReader } from '../support/read-sse'
+import { saveUntil } from '../support/save-until'
 
 // As deep as the fixture itself, so that its paths to the module hold.
 const dir = join(rootDir, 'test/fixtures/.dev-ssr')
@@ -28,8 +29,8 @@ beforeAll(async () => {
   // In a test environment it prints no warnings.
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', '127.0.0.1', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
-  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`)).status).toBe(200), { timeout: 110_000, interval: 100 })
-})
+  await vi.waitFor(async () => expect((await fetch(`${url}/api/stats`, { signal: AbortSignal.timeout(10_000) })).status).toBe(200), { timeout: 200_000, interval: 100 })
+}, 240_000)
 
 afterAll(async () => {
   child.kill('SIGTERM')
@@ -52,6 +53,8 @@ it('warns once of a call that nothing will end', async () => {
   await page.click('#outside')
   await page.click('#outside')
   await eventually(async () => expect((await (await fetch(`${url}/api/stats`)).json()).connections).toBeGreaterThanOrEqual(2))
+  // After its answer, all that the console had before has been reported.
+  await page.evaluate(() => {})
   expect(warnings).toEqual([expect.stringMatching(/^\[nuxt-sse\] useSSE\('\/api\/channel\/outside'\) was called outside a component's setup: nothing will end its connection\./)])
 })
 
@@ -103,19 +106,17 @@ it('reports data that `ssr` cannot read, in the terminal, once', async () => {
 it('reports an invalid option of a handler: at once, for its own route, and the others keep working', async () => {
   output = ''
   const file = join(dir, 'server/api/no-sense.get.ts')
-  await writeFile(file, `export default defineSSEHandler(() => useSSEChannel('none'), { heartbeatMs: '5s' as never })\n`)
-  await eventually(() => expect(output).toMatch(/Expected \W*heartbeatMs\W* to be a whole number of milliseconds/))
+  await saveUntil(file, `export default defineSSEHandler(() => useSSEChannel('none'), { heartbeatMs: '5s' as never })\n`, () => expect(output).toMatch(/Expected \W*heartbeatMs\W* to be a whole number of milliseconds/))
   await eventually(async () => {
     const answer = await fetch(`${url}/api/no-sense`)
     expect([answer.status, (await answer.json()).data]).toEqual([500, { code: 'INVALID_OPTION', retry: false }])
   })
-  for (const path of ['/mistakes', '/api/stats']) expect((await fetch(url + path)).status).toBe(200)
+  for (const path of ['/mistakes', '/api/stats']) await eventually(async () => expect((await fetch(url + path, { signal: AbortSignal.timeout(5_000) })).status).toBe(200))
 })
 
 it('reports a handler that returns nothing, and could push nothing either: once', async () => {
   output = ''
-  await writeFile(join(dir, 'server/api/forgotten.get.ts'), `export default defineSSEHandler(() => {\n  useSSEChannel('forgotten')\n})\n`)
-  await eventually(async () => expect((await fetch(`${url}/api/forgotten`, { signal: AbortSignal.timeout(2_000) })).status).toBe(200))
+  await saveUntil(join(dir, 'server/api/forgotten.get.ts'), `export default defineSSEHandler(() => {\n  useSSEChannel('forgotten')\n})\n`, async () => expect((await fetch(`${url}/api/forgotten`, { signal: AbortSignal.timeout(2_000) })).status).toBe(200))
   for (let n = 0; n < 2; n++) {
     await using reader = await SSEReader.open(`${url}/api/forgotten`)
     await reader.until(r => r.controls.length === 1)
@@ -134,9 +135,17 @@ it('reports a preflight that no middleware and no route rule answers: once', asy
   expect(output.match(/sent a preflight request/g)).toHaveLength(1)
 })
 
+it('reports a `disconnectSSE` that can find no stream, as no handler has a `clientKey`', async () => {
+  output = ''
+  await saveUntil(join(dir, 'server/api/sign-out.get.ts'), `export default defineEventHandler(async () => {\n  await disconnectSSE('nobody')\n  return { done: true }\n})\n`, async () => {
+    const answer = await fetch(`${url}/api/sign-out`, { signal: AbortSignal.timeout(2_000) })
+    expect(await answer.json()).toEqual({ done: true })
+  })
+  await eventually(() => expect(output).toMatch(/no SSE handler loaded so far has the option \W*clientKey/))
+})
+
 it('reports a channel that is returned to defineEventHandler as an error, instead of a request without an answer', async () => {
-  await writeFile(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`)
-  await eventually(async () => {
+  await saveUntil(join(dir, 'server/api/stray.get.ts'), `export default defineEventHandler(() => useSSEChannel('stray') as unknown)\n`, async () => {
     const answer = await fetch(`${url}/api/stray`, { signal: AbortSignal.timeout(2_000) })
     expect(await answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('Expected a channel to be returned from `defineSSEHandler`'), data: { code: 'INVALID_SOURCE' } })
   })
@@ -150,8 +159,7 @@ it('reports a route rule that would cache the response of a stream, for that rou
 })
 
 it('reports an import of the server\'s part into a page: the importer, and the replacement', async () => {
-  await writeFile(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`)
-  await eventually(async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' } })).json()).toMatchObject({
+  await saveUntil(join(dir, 'app/pages/stray-import.vue'), `<script setup lang="ts">\nimport { useSSEChannel } from '#sse/server'\nconst { name } = useSSEChannel('stray')\n</script>\n\n<template>\n  <p>{{ name }}</p>\n</template>\n`, async () => expect(await (await fetch(`${url}/stray-import`, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(10_000) })).json()).toMatchObject({
     statusCode: 500,
     message: expect.stringMatching(/`#sse\/server` can only be imported in `server\/`, but app\/pages\/stray-import\.vue imports it\. In the app, use `useSSE`/),
   }))

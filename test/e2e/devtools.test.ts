@@ -13,6 +13,7 @@ import { freePort } from '../support/built-server'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
 import { eventually } from '../support/conditions'
+import { saveUntil } from '../support/save-until'
 
 const APP = {
   'nuxt.config.ts': `export default defineNuxtConfig({
@@ -49,12 +50,12 @@ beforeAll(async () => {
   url = `http://localhost:${port}`
   child = spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', dir, '--port', String(port), '--host', 'localhost', '--no-fork'], { cwd: rootDir, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_ENV: 'development', TEST: '', VITEST: '' } })
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => output += chunk)
-  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), { timeout: 110_000, interval: 100 })
+  await vi.waitFor(async () => expect((await fetch(`${url}/__sse/state`, { signal: AbortSignal.timeout(10_000) })).status, output).toBe(200), { timeout: 200_000, interval: 100 })
   stranger = createServer((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><iframe src="${url}/__sse"></iframe>`))
   stranger.listen(0, '127.0.0.1')
   await once(stranger, 'listening')
   strange = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
-}, 120_000)
+}, 240_000)
 
 afterAll(async () => {
   stranger?.close()
@@ -96,8 +97,8 @@ describe('the tab in Nuxt DevTools', () => {
     expect(message).toMatchObject({ event: 'greeting', data: { hello: 'you' } })
     await eventually(async () => expect(await page.locator('#published').innerText()).toBe(`Published as ${message!.id}`))
     await eventually(async () => expect(await table('log')).toContain(`${message!.id}\tgreeting: {"hello":"you"}`))
-    expect(await table('log')).toMatch(/tick: \{"n":\d+\}/)
-    expect(await table('channels')).toContain(message!.id)
+    await eventually(async () => expect(await table('log')).toMatch(/tick: \{"n":\d+\}/))
+    await eventually(async () => expect(await table('channels')).toContain(message!.id))
     await eventually(async () => expect(await page.locator('#connections tr', { hasText: '/api/clock' }).locator('td').nth(5).innerText()).toMatch(/^[1-9]/))
 
     await clock.close()
@@ -186,18 +187,15 @@ describe('the tab in Nuxt DevTools', () => {
     await eventually(async () => expect(await page.locator('#link').innerText()).toBe('Connected'))
     const file = join(dir, 'server/api/clock.get.ts')
     const changed = (await readFile(file, 'utf8')).replace('{ n }', '{ n, reloaded: true }')
-    await writeFile(file, changed)
-    // A watcher that is busy may miss a change: it is saved again until it is seen.
-    const saving = setInterval(() => void writeFile(file, changed), 5_000)
-    await eventually(async () => {
-      await using clock = await SSEReader.open(`${url}/api/clock`)
+    await saveUntil(file, changed, async () => {
+      await using clock = await SSEReader.open(`${url}/api/clock`, { signal: AbortSignal.timeout(5_000) })
       await clock.until(({ messages }) => messages.length > 0)
       expect(clock.data[0]).toMatchObject({ reloaded: true })
-    }, 50_000).finally(() => clearInterval(saving))
+    })
     await using clock = await SSEReader.open(`${url}/api/clock`)
     await eventually(async () => expect(await table('log')).toContain('"reloaded":true'))
     expect(clock.status).toBe(200)
-  })
+  }, 120_000)
 })
 
 describe('a page of another origin', () => {

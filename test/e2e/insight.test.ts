@@ -78,7 +78,8 @@ it('produces text that Prometheus can parse, with the right numbers', async () =
   await reader.until(({ data }) => data.length === 1)
   expect((await fetch(`${playground.url}/api/list/stream?position=nonsense`)).status).toBe(400)
   expect((await fetch(`${playground.url}/api/list/stream?transport=poll&position=start`)).status).toBe(200)
-  expect(Object.fromEntries(await metrics())).toMatchObject({
+  // A heartbeat may be on its way.
+  await eventually(async () => expect(Object.fromEntries(await metrics())).toMatchObject({
     'sse_connections': 1,
     'sse_connections_total': 1,
     'sse_channels': 1,
@@ -89,7 +90,7 @@ it('produces text that Prometheus can parse, with the right numbers', async () =
     'sse_polls_total': 1,
     'sse_parked_readers': 0,
     'sse_refused_total{code="INVALID_POSITION"}': 1,
-  })
+  }))
 
   await reader.close()
   await eventually(async () => expect(Object.fromEntries(await metrics())).toMatchObject({ 'sse_connections': 0, 'sse_channels': 0, 'sse_closed_total{reason="disconnect"}': 1 }))

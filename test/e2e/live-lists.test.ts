@@ -1,6 +1,6 @@
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page, Request } from 'playwright-core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { useBrowser } from '../support/browser'
+import { holdRequests, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -55,6 +55,33 @@ describe('a list that the server renders', () => {
     expect(problems).toEqual([])
   })
 
+  it.each(['', '?share=page'])('needs no further code for the first gap and the first reconnect%s: after a deployment, the page would not find it', async (query) => {
+    const page = await open(context)
+    const loading = new Set<Request>()
+    page.on('request', request => request.resourceType() === 'script' && loading.add(request))
+    page.on('requestfinished', request => loading.delete(request))
+    page.on('requestfailed', request => loading.delete(request))
+    await page.goto(`${server.url}/todos${query}`)
+    await eventually(async () => expect(await page.locator('#status').textContent()).toMatch(/^\s*connected/))
+    await eventually(() => expect(loading.size).toBe(0))
+    const missing: string[] = []
+    await page.route(/\.js$/, async (route) => {
+      missing.push(route.request().url())
+      await route.abort()
+    })
+    await call('POST', '/lost')
+    await eventually(async () => expect(await page.locator('#status').textContent()).toMatch(/^\s*connected\s+epoch/))
+    await add('Milk')
+    await until([page], ['Milk'])
+    await context.setOffline(true)
+    await eventually(async () => expect(await page.locator('#status').textContent()).not.toMatch(/^\s*connected/))
+    await add('Bread')
+    await context.setOffline(false)
+    await until([page], ['Milk', 'Bread'])
+    expect(missing).toEqual([])
+    expect(problems.filter(text => !text.includes('net::ERR_'))).toEqual([])
+  })
+
   it('is that of the user who requested the page', async () => {
     await add('Milk')
     const first = user
@@ -95,12 +122,7 @@ describe.each(['', '?share=page'])('a list in two tabs%s', (query) => {
 
   it('shows an optimistic change at once, its echo once, and takes it back if it is refused', async () => {
     const page = await openList(query)
-    let answer!: (how: 'continue' | 'abort') => void
-    await page.route('**/api/todos', async (route) => {
-      if (route.request().method() !== 'PUT') return route.continue()
-      const how = await new Promise<'continue' | 'abort'>(resolve => answer = resolve)
-      await route[how]()
-    })
+    const answer = await holdRequests(page, '**/api/todos', request => request.method() === 'PUT')
     const fill = async (title: string) => {
       await page.fill('#title', title)
       await page.click('#add')
@@ -108,11 +130,11 @@ describe.each(['', '?share=page'])('a list in two tabs%s', (query) => {
     }
     await fill('Milk')
     expect(await titles(page)).toEqual(['Milk'])
-    answer('continue')
+    await answer('continue')
     await eventually(async () => expect(await page.locator('#todos .pending').count()).toBe(0))
     expect(await titles(page)).toEqual(['Milk'])
     await fill('Bread')
-    answer('abort')
+    await answer('abort')
     await until([page], ['Milk'])
   })
 
@@ -123,7 +145,11 @@ describe.each(['', '?share=page'])('a list in two tabs%s', (query) => {
     await loads()
     await call('POST', '/lost')
     await eventually(async () => expect(await Promise.all(pages.map(page => page.locator('#status').textContent()))).toEqual(pages.map(() => expect.stringMatching(/^\s*connected\s+epoch/))))
-    expect(await loads()).toEqual([user, user])
+    const loaded: string[] = []
+    await eventually(async () => {
+      loaded.push(...await loads())
+      expect(loaded).toEqual([user, user])
+    })
     await add('Bread')
     await until(pages, ['Milk', 'Bread'])
 

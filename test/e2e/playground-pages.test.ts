@@ -76,7 +76,7 @@ it('each has one name, and a connection can be cut only where one is open', asyn
     await settled()
     const cut = page.getByRole('button', { name: 'Cut the connection' })
     // No chat and no job yet, and no sign-in.
-    if (name !== 'Notifications') expect(await cut.isEnabled(), name).toBe(!['Chat', 'Job'].includes(name))
+    if (name !== 'Notifications') await eventually(async () => expect(await cut.isEnabled(), name).toBe(!['Chat', 'Job'].includes(name)))
   }
   expect(problems).toEqual([])
 })

@@ -30,20 +30,23 @@ describe('the chat', () => {
     await page.getByLabel('Your question').fill('How are slow readers handled?')
     await page.getByRole('button', { name: 'Ask' }).click()
     const answer = page.getByTestId('answer')
-    const lengths = new Set<number>()
-    await eventually(async () => {
-      lengths.add((await answer.innerText()).length)
-      expect(lengths.size).toBeGreaterThan(8)
+    await answer.waitFor()
+    await answer.evaluate((element) => {
+      const lengths = (globalThis as unknown as { lengths: Set<number> }).lengths = new Set<number>()
+      new MutationObserver(() => lengths.add(element.textContent!.length)).observe(element, { subtree: true, childList: true, characterData: true })
     })
     // The duration is an option: 10 s for a visitor.
-    await eventually(async () => expect(await page.getByText(/\d+ tokens in 5\.\d s/).count()).toBe(1))
+    await eventually(async () => expect(await page.getByText(/\d+ tokens in \d+\.\d s/).count()).toBe(1))
+    expect(Number(/tokens in ([\d.]+) s/.exec(await page.locator('main').innerText())![1])).toBeGreaterThanOrEqual(5)
+    expect(await page.evaluate(() => (globalThis as unknown as { lengths: Set<number> }).lengths.size)).toBeGreaterThan(8)
     expect(await answer.innerText()).toContain('Back pressure is what keeps a fast source from drowning a slow reader.')
-    expect(await status()).toBe('closed')
+    await eventually(async () => expect(await status()).toBe('closed'))
     expect(problems).toEqual([])
   })
 
   it('continues when it is cut off, reloaded, and opened a second time', async () => {
-    await page.goto(`${server.url}/chat`)
+    const slow = await startBuiltServer('playground', { env: { NUXT_ANSWER_MS: '15000' } })
+    await page.goto(`${slow.url}/chat`)
     await page.getByRole('button', { name: 'What are server-sent events?' }).click()
     const lengthOf = async (of: Page) => (await of.getByTestId('answer').innerText()).length
     await eventually(async () => expect(await lengthOf(page)).toBeGreaterThan(20))
@@ -54,7 +57,7 @@ describe('the chat', () => {
     const second = await open()
     await second.goto(page.url())
     await eventually(async () => expect(Math.min(await lengthOf(page), await lengthOf(second))).toBeGreaterThan(40))
-    for (const one of [page, second]) await eventually(async () => expect(await one.getByText(/\d+ tokens in/).count()).toBe(1))
+    for (const one of [page, second]) await eventually(async () => expect(await one.getByText(/\d+ tokens in/).count()).toBe(1), 40_000)
     expect(await page.getByTestId('answer').innerText()).toBe(await second.getByTestId('answer').innerText())
     // All of it, also for a page that opens when it is over.
     await page.reload()
@@ -64,7 +67,8 @@ describe('the chat', () => {
   })
 
   it('stops for all its viewers when any of them stops it, and can be requested again', async () => {
-    await page.goto(`${server.url}/chat`)
+    const slow = await startBuiltServer('playground', { env: { NUXT_ANSWER_MS: '60000' } })
+    await page.goto(`${slow.url}/chat`)
     await page.getByRole('button', { name: 'How are slow readers handled?' }).click()
     await eventually(async () => expect((await page.getByTestId('answer').innerText()).length).toBeGreaterThan(20))
     const second = await open()
@@ -72,7 +76,7 @@ describe('the chat', () => {
     await second.getByRole('button', { name: 'Stop' }).click()
     for (const one of [page, second]) await eventually(async () => expect(await one.getByText('Stopped', { exact: true }).count()).toBe(1))
     await page.getByRole('button', { name: 'Ask again' }).click()
-    await eventually(async () => expect(await page.getByText(/\d+ tokens in/).count()).toBe(1))
+    await eventually(async () => expect((await page.getByTestId('answer').nth(1).innerText()).length).toBeGreaterThan(20))
     expect(await page.getByTestId('answer').count()).toBe(2)
     expect(problems).toEqual([])
   })
@@ -138,7 +142,7 @@ describe('the job', () => {
 
     const positionBefore = await page.getByTestId('position').innerText()
     await page.getByRole('button', { name: 'Cut the connection' }).click()
-    await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBe(1))
+    await eventually(async () => expect(await page.getByText(/resumed behind/).count()).toBeGreaterThan(0))
     await eventually(async () => expect(await percent()).toBeGreaterThan(8))
     expect((await page.getByTestId('position').innerText()).split('.')[0]).toBe(positionBefore.split('.')[0])
 
@@ -152,7 +156,7 @@ describe('the job', () => {
 
     await vi.waitFor(async () => expect(await page.getByTestId('result').innerText()).toMatch(/\d+ pages and [\d,]+ words/), { timeout: 60_000 })
     expect(await percent()).toBe(100)
-    expect(await status()).toBe('closed')
+    await eventually(async () => expect(await status()).toBe('closed'))
     expect(problems).toEqual([])
   }, 90_000)
 
@@ -244,14 +248,14 @@ describe('the live list', () => {
     expect(await items('right')).not.toContain('two')
     await page.getByLabel('Restore the right network').click()
     await same()
-    expect(await state('right')).toBe('connected')
+    await eventually(async () => expect(await state('right')).toBe('connected'))
 
     await page.getByLabel('Cut the right network').click()
     await eventually(async () => expect(await state('right')).toMatch(/^reconnecting/))
     for (let n = 3; n < 10; n++) await add('left', `item ${n}`)
     await page.getByLabel('Restore the right network').click()
     await same()
-    expect(await state('right')).toBe('connected, loaded again (trimmed)')
+    await eventually(async () => expect(await state('right')).toBe('connected, loaded again (trimmed)'))
     await page.getByLabel('Delete two, right').click()
     await eventually(async () => expect(await items('left')).not.toContain('two'))
     await same()

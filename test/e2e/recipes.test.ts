@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { useBrowser } from '../support/browser'
+import { holdRequests, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -26,6 +26,7 @@ beforeEach(async () => {
 
 const send = (method: string, path: string, body?: object) => fetch(server.url + path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
 const lose = (channel: string) => send('POST', `/api/recipes/lost/${channel}`)
+const connections = async () => (await (await send('GET', '/api/stats')).json() as { connections: number }).connections
 const addNote = (text: string) => send('POST', '/api/notes', { text })
 
 async function visit(path: string): Promise<Page> {
@@ -95,17 +96,7 @@ describe('a list with a database, in two tabs', () => {
 
   it('shows a change at once, its echo once, and takes back what is refused', async () => {
     const [page] = pages
-    const held: ((how: 'continue' | 'abort') => void)[] = []
-    // The page shows its change before the browser has reported the request.
-    const answer = async (how: 'continue' | 'abort') => {
-      await eventually(() => expect(held).toHaveLength(1))
-      held.pop()!(how)
-    }
-    await page.route(/\/api\/items(?:\?|$)/, async (route) => {
-      if (route.request().method() === 'GET') return route.continue()
-      const how = await new Promise<'continue' | 'abort'>(resolve => held.push(resolve))
-      await route[how]()
-    })
+    const answer = await holdRequests(page, /\/api\/items(?:\?|$)/, request => request.method() !== 'GET')
     await addItem(page, 'Milk')
     await itemsAre(['Milk'], [page])
     await itemsAre([], [pages[1]])
@@ -182,10 +173,9 @@ describe.each([
     await addNote('one')
     const page = await open(context)
     const loads = countRequests(page, '/api/notes')
-    const streams = countRequests(page, '/api/notes/stream')
     await page.goto(server.url + path)
     await shows([page], selector, ['one'])
-    await eventually(() => expect(streams()).toBe(1))
+    await eventually(async () => expect(await connections()).toBe(1))
     for (const text of ['two', 'three']) await addNote(text)
     await shows([page], selector, ['one', 'two', 'three'])
     // `useFetch` has the state of the server that rendered the page.
@@ -221,7 +211,6 @@ describe('a Pinia store', () => {
   it('connects at sign-in, drops its data at sign-out, and loads again at the next sign-in', async () => {
     server = await startBuiltServer('ssr')
     const add = (id: number, title: string) => send('PUT', '/api/tasks', { task: { id, title, done: false } })
-    const connections = async () => (await (await send('GET', '/api/stats')).json() as { connections: number }).connections
     await add(1, 'Milk')
     const page = await visit('/recipes/store')
     const loads = countRequests(page, '/api/tasks')

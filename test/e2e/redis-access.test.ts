@@ -16,15 +16,15 @@ afterEach(async () => {
 
 /** A message from one server to a reader at another, and a producer that outlives its first lease. */
 async function expectToWork(env: Record<string, string>): Promise<void> {
-  const start = () => startBuiltServer('basic', { env: { ...env, NUXT_SSE_LEASE_MS: '2000' } })
+  const start = () => startBuiltServer('basic', { env: { ...env, NUXT_SSE_LEASE_MS: '3000' } })
   const [one, two] = await Promise.all([start(), start()])
   await using reader = await SSEReader.open(`${two.url}/api/channel/c`)
   await reader.until(r => r.controls.length > 0)
   expect(await publish(one, 'c', 1)).toBeDefined()
   await reader.until(r => r.data.length === 1)
-  await using run = await SSEReader.open(`${one.url}/api/run/run?to=24&everyMs=100`)
+  await using run = await SSEReader.open(`${one.url}/api/run/run?to=36&everyMs=100`)
   await run.until(r => r.controls.at(-1)?.type === 'end')
-  expect(run.data).toHaveLength(24)
+  expect(run.data).toHaveLength(36)
 }
 
 describe('access to Redis', () => {

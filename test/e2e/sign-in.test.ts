@@ -11,8 +11,8 @@ import { VIEWPORT } from '../support/playground'
 
 /** The settings of the playground's notifications in production. */
 const ENV = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_SECRET: 's'.repeat(32) }
-/** So short that a reconnect is too late for them. */
-const SHORT = { ...ENV, NUXT_SIGN_IN_TOKEN_MS: '1000', NUXT_SIGN_IN_TICKET_MS: '300' }
+/** So short that a test can wait until they have expired. */
+const SHORT = { ...ENV, NUXT_SIGN_IN_TOKEN_MS: '2000', NUXT_SIGN_IN_TICKET_MS: '2000' }
 const LONG = { ...ENV, NUXT_SIGN_IN_TOKEN_MS: '60000' }
 
 interface Session { cookie: string }
@@ -131,7 +131,7 @@ describe('a bearer token', () => {
       reconnect: { minDelayMs: 10 },
       async headers() {
         // Long enough for the request.
-        if (!current || current.expiresAt - Date.now() < 400) tokens.push((current = await tokenOf(ann)).token)
+        if (!current || current.expiresAt - Date.now() < 1_000) tokens.push((current = await tokenOf(ann)).token)
         return { authorization: `Bearer ${current.token}` }
       },
     })
@@ -256,6 +256,10 @@ describe('in Chromium', () => {
   })
 
   it('a native EventSource resumes with a fresh ticket where its own has expired, loses nothing and repeats nothing', async () => {
+    const tickets: string[] = []
+    page.on('response', async (response) => {
+      if (response.url().endsWith('/api/notices/ticket')) tickets.push((await response.json() as { ticket: string }).ticket)
+    })
     const bob = await signIn('bob')
     await enter('Ann')
     await eventually(async () => expect(await status()).toBe('connected'))
@@ -263,7 +267,8 @@ describe('in Chromium', () => {
     await eventually(async () => expect(await status()).toBe('open'))
     await send(bob, 'ann', 'native one')
     await eventually(async () => expect((await shown())[0]).toBe('native one'))
-    // Chromium reconnects after half a second at least, when the ticket has expired: 401, and it gives up.
+    await eventually(async () => expect((await api(`/api/notices/plain?transport=poll&waitMs=0&ticket=${tickets[0]}`)).status).toBe(401))
+    // Chromium reconnects with the expired ticket: 401, and it gives up.
     await page.getByRole('button', { name: 'Cut the connection' }).click()
     await send(bob, 'ann', 'native two')
     await eventually(async () => expect(await shown()).toEqual(['native two', 'native one']))
@@ -275,10 +280,12 @@ describe('in Chromium', () => {
     await start(LONG)
     await page.goto(`${server.url}/notifications`)
     await enter('Ann')
+    let streams = 0
+    page.on('request', request => void (request.url().includes('/api/notices/plain') && streams++))
     await page.getByLabel('Signed in by').selectOption('a ticket')
     await eventually(async () => expect(await status()).toBe('open'))
     await page.getByRole('button', { name: 'Cut the connection' }).click()
-    await eventually(async () => expect(await status()).toBe('opening'))
+    await eventually(() => expect(streams).toBeGreaterThan(1))
     await eventually(async () => expect(await status()).toBe('open'))
     expect(await page.getByTestId('tickets').innerText()).toBe('1')
     const given = await page.evaluate(() => new Promise((resolve) => {

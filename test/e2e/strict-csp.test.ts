@@ -113,7 +113,7 @@ describe('in development', () => {
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output += chunk)
     try {
-      await eventually(async () => expect((await fetch(`${url}/__sse/state`)).status, output).toBe(200), 90_000)
+      await eventually(async () => expect((await fetch(`${url}/__sse/state`, { signal: AbortSignal.timeout(10_000) })).status, output).toBe(200), 150_000)
       const page = await open()
       const violations = await watch(page)
       await page.goto(`${url}/quotes`)
@@ -135,5 +135,5 @@ describe('in development', () => {
       child.kill('SIGTERM')
       await once(child, 'exit')
     }
-  })
+  }, 240_000)
 })

@@ -8,6 +8,7 @@ import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { projects } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
+import { eventually } from '../support/conditions'
 
 const [secret, next] = ['s', 'n'].map(letter => letter.repeat(32)) as [string, string]
 
@@ -52,7 +53,7 @@ describe('a ticket', () => {
     const ticket = await ticketFor('short', { expiresInMs: 1_500 })
     await using reader = await SSEReader.open(`${server.url}/api/ticket/short?ticket=${ticket}`)
     await reader.until(({ controls }) => controls.length === 1)
-    await expect.poll(async () => (await fetch(`${server.url}/api/ticket?ticket=${ticket}`)).status, { timeout: 5_000, interval: 20 }).toBe(401)
+    await eventually(async () => expect((await fetch(`${server.url}/api/ticket?ticket=${ticket}`)).status).toBe(401))
     await publish('short', 'late')
     await reader.until(({ data }) => data.length === 1)
     const refused = await fetch(`${server.url}/api/ticket/short?ticket=${ticket}`)
@@ -60,12 +61,12 @@ describe('a ticket', () => {
   })
 
   it('is a fresh one at every attempt of our client, over either transport, where the query is a function', async () => {
-    // The server sends a reconnect after a second, when the ticket has expired.
-    const leaving = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: secret, NUXT_SSE_MAX_LIFETIME_MS: '1200', NUXT_SSE_POLL_WAIT_MS: '200' } })
+    // The server sends a reconnect after two seconds and a half, when the ticket has expired.
+    const leaving = await startBuiltServer('basic', { env: { NUXT_SSE_TICKET_SECRET: secret, NUXT_SSE_MAX_LIFETIME_MS: '2500', NUXT_SSE_POLL_WAIT_MS: '200' } })
     for (const transport of ['stream', 'poll'] as const) {
       const tickets = new Set<string>()
       const query = async () => {
-        const ticket = await ticketFor(transport, { expiresInMs: 900, claims: { nth: tickets.size } }, leaving)
+        const ticket = await ticketFor(transport, { expiresInMs: 2_000, claims: { nth: tickets.size } }, leaving)
         tickets.add(ticket)
         return { ticket }
       }
@@ -77,7 +78,7 @@ describe('a ticket', () => {
       const sent: number[] = []
       while (tickets.size < 3) {
         await publish(transport, sent.push(sent.length) - 1, leaving)
-        await expect.poll(() => read, { timeout: 10_000, interval: 20 }).toEqual(sent)
+        await eventually(() => expect(read).toEqual(sent))
       }
       expect(source.gap).toBeUndefined()
       source.close()
@@ -170,9 +171,12 @@ describe('a ticket never appears', () => {
     await (await SSEReader.open(url + ticket)).close()
     const answers = await Promise.all([forged, `${ticket}&throw`].map(async value => (await fetch(url + value)).text()))
     expect(answers.map(text => JSON.parse(text).url)).toEqual([`${server.url}/api/ticket/c?a=1`, `${server.url}/api/ticket/c?a=1&throw`])
-    await expect.poll(() => server.output()).toContain('A bug.')
+    await eventually(() => expect(server.output()).toContain('A bug.'))
     const seen: Record<string, unknown>[] = []
-    await expect.poll(async () => seen.push(...await told()) && seen.map(({ hook }) => hook)).toContain('sse:close')
+    await eventually(async () => {
+      seen.push(...await told())
+      expect(seen.map(({ hook }) => hook)).toContain('sse:close')
+    })
     expect(seen.find(({ hook }) => hook === 'sse:open')).toMatchObject({ path: '/api/ticket/c?a=1' })
     expect(seen.filter(({ hook }) => hook === 'sse:error')).toMatchObject([{ code: 'TICKET_INVALID', where: 'request' }, { code: 'UNKNOWN', where: 'request' }])
     for (const text of [...answers, JSON.stringify(seen), server.output(), changing.output(), without.output()]) expect(text).not.toContain('eyJ')

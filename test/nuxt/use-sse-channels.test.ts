@@ -1,39 +1,28 @@
-import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { computed, defineComponent, h, nextTick, ref } from 'vue'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
 import type { SSEMessage } from '../../src/runtime/shared/types'
-import type { ScriptedServer, Step } from '../support/scripted-server'
-import { control, message, startScriptedServer } from '../support/scripted-server'
+import type { Step } from '../support/scripted-server'
+import { useMounting, useScriptedServer } from '../support/mounted'
+import { control, message } from '../support/scripted-server'
 import { eventually } from '../support/conditions'
 
 type Options = UseSSEOptions<SSEMessage<number>, number[]>
 const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } } satisfies Options
 const LIST = { initial: [] as number[], reduce: (all: number[], { data }: SSEMessage<number>) => [...all, data] }
 
-let server: ScriptedServer
-const mounted: { unmount(): void }[] = []
-
-beforeEach(async () => {
-  server = await startScriptedServer()
-})
-afterEach(async () => {
-  for (const wrapper of mounted.splice(0)) wrapper.unmount()
-  await server.close()
-})
+const server = useScriptedServer()
+const mounting = useMounting()
 
 /** Components with one call each, mounted together. */
 async function mount(...calls: Options[]): Promise<UseSSEReturn<SSEMessage<number>, number[]>[]> {
   const all: UseSSEReturn<SSEMessage<number>, number[]>[] = []
-  const child = (options: Options) => defineComponent({
-    setup() {
-      all.push(useSSE<number, number[]>(server.url, { ...QUICK, ...options }))
-      return () => h('p')
-    },
-  })
-  const children = calls.map(child)
-  mounted.push(await mountSuspended(defineComponent({ render: () => children.map(one => h(one)) })))
+  const children = calls.map(options => defineComponent(() => {
+    all.push(useSSE<number, number[]>(server.url, { ...QUICK, ...options }))
+    return () => h('p')
+  }))
+  await mounting(() => children, () => children.map(one => h(one)))
   return all
 }
 

@@ -1,43 +1,27 @@
-import { mountSuspended } from '@nuxt/test-utils/runtime'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { computed, defineComponent, effectScope, h, nextTick, ref } from 'vue'
+import { describe, expect, it } from 'vitest'
+import { computed, effectScope, h, nextTick, ref } from 'vue'
 import type { SSELoadContext } from '../../src/runtime/app/call'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
-import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
+import type { UseSSEOptions } from '../../src/runtime/app/composables/use-sse'
 import type { SSEShare } from '../../src/runtime/client/types'
 import type { SSEMessage, SSESnapshot } from '../../src/runtime/shared/types'
 import { inProcessFetch } from '../http/client/model/in-process'
 import type { Entry, Wire } from '../http/client/model/server'
 import { ModelServer } from '../http/client/model/server'
 import { eventually } from '../support/conditions'
-import type { ScriptedServer } from '../support/scripted-server'
-import { control, message, startScriptedServer } from '../support/scripted-server'
+import { useMounting, useScriptedServer } from '../support/mounted'
+import { control, message } from '../support/scripted-server'
 import { settled } from '../support/virtual-clock'
 
 type Numbers = number[]
 const QUICK = { reconnect: { minDelayMs: 1, maxDelayMs: 2 } }
 
-let server: ScriptedServer
-const mounted: { unmount(): void }[] = []
-
-beforeEach(async () => {
-  server = await startScriptedServer()
-})
-afterEach(async () => {
-  for (const wrapper of mounted.splice(0)) wrapper.unmount()
-  await server.close()
-})
+const server = useScriptedServer()
+const mounting = useMounting()
 
 async function mount<State>(options: UseSSEOptions<SSEMessage, State>, url: unknown = server.url) {
-  let sse!: UseSSEReturn<SSEMessage, State>
-  const wrapper = await mountSuspended(defineComponent({
-    setup() {
-      sse = useSSE<unknown, State>(url as string, { ...QUICK, ...options })
-      return () => h('p', JSON.stringify([sse.status.value, sse.data.value]))
-    },
-  }))
-  mounted.push(wrapper)
+  const { made: sse, wrapper } = await mounting(() => useSSE<unknown, State>(url as string, { ...QUICK, ...options }), ({ status, data }) => h('p', JSON.stringify([status.value, data.value])))
   return { sse, wrapper }
 }
 

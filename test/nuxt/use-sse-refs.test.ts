@@ -1,35 +1,20 @@
-import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { computed, defineComponent, h, nextTick, reactive, ref } from 'vue'
+import { expect, it } from 'vitest'
+import { computed, h, nextTick, reactive, ref } from 'vue'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
 import type { SSEMessage } from '../../src/runtime/shared/types'
 import { eventually } from '../support/conditions'
-import type { ScriptedServer } from '../support/scripted-server'
-import { control, message, startScriptedServer } from '../support/scripted-server'
+import { useMounting, useScriptedServer } from '../support/mounted'
+import { control, message } from '../support/scripted-server'
 
 const END = control({ type: 'end' })
 
-let server: ScriptedServer
-const mounted: { unmount(): void }[] = []
-
-beforeEach(async () => {
-  server = await startScriptedServer()
-})
-afterEach(async () => {
-  for (const wrapper of mounted.splice(0)) wrapper.unmount()
-  await server.close()
-})
+const server = useScriptedServer()
+const mounting = useMounting()
 
 async function mount(options: UseSSEOptions<SSEMessage, unknown>) {
-  let sse!: UseSSEReturn<SSEMessage, unknown>
-  mounted.push(await mountSuspended(defineComponent({
-    setup() {
-      sse = useSSE(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 2 }, ...options }) as typeof sse
-      return () => h('p', sse.status.value)
-    },
-  })))
-  return sse
+  const { made } = await mounting(() => useSSE(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 2 }, ...options }) as UseSSEReturn<SSEMessage, unknown>, ({ status }) => h('p', status.value))
+  return made
 }
 
 const prompt = ref('hello')

@@ -1,38 +1,26 @@
-import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { defineComponent, h, watch } from 'vue'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { h, watch } from 'vue'
 import { useSSE } from '../../src/runtime/app/composables/use-sse'
 import type { UseSSEOptions, UseSSEReturn } from '../../src/runtime/app/composables/use-sse'
 import type { SSEMessage } from '../../src/runtime/shared/types'
 import { eventually } from '../support/conditions'
-import type { ScriptedServer } from '../support/scripted-server'
-import { control, message, startScriptedServer } from '../support/scripted-server'
+import { useMounting, useScriptedServer } from '../support/mounted'
+import { control, message } from '../support/scripted-server'
 
 const END = control({ type: 'end' })
 const FAILED = control({ type: 'error', code: 'MINE', statusCode: 500, message: 'no', retry: true })
 
-let server: ScriptedServer
-const mounted: { unmount(): void }[] = []
-
-beforeEach(async () => {
-  server = await startScriptedServer()
-})
-afterEach(async () => {
-  for (const wrapper of mounted.splice(0)) wrapper.unmount()
-  vi.restoreAllMocks()
-  await server.close()
-})
+const server = useScriptedServer()
+const mounting = useMounting()
+afterEach(() => void vi.restoreAllMocks())
 
 async function mount<State = unknown>(options: UseSSEOptions<SSEMessage<number>, State> = {}, onSetup: (sse: UseSSEReturn<SSEMessage<number>, State>) => void = () => {}) {
-  let sse!: UseSSEReturn<SSEMessage<number>, State>
-  mounted.push(await mountSuspended(defineComponent({
-    setup() {
-      sse = useSSE<number, State>(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 2 }, ...options })
-      onSetup(sse)
-      return () => h('p', sse.status.value)
-    },
-  })))
-  return sse
+  const { made } = await mounting(() => {
+    const sse = useSSE<number, State>(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 2 }, ...options })
+    onSetup(sse)
+    return sse
+  }, ({ status }) => h('p', status.value))
+  return made
 }
 
 describe('a source that restarts', () => {

@@ -314,7 +314,7 @@ describe('before mount, and below a base URL', () => {
       },
     }))
     mounted.push(wrapper)
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     wrapper.unmount()
     expect(sse.status.value).toBe('closed')
     expect(server.exchanges).toHaveLength(1)
@@ -323,9 +323,9 @@ describe('before mount, and below a base URL', () => {
   it('an event does not count as a url: `@click="connect"` continues from the position', async () => {
     server.script(x => x.open({ position: 'e1.0' }).write(message(1, 'e1.1')), x => x.open({ position: 'e1.1' }).write(message(2, 'e1.2')))
     const { sse } = await mount()
-    await vi.waitFor(() => expect(sse.data.value).toBe(1))
+    await eventually(() => expect(sse.data.value).toBe(1))
     sse.connect(new Event('click'))
-    await vi.waitFor(() => expect(sse.data.value).toBe(2))
+    await eventually(() => expect(sse.data.value).toBe(2))
     expect(server.exchanges[1]!.position).toBe('e1.1')
   })
 

@@ -8,6 +8,7 @@ import type { TestRedis } from '../support/redis'
 import { startRedis } from '../support/redis'
 import { startIn, stopRuntimes } from '../support/runtimes'
 import { versionsOf } from '../support/versions'
+import { LOADED_MS } from '../support/conditions'
 
 /** An application of Nitro 2 without Nuxt, as a newcomer writes it. */
 const FILES = {
@@ -76,7 +77,7 @@ describe('the packed tarball in a Nitro application without Nuxt', () => {
     await open.until(({ controls }) => controls.length === 1)
     const { code, ms } = await server.stop('SIGTERM')
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(5_000)
+    expect(ms).toBeLessThan(LOADED_MS)
     await open.finished
     expect(open.controls.at(-1)).toMatchObject({ type: 'leave' })
   })

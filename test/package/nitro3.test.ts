@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
-import { eventually } from '../support/conditions'
+import { eventually, LOADED_MS } from '../support/conditions'
 import { PackedApp } from '../support/packed-app'
 import { rootDir } from '../support/projects'
 import { SSEReader } from '../support/read-sse'
@@ -122,7 +122,7 @@ describe('a shutdown', () => {
     await reader.until(({ controls }) => controls.length === 1)
     const { code, ms } = await server.stop('SIGTERM')
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(2_000)
+    expect(ms).toBeLessThan(LOADED_MS)
     await reader.finished
     expect(reader.controls.at(-1)).toMatchObject({ type: 'leave' })
   })
@@ -134,7 +134,7 @@ describe('a shutdown', () => {
     const { code, ms } = await server.stop('SIGTERM')
     expect(code).toBe(0)
     // Nitro 3 looks once a second.
-    expect(ms).toBeLessThan(2_500)
+    expect(ms).toBeLessThan(LOADED_MS)
     await Promise.all(readers.map(reader => reader.finished))
     expect(readers.map(({ controls, cut }) => [controls.at(-1)!.type, cut])).toEqual(readers.map(() => ['leave', false]))
   })
@@ -170,7 +170,7 @@ describe('the workers of node-cluster', () => {
     const { code, ms } = await server.stop(...signals)
     expect(code).toBe(0)
     // Before Nitro 3 would close what is still open.
-    expect(ms).toBeLessThan(5_000)
+    expect(ms).toBeLessThan(LOADED_MS)
     await Promise.all(readers.map(reader => reader.finished))
     expect(readers.map(({ controls, cut }) => [controls.at(-1)!.type, cut])).toEqual(readers.map(() => ['leave', false]))
     expect(saidAtTheEnd(server.output())).toEqual(workers.map(() => ['close: kept']))

@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll } from 'vitest'
+import type { Browser, BrowserContext, BrowserContextOptions, Page, Request } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { ARGS, chromiumPath } from './chromium-args'
+import { eventually } from './conditions'
 
 /** Time that a page may take for a click or a load, on a machine that does other things as well. */
 const MAX_ACTION_MS = 60_000
@@ -100,6 +101,20 @@ export function collectProblems(page: Page, problems: string[], known?: RegExp):
     const isProblem = message.type() === 'error' || (message.type() === 'warning' && /\[Vue warn\]|\[nuxt-sse\]/.test(message.text()))
     if (isProblem && !known?.test(message.text())) problems.push(message.text())
   })
+}
+
+/** Holds requests of a page. The returned function waits for one, as a page shows its change before the browser reports the request, and answers it. */
+export async function holdRequests(page: Page, url: string | RegExp, isHeld: (request: Request) => boolean): Promise<(how: 'continue' | 'abort') => Promise<void>> {
+  const held: ((how: 'continue' | 'abort') => void)[] = []
+  await page.route(url, async (route) => {
+    if (!isHeld(route.request())) return route.continue()
+    const how = await new Promise<'continue' | 'abort'>(resolve => held.push(resolve))
+    await route[how]()
+  })
+  return async (how) => {
+    await eventually(() => expect(held).toHaveLength(1))
+    held.pop()!(how)
+  }
 }
 
 /** A click before a page is hydrated has no effect, and no trace. A page for which a test does not wait (`commit`) is left alone. */

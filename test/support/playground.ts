@@ -8,6 +8,16 @@ export const transportOf = (page: Page) => page.getByTestId('transport').innerTe
 
 export const choose = (page: Page, name: string) => page.getByRole('radio', { name, exact: true }).check()
 
+/** Records each status that a page shows from now on, in turn: between two looks, a short one would be missed. */
+export async function recordStatuses(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const shown: string[] = (globalThis as unknown as { statuses: string[] }).statuses = []
+    const status = document.querySelector('aside [role=status]')
+    if (status) new MutationObserver(() => shown.push(status.getAttribute('data-status')!)).observe(status, { attributes: true, attributeFilter: ['data-status'] })
+  })
+  return () => page.evaluate(() => (globalThis as unknown as { statuses: string[] }).statuses)
+}
+
 /** Counters and position of a page at one moment. */
 export function tallyOf(page: Page): Promise<{ received: number, missing: number, doubled: number, offset: number, epoch: string }> {
   return page.evaluate(() => {

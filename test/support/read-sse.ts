@@ -11,6 +11,7 @@ export class SSEReader extends Reader {
 
   static async open(url: string, init: RequestInit = {}): Promise<SSEReader> {
     const controller = new AbortController()
-    return new SSEReader(await fetch(url, { ...init, signal: controller.signal }), controller, UNTIL_MS)
+    const signal = init.signal ? AbortSignal.any([init.signal, controller.signal]) : controller.signal
+    return new SSEReader(await fetch(url, { ...init, signal }), controller, UNTIL_MS)
   }
 }

@@ -212,7 +212,7 @@ export async function startCluster({ replicas = 0, nodeTimeoutMs = 15_000, argsO
   }
 }
 
-/** A primary, a replica, and a Sentinel that promotes the replica when the primary has been down for a second. */
+/** A primary, a replica, and a Sentinel that promotes the replica when the primary has been down for two seconds. */
 export async function startSentinel(): Promise<ReplicatedTopology> {
   const first = await startRedis({ args: AOF })
   const second = await startRedis({ args: [...AOF, '--replicaof', '127.0.0.1', String(first.port)] })
@@ -221,7 +221,7 @@ export async function startSentinel(): Promise<ReplicatedTopology> {
   replica.disconnect()
   const sentinel = await TestRedis.startSentinel([
     `sentinel monitor main 127.0.0.1 ${first.port} 1`,
-    'sentinel down-after-milliseconds main 1000',
+    'sentinel down-after-milliseconds main 2000',
     'sentinel failover-timeout main 5000',
   ])
   const primaryOf = async () => {

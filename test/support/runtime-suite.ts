@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BuiltServer } from './built-server'
-import { eventually } from './conditions'
+import { eventually, LOADED_MS } from './conditions'
 import { RawSocket } from './raw-http'
 import { SSEReader } from './read-sse'
 import { startScriptedServer } from './scripted-server'
@@ -83,7 +83,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await eventually(async () => {
         most = Math.max(most, (await told())[key] ?? 0)
         expect(most).toBeGreaterThanOrEqual(atLeast)
-      }, 10_000)
+      })
       return most
     }
     const newName = () => name = `c${++names}`
@@ -161,7 +161,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       const ids = await publish(newName(), [{ n: 1 }, { n: 2 }])
       const first = await poll(name, 'position=1')
       expect(first).toEqual({ type: 'batch', messages: [{ id: ids[1], data: { n: 2 } }], position: ids[1], ended: false, gap: null, pollMs: 0 })
-      const waiting = poll(name, `position=${first.position}&waitMs=8000`)
+      const waiting = poll(name, `position=${first.position}&waitMs=50000`)
       // Only after the poll has arrived, otherwise it repeats the first of the two cases.
       await toldSum('polls', 1)
       const [third] = await publish(name, { n: 3 })
@@ -266,7 +266,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       const readers = await Promise.all([mine, mine, mine, other].map(streamOf))
       await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length > 0)))
       const poll = keyed(mine, '?transport=poll&waitMs=60000')
-      await eventually(async () => expect((await told()).polls).toBe(1), 10_000)
+      await eventually(async () => expect((await told()).polls).toBe(1))
       expect((await disconnect(mine)).status).toBeLessThan(300)
       await Promise.all(readers.slice(0, 3).map(({ finished }) => finished))
       for (const reader of readers.slice(0, 3)) expect(reader.controls.at(-1)).toEqual({ type: 'error', code: 'DISCONNECTED', statusCode: 401, message: 'You were disconnected.', retry: false })
@@ -325,7 +325,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await eventually(async () => {
       // Several processes answer in turn, so a few answers in a row cover all of them.
         for (let asked = 0; asked < 4; asked++) expect((await told()).connections).toBe(0)
-      }, 10_000)
+      })
     })
 
     it('ends a poll when its client disconnects', async () => {
@@ -340,9 +340,9 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
         socket[how]()
         await eventually(async () => expect(await polls()).toBe(0))
       }
-      // Longer than the limit of this test.
-      await leave('resetAndDestroy', noticesPollLeft === 'never' ? 500 : 60_000)
-      await leave('destroy', noticesPollLeft === 'close' ? 60_000 : 500)
+      // Longer than the limit of this test, or long enough to be seen.
+      await leave('resetAndDestroy', noticesPollLeft === 'never' ? 1_500 : 60_000)
+      await leave('destroy', noticesPollLeft === 'close' ? 60_000 : 1_500)
     })
 
     it('answers HEAD with headers alone', async () => {
@@ -365,7 +365,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
       await Promise.all(readers.map(reader => reader.until(({ controls }) => controls.length === 1)))
       const { code, ms } = await leaving.stop('SIGTERM')
       expect(code).toBe(0)
-      expect(ms).toBeLessThan(5_000)
+      expect(ms).toBeLessThan(LOADED_MS)
       await Promise.all(readers.map(reader => reader.finished))
       for (const { controls } of readers) expect(controls.at(-1)).toEqual({ type: 'leave', retryMs: expect.any(Number) })
     })
@@ -377,7 +377,7 @@ export function describeRuntime({ name: runtime, start, envPrefix, memory, redis
         const { code, ms } = await leaving.stop('SIGTERM')
         expectAllKept(leaving.output())
         expect(code).toBe(0)
-        expect(ms).toBeLessThan(5_000)
+        expect(ms).toBeLessThan(LOADED_MS)
         await Promise.all(readers.map(reader => reader.finished))
         for (const { controls } of readers) expect(controls.at(-1)).toMatchObject({ type: 'leave' })
       })

@@ -63,7 +63,7 @@ export class Exchange {
     this.response.end(typeof body === 'string' ? body : JSON.stringify(body))
   }
 
-  batch(messages: { id?: string, event?: string, data: unknown }[], fields: Record<string, unknown> = {}): void {
+  batch(messages: { channel?: string, id?: string, event?: string, data: unknown }[], fields: Record<string, unknown> = {}): void {
     this.status(200, { type: 'batch', messages, position: messages.at(-1)?.id ?? this.query.position ?? 'e1.0', ended: false, gap: null, pollMs: 0, ...fields })
   }
 }

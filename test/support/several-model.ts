@@ -15,6 +15,8 @@ export function isSamePosition(one: string | undefined, other: string | undefine
  */
 export class SeveralClient {
   keys: string[] = []
+  /** Keys in the order in which a stream names them. */
+  order: string[] = []
   /** Position that a browser would send back. */
   lastId?: string
   gaps = 0
@@ -47,7 +49,7 @@ export class SeveralClient {
 
   /** Position to request on a connection with these keys, if there is any. Parts are spoilt with a small probability. */
   ask(keys: string[], random: Random): string | undefined {
-    this.keys = keys
+    this.keys = this.order = keys
     this.#spoilt.clear()
     this.#pending.clear()
     this.#asked = undefined
@@ -63,7 +65,8 @@ export class SeveralClient {
 
   /** The start of a stream. */
   open(position: string, resumed: boolean, channels: Record<string, { position: string, resumed: boolean }>): void {
-    if (Object.keys(channels).join() !== this.keys.join()) this.fail(`asked for ${this.keys.join()}, was told of ${Object.keys(channels).join()}`)
+    if (Object.keys(channels).join() !== this.order.join()) this.fail(`asked for ${this.order.join()}, was told of ${Object.keys(channels).join()}`)
+    this.keys = this.order
     if (position !== formatWhole(Object.entries(channels).map(([key, channel]) => [key, channel.position]))) this.fail(`whole: ${position}, of each: ${JSON.stringify(channels)}`)
     const asked = this.#asked === undefined ? undefined : parseWhole(this.#asked, this.keys)
     const all = Object.values(channels).every(channel => channel.resumed)

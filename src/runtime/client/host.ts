@@ -102,6 +102,8 @@ export interface Several {
   message(message: SSEMessage): void | Promise<void>
   /** Applies a control message. Returns how the stream ends, `null` if it continues, `undefined` if it is of no known type. */
   control(control: SSEControl): Outcome | null | undefined
+  /** Applies a position without a message. */
+  position(id: string): void
 }
 
 /** Attempt that failed. */

@@ -4,9 +4,10 @@ import { POLL_CONTENT_TYPE, PROTOCOL_HEADER, PROTOCOL_VERSION, STREAM_CONTENT_TY
 import type { SSEControl, SSEGapReason } from '../shared/protocol'
 import { check, flag, overlay, whole } from '../shared/rules'
 import type { SSETransport } from '../shared/types'
-import { encodeControl, encodeText } from '../server/wire/encode'
 import { intercept } from './intercept'
 import { createMockedLog } from './mocked-log'
+import { openMockedStream } from './mocked-stream'
+import type { MockedReader } from './mocked-stream'
 
 /** Wait of a poll that names none, in milliseconds. */
 const DEFAULT_WAIT_MS = 20_000
@@ -64,11 +65,15 @@ export interface SSEMock<T = unknown> {
   restore(): void
 }
 
-interface Reader {
-  /** Sends what is new. */
-  flush(): void
-  /** Breaks the connection. */
-  break(reason: unknown): void
+/** Wait for a time, which can end early. */
+interface Wait {
+  over: Promise<void>
+  end(): void
+}
+
+/** Request without an answer yet. */
+interface Waiting extends MockedReader {
+  wait?: Wait
 }
 
 /**
@@ -89,11 +94,11 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
   const { resumable } = overlay(options, { resumable: true }, { resumable: flag })
   const log = createMockedLog(resumable)
   const requests: MockedRequest[] = []
-  const readers = new Set<Reader>()
+  const readers = new Set<MockedReader>()
   let delayMs = 0
   let refusal: SSEError | undefined
-  /** Called by `open()`, for the requests that wait. */
-  let waiting = new Set<() => void>()
+  /** Of requests that are answered at once after `open()`. */
+  const delays = new Set<Wait>()
 
   const flush = () => {
     for (const reader of [...readers]) reader.flush()
@@ -107,12 +112,12 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
     if (log.over) throw new SSEError('CHANNEL_ENDED', 'The mocked source is over. Make another for the next test.')
   }
 
-  function wait(): Promise<void> {
-    if (!delayMs) return Promise.resolve()
-    return new Promise((resolve) => {
-      waiting.add(resolve)
-      if (delayMs !== Infinity) setTimeout(resolve, delayMs)
-    })
+  async function delay(request: Waiting): Promise<void> {
+    if (!delayMs) return
+    const wait = request.wait = startWait(delayMs)
+    delays.add(wait)
+    await wait.over
+    delays.delete(wait)
   }
 
   async function answer(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
@@ -126,14 +131,20 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
     requests.push({ url: address, method: init.method ?? request?.method ?? 'GET', headers, body: init.body ?? undefined, position, transport })
 
     const { promise: broken, reject } = Promise.withResolvers<never>()
-    const pending: Reader = { flush() {}, break: reject }
-    const abort = () => reject(signal!.reason)
+    const pending: Waiting = {
+      flush() {},
+      break(reason) {
+        reject(reason)
+        pending.wait?.end()
+      },
+    }
+    const abort = () => pending.break(signal!.reason)
     broken.catch(() => {})
     signal?.throwIfAborted()
     signal?.addEventListener('abort', abort)
     readers.add(pending)
     try {
-      await Promise.race([wait(), broken])
+      await Promise.race([delay(pending), broken])
       if (refusal) return refuse(refusal)
       if (transport === 'stream') return stream(position, signal)
       if (!resumable) return refuse(new SSEError('NOT_POLLABLE', 'This source cannot be polled.', { statusCode: 406 }))
@@ -147,48 +158,16 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
 
   function stream(position: string | undefined, signal: AbortSignal | undefined): Response {
     const begin = log.locate(position)
-    let { index } = begin
-    if (begin.resumed && index === log.length && log.over?.type === 'end') return new Response(null, { status: 204, headers: MARK })
-    let controller: ReadableStreamDefaultController<Uint8Array>
-    const leave = () => reader.break(signal!.reason)
-    const release = () => {
-      readers.delete(reader)
-      signal?.removeEventListener('abort', leave)
-    }
-    const reader: Reader = {
-      flush() {
-        const text = log.read(index) + (log.over ? encodeControl(log.over) : '')
-        index = log.length
-        if (text) controller.enqueue(encodeText(text))
-        if (!log.over) return
-        release()
-        controller.close()
-      },
-      break(reason) {
-        release()
-        controller.error(reason)
-      },
-    }
-    const body = new ReadableStream<Uint8Array>({
-      start(own) {
-        controller = own
-        readers.add(reader)
-        signal?.addEventListener('abort', leave)
-        controller.enqueue(encodeText(log.open(begin)))
-        reader.flush()
-      },
-      cancel: release,
-    })
-    return new Response(body, { headers: { ...MARK, 'content-type': STREAM_CONTENT_TYPE } })
+    if (begin.resumed && begin.index === log.length && log.over?.type === 'end') return new Response(null, { status: 204, headers: MARK })
+    return new Response(openMockedStream(log, begin, readers, signal), { headers: { ...MARK, 'content-type': STREAM_CONTENT_TYPE } })
   }
 
-  async function poll(position: string | undefined, waitMs: number, pending: Reader): Promise<Response> {
+  async function poll(position: string | undefined, waitMs: number, request: Waiting): Promise<Response> {
     const begin = log.locate(position)
     if (begin.index === log.length && !begin.gap && !log.over && waitMs > 0) {
-      await new Promise<void>((resolve) => {
-        pending.flush = resolve
-        setTimeout(resolve, waitMs)
-      })
+      request.wait = startWait(waitMs)
+      request.flush = request.wait.end
+      await request.wait.over
     }
     return Response.json(log.batch(begin), { headers: { ...MARK, 'content-type': POLL_CONTENT_TYPE } })
   }
@@ -196,9 +175,7 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
   function open(): void {
     delayMs = 0
     refusal = undefined
-    const all = waiting
-    waiting = new Set()
-    for (const resolve of all) resolve()
+    for (const wait of delays) wait.end()
   }
 
   const fetch = answer as typeof globalThis.fetch
@@ -245,6 +222,18 @@ export function mockSSE<T = unknown>(url?: string | RegExp, options: MockSSEOpti
     restore() {
       stopIntercepting()
       drop()
+    },
+  }
+}
+
+function startWait(ms: number): Wait {
+  const { promise: over, resolve } = Promise.withResolvers<void>()
+  const timer = ms === Infinity ? undefined : setTimeout(resolve, ms)
+  return {
+    over,
+    end() {
+      clearTimeout(timer)
+      resolve()
     },
   }
 }

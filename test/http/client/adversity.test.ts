@@ -299,11 +299,6 @@ describe('a server that lies', () => {
     harness.server.script((x: Exchange) => x.stream(control({ type: 'open' }) + message(1), { 'content-type': 'Text/Event-Stream; charset=UTF-8' }).end(END))
     expect(data(await all(open()))).toEqual([1])
   })
-
-  it('a control message of an unknown kind is an ordinary message', async () => {
-    harness.server.script(x => x.open().write(control({ type: 'of the future' })).write('event: sse\ndata: null\n\n').end(END))
-    expect(await all(open())).toEqual([{ event: 'sse', data: { type: 'of the future' } }, { event: 'sse', data: null }])
-  })
 })
 
 describe('a position', () => {

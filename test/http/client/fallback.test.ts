@@ -83,6 +83,21 @@ describe('a refusal whose body cannot be read, as the code for it is not there a
     expect([harness.server.exchanges.length, client.errors[0]]).toEqual([3, 'HTTP_ERROR'])
   })
 
+  it.each([429, 503])('is retried after %i not before `Retry-After` in seconds', async (statusCode) => {
+    harness.server.script(x => x.status(statusCode, '', { 'retry-after': '3000' }))
+    const client = open(missing())
+    await eventually(() => expect(client.state.error?.retryAt).toBeGreaterThan(Date.now() + 2_000_000))
+    expect(harness.server.exchanges).toHaveLength(1)
+    client.stop()
+  })
+
+  it.each(['Wed, 21 Oct 2099 07:28:00 GMT', '-5', 'soon', ''])('is retried by the back-off alone after `Retry-After: %s`', async (value) => {
+    harness.server.script(x => x.status(503, '', { 'retry-after': value }))
+    const client = open(missing(), { reconnect: { minDelayMs: 1, maxDelayMs: 2, maxAttempts: 3 } })
+    await eventually(() => expect(client.state).toMatchObject({ status: 'closed', error: { code: 'GAVE_UP' } }))
+    expect(harness.server.exchanges).toHaveLength(3)
+  })
+
   it('is read by the next connection that finds the code', async () => {
     let fails = 2
     const load = vi.fn(() => fails-- > 0 ? Promise.reject(new TypeError('Failed to fetch dynamically imported module')) : Promise.resolve(fallback))

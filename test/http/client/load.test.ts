@@ -242,7 +242,7 @@ describe('with `share`, against the real server', () => {
       initial: [],
       reduce: upsert,
       load: () => list.snapshot(async () => {
-        await vi.waitFor(() => expect(slow--).toBeLessThanOrEqual(0), { interval: 1 })
+        await vi.waitFor(() => expect(slow--).toBeLessThanOrEqual(0), { interval: 1, timeout: 20_000 })
         return [...table.rows]
       }),
     })

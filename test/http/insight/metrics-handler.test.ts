@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { defineSSEMetricsHandler } from '../../../src/runtime/server/api/define-sse-metrics-handler'
 import { SSEError } from '../../../src/runtime/shared/errors'
 import { useSSEServer } from '../../support/sse-server'
+import { eventually } from '../../support/conditions'
 
 // Only the runtime config of the framework is a replacement.
 vi.mock('#sse/nitro', () => ({ BUN_IDLE_VARIABLE: 'BUN_IDLE', useRuntimeConfig: () => ({ sse: {} }), isCachedByRule: () => false }))
@@ -84,7 +85,7 @@ it('calls `authorize` once for each request, with its event, and waits for it', 
   })
   let done = false
   const first = request().finally(() => done = true)
-  await vi.waitFor(() => expect(asked).toHaveLength(1))
+  await eventually(() => expect(asked).toHaveLength(1))
   expect(done).toBe(false)
   allow()
   expect((await first).status).toBe(200)

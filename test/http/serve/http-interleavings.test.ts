@@ -1,15 +1,12 @@
 import { createParser } from 'eventsource-parser'
 import { describe, expect, it } from 'vitest'
-import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
-import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { SSEBatch, SSEControl } from '../../../src/runtime/shared/protocol'
-import { chaosDriver } from '../../support/drivers'
+import { playInterleavings } from '../../support/interleavings'
+import type { Interleaving } from '../../support/interleavings'
 import { requestUntilCut } from '../../support/raw-http'
 import { createRandom, turns } from '../../support/random'
 import type { Random } from '../../support/random'
 import { Client, Truth } from '../../support/reader-model'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const RUNS = 150
 
@@ -100,15 +97,12 @@ class HttpClient extends Client {
   }
 }
 
-async function run(server: TestServer, seed: number, driver: ReturnType<typeof chaosDriver>, memory: ReturnType<typeof createMemoryDriver>, random: Random): Promise<HttpClient[]> {
+async function run({ seed, server, driver, random, witness, play }: Interleaving): Promise<HttpClient[]> {
   const name = `run ${seed}`
   const maxMessages = 1 + random.int(random.pick([4, 40]))
   const channel = server.channel<string>(name, { retention: { maxMessages } })
   const truth = new Truth()
-  const off = await memory.subscribe(name, (notice) => {
-    if (notice.type === 'append') for (const { offset, data } of notice.entries) truth.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
-  })
-  let calm = false
+  const off = await witness(name, truth, maxMessages)
   const clients = Array.from({ length: 3 }, (_, i) => new HttpClient(truth, `run ${seed}, client ${i}`, `${server.url}/c/${encodeURIComponent(name)}`, createRandom(seed * 7 + i)))
   const publish = async () => {
     for (let i = 0, count = 20 + random.int(40); i < count; i++) {
@@ -118,47 +112,26 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
       if (random.chance(0.2)) driver.deliver()
     }
     await channel.end()
-    calm = true
-    driver.settle()
   }
-  // The reader catches up on a lost notice when the driver recovers, which here happens again and again.
-  const healing = setInterval(() => driver.settle(), 20)
-  try {
-    await Promise.all([publish(), ...clients.map(client => client.run(() => calm))])
-  }
-  finally {
-    clearInterval(healing)
-    off()
-  }
+  await play(publish, clients).finally(off)
   return clients
 }
 
 describe('over real HTTP', () => {
   // @guarantee order-once, one-position, heartbeat-ids, first-heartbeat, read-then-subscribe, bad-position
   it(`${RUNS} interleavings of publishes, cuts at any byte, reconnects and changes of transport`, { timeout: 120_000 }, async () => {
-    const random = createRandom(20_261)
-    const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
-    const driver = chaosDriver(memory, random)
-    const server = await startSSEServer({ retryMs: 10 }, driver)
-    server.route('/c/:name', event => server.channel(decodeURIComponent(event.context.params!.name!)))
-    const clients: HttpClient[] = []
-    try {
-      // Four at a time, so that requests of different runs meet in one process.
-      for (let seed = 0; seed < RUNS; seed += 4) {
-        clients.push(...(await Promise.all(Array.from({ length: Math.min(4, RUNS - seed) }, (_, i) => run(server, seed + i, driver, memory, random)))).flat())
-      }
-      const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
-      // The runs were of the kind that the test is about.
-      expect(clients).toHaveLength(RUNS * 3)
-      expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 5)
-      expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 5)
-      expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS * 3)
-      expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
-      expect(server.reported).toEqual([])
-      await expect.poll(() => server.left()).toEqual(NOTHING)
-    }
-    finally {
-      await server.close()
-    }
+    const clients = await playInterleavings({
+      runs: RUNS,
+      seed: 20_261,
+      route: server => server.route('/c/:name', event => server.channel(decodeURIComponent(event.context.params!.name!))),
+      run,
+    })
+    const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
+    // The runs were of the kind that the test is about.
+    expect(clients).toHaveLength(RUNS * 3)
+    expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 5)
+    expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 5)
+    expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS * 3)
+    expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
   })
 })

@@ -1,16 +1,13 @@
 import { createParser } from 'eventsource-parser'
 import { describe, expect, it } from 'vitest'
-import { unpackData } from '../../../src/runtime/server/drivers/packed-data'
-import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { SSEBatch, SSEControl } from '../../../src/runtime/shared/protocol'
-import { chaosDriver } from '../../support/drivers'
+import { playInterleavings } from '../../support/interleavings'
+import type { Interleaving } from '../../support/interleavings'
 import { requestUntilCut } from '../../support/raw-http'
 import { createRandom, turns } from '../../support/random'
 import type { Random } from '../../support/random'
 import { Truth } from '../../support/reader-model'
 import { SeveralClient, isSamePosition } from '../../support/several-model'
-import type { TestServer } from '../../support/sse-server'
-import { NOTHING, startSSEServer } from '../../support/sse-server'
 
 const RUNS = 150
 
@@ -44,6 +41,9 @@ class HttpClient extends SeveralClient {
   #request(keys: string[], transport: string): { url: string, headers: Record<string, string> } {
     const position = this.ask(keys, this.random)
     const inHeader = position !== undefined && this.random.chance(0.5)
+    // A stream with whole IDs keeps the order of a position in the query that names every key.
+    const named = position?.split(',').map(part => part.split(':')[0]!) ?? []
+    this.order = this.ids === 'whole' && !inHeader && named.length === keys.length && new Set([...named, ...keys]).size === keys.length && new Set(named).size === keys.length ? named : keys
     const query = position === undefined || inHeader ? '' : `&position=${encodeURIComponent(position)}`
     return { url: `${this.url}?keys=${keys.join()}&transport=${transport}${query}`, headers: { ...this.ids === 'own' && { accept: 'text/event-stream;positions=own' }, ...inHeader && { 'last-event-id': position } } }
   }
@@ -103,15 +103,12 @@ class HttpClient extends SeveralClient {
   }
 }
 
-async function run(server: TestServer, seed: number, driver: ReturnType<typeof chaosDriver>, memory: ReturnType<typeof createMemoryDriver>, random: Random): Promise<HttpClient[]> {
+async function run({ seed, server, driver, random, witness, play }: Interleaving): Promise<HttpClient[]> {
   const keys = Array.from({ length: 1 + random.int(8) }, (_, index) => `k${index}`)
   const maxMessages = 1 + random.int(random.pick([4, 40]))
   const channels = new Map(keys.map(key => [key, server.channel<string>(`${seed} ${key}`, { retention: { maxMessages } })]))
   const truths = new Map(keys.map(key => [key, new Truth()]))
-  const offs = await Promise.all(keys.map(key => memory.subscribe(`${seed} ${key}`, (notice) => {
-    if (notice.type === 'append') for (const { offset, data } of notice.entries) truths.get(key)!.published(notice.epoch, offset, JSON.parse(unpackData(data)), maxMessages)
-  })))
-  let calm = false
+  const offs = await Promise.all(keys.map(key => witness(`${seed} ${key}`, truths.get(key)!, maxMessages)))
   const clients = Array.from({ length: 2 }, (_, i) => new HttpClient(key => truths.get(key)!, `run ${seed}, client ${i}`, `${server.url}/c/${seed}`, keys, createRandom(seed * 7 + i)))
   const publish = async () => {
     for (let i = 0, count = 20 + random.int(60); i < count; i++) {
@@ -124,49 +121,29 @@ async function run(server: TestServer, seed: number, driver: ReturnType<typeof c
       if (random.chance(0.2)) driver.deliver()
     }
     for (const channel of channels.values()) await channel.end()
-    calm = true
-    driver.settle()
   }
-  // A notice that was lost is made up for when the driver is whole again, which here it becomes again and again.
-  const healing = setInterval(() => driver.settle(), 20)
-  try {
-    await Promise.all([publish(), ...clients.map(client => client.run(() => calm))])
-  }
-  finally {
-    clearInterval(healing)
-    for (const off of offs) off()
-  }
+  await play(publish, clients).finally(() => offs.forEach(off => off()))
   return clients
 }
 
 describe('several channels over real HTTP', () => {
   // @guarantee order-once, one-position
   it(`delivers each channel once and in order: ${RUNS} interleavings of publishes, ends, failures, deletes, cuts at any byte, and reconnects with another set of channels over either transport`, { timeout: 120_000 }, async () => {
-    const random = createRandom(20_262)
-    const memory = createMemoryDriver({ maxMessages: 1_000, maxAgeMs: 3_600_000, maxBytes: 67_108_864 })
-    const driver = chaosDriver(memory, random)
-    const server = await startSSEServer({ retryMs: 10 }, driver)
-    server.route('/c/:seed', ({ context, path }) => server.channels(Object.fromEntries(new URLSearchParams(path.split('?')[1]).get('keys')!.split(',').map(key => [key, server.channel(`${context.params!.seed} ${key}`)]))))
-    const clients: HttpClient[] = []
-    try {
-      // Four at a time, so that requests of different runs meet in one process.
-      for (let seed = 0; seed < RUNS; seed += 4) {
-        clients.push(...(await Promise.all(Array.from({ length: Math.min(4, RUNS - seed) }, (_, i) => run(server, seed + i, driver, memory, random)))).flat())
-      }
-      const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
-      // The runs were of the kind that the test is about.
-      expect(clients).toHaveLength(RUNS * 2)
-      expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 3)
-      expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 2)
-      expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS)
-      expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
-      expect(sum(({ invalid }) => invalid)).toBeGreaterThan(20)
-      expect(sum(({ messages }) => messages)).toBeGreaterThan(RUNS * 20)
-      expect(server.reported.filter(error => (error as Error).message !== 'secret')).toEqual([])
-      await expect.poll(() => server.left()).toEqual(NOTHING)
-    }
-    finally {
-      await server.close()
-    }
+    const clients = await playInterleavings({
+      runs: RUNS,
+      seed: 20_262,
+      route: server => server.route('/c/:seed', ({ context, path }) => server.channels(Object.fromEntries(new URLSearchParams(path.split('?')[1]).get('keys')!.split(',').map(key => [key, server.channel(`${context.params!.seed} ${key}`)])))),
+      run,
+      isExpected: error => (error as Error).message === 'secret',
+    })
+    const sum = (of: (client: HttpClient) => number) => clients.reduce((total, client) => total + of(client), 0)
+    // The runs were of the kind that the test is about.
+    expect(clients).toHaveLength(RUNS * 2)
+    expect(sum(({ streams }) => streams)).toBeGreaterThan(RUNS * 3)
+    expect(sum(({ polls }) => polls)).toBeGreaterThan(RUNS * 2)
+    expect(sum(({ cuts }) => cuts)).toBeGreaterThan(RUNS)
+    expect(sum(({ gaps }) => gaps)).toBeGreaterThan(RUNS)
+    expect(sum(({ invalid }) => invalid)).toBeGreaterThan(20)
+    expect(sum(({ messages }) => messages)).toBeGreaterThan(RUNS * 20)
   })
 })

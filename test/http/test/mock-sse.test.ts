@@ -5,6 +5,7 @@ import { openSSE } from '../../../src/runtime/client'
 import type { OpenSSEOptions, SSESource } from '../../../src/runtime/client'
 import { collectSSE, mockSSE } from '../../../src/runtime/test'
 import { eventually } from '../../support/conditions'
+import { turns } from '../../support/random'
 import { startScriptedServer } from '../../support/scripted-server'
 
 const URL_OF_FEED = 'http://test.invalid/api/feed'
@@ -139,6 +140,32 @@ describe.each(['stream', 'poll'] as const)('mockSSE over a %s', (transport) => {
 })
 
 describe('mockSSE', () => {
+  it.each<[string, (feed: ReturnType<typeof mock>) => void, string]>([
+    ['an answer is late', feed => feed.slow(60_000), ''],
+    ['an answer waits for `open`, and then for a message', (feed) => {
+      feed.slow(60_000)
+      void feed.fetch(`${URL_OF_FEED}?transport=poll`).catch(() => {})
+      feed.open()
+    }, '?transport=poll&waitMs=60000'],
+    ['a poll waits for a message', () => {}, '?transport=poll&waitMs=60000'],
+  ])('leaves no timer when it is restored, or when the client leaves, while %s', async (_, prepare, query) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const feed = mock('/api/feed')
+    prepare(feed)
+    const left = new AbortController()
+    const answers = [{}, { signal: left.signal }].map(init => feed.fetch(URL_OF_FEED + query, init).catch((error: Error) => error.name))
+    await turns(2)
+    const pending = vi.getTimerCount()
+    expect(pending).toBeGreaterThanOrEqual(2)
+    left.abort()
+    expect(vi.getTimerCount()).toBe(pending - 1)
+    feed.restore()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(await Promise.all(answers)).toEqual(['TypeError', 'AbortError'])
+    expect(feed.connections).toBe(0)
+  })
+
   it('an error with `retry` is shown, and the source continues', async () => {
     const feed = mock('/api/feed')
     const { source, seen } = read()

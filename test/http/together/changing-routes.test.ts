@@ -97,19 +97,33 @@ const KINDS: Record<string, (url: string) => Client> = {
 let server: TestServer | undefined
 afterEach(() => server?.close())
 
-const SHAPES = { one: ['a'], two: ['a', 'b'], three: ['a', 'b', 'c'] } as const
+/** Channels of the route by their keys, in the order of the record. `d` and `e` are other names for two of them. */
+const SHAPES = {
+  one: { a: 'a' },
+  two: { a: 'a', b: 'b' },
+  three: { a: 'a', b: 'b', c: 'c' },
+  turned: { b: 'b', a: 'a' },
+  mixed: { c: 'c', a: 'a', b: 'b' },
+  renamed: { d: 'b', a: 'a' },
+  swapped: { a: 'a', c: 'b', b: 'c' },
+} as const satisfies Record<string, Record<string, Key>>
 type Shape = keyof typeof SHAPES
+const SHAPE_NAMES = Object.keys(SHAPES) as Shape[]
 
 type Act = { type: 'publish', key: Key, count: number } | { type: 'change', to: Shape } | { type: 'cut' | 'settle' }
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ type: fc.constant('publish' as const), key: fc.constantFrom<Key>('a', 'b', 'c'), count: fc.integer({ min: 1, max: 4 }) }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('change' as const), to: fc.constantFrom<Shape>('one', 'two', 'three') }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('change' as const), to: fc.constantFrom(...SHAPE_NAMES) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('cut' as const, 'settle' as const) }) },
 )
 
 const settle = { type: 'settle' } as const
 /** Each step from one shape to another, after messages were received. */
-const EXAMPLES: [Act[], Shape][] = [[[settle, ...(['two', 'three', 'two', 'one', 'three', 'one'] as const).flatMap(to => [{ type: 'change', to }, settle] as const)], 'one']]
+const through = (...shapes: Shape[]): Act[] => [settle, ...shapes.flatMap(to => [{ type: 'change', to }, settle] as const)]
+const EXAMPLES: [Act[], Shape][] = [
+  [through('two', 'three', 'two', 'one', 'three', 'one'), 'one'],
+  [through('turned', 'renamed', 'two', 'mixed', 'swapped', 'three', 'one', 'swapped'), 'two'],
+]
 
 /** Within a channel that the route always has, each message follows the one before, unless a gap is between them. */
 function checkOrder(steps: Step[], key: Key): void {
@@ -123,48 +137,71 @@ function checkOrder(steps: Step[], key: Key): void {
   }
 }
 
-describe.each(Object.keys(KINDS))('a route that grows from one channel to several and shrinks, under an open client: %s', (kind) => {
-  it.each(['start', 'now'] as const)('no client is stuck, and a gap announces what was lost or comes again (from: %s)', async (from) => {
-    await fc.assert(fc.asyncProperty(fc.array(act, { maxLength: 12 }), fc.constantFrom<Shape>('one', 'two', 'three'), async (acts, first) => {
-      const { channel, channels, route, sockets, left, url, close } = server = await startSSEServer({ retryMs: 1, pollWaitMs: 30, from })
-      const logs = { a: channel<Note>('a'), b: channel<Note>('b'), c: channel<Note>('c') }
-      const published = { a: 0, b: 0, c: 0 }
-      const publish = (key: Key) => logs[key].publish({ key, n: ++published[key] })
-      let shape = first
-      const source = (): ChannelSource => shape === 'one' ? logs.a : channels(Object.fromEntries(SHAPES[shape].map(key => [key, logs[key]])))
-      route('/live', source)
-      const cut = () => {
-        for (const socket of sockets) socket.destroy()
+/** Plays the acts under an open client, until a new message of each channel has arrived. Returns what the client received. */
+async function play(kind: string, from: 'start' | 'now', acts: Act[], first: Shape): Promise<Step[]> {
+  const { channel, channels, route, sockets, left, url, close } = server = await startSSEServer({ retryMs: 1, pollWaitMs: 30, from })
+  const logs = { a: channel<Note>('a'), b: channel<Note>('b'), c: channel<Note>('c') }
+  const published = { a: 0, b: 0, c: 0 }
+  const publish = (key: Key) => logs[key].publish({ key, n: ++published[key] })
+  let shape = first
+  const source = (): ChannelSource => shape === 'one' ? logs.a : channels(Object.fromEntries(Object.entries(SHAPES[shape]).map(([key, log]) => [key, logs[log]])))
+  route('/live', source)
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  const client = KINDS[kind]!(`${url}/live`)
+  /** A new message of every channel arrives. The first one may be published before the client is back. */
+  async function settle(): Promise<void> {
+    const before = { ...published }
+    await eventually(async () => {
+      for (const key of Object.values(SHAPES[shape])) {
+        if (client.steps.some(step => step !== 'gap' && step.key === key && step.n > before[key])) continue
+        if (published[key] < before[key] + 200) await publish(key)
+        throw new Error(`Nothing new of ${key}`)
       }
-      const client = KINDS[kind]!(`${url}/live`)
-      /** A new message of every channel arrives. The first one may be published before the client is back. */
-      async function settle(): Promise<void> {
-        const before = { ...published }
-        await eventually(async () => {
-          for (const key of SHAPES[shape]) {
-            if (client.steps.some(step => step !== 'gap' && step.key === key && step.n > before[key])) continue
-            if (published[key] < before[key] + 200) await publish(key)
-            throw new Error(`Nothing new of ${key}`)
-          }
-          expect(client.state()).toBe('connected')
-        }, 10_000)
-      }
-      for (const one of acts) {
-        if (one.type === 'publish') for (let n = 0; n < one.count; n++) await publish(one.key)
-        else if (one.type === 'settle') await settle()
-        else {
-          if (one.type === 'change') shape = one.to
-          cut()
-        }
-      }
-      await settle()
-      checkOrder(client.steps, 'a')
-      // Between one channel and several, positions mean nothing to each other.
-      if (acts === EXAMPLES[0]![0]) expect(client.steps.filter(step => step === 'gap').length).toBeGreaterThanOrEqual(4)
-      await client.close()
+      expect(client.state()).toBe('connected')
+    }, 10_000)
+  }
+  for (const one of acts) {
+    if (one.type === 'publish') for (let n = 0; n < one.count; n++) await publish(one.key)
+    else if (one.type === 'settle') await settle()
+    else {
+      if (one.type === 'change') shape = one.to
       cut()
-      await eventually(() => expect(left()).toEqual(NOTHING))
-      await close()
+    }
+  }
+  await settle()
+  await client.close()
+  cut()
+  await eventually(() => expect(left()).toEqual(NOTHING))
+  await close()
+  return client.steps
+}
+
+describe.each(Object.keys(KINDS))('a route whose channels change under an open client: %s', (kind) => {
+  it.each(['start', 'now'] as const)('no client is stuck, and a gap announces what was lost or comes again (from: %s)', async (from) => {
+    await fc.assert(fc.asyncProperty(fc.array(act, { maxLength: 12 }), fc.constantFrom(...SHAPE_NAMES), async (acts, first) => {
+      const steps = await play(kind, from, acts, first)
+      checkOrder(steps, 'a')
+      // Between one channel and several, positions mean nothing to each other.
+      if (acts === EXAMPLES[0]![0]) expect(steps.filter(step => step === 'gap').length).toBeGreaterThanOrEqual(4)
     }), { numRuns: 8, examples: EXAMPLES })
+  })
+
+  it.each(['start', 'now'] as const)('keys in another order continue where they were, without a gap (from: %s)', async (from) => {
+    const steps = await play(kind, from, through('turned', 'two', 'turned'), 'two')
+    expect(steps).not.toContain('gap')
+    checkOrder(steps, 'a')
+    checkOrder(steps, 'b')
+    const more = await play(kind, from, through('mixed', 'three'), 'three')
+    expect(more).not.toContain('gap')
+    for (const key of ['a', 'b', 'c'] as const) checkOrder(more, key)
+  })
+
+  it('a key under another name is a new channel: it begins according to `from`, without a gap', async () => {
+    const steps = await play(kind, 'start', through('renamed'), 'two')
+    expect(steps).not.toContain('gap')
+    checkOrder(steps, 'a')
+    expect(steps.filter(step => step !== 'gap' && step.key === 'b' && step.n === 1)).toHaveLength(2)
   })
 })

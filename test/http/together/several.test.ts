@@ -170,7 +170,7 @@ describe('our client and our server with several channels, and a network between
       }
       for (const reader of readers) reader.close()
       await proxy.close()
-      await vi.waitFor(() => expect(server!.left()).toEqual(NOTHING), { timeout: 10_000, interval: 5 })
+      await vi.waitFor(() => expect(server!.left()).toEqual(NOTHING), { timeout: 20_000, interval: 5 })
       await server.close()
     }), { numRuns: kind === 'alone' ? 150 : 60 })
     expect([cuts > 5, gaps > 5, polls > 5]).toEqual([true, true, true])

@@ -5,6 +5,7 @@ import { createSSEContext } from '../../../src/runtime/server/context/context'
 import { forgetRetention, warnOfRetention } from '../../../src/runtime/server/channel/named-retention'
 import { resolveHandlerOptions, resolveModuleHandlerOptions } from '../../../src/runtime/server/resolve-options'
 import { RunChannel } from '../../../src/runtime/server/serve/resumable'
+import { eventually } from '../../support/conditions'
 
 /** The module's options name nothing: `maxMessages: 3` is a default. */
 const context = () => createSSEContext({ options: resolveModuleHandlerOptions({ retention: { maxMessages: 3 } }) })
@@ -21,7 +22,7 @@ describe('handles on one channel', () => {
     const named = new Channel(sse, 'c', { retention: { maxMessages: 5 } })
     for (let n = 1; n <= 5; n++) await named.publish(n)
     await write(new Channel(sse, 'c')).catch(() => {})
-    await vi.waitFor(async () => expect((await named.info()).messages).toBe(5))
+    await eventually(async () => expect((await named.info()).messages).toBe(5))
     await sse.close()
   })
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import type { LogDriver } from '../../../src/runtime/server/drivers/types'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
+import { eventually } from '../../support/conditions'
 
 /** The context of a process. Each instance of the module has one, and each test its own instance. Only the runtime config of the framework is a replacement. */
 
@@ -103,7 +104,7 @@ describe('choices of plugins', () => {
     const handle = await channel()
     if (!early) choose()
     const id = await handle.publish(1)
-    await vi.waitFor(() => expect(heard).toEqual([expect.objectContaining({ channel: 'c', id })]))
+    await eventually(() => expect(heard).toEqual([expect.objectContaining({ channel: 'c', id })]))
     expect(nitro.useSSEContext().tap).toBe(tap)
   })
 })

@@ -5,6 +5,7 @@ import type { SSEPublisher, SSEPublisherOptions } from '../../../src/runtime/pub
 import { createMemoryDriver } from '../../../src/runtime/server/drivers/memory/memory'
 import { DEFAULT_HANDLER_OPTIONS } from '../../../src/runtime/server/options'
 import { failOnUnhandledRejections } from '../../support/unhandled'
+import { eventually } from '../../support/conditions'
 
 failOnUnhandledRejections()
 const open = new Set<SSEPublisher>()
@@ -39,7 +40,7 @@ describe('a channel of a publisher', () => {
     expect(seen).toEqual([1, 2, 3, 4])
     await feed.delete()
     await feed.run(() => [5])
-    await vi.waitFor(async () => expect(await feed.info()).toMatchObject({ ended: true, messages: 1 }))
+    await eventually(async () => expect(await feed.info()).toMatchObject({ ended: true, messages: 1 }))
     await sse.channel('x').fail(new Error('secret'))
     expect((await sse.channel('x').info()).error).toMatchObject({ code: 'SOURCE_FAILED' })
   })

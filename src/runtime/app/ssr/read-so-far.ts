@@ -1,5 +1,6 @@
 import type { NuxtApp } from '#app'
 import { useRequestEvent, useRequestFetch, useRequestURL } from '#imports'
+import { dropUnknown } from '../../client/fallback/read-json'
 import { readRefusal } from '../../client/fallback/read-refusal'
 import type { ResolvedClientOptions } from '../../client/host'
 import { prepareRequest } from '../../client/request'
@@ -151,6 +152,7 @@ async function readPage(ownFetch: OwnFetch, path: string, options: ResolvedClien
   if (batch?.type !== 'batch') return skip(url, 'the response is not a batch of messages')
   // Nuxt's payload cannot hold such a key, and one message must not break the page of every user.
   if (text.includes('"__proto__"') && hasProto(text)) return skip(url, 'a message has a key `__proto__`, which a payload cannot hold')
+  dropUnknown(batch)
   return batch
 }
 

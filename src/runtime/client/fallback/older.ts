@@ -8,7 +8,7 @@ import { prepareRequest } from '../request'
 import { clientError, retryableError } from '../response'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
-import { readJson } from './read-json'
+import { dropUnknown, readJson } from './read-json'
 import { readRefusal } from './read-refusal'
 
 const DEFAULT_LIMIT = 50
@@ -80,6 +80,7 @@ async function request({ url, options }: History, before: string, limit: number)
     if (refusal) return { type: 'page', messages: [], hasOlder: false }
     const page = await readJson(response, () => watchdog.limit(connectTimeoutMs)) as SSEPage | null
     if (page?.type !== 'page' || !Array.isArray(page.messages)) throw clientError('INVALID_BATCH', 'Expected a page of older messages', undefined, 200)
+    dropUnknown(page)
     return parse ? { ...page, messages: page.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) })) } : page
   }
   catch (cause) {

@@ -7,7 +7,7 @@ import { clientError, isPosition, parseMs, retryableError, serverError } from '.
 import type { Outcome, TransportEvents, TransportRequest } from '../host'
 import { addQuery } from '../url'
 import { createWatchdog } from '../watchdog'
-import { readJson } from './read-json'
+import { dropUnknown, readJson } from './read-json'
 import { readRefusal, withoutQuery } from './read-refusal'
 import type { Over } from './several'
 import { readSeveral } from './several'
@@ -48,6 +48,7 @@ export async function pollTransport(prepare: () => Promise<TransportRequest>, mi
     if (!isBatch(batch)) return { type: 'failed', error: clientError('INVALID_BATCH', `Expected a batch from ${withoutQuery(url)}`, undefined, 200), unpollable: true }
 
     events.onOpen()
+    dropUnknown(batch)
     // Passes the text that a stream would have sent, so that both transports deliver the same data.
     if (parse) batch.messages = batch.messages.map(one => ({ ...one, data: createReader(parse)(JSON.stringify(one.data)) }))
     const outcome = await (batch.channels ? readSeveral(batch, position ?? new URLSearchParams(url.slice(url.indexOf('?'))).get('position') ?? undefined, over, events, signal) : readOne(batch, events, signal))

@@ -1,3 +1,5 @@
+import type { SSEBatch } from '../../shared/protocol'
+import type { SSEMessage } from '../../shared/types'
 import { clientError } from '../response'
 
 /** Maximum length of a response, in characters. A server's batch reaches a sixteenth of it, unless its last message is larger. */
@@ -15,4 +17,17 @@ export async function readJson(response: Response, touch = () => {}): Promise<un
     text += decoder.decode(value, { stream: true })
     if (text.length > MAX_ANSWER_LENGTH) throw clientError('MESSAGE_TOO_LARGE', 'A response is too large')
   }
+}
+
+const MESSAGE_FIELDS = ['id', 'event', 'data', 'channel']
+const GAP_FIELDS = ['reason', 'missed', 'position']
+
+/** Removes the fields that only a later build knows, so that messages and gaps are those of a stream. The batch must be valid. */
+export function dropUnknown(batch: { messages: SSEMessage[], channels?: SSEBatch['channels'] } & Partial<Pick<SSEBatch, 'gap'>>): void {
+  for (const message of batch.messages) keep(message, MESSAGE_FIELDS)
+  for (const { gap } of [batch, ...Object.values(batch.channels ?? {})]) if (gap) keep(gap, GAP_FIELDS)
+}
+
+function keep(object: object, fields: string[]): void {
+  for (const field of Object.keys(object)) if (!fields.includes(field)) Reflect.deleteProperty(object, field)
 }

@@ -45,13 +45,13 @@ export function openSeveral({ position, channels = {} }: SSEOpenControl, request
         whole = withPart(whole, channel, position)
         return events.onGap({ reason, missed, position, channel }, whole) ?? null
       }
-      if (type === 'end') {
-        finish(channel)
-      }
-      else if (type === 'error') {
-        finish(channel, channelError(control, channel))
-      }
+      if (type !== 'end' && type !== 'error') return undefined
+      finish(channel, type === 'error' ? channelError(control, channel) : undefined)
       return null
+    },
+    position(id) {
+      for (const key in channels) whole = withPart(whole, key, partOf(id, key))
+      events.onPosition(whole!)
     },
   }
 }

@@ -7,7 +7,7 @@ import { clientError, isPosition, parseMs, retryableError, serverError, staleAns
 import type { SSEPeer } from '../types'
 import { addQuery, crossesOrigin } from '../url'
 import { createWatchdog } from '../watchdog'
-import type { Outcome, Several, TransportEvents, TransportRequest } from '../host'
+import type { Failure, Outcome, Several, TransportEvents, TransportRequest } from '../host'
 
 /** Silence after which a stream counts as dead, in heartbeats. One heartbeat may be lost, and a timer may be late. */
 const SILENT_HEARTBEATS = 2.5
@@ -29,9 +29,9 @@ export async function streamTransport(request: TransportRequest, events: Transpo
   let silenceMs: number | false = false
   const parse = createParser(events.onRetry)
   /** Replaced on a route of several channels. */
-  let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position) }
+  let target: Several = { message: message => events.onMessage(message), control: control => applyControl(control, events, position), position: events.onPosition }
   const isForeign = known === 'foreign'
-  const failed = (error: SSEError): Outcome => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
+  const failed = (error: SSEError): Failure => ({ type: 'failed', error, silent: error.code === 'CONNECT_TIMEOUT', unanswered: !response && error.code === 'NETWORK' })
 
   function begin(heartbeatMs = 0): void {
     open = true
@@ -84,7 +84,8 @@ export async function streamTransport(request: TransportRequest, events: Transpo
             if (control.channels) target = (await loadFallback()).openSeveral(control, position, events)
             else events.onPeer(peer, typeof restarts === 'boolean' ? restarts : undefined)
           }
-          else {
+          // With the mark, it is a control message of a later build, and `open` follows.
+          else if (control === undefined || !response.headers.has(PROTOCOL_HEADER)) {
             control = undefined
             read = createReader(parseOption ?? parseForeign)
             events.onPeer(peer = 'foreign')
@@ -92,10 +93,7 @@ export async function streamTransport(request: TransportRequest, events: Transpo
         }
         const outcome = control ? target.control(control) : undefined
         if (outcome) return outcome
-        if (text === undefined) {
-          events.onPosition(id!)
-        }
-        else if (outcome === undefined) {
+        if (text !== undefined && control === undefined) {
           const busy = target.message({ id, event, data: read(text) })
           if (busy) {
             // While the consumer is busy nothing is read, so silence is not measured.
@@ -104,12 +102,16 @@ export async function streamTransport(request: TransportRequest, events: Transpo
             watchdog.limit(silenceMs)
           }
         }
+        // A control message of a later build is no message, but its position counts.
+        else if (outcome === undefined && id !== undefined) {
+          target.position(id)
+        }
       }
     }
   }
   catch (cause) {
-    // After a deployment, an open tab does not find the code that reads a refusal: then its status alone decides whether it is final.
-    if (cause instanceof SSEError) return failed(response?.ok === false ? serverError({ statusCode: response.status }) : cause)
+    // After a deployment, an open tab does not find the code that reads a refusal: then its status decides, and `Retry-After` in seconds.
+    if (cause instanceof SSEError) return response?.ok === false ? { ...failed(serverError({ statusCode: response.status })), retryAfterMs: +response.headers.get('retry-after')! * 1_000 || 0 } : failed(cause)
     if (!watchdog.expired) {
       const why = !open && position && crosses && isForeign ? '. To resume across origins, allow the header `last-event-id` in CORS' : ''
       return failed(retryableError('NETWORK', `The connection failed${why}`, cause))

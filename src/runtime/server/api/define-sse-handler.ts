@@ -11,6 +11,7 @@ import type { ResolvedHandlerOptions, SSEOwnHandlerOptions } from '../options'
 import { resolveHandlerOptions } from '../resolve-options'
 import { useSSEContext } from '../entry/runtime-context'
 import { toHttpError } from '../http/response'
+import { countHandler } from '../serve/route-checks'
 import { serve } from '../serve/serve'
 
 /** Message that a reader receives for one item of a source. */
@@ -53,6 +54,7 @@ export function defineSSEHandler<Result, Pushed = unknown>(
 ): SSEEventHandler<MessageOfResult<Awaited<Result>, Pushed>> {
   const mistake = mistakeIn(handler, options)
   if (mistake) console.error('[nuxt-sse]', mistake)
+  if (import.meta.dev && !mistake) countHandler(options)
   let resolved: ResolvedHandlerOptions | undefined
   let checkedRoute: string | undefined
   return defineEventHandler((event) => {

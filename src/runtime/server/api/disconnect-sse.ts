@@ -2,6 +2,7 @@ import { sendDisconnect } from '../channel/send-disconnect'
 import type { SSEDisconnectOptions } from '../channel/send-disconnect'
 import { useSSEContext } from '../entry/runtime-context'
 import { platform } from '../lib/platform/platform'
+import { warnOfKey } from '../serve/route-checks'
 
 /**
  * Ends every open stream and poll of a client key, on every instance: of requests to handlers whose option `clientKey` returns it. Clients
@@ -15,5 +16,6 @@ import { platform } from '../lib/platform/platform'
 export async function disconnectSSE(clientKey: string, options?: SSEDisconnectOptions): Promise<void> {
   const context = useSSEContext()
   const disconnect = await sendDisconnect(context, clientKey, options)
+  if (import.meta.dev) warnOfKey()
   if (!platform.hasBackground) context.disconnects.perform(disconnect)
 }

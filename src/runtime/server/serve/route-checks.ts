@@ -35,6 +35,26 @@ export function warnOfSilence(event: H3Event, parameters: number): void {
   warnOnce(event, 'silence', 'the handler returned nothing and has no `connection` parameter, so its stream stays empty. Is a `return` missing? Return the channel or the generator.')
 }
 
+/** Handlers that this process has loaded, in development, and those of them with the option `clientKey`. */
+const loaded = { all: 0, keyed: 0 }
+let warnedOfKey = false
+
+/** Counts a handler, for {@link warnOfKey}. */
+export function countHandler({ clientKey }: { clientKey?: unknown }): void {
+  loaded.all++
+  if (clientKey) loaded.keyed++
+}
+
+/**
+ * Warns once of a disconnect where no stream can have a client key. A process without handlers, such as a worker, may disconnect the streams
+ * of others.
+ */
+export function warnOfKey(): void {
+  if (warnedOfKey || !loaded.all || loaded.keyed) return
+  warnedOfKey = true
+  console.warn('[nuxt-sse] `disconnectSSE` found no stream: no SSE handler loaded so far has the option `clientKey`. Set it on each route whose streams `disconnectSSE` should end.')
+}
+
 /**
  * Warns of a preflight that no middleware and no route rule has handled: most often `handleCors` is in the handler, which a preflight never
  * runs.

@@ -3,6 +3,7 @@ import type { Connection } from '../connection/connection'
 import type { ConnectionContext } from '../connection/context'
 import type { ChannelSource } from '../channel/several'
 import type { StartPosition } from '../connection/opening-block'
+import type { RequestedPosition } from '../http/request'
 import { sendNothing } from '../http/response'
 import type { Exchange } from './exchange'
 import { isKeyed, startsOn } from './position'
@@ -19,7 +20,7 @@ export async function startChannels({ event, context, request }: Exchange, sourc
   const starts = startsOn(source, request, connection.options)
   const exit = await attend(source, { joins: true })
   if (exit) connection.life.whenClosed(() => exit(connection.life.returnMs))
-  const reader = isKeyed(starts) ? await context.hub.readers(starts, request.ownIds ? 'own' : 'whole') : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from, starts[0].snapshot)
+  const reader = isKeyed(starts) ? await (request.ownIds ? context.hub.readers(starts, 'own') : context.hub.readers(inRequestedOrder(starts, request.position), 'whole')) : await context.hub.reader(starts[0].name, starts[0].request, starts[0].from, starts[0].snapshot)
   if (connection.closed) return reader.close()
   // Read to its end: 204 stops a browser's `EventSource`. A failed channel must still send its error.
   if (reader.exhausted) {
@@ -31,6 +32,17 @@ export async function startChannels({ event, context, request }: Exchange, sourc
   if (source instanceof RunChannel) connection.life.whenClosed(source.attach())
   streamChannel(connection, reader, context)
   return null
+}
+
+/**
+ * Channels in the order of the record, or in that of a position in the query which names all of them. A client that knows only one channel
+ * compares the whole position as text. It takes the same one in another order for the answer of a cache, and repeats it in the query.
+ */
+function inRequestedOrder(starts: readonly KeyedStart[], position: RequestedPosition | undefined): readonly KeyedStart[] {
+  if (position?.source !== 'query') return starts
+  const keys = position.text.split(',').map(part => part.trimStart().split(':')[0])
+  const named = new Set(keys.flatMap(key => starts.find(start => start.key === key) ?? []))
+  return named.size === starts.length && keys.length === starts.length ? [...named] : starts
 }
 
 /**
