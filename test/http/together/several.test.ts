@@ -129,7 +129,8 @@ describe('our client and our server with several channels, and a network between
             break
           case 'delete':
             await channels[name]!.delete()
-            over.delete(name)
+            // Its end may have been told, and then only the next connection finds it again.
+            if (over.delete(name)) proxy.cut()
             break
           case 'end':
             // At least one goes on, so that the readers do.
