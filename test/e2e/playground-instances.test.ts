@@ -143,8 +143,8 @@ describe('the playground\'s chat, on two instances and one Redis', () => {
     viewed = servers[1]
     await second.page.getByRole('button', { name: 'Stop' }).click()
     for (const one of [tab, second]) await eventually(async () => expect(await one.page.getByText('Stopped', { exact: true }).count()).toBe(1))
-    expect(instancesOf(second, 'DELETE /api/answers/:id')).toEqual([servers[1].pid])
-    expect(await gauges(writer)).toMatchObject({ producers: 0 })
+    await eventually(() => expect(instancesOf(second, 'DELETE /api/answers/:id')).toEqual([servers[1].pid]))
+    await eventually(async () => expect(await gauges(writer)).toMatchObject({ producers: 0 }))
     const answer = await answerOf(tab)
     expect(asShown(TOKENS.join(''))).toContain(answer)
     expect(answer.length).toBeLessThan(asShown(TOKENS.join('')).length)

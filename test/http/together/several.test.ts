@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createSharedClient } from '../../../src/runtime/client/sharing/shared-client'
 import { createSSEClient } from '../../../src/runtime/client/client'
-import type { SSEGap, SSEMessage } from '../../../src/runtime/client'
+import type { SSEClientState, SSEGap, SSEMessage } from '../../../src/runtime/client'
 import type { Channel } from '../../../src/runtime/server/channel/channel'
 import { resolveClientOptions } from '../../support/client-options'
 import type { Proxy } from '../../support/proxy'
@@ -176,4 +176,31 @@ describe('our client and our server with several channels, and a network between
     }), { numRuns: kind === 'alone' ? 150 : 60 })
     expect([cuts > 5, gaps > 5, polls > 5]).toEqual([true, true, true])
   }, 240_000)
+
+  it('a call that meets a connection which has not opened yet continues with its channel', async () => {
+    server = await startSSEServer()
+    const channels = { a: server.channel<number>('a'), b: server.channel<number>('b') }
+    server.route('/', () => server!.channels(channels))
+    proxy = await startProxy(server.url)
+    const requested = await Promise.all(Object.entries(channels).map(async ([key, channel]) => `${key}:${(await channel.info()).epoch}.0`))
+    const statuses: string[] = []
+    const open = (options: object, onState = (_: Partial<SSEClientState>) => {}) => createSharedClient(proxy!.url, resolveClientOptions({ ...options, share: 'page' } as never), { onMessage: () => {}, onState })
+    const own = open({ channel: 'b' }, ({ status, error }) => statuses.push(error?.code ?? status!))
+    own.connect()
+    await vi.waitFor(() => expect(own.state.status).toBe('connected'), { timeout: 20_000 })
+    await channels.b.publish(1)
+    await vi.waitFor(async () => expect(own.state.position).toBe((await channels.b.info()).position), { timeout: 20_000 })
+    own.stop()
+    statuses.length = 0
+    // From now on, streams are silent, and polls are answered.
+    proxy.mute = true
+    const whole = open({ position: requested.join() })
+    whole.connect()
+    await vi.waitFor(() => expect(server!.left().connections).toBe(1), { timeout: 20_000 })
+    own.connect()
+    await channels.b.publish(2)
+    await vi.waitFor(async () => expect(own.state.position).toBe((await channels.b.info()).position), { timeout: 20_000 })
+    expect(new Set(statuses.filter(Boolean))).toEqual(new Set(['connecting', 'connected']))
+    for (const client of [own, whole]) client.stop()
+  })
 })

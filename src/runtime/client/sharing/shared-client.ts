@@ -123,8 +123,8 @@ export function createSharedClient(url: string, options: ResolvedClientOptions, 
     const isNext = !isRead && (part(event.after) === part(member.at) || (position !== undefined && (!readState || !!peer) && peer !== 'resumable'))
     if (!isRead && !isNext && !isWholeUpTo(part(position), part(member.at))) {
       waiting = [event]
-      // It requests the end of all other channels.
-      state = { ...state, channels: reopened(event.state.channels) }
+      // It requests the end of all other channels. A feed that connects does not know them yet.
+      state = { ...state, channels: reopened(event.state.channels ?? state.channels) }
       reader = createReader()
       return reader.connect()
     }
