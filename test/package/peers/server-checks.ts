@@ -75,7 +75,7 @@ async function onRedis<T>(task: (open: () => Promise<ReturnType<typeof openConte
     }, redis.url)
   }
   finally {
-    for (const { kill } of open) kill()
+    for (const { kill } of open) await kill()
     await redis.stop()
   }
 }
@@ -83,7 +83,14 @@ async function onRedis<T>(task: (open: () => Promise<ReturnType<typeof openConte
 function openContext(url: string) {
   const clients = [new Redis(url), new Redis(url)]
   const context = createResumableStreamContext({ waitUntil: null, subscriber: clients[0], publisher: clients[1] })
-  return { ...context, kill: () => clients.forEach(client => client.disconnect()) }
+  return {
+    ...context,
+    async kill() {
+      // The library handles no rejection of the commands that it has sent without waiting for them.
+      await Promise.all(clients.map(client => client.status === 'ready' && client.ping()))
+      for (const client of clients) client.disconnect()
+    },
+  }
 }
 
 /** A source that yields on command. */
@@ -200,7 +207,7 @@ export const serverChecks: Checks = {
       const reader = (await here.createNewResumableStream('answer', () => source.stream))!.getReader()
       source.give('one')
       await reader.read()
-      here.kill()
+      await here.kill()
       // Depending on the moment of the kill it fails, or never settles.
       return Promise.race([there.resumeExistingStream('answer').then(() => true, () => false), setTimeout(5_000, false, { ref: false })])
     }),
