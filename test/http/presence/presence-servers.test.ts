@@ -291,6 +291,24 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
   })
 
   // @guarantee presence
+  it('the data of the newest tab wins after a loss of the records, also where the server of an older tab is the first to report again', async () => {
+    const create = stores[name]!()
+    const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]
+    const room = `${name}-newest-lost`
+    const url = ({ url }: Instance, data: number) => `${url}/room?room=${room}&id=ann&data=${data}`
+    const older = await SSEReader.open(url(one, 1))
+    await older.until(({ messages }) => messages.length > 0)
+    const newer = await SSEReader.open(url(other, 2))
+    await older.until(({ messages }) => messages.length > 1)
+    other.driver.fail('presence')
+    await one.presence(room).delete()
+    await eventually(async () => expect(await one.presence(room).members()).toEqual([{ id: 'ann', data: '2' }]))
+    other.driver.heal()
+    await eventually(async () => expect(await other.presence(room).members()).toEqual([{ id: 'ann', data: '2' }]))
+    for (const tab of [older, newer]) tab.close()
+  })
+
+  // @guarantee presence
   it('members of a killed server leave within two leases, once, also without a watcher', async () => {
     const create = stores[name]!()
     const [one, other] = [await startInstance(create(), {}), await startInstance(create(), {})]

@@ -33,12 +33,12 @@ export async function pollUntilStream(own: AbortController, client: ClientHost, 
   }
   // A gap of the same turn still ends the attempt: the state is loaded first, after the delay of a gap.
   const reloads = options.loadState && !memory.loaded
-  if (reloads && !own.signal.aborted) set({ transport: 'stream' })
+  if (reloads) events.onState({ transport: 'stream' })
   // The poll ends before the stream begins, so that exactly one of the two delivers messages.
   own.abort()
   const last = await polled.catch(() => {})
   memory.pollLost = false
-  return reloads && last ? last : { type: 'switch' }
+  return (reloads && last) || { type: 'switch' }
 }
 
 /** Resolves when an event stream delivers its first bytes. The probe delivers no messages: the client then opens the stream again. */

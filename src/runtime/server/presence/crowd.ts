@@ -8,8 +8,9 @@ import { graceOf, nextInDoubtMs } from '../drivers/presence-types'
 import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/presence-types'
 import { retryDelayMs } from '../lib/delays'
 import { afterTick, processTimeout } from '../lib/tick'
-import { Steps } from './steps'
+import type { Attendee } from './attendee'
 import { Roster } from './roster'
+import { Steps } from './steps'
 
 /** Lease of a holder as a share of `leaseMs`, at most: with the time that the driver adds after a silence, a process that was killed must be gone within two of them. */
 const LONGEST_LEASE = 1.5
@@ -19,20 +20,6 @@ export const RENEWALS = 3
 const LATE_MS = 50
 /** Delay before a failed step is retried: twice within the time in which a lease must be renewed after an outage, however short the lease is. */
 const RETRY = { firstMs: 200, maxMs: 2_000, ofLease: 0.2 }
-
-/** Client that is a member, with its connections in this process. */
-interface Attendee {
-  readonly id: string
-  /** The member as JSON. */
-  member: string
-  /** The member as the driver has it; `''` before. */
-  acknowledged: string
-  connections: number
-  /** Time after a disconnect for which it stays, in milliseconds. */
-  leaveAfterMs: number
-  /** Time at which it leaves, by `performance.now()`; `Infinity` while it has a connection. */
-  until: number
-}
 
 /** Members of one name that are connected to this process, and the steps by which the driver learns of them. */
 export class Crowd {
@@ -60,7 +47,10 @@ export class Crowd {
   #isClosed = false
 
   constructor(private readonly context: SSEContext, readonly name: string, private readonly onIdle: () => void) {
-    this.roster = new Roster(context, name, () => this.look(true))
+    this.roster = new Roster(context, name, () => this.look(true), (id, member) => {
+      const attendee = this.#attendees.get(id)
+      if (attendee) attendee.acknowledged = member
+    })
     this.#steps = new Steps((changes, isLast) => this.#step(changes, isLast))
   }
 
@@ -213,10 +203,15 @@ export class Crowd {
     return this.#reached !== undefined && (this.#reached.epoch !== epoch || last < this.#reached.offset)
   }
 
-  /** Holds of this process have ended, because it was suspended or its records were lost. They are reported again, and keep the data that the driver has. */
+  /**
+   * Holds of this process have ended, because it was suspended or its records were lost. They are reported again, and keep the data that the
+   * driver has. If it has none, the first process to report decides, so each reports the newest data that it knows, which may be another's.
+   */
   #holdAgain(held: readonly PresenceHold[]): void {
     const ids = new Set(held.map(({ id }) => id))
-    for (const { id, member } of this.#attendees.values()) if (!ids.has(id)) this.#steps.hold({ id, member, keep: true }).catch(() => {})
+    for (const { id, member, acknowledged } of this.#attendees.values()) {
+      if (!ids.has(id)) this.#steps.hold({ id, member: acknowledged || member, keep: true }).catch(() => {})
+    }
   }
 
   #leaseMs(): number {

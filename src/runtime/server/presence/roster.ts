@@ -24,8 +24,8 @@ export class Roster {
   /** Position of the last step of this process: the roster must not be older. */
   #expected?: { epoch: string, last: number }
 
-  /** `list` reads all members from the driver. */
-  constructor(private readonly context: SSEContext, private readonly name: string, private readonly list: () => Promise<PresenceAnswer>) {}
+  /** `list` reads all members from the driver. Passes each member that is read, as JSON, to `onMember`. */
+  constructor(private readonly context: SSEContext, private readonly name: string, private readonly list: () => Promise<PresenceAnswer>, private readonly onMember: (id: string, member: string) => void) {}
 
   get isWatched(): boolean {
     return this.#watchers > 0
@@ -96,7 +96,7 @@ export class Roster {
     this.#reader = reader
     this.#members.clear()
     this.#snapshot = undefined
-    for (const member of members) this.#members.set((JSON.parse(member) as SSEPresenceMember).id, member)
+    for (const member of members) this.#set((JSON.parse(member) as SSEPresenceMember).id, member)
     reader.wake = () => {
       if (!this.#loading) this.#follow()
     }
@@ -133,8 +133,13 @@ export class Roster {
       // Another version may send more. An error here would end the process: the hub wakes its readers.
       const { type, id, member } = (JSON.parse(unpackData(data)) ?? {}) as { type?: SSEPresenceMessage['type'], id?: string, member?: SSEPresenceMember }
       if (type === 'leave' && id !== undefined) this.#members.delete(id)
-      else if ((type === 'join' || type === 'update') && member) this.#members.set(member.id, JSON.stringify(member))
+      else if ((type === 'join' || type === 'update') && member) this.#set(member.id, JSON.stringify(member))
     }
+  }
+
+  #set(id: string, member: string): void {
+    this.#members.set(id, member)
+    this.onMember(id, member)
   }
 
   #drop(): void {
