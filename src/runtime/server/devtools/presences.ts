@@ -1,7 +1,7 @@
 import type { SSEPresenceMember } from '../../shared/presence'
 import type { SSEContext } from '../context/context'
 import { attendanceOf } from '../presence/attendance'
-import { PRESENCE_PREFIX } from '../presence/presence-lookup'
+import { PRESENCE_PREFIX, lookUp } from '../presence/presence-lookup'
 import type { DevtoolsPresence } from './snapshot'
 
 /** Maximum names shown, those that were opened first. */
@@ -15,10 +15,10 @@ const MAX_DATA = 200
 /** Names with a member or a watcher in this process, with the members of all processes. */
 export async function readPresences(context: SSEContext): Promise<DevtoolsPresence[]> {
   const crowds = [...attendanceOf(context).crowds].slice(0, MAX_NAMES)
-  return Promise.all(crowds.map(async (crowd) => {
-    const { count } = await crowd.look(false)
-    const members = count > 0 && count <= MAX_READ ? (await crowd.look(true)).members! : []
-    return { name: crowd.name.slice(PRESENCE_PREFIX.length), count, members: members.slice(0, MAX_MEMBERS).map(describe) }
+  return Promise.all(crowds.map(async ({ name }) => {
+    const { count } = await lookUp(context, name, false)
+    const members = count > 0 && count <= MAX_READ ? (await lookUp(context, name, true)).members! : []
+    return { name: name.slice(PRESENCE_PREFIX.length), count, members: members.slice(0, MAX_MEMBERS).map(describe) }
   }))
 }
 

@@ -9,6 +9,7 @@ import type { PresenceAnswer, PresenceHold, PresenceRequest } from '../drivers/p
 import { retryDelayMs } from '../lib/delays'
 import { afterTick, processTimeout } from '../lib/tick'
 import type { Attendee } from './attendee'
+import { lookUp } from './presence-lookup'
 import { Roster } from './roster'
 import { Steps } from './steps'
 
@@ -47,7 +48,7 @@ export class Crowd {
   #isClosed = false
 
   constructor(private readonly context: SSEContext, readonly name: string, private readonly onIdle: () => void) {
-    this.roster = new Roster(context, name, () => this.look(true), (id, member) => {
+    this.roster = new Roster(context, name, () => lookUp(context, name, true), (id, member) => {
       const attendee = this.#attendees.get(id)
       if (attendee) attendee.acknowledged = member
     })
@@ -112,12 +113,6 @@ export class Crowd {
       exit(0)
       throw error
     }
-  }
-
-  /** Reads the members, or only their number. Rejects when the driver cannot be reached. */
-  look(list: boolean): Promise<PresenceAnswer> {
-    const { driver, options } = this.context
-    return withPresence(driver).presence(this.name, { list, graceMs: graceOf(options.leaseMs) }, options.retention)
   }
 
   /** Renews the lease, and performs what is due. A failure is retried. */

@@ -39,13 +39,17 @@ export class PresenceLookup<D = unknown, Context extends ChannelContext = Channe
    * lost. Rejects when the driver cannot be reached.
    */
   async #look(list: boolean): Promise<PresenceAnswer> {
-    const { driver, options } = this.context
     while (true) {
-      const answer = await withPresence(driver).presence(this.name, { list, graceMs: graceOf(options.leaseMs) }, options.retention)
+      const answer = await lookUp(this.context, this.name, list)
       const { doubtMs } = answer
       if (!doubtMs) return answer
       // Keeps the process alive, unlike `pause`: a script may wait for nothing else.
-      await new Promise(resolve => setTimeout(resolve, Math.min(nextInDoubtMs(options.leaseMs, doubtMs), LOOK_AGAIN_MS)))
+      await new Promise(resolve => setTimeout(resolve, Math.min(nextInDoubtMs(this.context.options.leaseMs, doubtMs), LOOK_AGAIN_MS)))
     }
   }
+}
+
+/** Reads the members of a name, or only their number, as the driver has them at the moment. Rejects when the driver cannot be reached. */
+export function lookUp({ driver, options }: ChannelContext, name: string, list: boolean): Promise<PresenceAnswer> {
+  return withPresence(driver).presence(name, { list, graceMs: graceOf(options.leaseMs) }, options.retention)
 }
