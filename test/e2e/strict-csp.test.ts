@@ -121,6 +121,8 @@ describe('in development', () => {
       await page.evaluate(() => {
         const frame = document.createElement('iframe')
         frame.id = 'tab'
+        // In its first five seconds, Vue's part of the DevTools puts an inline script into each frame that it finds.
+        frame.dataset.vueDevtoolsIgnore = ''
         frame.src = '/__sse'
         document.body.append(frame)
       })
