@@ -1,11 +1,11 @@
 import process from 'node:process'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { useBrowser } from '../support/browser'
+import { NETWORK_ERROR, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { NETWORK_ERROR, SECRETS, VIEWPORT, statusOf, tallyOf } from '../support/playground'
+import { SECRETS, VIEWPORT, statusOf, tallyOf } from '../support/playground'
 import { startRedis, stopRedis } from '../support/redis'
 
 /** Features of the playground's pages, on Redis: a worker is another process. */

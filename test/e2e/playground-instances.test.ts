@@ -3,13 +3,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { generateTokens } from '../../playground/server/utils/language-model'
 import type { Balancer } from '../support/balancer'
 import { startBalancer } from '../support/balancer'
-import { useBrowser } from '../support/browser'
+import { NETWORK_ERROR, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { TestTopology } from '../support/redis'
 import { startSingle } from '../support/redis'
 import { eventually, LOADED_MS } from '../support/conditions'
-import { NETWORK_ERROR, recordStatuses } from '../support/playground'
+import { recordStatuses } from '../support/playground'
 
 /** Outlives all stalls of a loaded machine. Tests whose writer is killed wait for the short one. */
 const LEASE_MS = 60_000

@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { collectProblems, useBrowser } from '../support/browser'
+import { NETWORK_ERROR, collectProblems, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
-import { NETWORK_ERROR, VIEWPORT, choose, statusOf, tallyOf, transportOf } from '../support/playground'
+import { VIEWPORT, choose, statusOf, tallyOf, transportOf } from '../support/playground'
 
 /** Each network that the panel offers acts as described, and nothing is lost or doubled by it: on a channel of fifty messages a second. */
 

@@ -1,13 +1,13 @@
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startBalancer } from '../support/balancer'
-import { useBrowser } from '../support/browser'
+import { NETWORK_ERROR, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import type { CompletionsApi } from '../support/completions-api'
 import { startCompletionsApi } from '../support/completions-api'
 import { eventually } from '../support/conditions'
-import { FAST_ANSWERS, NETWORK_ERROR, VIEWPORT, statusOf } from '../support/playground'
+import { FAST_ANSWERS, VIEWPORT, statusOf } from '../support/playground'
 
 const { open, problems } = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
 let server: BuiltServer

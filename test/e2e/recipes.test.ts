@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { holdRequests, useBrowser } from '../support/browser'
+import { NETWORK_ERROR, holdRequests, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -19,7 +19,7 @@ afterEach(async () => {
   await stopRedis()
 })
 // The browser's own report of a request that failed is no mismatch.
-const { open, newContext, problems } = useBrowser({ known: /^Failed to load resource/ })
+const { open, newContext, problems } = useBrowser({ known: NETWORK_ERROR })
 beforeEach(async () => {
   context = await newContext()
 })

@@ -1,7 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SSEError, openSSE } from '../../src/runtime/client'
-import { useBrowser } from '../support/browser'
+import { NETWORK_ERROR, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { SSEReader } from '../support/read-sse'
@@ -198,7 +198,7 @@ describe('a bearer token', () => {
 
 describe('in Chromium', () => {
   // A connection that is cut or refused shows in the console whatever a page does.
-  const browser = useBrowser({ known: /net::ERR_|Failed to load resource/, viewport: VIEWPORT })
+  const browser = useBrowser({ known: NETWORK_ERROR, viewport: VIEWPORT })
   const { problems } = browser
   let page: Page
   beforeEach(async () => {

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { useBrowser } from '../support/browser'
+import { NETWORK_ERROR, useBrowser } from '../support/browser'
 import type { BuiltServer } from '../support/built-server'
 import { startBuiltServer, stopBuiltServers } from '../support/built-server'
 import { eventually } from '../support/conditions'
@@ -15,7 +15,7 @@ let server: BuiltServer
 
 afterEach(stopBuiltServers)
 // The browser's own report of an answer that is not 200 is no mismatch.
-const { open, problems } = useBrowser({ known: /^Failed to load resource/ })
+const { open, problems } = useBrowser({ known: NETWORK_ERROR })
 beforeEach(async () => {
   server = await startBuiltServer('ssr')
   await newPage()

@@ -35,7 +35,3 @@ export const SECRETS = { NUXT_SESSION_PASSWORD: 'p'.repeat(32), NUXT_SSE_TICKET_
 
 /** Size of the browser's window, in pixels. */
 export const VIEWPORT = { width: 1180, height: 800 }
-
-/** Console errors of cut or refused connections, which browsers always log. */
-// Nuxt logs NUXT_E5002 if it cannot fetch its manifest, which a page requests at any time.
-export const NETWORK_ERROR = /net::ERR_|Failed to load resource|NUXT_E5002/
