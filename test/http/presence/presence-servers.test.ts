@@ -72,8 +72,7 @@ class Watcher {
   }
 
   get list(): SSEPresenceMember[] {
-    const all = [...this.messages, ...this.#reader?.messages as typeof this.messages ?? []]
-    return all.reduce<SSEPresenceMember[]>((list, message) => reduceSSEPresence(list, message), []).sort(byId)
+    return listOf([...this.messages, ...this.#reader?.messages as typeof this.messages ?? []])
   }
 
   get gaps(): number {
@@ -102,6 +101,10 @@ class Watcher {
       this.#reader = undefined
     }
   }
+}
+
+function listOf(messages: readonly object[]): SSEPresenceMember[] {
+  return (messages as { data: SSEPresenceMessage }[]).reduce<SSEPresenceMember[]>((list, message) => reduceSSEPresence(list, message), []).sort(byId)
 }
 
 const byId = (one: { id: string }, other: { id: string }) => one.id < other.id ? -1 : 1
@@ -189,6 +192,14 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
       tabs.set(member, open.filter(tab => tab.at !== instance))
       return open.some(tab => tab.at === instance) ? [member] : []
     })
+    /** Each server reports the data that it has read: data that it has not read when it is lost is gone. */
+    const expectAllRead = () => eventually(() => {
+      for (const [member, { length }] of tabs) {
+        if (length === 0) continue
+        const lists = [...watchers.map(({ list }) => list), ...[...tabs.values()].flat().map(({ reader }) => listOf(reader.messages))]
+        for (const list of lists) expect(list.find(({ id }) => id === member)?.data).toBe(newest.get(member))
+      }
+    })
     for (const step of all) {
       switch (step.do) {
         case 'open': await open(step)
@@ -233,7 +244,9 @@ describe.each(Object.keys(stores))('two servers on %s', (name) => {
           await pause(120)
           instances[step.at]!.driver.heal()
           break
-        case 'forget': await instances[0]!.presence(room).delete()
+        case 'forget':
+          await expectAllRead()
+          await instances[0]!.presence(room).delete()
           break
         case 'pass': await pause(step.ms)
       }
