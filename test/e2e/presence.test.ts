@@ -43,6 +43,8 @@ it('kill -9: members leave once, within two leases, unless they reconnect', asyn
   const startShort = () => start({ NUXT_SSE_LEASE_MS: String(LEASE_MS) })
   const [one, two, three] = await Promise.all([startShort(), startShort(), startShort()])
   const watchers = await Promise.all([two, three].map(({ url }) => SSEReader.open(`${url}/api/presence/room`)))
+  // Their lists are empty: all members come as changes.
+  await Promise.all(watchers.map(watcher => watcher.until(({ messages }) => messages.length === 1)))
   const open = (server: typeof one, id: string) => SSEReader.open(`${server.url}/api/presence/room?id=${id}`)
   for (const id of ['ann', 'ben', 'cleo']) await (await open(one, id)).until(({ messages }) => messages.length > 0)
   await Promise.all(watchers.map(watcher => watcher.until(({ messages }) => messages.length === 4)))
@@ -68,6 +70,8 @@ it('kill -9: members leave once, within two leases, unless they reconnect', asyn
 it('SIGTERM: a member that reconnects to another instance has not left, and leaves with its last connection', async () => {
   const [one, two] = await Promise.all([startPatient(), start()])
   const watcher = await SSEReader.open(`${two.url}/api/presence/deploy`)
+  // Its list is empty: all members come as changes.
+  await watcher.until(({ messages }) => messages.length === 1)
   const member = await SSEReader.open(`${one.url}/api/presence/deploy?id=ann`)
   await watcher.until(({ messages }) => messages.length === 2)
   const stopped = one.stop('SIGTERM')
