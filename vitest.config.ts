@@ -7,6 +7,9 @@ import { serverAliases } from './src/build/server-parts.ts'
 /** For a hung test. What is only slow, on a machine that does other things as well, is no failure. */
 const PATIENT = { testTimeout: 60_000, hookTimeout: 120_000 }
 
+/** Properties with one seed, unless `SSE_RUNS` is set. */
+const SEEDED = { setupFiles: ['./test/support/fixed-seed.ts'] }
+
 /** These wait for servers, browsers and npm most of the time, so that more of them run at once, after the others, whose timers would be late beside them. */
 const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } }
 
@@ -19,13 +22,13 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: process.env.VITEST_JSON ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]] : ['default'],
     projects: [
-      { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT } },
-      { resolve, test: { name: 'http', include: ['test/http/**/*.test.ts'], ...PATIENT } },
-      { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'], ...PATIENT } },
+      { resolve, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT, ...SEEDED } },
+      { resolve, test: { name: 'http', include: ['test/http/**/*.test.ts'], ...PATIENT, ...SEEDED } },
+      { resolve, test: { name: 'drivers', include: ['test/drivers/**/*.test.ts'], ...PATIENT, ...SEEDED } },
       { test: { name: 'types', include: [], typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], checker: 'vue-tsc', tsconfig: 'test/types/tsconfig.json' } } },
       await defineVitestProject({
         resolve,
-        test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt', ...PATIENT },
+        test: { name: 'nuxt', include: ['test/nuxt/**/*.test.ts'], environment: 'nuxt', ...PATIENT, ...SEEDED },
       }),
       {
         test: {
