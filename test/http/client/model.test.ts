@@ -90,16 +90,23 @@ it('a request that was given up, and is answered late, is not where the client s
   await world.finish()
 })
 
-// Found with some delays only, as `a request without a state to follow`: `online` lets the probe begin while the answer to the poll, a gap, is read.
-it('a probe may be on its way when a poll reports a gap', async () => {
+/** A client with `load` that polls, and whose poll will report a gap. */
+async function worldBeforeGap(): Promise<World> {
   const world = inProcessWorld({ options: {}, hangs: 0, seed: 1, loads: true })
-  const { server, page } = world
+  const { server } = world
   await world.connect()
   await world.step('`load` resolves', () => world.settleLoad(one => world.loaded(one)))
   while (!server.unanswered?.isPoll) await world.advance(500)
   await world.step('a batch', () => server.honest(server.unanswered!))
   await world.step('a drop: no connection, or an end of bytes', () => server.lose('/1'))
   await world.wake(['online'])
+  return world
+}
+
+// Found with some delays only, as `a request without a state to follow`: `online` lets the probe begin while the answer to the poll, a gap, is read.
+it('a probe may be on its way when a poll reports a gap', async () => {
+  const world = await worldBeforeGap()
+  const { server, page } = world
   expect(server.unanswered).toMatchObject({ isPoll: true })
   page.dispatch('online')
   await world.step('`gap`, with `load`', () => server.honest(server.unanswered!))
@@ -110,14 +117,8 @@ it('a probe may be on its way when a poll reports a gap', async () => {
 
 // Found as `a load while connected`: the stream took over from the poll, and what the poll had just reported was lost.
 it('a poll may report a gap in the turn in which the probe finds that streams work', async () => {
-  const world = inProcessWorld({ options: {}, hangs: 0, seed: 1, loads: true })
+  const world = await worldBeforeGap()
   const { server, page } = world
-  await world.connect()
-  await world.step('`load` resolves', () => world.settleLoad(one => world.loaded(one)))
-  while (!server.unanswered?.isPoll) await world.advance(500)
-  await world.step('a batch', () => server.honest(server.unanswered!))
-  await world.step('a drop: no connection, or an end of bytes', () => server.lose('/1'))
-  await world.wake(['online'])
   const poll = server.unanswered!
   page.dispatch('online')
   await world.ground.settled()
