@@ -47,8 +47,8 @@ export async function launchTabs(): Promise<{ context: BrowserContext, close(): 
     },
   }
 }
-/** Console errors of cut or refused connections, which browsers always log. */
-// Nuxt logs NUXT_E5002 if it cannot fetch its manifest, which a page requests at any time.
+
+/** Console errors of cut or refused connections, which browsers always log. Nuxt logs NUXT_E5002 if it cannot fetch its manifest, which a page requests at any time. */
 export const NETWORK_ERROR = /net::ERR_|Failed to load resource|NUXT_E5002/
 
 export interface TestBrowser {
